@@ -1,0 +1,136 @@
+// Package kernels is the contract between the forward pass and the devices
+// that run it: tensors, the operations a Llama-family model needs, and what
+// each of them costs. The devices stand in packages below this one; one suite
+// (kerneltest) holds them all to the same answers.
+//
+// # Why do ops return no error?
+//
+// A launch is asynchronous, so an error would come late anyway, and a dozen
+// checks a layer would bury the architecture. The first device error sticks
+// and comes back from Sync. Misuse (shapes, types) panics at the call with
+// both sides named: it is a programmer's error.
+//
+// # Which arithmetic does a row get?
+//
+// A device may round differently when it decodes (one token a sequence) and
+// when it prefills. So that the same request always gives the same tokens, the
+// choice belongs to the row and never to the shape of the batch: the first
+// `decode` rows of a batch get decode arithmetic, the others prefill
+// arithmetic. Within either, a row's result depends on that row alone: not on
+// its neighbours, its place, the chunk size or the number of threads.
+package kernels
+
+import "errors"
+
+// ErrNoDevice is returned by the Open function of a device that this machine lacks.
+var ErrNoDevice = errors.New("no such device on this machine")
+
+// BlockSize is the number of positions in one block of the KV cache.
+const BlockSize = 64
+
+// Info describes a device.
+type Info struct {
+	Name     string  // "cpu", "cuda:0"
+	Detail   string  // for a person: processor, instruction set, threads
+	Memory   int64   // bytes that may be allocated, all in all
+	KVTypes  []DType // cache types it supports, the preferred one first
+	Features []string
+}
+
+// Device is one device: memory, and the operations of a model. Ops queue in
+// call order and may return before they ran. Activations are F32 unless said
+// otherwise. A Device is used by one goroutine at a time.
+type Device interface {
+	Info() Info
+
+	// Alloc returns the address of zeroed memory, aligned to 64 bytes. It is
+	// called while a model loads, never afterwards.
+	Alloc(bytes int64) (uintptr, error)
+	// Free returns memory of Alloc or of Pack.
+	Free(addr uintptr)
+	// Upload copies to the device. src may be reused when it returns.
+	Upload(dst Tensor, src []byte)
+	// Download copies from the device, after all ops queued before it.
+	Download(dst []byte, src Tensor)
+
+	// PackedBytes returns exactly what Pack(m) will allocate; m.Data may be nil.
+	PackedBytes(m *Matrix) int64
+	// Pack copies a weight to the device in the layout it likes. It may be
+	// called from several goroutines at once. m.Data is not used afterwards.
+	Pack(m *Matrix) (Weight, error)
+
+	// Sync waits for all queued ops and returns the first error since the
+	// device was opened. After an error the device is of no further use.
+	Sync() error
+	// Close frees everything. It is called once, last.
+	Close() error
+
+	Ops
+}
+
+// Ops are the operations of a forward pass. Check them with the Check
+// functions of ops.go, which state the shapes. n is the number of rows (tokens)
+// of the batch, d the hidden size.
+type Ops interface {
+	// Embed: out [n, d] = rows ids [n] (I32) of table [vocab, d].
+	Embed(out Tensor, table Weight, ids Tensor)
+	// RMSNorm: out [n, d] = x / sqrt(mean(x²) + eps) * weight [d].
+	RMSNorm(out, x, weight Tensor, eps float32)
+	// AddRMSNorm: x [n, d] += delta [n, d]; out = RMSNorm(x).
+	AddRMSNorm(out, x, delta, weight Tensor, eps float32)
+	// Add: x [n, d] += delta [n, d].
+	Add(x, delta Tensor)
+	// MatMul: out [n, rows] = x [n, cols] · wᵀ. The first decode rows of x get
+	// decode arithmetic.
+	MatMul(out, x Tensor, w Weight, decode int64)
+	// RoPE rotates q [n, heads, dim] and k [n, kvHeads, dim] in place by their
+	// positions [n] (I32).
+	RoPE(q, k, positions Tensor, r Rotary)
+	// AppendKV stores k, v [n, kvHeads, dim] at slots [n] (I32): slot
+	// block*BlockSize + offset.
+	AppendKV(cache KV, k, v, slots Tensor)
+	// Attention: out [n, heads, dim] = softmax(q kᵀ / sqrt(dim)) v over each
+	// row's own sequence up to and including its own position, from the cache.
+	Attention(out, q Tensor, cache KV, plan *AttentionPlan)
+	// SwiGLU: out [n, w] = silu(gate [n, w]) * up [n, w]. out may be gate.
+	SwiGLU(out, gate, up Tensor)
+	// Gather: out [m, d] = rows [m] (I32) of x [n, d].
+	Gather(out, x, rows Tensor)
+	// Sample draws one token for every row of logits [m, vocab]; dst is valid
+	// after Sync. It may overwrite logits.
+	Sample(dst []Sampled, logits Tensor, rows []SampleRow)
+}
+
+// Rotary says how positions turn into angles (RoFormer, arXiv 2104.09864).
+type Rotary struct {
+	// Inv is F32 [dim/2]: the angle of pair i at position p is p*Inv[i], after
+	// any scaling of the frequencies. The device computes it with enough
+	// precision for positions up to 2^20: absolute error below 1e-5 rad.
+	Inv Tensor
+	// Interleaved: pairs are (2i, 2i+1), as in GGUF files of Llama; otherwise
+	// (i, i+dim/2), as in Hugging Face's.
+	Interleaved bool
+}
+
+// KV is the cache of one attention layer. K and V are [blocks, kvHeads,
+// BlockSize, dim], one (block, head) contiguous. With type I8 each position and
+// head has a scale, F32 [blocks, kvHeads, BlockSize]: value = code * scale.
+type KV struct {
+	K, V           Tensor
+	KScale, VScale Tensor // I8 only
+}
+
+// AttentionPlan says which rows of a batch belong to which sequence. It is made
+// once a step and used by every layer.
+type AttentionPlan struct {
+	// Decode is the number of leading rows that get decode arithmetic.
+	Decode int64
+	Seqs   []AttentionSeq
+}
+
+// AttentionSeq is a run of rows of one sequence at consecutive positions.
+type AttentionSeq struct {
+	Row, Rows int64   // rows [Row, Row+Rows) of the batch; one AttentionSeq never spans AttentionPlan.Decode
+	Position  int64   // of the first row
+	Blocks    []int32 // block table: position p lives in Blocks[p/BlockSize]
+}

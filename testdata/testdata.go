@@ -1,0 +1,41 @@
+// Package testdata finds the files that tests read: those committed here, and
+// the larger fixtures kept beside the repository in ../shared/fixtures.
+package testdata
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+)
+
+// root is the folder of this file, wherever the calling test runs.
+func root() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(file)
+}
+
+// Path returns the path of a committed file or folder; it must exist.
+func Path(t testing.TB, elem ...string) string {
+	t.Helper()
+	path := filepath.Join(append([]string{root()}, elem...)...)
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("testdata: %v", err)
+	}
+	return path
+}
+
+// Shared returns the path of a fixture under ../shared/fixtures, whose licence
+// or size keeps it out of the repository. The test is skipped, by name, where
+// it is absent, and fails there when REQUIRE_SHARED=1 promised it.
+func Shared(t testing.TB, elem ...string) string {
+	t.Helper()
+	path := filepath.Join(append([]string{root(), "..", "..", "shared", "fixtures"}, elem...)...)
+	if _, err := os.Stat(path); err != nil {
+		if os.Getenv("REQUIRE_SHARED") == "1" {
+			t.Fatalf("REQUIRE_SHARED=1, but %v", err)
+		}
+		t.Skipf("fixture absent: %v", err)
+	}
+	return path
+}
