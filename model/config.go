@@ -2,6 +2,11 @@
 // that outlives a call and knows no request.
 package model
 
+import (
+	"fmt"
+	"math"
+)
+
 // Config is what a checkpoint says about its architecture, validated once and
 // then read-only. Sizes are counted in elements.
 type Config struct {
@@ -29,6 +34,7 @@ type Layer struct {
 type Attention struct {
 	Heads, KVHeads int
 	HeadDim        int  // given by the checkpoint, never derived where it is given
+	QKNorm         bool // each head of q and k passes an RMSNorm before the rotation
 	Linear         bool // replaced by one linear map [hidden, hidden]; no heads, no cache
 }
 
@@ -36,25 +42,6 @@ type Attention struct {
 type FFN struct {
 	Width  int
 	Linear bool // replaced by one linear map [hidden, hidden]
-}
-
-// Rotary describes the position encoding (llama3 scaling as in nemotron-nas
-// and Llama 3.1 checkpoints).
-type Rotary struct {
-	Theta       float64
-	Dim         int  // rotated dimensions of a head
-	Interleaved bool // pairs (2i, 2i+1), as GGUF files store q and k
-	// Scaling "llama3": frequencies are divided by Factor below LowFreq, kept
-	// above HighFreq and blended between. "" : none. "linear": all divided by
-	// Factor.
-	Scaling         string
-	Factor          float64
-	LowFreq         float64
-	HighFreq        float64
-	OriginalContext int
-	// Divisors [Dim/2] replace Scaling where the file stores them
-	// (rope_freqs.weight of GGUF).
-	Divisors []float32
 }
 
 // SamplingDefaults are the checkpoint's own recommendations
@@ -71,4 +58,147 @@ func (c *Config) KVHeads(i int) int {
 		return a.KVHeads
 	}
 	return 0
+}
+
+// Rotary describes the position encoding (RoFormer, arXiv 2104.09864) and how
+// its frequencies are stretched.
+type Rotary struct {
+	Theta       float64
+	Dim         int  // rotated dimensions of a head: all of them
+	Interleaved bool // pairs (2i, 2i+1), as GGUF files store q and k
+	// Scaling "llama3": frequencies whose wavelength is over
+	// OriginalContext/LowFreq are divided by Factor, those under
+	// OriginalContext/HighFreq are kept, and between the two they are blended.
+	// "linear": all are divided by Factor. "": none.
+	Scaling         string
+	Factor          float64
+	LowFreq         float64
+	HighFreq        float64
+	OriginalContext int
+	// Divisors [Dim/2] further divide each frequency, where the file stores
+	// them (rope_freqs.weight of GGUF, in place of "llama3").
+	Divisors []float32
+}
+
+// Frequencies returns the angle per position of each pair, F32 [Dim/2].
+func (r *Rotary) Frequencies() []float32 {
+	inv := make([]float32, r.Dim/2)
+	for i := range inv {
+		f := math.Pow(r.Theta, -2*float64(i)/float64(r.Dim))
+		switch r.Scaling {
+		case "linear":
+			f /= r.Factor
+		case "llama3":
+			f = r.llama3(f)
+		}
+		if r.Divisors != nil {
+			f /= float64(r.Divisors[i])
+		}
+		inv[i] = float32(f)
+	}
+	return inv
+}
+
+// llama3 stretches one frequency as Llama 3.1 does.
+func (r *Rotary) llama3(f float64) float64 {
+	turns := float64(r.OriginalContext) * f / (2 * math.Pi) // over the original context
+	switch {
+	case turns > r.HighFreq:
+		return f
+	case turns < r.LowFreq:
+		return f / r.Factor
+	}
+	keep := (turns - r.LowFreq) / (r.HighFreq - r.LowFreq)
+	return f * ((1-keep)/r.Factor + keep)
+}
+
+// ConfigError says which field of which file cannot be used, and why.
+type ConfigError struct {
+	File    string // as it was opened
+	Field   string // "rope_scaling.factor"; empty: the file as a whole
+	Message string
+}
+
+func (e *ConfigError) Error() string {
+	if e.Field == "" {
+		return fmt.Sprintf("%s: %s", e.File, e.Message)
+	}
+	return fmt.Sprintf("%s: %s: %s", e.File, e.Field, e.Message)
+}
+
+// Bounds of what a checkpoint may declare: far beyond any model, and small
+// enough that no product of three of them overflows 63 bits.
+const (
+	maxLayers  = 4096
+	maxHidden  = 1 << 18
+	maxHeads   = 1 << 12
+	maxHeadDim = 1 << 10
+	maxFFN     = 1 << 22
+	maxVocab   = 1 << 22
+	maxEOS     = 256
+
+	maxTheta             = 1e15
+	minFactor, maxFactor = 1e-3, 1e6 // of RoPE scaling
+	minEps, maxEps       = 1e-12, 1
+)
+
+// problems keeps the first thing that is wrong with a configuration, so that
+// reading it needs one check at the end.
+type problems struct {
+	file string
+	err  *ConfigError
+}
+
+func (p *problems) add(field, format string, args ...any) {
+	if p.err == nil {
+		p.err = &ConfigError{File: p.file, Field: field, Message: fmt.Sprintf(format, args...)}
+	}
+}
+
+// result returns the first problem as an error.
+func (p *problems) result() error {
+	if p.err == nil {
+		return nil
+	}
+	return p.err
+}
+
+// between returns v as an int if lo <= v <= hi, else notes the problem and
+// returns lo, which is safe to compute with.
+func (p *problems) between(field string, v, lo, hi int64) int {
+	if v < lo || v > hi {
+		p.add(field, "must be %d to %d, not %d", lo, hi, v)
+		v = lo
+	}
+	return int(v)
+}
+
+// within returns v if lo <= v <= hi, else notes the problem and returns hi.
+func (p *problems) within(field string, v, lo, hi float64) float64 {
+	if !(v >= lo && v <= hi) {
+		p.add(field, "must be %v to %v, not %v", lo, hi, v)
+		return hi
+	}
+	return v
+}
+
+// groups notes a problem where kv heads do not divide the query heads.
+func (p *problems) groups(field string, heads, kv int) {
+	if kv > 0 && heads%kv != 0 {
+		p.add(field, "%d query heads do not divide by %d KV heads", heads, kv)
+	}
+}
+
+// headDim checks the size of a head.
+func (p *problems) headDim(field string, v int64) int {
+	d := p.between(field, v, 2, maxHeadDim)
+	if d%2 != 0 {
+		p.add(field, "must be even, not %d", d)
+	}
+	return d
+}
+
+// token checks a token id of the configuration.
+func (p *problems) token(field string, v int64, vocab int) int32 {
+	return int32(p.between(field, v, 0, int64(vocab)-1))
 }

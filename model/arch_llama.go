@@ -1,0 +1,8 @@
+package model
+
+// llama is Llama 2 to 3.3 and its many relatives, among them Nemotron Nano.
+var llama = architecture{
+	gguf:     "llama",
+	hf:       "LlamaForCausalLM",
+	hfLayers: hfUniform,
+}

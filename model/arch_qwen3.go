@@ -1,0 +1,10 @@
+package model
+
+// qwen3 is dense Qwen3 (arXiv 2505.09388): Llama with norms on q and k.
+var qwen3 = architecture{
+	gguf:     "qwen3",
+	hf:       "Qwen3ForCausalLM",
+	hfLayers: hfUniform,
+	qkNorm:   true,
+	neox:     true,
+}

@@ -1,0 +1,19 @@
+package model
+
+// architecture is one decoder: what files call it and where it departs from
+// Llama. To add one, write its file and name it in architectures.
+type architecture struct {
+	gguf string // general.architecture; empty: no such GGUF files
+	hf   string // architectures[0] of config.json; empty: no such folders
+
+	// hfLayers reads the layers of a config.json.
+	hfLayers func(o *object, s hfShape) []Layer
+
+	qkNorm bool // each head of q and k passes an RMSNorm before the rotation
+	neox   bool // GGUF files keep the pairs (i, i+dim/2); else they are (2i, 2i+1)
+}
+
+// architectures lists every decoder that this program runs.
+func architectures() []*architecture {
+	return []*architecture{&llama, &deci, &mistral, &qwen3}
+}

@@ -1,0 +1,121 @@
+package model
+
+import (
+	"strconv"
+
+	"trona/kernels"
+)
+
+// weights are a model's parameters on a device. What a layer lacks is zero.
+// Shapes: d hidden, q = heads*dim, kv = kvHeads*dim, w FFN width.
+type weights struct {
+	embedding kernels.Weight // [vocab, d]
+	layers    []layerWeights
+	finalNorm kernels.Tensor // [d]
+	head      kernels.Weight // [vocab, d]; the embedding where they are tied
+}
+
+// layerWeights are one layer's parameters.
+type layerWeights struct {
+	attnNorm kernels.Tensor // [d]
+	q, k, v  kernels.Weight // [q, d], [kv, d], [kv, d]
+	qNorm    kernels.Tensor // [dim]
+	kNorm    kernels.Tensor // [dim]
+	o        kernels.Weight // [d, q]; of a linear attention: all of it, [d, d]
+
+	ffnNorm  kernels.Tensor // [d]
+	gate, up kernels.Weight // [w, d]
+	down     kernels.Weight // [d, w]; of a linear FFN: all of it, [d, d]
+}
+
+// part is one weight that a configuration asks for: its name in the checkpoint
+// without ".weight", its shape, and where it goes.
+type part struct {
+	name       string
+	rows, cols int64           // rows 1 with a vector
+	weight     *kernels.Weight // exactly one of weight and vector is set
+	vector     *kernels.Tensor
+}
+
+// names says how a kind of checkpoint calls its tensors; those of a layer
+// follow the prefix, its number and a dot.
+type names struct {
+	embedding, finalNorm, head, layer string
+
+	attnNorm, q, k, v, qNorm, kNorm, o, linearAttn string
+	ffnNorm, gate, up, down, linearFFN             string
+}
+
+// ggufNames are those of llama.cpp. There is no name for a linear FFN: its
+// converter knows none.
+var ggufNames = names{
+	embedding: "token_embd", finalNorm: "output_norm", head: "output", layer: "blk.",
+	attnNorm: "attn_norm", q: "attn_q", k: "attn_k", v: "attn_v", qNorm: "attn_q_norm", kNorm: "attn_k_norm",
+	o: "attn_output", linearAttn: "attn_output",
+	ffnNorm: "ffn_norm", gate: "ffn_gate", up: "ffn_up", down: "ffn_down", linearFFN: "ffn_linear",
+}
+
+// hfNames are those of Hugging Face's Llama and of the Nemotron checkpoints.
+var hfNames = names{
+	embedding: "model.embed_tokens", finalNorm: "model.norm", head: "lm_head", layer: "model.layers.",
+	attnNorm: "input_layernorm", q: "self_attn.q_proj", k: "self_attn.k_proj", v: "self_attn.v_proj",
+	qNorm: "self_attn.q_norm", kNorm: "self_attn.k_norm", o: "self_attn.o_proj", linearAttn: "self_attn.linear_attn",
+	ffnNorm: "post_attention_layernorm", gate: "mlp.gate_proj", up: "mlp.up_proj", down: "mlp.down_proj",
+	linearFFN: "mlp.linear_mlp",
+}
+
+// parts lists every weight that c asks for, in the order of the forward pass.
+func (w *weights) parts(c *Config, n *names) []part {
+	d, vocab := int64(c.HiddenSize), int64(c.VocabSize)
+	w.layers = make([]layerWeights, len(c.Layers))
+	all := []part{{name: n.embedding, rows: vocab, cols: d, weight: &w.embedding}}
+	for i, l := range c.Layers {
+		prefix := n.layer + strconv.Itoa(i) + "."
+		from := len(all)
+		if l.Attention != nil {
+			all = w.layers[i].attention(all, n, l.Attention, d)
+		}
+		if l.FFN != nil {
+			all = w.layers[i].ffn(all, n, l.FFN, d)
+		}
+		for j := range all[from:] {
+			all[from+j].name = prefix + all[from+j].name
+		}
+	}
+	all = append(all, part{name: n.finalNorm, rows: 1, cols: d, vector: &w.finalNorm})
+	if !c.TiedEmbedding {
+		all = append(all, part{name: n.head, rows: vocab, cols: d, weight: &w.head})
+	}
+	return all
+}
+
+func (l *layerWeights) attention(all []part, n *names, a *Attention, d int64) []part {
+	all = append(all, part{name: n.attnNorm, rows: 1, cols: d, vector: &l.attnNorm})
+	if a.Linear {
+		return append(all, part{name: n.linearAttn, rows: d, cols: d, weight: &l.o})
+	}
+	dim := int64(a.HeadDim)
+	q, kv := int64(a.Heads)*dim, int64(a.KVHeads)*dim
+	all = append(all,
+		part{name: n.q, rows: q, cols: d, weight: &l.q},
+		part{name: n.k, rows: kv, cols: d, weight: &l.k},
+		part{name: n.v, rows: kv, cols: d, weight: &l.v})
+	if a.QKNorm {
+		all = append(all,
+			part{name: n.qNorm, rows: 1, cols: dim, vector: &l.qNorm},
+			part{name: n.kNorm, rows: 1, cols: dim, vector: &l.kNorm})
+	}
+	return append(all, part{name: n.o, rows: d, cols: q, weight: &l.o})
+}
+
+func (l *layerWeights) ffn(all []part, n *names, f *FFN, d int64) []part {
+	all = append(all, part{name: n.ffnNorm, rows: 1, cols: d, vector: &l.ffnNorm})
+	if f.Linear {
+		return append(all, part{name: n.linearFFN, rows: d, cols: d, weight: &l.down})
+	}
+	w := int64(f.Width)
+	return append(all,
+		part{name: n.gate, rows: w, cols: d, weight: &l.gate},
+		part{name: n.up, rows: w, cols: d, weight: &l.up},
+		part{name: n.down, rows: d, cols: w, weight: &l.down})
+}
