@@ -1,0 +1,172 @@
+// Package cpu is the device that every machine has: plain Go, with assembly
+// where the processor allows. All activations are F32 and weights are
+// dequantised to F32, so its answers are as exact as F32 sums are.
+//
+// # Why does a row's result not depend on the batch?
+//
+// Every output of a product is computed by one rule, whoever computes it: the
+// in-features are taken in chunks of 256, each chunk is one chain of
+// multiply-adds in ascending order, and the chunks are added in order.
+// Attention does the same with blocks of 64 positions. Threads, tiles and
+// token blocks decide only who computes an output. Decode and prefill
+// arithmetic are therefore the same on this device.
+//
+// # Which instruction sets are there?
+//
+// Open picks the best variant of Variants; Options.Variant or the environment
+// variable TRONA_CPU name another one. The build tag purego removes all
+// assembly. Variants round differently, within the tolerances of kerneltest.
+package cpu
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+
+	"trona/kernels"
+)
+
+// Options configures Open. The zero value is right for most.
+type Options struct {
+	Threads int    // 0: as many as Go may use at a time (GOMAXPROCS, which knows cgroup limits)
+	Variant string // one of Variants; "": that of TRONA_CPU, else the best
+}
+
+// Device is a kernels.Device. Its ops have run when they return.
+type Device struct {
+	pool   *pool
+	kern   *variant
+	mem    memory
+	failed error // the first error; sticky
+
+	mu sync.Mutex // guards what Pack, called in parallel, touches
+
+	jobs jobs
+	rope ropeTable
+}
+
+// jobs holds the arguments of each op's parallel part, so that ops allocate
+// nothing.
+type jobs struct {
+	embed     embedJob
+	norm      normJob
+	add       addJob
+	matmul    matmulJob
+	rope      ropeJob
+	appendKV  appendKVJob
+	attention attentionJob
+	swiglu    swigluJob
+	sample    sampleJob
+}
+
+// Variants returns the names of the instruction sets that this machine can
+// run, the best last: "generic", "avx2".
+func Variants() []string {
+	var names []string
+	for _, v := range variants() {
+		names = append(names, v.name)
+	}
+	return names
+}
+
+// Open starts the device and its threads.
+func Open(o Options) (kernels.Device, error) {
+	v, err := choose(o.Variant)
+	if err != nil {
+		return nil, err
+	}
+	if o.Threads < 0 {
+		return nil, fmt.Errorf("cpu: %d threads", o.Threads)
+	}
+	if o.Threads == 0 {
+		o.Threads = runtime.GOMAXPROCS(0)
+	}
+	return &Device{kern: v, pool: newPool(o.Threads)}, nil
+}
+
+func choose(name string) (*variant, error) {
+	all := variants()
+	if name == "" {
+		name = os.Getenv("TRONA_CPU")
+	}
+	if name == "" {
+		return &all[len(all)-1], nil
+	}
+	for i := range all {
+		if all[i].name == name {
+			return &all[i], nil
+		}
+	}
+	return nil, fmt.Errorf("cpu: instruction set %q: %w (there are %v)", name, kernels.ErrNoDevice, Variants())
+}
+
+// Info describes the device.
+func (d *Device) Info() kernels.Info {
+	return kernels.Info{
+		Name:     "cpu",
+		Detail:   fmt.Sprintf("%s, %s, %d threads", runtime.GOARCH, d.kern.name, len(d.pool.workers)),
+		Memory:   machineMemory(),
+		KVTypes:  []kernels.DType{kernels.F16, kernels.F32, kernels.BF16, kernels.I8},
+		Features: []string{d.kern.name},
+	}
+}
+
+// Alloc returns zeroed memory outside the Go heap.
+func (d *Device) Alloc(bytes int64) (uintptr, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.mem.alloc(bytes)
+}
+
+// Free returns memory of Alloc or of Pack.
+func (d *Device) Free(addr uintptr) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fail(d.mem.free(addr))
+}
+
+// Upload copies src to dst.
+func (d *Device) Upload(dst kernels.Tensor, src []byte) {
+	b := bytesOf(dst.Addr, dst.Bytes())
+	if len(b) != len(src) {
+		panic(fmt.Sprintf("cpu: upload of %d bytes to %v, which has %d", len(src), dst, len(b)))
+	}
+	copy(b, src)
+}
+
+// Download copies src to dst.
+func (d *Device) Download(dst []byte, src kernels.Tensor) {
+	b := bytesOf(src.Addr, src.Bytes())
+	if len(b) != len(dst) {
+		panic(fmt.Sprintf("cpu: download of %d bytes from %v, which has %d", len(dst), src, len(b)))
+	}
+	copy(dst, b)
+}
+
+// Sync returns the first error.
+func (d *Device) Sync() error { return d.failed }
+
+// Close stops the threads and frees all memory.
+func (d *Device) Close() error {
+	d.pool.stop()
+	return errors.Join(d.failed, d.mem.freeAll())
+}
+
+func (d *Device) fail(err error) {
+	if d.failed == nil {
+		d.failed = err
+	}
+}
+
+// run does pieces 0 to n-1 of a job on all threads; few says that they are not
+// worth waking others for.
+func (d *Device) run(op kernels.Op, j job, n int64, few bool) {
+	if d.failed != nil {
+		return
+	}
+	if err := d.pool.run(j, n, few); err != nil {
+		d.fail(fmt.Errorf("cpu: %s: %w", op, err))
+	}
+}

@@ -1,0 +1,135 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+	"unsafe"
+
+	"trona/kernels"
+)
+
+type appendKVJob struct {
+	cache        kernels.KV
+	k, v         uintptr
+	slots        []int32
+	kvHeads, dim int64
+}
+
+// AppendKV stores keys and values in the cache's type.
+func (d *Device) AppendKV(cache kernels.KV, k, v, slots kernels.Tensor) {
+	kernels.CheckAppendKV(cache, k, v, slots)
+	n := k.Shape[0]
+	j := &d.jobs.appendKV
+	*j = appendKVJob{cache, k.Addr, v.Addr, intsOf(slots.Addr, n), k.Shape[1], k.Shape[2]}
+	for _, s := range j.slots {
+		if s < 0 || int64(s) >= cache.K.Shape[0]*kernels.BlockSize {
+			d.fail(fmt.Errorf("cpu: append_kv: slot %d of %d", s, cache.K.Shape[0]*kernels.BlockSize))
+		}
+	}
+	d.run(kernels.OpAppendKV, j, n, k.Len() < fewFlops/8)
+}
+
+func (j *appendKVJob) piece(_ *worker, i int64) {
+	block, offset := int64(j.slots[i])/kernels.BlockSize, int64(j.slots[i])%kernels.BlockSize
+	for h := range j.kvHeads {
+		at := (block*j.kvHeads+h)*kernels.BlockSize + offset // in rows of dim elements
+		from := uintptr(4 * (i*j.kvHeads + h) * j.dim)
+		store(j.cache.K, j.cache.KScale, at, floatsOf(j.k+from, j.dim))
+		store(j.cache.V, j.cache.VScale, at, floatsOf(j.v+from, j.dim))
+	}
+}
+
+// store writes src as row `at` of a cache.
+func store(t, scale kernels.Tensor, at int64, src []float32) {
+	n := int64(len(src))
+	dst := t.Addr + uintptr(at*t.Type.RowBytes(n))
+	switch t.Type {
+	case kernels.F32:
+		copy(floatsOf(dst, n), src)
+	case kernels.F16:
+		for i, v := range src {
+			halvesOf(dst, n)[i] = toF16(v)
+		}
+	case kernels.BF16:
+		for i, v := range src {
+			halvesOf(dst, n)[i] = toBF16(v)
+		}
+	case kernels.I8:
+		floatsOf(scale.Addr+uintptr(4*at), 1)[0] = storeI8(bytesOf(dst, n), src)
+	}
+}
+
+// storeI8 writes codes and returns their scale, amax/127. A NaN or infinity
+// makes the scale NaN, so that it is not lost.
+func storeI8(dst []byte, src []float32) float32 {
+	amax := float32(0)
+	for _, v := range src {
+		amax = max(amax, v, -v)
+	}
+	scale := amax / 127
+	if scale == 0 {
+		clear(dst)
+		return 0
+	}
+	if math.IsInf(float64(scale), 0) || scale != scale {
+		clear(dst)
+		return float32(math.NaN())
+	}
+	for i, v := range src {
+		dst[i] = byte(int8(math.RoundToEven(float64(v) / float64(scale))))
+	}
+	return scale
+}
+
+func halvesOf(addr uintptr, n int64) []uint16 {
+	return unsafe.Slice((*uint16)(pointer(addr)), n)
+}
+
+// toBF16 rounds to nearest even.
+func toBF16(v float32) uint16 {
+	b := math.Float32bits(v)
+	if v != v {
+		return uint16(b>>16) | 0x40 // stays a NaN
+	}
+	return uint16((b + 0x7fff + b>>16&1) >> 16)
+}
+
+// toF16 rounds to nearest even; too large becomes infinity.
+func toF16(v float32) uint16 {
+	b := math.Float32bits(v)
+	sign, a := uint16(b>>16&0x8000), b&0x7fffffff
+	switch {
+	case a > 0x7f800000:
+		return sign | 0x7e00
+	case a >= 0x477ff000: // 65520 and up
+		return sign | 0x7c00
+	case a < 0x38800000: // below 2^-14: a multiple of 2^-24, which adding 0.5 rounds to
+		return sign | uint16(math.Float32bits(math.Float32frombits(a)+0.5)-0x3f000000)
+	}
+	a += 0xfff + a>>13&1
+	return sign | uint16(a>>13-112<<10)
+}
+
+func widenF16Generic(dst *float32, src unsafe.Pointer, n int) {
+	d := unsafe.Slice(dst, n)
+	for i, h := range unsafe.Slice((*uint16)(src), n) {
+		d[i] = f16(h)
+	}
+}
+
+func widenBF16Generic(dst *float32, src unsafe.Pointer, n int) {
+	d := unsafe.Slice(dst, n)
+	for i, h := range unsafe.Slice((*uint16)(src), n) {
+		d[i] = bf16(h)
+	}
+}
+
+func widenI8Generic(dst *float32, src unsafe.Pointer, scale *float32, rows, dim int) {
+	d := unsafe.Slice(dst, rows*dim)
+	codes := unsafe.Slice((*int8)(src), rows*dim)
+	for r, s := range unsafe.Slice(scale, rows) {
+		for i := r * dim; i < (r+1)*dim; i++ {
+			d[i] = s * float32(codes[i])
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package cpu
+
+import (
+	"unsafe"
+
+	"trona/kernels"
+)
+
+// tokenBlock is the number of tokens for which a panel of weights is unpacked
+// once: enough to make unpacking cheap, and their inputs still fit the
+// second-level cache.
+const tokenBlock = 96
+
+type matmulJob struct {
+	kern   *variant
+	w      kernels.Weight
+	l      *layout
+	out, x uintptr
+	n      int64 // tokens, at most tokenBlock
+}
+
+// MatMul computes out = x · wᵀ. Decode and prefill arithmetic are the same.
+func (d *Device) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
+	kernels.CheckMatMul(out, x, w, decode)
+	l, ok := w.Layout.(*layout)
+	if !ok {
+		panic("cpu: matmul: the weight was packed by another device")
+	}
+	j := &d.jobs.matmul
+	groups := (w.Rows + lanes - 1) / lanes
+	for from := int64(0); from < x.Shape[0]; from += tokenBlock {
+		n := min(tokenBlock, x.Shape[0]-from)
+		*j = matmulJob{
+			kern: d.kern, w: w, l: l, n: n,
+			out: out.Addr + uintptr(4*from*w.Rows), x: x.Addr + uintptr(4*from*w.Cols),
+		}
+		pieces := groups
+		if j.fused() {
+			pieces = (groups + 1) / 2
+		}
+		d.run(kernels.OpMatMul, j, pieces, 2*n*w.Rows*w.Cols < fewFlops)
+	}
+}
+
+// fewFlops is less work than waking a thread is worth.
+const fewFlops = 1 << 16
+
+// fused reports whether the columns are decoded and used in one go.
+func (j *matmulJob) fused() bool {
+	return j.n == 1 && j.l.pack != nil && j.kern.matvec[j.w.Type] != nil
+}
+
+func (j *matmulJob) piece(w *worker, i int64) {
+	if j.fused() {
+		j.vector(w, 2*i)
+		return
+	}
+	j.group(w, i)
+}
+
+// vector computes groups g and g+1 of the output for one token.
+func (j *matmulJob) vector(w *worker, g int64) {
+	rows := min(2*lanes, j.w.Rows-g*lanes)
+	tile := w.tile[:2*lanes]
+	clear(tile)
+	second := g + 1
+	if rows <= lanes {
+		second = g // computed twice and dropped
+	}
+	src0 := pointer(j.w.Addr + uintptr(g*j.l.groupBytes))
+	src1 := pointer(j.w.Addr + uintptr(second*j.l.groupBytes))
+	j.kern.matvec[j.w.Type](&tile[0], &tile[lanes], src0, src1, (*float32)(pointer(j.x)), int(j.w.Cols))
+	copy(floatsOf(j.out+uintptr(4*g*lanes), rows), tile)
+}
+
+// group computes 16 rows of the output for all tokens of the block.
+func (j *matmulJob) group(w *worker, g int64) {
+	rows := min(lanes, j.w.Rows-g*lanes)
+	tile := w.tile[:j.n*lanes]
+	clear(tile)
+	for from := int64(0); from < j.w.Cols; from += chunk {
+		n := int(min(chunk, j.w.Cols-from))
+		panel := j.panel(w, g, from, n)
+		x := (*float32)(pointer(j.x + uintptr(4*from)))
+		j.kern.gemm(&tile[0], lanes, panel, lanes, x, int(j.w.Cols), int(j.n), n)
+	}
+	for t := range j.n {
+		out := floatsOf(j.out+uintptr(4*(t*j.w.Rows+g*lanes)), rows)
+		copy(out, tile[t*lanes:])
+	}
+}
+
+// panel returns columns [from, from+n) of group g as [n, 16].
+func (j *matmulJob) panel(w *worker, g, from int64, n int) *float32 {
+	if j.l.pack == nil {
+		j.l.rows.unpack(w, g, from, n)
+		return &w.panel[0]
+	}
+	src := pointer(j.w.Addr + uintptr(g*j.l.groupBytes+from/int64(j.l.cols)*int64(j.l.bytes)))
+	if j.w.Type == kernels.F32 {
+		return (*float32)(src)
+	}
+	j.kern.unpack[j.w.Type](&w.panel[0], src, n)
+	return &w.panel[0]
+}
+
+// gemmGeneric is variant.gemm. The conversions forbid fused multiply-adds,
+// which some processors would use in one of two loops and not in the other.
+func gemmGeneric(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int) {
+	p := unsafe.Slice(panel, (k-1)*panelStride+lanes)
+	for t := range tokens {
+		row := unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(x), 4*t*xStride)), k)
+		var sum [lanes]float32
+		for i, v := range row {
+			column := (*[lanes]float32)(p[i*panelStride:])
+			for r := range sum {
+				sum[r] += float32(column[r] * v)
+			}
+		}
+		o := (*[lanes]float32)(unsafe.Add(unsafe.Pointer(out), 4*t*outStride))
+		for r := range sum {
+			o[r] += sum[r]
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package cpu
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"trona/kernels"
+)
+
+// job is the parallel part of an op, cut into pieces that may run in any order.
+type job interface {
+	piece(w *worker, i int64)
+}
+
+// worker is one thread's own scratch memory. Worker 0 is the caller of the op.
+type worker struct {
+	panel   []float32 // a tile of weights, [256, 16]
+	tile    []float32 // a tile of results
+	row     []float32
+	part    kernels.Matrix // one row segment of a rawRows weight
+	attn    attentionScratch
+	sample  sampleScratch
+	parked  atomic.Bool
+	wake    chan struct{}
+	jobSeen uint64
+}
+
+// pool runs jobs on persistent goroutines. A job is open from run until its
+// pieces are handed out; a worker that comes too late simply misses it.
+type pool struct {
+	workers []*worker
+	stopped sync.WaitGroup
+
+	job  job
+	n    int64
+	next atomic.Int64
+	// state is the job's number in the high 32 bits, then jobClosed, then the
+	// number of workers inside it.
+	state atomic.Uint64
+	err   atomic.Pointer[error]
+}
+
+const (
+	jobNumber = 1 << 32
+	jobClosed = 1 << 31
+	// spinTime is how long a thread looks for the next job before it parks:
+	// longer than the gaps between the ops of a step.
+	spinTime = 50 * time.Microsecond
+)
+
+func newPool(threads int) *pool {
+	p := &pool{}
+	p.state.Store(jobClosed)
+	for i := range threads {
+		w := &worker{wake: make(chan struct{}, 1), panel: alignedFloats(chunk * lanes), tile: alignedFloats(tokenBlock * lanes), row: alignedFloats(chunk)}
+		p.workers = append(p.workers, w)
+		if i > 0 {
+			p.stopped.Add(1)
+			go p.serve(w)
+		}
+	}
+	return p
+}
+
+// run does pieces 0 to n-1 and returns the first panic as an error.
+func (p *pool) run(j job, n int64, few bool) error {
+	p.job, p.n = j, n
+	p.next.Store(0)
+	if few || n == 1 || len(p.workers) == 1 {
+		p.work(p.workers[0])
+	} else {
+		p.open()
+		p.work(p.workers[0])
+		p.closeJob()
+	}
+	p.job = nil
+	if err := p.err.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// open starts a new job and wakes who sleeps.
+func (p *pool) open() {
+	p.state.Store((p.state.Load()/jobNumber + 1) * jobNumber)
+	for _, w := range p.workers[1:] {
+		if w.parked.CompareAndSwap(true, false) {
+			w.wake <- struct{}{}
+		}
+	}
+}
+
+// closeJob lets no more workers in and waits for those inside.
+func (p *pool) closeJob() {
+	p.state.Or(jobClosed)
+	for i := 0; p.state.Load()&(jobClosed-1) != 0; i++ {
+		spin(i)
+	}
+}
+
+// spin passes a moment of busy waiting; now and then it lets other goroutines run.
+func spin(i int) {
+	if i%64 == 63 {
+		runtime.Gosched()
+	} else {
+		pause()
+	}
+}
+
+// work takes pieces until none is left.
+func (p *pool) work(w *worker) {
+	defer func() {
+		if r := recover(); r != nil {
+			err := fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+			p.err.CompareAndSwap(nil, &err)
+		}
+	}()
+	for {
+		i := p.next.Add(1) - 1
+		if i >= p.n {
+			return
+		}
+		p.job.piece(w, i)
+	}
+}
+
+// serve is the life of a worker.
+func (p *pool) serve(w *worker) {
+	defer p.stopped.Done()
+	for {
+		p.await(w)
+		if !p.enter(w) {
+			continue
+		}
+		quit := p.job == nil
+		if !quit {
+			p.work(w)
+		}
+		p.state.Add(^uint64(0))
+		if quit {
+			return
+		}
+	}
+}
+
+// ready reports whether a job that w has not seen is open.
+func (p *pool) ready(w *worker) bool {
+	s := p.state.Load()
+	return s&jobClosed == 0 && s/jobNumber != w.jobSeen
+}
+
+// await returns when a new job may be open.
+func (p *pool) await(w *worker) {
+	start := time.Now()
+	for i := 0; ; i++ {
+		if p.ready(w) {
+			return
+		}
+		spin(i)
+		if i%64 == 0 && time.Since(start) > spinTime {
+			break
+		}
+	}
+	w.parked.Store(true)
+	if p.ready(w) && w.parked.CompareAndSwap(true, false) {
+		return
+	}
+	<-w.wake
+}
+
+// enter joins the open job, if there still is one.
+func (p *pool) enter(w *worker) bool {
+	for {
+		s := p.state.Load()
+		if s&jobClosed != 0 {
+			return false
+		}
+		if p.state.CompareAndSwap(s, s+1) {
+			w.jobSeen = s / jobNumber
+			return true
+		}
+	}
+}
+
+// stop ends the workers.
+func (p *pool) stop() {
+	p.job = nil
+	if len(p.workers) > 1 {
+		p.open()
+		p.stopped.Wait()
+	}
+}

@@ -1,0 +1,416 @@
+package cpu
+
+import (
+	"math"
+	"slices"
+
+	"trona/kernels"
+)
+
+type sampleJob struct {
+	dst    []kernels.Sampled
+	logits []float32
+	rows   []kernels.SampleRow
+	vocab  int64
+}
+
+// sampleScratch is a worker's memory for one row.
+type sampleScratch struct {
+	counts     []int32 // by token; all zero between rows
+	candidates []candidate
+	raw        []float32
+}
+
+// Sample draws a token for each row, as kernels.SampleRow says.
+func (d *Device) Sample(dst []kernels.Sampled, logits kernels.Tensor, rows []kernels.SampleRow) {
+	kernels.CheckSample(dst, logits, rows)
+	j := &d.jobs.sample
+	*j = sampleJob{dst, floatsOf(logits.Addr, logits.Len()), rows, logits.Shape[1]}
+	d.run(kernels.OpSample, j, int64(len(rows)), false)
+	*j = sampleJob{}
+}
+
+func (j *sampleJob) piece(w *worker, i int64) {
+	logits := j.logits[i*j.vocab:][:j.vocab]
+	j.dst[i] = sampler{row: &j.rows[i], logits: logits, sampleScratch: &w.sample}.draw()
+}
+
+type sampler struct {
+	row    *kernels.SampleRow
+	logits []float32 // raw, then adjusted in place
+	*sampleScratch
+}
+
+var invalid = kernels.Sampled{Token: -1, Invalid: true}
+
+func (s sampler) draw() kernels.Sampled {
+	best := argmax(s.logits)
+	if best < 0 {
+		return invalid
+	}
+	r := s.row
+	var out kernels.Sampled
+	var lse logSumExp
+	if r.Logprob || r.Logprobs > 0 {
+		lse = newLogSumExp(s.logits, s.logits[best])
+		out.Top = s.top(&lse)
+		s.raw = append(s.raw[:0], s.logits...)
+	}
+	if s.adjusts() {
+		if !s.adjust() {
+			return invalid
+		}
+		best = argmax(s.logits)
+	}
+	if best < 0 || s.logits[best] == negInf {
+		return invalid
+	}
+	out.Token = best
+	if r.Temperature > 0 {
+		out.Token = s.random(best)
+	}
+	if r.Logprob {
+		out.Logprob = lse.logprob(s.raw[out.Token])
+	}
+	return out
+}
+
+var negInf = float32(math.Inf(-1))
+
+// argmax returns the lowest id of the greatest logit, -1 if one is NaN.
+func argmax(logits []float32) int32 {
+	best, at := negInf, 0
+	for i, v := range logits {
+		if v > best {
+			best, at = v, i
+		} else if v != v {
+			return -1
+		}
+	}
+	return int32(at)
+}
+
+// logSumExp is the normaliser of log-softmax over raw logits. Where some
+// logits are +Inf, they share all probability.
+type logSumExp struct {
+	max, log float64
+}
+
+func newLogSumExp(logits []float32, highest float32) logSumExp {
+	l := logSumExp{max: float64(highest)}
+	sum := 0.0
+	for _, v := range logits {
+		if v == highest {
+			sum++
+		} else {
+			sum += exp64(float64(v) - l.max)
+		}
+	}
+	l.log = ln(sum)
+	return l
+}
+
+func (l *logSumExp) logprob(v float32) float32 {
+	if float64(v) == l.max {
+		return float32(-l.log)
+	}
+	return float32(float64(v) - l.max - l.log)
+}
+
+// top returns the most likely tokens of the raw logits.
+func (s sampler) top(l *logSumExp) []kernels.TokenLogprob {
+	if s.row.Logprobs <= 0 {
+		return nil
+	}
+	s.keep(s.row.Logprobs)
+	slices.SortFunc(s.candidates, candidate.compare)
+	top := make([]kernels.TokenLogprob, len(s.candidates))
+	for i, c := range s.candidates {
+		top[i] = kernels.TokenLogprob{Token: c.token, Logprob: l.logprob(c.logit)}
+	}
+	return top
+}
+
+// adjusts reports whether the row changes its logits.
+func (s sampler) adjusts() bool {
+	r := s.row
+	return len(r.Bias) > 0 || s.penalises() || len(r.Banned) > 0 || r.Mask != nil
+}
+
+func (s sampler) repeats() bool { return s.row.Repetition != 0 && s.row.Repetition != 1 }
+
+func (s sampler) penalises() bool {
+	return s.row.Presence != 0 || s.row.Frequency != 0 || s.repeats()
+}
+
+// adjust applies bias, penalties and masks. It reports whether all token ids
+// are in the vocabulary.
+func (s sampler) adjust() bool {
+	r := s.row
+	for _, b := range r.Bias {
+		if !s.has(b.Token) {
+			return false
+		}
+		s.logits[b.Token] += b.Bias
+	}
+	if s.penalises() && !s.penalise() {
+		return false
+	}
+	for _, t := range r.Banned {
+		if !s.has(t) {
+			return false
+		}
+		s.logits[t] = negInf
+	}
+	if r.Mask != nil {
+		for i := range s.logits {
+			if i/32 >= len(r.Mask) || r.Mask[i/32]>>(i%32)&1 == 0 {
+				s.logits[i] = negInf
+			}
+		}
+	}
+	return true
+}
+
+func (s sampler) has(token int32) bool { return token >= 0 && int(token) < len(s.logits) }
+
+// inPrompt marks a count of a token that is in the prompt.
+const inPrompt = 1 << 30
+
+// penalise lowers the logits of tokens seen before, each once. A logit is
+// rounded to float32 once.
+func (s sampler) penalise() bool {
+	r := s.row
+	var prompt []int32
+	if s.repeats() {
+		prompt = r.Prompt
+	}
+	if slices.ContainsFunc(r.Generated, s.lacks) || slices.ContainsFunc(prompt, s.lacks) {
+		return false
+	}
+	for len(s.counts) < len(s.logits) {
+		s.counts = append(s.counts, 0)
+	}
+	for _, t := range r.Generated {
+		s.counts[t]++
+	}
+	for _, t := range prompt {
+		s.counts[t] |= inPrompt
+	}
+	for _, list := range [2][]int32{r.Generated, prompt} {
+		for _, t := range list {
+			if n := s.counts[t]; n != 0 {
+				s.counts[t] = 0
+				s.logits[t] = s.penalised(s.logits[t], n&^inPrompt)
+			}
+		}
+	}
+	return true
+}
+
+func (s sampler) lacks(token int32) bool { return !s.has(token) }
+
+// penalised returns logit v of a token that was generated n times.
+func (s sampler) penalised(v float32, n int32) float32 {
+	r, x := s.row, float64(v)
+	if s.repeats() {
+		if x > 0 {
+			x /= float64(r.Repetition)
+		} else {
+			x *= float64(r.Repetition)
+		}
+	}
+	if n > 0 {
+		x -= float64(float64(r.Frequency)*float64(n)) + float64(r.Presence)
+	}
+	return float32(x)
+}
+
+// candidate is a token that may still be drawn.
+type candidate struct {
+	logit float32
+	token int32
+}
+
+// compare orders the likelier first, then the lower id.
+func (c candidate) compare(o candidate) int {
+	switch {
+	case c.logit > o.logit || c.logit == o.logit && c.token < o.token:
+		return -1
+	case c == o:
+		return 0
+	}
+	return 1
+}
+
+// keep makes candidates the k likeliest tokens: a heap with the least likely
+// on top.
+func (s sampler) keep(k int) {
+	h := s.candidates[:0]
+	k = min(k, len(s.logits))
+	for i, v := range s.logits {
+		switch {
+		case v == negInf:
+		case len(h) < k:
+			h = append(h, candidate{v, int32(i)})
+			if len(h) == k {
+				heapify(h, false)
+			}
+		case v > h[0].logit: // an equal one has a higher id
+			h[0] = candidate{v, int32(i)}
+			sift(h, 0, false)
+		}
+	}
+	s.candidates = h
+}
+
+// heapify orders h as a heap with the likeliest on top, or the least likely.
+func heapify(h []candidate, likeliest bool) {
+	for i := len(h)/2 - 1; i >= 0; i-- {
+		sift(h, i, likeliest)
+	}
+}
+
+// sift moves entry i of a heap down to its place.
+func sift(h []candidate, i int, likeliest bool) {
+	for {
+		c := 2*i + 1
+		if c >= len(h) {
+			return
+		}
+		if c+1 < len(h) && (h[c+1].compare(h[c]) < 0) == likeliest {
+			c++
+		}
+		if (h[c].compare(h[i]) < 0) != likeliest {
+			return
+		}
+		h[i], h[c] = h[c], h[i]
+		i = c
+	}
+}
+
+// random draws from softmax(logits / temperature) after the filters, best
+// being the likeliest token.
+func (s sampler) random(best int32) int32 {
+	r := s.row
+	if math.IsInf(float64(s.logits[best]), 1) {
+		s.onlyInfinite()
+	}
+	d := drawer{row: r, highest: s.logits[best], temperature: float64(r.Temperature)}
+	if r.MinP > 0 {
+		d.lowest = ln(float64(r.MinP))
+	} else {
+		d.lowest = math.Inf(-1)
+	}
+	topP := r.TopP > 0 && r.TopP < 1
+	switch {
+	case r.TopK > 0 && int(r.TopK) < len(s.logits):
+		s.keep(int(r.TopK))
+	case topP:
+		s.likely(&d)
+	default:
+		for i, v := range s.logits {
+			d.offer(v, int32(i))
+		}
+		return d.token
+	}
+	if topP {
+		s.nucleus(&d)
+	}
+	for _, c := range s.candidates {
+		d.offer(c.logit, c.token)
+	}
+	return d.token
+}
+
+// onlyInfinite leaves the infinite logits, all alike.
+func (s sampler) onlyInfinite() {
+	for i, v := range s.logits {
+		s.logits[i] = negInf
+		if math.IsInf(float64(v), 1) {
+			s.logits[i] = 0
+		}
+	}
+}
+
+// likely makes candidates the tokens that top-p may keep, and d.mass the sum
+// of all tokens' exp(z). What is left out, tokens below (1-p)/vocab, sums to
+// less than 1-p, so the smallest set with sum p has none of it.
+func (s sampler) likely(d *drawer) {
+	s.candidates = s.candidates[:0]
+	least := (1 - float64(d.row.TopP)) / float64(len(s.logits))
+	for i, v := range s.logits {
+		e := exp64(d.z(v))
+		d.mass += e
+		if e >= least {
+			s.candidates = append(s.candidates, candidate{v, int32(i)})
+		}
+	}
+}
+
+// nucleus reduces candidates to the smallest set of the likeliest with a
+// share of TopP.
+func (s sampler) nucleus(d *drawer) {
+	h := s.candidates
+	if d.mass == 0 { // after top-k: of what it kept, in order of their ids
+		slices.SortFunc(h, func(a, b candidate) int { return int(a.token) - int(b.token) })
+		for _, c := range h {
+			d.mass += exp64(d.z(c.logit))
+		}
+	}
+	want := float64(float64(d.row.TopP) * d.mass)
+	heapify(h, true)
+	sum := 0.0
+	for len(h) > 0 && sum < want {
+		sum += exp64(d.z(h[0].logit))
+		last := len(h) - 1
+		h[0], h[last] = h[last], h[0] // the kept gather behind the heap
+		h = h[:last]
+		sift(h, 0, true)
+	}
+	s.candidates = s.candidates[len(h):]
+}
+
+// drawer finds the candidate with the greatest z + Gumbel noise, which is a
+// draw from their softmax.
+type drawer struct {
+	row         *kernels.SampleRow
+	highest     float32
+	temperature float64
+	lowest      float64 // of z that min-p keeps
+	mass        float64
+
+	token int32
+	best  float64 // z + noise of token
+	begun bool
+	pair  noisePair
+}
+
+// z is the scaled logit, 0 for the likeliest.
+func (d *drawer) z(logit float32) float64 {
+	return (float64(logit) - float64(d.highest)) / d.temperature
+}
+
+func (d *drawer) offer(logit float32, token int32) {
+	z := d.z(logit)
+	if !(z >= d.lowest) || z == math.Inf(-1) {
+		return
+	}
+	u := d.pair.uniform(d.row.Seed, d.row.Position, token)
+	if d.begun && cannotReach(u, d.best-z) {
+		return
+	}
+	if v := z - ln(-ln(u)); !d.begun || v > d.best || v == d.best && token < d.token {
+		d.token, d.best, d.begun = token, v, true
+	}
+}
+
+// cannotReach reports that noise -ln(-ln u) is certainly below gap: -ln u is
+// at least 1-u, which exceeds 2^-k >= e^-gap.
+func cannotReach(u, gap float64) bool {
+	if gap < 1 {
+		return false
+	}
+	k := int(min(gap, 60) * (1.4426950408889634 * (1 - 1e-12)))
+	return 1-u > math.Float64frombits(uint64(1023-k)<<52)*(1+1e-12)
+}

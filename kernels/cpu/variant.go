@@ -1,0 +1,34 @@
+package cpu
+
+import (
+	"unsafe"
+
+	"trona/kernels"
+)
+
+// variant is one instruction set: the inner loops that differ between
+// processors. Sizes are in elements; pointers are to memory that does not move.
+type variant struct {
+	name string
+
+	// gemm adds products to out: out[t][r] += Σ_k panel[k][r] * x[t][k] for
+	// t < tokens, r < lanes, k in ascending order, the sum begun anew at 0.
+	// Strides are the distances of the rows t, k and t.
+	gemm func(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
+	// unpack dequantises n columns of a group of 16 rows: panel[k][r]. nil
+	// where packings has none.
+	unpack [numTypes]func(panel *float32, src unsafe.Pointer, n int)
+	// matvec is gemm for one token straight from the packed columns, for
+	// two groups at a time: out0[r] += ..., out1[r] += ... nil: unpack and gemm.
+	matvec [numTypes]func(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+	// widen converts n cache elements to F32.
+	widen [kernels.BF16 + 1]func(dst *float32, src unsafe.Pointer, n int)
+	// widenI8 converts rows of codes with a scale each.
+	widenI8 func(dst *float32, src unsafe.Pointer, scale *float32, rows, dim int)
+	// transpose writes src [rows, cols] as dst [cols, BlockSize].
+	transpose func(dst, src *float32, rows, cols int)
+	// expSum replaces s[0:BlockSize] by exp(s - m) and returns their sum.
+	expSum func(s *float32, m float32) float32
+	// swiglu writes silu(gate) * up.
+	swiglu func(out, gate, up *float32, n int)
+}

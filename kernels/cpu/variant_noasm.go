@@ -1,0 +1,8 @@
+//go:build !amd64 || purego
+
+package cpu
+
+func variants() []variant { return []variant{generic()} }
+
+// pause stands for the processor's hint that it waits.
+func pause() {}

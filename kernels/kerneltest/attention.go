@@ -1,0 +1,337 @@
+package kerneltest
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/kernels"
+)
+
+// cacheRounding bounds the relative error of a stored element, for I8 that of
+// the greatest in a row.
+var cacheRounding = map[kernels.DType]float64{
+	kernels.F32: 0, kernels.F16: 0x1p-11, kernels.BF16: 0x1p-8, kernels.I8: 0.5 / 127,
+}
+
+// cache makes a KV cache of a type. Its codes begin as NaN where the type has one.
+func (c *context) cache(t kernels.DType, blocks, kvHeads, dim int64) kernels.KV {
+	kv := kernels.KV{
+		K: c.empty(t, blocks, kvHeads, kernels.BlockSize, dim),
+		V: c.empty(t, blocks, kvHeads, kernels.BlockSize, dim),
+	}
+	if t == kernels.I8 {
+		kv.KScale = c.empty(kernels.F32, blocks, kvHeads, kernels.BlockSize)
+		kv.VScale = c.empty(kernels.F32, blocks, kvHeads, kernels.BlockSize)
+	}
+	return kv
+}
+
+// readCache returns a cache tensor's values.
+func (c *context) readCache(t, scale kernels.Tensor) []float64 {
+	raw := make([]byte, t.Bytes())
+	c.dev.Download(raw, t)
+	out := make([]float64, t.Len())
+	var scales []float32
+	if t.Type == kernels.I8 {
+		scales = c.read(scale)
+	}
+	for i := range out {
+		switch t.Type {
+		case kernels.F32:
+			out[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])))
+		case kernels.BF16:
+			out[i] = float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(raw[2*i:])) << 16))
+		case kernels.F16:
+			out[i] = half(binary.LittleEndian.Uint16(raw[2*i:]))
+		case kernels.I8:
+			out[i] = float64(int8(raw[i])) * float64(scales[i/int(t.Cols())])
+		}
+	}
+	return out
+}
+
+// half is the value of an IEEE 754 half.
+func half(h uint16) float64 {
+	sign, e, m := 1-2*float64(h>>15), int(h>>10&31), float64(h&1023)
+	switch e {
+	case 0:
+		return sign * math.Ldexp(m, -24)
+	case 31:
+		if m != 0 {
+			return math.NaN()
+		}
+		return math.Inf(int(sign))
+	}
+	return sign * math.Ldexp(1024+m, e-25)
+}
+
+// testAppendKV: what is stored is what was given, rounded as its type rounds,
+// and nothing else is touched.
+func testAppendKV(c *context) {
+	for _, t := range c.dev.Info().KVTypes {
+		for _, dim := range []int64{2, 10, 64, 128} {
+			c.run(fmt.Sprintf("%v/%d", t, dim), func(c *context) { c.appendKV(t, dim) })
+		}
+	}
+}
+
+func (c *context) appendKV(t kernels.DType, dim int64) {
+	const blocks, kvHeads = 3, 2
+	kv := c.cache(t, blocks, kvHeads, dim)
+	slots := []int32{0, 64 + 63, 5, 2*64 + 1, 191}
+	n := int64(len(slots))
+	ks, vs := c.normal(n*kvHeads*dim, 1), c.normal(n*kvHeads*dim, 1)
+	// Ties, subnormal halves, and a row of zeros.
+	copy(ks, []float32{1 + 0x1p-11, 1 + 3*0x1p-11, 0x1p-24, 0x1.8p-24, 65519, -0x1p-25})
+	clear(vs[:dim])
+	k, v, at := c.floats(ks, n, kvHeads, dim), c.floats(vs, n, kvHeads, dim), c.ints(slots)
+	c.dev.AppendKV(kv, k, v, at)
+	for _, side := range []struct {
+		cache, scale kernels.Tensor
+		want         []float32
+	}{{kv.K, kv.KScale, ks}, {kv.V, kv.VScale, vs}} {
+		got := c.readCache(side.cache, side.scale)
+		touched := make([]bool, len(got))
+		for i, slot := range slots {
+			for h := range int64(kvHeads) {
+				at := ((int64(slot)/64*kvHeads+h)*64 + int64(slot)%64) * dim
+				row := side.want[(int64(i)*kvHeads+h)*dim:][:dim]
+				c.close(narrow(got[at:at+dim]), widen(row), storeTolerance(t, row))
+				for x := at; x < at+dim; x++ {
+					touched[x] = true
+				}
+			}
+		}
+		if t != kernels.I8 {
+			for i, v := range got {
+				require.True(c, touched[i] || math.IsNaN(v), "element %d was touched", i)
+			}
+		}
+	}
+	c.noAllocs(func() { c.dev.AppendKV(kv, k, v, at) })
+}
+
+func narrow(x []float64) []float32 {
+	y := make([]float32, len(x))
+	for i, v := range x {
+		y[i] = float32(v)
+	}
+	return y
+}
+
+func storeTolerance(t kernels.DType, row []float32) []float64 {
+	tol := make([]float64, len(row))
+	amax := 0.0
+	for _, v := range row {
+		amax = max(amax, math.Abs(float64(v)))
+	}
+	for i, v := range row {
+		switch t {
+		case kernels.I8:
+			tol[i] = amax * cacheRounding[t] * (1 + 1e-5)
+		case kernels.F16:
+			tol[i] = max(math.Abs(float64(v))*cacheRounding[t], 0x1p-25)
+		default:
+			tol[i] = math.Abs(float64(v)) * cacheRounding[t]
+		}
+	}
+	return tol
+}
+
+// attentionCase is sequences of a batch over one cache.
+type attentionCase struct {
+	heads, kvHeads, dim int64
+	decode              int64
+	seqs                [][2]int64 // rows, position of the first
+}
+
+var attentionCases = map[string]attentionCase{
+	"one":         {1, 1, 64, 0, [][2]int64{{1, 0}}},
+	"tiny":        {1, 1, 2, 0, [][2]int64{{3, 0}}},
+	"odd dim":     {3, 1, 10, 0, [][2]int64{{5, 62}}},
+	"dim 256":     {2, 1, 256, 0, [][2]int64{{2, 126}}},
+	"decode":      {8, 2, 64, 3, [][2]int64{{1, 0}, {1, 63}, {1, 200}}},
+	"prefill":     {4, 4, 32, 0, [][2]int64{{150, 0}}},
+	"chunk":       {8, 2, 128, 0, [][2]int64{{70, 100}}},
+	"mixed":       {6, 2, 48, 2, [][2]int64{{1, 64}, {1, 127}, {40, 30}, {3, 300}}},
+	"many shares": {64, 1, 16, 0, [][2]int64{{9, 60}}},
+}
+
+func testAttention(c *context) {
+	for _, t := range c.dev.Info().KVTypes {
+		for name, a := range attentionCases {
+			c.run(fmt.Sprintf("%v/%s", t, name), func(c *context) { c.attention(t, a) })
+		}
+		c.run(fmt.Sprintf("%v/invariance", t), func(c *context) { c.attentionInvariance(t) })
+	}
+}
+
+// attentionInput is what an attention case computes with.
+type attentionInput struct {
+	attentionCase
+	t      kernels.DType
+	plan   *kernels.AttentionPlan
+	blocks int64
+	k, v   [][]float32 // by sequence [positions, kvHeads, dim]
+	q      []float32   // [n, heads, dim]
+	n      int64
+}
+
+// attentionInput draws keys, values and queries, and scatters each sequence's
+// blocks over the pool.
+func (c *context) attentionInput(t kernels.DType, a attentionCase) *attentionInput {
+	in := &attentionInput{attentionCase: a, t: t, plan: &kernels.AttentionPlan{Decode: a.decode}}
+	in.blocks = 1
+	for _, s := range a.seqs {
+		in.blocks += (s[0] + s[1] + kernels.BlockSize - 1) / kernels.BlockSize
+	}
+	free := c.rng.Perm(int(in.blocks))
+	for _, s := range a.seqs {
+		end := s[0] + s[1]
+		seq := kernels.AttentionSeq{Row: in.n, Rows: s[0], Position: s[1]}
+		for range (end + kernels.BlockSize - 1) / kernels.BlockSize {
+			seq.Blocks = append(seq.Blocks, int32(free[0]))
+			free = free[1:]
+		}
+		in.plan.Seqs = append(in.plan.Seqs, seq)
+		in.k = append(in.k, c.normal(end*a.kvHeads*a.dim, 1))
+		in.v = append(in.v, c.normal(end*a.kvHeads*a.dim, 1))
+		in.n += s[0]
+	}
+	in.q = c.normal(in.n*a.heads*a.dim, 1)
+	return in
+}
+
+// fillCache stores all keys and values of the sequences.
+func (c *context) fillCache(in *attentionInput) kernels.KV {
+	kv := c.cache(in.t, in.blocks, in.kvHeads, in.dim)
+	for i, s := range in.plan.Seqs {
+		end := s.Position + s.Rows
+		slots := make([]int32, end)
+		for p := range slots {
+			slots[p] = s.Blocks[p/kernels.BlockSize]*kernels.BlockSize + int32(p%kernels.BlockSize)
+		}
+		k := c.floats(in.k[i], end, in.kvHeads, in.dim)
+		v := c.floats(in.v[i], end, in.kvHeads, in.dim)
+		c.dev.AppendKV(kv, k, v, c.ints(slots))
+	}
+	return kv
+}
+
+func (c *context) attention(t kernels.DType, a attentionCase) {
+	in := c.attentionInput(t, a)
+	kv := c.fillCache(in)
+	q, out := c.floats(in.q, in.n, a.heads, a.dim), c.empty(kernels.F32, in.n, a.heads, a.dim)
+	c.dev.Attention(out, q, kv, in.plan)
+	want, tol := in.reference(c.readCache(kv.K, kv.KScale), c.readCache(kv.V, kv.VScale), c.suite.Rounding)
+	c.close(c.read(out), want, tol)
+	c.noAllocs(func() { c.dev.Attention(out, q, kv, in.plan) })
+}
+
+// reference computes attention over the cache's own values.
+func (in *attentionInput) reference(k, v []float64, rounding float64) (want, tol []float64) {
+	share := in.heads / in.kvHeads
+	for _, s := range in.plan.Seqs {
+		for r := range s.Rows {
+			for h := range in.heads {
+				q := in.q[((s.Row+r)*in.heads+h)*in.dim:][:in.dim]
+				out, t := in.query(q, k, v, s.Blocks, h/share, s.Position+r, rounding)
+				want, tol = append(want, out...), append(tol, t...)
+			}
+		}
+	}
+	return want, tol
+}
+
+// query attends with one head of one row at a position.
+func (in *attentionInput) query(q []float32, k, v []float64, blocks []int32, head, position int64, rounding float64) (out, tol []float64) {
+	at := func(p int64) int64 {
+		return ((int64(blocks[p/kernels.BlockSize])*in.kvHeads+head)*kernels.BlockSize + p%kernels.BlockSize) * in.dim
+	}
+	scores, size := make([]float64, position+1), 0.0
+	for p := range scores {
+		abs := 0.0
+		for i, x := range q {
+			prod := float64(x) * k[at(int64(p))+int64(i)] / math.Sqrt(float64(in.dim))
+			scores[p] += prod
+			abs += math.Abs(prod)
+		}
+		size = max(size, abs)
+	}
+	highest, sum := slices.Max(scores), 0.0
+	for p := range scores {
+		scores[p] = math.Exp(scores[p] - highest)
+		sum += scores[p]
+	}
+	out, tol = make([]float64, in.dim), make([]float64, in.dim)
+	for p, w := range scores {
+		for i := range out {
+			x := w / sum * v[at(int64(p))+int64(i)]
+			out[i] += x
+			tol[i] += math.Abs(x)
+		}
+	}
+	// An error of a score is a relative error of its weight.
+	for i := range tol {
+		tol[i] = tol[i]*(2e-6+4e-7*size+rounding*(2+size)) + 1e-30
+	}
+	return out, tol
+}
+
+// attentionInvariance: a row has the same bits in any chunk, in any batch and
+// on any peer, and what comes after it in the cache does not matter.
+func (c *context) attentionInvariance(t kernels.DType) {
+	a := attentionCase{8, 2, 64, 0, [][2]int64{{150, 20}, {20, 0}}}
+	in := c.attentionInput(t, a)
+	kv := c.fillCache(in)
+	width := a.heads * a.dim
+	want := c.attend(in, kv, in.plan, 0, in.n)
+	for _, size := range []int64{1, 7, 64} {
+		s := in.plan.Seqs[0]
+		for from := int64(0); from < s.Rows; from += size {
+			n := min(size, s.Rows-from)
+			part := kernels.AttentionSeq{Rows: n, Position: s.Position + from, Blocks: s.Blocks}
+			got := c.attend(in, kv, &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{part}}, from, n)
+			c.same(want[from*width:(from+n)*width], got, "in chunks of %d, row %d", size, from)
+		}
+	}
+	for i, open := range c.suite.Peers {
+		peer := c.on(Open(c, "peer", open))
+		got := peer.attend(in, peer.fillCache(in), in.plan, 0, in.n)
+		c.same(want, got, "on peer %d", i)
+	}
+	c.poisonAfter(in, kv, want)
+}
+
+// attend computes rows [from, from+n) of the queries under a plan.
+func (c *context) attend(in *attentionInput, kv kernels.KV, plan *kernels.AttentionPlan, from, n int64) []float32 {
+	width := in.heads * in.dim
+	q := c.floats(in.q[from*width:(from+n)*width], n, in.heads, in.dim)
+	out := c.empty(kernels.F32, n, in.heads, in.dim)
+	c.dev.Attention(out, q, kv, plan)
+	return c.read(out)
+}
+
+// poisonAfter makes the last position of the first sequence NaN: no row
+// before it may notice.
+func (c *context) poisonAfter(in *attentionInput, kv kernels.KV, want []float32) {
+	s := in.plan.Seqs[0]
+	p := s.Position + s.Rows - 1
+	nan := make([]float32, in.kvHeads*in.dim)
+	for i := range nan {
+		nan[i] = float32(math.NaN())
+	}
+	x := c.floats(nan, 1, in.kvHeads, in.dim)
+	slot := s.Blocks[p/kernels.BlockSize]*kernels.BlockSize + int32(p%kernels.BlockSize)
+	c.dev.AppendKV(kv, x, x, c.ints([]int32{slot}))
+	got := c.attend(in, kv, in.plan, 0, in.n)
+	width := in.heads * in.dim
+	c.same(want[:(s.Rows-1)*width], got[:(s.Rows-1)*width], "before a position that is NaN")
+	for _, v := range got[(s.Rows-1)*width : s.Rows*width] {
+		require.True(c, v != v, "NaN in the cache must reach the row that sees it")
+	}
+}

@@ -1,0 +1,137 @@
+package kerneltest
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/kernels"
+)
+
+// matmulRef computes x · wᵀ, and Σ|x w| for the tolerance.
+func matmulRef(w []float64, x []float32, n, rows, cols int64) (out, size []float64) {
+	out, size = make([]float64, n*rows), make([]float64, n*rows)
+	for t := range n {
+		for r := range rows {
+			sum, abs := 0.0, 0.0
+			for k, v := range w[r*cols : (r+1)*cols] {
+				p := v * float64(x[t*cols+int64(k)])
+				sum += p
+				abs += math.Abs(p)
+			}
+			out[t*rows+r], size[t*rows+r] = sum, abs
+		}
+	}
+	return out, size
+}
+
+// matmulShape is a case: tokens, out-features, blocks or columns.
+type matmulShape struct{ n, rows, cols int64 }
+
+func matmulShapes(t kernels.DType) []matmulShape {
+	b := int64(t.Block())
+	if b == 1 {
+		return []matmulShape{{1, 1, 1}, {3, 17, 77}, {7, 40, 300}, {1, 100, 513}, {101, 33, 640}}
+	}
+	// Columns: one block, an odd number of blocks over one chunk of 256, many.
+	odd := (320 + b - 1) / b * b
+	return []matmulShape{{1, 1, b}, {3, 17, odd}, {7, 40, 3 * odd}, {1, 100, odd}, {101, 33, (640 + b - 1) / b * b}}
+}
+
+func testMatMul(c *context) {
+	for _, t := range weightTypes {
+		for _, s := range matmulShapes(t) {
+			c.run(fmt.Sprintf("%v/%dx%dx%d", t, s.n, s.rows, s.cols), func(c *context) {
+				c.matmul(s, c.matrix(t, s.rows, s.cols))
+			})
+		}
+	}
+	for _, s := range []struct {
+		t                    kernels.DType
+		scaleRows, scaleCols int64
+	}{
+		{kernels.F8E4M3, 40, 512}, {kernels.F8E4M3, 1, 512}, {kernels.F8E4M3, 128, 128},
+		{kernels.NVFP4, 40, 512}, {kernels.NVFP4x16, 40, 512}, {kernels.BF16, 1, 512}, {kernels.Q8_0, 40, 512},
+	} {
+		c.run(fmt.Sprintf("%v/scale %dx%d", s.t, s.scaleRows, s.scaleCols), func(c *context) {
+			c.matmul(matmulShape{3, 40, 512}, c.scaled(c.matrix(s.t, 40, 512), s.scaleRows, s.scaleCols))
+		})
+	}
+	for _, t := range weightTypes {
+		c.run(fmt.Sprintf("%v/invariance", t), func(c *context) { c.matmulInvariance(t) })
+	}
+}
+
+// matmul compares a product with the reference.
+func (c *context) matmul(s matmulShape, m *kernels.Matrix) {
+	xs := c.normal(s.n*s.cols, 1)
+	w := c.pack(m)
+	x, out := c.floats(xs, s.n, s.cols), c.empty(kernels.F32, s.n, s.rows)
+	c.dev.MatMul(out, x, w, s.n/2)
+	want, size := matmulRef(values(m), xs, s.n, s.rows, s.cols)
+	for i := range size {
+		size[i] *= 1e-5 + c.suite.Rounding
+	}
+	c.close(c.read(out), want, size)
+	c.noAllocs(func() { c.dev.MatMul(out, x, w, s.n/2) })
+}
+
+// matmulInvariance: a row has the same bits alone, in any batch, on any peer.
+func (c *context) matmulInvariance(t kernels.DType) {
+	const n, rows = 24, 50
+	cols := int64(768)
+	m := c.matrix(t, rows, cols)
+	xs := c.normal(n*cols, 1)
+	w := c.pack(m)
+	for _, decode := range []bool{false, true} {
+		want := c.product(w, xs, n, decode)
+		for _, batch := range []int64{1, 2, 3, 5, 8, 17} {
+			for from := int64(0); from+batch <= n; from += batch {
+				got := c.product(w, xs[from*cols:(from+batch)*cols], batch, decode)
+				c.same(want[from*rows:(from+batch)*rows], got, "in a batch of %d from row %d", batch, from)
+			}
+		}
+		for i, open := range c.suite.Peers {
+			peer := c.on(Open(c, "peer", open))
+			pw := peer.pack(m)
+			c.same(want, peer.product(pw, xs, n, decode), "on peer %d", i)
+			c.same(want[:rows], peer.product(pw, xs[:cols], 1, decode), "alone on peer %d", i)
+		}
+	}
+}
+
+func (c *context) product(w kernels.Weight, xs []float32, n int64, decode bool) []float32 {
+	x, out := c.floats(xs, n, w.Cols), c.empty(kernels.F32, n, w.Rows)
+	decodes := int64(0)
+	if decode {
+		decodes = n
+	}
+	c.dev.MatMul(out, x, w, decodes)
+	got := c.read(out)
+	c.release()
+	return got
+}
+
+// testEmbed: an embedding is the decoder's row, bit for bit but for zero's sign.
+func testEmbed(c *context) {
+	for _, t := range weightTypes {
+		c.run(t.String(), func(c *context) {
+			cols := int64(256 * 3)
+			m := c.matrix(t, 37, cols)
+			ids := []int32{0, 36, 16, 16, 5, 31, 32}
+			table := c.pack(m)
+			out, at := c.empty(kernels.F32, int64(len(ids)), cols), c.ints(ids)
+			c.dev.Embed(out, table, at)
+			got, all := c.read(out), values(m)
+			for i, id := range ids {
+				for k := range cols {
+					if want, v := all[int64(id)*cols+k], float64(got[int64(i)*cols+k]); want != v {
+						require.FailNow(c, "wrong value", "row %d column %d: got %v, want %v", id, k, v, want)
+					}
+				}
+			}
+			c.noAllocs(func() { c.dev.Embed(out, table, at) })
+		})
+	}
+}

@@ -1,0 +1,49 @@
+package kerneltest
+
+import (
+	"github.com/stretchr/testify/require"
+
+	"trona/kernels"
+)
+
+// testMisuse: shapes and types that do not fit panic at the call, before the
+// device sees them.
+func testMisuse(c *context) {
+	x, y, v := c.empty(kernels.F32, 2, 8), c.empty(kernels.F32, 3, 8), c.empty(kernels.F32, 8)
+	ids := c.ints([]int32{0, 1})
+	w := c.pack(c.matrix(kernels.F32, 4, 8))
+	heads := c.empty(kernels.F32, 2, 2, 4)
+	kv := c.cache(kernels.F32, 1, 2, 4)
+	plan := func(s kernels.AttentionSeq) *kernels.AttentionPlan {
+		return &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{s}}
+	}
+	for name, call := range map[string]func(){
+		"embed: ids":          func() { c.dev.Embed(y, w, ids) },
+		"rmsnorm: rows":       func() { c.dev.RMSNorm(y, x, v, 1) },
+		"rmsnorm: weight":     func() { c.dev.RMSNorm(x, x, ids, 1) },
+		"add_rmsnorm: delta":  func() { c.dev.AddRMSNorm(x, x, y, v, 1) },
+		"add: rows":           func() { c.dev.Add(x, y) },
+		"matmul: out":         func() { c.dev.MatMul(x, x, w, 0) },
+		"matmul: decode":      func() { c.dev.MatMul(c.empty(kernels.F32, 2, 4), x, w, 3) },
+		"rope: rank":          func() { c.dev.RoPE(x, heads, ids, kernels.Rotary{}) },
+		"rope: inv":           func() { c.dev.RoPE(heads, heads, ids, kernels.Rotary{Inv: v}) },
+		"append_kv: slots":    func() { c.dev.AppendKV(kv, heads, heads, v) },
+		"append_kv: cache":    func() { c.dev.AppendKV(kernels.KV{}, heads, heads, ids) },
+		"attention: rows":     func() { c.dev.Attention(heads, heads, kv, plan(kernels.AttentionSeq{Rows: 1, Blocks: []int32{0}})) },
+		"attention: blocks":   func() { c.dev.Attention(heads, heads, kv, plan(kernels.AttentionSeq{Rows: 2})) },
+		"attention: block id": func() { c.dev.Attention(heads, heads, kv, plan(kernels.AttentionSeq{Rows: 2, Blocks: []int32{1}})) },
+		"swiglu: up":          func() { c.dev.SwiGLU(x, x, y) },
+		"gather: rows":        func() { c.dev.Gather(y, x, ids) },
+		"sample: rows":        func() { c.dev.Sample(nil, x, make([]kernels.SampleRow, 2)) },
+		"upload: size":        func() { c.dev.Upload(x, make([]byte, 3)) },
+		"download: size":      func() { c.dev.Download(make([]byte, 3), x) },
+	} {
+		require.Panics(c, call, name)
+	}
+	_, err := c.dev.Pack(&kernels.Matrix{Type: kernels.Q8_0, Rows: 1, Cols: 32, Data: make([]byte, 33)})
+	require.Error(c, err, "too little data")
+	_, err = c.dev.Pack(&kernels.Matrix{Type: kernels.NVFP4x16, Rows: 1, Cols: 16, Data: make([]byte, 8)})
+	require.Error(c, err, "no group scales")
+	require.NoError(c, c.dev.Sync(), "misuse leaves no error behind")
+	c.release()
+}

@@ -1,0 +1,189 @@
+package kerneltest
+
+import (
+	"fmt"
+	"math"
+
+	"trona/kernels"
+)
+
+// rowShapes are [n, d] of the ops that work on rows.
+var rowShapes = [][2]int64{{1, 1}, {3, 7}, {2, 64}, {5, 2048}, {33, 257}, {2, 16384}}
+
+func (c *context) eachRowShape(test func(c *context, n, d int64)) {
+	for _, s := range rowShapes {
+		c.run(fmt.Sprintf("%dx%d", s[0], s[1]), func(c *context) { test(c, s[0], s[1]) })
+	}
+}
+
+// normRef returns RMSNorm of one row.
+func normRef(x []float64, weight []float32, eps float64) []float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += v * v
+	}
+	out := make([]float64, len(x))
+	for i, v := range x {
+		out[i] = v / math.Sqrt(sum/float64(len(x))+eps) * float64(weight[i])
+	}
+	return out
+}
+
+// relative returns tolerances of eps times each magnitude.
+func relative(want []float64, eps float64) []float64 {
+	t := make([]float64, len(want))
+	for i, v := range want {
+		t[i] = eps*math.Abs(v) + 1e-30
+	}
+	return t
+}
+
+func widen(x []float32) []float64 {
+	w := make([]float64, len(x))
+	for i, v := range x {
+		w[i] = float64(v)
+	}
+	return w
+}
+
+func testRMSNorm(c *context) {
+	const eps = 1e-5
+	c.eachRowShape(func(c *context, n, d int64) {
+		// Small rows, so that eps matters.
+		xs, ws := c.normal(n*d, 0.01), c.normal(d, 1)
+		x, w, out := c.floats(xs, n, d), c.floats(ws, d), c.empty(kernels.F32, n, d)
+		c.dev.RMSNorm(out, x, w, eps)
+		var want []float64
+		for r := range n {
+			want = append(want, normRef(widen(xs[r*d:(r+1)*d]), ws, eps)...)
+		}
+		got := c.read(out)
+		c.close(got, want, relative(want, 1e-6))
+		last := c.empty(kernels.F32, 1, d)
+		c.dev.RMSNorm(last, x.Slice(n-1, n), w, eps)
+		c.same(got[(n-1)*d:], c.read(last), "alone")
+		c.noAllocs(func() { c.dev.RMSNorm(out, x, w, eps) })
+	})
+}
+
+func testAddRMSNorm(c *context) {
+	const eps = 1e-5
+	c.eachRowShape(func(c *context, n, d int64) {
+		xs, ds, ws := c.normal(n*d, 1), c.normal(n*d, 1), c.normal(d, 1)
+		x, delta, w, out := c.floats(xs, n, d), c.floats(ds, n, d), c.floats(ws, d), c.empty(kernels.F32, n, d)
+		c.dev.AddRMSNorm(out, x, delta, w, eps)
+		sum := make([]float64, n*d)
+		for i := range sum {
+			sum[i] = float64(xs[i] + ds[i])
+		}
+		c.close(c.read(x), sum, make([]float64, n*d))
+		var want []float64
+		for r := range n {
+			want = append(want, normRef(sum[r*d:(r+1)*d], ws, eps)...)
+		}
+		c.close(c.read(out), want, relative(want, 1e-6))
+		c.noAllocs(func() { c.dev.AddRMSNorm(out, x, delta, w, eps) })
+	})
+}
+
+func testAdd(c *context) {
+	c.eachRowShape(func(c *context, n, d int64) {
+		xs, ds := c.normal(n*d, 1), c.normal(n*d, 1)
+		x, delta := c.floats(xs, n, d), c.floats(ds, n, d)
+		c.dev.Add(x, delta)
+		want := make([]float64, n*d)
+		for i := range want {
+			want[i] = float64(xs[i] + ds[i])
+		}
+		c.close(c.read(x), want, make([]float64, n*d))
+		c.noAllocs(func() { c.dev.Add(x, delta) })
+	})
+}
+
+func testSwiGLU(c *context) {
+	c.eachRowShape(func(c *context, n, w int64) {
+		gs, us := c.normal(n*w, 4), c.normal(n*w, 1)
+		for i, v := range []float32{0, 100, -100, 1e30, -80, 88.5, -88.5} {
+			if int64(i) < n*w {
+				gs[i] = v
+			}
+		}
+		gate, up, out := c.floats(gs, n, w), c.floats(us, n, w), c.empty(kernels.F32, n, w)
+		c.dev.SwiGLU(out, gate, up)
+		want := make([]float64, n*w)
+		for i := range want {
+			want[i] = float64(gs[i]) / (1 + math.Exp(-float64(gs[i]))) * float64(us[i])
+		}
+		got := c.read(out)
+		c.close(got, want, relative(want, 1e-6))
+		c.dev.SwiGLU(gate, gate, up)
+		c.same(got, c.read(gate), "in place")
+		one, last := c.empty(kernels.F32, 1, 1), n*w-1
+		flat := func(t kernels.Tensor) kernels.Tensor { return t.Reshape(n*w, 1).Slice(last, last+1) }
+		gate2 := c.floats(gs, n, w)
+		c.dev.SwiGLU(one, flat(gate2), flat(up))
+		c.same(got[last:], c.read(one), "alone")
+		c.noAllocs(func() { c.dev.SwiGLU(out, gate, up) })
+	})
+}
+
+func testGather(c *context) {
+	c.eachRowShape(func(c *context, n, d int64) {
+		xs := c.normal(n*d, 1)
+		rows := []int32{int32(n - 1), 0, int32(n / 2), 0}
+		x, at, out := c.floats(xs, n, d), c.ints(rows), c.empty(kernels.F32, 4, d)
+		c.dev.Gather(out, x, at)
+		var want []float32
+		for _, r := range rows {
+			want = append(want, xs[int64(r)*d:(int64(r)+1)*d]...)
+		}
+		c.same(want, c.read(out), "gathered")
+		c.noAllocs(func() { c.dev.Gather(out, x, at) })
+	})
+}
+
+// testRoPE compares with float64 angles up to position 2^20.
+func testRoPE(c *context) {
+	for _, s := range []struct {
+		heads, kvHeads, dim int64
+		interleaved         bool
+	}{{1, 1, 2, false}, {4, 2, 64, false}, {4, 2, 64, true}, {3, 1, 6, true}, {5, 5, 128, false}, {3, 1, 96, true}} {
+		c.run(fmt.Sprintf("%d,%d heads of %d/interleaved=%v", s.heads, s.kvHeads, s.dim, s.interleaved), func(c *context) {
+			positions := []int32{0, 1, 63, 8191, 131071, 1 << 20, 1<<20 - 1}
+			n := int64(len(positions))
+			qs, ks := c.normal(n*s.heads*s.dim, 1), c.normal(n*s.kvHeads*s.dim, 1)
+			inv := make([]float32, s.dim/2)
+			for i := range inv {
+				inv[i] = float32(math.Pow(500000, -2*float64(i)/float64(s.dim)))
+			}
+			q, k := c.floats(qs, n, s.heads, s.dim), c.floats(ks, n, s.kvHeads, s.dim)
+			at, r := c.ints(positions), kernels.Rotary{Inv: c.floats(inv, s.dim/2), Interleaved: s.interleaved}
+			c.dev.RoPE(q, k, at, r)
+			want, tol := ropeRef(qs, positions, inv, s.heads, s.interleaved)
+			c.close(c.read(q), want, tol)
+			want, tol = ropeRef(ks, positions, inv, s.kvHeads, s.interleaved)
+			c.close(c.read(k), want, tol)
+			c.noAllocs(func() { c.dev.RoPE(q, k, at, r) })
+		})
+	}
+}
+
+func ropeRef(x []float32, positions []int32, inv []float32, heads int64, interleaved bool) (want, tol []float64) {
+	half := int64(len(inv))
+	want, tol = make([]float64, len(x)), make([]float64, len(x))
+	for r := range int64(len(positions)) * heads {
+		for i := range half {
+			a, b := 2*half*r+i, 2*half*r+i+half
+			if interleaved {
+				a, b = 2*half*r+2*i, 2*half*r+2*i+1
+			}
+			sin, cos := math.Sincos(float64(positions[r/heads]) * float64(inv[i]))
+			va, vb := float64(x[a]), float64(x[b])
+			want[a], want[b] = va*cos-vb*sin, va*sin+vb*cos
+			// 1e-5 rad of angle, and rounding.
+			tol[a] = 1.1e-5*(math.Abs(va)+math.Abs(vb)) + 1e-30
+			tol[b] = tol[a]
+		}
+	}
+	return want, tol
+}

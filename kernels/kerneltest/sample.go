@@ -1,0 +1,292 @@
+package kerneltest
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/kernels"
+)
+
+var inf = float32(math.Inf(1))
+
+// sample runs Sample on one row.
+func (c *context) sample(logits []float32, r kernels.SampleRow) kernels.Sampled {
+	dst := make([]kernels.Sampled, 1)
+	c.dev.Sample(dst, c.floats(logits, 1, int64(len(logits))), []kernels.SampleRow{r})
+	require.NoError(c, c.dev.Sync())
+	return dst[0]
+}
+
+func testSample(c *context) {
+	for name, test := range map[string]func(*context){
+		"greedy": sampleGreedy, "invalid": sampleInvalid, "logprobs": sampleLogprobs,
+		"adjustments": sampleAdjustments, "filters": sampleFilters, "reference": sampleReference,
+		"independence": sampleIndependence, "distribution": sampleDistribution,
+	} {
+		c.run(name, test)
+	}
+}
+
+func sampleGreedy(c *context) {
+	require.EqualValues(c, 1, c.sample([]float32{1, 3, 2, 3}, kernels.SampleRow{}).Token, "ties: the lowest id")
+	require.EqualValues(c, 0, c.sample([]float32{7}, kernels.SampleRow{}).Token)
+	require.EqualValues(c, 2, c.sample([]float32{1, 3, inf, inf}, kernels.SampleRow{}).Token)
+	require.EqualValues(c, 1, c.sample([]float32{-inf, -5, -inf}, kernels.SampleRow{}).Token)
+	for _, n := range []int{77, 128256} {
+		logits := c.normal(int64(n), 3)
+		at := c.rng.IntN(n)
+		logits[at] = 1000
+		require.EqualValues(c, at, c.sample(logits, kernels.SampleRow{}).Token)
+	}
+	logits, dst, rows := c.floats(c.normal(3000, 3), 3, 1000), make([]kernels.Sampled, 3), make([]kernels.SampleRow, 3)
+	c.noAllocs(func() { c.dev.Sample(dst, logits, rows) })
+	for i := range rows {
+		rows[i] = kernels.SampleRow{Temperature: 1, TopK: 40, TopP: 0.9, Generated: []int32{3}, Presence: 0.1}
+	}
+	c.noAllocs(func() { c.dev.Sample(dst, logits, rows) })
+}
+
+func sampleInvalid(c *context) {
+	nan := float32(math.NaN())
+	for _, logits := range [][]float32{{nan}, {1, nan, 2}, {nan, 5}, {5, nan}, {-inf, -inf}} {
+		for _, temperature := range []float32{0, 1} {
+			got := c.sample(logits, kernels.SampleRow{Temperature: temperature})
+			require.Equal(c, kernels.Sampled{Token: -1, Invalid: true}, got, "%v", logits)
+		}
+	}
+	require.True(c, c.sample([]float32{1, 2}, kernels.SampleRow{Mask: []uint32{0}}).Invalid)
+	require.True(c, c.sample([]float32{1, 2}, kernels.SampleRow{Banned: []int32{0, 1}, Temperature: 1}).Invalid)
+	// A token that the vocabulary lacks fails its request only.
+	require.True(c, c.sample([]float32{1, 2}, kernels.SampleRow{Banned: []int32{2}}).Invalid)
+	require.True(c, c.sample([]float32{1, 2}, kernels.SampleRow{Bias: []kernels.TokenBias{{Token: -1}}}).Invalid)
+	require.True(c, c.sample([]float32{1, 2}, kernels.SampleRow{Presence: 1, Generated: []int32{9}}).Invalid)
+	require.False(c, c.sample([]float32{1, 2}, kernels.SampleRow{}).Invalid)
+}
+
+func sampleLogprobs(c *context) {
+	logits := c.normal(5000, 3)
+	sum, highest := 0.0, float64(slices.Max(logits))
+	for _, v := range logits {
+		sum += math.Exp(float64(v) - highest)
+	}
+	of := func(t int32) float64 { return float64(logits[t]) - highest - math.Log(sum) }
+	logits[17], logits[40] = logits[4000], logits[4000]
+	order := make([]int32, len(logits))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortStableFunc(order, func(a, b int32) int {
+		return -1 * cmp(logits[a], logits[b])
+	})
+	sum = 0
+	for _, v := range logits {
+		sum += math.Exp(float64(v) - highest)
+	}
+	for _, n := range []int{0, 1, 20, 5000} {
+		// A ban changes the choice but not the probabilities.
+		got := c.sample(slices.Clone(logits), kernels.SampleRow{Logprob: true, Logprobs: n, Banned: order[:1]})
+		require.Equal(c, order[1], got.Token)
+		require.InDelta(c, of(got.Token), got.Logprob, 1e-5)
+		require.Len(c, got.Top, n)
+		for i, top := range got.Top {
+			require.Equal(c, order[i], top.Token, "place %d of %d", i, n)
+			require.InDelta(c, of(top.Token), top.Logprob, 1e-5)
+		}
+	}
+	got := c.sample([]float32{0, inf, inf}, kernels.SampleRow{Logprob: true})
+	require.InDelta(c, math.Log(0.5), got.Logprob, 1e-6)
+}
+
+func cmp(a, b float32) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+func sampleAdjustments(c *context) {
+	logits := func() []float32 { return []float32{4, 3, 2, 1, -1} }
+	for _, s := range []struct {
+		name string
+		row  kernels.SampleRow
+		want int32
+	}{
+		{"bias", kernels.SampleRow{Bias: []kernels.TokenBias{{Token: 4, Bias: 6}}}, 4},
+		{"bias twice", kernels.SampleRow{Bias: []kernels.TokenBias{{Token: 4, Bias: 3}, {Token: 4, Bias: 3}}}, 4},
+		{"presence", kernels.SampleRow{Presence: 1.5, Generated: []int32{0, 0, 0}}, 1},
+		{"presence leaves the prompt", kernels.SampleRow{Presence: 1.5, Prompt: []int32{0}}, 0},
+		{"presence once", kernels.SampleRow{Presence: 0.9, Generated: []int32{0, 0, 0}}, 0},
+		{"frequency counts", kernels.SampleRow{Frequency: 0.4, Generated: []int32{0, 0, 0}}, 1},
+		{"repetition divides", kernels.SampleRow{Repetition: 1.5, Prompt: []int32{0}}, 1},
+		{"repetition once", kernels.SampleRow{Repetition: 1.3, Prompt: []int32{0, 0}, Generated: []int32{0}}, 0},
+		{"negative logits are multiplied", kernels.SampleRow{Repetition: 0.1, Generated: []int32{0, 1, 2, 3, 4}}, 0},
+		{"banned", kernels.SampleRow{Banned: []int32{1, 0}}, 2},
+		{"mask", kernels.SampleRow{Mask: []uint32{1<<2 | 1<<3}}, 2},
+		{"mask beats bias", kernels.SampleRow{Mask: []uint32{1 << 3}, Bias: []kernels.TokenBias{{Token: 0, Bias: 99}}}, 3},
+	} {
+		require.Equal(c, s.want, c.sample(logits(), s.row).Token, s.name)
+		s.row.Temperature = 1e-6 // almost greedy
+		require.Equal(c, s.want, c.sample(logits(), s.row).Token, "%s, at random", s.name)
+	}
+}
+
+// sampleFilters: the tokens that can come are exactly those the filters keep.
+func sampleFilters(c *context) {
+	// Probabilities 0.4, 0.3, 0.15, 0.1, 0.05 in mixed order.
+	p := []float64{0.1, 0.4, 0.05, 0.3, 0.15}
+	logits := func() []float32 {
+		x := make([]float32, len(p))
+		for i, v := range p {
+			x[i] = float32(math.Log(v))
+		}
+		return x
+	}
+	for _, s := range []struct {
+		row  kernels.SampleRow
+		want []int32
+	}{
+		{kernels.SampleRow{}, []int32{0, 1, 2, 3, 4}},
+		{kernels.SampleRow{TopK: 2}, []int32{1, 3}},
+		{kernels.SampleRow{TopK: 1}, []int32{1}},
+		{kernels.SampleRow{TopK: 99}, []int32{0, 1, 2, 3, 4}},
+		{kernels.SampleRow{TopP: 0.3}, []int32{1}},
+		{kernels.SampleRow{TopP: 0.69}, []int32{1, 3}},
+		{kernels.SampleRow{TopP: 0.71}, []int32{1, 3, 4}},
+		{kernels.SampleRow{TopK: 3, TopP: 0.81}, []int32{1, 3}}, // 0.7 of 0.85
+		{kernels.SampleRow{TopK: 3, TopP: 0.84}, []int32{1, 3, 4}},
+		{kernels.SampleRow{MinP: 0.3}, []int32{1, 3, 4}},
+		{kernels.SampleRow{MinP: 0.26, TopK: 2}, []int32{1, 3}},
+		{kernels.SampleRow{MinP: 1}, []int32{1}},
+		{kernels.SampleRow{MinP: 0.3, TopP: 0.69}, []int32{1, 3}},
+	} {
+		seen := map[int32]bool{}
+		s.row.Temperature = 1
+		for i := range 400 {
+			s.row.Position = int64(i)
+			seen[c.sample(logits(), s.row).Token] = true
+			c.release()
+		}
+		var got []int32
+		for t := range seen {
+			got = append(got, t)
+		}
+		slices.Sort(got)
+		require.Equal(c, s.want, got, "%+v", s.row)
+	}
+	// Ties at the k-th value are kept by lowest id.
+	for i := range 50 {
+		got := c.sample([]float32{1, 2, 1, 1}, kernels.SampleRow{Temperature: 5, TopK: 2, Position: int64(i)})
+		require.Contains(c, []int32{0, 1}, got.Token)
+	}
+}
+
+// noise is the Gumbel noise that SampleRow describes.
+func noise(r kernels.SampleRow, token int32) float64 {
+	x := [4]uint32{uint32(token / 2), 0, uint32(r.Position), uint32(r.Position >> 32)}
+	k := [2]uint32{uint32(r.Seed), uint32(r.Seed >> 32)}
+	for range 10 {
+		hi0, lo0 := bits.Mul32(0xD2511F53, x[0])
+		hi1, lo1 := bits.Mul32(0xCD9E8D57, x[2])
+		x = [4]uint32{hi1 ^ x[1] ^ k[0], lo1, hi0 ^ x[3] ^ k[1], lo0}
+		k[0], k[1] = k[0]+0x9E3779B9, k[1]+0xBB67AE85
+	}
+	word := uint64(x[2*(token%2)+1])<<32 | uint64(x[2*(token%2)])
+	return -math.Log(-math.Log((float64(word>>12) + 0.5) / (1 << 52)))
+}
+
+// sampleReference draws as the definition says: sort, filter, add noise.
+func sampleReference(c *context) {
+	for i := range 60 {
+		n := 2 + c.rng.IntN(3000)
+		logits := c.normal(int64(n), 2)
+		r := kernels.SampleRow{Temperature: 0.2 + 2*c.rng.Float32(), Seed: c.rng.Uint64(), Position: c.rng.Int64()}
+		if i%2 == 0 {
+			r.TopK = int32(1 + c.rng.IntN(n+5))
+		}
+		if i%3 == 0 {
+			r.TopP = c.rng.Float32()
+		}
+		if i%5 == 0 {
+			r.MinP = c.rng.Float32() * 0.2
+		}
+		want := drawRef(logits, r)
+		require.Equal(c, want, c.sample(slices.Clone(logits), r).Token, "%d logits, %+v", n, r)
+	}
+}
+
+func drawRef(logits []float32, r kernels.SampleRow) int32 {
+	order := make([]int32, len(logits))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortStableFunc(order, func(a, b int32) int { return -cmp(logits[a], logits[b]) })
+	if r.TopK > 0 {
+		order = order[:min(int(r.TopK), len(order))]
+	}
+	z := func(t int32) float64 {
+		return (float64(logits[t]) - float64(logits[order[0]])) / float64(r.Temperature)
+	}
+	if r.TopP > 0 {
+		sum, total := 0.0, 0.0
+		for _, t := range order {
+			total += math.Exp(z(t))
+		}
+		for i, t := range order {
+			if sum += math.Exp(z(t)); sum >= float64(r.TopP)*total {
+				order = order[:i+1]
+				break
+			}
+		}
+	}
+	best, at := math.Inf(-1), int32(-1)
+	for _, t := range order {
+		if v := z(t) + noise(r, t); v > best && math.Exp(z(t)) >= float64(r.MinP) {
+			best, at = v, t
+		}
+	}
+	return at
+}
+
+// sampleIndependence: a draw depends on nothing but its own row.
+func sampleIndependence(c *context) {
+	const n, vocab = 9, 300
+	all := c.normal(n*vocab, 2)
+	rows := make([]kernels.SampleRow, n)
+	for i := range rows {
+		rows[i] = kernels.SampleRow{Temperature: float32(i%3) * 0.7, TopK: int32(i % 4 * 10), Seed: uint64(i), Position: 5, Generated: []int32{1, 2}, Frequency: 1}
+	}
+	dst := make([]kernels.Sampled, n)
+	c.dev.Sample(dst, c.floats(all, n, vocab), rows)
+	require.NoError(c, c.dev.Sync())
+	for i := range rows {
+		require.Equal(c, dst[i], c.sample(slices.Clone(all[i*vocab:(i+1)*vocab]), rows[i]), "row %d alone", i)
+	}
+}
+
+// sampleDistribution: draws follow the softmax (chi-squared, 4 degrees of freedom).
+func sampleDistribution(c *context) {
+	p := []float64{0.5, 0.25, 0.15, 0.07, 0.03}
+	logits := make([]float32, len(p))
+	counts := make([]float64, len(p))
+	const draws = 4000
+	for i := range draws {
+		for t, v := range p {
+			logits[t] = float32(2 * math.Log(v)) // temperature 2 undoes the factor
+		}
+		got := c.sample(logits, kernels.SampleRow{Temperature: 2, Seed: 1234, Position: int64(i)})
+		counts[got.Token]++
+		c.release()
+	}
+	chi := 0.0
+	for t, v := range p {
+		chi += (counts[t] - v*draws) * (counts[t] - v*draws) / (v * draws)
+	}
+	require.Less(c, chi, 23.5, "one in 10,000; the seed is fixed: %s", fmt.Sprint(counts))
+}

@@ -1,0 +1,286 @@
+package kernels
+
+import "fmt"
+
+// Op names an operation of Ops, for messages, profiles and benchmarks.
+type Op uint8
+
+// The operations, in the order of Ops.
+const (
+	OpEmbed Op = iota
+	OpRMSNorm
+	OpAddRMSNorm
+	OpAdd
+	OpMatMul
+	OpRoPE
+	OpAppendKV
+	OpAttention
+	OpSwiGLU
+	OpGather
+	OpSample
+	NumOps
+)
+
+var opNames = [NumOps]string{
+	"embed", "rmsnorm", "add_rmsnorm", "add", "matmul", "rope", "append_kv",
+	"attention", "swiglu", "gather", "sample",
+}
+
+// String returns the op's name, as in "add_rmsnorm".
+func (o Op) String() string { return opNames[o] }
+
+// Cost is what an op has to move and to compute at least: each operand read
+// once, each result written once, a multiply-add counted as two.
+type Cost struct {
+	Bytes, Flops int64
+}
+
+// misuse panics. It stands inside an if, so that a right call allocates nothing.
+func (o Op) misuse(format string, args ...any) {
+	panic(fmt.Sprintf("kernels: %s: ", o) + fmt.Sprintf(format, args...))
+}
+
+// matrix demands F32 [n, d].
+func (o Op) matrix(name string, t Tensor, n, d int64) {
+	if t.Type != F32 || t.Rank() != 2 || t.Shape[0] != n || t.Shape[1] != d {
+		o.misuse("%s is %v, want F32[%d %d]", name, t, n, d)
+	}
+}
+
+// vector demands [n] of a type.
+func (o Op) vector(name string, t Tensor, typ DType, n int64) {
+	if t.Type != typ || t.Rank() != 1 || t.Shape[0] != n {
+		o.misuse("%s is %v, want %v[%d]", name, t, typ, n)
+	}
+}
+
+// heads demands F32 [n, heads, dim] and returns heads and dim.
+func (o Op) heads(name string, t Tensor, n int64) (heads, dim int64) {
+	if t.Type != F32 || t.Rank() != 3 || t.Shape[0] != n || t.Shape[2]%2 != 0 {
+		o.misuse("%s is %v, want F32[%d heads dim], dim even", name, t, n)
+	}
+	return t.Shape[1], t.Shape[2]
+}
+
+// CheckEmbed panics unless out is F32 [n, cols of table] and ids I32 [n].
+func CheckEmbed(out Tensor, table Weight, ids Tensor) {
+	n := out.Shape[0]
+	OpEmbed.vector("ids", ids, I32, n)
+	OpEmbed.matrix("out", out, n, table.Cols)
+}
+
+// EmbedCost returns the cost of Embed.
+func EmbedCost(out Tensor, table Weight) Cost {
+	return Cost{Bytes: out.Bytes() + out.Shape[0]*(4+table.Bytes/max(1, table.Rows))}
+}
+
+// CheckRMSNorm panics unless out and x are F32 [n, d] and weight F32 [d].
+func CheckRMSNorm(out, x, weight Tensor) {
+	OpRMSNorm.matrix("x", x, out.Shape[0], out.Shape[1])
+	OpRMSNorm.matrix("out", out, x.Shape[0], x.Shape[1])
+	OpRMSNorm.vector("weight", weight, F32, x.Shape[1])
+}
+
+// RMSNormCost returns the cost of RMSNorm.
+func RMSNormCost(x Tensor) Cost {
+	return Cost{Bytes: 2*x.Bytes() + 4*x.Cols(), Flops: 4 * x.Len()}
+}
+
+// CheckAddRMSNorm panics unless out, x and delta are F32 [n, d] and weight F32 [d].
+func CheckAddRMSNorm(out, x, delta, weight Tensor) {
+	OpAddRMSNorm.matrix("x", x, out.Shape[0], out.Shape[1])
+	OpAddRMSNorm.matrix("out", out, x.Shape[0], x.Shape[1])
+	OpAddRMSNorm.matrix("delta", delta, x.Shape[0], x.Shape[1])
+	OpAddRMSNorm.vector("weight", weight, F32, x.Shape[1])
+}
+
+// AddRMSNormCost returns the cost of AddRMSNorm.
+func AddRMSNormCost(x Tensor) Cost {
+	return Cost{Bytes: 4*x.Bytes() + 4*x.Cols(), Flops: 5 * x.Len()}
+}
+
+// CheckAdd panics unless x and delta are F32 [n, d].
+func CheckAdd(x, delta Tensor) {
+	OpAdd.matrix("x", x, delta.Shape[0], delta.Shape[1])
+	OpAdd.matrix("delta", delta, x.Shape[0], x.Shape[1])
+}
+
+// AddCost returns the cost of Add.
+func AddCost(x Tensor) Cost { return Cost{Bytes: 3 * x.Bytes(), Flops: x.Len()} }
+
+// CheckMatMul panics unless x is F32 [n, w.Cols], out F32 [n, w.Rows] and
+// decode at most n.
+func CheckMatMul(out, x Tensor, w Weight, decode int64) {
+	n := x.Shape[0]
+	OpMatMul.matrix("x", x, n, w.Cols)
+	OpMatMul.matrix("out", out, n, w.Rows)
+	if decode < 0 || decode > n {
+		OpMatMul.misuse("decode is %d of %d rows", decode, n)
+	}
+}
+
+// MatMulCost returns the cost of MatMul.
+func MatMulCost(x Tensor, w Weight) Cost {
+	n := x.Shape[0]
+	return Cost{Bytes: w.Bytes + 4*n*(w.Rows+w.Cols), Flops: 2 * n * w.Rows * w.Cols}
+}
+
+// CheckRoPE panics unless q is F32 [n, heads, dim], k F32 [n, kvHeads, dim],
+// positions I32 [n] and r.Inv F32 [dim/2].
+func CheckRoPE(q, k, positions Tensor, r Rotary) {
+	n := q.Shape[0]
+	_, dim := OpRoPE.heads("q", q, n)
+	_, kdim := OpRoPE.heads("k", k, n)
+	if dim != kdim {
+		OpRoPE.misuse("q is %v, k is %v: their head sizes differ", q, k)
+	}
+	OpRoPE.vector("positions", positions, I32, n)
+	OpRoPE.vector("inv", r.Inv, F32, dim/2)
+}
+
+// RoPECost returns the cost of RoPE.
+func RoPECost(q, k Tensor) Cost {
+	return Cost{Bytes: 2 * (q.Bytes() + k.Bytes()), Flops: 3 * (q.Len() + k.Len())}
+}
+
+// check panics unless c is a cache of kvHeads heads of size dim.
+func (c KV) check(o Op, kvHeads, dim int64) {
+	blocks := c.K.Shape[0]
+	if c.K.Rank() != 4 || c.K.Shape != [4]int64{blocks, kvHeads, BlockSize, dim} {
+		o.misuse("cache is %v, want [blocks %d %d %d]", c.K, kvHeads, BlockSize, dim)
+	}
+	if c.V.Shape != c.K.Shape || c.V.Type != c.K.Type {
+		o.misuse("cache K is %v, V is %v", c.K, c.V)
+	}
+	switch c.K.Type {
+	case F32, F16, BF16:
+	case I8:
+		want := Tensor{Type: F32, Shape: [4]int64{blocks, kvHeads, BlockSize}}
+		if c.KScale.Type != F32 || c.KScale.Shape != want.Shape || c.VScale.Type != F32 || c.VScale.Shape != want.Shape {
+			o.misuse("cache scales are %v and %v, want %v", c.KScale, c.VScale, want)
+		}
+	default:
+		o.misuse("no cache of type %v", c.K.Type)
+	}
+}
+
+// CheckAppendKV panics unless k and v are F32 [n, kvHeads, dim], slots I32 [n]
+// and the cache fits them.
+func CheckAppendKV(cache KV, k, v, slots Tensor) {
+	n := k.Shape[0]
+	kvHeads, dim := OpAppendKV.heads("k", k, n)
+	if v.Shape != k.Shape || v.Type != F32 {
+		OpAppendKV.misuse("k is %v, v is %v", k, v)
+	}
+	OpAppendKV.vector("slots", slots, I32, n)
+	cache.check(OpAppendKV, kvHeads, dim)
+}
+
+// AppendKVCost returns the cost of AppendKV.
+func AppendKVCost(cache KV, k Tensor) Cost {
+	return Cost{Bytes: 2 * (k.Bytes() + cache.K.Type.RowBytes(k.Len()))}
+}
+
+// CheckAttention panics unless out and q are F32 [n, heads, dim], the cache
+// fits them, and the plan's sequences cover all n rows in order, none of them
+// spanning plan.Decode, with block tables that reach their last position.
+func CheckAttention(out, q Tensor, cache KV, plan *AttentionPlan) {
+	n := q.Shape[0]
+	heads, dim := OpAttention.heads("q", q, n)
+	if out.Shape != q.Shape || out.Type != F32 {
+		OpAttention.misuse("out is %v, q is %v", out, q)
+	}
+	kvHeads := cache.K.Shape[1]
+	cache.check(OpAttention, kvHeads, dim)
+	if heads%kvHeads != 0 {
+		OpAttention.misuse("%d heads do not share %d KV heads", heads, kvHeads)
+	}
+	plan.check(n, cache.K.Shape[0])
+}
+
+// check panics unless the sequences cover n rows in order.
+func (p *AttentionPlan) check(n, blocks int64) {
+	if p.Decode < 0 || p.Decode > n {
+		OpAttention.misuse("decode is %d of %d rows", p.Decode, n)
+	}
+	row := int64(0)
+	for i := range p.Seqs {
+		s := &p.Seqs[i]
+		if s.Row != row || s.Rows <= 0 {
+			OpAttention.misuse("sequence %d has %d rows from %d, want them to begin at %d", i, s.Rows, s.Row, row)
+		}
+		row += s.Rows
+		if s.Row < p.Decode && row > p.Decode {
+			OpAttention.misuse("sequence %d spans row %d, where decoding ends", i, p.Decode)
+		}
+		s.check(i, blocks)
+	}
+	if row != n {
+		OpAttention.misuse("sequences cover %d of %d rows", row, n)
+	}
+}
+
+// check panics unless every position up to the last has a block of the pool.
+func (s *AttentionSeq) check(i int, blocks int64) {
+	need := (s.Position + s.Rows + BlockSize - 1) / BlockSize
+	if s.Position < 0 || int64(len(s.Blocks)) < need {
+		OpAttention.misuse("sequence %d has %d blocks, position %d needs %d", i, len(s.Blocks), s.Position+s.Rows-1, need)
+	}
+	for _, b := range s.Blocks[:need] {
+		if b < 0 || int64(b) >= blocks {
+			OpAttention.misuse("sequence %d names block %d of %d", i, b, blocks)
+		}
+	}
+}
+
+// AttentionCost returns the cost of Attention: a sequence's K and V are read
+// once for all its rows.
+func AttentionCost(q Tensor, cache KV, plan *AttentionPlan) Cost {
+	heads, dim := q.Shape[1], q.Shape[2]
+	perPosition := 2 * cache.K.Shape[1] * cache.K.Type.RowBytes(dim)
+	if cache.K.Type == I8 {
+		perPosition += 2 * cache.K.Shape[1] * 4
+	}
+	c := Cost{Bytes: 2 * q.Bytes()}
+	for _, s := range plan.Seqs {
+		c.Bytes += (s.Position + s.Rows) * perPosition
+		// Row r sees Position+r+1 positions.
+		seen := s.Rows*s.Position + s.Rows*(s.Rows+1)/2
+		c.Flops += 4 * seen * heads * dim
+	}
+	return c
+}
+
+// CheckSwiGLU panics unless out, gate and up are F32 [n, w].
+func CheckSwiGLU(out, gate, up Tensor) {
+	OpSwiGLU.matrix("gate", gate, out.Shape[0], out.Shape[1])
+	OpSwiGLU.matrix("out", out, gate.Shape[0], gate.Shape[1])
+	OpSwiGLU.matrix("up", up, gate.Shape[0], gate.Shape[1])
+}
+
+// SwiGLUCost returns the cost of SwiGLU, an exponential counted as 8 flops.
+func SwiGLUCost(gate Tensor) Cost {
+	return Cost{Bytes: 3 * gate.Bytes(), Flops: 12 * gate.Len()}
+}
+
+// CheckGather panics unless x is F32 [n, d], rows I32 [m] and out F32 [m, d].
+func CheckGather(out, x, rows Tensor) {
+	OpGather.matrix("x", x, x.Shape[0], x.Shape[1])
+	OpGather.vector("rows", rows, I32, out.Shape[0])
+	OpGather.matrix("out", out, out.Shape[0], x.Shape[1])
+}
+
+// GatherCost returns the cost of Gather.
+func GatherCost(out Tensor) Cost { return Cost{Bytes: 2*out.Bytes() + 4*out.Shape[0]} }
+
+// CheckSample panics unless logits are F32 [m, vocab] and dst and rows have m entries.
+func CheckSample(dst []Sampled, logits Tensor, rows []SampleRow) {
+	m := int64(len(rows))
+	if int64(len(dst)) != m {
+		OpSample.misuse("%d results for %d rows", len(dst), m)
+	}
+	OpSample.matrix("logits", logits, m, logits.Shape[1])
+}
+
+// SampleCost returns the cost of a greedy Sample.
+func SampleCost(logits Tensor) Cost { return Cost{Bytes: logits.Bytes(), Flops: logits.Len()} }
