@@ -49,6 +49,9 @@ func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernel
 	for i := range plan.Seqs {
 		tiles += j.tiles(&plan.Seqs[i])
 	}
+	for _, w := range d.pool.workers {
+		w.attn.reserve(j.tileRows*j.share, j.dim)
+	}
 	d.run(kernels.OpAttention, j, tiles*j.kvHeads, false)
 	j.plan = nil
 }
@@ -106,17 +109,10 @@ func (t *attentionTile) address(base uintptr, i int64) uintptr {
 
 func (t *attentionTile) wideDim() int64 { return (t.dim + lanes - 1) / lanes * lanes }
 
-// begin makes room and loads the queries.
+// begin clears the results and loads the queries.
 func (t *attentionTile) begin() {
 	n, wide := t.rows*t.share, t.wideDim()
-	grow(&t.wide, kernels.BlockSize*t.dim)
-	grow(&t.keys, kernels.BlockSize*t.dim)
-	grow(&t.values, kernels.BlockSize*wide)
-	grow(&t.queries, n*t.dim)
-	grow(&t.s, n*kernels.BlockSize)
-	grow(&t.acc, n*wide)
-	grow(&t.m, n)
-	grow(&t.l, n)
+	t.acc, t.l = t.acc[:n*wide], t.l[:n]
 	clear(t.acc)
 	clear(t.l)
 	scale := float32(1 / math.Sqrt(float64(t.dim)))
@@ -126,6 +122,20 @@ func (t *attentionTile) begin() {
 			t.queries[i*t.dim+int64(k)] = v * scale
 		}
 	}
+}
+
+// reserve makes room for n queries of size dim, so that pieces allocate
+// nothing.
+func (a *attentionScratch) reserve(n, dim int64) {
+	wide := (dim + lanes - 1) / lanes * lanes
+	grow(&a.wide, kernels.BlockSize*dim)
+	grow(&a.keys, kernels.BlockSize*dim)
+	grow(&a.values, kernels.BlockSize*wide)
+	grow(&a.queries, n*dim)
+	grow(&a.s, n*kernels.BlockSize)
+	grow(&a.acc, n*wide)
+	grow(&a.m, n)
+	grow(&a.l, n)
 }
 
 // grow makes s n long; what it holds is lost.

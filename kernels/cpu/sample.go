@@ -25,9 +25,20 @@ type sampleScratch struct {
 func (d *Device) Sample(dst []kernels.Sampled, logits kernels.Tensor, rows []kernels.SampleRow) {
 	kernels.CheckSample(dst, logits, rows)
 	j := &d.jobs.sample
+	for _, w := range d.pool.workers {
+		w.sample.reserve(int(logits.Shape[1]))
+	}
 	*j = sampleJob{dst, floatsOf(logits.Addr, logits.Len()), rows, logits.Shape[1]}
 	d.run(kernels.OpSample, j, int64(len(rows)), false)
 	*j = sampleJob{}
+}
+
+// reserve makes room, so that draws allocate nothing.
+func (s *sampleScratch) reserve(vocab int) {
+	if len(s.counts) < vocab {
+		s.counts, s.raw = make([]int32, vocab), make([]float32, vocab)
+		s.candidates = make([]candidate, 0, vocab)
+	}
 }
 
 func (j *sampleJob) piece(w *worker, i int64) {
@@ -54,7 +65,7 @@ func (s sampler) draw() kernels.Sampled {
 	if r.Logprob || r.Logprobs > 0 {
 		lse = newLogSumExp(s.logits, s.logits[best])
 		out.Top = s.top(&lse)
-		s.raw = append(s.raw[:0], s.logits...)
+		copy(s.raw, s.logits)
 	}
 	if s.adjusts() {
 		if !s.adjust() {
@@ -187,9 +198,6 @@ func (s sampler) penalise() bool {
 	}
 	if slices.ContainsFunc(r.Generated, s.lacks) || slices.ContainsFunc(prompt, s.lacks) {
 		return false
-	}
-	for len(s.counts) < len(s.logits) {
-		s.counts = append(s.counts, 0)
 	}
 	for _, t := range r.Generated {
 		s.counts[t]++

@@ -277,7 +277,7 @@ func (in *attentionInput) query(q []float32, k, v []float64, blocks []int32, hea
 	}
 	// An error of a score is a relative error of its weight.
 	for i := range tol {
-		tol[i] = tol[i]*(2e-6+4e-7*size+rounding*(2+size)) + 1e-30
+		tol[i] = tol[i]*(5e-6+1e-6*size+rounding*(2+size)) + 1e-30
 	}
 	return out, tol
 }
