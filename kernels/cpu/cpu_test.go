@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"fmt"
 	"testing"
 
 	"trona/kernels"
@@ -23,5 +24,16 @@ func TestConformance(t *testing.T) {
 				},
 			}.Run(t)
 		})
+	}
+}
+
+// BenchmarkOps measures every instruction set with one thread and with all.
+func BenchmarkOps(b *testing.B) {
+	for _, v := range Variants() {
+		for _, threads := range []int{1, 2} {
+			b.Run(fmt.Sprintf("%s/threads=%d", v, threads), func(b *testing.B) {
+				kerneltest.Bench(b, opener(Options{Threads: threads, Variant: v}))
+			})
+		}
 	}
 }

@@ -1,0 +1,128 @@
+package cpu
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/kernels"
+)
+
+// TestUnpack: every instruction set unpacks to the bits of the plain Go.
+func TestUnpack(t *testing.T) {
+	plain := generic()
+	for _, v := range variants()[1:] {
+		for typ, unpack := range v.unpack {
+			if unpack == nil {
+				continue
+			}
+			p := packings[typ]
+			t.Run(v.name+"/"+kernels.DType(typ).String(), func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(1, uint64(typ)))
+				for _, n := range []int{p.cols, 3 * p.cols, 256} {
+					src := make([]byte, n/p.cols*p.bytes)
+					for i := 0; i < len(src); i += 2 {
+						// Halves anywhere are finite.
+						binary.LittleEndian.PutUint16(src[i:], uint16(rng.Uint32())&0xbbff)
+					}
+					want, got := alignedFloats(n*lanes), alignedFloats(n*lanes)
+					plain.unpack[typ](&want[0], unsafe.Pointer(&src[0]), n)
+					unpack(&got[0], unsafe.Pointer(&src[0]), n)
+					for i := range want {
+						if want[i] != got[i] && (want[i] == want[i] || got[i] == got[i]) {
+							require.Equal(t, want[i], got[i], "column %d row %d", i/lanes, i%lanes)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestGemm: every tile of every instruction set gives a token the same bits.
+func TestGemm(t *testing.T) {
+	const k, tokens = 37, 19
+	rng := rand.New(rand.NewPCG(2, 0))
+	panel, x := alignedFloats(k*48), alignedFloats(tokens*50)
+	for _, s := range [][]float32{panel, x} {
+		for i := range s {
+			s[i] = float32(rng.NormFloat64())
+		}
+	}
+	for _, v := range variants() {
+		all := make([]float32, tokens*20)
+		v.gemm(&all[0], 20, &panel[0], 48, &x[0], 50, tokens, k)
+		for n := 1; n < tokens; n++ {
+			got := make([]float32, tokens*20)
+			v.gemm(&got[0], 20, &panel[0], 48, &x[0], 50, n, k)
+			require.Equal(t, all[:n*20], got[:n*20], "%s: %d tokens", v.name, n)
+			require.Equal(t, make([]float32, (tokens-n)*20), got[n*20:], "%s: %d tokens", v.name, n)
+		}
+		for i := range tokens {
+			want := 0.0
+			for c := range k {
+				want += float64(panel[c*48+5]) * float64(x[i*50+c])
+			}
+			require.InDelta(t, want, all[i*20+5], 1e-4, v.name)
+		}
+	}
+}
+
+// TestExp compares with float64 over all of the range.
+func TestExp(t *testing.T) {
+	for x := float32(expLow); x < expHigh; x += 0.00313 {
+		want := math.Exp(float64(x))
+		require.InEpsilon(t, want, exp(x), 2e-7, "exp(%v)", x)
+	}
+	require.Zero(t, exp(float32(math.Inf(-1))))
+	require.True(t, math.IsNaN(float64(exp(float32(math.NaN())))))
+}
+
+// TestPortableMath: ln and exp64 are those of package math to the last digits.
+func TestPortableMath(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 0))
+	for range 20000 {
+		x := rng.Float64()
+		require.InEpsilon(t, math.Log(x), ln(x), 5e-16, "ln(%v)", x)
+		y := -x * 700
+		require.InEpsilon(t, math.Exp(y), exp64(y), 1e-15, "exp64(%v)", y)
+	}
+	require.Equal(t, 1.0, exp64(0))
+	require.Zero(t, exp64(-1e9))
+}
+
+// TestPhilox: the known answers of the authors' Random123 distribution.
+func TestPhilox(t *testing.T) {
+	ones := uint32(math.MaxUint32)
+	require.Equal(t, [4]uint32{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}, philox([4]uint32{}, [2]uint32{}))
+	require.Equal(t, [4]uint32{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
+		philox([4]uint32{ones, ones, ones, ones}, [2]uint32{ones, ones}))
+	require.Equal(t, [4]uint32{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1},
+		philox([4]uint32{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, [2]uint32{0xa4093822, 0x299f31d0}))
+}
+
+// TestHalf: conversions agree with each other on every half, and rounding is
+// to nearest even.
+func TestHalf(t *testing.T) {
+	for h := range 1 << 16 {
+		v := f16(uint16(h))
+		if v == v {
+			require.Equal(t, uint16(h), toF16(v), "%v", v)
+		} else {
+			require.NotEqual(t, toF16(v), toF16(v)&0xfc00, "NaN stays NaN")
+		}
+	}
+	for h := uint16(0); h < 0x7bff; h++ {
+		low, high := f16(h), f16(h+1)
+		mid := (low + high) / 2 // exact
+		require.Equal(t, h+h&1, toF16(mid), "halfway after %v", low)
+		require.Equal(t, h+1, toF16(math.Nextafter32(mid, high)))
+		require.Equal(t, h, toF16(math.Nextafter32(mid, low)))
+	}
+	require.Equal(t, uint16(0x7c00), toF16(65520))
+	require.Equal(t, uint16(0x7bff), toF16(65519))
+}
