@@ -25,7 +25,8 @@ type variant struct {
 	widen [kernels.BF16 + 1]func(dst *float32, src unsafe.Pointer, n int)
 	// widenI8 converts rows of codes with a scale each.
 	widenI8 func(dst *float32, src unsafe.Pointer, scale *float32, rows, dim int)
-	// transpose writes src [rows, cols] as dst [cols, BlockSize].
+	// transpose writes src [rows, cols] as dst [cols, BlockSize]. It may read
+	// and write whole blocks of 8 rows.
 	transpose func(dst, src *float32, rows, cols int)
 	// expSum replaces s[0:BlockSize] by exp(s - m) and returns their sum.
 	expSum func(s *float32, m float32) float32

@@ -30,8 +30,44 @@ func avx2() variant {
 	v.unpack[kernels.Q4_K] = unpackQ4_KAVX2
 	v.unpack[kernels.Q5_K] = unpackQ5_KAVX2
 	v.unpack[kernels.Q6_K] = unpackQ6_KAVX2
+	v.matvec[kernels.F32] = matvecF32AVX2
+	v.matvec[kernels.F16] = matvecF16AVX2
+	v.matvec[kernels.BF16] = matvecBF16AVX2
+	v.matvec[kernels.Q8_0] = matvecQ8_0AVX2
+	v.matvec[kernels.Q4_0] = matvecQ4_0AVX2
+	v.matvec[kernels.Q4_K] = matvecQ4_KAVX2
+	v.matvec[kernels.Q5_K] = matvecQ5_KAVX2
+	v.matvec[kernels.Q6_K] = matvecQ6_KAVX2
+	v.widen[kernels.F16] = func(dst *float32, src unsafe.Pointer, n int) {
+		widenF16AVX2(dst, src, n&^7)
+		widenF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
+	}
+	v.widen[kernels.BF16] = func(dst *float32, src unsafe.Pointer, n int) {
+		widenBF16AVX2(dst, src, n&^7)
+		widenBF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
+	}
+	v.widenI8 = func(dst *float32, src unsafe.Pointer, scale *float32, rows, dim int) {
+		if dim%8 != 0 {
+			widenI8Generic(dst, src, scale, rows, dim)
+			return
+		}
+		widenI8AVX2(dst, src, scale, rows, dim)
+	}
+	v.transpose = func(dst, src *float32, rows, cols int) {
+		if cols%8 != 0 {
+			transposeGeneric(dst, src, rows, cols)
+			return
+		}
+		// Rows up to the next multiple of 8 are the scratch's own.
+		transposeAVX2(dst, src, (rows+7)&^7, cols)
+	}
+	v.expSum = expSumAVX2
+	v.swiglu = swigluAVX2
 	return v
 }
+
+// after returns the address of element n behind p.
+func after(p *float32, n int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*n)) }
 
 // pause is the PAUSE instruction.
 //
@@ -61,3 +97,39 @@ func unpackQ5_KAVX2(panel *float32, src unsafe.Pointer, n int)
 
 //go:noescape
 func unpackQ6_KAVX2(panel *float32, src unsafe.Pointer, n int)
+
+//go:noescape
+func widenI8AVX2(dst *float32, src unsafe.Pointer, scale *float32, rows, dim int)
+
+//go:noescape
+func transposeAVX2(dst, src *float32, rows, cols int)
+
+//go:noescape
+func expSumAVX2(s *float32, m float32) float32
+
+//go:noescape
+func swigluAVX2(out, gate, up *float32, n int)
+
+//go:noescape
+func matvecF32AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+
+//go:noescape
+func matvecF16AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+
+//go:noescape
+func matvecBF16AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+
+//go:noescape
+func matvecQ8_0AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+
+//go:noescape
+func matvecQ4_0AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+
+//go:noescape
+func matvecQ4_KAVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+
+//go:noescape
+func matvecQ5_KAVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+
+//go:noescape
+func matvecQ6_KAVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)

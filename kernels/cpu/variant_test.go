@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -72,6 +73,43 @@ func TestGemm(t *testing.T) {
 	}
 }
 
+// TestMatvec: a fused product has the bits of unpack and gemm.
+func TestMatvec(t *testing.T) {
+	for _, v := range variants() {
+		for typ, matvec := range v.matvec {
+			if matvec == nil {
+				continue
+			}
+			p := packings[typ]
+			for _, n := range []int{p.cols, 256, 256 + p.cols, 768} {
+				rng := rand.New(rand.NewPCG(uint64(n), uint64(typ)))
+				x := alignedFloats(n)
+				for i := range x {
+					x[i] = float32(rng.NormFloat64())
+				}
+				src, want, got := [2][]byte{}, alignedFloats(2*lanes), alignedFloats(2*lanes)
+				for g := range src {
+					src[g] = make([]byte, n/p.cols*p.bytes)
+					for i := 0; i < len(src[g]); i += 2 {
+						binary.LittleEndian.PutUint16(src[g][i:], uint16(rng.Uint32())&0xbbff)
+					}
+					for from := 0; from < n; from += chunk {
+						k := min(chunk, n-from)
+						panel := alignedFloats(k * lanes)
+						v.unpack[typ](&panel[0], unsafe.Pointer(&src[g][from/p.cols*p.bytes]), k)
+						v.gemm(&want[g*lanes], lanes, &panel[0], lanes, &x[from], n, 1, k)
+					}
+				}
+				matvec(&got[0], &got[lanes], unsafe.Pointer(&src[0][0]), unsafe.Pointer(&src[1][0]), &x[0], n)
+				for i := range want {
+					require.Equal(t, math.Float32bits(want[i]), math.Float32bits(got[i]), "%s %v, %d columns, row %d: %v, %v",
+						v.name, kernels.DType(typ), n, i, want[i], got[i])
+				}
+			}
+		}
+	}
+}
+
 // TestExp compares with float64 over all of the range.
 func TestExp(t *testing.T) {
 	for x := float32(expLow); x < expHigh; x += 0.00313 {
@@ -80,6 +118,29 @@ func TestExp(t *testing.T) {
 	}
 	require.Zero(t, exp(float32(math.Inf(-1))))
 	require.True(t, math.IsNaN(float64(exp(float32(math.NaN())))))
+}
+
+// TestExpSum: every instruction set agrees with float64 and keeps NaN.
+func TestExpSum(t *testing.T) {
+	for _, v := range variants() {
+		s := alignedFloats(kernels.BlockSize)
+		for i := range s {
+			s[i] = -float32(i*i) / 40
+		}
+		want := slices.Clone(s)
+		s[63] = float32(math.Inf(-1))
+		got := float64(v.expSum(&s[0], 1))
+		sum := 0.0
+		for i, x := range want[:63] {
+			e := math.Exp(float64(x - 1))
+			sum += e
+			require.InDelta(t, e, s[i], e*3e-7+1e-37, v.name)
+		}
+		require.InEpsilon(t, sum, got, 3e-7, v.name)
+		require.Zero(t, s[63], v.name)
+		s[9] = float32(math.NaN())
+		require.True(t, math.IsNaN(float64(v.expSum(&s[0], 1))), v.name)
+	}
 }
 
 // TestPortableMath: ln and exp64 are those of package math to the last digits.

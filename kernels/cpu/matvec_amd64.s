@@ -1,0 +1,514 @@
+//go:build !purego
+
+#include "textflag.h"
+
+// A matvec multiplies two groups of 16 packed rows with one token. AX and BX
+// are the groups, DX is x, DI and SI the results, CX the columns or blocks
+// left, R8 those left of the chunk. Y0 to Y3 are the sums of a chunk of 256
+// columns, begun at 0 and added to the results at its end, as gemm does.
+
+DATA low4<>+0(SB)/4, $15
+GLOBL low4<>(SB), RODATA|NOPTR, $4
+DATA bit4<>+0(SB)/4, $16
+GLOBL bit4<>(SB), RODATA|NOPTR, $4
+DATA bits45<>+0(SB)/4, $48
+GLOBL bits45<>(SB), RODATA|NOPTR, $4
+DATA eight<>+0(SB)/4, $0x41000000
+GLOBL eight<>(SB), RODATA|NOPTR, $4
+DATA thirtyTwo<>+0(SB)/4, $0x42000000
+GLOBL thirtyTwo<>(SB), RODATA|NOPTR, $4
+
+#define ARGUMENTS \
+	MOVQ out0+0(FP), DI \
+	MOVQ out1+8(FP), SI \
+	MOVQ src0+16(FP), AX \
+	MOVQ src1+24(FP), BX \
+	MOVQ x+32(FP), DX \
+	MOVQ n+40(FP), CX
+
+#define BEGIN_CHUNK \
+	VXORPS Y0, Y0, Y0 \
+	VXORPS Y1, Y1, Y1 \
+	VXORPS Y2, Y2, Y2 \
+	VXORPS Y3, Y3, Y3
+
+#define END_CHUNK \
+	VADDPS  (DI), Y0, Y0 \
+	VADDPS  32(DI), Y1, Y1 \
+	VADDPS  (SI), Y2, Y2 \
+	VADDPS  32(SI), Y3, Y3 \
+	VMOVUPS Y0, (DI) \
+	VMOVUPS Y1, 32(DI) \
+	VMOVUPS Y2, (SI) \
+	VMOVUPS Y3, 32(SI)
+
+// COUNT takes up to MAX units off CX into R8.
+#define COUNT(MAX) \
+	MOVQ    $MAX, R8 \
+	CMPQ    CX, R8 \
+	CMOVQLT CX, R8 \
+	SUBQ    R8, CX
+
+// AHEAD prefetches a cache line of each group.
+#define AHEAD(OFFSET) \
+	PREFETCHT0 (OFFSET+1024)(AX) \
+	PREFETCHT0 (OFFSET+1024)(BX)
+
+// func matvecF32AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+// Requires: AVX, FMA
+TEXT ·matvecF32AVX2(SB), NOSPLIT, $0-48
+	ARGUMENTS
+
+chunk:
+	COUNT(256)
+	BEGIN_CHUNK
+
+column:
+	AHEAD(0)
+	VBROADCASTSS (DX), Y15
+	VFMADD231PS  (AX), Y15, Y0
+	VFMADD231PS  32(AX), Y15, Y1
+	VFMADD231PS  (BX), Y15, Y2
+	VFMADD231PS  32(BX), Y15, Y3
+	ADDQ         $64, AX
+	ADDQ         $64, BX
+	ADDQ         $4, DX
+	DECQ         R8
+	JNZ          column
+	END_CHUNK
+	TESTQ        CX, CX
+	JNZ          chunk
+	VZEROUPPER
+	RET
+
+// func matvecF16AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+// Requires: AVX, FMA, F16C
+TEXT ·matvecF16AVX2(SB), NOSPLIT, $0-48
+	ARGUMENTS
+
+chunk:
+	COUNT(256)
+	BEGIN_CHUNK
+
+column:
+	AHEAD(0)
+	VBROADCASTSS (DX), Y15
+	VCVTPH2PS    (AX), Y4
+	VCVTPH2PS    16(AX), Y5
+	VCVTPH2PS    (BX), Y6
+	VCVTPH2PS    16(BX), Y7
+	VFMADD231PS  Y4, Y15, Y0
+	VFMADD231PS  Y5, Y15, Y1
+	VFMADD231PS  Y6, Y15, Y2
+	VFMADD231PS  Y7, Y15, Y3
+	ADDQ         $32, AX
+	ADDQ         $32, BX
+	ADDQ         $4, DX
+	DECQ         R8
+	JNZ          column
+	END_CHUNK
+	TESTQ        CX, CX
+	JNZ          chunk
+	VZEROUPPER
+	RET
+
+// func matvecBF16AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+// Requires: AVX2, FMA
+TEXT ·matvecBF16AVX2(SB), NOSPLIT, $0-48
+	ARGUMENTS
+
+chunk:
+	COUNT(256)
+	BEGIN_CHUNK
+
+column:
+	AHEAD(0)
+	VBROADCASTSS (DX), Y15
+	VPMOVZXWD    (AX), Y4
+	VPMOVZXWD    16(AX), Y5
+	VPMOVZXWD    (BX), Y6
+	VPMOVZXWD    16(BX), Y7
+	VPSLLD       $16, Y4, Y4
+	VPSLLD       $16, Y5, Y5
+	VPSLLD       $16, Y6, Y6
+	VPSLLD       $16, Y7, Y7
+	VFMADD231PS  Y4, Y15, Y0
+	VFMADD231PS  Y5, Y15, Y1
+	VFMADD231PS  Y6, Y15, Y2
+	VFMADD231PS  Y7, Y15, Y3
+	ADDQ         $32, AX
+	ADDQ         $32, BX
+	ADDQ         $4, DX
+	DECQ         R8
+	JNZ          column
+	END_CHUNK
+	TESTQ        CX, CX
+	JNZ          chunk
+	VZEROUPPER
+	RET
+
+// BYTES uses one column of codes at OFFSET with the scales Y4 to Y7.
+#define BYTES(OFFSET, X) \
+	VBROADCASTSS X(DX), Y15 \
+	VPMOVSXBD    OFFSET(AX), Y8 \
+	VPMOVSXBD    (OFFSET+8)(AX), Y9 \
+	VPMOVSXBD    OFFSET(BX), Y10 \
+	VPMOVSXBD    (OFFSET+8)(BX), Y11 \
+	VCVTDQ2PS    Y8, Y8 \
+	VCVTDQ2PS    Y9, Y9 \
+	VCVTDQ2PS    Y10, Y10 \
+	VCVTDQ2PS    Y11, Y11 \
+	VMULPS       Y4, Y8, Y8 \
+	VMULPS       Y5, Y9, Y9 \
+	VMULPS       Y6, Y10, Y10 \
+	VMULPS       Y7, Y11, Y11 \
+	VFMADD231PS  Y8, Y15, Y0 \
+	VFMADD231PS  Y9, Y15, Y1 \
+	VFMADD231PS  Y10, Y15, Y2 \
+	VFMADD231PS  Y11, Y15, Y3
+
+// func matvecQ8_0AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·matvecQ8_0AVX2(SB), NOSPLIT, $0-48
+	ARGUMENTS
+	SHRQ $5, CX
+
+chunk:
+	COUNT(8)
+	BEGIN_CHUNK
+
+block:
+	VCVTPH2PS (AX), Y4
+	VCVTPH2PS 16(AX), Y5
+	VCVTPH2PS (BX), Y6
+	VCVTPH2PS 16(BX), Y7
+	ADDQ      $32, AX
+	ADDQ      $32, BX
+	MOVQ      $8, R9
+
+four:
+	AHEAD(0)
+	BYTES(0, 0)
+	BYTES(16, 4)
+	BYTES(32, 8)
+	BYTES(48, 12)
+	ADDQ  $64, AX
+	ADDQ  $64, BX
+	ADDQ  $16, DX
+	DECQ  R9
+	JNZ   four
+	DECQ  R8
+	JNZ   block
+	END_CHUNK
+	TESTQ CX, CX
+	JNZ   chunk
+	VZEROUPPER
+	RET
+
+// A 4-bit weight is code * scale - min: Y4 to Y7 are the scales of the four
+// vectors, Y8 to Y11 the mins, Y12 masks the code, Y15 is x. The mask of the
+// first column needs no shift, so each column's dwords are read anew: loads
+// are cheaper than registers here.
+#define NIBBLE(SRC, J, SCALE, MIN, SUM, T) \
+	VMOVDQU     SRC, T \
+	VPSRLD      $(4*J), T, T \
+	VPAND       Y12, T, T \
+	VCVTDQ2PS   T, T \
+	VFMSUB213PS MIN, SCALE, T \
+	VFMADD231PS T, Y15, SUM
+
+#define NIBBLES(J) \
+	VBROADCASTSS (4*J)(DX), Y15 \
+	NIBBLE((AX), J, Y4, Y8, Y0, Y13) \
+	NIBBLE(32(AX), J, Y5, Y9, Y1, Y14) \
+	NIBBLE((BX), J, Y6, Y10, Y2, Y13) \
+	NIBBLE(32(BX), J, Y7, Y11, Y3, Y14)
+
+#define EIGHT_NIBBLES \
+	AHEAD(0) \
+	NIBBLES(0) \
+	NIBBLES(1) \
+	NIBBLES(2) \
+	NIBBLES(3) \
+	NIBBLES(4) \
+	NIBBLES(5) \
+	NIBBLES(6) \
+	NIBBLES(7) \
+	ADDQ $64, AX \
+	ADDQ $64, BX \
+	ADDQ $32, DX
+
+// func matvecQ4_0AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·matvecQ4_0AVX2(SB), NOSPLIT, $0-48
+	ARGUMENTS
+	SHRQ         $5, CX
+	VPBROADCASTD low4<>(SB), Y12
+
+chunk:
+	COUNT(8)
+	BEGIN_CHUNK
+
+block:
+	VBROADCASTSS eight<>(SB), Y13
+	VCVTPH2PS    (AX), Y4
+	VCVTPH2PS    16(AX), Y5
+	VCVTPH2PS    (BX), Y6
+	VCVTPH2PS    16(BX), Y7
+	VMULPS       Y13, Y4, Y8
+	VMULPS       Y13, Y5, Y9
+	VMULPS       Y13, Y6, Y10
+	VMULPS       Y13, Y7, Y11
+	ADDQ         $32, AX
+	ADDQ         $32, BX
+	MOVQ         $4, R9
+
+dword:
+	EIGHT_NIBBLES
+	DECQ  R9
+	JNZ   dword
+	DECQ  R8
+	JNZ   block
+	END_CHUNK
+	TESTQ CX, CX
+	JNZ   chunk
+	VZEROUPPER
+	RET
+
+// K_SCALE makes a scale of Q4_K or Q5_K: u8 * F16.
+#define K_SCALE(CODE, HALF, T, DST) \
+	VPMOVZXBD CODE, DST \
+	VCVTPH2PS HALF, T \
+	VCVTDQ2PS DST, DST \
+	VMULPS    T, DST, DST
+
+// K_SCALES reads the scales and mins of 32 columns: R10 and R11 are the blocks
+// of the two groups, R12 the offset of the group's bytes.
+#define K_SCALES \
+	K_SCALE(64(R10)(R12*1), (R10), Y13, Y4) \
+	K_SCALE(72(R10)(R12*1), 16(R10), Y14, Y5) \
+	K_SCALE(64(R11)(R12*1), (R11), Y13, Y6) \
+	K_SCALE(72(R11)(R12*1), 16(R11), Y14, Y7) \
+	K_SCALE(80(R10)(R12*1), 32(R10), Y13, Y8) \
+	K_SCALE(88(R10)(R12*1), 48(R10), Y14, Y9) \
+	K_SCALE(80(R11)(R12*1), 32(R11), Y13, Y10) \
+	K_SCALE(88(R11)(R12*1), 48(R11), Y14, Y11)
+
+// func matvecQ4_KAVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·matvecQ4_KAVX2(SB), NOSPLIT, $0-48
+	ARGUMENTS
+	VPBROADCASTD low4<>(SB), Y12
+
+chunk:
+	BEGIN_CHUNK
+	MOVQ AX, R10
+	MOVQ BX, R11
+	AHEAD(0)
+	AHEAD(64)
+	AHEAD(128)
+	AHEAD(192)
+	AHEAD(256)
+	ADDQ $320, AX
+	ADDQ $320, BX
+	XORQ R12, R12
+
+group:
+	K_SCALES
+	MOVQ $4, R9
+
+dword:
+	EIGHT_NIBBLES
+	DECQ R9
+	JNZ  dword
+	ADDQ $32, R12
+	CMPQ R12, $256
+	JNE  group
+	END_CHUNK
+	SUBQ $256, CX
+	JNZ  chunk
+	VZEROUPPER
+	RET
+
+// A weight of Q5_K or Q6_K has more bits in a second array: CODE takes them
+// from HIGH at bit 4 and up. The mins are in the frame, Y8 masks the high bits.
+#define CODE(SRC, J, HIGH, SHIFT, BY, SCALE, MIN, SUM, T, U) \
+	VMOVDQU     SRC, T \
+	VMOVDQU     HIGH, U \
+	VPSRLD      $(4*J), T, T \
+	SHIFT       $(BY), U, U \
+	VPAND       Y12, T, T \
+	VPAND       Y8, U, U \
+	VPOR        U, T, T \
+	VCVTDQ2PS   T, T \
+	VFMSUB213PS MIN, SCALE, T \
+	VFMADD231PS T, Y15, SUM
+
+// CODES uses column J of the dwords at AX and BX, with high bits at R13 and R14.
+#define CODES(J, SHIFT, BY) \
+	VBROADCASTSS (4*J)(DX), Y15 \
+	CODE((AX), J, (R13), SHIFT, BY, Y4, min-128(SP), Y0, Y13, Y14) \
+	CODE(32(AX), J, 32(R13), SHIFT, BY, Y5, min-96(SP), Y1, Y9, Y10) \
+	CODE((BX), J, (R14), SHIFT, BY, Y6, min-64(SP), Y2, Y13, Y14) \
+	CODE(32(BX), J, 32(R14), SHIFT, BY, Y7, min-32(SP), Y3, Y9, Y10)
+
+#define NEXT_DWORD \
+	ADDQ $64, AX \
+	ADDQ $64, BX \
+	ADDQ $32, DX
+
+// func matvecQ5_KAVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·matvecQ5_KAVX2(SB), NOSPLIT, $128-48
+	ARGUMENTS
+	VPBROADCASTD low4<>(SB), Y12
+
+chunk:
+	BEGIN_CHUNK
+	MOVQ AX, R10
+	MOVQ BX, R11
+	AHEAD(0)
+	AHEAD(64)
+	AHEAD(128)
+	AHEAD(192)
+	AHEAD(256)
+	ADDQ $320, AX
+	ADDQ $320, BX
+	XORQ R12, R12
+
+group:
+	K_SCALES
+	VMOVUPS Y8, min-128(SP)
+	VMOVUPS Y9, min-96(SP)
+	VMOVUPS Y10, min-64(SP)
+	VMOVUPS Y11, min-32(SP)
+	VPBROADCASTD bit4<>(SB), Y8
+	MOVQ    AX, R13
+	MOVQ    BX, R14
+	AHEAD(0)
+	ADDQ    $64, AX
+	ADDQ    $64, BX
+	AHEAD(0)
+	CODES(0, VPSLLD, 4)
+	CODES(1, VPSLLD, 3)
+	CODES(2, VPSLLD, 2)
+	CODES(3, VPSLLD, 1)
+	CODES(4, VPSLLD, 0)
+	CODES(5, VPSRLD, 1)
+	CODES(6, VPSRLD, 2)
+	CODES(7, VPSRLD, 3)
+	NEXT_DWORD
+	AHEAD(0)
+	CODES(0, VPSRLD, 4)
+	CODES(1, VPSRLD, 5)
+	CODES(2, VPSRLD, 6)
+	CODES(3, VPSRLD, 7)
+	CODES(4, VPSRLD, 8)
+	CODES(5, VPSRLD, 9)
+	CODES(6, VPSRLD, 10)
+	CODES(7, VPSRLD, 11)
+	NEXT_DWORD
+	AHEAD(0)
+	CODES(0, VPSRLD, 12)
+	CODES(1, VPSRLD, 13)
+	CODES(2, VPSRLD, 14)
+	CODES(3, VPSRLD, 15)
+	CODES(4, VPSRLD, 16)
+	CODES(5, VPSRLD, 17)
+	CODES(6, VPSRLD, 18)
+	CODES(7, VPSRLD, 19)
+	NEXT_DWORD
+	AHEAD(0)
+	CODES(0, VPSRLD, 20)
+	CODES(1, VPSRLD, 21)
+	CODES(2, VPSRLD, 22)
+	CODES(3, VPSRLD, 23)
+	CODES(4, VPSRLD, 24)
+	CODES(5, VPSRLD, 25)
+	CODES(6, VPSRLD, 26)
+	CODES(7, VPSRLD, 27)
+	NEXT_DWORD
+	ADDQ $32, R12
+	CMPQ R12, $256
+	JNE  group
+	END_CHUNK
+	SUBQ $256, CX
+	JNZ  chunk
+	VZEROUPPER
+	RET
+
+// SIX_SCALE makes scale and min of 16 columns of Q6_K: i8 * F16, and 32 times that.
+#define SIX_SCALE(I8, HALF, SCALE, MIN) \
+	VPMOVSXBD I8, SCALE \
+	VCVTPH2PS HALF, Y13 \
+	VCVTDQ2PS SCALE, SCALE \
+	VMULPS    Y13, SCALE, SCALE \
+	VMULPS    Y11, SCALE, Y14 \
+	VMOVUPS   Y14, MIN
+
+// SIXTEEN uses two dwords of low bits and one of high bits.
+#define SIXTEEN \
+	SIX_SCALE(32(R10)(R12*1), (R10), Y4, min-128(SP)) \
+	SIX_SCALE(40(R10)(R12*1), 16(R10), Y5, min-96(SP)) \
+	SIX_SCALE(32(R11)(R12*1), (R11), Y6, min-64(SP)) \
+	SIX_SCALE(40(R11)(R12*1), 16(R11), Y7, min-32(SP)) \
+	ADDQ $16, R12 \
+	AHEAD(0) \
+	CODES(0, VPSLLD, 4) \
+	CODES(1, VPSLLD, 2) \
+	CODES(2, VPSLLD, 0) \
+	CODES(3, VPSRLD, 2) \
+	CODES(4, VPSRLD, 4) \
+	CODES(5, VPSRLD, 6) \
+	CODES(6, VPSRLD, 8) \
+	CODES(7, VPSRLD, 10) \
+	NEXT_DWORD \
+	AHEAD(0) \
+	CODES(0, VPSRLD, 12) \
+	CODES(1, VPSRLD, 14) \
+	CODES(2, VPSRLD, 16) \
+	CODES(3, VPSRLD, 18) \
+	CODES(4, VPSRLD, 20) \
+	CODES(5, VPSRLD, 22) \
+	CODES(6, VPSRLD, 24) \
+	CODES(7, VPSRLD, 26) \
+	NEXT_DWORD
+
+// func matvecQ6_KAVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·matvecQ6_KAVX2(SB), NOSPLIT, $128-48
+	ARGUMENTS
+	VPBROADCASTD low4<>(SB), Y12
+	VPBROADCASTD bits45<>(SB), Y8
+	VBROADCASTSS thirtyTwo<>(SB), Y11
+
+chunk:
+	BEGIN_CHUNK
+	MOVQ AX, R10
+	MOVQ BX, R11
+	AHEAD(0)
+	AHEAD(64)
+	AHEAD(128)
+	AHEAD(192)
+	ADDQ $288, AX
+	ADDQ $288, BX
+	XORQ R12, R12
+
+group:
+	LEAQ 256(AX), R13
+	LEAQ 256(BX), R14
+	AHEAD(256)
+	AHEAD(320)
+	SIXTEEN
+	ADDQ $64, R13
+	ADDQ $64, R14
+	SIXTEEN
+	ADDQ $128, AX
+	ADDQ $128, BX
+	CMPQ R12, $256
+	JNE  group
+	END_CHUNK
+	SUBQ $256, CX
+	JNZ  chunk
+	VZEROUPPER
+	RET
