@@ -35,10 +35,6 @@ func (j *embedJob) piece(w *worker, i int64) {
 	out := floatsOf(j.out+uintptr(4*i*cols), cols)
 	for from := int64(0); from < cols; from += chunk {
 		part := out[from:min(cols, from+chunk)]
-		if raw := &j.table.l.rows; j.table.l.pack == nil {
-			raw.columns(w, part, id, from)
-			continue
-		}
 		panel := panelOf(j.table.panel(w, id/lanes, from, len(part)), len(part))
 		for k := range part {
 			part[k] = panel[int64(k)*lanes+id%lanes]

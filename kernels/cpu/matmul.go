@@ -47,7 +47,7 @@ const fewFlops = 1 << 16
 
 // fused reports whether the columns are decoded and used in one go.
 func (j *matmulJob) fused() bool {
-	return j.n == 1 && j.l.pack != nil && j.kern.matvec[j.w.Type] != nil
+	return j.n == 1 && j.l.scale == nil && j.kern.matvec[j.w.Type] != nil
 }
 
 func (j *matmulJob) piece(w *worker, i int64) {
@@ -92,16 +92,39 @@ func (j *matmulJob) group(w *worker, g int64) {
 
 // panel returns columns [from, from+n) of group g as [n, 16].
 func (j *matmulJob) panel(w *worker, g, from int64, n int) *float32 {
-	if j.l.pack == nil {
-		j.l.rows.unpack(w, g, from, n)
-		return &w.panel[0]
-	}
 	src := pointer(j.w.Addr + uintptr(g*j.l.groupBytes+from/int64(j.l.cols)*int64(j.l.bytes)))
-	if j.w.Type == kernels.F32 {
+	if j.w.Type == kernels.F32 && j.l.scale == nil {
 		return (*float32)(src)
 	}
 	j.kern.unpack[j.w.Type](&w.panel[0], src, n)
+	if j.l.scale != nil {
+		j.scale(w, g, from, from+int64(n))
+	}
 	return &w.panel[0]
+}
+
+// scale multiplies a panel by the scales beside the tensor, a tile of columns
+// at a time.
+func (j *matmulJob) scale(w *worker, g, from, to int64) {
+	l := j.l
+	perRow := (j.w.Cols + l.scaleCols - 1) / l.scaleCols
+	for c := from; c < to; {
+		next := min(to, (c/l.scaleCols+1)*l.scaleCols)
+		for r := range w.factors {
+			row := min(g*lanes+int64(r), j.w.Rows-1)
+			w.factors[r] = l.scale[row/l.scaleRows*perRow+c/l.scaleCols]
+		}
+		j.kern.scale(&w.panel[(c-from)*lanes], &w.factors[0], int(next-c))
+		c = next
+	}
+}
+
+// scaleGeneric is variant.scale.
+func scaleGeneric(panel, factors *float32, n int) {
+	p, f := unsafe.Slice(panel, n*lanes), (*[lanes]float32)(unsafe.Pointer(factors))
+	for i := range p {
+		p[i] *= f[i%lanes]
+	}
 }
 
 // gemmGeneric is variant.gemm. The conversions forbid fused multiply-adds,

@@ -79,3 +79,10 @@ func floatsOf(addr uintptr, n int64) []float32 {
 func intsOf(addr uintptr, n int64) []int32 {
 	return unsafe.Slice((*int32)(pointer(addr)), n)
 }
+
+// alignedFloats returns n floats of Go's own that begin at a multiple of 64 bytes.
+func alignedFloats(n int) []float32 {
+	b := make([]float32, n+15)
+	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(b))) / 4 % 16
+	return b[skip:][:n:n]
+}

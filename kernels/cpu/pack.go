@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"trona/kernels"
@@ -18,50 +17,75 @@ const (
 	numTypes = int(kernels.NVFP4x16) + 1
 )
 
-// packing is an interleaved layout: blocks of cols columns of 16 rows, block
-// after block, group after group.
+// packing is how a type is interleaved: blocks of cols columns of 16 rows,
+// block after block, group after group.
 type packing struct {
 	cols, bytes int
 	// pack writes n blocks of 16 rows to dst.
-	pack func(dst []byte, src *[lanes][]byte, n int)
+	pack func(dst []byte, src *groupRows, n int)
 }
 
-// packings lists the types with an interleaved layout. The others, and those
-// with scales beside the tensor, keep the checkpoint's rows.
+// groupRows is one group of 16 rows as the checkpoint stores them.
+type groupRows struct {
+	data   [lanes][]byte
+	scales [lanes][]byte // NVFP4x16
+}
+
+// packings has every type that a weight may have. In the layouts [16] is one
+// value a row; codes of 1, 2 and 4 bits stand in dwords, the first column in
+// the low bits.
 var packings = [numTypes]packing{
-	kernels.F32:  {1, 4 * lanes, packF32},
-	kernels.F16:  {1, 2 * lanes, pack16},
-	kernels.BF16: {1, 2 * lanes, pack16},
-	kernels.Q8_0: {32, 34 * lanes, packQ8_0},
-	kernels.Q4_0: {32, 18 * lanes, packQ4_0},
-	kernels.Q4_K: {256, 148 * lanes, packQ4_K},
-	kernels.Q5_K: {256, 180 * lanes, packQ5_K},
-	kernels.Q6_K: {256, 210 * lanes, packQ6_K},
+	kernels.F32:      {1, 4 * lanes, packF32},
+	kernels.F16:      {1, 2 * lanes, pack16},
+	kernels.BF16:     {1, 2 * lanes, pack16},
+	kernels.F8E4M3:   {1, lanes, pack8},
+	kernels.Q4_0:     {32, 18 * lanes, packQ4_0},
+	kernels.Q4_1:     {32, 20 * lanes, packQ4_1},
+	kernels.Q5_0:     {32, 22 * lanes, packQ5_0},
+	kernels.Q5_1:     {32, 24 * lanes, packQ5_1},
+	kernels.Q8_0:     {32, 34 * lanes, packQ8_0},
+	kernels.Q2_K:     {256, 84 * lanes, packQ2_K},
+	kernels.Q3_K:     {256, 114 * lanes, packQ3_K},
+	kernels.Q4_K:     {256, 148 * lanes, packQ4_K},
+	kernels.Q5_K:     {256, 180 * lanes, packQ5_K},
+	kernels.Q6_K:     {256, 210 * lanes, packQ6_K},
+	kernels.IQ4_NL:   {32, 18 * lanes, packQ4_0},
+	kernels.IQ4_XS:   {256, 138 * lanes, packIQ4_XS},
+	kernels.MXFP4:    {32, 18 * lanes, packMXFP4},
+	kernels.NVFP4:    {16, 10 * lanes, packNVFP4},
+	kernels.NVFP4x16: {16, 10 * lanes, packNVFP4x16},
 }
 
-// layout describes a packed weight.
+// layout describes a packed weight: groups of 16 rows, then the scales beside
+// the tensor.
 type layout struct {
-	packing            // zero: rows as in the checkpoint
-	groupBytes int64   // distance of two groups of 16 rows
-	rows       rawRows // where packing is zero
+	packing
+	groupBytes           int64     // distance of two groups
+	scale                []float32 // of kernels.Matrix; nil: none
+	scaleRows, scaleCols int64
 }
-
-// interleaved reports whether m is packed in groups.
-func interleaved(m *kernels.Matrix) bool { return packings[m.Type].pack != nil && m.Scale == nil }
 
 func align64(n int64) int64 { return (n + 63) &^ 63 }
 
-// PackedBytes returns what Pack allocates.
-func (d *Device) PackedBytes(m *kernels.Matrix) int64 {
-	if !interleaved(m) {
-		return rawBytes(m)
+// scales returns the number of entries of m.Scale.
+func scales(m *kernels.Matrix) int64 {
+	if m.Scale == nil {
+		return 0
 	}
-	return (m.Rows + lanes - 1) / lanes * groupBytes(m)
+	return (m.Rows + m.ScaleRows - 1) / m.ScaleRows * ((m.Cols + m.ScaleCols - 1) / m.ScaleCols)
 }
 
-func groupBytes(m *kernels.Matrix) int64 {
+// groupsBytes returns the size of all groups and of one.
+func groupsBytes(m *kernels.Matrix) (all, one int64) {
 	p := packings[m.Type]
-	return align64(m.Cols / int64(p.cols) * int64(p.bytes))
+	one = align64(m.Cols / int64(p.cols) * int64(p.bytes))
+	return (m.Rows + lanes - 1) / lanes * one, one
+}
+
+// PackedBytes returns what Pack allocates.
+func (d *Device) PackedBytes(m *kernels.Matrix) int64 {
+	all, _ := groupsBytes(m)
+	return all + 4*scales(m)
 }
 
 // Pack copies m into the layout that unpack and matvec read.
@@ -74,203 +98,59 @@ func (d *Device) Pack(m *kernels.Matrix) (kernels.Weight, error) {
 	if err != nil {
 		return kernels.Weight{}, fmt.Errorf("pack %v: %w", m, err)
 	}
-	w.Addr = addr
-	if !interleaved(m) {
-		w.Layout = &layout{rows: packRaw(addr, m)}
-		return w, nil
-	}
-	l := &layout{packing: packings[m.Type], groupBytes: groupBytes(m)}
-	rowBytes := m.Type.RowBytes(m.Cols)
-	blocks := int(m.Cols) / l.cols
-	zeros := make([]byte, rowBytes)
+	all, one := groupsBytes(m)
+	l := &layout{packing: packings[m.Type], groupBytes: one, scaleRows: m.ScaleRows, scaleCols: m.ScaleCols}
+	zeros := make([]byte, m.Type.RowBytes(m.Cols))
 	for g := int64(0); g*lanes < m.Rows; g++ {
-		var src [lanes][]byte
-		for i := range src {
-			src[i] = zeros
-			if r := g*lanes + int64(i); r < m.Rows {
-				src[i] = m.Data[r*rowBytes : (r+1)*rowBytes]
-			}
-		}
-		l.pack(bytesOf(addr+uintptr(g*l.groupBytes), l.groupBytes), &src, blocks)
+		src := rowsOf(m, g, zeros)
+		l.pack(bytesOf(addr+uintptr(g*one), one), &src, int(m.Cols)/l.cols)
 	}
-	w.Layout = l
+	if m.Scale != nil {
+		l.scale = floatsOf(addr+uintptr(all), scales(m))
+		copy(l.scale, m.Scale)
+	}
+	w.Addr, w.Layout = addr, l
 	return w, nil
+}
+
+// rowsOf returns group g of m. Rows past the end are zeros, which are zero
+// weights in every type.
+func rowsOf(m *kernels.Matrix, g int64, zeros []byte) groupRows {
+	var src groupRows
+	rowBytes := m.Type.RowBytes(m.Cols)
+	for i := range src.data {
+		r := g*lanes + int64(i)
+		src.data[i] = zeros
+		if r < m.Rows {
+			src.data[i] = m.Data[r*rowBytes:][:rowBytes]
+		}
+		if m.GroupScale != nil {
+			src.scales[i] = m.GroupScale[min(r, m.Rows-1)*(m.Cols/16):][:m.Cols/16]
+		}
+	}
+	return src
 }
 
 // checkMatrix reports a matrix whose parts do not fit together.
 func checkMatrix(m *kernels.Matrix) error {
-	if !m.Type.Valid() || m.Type == kernels.I32 || m.Rows <= 0 || m.Cols <= 0 || m.Cols%int64(m.Type.Block()) != 0 {
-		return fmt.Errorf("cpu: pack %v: no such weight", m)
+	if !m.Type.Valid() || packings[m.Type].pack == nil {
+		return fmt.Errorf("cpu: pack: type %v is not of a weight", m.Type)
+	}
+	if m.Rows <= 0 || m.Cols <= 0 || m.Cols%int64(m.Type.Block()) != 0 {
+		return fmt.Errorf("cpu: pack %v: a row must have whole blocks of %d", m, m.Type.Block())
 	}
 	if want := m.Rows * m.Type.RowBytes(m.Cols); int64(len(m.Data)) != want {
 		return fmt.Errorf("cpu: pack %v: %d bytes of data, want %d", m, len(m.Data), want)
 	}
-	if want := groupScaleBytes(m); int64(len(m.GroupScale)) != want {
-		return fmt.Errorf("cpu: pack %v: %d bytes of group scales, want %d", m, len(m.GroupScale), want)
+	groups := int64(0)
+	if m.Type == kernels.NVFP4x16 {
+		groups = m.Rows * m.Cols / 16
 	}
-	if m.Scale != nil {
-		if m.ScaleRows <= 0 || m.ScaleCols <= 0 || int64(len(m.Scale)) != scales(m) {
-			return fmt.Errorf("cpu: pack %v: %d scales for tiles of [%d %d]", m, len(m.Scale), m.ScaleRows, m.ScaleCols)
-		}
+	if int64(len(m.GroupScale)) != groups {
+		return fmt.Errorf("cpu: pack %v: %d group scales, want %d", m, len(m.GroupScale), groups)
+	}
+	if m.Scale != nil && (m.ScaleRows <= 0 || m.ScaleCols <= 0 || int64(len(m.Scale)) != scales(m)) {
+		return fmt.Errorf("cpu: pack %v: %d scales for tiles of [%d %d]", m, len(m.Scale), m.ScaleRows, m.ScaleCols)
 	}
 	return nil
-}
-
-// packF32 and pack16 transpose: [16, n] to [n, 16].
-func packF32(dst []byte, src *[lanes][]byte, n int) {
-	for r, row := range src {
-		for k := range n {
-			copy(dst[(k*lanes+r)*4:][:4], row[k*4:])
-		}
-	}
-}
-
-func pack16(dst []byte, src *[lanes][]byte, n int) {
-	for r, row := range src {
-		for k := range n {
-			binary.LittleEndian.PutUint16(dst[(k*lanes+r)*2:], binary.LittleEndian.Uint16(row[k*2:]))
-		}
-	}
-}
-
-// Packed block of Q8_0, 32 columns: d F16 [16]; codes i8 [32, 16].
-func packQ8_0(dst []byte, src *[lanes][]byte, n int) {
-	for b := range n {
-		block := dst[b*34*lanes:][:34*lanes]
-		for r, row := range src {
-			q := row[b*34:][:34]
-			copy(block[2*r:], q[:2])
-			for k, c := range q[2:] {
-				block[2*lanes+k*lanes+r] = c
-			}
-		}
-	}
-}
-
-// putNibbles writes 8 codes of 4 bits as one dword, the first in the low bits.
-func putNibbles(dst []byte, codes []uint8) {
-	var v uint32
-	for i, c := range codes[:8] {
-		v |= uint32(c&15) << (4 * i)
-	}
-	binary.LittleEndian.PutUint32(dst, v)
-}
-
-// Packed block of Q4_0, 32 columns: d F16 [16]; codes u32 [4, 16], 8 columns each.
-func packQ4_0(dst []byte, src *[lanes][]byte, n int) {
-	var codes [32]uint8
-	for b := range n {
-		block := dst[b*18*lanes:][:18*lanes]
-		for r, row := range src {
-			q := row[b*18:][:18]
-			copy(block[2*r:], q[:2])
-			for i, c := range q[2:] {
-				codes[i], codes[i+16] = c&15, c>>4
-			}
-			for i := range 4 {
-				putNibbles(block[2*lanes+(i*lanes+r)*4:], codes[8*i:])
-			}
-		}
-	}
-}
-
-// scaleMin returns group j's 6-bit scale and min of a Q4_K or Q5_K block.
-func scaleMin(q []byte, j int) (scale, min uint8) {
-	if j < 4 {
-		return q[j] & 63, q[j+4] & 63
-	}
-	return q[j+4]&15 | q[j-4]>>6<<4, q[j+4]>>4 | q[j]>>6<<4
-}
-
-// packKHead writes what Q4_K and Q5_K share, 320 bytes: d F16 [16]; dmin F16
-// [16]; for each 32 columns scale u8 [16], min u8 [16].
-func packKHead(block, q []byte, r int) {
-	copy(block[2*r:], q[0:2])
-	copy(block[2*lanes+2*r:], q[2:4])
-	for j := range 8 {
-		s, m := scaleMin(q[4:16], j)
-		block[64+32*j+r], block[64+32*j+lanes+r] = s, m
-	}
-}
-
-// Packed block of Q4_K, 256 columns: the head; codes u32 [32, 16], 8 columns each.
-func packQ4_K(dst []byte, src *[lanes][]byte, n int) {
-	var codes [256]uint8
-	for b := range n {
-		block := dst[b*148*lanes:][:148*lanes]
-		for r, row := range src {
-			q := row[b*144:][:144]
-			packKHead(block, q, r)
-			for i, c := range q[16:] {
-				k := i/32*64 + i%32
-				codes[k], codes[k+32] = c&15, c>>4
-			}
-			for i := range 32 {
-				putNibbles(block[320+(i*lanes+r)*4:], codes[8*i:])
-			}
-		}
-	}
-}
-
-// Packed block of Q5_K, 256 columns: the head; for each 32 columns the fifth
-// bits u32 [16], column k in bit k, then the low bits u32 [4, 16].
-func packQ5_K(dst []byte, src *[lanes][]byte, n int) {
-	var codes [256]uint8
-	for b := range n {
-		block := dst[b*180*lanes:][:180*lanes]
-		for r, row := range src {
-			q := row[b*176:][:176]
-			packKHead(block, q, r)
-			for i, c := range q[48:] {
-				k, h := i/32*64+i%32, q[16+i%32]>>(i/32*2)
-				codes[k], codes[k+32] = c&15|h&1<<4, c>>4|h>>1&1<<4
-			}
-			for g := range 8 {
-				var high uint32
-				for i, c := range codes[32*g:][:32] {
-					high |= uint32(c>>4) << i
-				}
-				group := block[320+320*g:]
-				binary.LittleEndian.PutUint32(group[4*r:], high)
-				for i := range 4 {
-					putNibbles(group[64+(i*lanes+r)*4:], codes[32*g+8*i:])
-				}
-			}
-		}
-	}
-}
-
-// Packed block of Q6_K, 256 columns: d F16 [16]; scales i8 [16 groups, 16];
-// for each 32 columns the low bits u32 [4, 16], then the high bits u32 [2, 16],
-// 16 columns of 2 bits each.
-func packQ6_K(dst []byte, src *[lanes][]byte, n int) {
-	var codes [256]uint8
-	for b := range n {
-		block := dst[b*210*lanes:][:210*lanes]
-		for r, row := range src {
-			q := row[b*210:][:210]
-			copy(block[2*r:], q[208:210])
-			for g, s := range q[192:208] {
-				block[2*lanes+g*lanes+r] = s
-			}
-			for k := range codes {
-				half, part, i := k/128, k%128/32, k%32
-				low := q[64*half+part%2*32+i] >> (part / 2 * 4) & 15
-				codes[k] = low | q[128+32*half+i]>>(2*part)&3<<4
-			}
-			for g := range 8 {
-				group := block[288+384*g:]
-				for i := range 4 {
-					putNibbles(group[(i*lanes+r)*4:], codes[32*g+8*i:])
-				}
-				for i := range 2 {
-					var high uint32
-					for j, c := range codes[32*g+16*i:][:16] {
-						high |= uint32(c>>4) << (2 * j)
-					}
-					binary.LittleEndian.PutUint32(group[256+(i*lanes+r)*4:], high)
-				}
-			}
-		}
-	}
 }

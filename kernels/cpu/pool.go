@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"trona/kernels"
 )
 
 // job is the parallel part of an op, cut into pieces that may run in any order.
@@ -19,9 +17,8 @@ type job interface {
 // worker is one thread's own scratch memory. Worker 0 is the caller of the op.
 type worker struct {
 	panel   []float32 // a tile of weights, [256, 16]
+	factors [lanes]float32
 	tile    []float32 // a tile of results
-	row     []float32
-	part    kernels.Matrix // one row segment of a rawRows weight
 	attn    attentionScratch
 	sample  sampleScratch
 	parked  atomic.Bool
@@ -56,7 +53,7 @@ func newPool(threads int) *pool {
 	p := &pool{}
 	p.state.Store(jobClosed)
 	for i := range threads {
-		w := &worker{wake: make(chan struct{}, 1), panel: alignedFloats(chunk * lanes), tile: alignedFloats(tokenBlock * lanes), row: alignedFloats(chunk)}
+		w := &worker{wake: make(chan struct{}, 1), panel: alignedFloats(chunk * lanes), tile: alignedFloats(tokenBlock * lanes)}
 		p.workers = append(p.workers, w)
 		if i > 0 {
 			p.stopped.Add(1)

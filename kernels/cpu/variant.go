@@ -15,9 +15,11 @@ type variant struct {
 	// t < tokens, r < lanes, k in ascending order, the sum begun anew at 0.
 	// Strides are the distances of the rows t, k and t.
 	gemm func(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
-	// unpack dequantises n columns of a group of 16 rows: panel[k][r]. nil
-	// where packings has none.
+	// unpack dequantises n columns of a group of 16 rows: panel[k][r]. n is a
+	// multiple of the packed block's columns.
 	unpack [numTypes]func(panel *float32, src unsafe.Pointer, n int)
+	// scale multiplies n columns of a panel: panel[k][r] *= factors[r].
+	scale func(panel, factors *float32, n int)
 	// matvec is gemm for one token straight from the packed columns, for
 	// two groups at a time: out0[r] += ..., out1[r] += ... nil: unpack and gemm.
 	matvec [numTypes]func(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)

@@ -1,0 +1,312 @@
+package cpu
+
+import "encoding/binary"
+
+// packF32, pack16 and pack8 transpose: [16, n] to [n, 16].
+func packF32(dst []byte, src *groupRows, n int) {
+	for r, row := range src.data {
+		for k := range n {
+			copy(dst[(k*lanes+r)*4:][:4], row[k*4:])
+		}
+	}
+}
+
+func pack16(dst []byte, src *groupRows, n int) {
+	for r, row := range src.data {
+		for k := range n {
+			binary.LittleEndian.PutUint16(dst[(k*lanes+r)*2:], binary.LittleEndian.Uint16(row[k*2:]))
+		}
+	}
+}
+
+func pack8(dst []byte, src *groupRows, n int) {
+	for r, row := range src.data {
+		for k := range n {
+			dst[k*lanes+r] = row[k]
+		}
+	}
+}
+
+// Packed block of Q8_0, 32 columns: d F16 [16]; codes i8 [32, 16].
+func packQ8_0(dst []byte, src *groupRows, n int) {
+	for b := range n {
+		block := dst[b*34*lanes:][:34*lanes]
+		for r, row := range src.data {
+			q := row[b*34:][:34]
+			copy(block[2*r:], q[:2])
+			for k, c := range q[2:] {
+				block[2*lanes+k*lanes+r] = c
+			}
+		}
+	}
+}
+
+// putCodes writes codes of 1, 2 or 4 bits for row r: dwords [len(codes)*bits/32, 16].
+func putCodes(dst []byte, r int, codes []uint8, bits int) {
+	perDword := 32 / bits
+	for i := 0; i < len(codes); i += perDword {
+		var v uint32
+		for j, c := range codes[i : i+perDword] {
+			v |= uint32(c) & (1<<bits - 1) << (j * bits)
+		}
+		binary.LittleEndian.PutUint32(dst[(i/perDword*lanes+r)*4:], v)
+	}
+}
+
+// halves spreads 16 bytes of a block of 32: low nibbles are the first half.
+func halves(codes *[32]uint8, qs []byte) {
+	for i, c := range qs[:16] {
+		codes[i], codes[i+16] = c&15, c>>4
+	}
+}
+
+// packHalves packs the types whose block is F16 values, 32 bits of fifth bits
+// if any, and 16 bytes of nibbles. Packed: each F16 [16]; bits u32 [16]; codes
+// u32 [4, 16].
+func packHalves(dst []byte, src *groupRows, n, values int, fifth bool) {
+	var codes [32]uint8
+	size := 2*values + 16
+	if fifth {
+		size += 4
+	}
+	for b := range n {
+		block := dst[b*size*lanes:][:size*lanes]
+		for r, row := range src.data {
+			q := row[b*size:][:size]
+			for i := range values {
+				copy(block[2*(i*lanes+r):], q[2*i:][:2])
+			}
+			at := 2 * values
+			if fifth {
+				copy(block[at*lanes+4*r:], q[at:][:4])
+				at += 4
+			}
+			halves(&codes, q[at:])
+			putCodes(block[at*lanes:], r, codes[:], 4)
+		}
+	}
+}
+
+// Q4_0 and IQ4_NL: d; codes. Q4_1: d, m; codes. Q5_0: d; bits; codes. Q5_1: d,
+// m; bits; codes.
+func packQ4_0(dst []byte, src *groupRows, n int) { packHalves(dst, src, n, 1, false) }
+func packQ4_1(dst []byte, src *groupRows, n int) { packHalves(dst, src, n, 2, false) }
+func packQ5_0(dst []byte, src *groupRows, n int) { packHalves(dst, src, n, 1, true) }
+func packQ5_1(dst []byte, src *groupRows, n int) { packHalves(dst, src, n, 2, true) }
+
+// Packed block of MXFP4, 32 columns: half the scale, BF16 [16]; codes u32 [4,
+// 16]. A code is twice its value (ggml's reading, in which the scale code ff
+// is 2^128 and its half still finite).
+func packMXFP4(dst []byte, src *groupRows, n int) {
+	var codes [32]uint8
+	for b := range n {
+		block := dst[b*18*lanes:][:18*lanes]
+		for r, row := range src.data {
+			q := row[b*17:][:17]
+			half := uint16(0x20) << q[0] // subnormal: 2^-128, 2^-127
+			if q[0] >= 2 {
+				half = uint16(q[0]-1) << 7
+			}
+			binary.LittleEndian.PutUint16(block[2*r:], half)
+			halves(&codes, q[1:])
+			putCodes(block[2*lanes:], r, codes[:], 4)
+		}
+	}
+}
+
+// Packed block of NVFP4, 16 columns: half the scale, F16 [16]; codes u32 [2,
+// 16], twice their values. In GGUF four blocks stand together, their scales
+// have no sign, and 7f is 0.
+func packNVFP4(dst []byte, src *groupRows, n int) {
+	var codes [16]uint8
+	for b := range n {
+		block := dst[b*10*lanes:][:10*lanes]
+		for r, row := range src.data {
+			q := row[b/4*36:][:36]
+			scale := q[b%4] & 0x7f
+			if scale == 0x7f {
+				scale = 0
+			}
+			binary.LittleEndian.PutUint16(block[2*r:], toF16(e4m3(scale)/2))
+			for i, c := range q[4+b%4*8:][:8] {
+				codes[i], codes[i+8] = c&15, c>>4
+			}
+			putCodes(block[2*lanes:], r, codes[:], 4)
+		}
+	}
+}
+
+func packNVFP4x16(dst []byte, src *groupRows, n int) {
+	for b := range n {
+		block := dst[b*10*lanes:][:10*lanes]
+		for r, row := range src.data {
+			binary.LittleEndian.PutUint16(block[2*r:], toF16(e4m3(src.scales[r][b])/2))
+			for i := range 2 { // in order already: the low nibble is the even column
+				copy(block[2*lanes+(i*lanes+r)*4:], row[8*b+4*i:][:4])
+			}
+		}
+	}
+}
+
+// scaleMin returns group j's 6-bit scale and min of a Q4_K or Q5_K block.
+func scaleMin(q []byte, j int) (scale, min uint8) {
+	if j < 4 {
+		return q[j] & 63, q[j+4] & 63
+	}
+	return q[j+4]&15 | q[j-4]>>6<<4, q[j+4]>>4 | q[j]>>6<<4
+}
+
+// packKHead writes what Q4_K and Q5_K share, 320 bytes: d F16 [16]; dmin F16
+// [16]; for each 32 columns scale u8 [16], min u8 [16].
+func packKHead(block, q []byte, r int) {
+	copy(block[2*r:], q[0:2])
+	copy(block[2*lanes+2*r:], q[2:4])
+	for j := range 8 {
+		s, m := scaleMin(q[4:16], j)
+		block[64+32*j+r], block[64+32*j+lanes+r] = s, m
+	}
+}
+
+// Packed block of Q4_K, 256 columns: the head; codes u32 [32, 16], 8 columns each.
+func packQ4_K(dst []byte, src *groupRows, n int) {
+	var codes [256]uint8
+	for b := range n {
+		block := dst[b*148*lanes:][:148*lanes]
+		for r, row := range src.data {
+			q := row[b*144:][:144]
+			packKHead(block, q, r)
+			for i, c := range q[16:] {
+				k := i/32*64 + i%32
+				codes[k], codes[k+32] = c&15, c>>4
+			}
+			putCodes(block[320:], r, codes[:], 4)
+		}
+	}
+}
+
+// Packed block of Q5_K, 256 columns: the head; for each 32 columns the fifth
+// bits u32 [16], column k in bit k, then the low bits u32 [4, 16].
+func packQ5_K(dst []byte, src *groupRows, n int) {
+	var codes [256]uint8
+	var high [32]uint8
+	for b := range n {
+		block := dst[b*180*lanes:][:180*lanes]
+		for r, row := range src.data {
+			q := row[b*176:][:176]
+			packKHead(block, q, r)
+			for i, c := range q[48:] {
+				k, h := i/32*64+i%32, q[16+i%32]>>(i/32*2)
+				codes[k], codes[k+32] = c&15|h&1<<4, c>>4|h>>1&1<<4
+			}
+			for g := range 8 {
+				group, part := block[320+320*g:], codes[32*g:][:32]
+				putCodes(group[64:], r, part, 4)
+				putCodes(group, r, above(&high, part, 4), 1)
+			}
+		}
+	}
+}
+
+// Packed block of Q6_K, 256 columns: d F16 [16]; scales i8 [16 groups, 16];
+// for each 32 columns the low bits u32 [4, 16], then the high bits u32 [2, 16],
+// 16 columns of 2 bits each.
+func packQ6_K(dst []byte, src *groupRows, n int) {
+	var codes [256]uint8
+	var high [32]uint8
+	for b := range n {
+		block := dst[b*210*lanes:][:210*lanes]
+		for r, row := range src.data {
+			q := row[b*210:][:210]
+			copy(block[2*r:], q[208:210])
+			for g, s := range q[192:208] {
+				block[2*lanes+g*lanes+r] = s
+			}
+			for k := range codes {
+				half, part, i := k/128, k%128/32, k%32
+				low := q[64*half+part%2*32+i] >> (part / 2 * 4) & 15
+				codes[k] = low | q[128+32*half+i]>>(2*part)&3<<4
+			}
+			for g := range 8 {
+				group, part := block[288+384*g:], codes[32*g:][:32]
+				putCodes(group, r, part, 4)
+				putCodes(group[256:], r, above(&high, part, 4), 2)
+			}
+		}
+	}
+}
+
+// above returns the bits of 32 codes from bit up.
+func above(dst *[32]uint8, codes []uint8, bit int) []uint8 {
+	for i, c := range codes {
+		dst[i] = c >> bit
+	}
+	return dst[:]
+}
+
+// Packed block of Q2_K, 256 columns: d F16 [16]; dmin F16 [16]; scale and min,
+// 4 bits each, u8 [16 groups, 16]; codes of 2 bits u32 [16, 16].
+func packQ2_K(dst []byte, src *groupRows, n int) {
+	var codes [256]uint8
+	for b := range n {
+		block := dst[b*84*lanes:][:84*lanes]
+		for r, row := range src.data {
+			q := row[b*84:][:84]
+			copy(block[2*r:], q[80:82])
+			copy(block[2*lanes+2*r:], q[82:84])
+			for g, s := range q[:16] {
+				block[64+g*lanes+r] = s
+			}
+			for k := range codes {
+				codes[k] = q[16+k/128*32+k%32] >> (k % 128 / 32 * 2)
+			}
+			putCodes(block[320:], r, codes[:], 2)
+		}
+	}
+}
+
+// Packed block of Q3_K, 256 columns: d F16 [16]; scales i8 [16 groups, 16]; for
+// each 32 columns the third bits u32 [16], then the low bits u32 [2, 16].
+func packQ3_K(dst []byte, src *groupRows, n int) {
+	var low, high [32]uint8
+	for b := range n {
+		block := dst[b*114*lanes:][:114*lanes]
+		for r, row := range src.data {
+			q := row[b*110:][:110]
+			copy(block[2*r:], q[108:110])
+			for g := range 16 {
+				s := q[96+g%8] >> (g / 8 * 4) & 15
+				s |= q[104+g%4] >> (g / 4 * 2) & 3 << 4
+				block[2*lanes+g*lanes+r] = s - 32
+			}
+			for g := range 8 {
+				for i := range 32 {
+					low[i] = q[32+g/4*32+i] >> (g % 4 * 2)
+					high[i] = q[i] >> g
+				}
+				group := block[288+192*g:]
+				putCodes(group, r, high[:], 1)
+				putCodes(group[64:], r, low[:], 2)
+			}
+		}
+	}
+}
+
+// Packed block of IQ4_XS, 256 columns: d F16 [16]; scales i8 [8 groups, 16];
+// codes u32 [32, 16].
+func packIQ4_XS(dst []byte, src *groupRows, n int) {
+	var codes [32]uint8
+	for b := range n {
+		block := dst[b*138*lanes:][:138*lanes]
+		for r, row := range src.data {
+			q := row[b*136:][:136]
+			copy(block[2*r:], q[:2])
+			high := binary.LittleEndian.Uint16(q[2:])
+			for g := range 8 {
+				s := q[4+g/2]>>(g%2*4)&15 | uint8(high>>(2*g)&3)<<4
+				block[2*lanes+g*lanes+r] = s - 32
+				halves(&codes, q[8+16*g:])
+				putCodes(block[160+256*g:], r, codes[:], 4)
+			}
+		}
+	}
+}
