@@ -213,6 +213,24 @@ group:
 	HIGH(SHIFT, BY) \
 	AFFINE(J)
 
+// EIGHT_FIFTHS unpacks the dwords at R10 with the low 8 bits of Y10, Y11 as
+// fifth bits.
+#define EIGHT_FIFTHS \
+	VMOVDQU (R10), Y8 \
+	VMOVDQU 32(R10), Y9 \
+	WITH_HIGH(0, VPSLLD, 4) \
+	WITH_HIGH(1, VPSLLD, 3) \
+	WITH_HIGH(2, VPSLLD, 2) \
+	WITH_HIGH(3, VPSLLD, 1) \
+	WITH_HIGH(4, VPSLLD, 0) \
+	WITH_HIGH(5, VPSRLD, 1) \
+	WITH_HIGH(6, VPSRLD, 2) \
+	WITH_HIGH(7, VPSRLD, 3) \
+	VPSRLD  $8, Y10, Y10 \
+	VPSRLD  $8, Y11, Y11 \
+	ADDQ    $64, R10 \
+	ADDQ    $512, DI
+
 // func unpackQ5_KAVX2(panel *float32, src unsafe.Pointer, n int)
 // Requires: AVX2, FMA, F16C
 TEXT ·unpackQ5_KAVX2(SB), NOSPLIT, $0-24
@@ -235,20 +253,7 @@ group:
 	MOVQ    $4, R11
 
 dword:
-	VMOVDQU (R10), Y8
-	VMOVDQU 32(R10), Y9
-	WITH_HIGH(0, VPSLLD, 4)
-	WITH_HIGH(1, VPSLLD, 3)
-	WITH_HIGH(2, VPSLLD, 2)
-	WITH_HIGH(3, VPSLLD, 1)
-	WITH_HIGH(4, VPSLLD, 0)
-	WITH_HIGH(5, VPSRLD, 1)
-	WITH_HIGH(6, VPSRLD, 2)
-	WITH_HIGH(7, VPSRLD, 3)
-	VPSRLD  $8, Y10, Y10
-	VPSRLD  $8, Y11, Y11
-	ADDQ    $64, R10
-	ADDQ    $512, DI
+	EIGHT_FIFTHS
 	DECQ    R11
 	JNZ     dword
 	DECQ    R8
@@ -321,5 +326,466 @@ dword:
 	ADDQ    $3360, SI
 	SUBQ    $256, CX
 	JNZ     block
+	VZEROUPPER
+	RET
+
+DATA signBit<>+0(SB)/4, $0x80000000
+GLOBL signBit<>(SB), RODATA|NOPTR, $4
+DATA sixteen<>+0(SB)/4, $0x41800000
+GLOBL sixteen<>(SB), RODATA|NOPTR, $4
+DATA four<>+0(SB)/4, $0x40800000
+GLOBL four<>(SB), RODATA|NOPTR, $4
+DATA low2<>+0(SB)/4, $3
+GLOBL low2<>(SB), RODATA|NOPTR, $4
+DATA bit2<>+0(SB)/4, $4
+GLOBL bit2<>(SB), RODATA|NOPTR, $4
+
+// HALF_PAIR reads F16 [16].
+#define HALF_PAIR(OFFSET, LO, HI) \
+	VCVTPH2PS OFFSET(SI), LO \
+	VCVTPH2PS (OFFSET+16)(SI), HI
+
+// func unpackQ4_1AVX2(panel *float32, src unsafe.Pointer, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·unpackQ4_1AVX2(SB), NOSPLIT, $0-24
+	MOVQ panel+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VPBROADCASTD low4<>(SB), Y12
+	VBROADCASTSS signBit<>(SB), Y13
+
+block:
+	HALF_PAIR(0, Y4, Y5)
+	HALF_PAIR(32, Y6, Y7)
+	VXORPS Y13, Y6, Y6
+	VXORPS Y13, Y7, Y7
+	EIGHT_NIBBLES(SI, 64)
+	EIGHT_NIBBLES(SI, 128)
+	EIGHT_NIBBLES(SI, 192)
+	EIGHT_NIBBLES(SI, 256)
+	ADDQ   $320, SI
+	SUBQ   $32, CX
+	JNZ    block
+	VZEROUPPER
+	RET
+
+// func unpackQ5_0AVX2(panel *float32, src unsafe.Pointer, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·unpackQ5_0AVX2(SB), NOSPLIT, $0-24
+	MOVQ panel+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VPBROADCASTD low4<>(SB), Y12
+	VPBROADCASTD bit4<>(SB), Y13
+	VBROADCASTSS sixteen<>(SB), Y14
+
+block:
+	HALF_PAIR(0, Y4, Y5)
+	VMULPS  Y14, Y4, Y6
+	VMULPS  Y14, Y5, Y7
+	VMOVDQU 32(SI), Y10
+	VMOVDQU 64(SI), Y11
+	LEAQ    96(SI), R10
+	EIGHT_FIFTHS
+	EIGHT_FIFTHS
+	EIGHT_FIFTHS
+	EIGHT_FIFTHS
+	MOVQ    R10, SI
+	SUBQ    $32, CX
+	JNZ     block
+	VZEROUPPER
+	RET
+
+// func unpackQ5_1AVX2(panel *float32, src unsafe.Pointer, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·unpackQ5_1AVX2(SB), NOSPLIT, $0-24
+	MOVQ panel+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VPBROADCASTD low4<>(SB), Y12
+	VPBROADCASTD bit4<>(SB), Y13
+	VBROADCASTSS signBit<>(SB), Y14
+
+block:
+	HALF_PAIR(0, Y4, Y5)
+	HALF_PAIR(32, Y6, Y7)
+	VXORPS  Y14, Y6, Y6
+	VXORPS  Y14, Y7, Y7
+	VMOVDQU 64(SI), Y10
+	VMOVDQU 96(SI), Y11
+	LEAQ    128(SI), R10
+	EIGHT_FIFTHS
+	EIGHT_FIFTHS
+	EIGHT_FIFTHS
+	EIGHT_FIFTHS
+	MOVQ    R10, SI
+	SUBQ    $32, CX
+	JNZ     block
+	VZEROUPPER
+	RET
+
+// PAIR takes column J, 2 bits, from the dwords in Y8, Y9.
+#define PAIR(J) \
+	VPSRLD $(2*J), Y8, Y0 \
+	VPSRLD $(2*J), Y9, Y1 \
+	VPAND  Y12, Y0, Y0 \
+	VPAND  Y12, Y1, Y1
+
+#define TWO_BITS(J) \
+	PAIR(J) \
+	AFFINE(J)
+
+// func unpackQ2_KAVX2(panel *float32, src unsafe.Pointer, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·unpackQ2_KAVX2(SB), NOSPLIT, $0-24
+	MOVQ panel+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VPBROADCASTD low2<>(SB), Y12
+	VPBROADCASTD low4<>(SB), Y13
+
+block:
+	LEAQ 64(SI), R9
+	LEAQ 320(SI), R10
+	MOVQ $16, R8
+
+group:
+	VPMOVZXBD (R9), Y6
+	VPMOVZXBD 8(R9), Y7
+	VPAND     Y13, Y6, Y4
+	VPAND     Y13, Y7, Y5
+	VPSRLD    $4, Y6, Y6
+	VPSRLD    $4, Y7, Y7
+	VCVTDQ2PS Y4, Y4
+	VCVTDQ2PS Y5, Y5
+	VCVTDQ2PS Y6, Y6
+	VCVTDQ2PS Y7, Y7
+	HALF_PAIR(0, Y0, Y1)
+	HALF_PAIR(32, Y2, Y3)
+	VMULPS    Y0, Y4, Y4
+	VMULPS    Y1, Y5, Y5
+	VMULPS    Y2, Y6, Y6
+	VMULPS    Y3, Y7, Y7
+	VMOVDQU   (R10), Y8
+	VMOVDQU   32(R10), Y9
+	TWO_BITS(0)
+	TWO_BITS(1)
+	TWO_BITS(2)
+	TWO_BITS(3)
+	TWO_BITS(4)
+	TWO_BITS(5)
+	TWO_BITS(6)
+	TWO_BITS(7)
+	TWO_BITS(8)
+	TWO_BITS(9)
+	TWO_BITS(10)
+	TWO_BITS(11)
+	TWO_BITS(12)
+	TWO_BITS(13)
+	TWO_BITS(14)
+	TWO_BITS(15)
+	ADDQ      $16, R9
+	ADDQ      $64, R10
+	ADDQ      $1024, DI
+	DECQ      R8
+	JNZ       group
+	ADDQ      $1344, SI
+	SUBQ      $256, CX
+	JNZ       block
+	VZEROUPPER
+	RET
+
+#define THREE_BITS(J, SHIFT, BY) \
+	PAIR(J) \
+	HIGH(SHIFT, BY) \
+	AFFINE(J)
+
+// I8_SCALES makes i8 [16] at R9 times F16 [16] at SI.
+#define I8_SCALES \
+	VPMOVSXBD (R9), Y4 \
+	VPMOVSXBD 8(R9), Y5 \
+	HALF_PAIR(0, Y0, Y1) \
+	VCVTDQ2PS Y4, Y4 \
+	VCVTDQ2PS Y5, Y5 \
+	VMULPS    Y0, Y4, Y4 \
+	VMULPS    Y1, Y5, Y5 \
+	ADDQ      $16, R9
+
+// func unpackQ3_KAVX2(panel *float32, src unsafe.Pointer, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·unpackQ3_KAVX2(SB), NOSPLIT, $0-24
+	MOVQ panel+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VPBROADCASTD low2<>(SB), Y12
+	VPBROADCASTD bit2<>(SB), Y13
+	VBROADCASTSS four<>(SB), Y14
+
+block:
+	LEAQ 32(SI), R9
+	LEAQ 288(SI), R10
+	MOVQ $8, R8
+
+group:
+	VMOVDQU (R10), Y10
+	VMOVDQU 32(R10), Y11
+	MOVQ    $2, R11
+
+half:
+	I8_SCALES
+	VMULPS  Y14, Y4, Y6
+	VMULPS  Y14, Y5, Y7
+	ADDQ    $64, R10
+	VMOVDQU (R10), Y8
+	VMOVDQU 32(R10), Y9
+	THREE_BITS(0, VPSLLD, 2)
+	THREE_BITS(1, VPSLLD, 1)
+	THREE_BITS(2, VPSLLD, 0)
+	THREE_BITS(3, VPSRLD, 1)
+	THREE_BITS(4, VPSRLD, 2)
+	THREE_BITS(5, VPSRLD, 3)
+	THREE_BITS(6, VPSRLD, 4)
+	THREE_BITS(7, VPSRLD, 5)
+	THREE_BITS(8, VPSRLD, 6)
+	THREE_BITS(9, VPSRLD, 7)
+	THREE_BITS(10, VPSRLD, 8)
+	THREE_BITS(11, VPSRLD, 9)
+	THREE_BITS(12, VPSRLD, 10)
+	THREE_BITS(13, VPSRLD, 11)
+	THREE_BITS(14, VPSRLD, 12)
+	THREE_BITS(15, VPSRLD, 13)
+	VPSRLD  $16, Y10, Y10
+	VPSRLD  $16, Y11, Y11
+	ADDQ    $1024, DI
+	DECQ    R11
+	JNZ     half
+	ADDQ    $64, R10
+	DECQ    R8
+	JNZ     group
+	ADDQ    $1824, SI
+	SUBQ    $256, CX
+	JNZ     block
+	VZEROUPPER
+	RET
+
+// The values of IQ4_NL and IQ4_XS codes, and those of 4-bit floats, doubled.
+DATA iq4<>+0(SB)/4, $0xc2fe0000 // -127
+DATA iq4<>+4(SB)/4, $0xc2d00000
+DATA iq4<>+8(SB)/4, $0xc2a60000
+DATA iq4<>+12(SB)/4, $0xc2820000
+DATA iq4<>+16(SB)/4, $0xc2440000
+DATA iq4<>+20(SB)/4, $0xc20c0000
+DATA iq4<>+24(SB)/4, $0xc1b00000
+DATA iq4<>+28(SB)/4, $0xc1200000
+DATA iq4<>+32(SB)/4, $0x3f800000 // 1
+DATA iq4<>+36(SB)/4, $0x41500000
+DATA iq4<>+40(SB)/4, $0x41c80000
+DATA iq4<>+44(SB)/4, $0x42180000
+DATA iq4<>+48(SB)/4, $0x42540000
+DATA iq4<>+52(SB)/4, $0x428a0000
+DATA iq4<>+56(SB)/4, $0x42b20000
+DATA iq4<>+60(SB)/4, $0x42e20000
+GLOBL iq4<>(SB), RODATA|NOPTR, $64
+DATA e2m1<>+0(SB)/4, $0x00000000 // 0
+DATA e2m1<>+4(SB)/4, $0x3f800000
+DATA e2m1<>+8(SB)/4, $0x40000000
+DATA e2m1<>+12(SB)/4, $0x40400000
+DATA e2m1<>+16(SB)/4, $0x40800000
+DATA e2m1<>+20(SB)/4, $0x40c00000
+DATA e2m1<>+24(SB)/4, $0x41000000
+DATA e2m1<>+28(SB)/4, $0x41400000
+DATA e2m1<>+32(SB)/4, $0x80000000 // -0
+DATA e2m1<>+36(SB)/4, $0xbf800000
+DATA e2m1<>+40(SB)/4, $0xc0000000
+DATA e2m1<>+44(SB)/4, $0xc0400000
+DATA e2m1<>+48(SB)/4, $0xc0800000
+DATA e2m1<>+52(SB)/4, $0xc0c00000
+DATA e2m1<>+56(SB)/4, $0xc1000000
+DATA e2m1<>+60(SB)/4, $0xc1400000
+GLOBL e2m1<>(SB), RODATA|NOPTR, $64
+
+// LOOKUP takes column J, 4 bits, from the dwords in Y8, Y9 and looks it up in
+// the table Y12 (codes 0 to 7) and Y13; the code's top bit chooses.
+#define LOOKUP(J) \
+	VPSRLD    $(4*J), Y8, Y0 \
+	VPSRLD    $(4*J), Y9, Y1 \
+	VPSLLD    $(28-4*J), Y8, Y2 \
+	VPSLLD    $(28-4*J), Y9, Y3 \
+	VPERMPS   Y12, Y0, Y10 \
+	VPERMPS   Y13, Y0, Y0 \
+	VPERMPS   Y12, Y1, Y11 \
+	VPERMPS   Y13, Y1, Y1 \
+	VBLENDVPS Y2, Y0, Y10, Y0 \
+	VBLENDVPS Y3, Y1, Y11, Y1 \
+	VMULPS    Y4, Y0, Y0 \
+	VMULPS    Y5, Y1, Y1 \
+	VMOVUPS   Y0, (64*J)(DI) \
+	VMOVUPS   Y1, (64*J+32)(DI)
+
+#define EIGHT_LOOKUPS(BASE, OFFSET) \
+	VMOVDQU OFFSET(BASE), Y8 \
+	VMOVDQU (OFFSET+32)(BASE), Y9 \
+	LOOKUP(0) \
+	LOOKUP(1) \
+	LOOKUP(2) \
+	LOOKUP(3) \
+	LOOKUP(4) \
+	LOOKUP(5) \
+	LOOKUP(6) \
+	LOOKUP(7) \
+	ADDQ $512, DI
+
+// func unpackIQ4_NLAVX2(panel *float32, src unsafe.Pointer, n int)
+// Requires: AVX2, F16C
+TEXT ·unpackIQ4_NLAVX2(SB), NOSPLIT, $0-24
+	MOVQ panel+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VMOVUPS iq4<>+0(SB), Y12
+	VMOVUPS iq4<>+32(SB), Y13
+
+block:
+	HALF_PAIR(0, Y4, Y5)
+	EIGHT_LOOKUPS(SI, 32)
+	EIGHT_LOOKUPS(SI, 96)
+	EIGHT_LOOKUPS(SI, 160)
+	EIGHT_LOOKUPS(SI, 224)
+	ADDQ $288, SI
+	SUBQ $32, CX
+	JNZ  block
+	VZEROUPPER
+	RET
+
+// func unpackIQ4_XSAVX2(panel *float32, src unsafe.Pointer, n int)
+// Requires: AVX2, F16C
+TEXT ·unpackIQ4_XSAVX2(SB), NOSPLIT, $0-24
+	MOVQ panel+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VMOVUPS iq4<>+0(SB), Y12
+	VMOVUPS iq4<>+32(SB), Y13
+
+block:
+	LEAQ 32(SI), R9
+	LEAQ 160(SI), R10
+	MOVQ $8, R8
+
+group:
+	I8_SCALES
+	EIGHT_LOOKUPS(R10, 0)
+	EIGHT_LOOKUPS(R10, 64)
+	EIGHT_LOOKUPS(R10, 128)
+	EIGHT_LOOKUPS(R10, 192)
+	ADDQ $256, R10
+	DECQ R8
+	JNZ  group
+	MOVQ R10, SI
+	SUBQ $256, CX
+	JNZ  block
+	VZEROUPPER
+	RET
+
+// func unpackMXFP4AVX2(panel *float32, src unsafe.Pointer, n int)
+// Requires: AVX2
+TEXT ·unpackMXFP4AVX2(SB), NOSPLIT, $0-24
+	MOVQ panel+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VMOVUPS e2m1<>+0(SB), Y12
+	VMOVUPS e2m1<>+32(SB), Y13
+
+block:
+	VPMOVZXWD (SI), Y4
+	VPMOVZXWD 16(SI), Y5
+	VPSLLD    $16, Y4, Y4
+	VPSLLD    $16, Y5, Y5
+	EIGHT_LOOKUPS(SI, 32)
+	EIGHT_LOOKUPS(SI, 96)
+	EIGHT_LOOKUPS(SI, 160)
+	EIGHT_LOOKUPS(SI, 224)
+	ADDQ      $288, SI
+	SUBQ      $32, CX
+	JNZ       block
+	VZEROUPPER
+	RET
+
+// func unpackNVFP4AVX2(panel *float32, src unsafe.Pointer, n int)
+// Requires: AVX2, F16C
+TEXT ·unpackNVFP4AVX2(SB), NOSPLIT, $0-24
+	MOVQ panel+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VMOVUPS e2m1<>+0(SB), Y12
+	VMOVUPS e2m1<>+32(SB), Y13
+
+block:
+	HALF_PAIR(0, Y4, Y5)
+	EIGHT_LOOKUPS(SI, 32)
+	EIGHT_LOOKUPS(SI, 96)
+	ADDQ $160, SI
+	SUBQ $16, CX
+	JNZ  block
+	VZEROUPPER
+	RET
+
+DATA e4m3Magnitude<>+0(SB)/4, $0x7f007f00
+GLOBL e4m3Magnitude<>(SB), RODATA|NOPTR, $4
+DATA e4m3Sign<>+0(SB)/4, $0x80008000
+GLOBL e4m3Sign<>(SB), RODATA|NOPTR, $4
+DATA twoTo8<>+0(SB)/4, $0x43800000
+GLOBL twoTo8<>(SB), RODATA|NOPTR, $4
+
+// func unpackF8E4M3AVX2(panel *float32, src unsafe.Pointer, n int)
+// A code shifted to the place of a half's bits is 2^-8 of its value, but for
+// NaN, which is made one.
+// Requires: AVX2, F16C
+TEXT ·unpackF8E4M3AVX2(SB), NOSPLIT, $0-24
+	MOVQ panel+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VPBROADCASTD e4m3Magnitude<>(SB), Y12
+	VPBROADCASTD e4m3Sign<>(SB), Y13
+	VBROADCASTSS twoTo8<>(SB), Y14
+
+column:
+	VPMOVZXBW    (SI), Y0
+	VPSLLW       $8, Y0, Y0
+	VPAND        Y12, Y0, Y1
+	VPAND        Y13, Y0, Y0
+	VPCMPEQW     Y12, Y1, Y2
+	VPSRLW       $1, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPOR         Y2, Y0, Y0
+	VEXTRACTI128 $1, Y0, X1
+	VCVTPH2PS    X0, Y0
+	VCVTPH2PS    X1, Y1
+	VMULPS       Y14, Y0, Y0
+	VMULPS       Y14, Y1, Y1
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	ADDQ         $16, SI
+	ADDQ         $64, DI
+	DECQ         CX
+	JNZ          column
+	VZEROUPPER
+	RET
+
+// func scaleAVX2(panel, factors *float32, n int)
+// Requires: AVX
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-24
+	MOVQ    panel+0(FP), DI
+	MOVQ    factors+8(FP), SI
+	MOVQ    n+16(FP), CX
+	VMOVUPS (SI), Y2
+	VMOVUPS 32(SI), Y3
+
+column:
+	VMULPS  (DI), Y2, Y0
+	VMULPS  32(DI), Y3, Y1
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	ADDQ    $64, DI
+	DECQ    CX
+	JNZ     column
 	VZEROUPPER
 	RET

@@ -23,6 +23,7 @@ func avx2() variant {
 	v := generic()
 	v.name = "avx2"
 	v.gemm = gemmAVX2
+	v.scale = scaleAVX2
 	v.unpack[kernels.F16] = func(panel *float32, src unsafe.Pointer, n int) { widenF16AVX2(panel, src, n*lanes) }
 	v.unpack[kernels.BF16] = func(panel *float32, src unsafe.Pointer, n int) { widenBF16AVX2(panel, src, n*lanes) }
 	v.unpack[kernels.Q8_0] = unpackQ8_0AVX2
@@ -30,6 +31,17 @@ func avx2() variant {
 	v.unpack[kernels.Q4_K] = unpackQ4_KAVX2
 	v.unpack[kernels.Q5_K] = unpackQ5_KAVX2
 	v.unpack[kernels.Q6_K] = unpackQ6_KAVX2
+	v.unpack[kernels.Q4_1] = unpackQ4_1AVX2
+	v.unpack[kernels.Q5_0] = unpackQ5_0AVX2
+	v.unpack[kernels.Q5_1] = unpackQ5_1AVX2
+	v.unpack[kernels.Q2_K] = unpackQ2_KAVX2
+	v.unpack[kernels.Q3_K] = unpackQ3_KAVX2
+	v.unpack[kernels.IQ4_NL] = unpackIQ4_NLAVX2
+	v.unpack[kernels.IQ4_XS] = unpackIQ4_XSAVX2
+	v.unpack[kernels.MXFP4] = unpackMXFP4AVX2
+	v.unpack[kernels.NVFP4] = unpackNVFP4AVX2
+	v.unpack[kernels.F8E4M3] = unpackF8E4M3AVX2
+	v.unpack[kernels.NVFP4x16] = unpackNVFP4AVX2
 	v.matvec[kernels.F32] = matvecF32AVX2
 	v.matvec[kernels.F16] = matvecF16AVX2
 	v.matvec[kernels.BF16] = matvecBF16AVX2
@@ -133,3 +145,36 @@ func matvecQ5_KAVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, 
 
 //go:noescape
 func matvecQ6_KAVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+
+//go:noescape
+func unpackQ4_1AVX2(panel *float32, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpackQ5_0AVX2(panel *float32, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpackQ5_1AVX2(panel *float32, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpackQ2_KAVX2(panel *float32, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpackQ3_KAVX2(panel *float32, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpackIQ4_NLAVX2(panel *float32, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpackIQ4_XSAVX2(panel *float32, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpackMXFP4AVX2(panel *float32, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpackNVFP4AVX2(panel *float32, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpackF8E4M3AVX2(panel *float32, src unsafe.Pointer, n int)
+
+//go:noescape
+func scaleAVX2(panel, factors *float32, n int)
