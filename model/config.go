@@ -76,7 +76,8 @@ type Rotary struct {
 	HighFreq        float64
 	OriginalContext int
 	// Divisors [Dim/2] further divide each frequency, where the file stores
-	// them (rope_freqs.weight of GGUF, in place of "llama3").
+	// them (rope_freqs.weight of GGUF, in place of "llama3"). They are data:
+	// a model has them, a checkpoint whose headers were read does not.
 	Divisors []float32
 }
 

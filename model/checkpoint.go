@@ -1,0 +1,105 @@
+package model
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+)
+
+// Checkpoint is an opened checkpoint: its configuration, and where each weight
+// stands. Opening reads headers only.
+type Checkpoint struct {
+	Path   string
+	Config Config
+	// Unread are configuration keys that this program does not know. What it
+	// knows and does not support is refused instead.
+	Unread []string
+
+	source  source
+	names   *names
+	tensors []TensorInfo
+	stored  map[string]*stored // by name of part
+	// divisors is the tensor that further divides the rotary frequencies; -1: none.
+	// It is read when a model loads: opening reads no data.
+	divisors int
+	close    func() error
+}
+
+// find looks up every weight that the configuration asks for.
+func (c *Checkpoint) find(f *finder, find func(*part) (*stored, error)) error {
+	c.stored = map[string]*stored{}
+	for _, p := range new(weights).parts(&c.Config, c.names) {
+		s, err := find(&p)
+		if err != nil {
+			return err
+		}
+		c.stored[p.name] = s
+	}
+	return f.rest()
+}
+
+// Tensors lists what the checkpoint holds, in its order.
+func (c *Checkpoint) Tensors() []TensorInfo { return c.tensors }
+
+// Parameters counts the weights of the model; scales do not count, nor does a
+// tied output matrix.
+func (c *Checkpoint) Parameters() int64 {
+	var n int64
+	for _, s := range c.stored {
+		n += s.matrix.Rows * s.matrix.Cols
+	}
+	return n
+}
+
+// readDivisors completes r with what the checkpoint stores as data.
+func (c *Checkpoint) readDivisors(r *Rotary) error {
+	if c.divisors < 0 {
+		return nil
+	}
+	data, err := c.source.data(c.divisors)
+	if err != nil {
+		return err
+	}
+	r.Divisors, err = floats("F32", data)
+	for i, v := range r.Divisors {
+		if !(v > 0) || math.IsInf(float64(v), 0) {
+			return &ConfigError{File: c.Path, Field: c.tensors[c.divisors].Name, Message: fmt.Sprintf("divisor %d is %v", i, v)}
+		}
+	}
+	return err
+}
+
+// Digest returns SHA-256, in hexadecimal, over the configuration, names, types
+// and shapes of all tensors, and a sample of the data: the first and the
+// middle 64 bytes of up to 256 tensors spread evenly over the list. Two
+// trainings of one model differ in it; it is not a checksum of the file.
+func (c *Checkpoint) Digest() string {
+	h := sha256.New()
+	config, err := json.Marshal(c.Config)
+	if err != nil {
+		panic(fmt.Sprintf("model: marshal configuration: %v", err)) // plain numbers and strings
+	}
+	h.Write(config)
+	step := (len(c.tensors) + 255) / 256
+	for i, t := range c.tensors {
+		fmt.Fprintf(h, "%q %s %v\n", t.Name, t.Type, t.Shape)
+		if i%step != 0 && i != c.divisors {
+			continue
+		}
+		data, err := c.source.data(i)
+		if err != nil {
+			io.WriteString(h, "absent\n")
+			continue
+		}
+		h.Write(data[:min(64, len(data))])
+		half := data[len(data)/2:]
+		h.Write(half[:min(64, len(half))])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Close unmaps the files. A loaded model does not need them.
+func (c *Checkpoint) Close() error { return c.close() }

@@ -1,0 +1,206 @@
+package model
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"trona/kernels"
+)
+
+// Forward computes one step: it writes the keys and values of every row of b
+// to c and returns the logits, F32 [len(b.Logits), vocab], of the wanted rows
+// (the zero Tensor where none is wanted). They are valid until the next call.
+// A batch that the model was not loaded for (too many rows, decode rows not
+// first) panics: the caller made it.
+func (m *Model) Forward(b *Batch, c *KVCache) kernels.Tensor {
+	s := m.upload(b)
+	m.dev.Embed(s.x, m.embedding, s.ids)
+	for i := range m.layers {
+		l := m.Config.Layers[i]
+		if l.Attention != nil {
+			m.norm(s, m.layers[i].attnNorm)
+			m.attention(s, i, c)
+		}
+		if l.FFN != nil {
+			m.norm(s, m.layers[i].ffnNorm)
+			m.ffn(s, i)
+		}
+	}
+	return m.head(s)
+}
+
+// step is what the layers of one Forward share. n is the number of rows.
+type step struct {
+	n, logits, decode int64
+
+	ids, pos, slots, wanted kernels.Tensor // I32 [n], wanted [logits]
+	x, h, delta             kernels.Tensor // [n, d]
+	// pending: delta was not yet added to x. The next norm adds it in passing.
+	pending bool
+	plan    kernels.AttentionPlan
+}
+
+// norm makes h the normed residual stream.
+func (m *Model) norm(s *step, weight kernels.Tensor) {
+	if s.pending {
+		m.dev.AddRMSNorm(s.h, s.x, s.delta, weight, m.Config.NormEps)
+	} else {
+		m.dev.RMSNorm(s.h, s.x, weight, m.Config.NormEps)
+	}
+	s.pending = false
+}
+
+// attention makes delta the attention of h.
+func (m *Model) attention(s *step, i int, c *KVCache) {
+	dev, w, a := m.dev, &m.layers[i], m.Config.Layers[i].Attention
+	s.pending = true
+	if a.Linear {
+		dev.MatMul(s.delta, s.h, w.o, s.decode)
+		return
+	}
+	q, k, v := m.ws.q[i].Slice(0, s.n), m.ws.k[i].Slice(0, s.n), m.ws.v[i].Slice(0, s.n)
+	out := m.ws.attn[i].Slice(0, s.n)
+	dev.MatMul(flat(q), s.h, w.q, s.decode)
+	dev.MatMul(flat(k), s.h, w.k, s.decode)
+	dev.MatMul(flat(v), s.h, w.v, s.decode)
+	if a.QKNorm {
+		kNormed := m.ws.kNormed[i].Slice(0, s.n)
+		dev.RMSNorm(heads(out), heads(q), w.qNorm, m.Config.NormEps)
+		dev.RMSNorm(heads(kNormed), heads(k), w.kNorm, m.Config.NormEps)
+		q, k, out = out, kNormed, q
+	}
+	dev.RoPE(q, k, s.pos, m.rotary)
+	dev.AppendKV(c.Layers[i], k, v, s.slots)
+	dev.Attention(out, q, c.Layers[i], &s.plan)
+	dev.MatMul(s.delta, flat(out), w.o, s.decode)
+}
+
+// flat views [n, heads, dim] as [n, heads*dim]. Like heads it sets the shape
+// itself because Tensor.Reshape allocates.
+func flat(t kernels.Tensor) kernels.Tensor {
+	t.Shape = [4]int64{t.Shape[0], t.Shape[1] * t.Shape[2]}
+	return t
+}
+
+// heads views [n, heads, dim] as [n*heads, dim].
+func heads(t kernels.Tensor) kernels.Tensor {
+	t.Shape = [4]int64{t.Shape[0] * t.Shape[1], t.Shape[2]}
+	return t
+}
+
+// ffn makes delta the feed-forward part of h, a tile of rows at a time.
+func (m *Model) ffn(s *step, i int) {
+	dev, w := m.dev, &m.layers[i]
+	s.pending = true
+	if m.Config.Layers[i].FFN.Linear {
+		dev.MatMul(s.delta, s.h, w.down, s.decode)
+		return
+	}
+	tile := m.ws.gate[i].Shape[0]
+	for from := int64(0); from < s.n; from += tile {
+		to := min(s.n, from+tile)
+		decode := min(max(s.decode-from, 0), to-from)
+		h, gate, up := s.h.Slice(from, to), m.ws.gate[i].Slice(0, to-from), m.ws.up[i].Slice(0, to-from)
+		dev.MatMul(gate, h, w.gate, decode)
+		dev.MatMul(up, h, w.up, decode)
+		dev.SwiGLU(gate, gate, up)
+		dev.MatMul(s.delta.Slice(from, to), gate, w.down, decode)
+	}
+}
+
+// head computes the logits of the wanted rows.
+func (m *Model) head(s *step) kernels.Tensor {
+	if s.logits == 0 {
+		return kernels.Tensor{}
+	}
+	x, delta := s.x, s.delta
+	if s.logits < s.n {
+		x, delta = m.ws.lastX.Slice(0, s.logits), m.ws.lastDelta.Slice(0, s.logits)
+		m.dev.Gather(x, s.x, s.wanted)
+		if s.pending {
+			m.dev.Gather(delta, s.delta, s.wanted)
+		}
+	}
+	last := *s
+	last.x, last.delta, last.h = x, delta, s.h.Slice(0, s.logits)
+	m.norm(&last, m.finalNorm)
+	logits := m.ws.logits.Slice(0, s.logits)
+	m.dev.MatMul(logits, last.h, m.weights.head, m.wantedDecodes(s))
+	return logits
+}
+
+// wantedDecodes counts the wanted rows that get decode arithmetic.
+func (m *Model) wantedDecodes(s *step) int64 {
+	n := int64(0)
+	for n < s.logits && int64(m.host(3, n)) < s.decode {
+		n++
+	}
+	return n
+}
+
+// host returns entry i of array a (ids, positions, slots, wanted rows) of the
+// staging buffer.
+func (m *Model) host(a, i int64) int32 {
+	return int32(binary.LittleEndian.Uint32(m.staging[4*(a*m.ws.stride()+i):]))
+}
+
+func (m *Model) setHost(a, i int64, v int32) {
+	binary.LittleEndian.PutUint32(m.staging[4*(a*m.ws.stride()+i):], uint32(v))
+}
+
+// upload checks a batch, lays out its arrays and sends them to the device.
+func (m *Model) upload(b *Batch) *step {
+	n, logits := int64(len(b.Tokens)), int64(len(b.Logits))
+	if n == 0 || n > m.ws.rows || logits > m.ws.logitRows {
+		panic(fmt.Sprintf("model: a batch of %d rows and %d logits; the model was loaded for 1 to %d and %d",
+			n, logits, m.ws.rows, m.ws.logitRows))
+	}
+	s := &m.step
+	*s = step{n: n, logits: logits, decode: int64(b.Decodes()), plan: kernels.AttentionPlan{Seqs: s.plan.Seqs[:0]}}
+	s.plan.Decode = s.decode
+	for i, id := range b.Tokens {
+		m.setHost(0, int64(i), id)
+	}
+	row := int64(0)
+	for i := range b.Seqs {
+		row = m.place(&b.Seqs[i], row, n)
+	}
+	if row != n {
+		panic(fmt.Sprintf("model: sequences have %d rows, the batch %d", row, n))
+	}
+	last := int32(-1)
+	for i, r := range b.Logits {
+		if r <= last || int64(r) >= n {
+			panic(fmt.Sprintf("model: logits of row %d after row %d, of %d rows", r, last, n))
+		}
+		last = r
+		m.setHost(3, int64(i), r)
+	}
+	m.dev.Upload(m.ws.ints, m.staging)
+	s.ids, s.pos, s.slots = m.ws.ids.Slice(0, n), m.ws.pos.Slice(0, n), m.ws.slot.Slice(0, n)
+	s.x, s.h, s.delta = m.ws.x.Slice(0, n), m.ws.h.Slice(0, n), m.ws.delta.Slice(0, n)
+	if logits > 0 {
+		s.wanted = m.ws.wanted.Slice(0, logits)
+	}
+	return s
+}
+
+// place notes positions and slots of one sequence's rows, which begin at row,
+// and returns the row after them.
+func (m *Model) place(q *BatchSeq, row, n int64) int64 {
+	rows := int64(q.Rows)
+	end := q.Position + rows
+	if rows <= 0 || row+rows > n || q.Position < 0 || end > int64(len(q.Blocks))*kernels.BlockSize ||
+		q.Decode && row >= m.step.decode {
+		panic(fmt.Sprintf("model: %d rows at position %d with %d blocks (decode %v) at row %d of %d",
+			q.Rows, q.Position, len(q.Blocks), q.Decode, row, n))
+	}
+	for i := range rows {
+		p := q.Position + i
+		m.setHost(1, row+i, int32(p))
+		m.setHost(2, row+i, q.Blocks[p/kernels.BlockSize]*kernels.BlockSize+int32(p%kernels.BlockSize))
+	}
+	m.step.plan.Seqs = append(m.step.plan.Seqs,
+		kernels.AttentionSeq{Row: row, Rows: rows, Position: q.Position, Blocks: q.Blocks})
+	return row + rows
+}

@@ -1,0 +1,136 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+
+	"trona/kernels"
+)
+
+// Sizer tells what a weight takes on a device; every Device is one.
+type Sizer interface {
+	PackedBytes(m *kernels.Matrix) int64
+}
+
+// PlanOptions says how a model is going to be run.
+type PlanOptions struct {
+	MaxModelLen  int           // positions of a sequence; 0: all that the checkpoint declares
+	MaxNumSeqs   int           // sequences at once; 0: 1
+	KVType       kernels.DType // of the KV cache; 0: BF16
+	MaxRows      int           // rows of a step; 0: 512
+	MaxLogits    int           // rows of a step with logits; 0: MaxNumSeqs, but not above MaxRows
+	DeviceMemory int64         // bytes that may be used; 0: no limit
+}
+
+// Bounds of a plan: a position travels as an int32.
+const (
+	maxPositions = 1<<31 - 1
+	maxSequences = 1 << 16
+)
+
+// Plan is what a model needs on its device, in bytes. Loaded with the same
+// options it allocates exactly that.
+type Plan struct {
+	Options PlanOptions // with the defaults filled in
+
+	Weights         int64
+	Workspace       int64
+	KVBytesPerToken int64
+	Blocks          int64 // of the KV cache, for MaxNumSeqs sequences of MaxModelLen positions
+	KV              int64
+	Total           int64
+	Fits            bool // Total is at most Options.DeviceMemory
+
+	Table []PlanRow
+}
+
+// PlanRow is the total for one context length and number of sequences.
+type PlanRow struct {
+	Context, Concurrency int
+	KV, Total            int64
+	Fits                 bool
+}
+
+// MakePlan computes a plan from the headers of a checkpoint.
+func MakePlan(ckpt *Checkpoint, dev Sizer, o PlanOptions) (*Plan, error) {
+	c := &ckpt.Config
+	o.defaults(c)
+	if o.MaxModelLen > maxPositions || o.MaxNumSeqs > maxSequences {
+		return nil, fmt.Errorf("plan: at most %d positions and %d sequences", maxPositions, maxSequences)
+	}
+	if o.MaxModelLen < 0 || o.MaxNumSeqs < 0 || o.MaxRows < 0 || o.MaxLogits < 0 || o.DeviceMemory < 0 {
+		return nil, errors.New("plan: options must not be negative")
+	}
+	if !o.KVType.Valid() || o.KVType.Block() != 1 {
+		return nil, fmt.Errorf("plan: %v is no type of a KV cache", o.KVType)
+	}
+	_, workspace := newWorkspace(c, 0, o.MaxRows, o.MaxLogits)
+	p := &Plan{
+		Options: o, Weights: weightBytes(ckpt, dev), Workspace: workspace,
+		KVBytesPerToken: KVBytesPerToken(c, o.KVType),
+	}
+	p.Blocks = int64(o.MaxNumSeqs) * kvBlocks(o.MaxModelLen)
+	row := p.row(o.MaxModelLen, o.MaxNumSeqs)
+	p.KV, p.Total, p.Fits = row.KV, row.Total, row.Fits
+	for context := 4096; ; context *= 2 {
+		context = min(context, o.MaxModelLen)
+		for _, n := range []int{1, 4, 16, 64, 256} {
+			p.Table = append(p.Table, p.row(context, n))
+		}
+		if context == o.MaxModelLen {
+			return p, nil
+		}
+	}
+}
+
+func (o *PlanOptions) defaults(c *Config) {
+	if o.MaxModelLen == 0 {
+		o.MaxModelLen = min(c.ContextLength, maxPositions)
+	}
+	if o.MaxNumSeqs == 0 {
+		o.MaxNumSeqs = 1
+	}
+	if o.KVType == 0 {
+		o.KVType = kernels.BF16
+	}
+	if o.MaxRows == 0 {
+		o.MaxRows = 512
+	}
+	if o.MaxLogits == 0 {
+		o.MaxLogits = min(o.MaxNumSeqs, o.MaxRows)
+	}
+}
+
+// kvBlocks returns the blocks of a sequence of n positions.
+func kvBlocks(n int) int64 { return (int64(n) + kernels.BlockSize - 1) / kernels.BlockSize }
+
+func (p *Plan) row(context, concurrency int) PlanRow {
+	r := PlanRow{Context: context, Concurrency: concurrency}
+	r.KV = saturate(int64(concurrency)*kvBlocks(context)*kernels.BlockSize, p.KVBytesPerToken)
+	r.Total = p.Weights + p.Workspace + min(r.KV, math.MaxInt64-p.Weights-p.Workspace)
+	r.Fits = p.Options.DeviceMemory == 0 || r.Total <= p.Options.DeviceMemory
+	return r
+}
+
+// saturate multiplies two sizes, up to the largest int64.
+func saturate(a, b int64) int64 {
+	if hi, lo := bits.Mul64(uint64(a), uint64(b)); hi == 0 && lo <= math.MaxInt64 {
+		return int64(lo)
+	}
+	return math.MaxInt64
+}
+
+// weightBytes is what Load allocates for weights.
+func weightBytes(ckpt *Checkpoint, dev Sizer) int64 {
+	parts := new(weights).parts(&ckpt.Config, ckpt.names)
+	_, sum := layVectors(&ckpt.Config, parts, 0)
+	for i := range parts {
+		if parts[i].weight == nil {
+			continue
+		}
+		sum += dev.PackedBytes(ckpt.stored[parts[i].name].header())
+	}
+	return sum
+}
