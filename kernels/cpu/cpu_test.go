@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"trona/kernels"
 	"trona/kernels/cpu"
 	"trona/kernels/kerneltest"
@@ -36,5 +38,23 @@ func BenchmarkOps(b *testing.B) {
 				kerneltest.Bench(b, opener(cpu.Options{Threads: threads, Variant: v}))
 			})
 		}
+	}
+}
+
+// BenchmarkPack measures loading: the repacking of 64 MiB of a type.
+func BenchmarkPack(b *testing.B) {
+	for _, t := range []kernels.DType{kernels.BF16, kernels.Q4_0, kernels.Q8_0, kernels.Q4_K, kernels.Q6_K} {
+		b.Run(t.String(), func(b *testing.B) {
+			const cols = 2048
+			rows := 64 << 20 / t.RowBytes(cols)
+			m := &kernels.Matrix{Type: t, Rows: rows, Cols: cols, Data: make([]byte, rows*t.RowBytes(cols))}
+			dev := kerneltest.Open(b, "cpu", opener(cpu.Options{Threads: 1}))
+			b.SetBytes(int64(len(m.Data)))
+			for b.Loop() {
+				w, err := dev.Pack(m)
+				require.NoError(b, err)
+				dev.Free(w.Addr)
+			}
+		})
 	}
 }

@@ -2,27 +2,39 @@ package cpu
 
 import "encoding/binary"
 
-// packF32, pack16 and pack8 transpose: [16, n] to [n, 16].
+// packF32, pack16 and pack8 transpose: [16, n] to [n, 16], a few columns at a
+// time so that what is written stays in the first-level cache.
+const transposed = 64
+
 func packF32(dst []byte, src *groupRows, n int) {
-	for r, row := range src.data {
-		for k := range n {
-			copy(dst[(k*lanes+r)*4:][:4], row[k*4:])
+	for from := 0; from < n; from += transposed {
+		to := min(n, from+transposed)
+		for r, row := range src.data {
+			for k := from; k < to; k++ {
+				copy(dst[(k*lanes+r)*4:][:4], row[k*4:])
+			}
 		}
 	}
 }
 
 func pack16(dst []byte, src *groupRows, n int) {
-	for r, row := range src.data {
-		for k := range n {
-			binary.LittleEndian.PutUint16(dst[(k*lanes+r)*2:], binary.LittleEndian.Uint16(row[k*2:]))
+	for from := 0; from < n; from += transposed {
+		to := min(n, from+transposed)
+		for r, row := range src.data {
+			for k := from; k < to; k++ {
+				binary.LittleEndian.PutUint16(dst[(k*lanes+r)*2:], binary.LittleEndian.Uint16(row[k*2:]))
+			}
 		}
 	}
 }
 
 func pack8(dst []byte, src *groupRows, n int) {
-	for r, row := range src.data {
-		for k := range n {
-			dst[k*lanes+r] = row[k]
+	for from := 0; from < n; from += transposed {
+		to := min(n, from+transposed)
+		for r, row := range src.data {
+			for k := from; k < to; k++ {
+				dst[k*lanes+r] = row[k]
+			}
 		}
 	}
 }
@@ -41,30 +53,49 @@ func packQ8_0(dst []byte, src *groupRows, n int) {
 	}
 }
 
-// putCodes writes codes of 1, 2 or 4 bits for row r: dwords [len(codes)*bits/32, 16].
-func putCodes(dst []byte, r int, codes []uint8, bits int) {
-	perDword := 32 / bits
-	for i := 0; i < len(codes); i += perDword {
+// putCodes writes codes of 1, 2 or 4 bits for row r, one from each byte, from
+// bit shift up: dwords [len(src)*bits/32, 16].
+func putCodes(dst []byte, r int, src []byte, shift, bits int) {
+	pieces := 4 / bits // of 8 codes, in a dword
+	for i := 0; len(src) > 0; i++ {
 		var v uint32
-		for j, c := range codes[i : i+perDword] {
-			v |= uint32(c) & (1<<bits - 1) << (j * bits)
+		for p := range pieces {
+			v |= squeeze(binary.LittleEndian.Uint64(src[8*p:])>>shift, bits) << (8 * bits * p)
 		}
-		binary.LittleEndian.PutUint32(dst[(i/perDword*lanes+r)*4:], v)
+		binary.LittleEndian.PutUint32(dst[(i*lanes+r)*4:], v)
+		src = src[8*pieces:]
 	}
 }
 
-// halves spreads 16 bytes of a block of 32: low nibbles are the first half.
-func halves(codes *[32]uint8, qs []byte) {
-	for i, c := range qs[:16] {
-		codes[i], codes[i+16] = c&15, c>>4
+// squeeze joins the low bits of 8 bytes, by pairs, fours and eights.
+func squeeze(x uint64, bits int) uint32 {
+	switch bits {
+	case 4:
+		x &= 0x0f0f0f0f0f0f0f0f
+		x = (x | x>>4) & 0x00ff00ff00ff00ff
+		x = (x | x>>8) & 0x0000ffff0000ffff
+		return uint32(x | x>>16)
+	case 2:
+		x &= 0x0303030303030303
+		x = (x | x>>6) & 0x000f000f000f000f
+		x = (x | x>>12) & 0x000000ff000000ff
+		return uint32(x|x>>24) & 0xffff
+	default:
+		// Multiplying gathers the eight lowest bits in the top byte.
+		return uint32(x & 0x0101010101010101 * 0x0102040810204080 >> 56)
 	}
+}
+
+// putHalves writes codes of 4 bits, of which the low nibbles are the first half.
+func putHalves(dst []byte, r int, src []byte) {
+	putCodes(dst, r, src, 0, 4)
+	putCodes(dst[len(src)*lanes/2:], r, src, 4, 4)
 }
 
 // packHalves packs the types whose block is F16 values, 32 bits of fifth bits
 // if any, and 16 bytes of nibbles. Packed: each F16 [16]; bits u32 [16]; codes
 // u32 [4, 16].
 func packHalves(dst []byte, src *groupRows, n, values int, fifth bool) {
-	var codes [32]uint8
 	size := 2*values + 16
 	if fifth {
 		size += 4
@@ -81,8 +112,7 @@ func packHalves(dst []byte, src *groupRows, n, values int, fifth bool) {
 				copy(block[at*lanes+4*r:], q[at:][:4])
 				at += 4
 			}
-			halves(&codes, q[at:])
-			putCodes(block[at*lanes:], r, codes[:], 4)
+			putHalves(block[at*lanes:], r, q[at:])
 		}
 	}
 }
@@ -98,7 +128,6 @@ func packQ5_1(dst []byte, src *groupRows, n int) { packHalves(dst, src, n, 2, tr
 // 16]. A code is twice its value (ggml's reading, in which the scale code ff
 // is 2^128 and its half still finite).
 func packMXFP4(dst []byte, src *groupRows, n int) {
-	var codes [32]uint8
 	for b := range n {
 		block := dst[b*18*lanes:][:18*lanes]
 		for r, row := range src.data {
@@ -108,8 +137,7 @@ func packMXFP4(dst []byte, src *groupRows, n int) {
 				half = uint16(q[0]-1) << 7
 			}
 			binary.LittleEndian.PutUint16(block[2*r:], half)
-			halves(&codes, q[1:])
-			putCodes(block[2*lanes:], r, codes[:], 4)
+			putHalves(block[2*lanes:], r, q[1:])
 		}
 	}
 }
@@ -118,7 +146,6 @@ func packMXFP4(dst []byte, src *groupRows, n int) {
 // 16], twice their values. In GGUF four blocks stand together, their scales
 // have no sign, and 7f is 0.
 func packNVFP4(dst []byte, src *groupRows, n int) {
-	var codes [16]uint8
 	for b := range n {
 		block := dst[b*10*lanes:][:10*lanes]
 		for r, row := range src.data {
@@ -128,10 +155,7 @@ func packNVFP4(dst []byte, src *groupRows, n int) {
 				scale = 0
 			}
 			binary.LittleEndian.PutUint16(block[2*r:], toF16(e4m3(scale)/2))
-			for i, c := range q[4+b%4*8:][:8] {
-				codes[i], codes[i+8] = c&15, c>>4
-			}
-			putCodes(block[2*lanes:], r, codes[:], 4)
+			putHalves(block[2*lanes:], r, q[4+b%4*8:][:8])
 		}
 	}
 }
@@ -169,17 +193,14 @@ func packKHead(block, q []byte, r int) {
 
 // Packed block of Q4_K, 256 columns: the head; codes u32 [32, 16], 8 columns each.
 func packQ4_K(dst []byte, src *groupRows, n int) {
-	var codes [256]uint8
 	for b := range n {
 		block := dst[b*148*lanes:][:148*lanes]
 		for r, row := range src.data {
 			q := row[b*144:][:144]
 			packKHead(block, q, r)
-			for i, c := range q[16:] {
-				k := i/32*64 + i%32
-				codes[k], codes[k+32] = c&15, c>>4
+			for i := range 4 {
+				putHalves(block[320+512*i:], r, q[16+32*i:][:32])
 			}
-			putCodes(block[320:], r, codes[:], 4)
 		}
 	}
 }
@@ -187,21 +208,15 @@ func packQ4_K(dst []byte, src *groupRows, n int) {
 // Packed block of Q5_K, 256 columns: the head; for each 32 columns the fifth
 // bits u32 [16], column k in bit k, then the low bits u32 [4, 16].
 func packQ5_K(dst []byte, src *groupRows, n int) {
-	var codes [256]uint8
-	var high [32]uint8
 	for b := range n {
 		block := dst[b*180*lanes:][:180*lanes]
 		for r, row := range src.data {
 			q := row[b*176:][:176]
 			packKHead(block, q, r)
-			for i, c := range q[48:] {
-				k, h := i/32*64+i%32, q[16+i%32]>>(i/32*2)
-				codes[k], codes[k+32] = c&15|h&1<<4, c>>4|h>>1&1<<4
-			}
 			for g := range 8 {
-				group, part := block[320+320*g:], codes[32*g:][:32]
-				putCodes(group[64:], r, part, 4)
-				putCodes(group, r, above(&high, part, 4), 1)
+				group := block[320+320*g:]
+				putCodes(group, r, q[16:48], g, 1)
+				putCodes(group[64:], r, q[48+g/2*32:][:32], g%2*4, 4)
 			}
 		}
 	}
@@ -211,8 +226,6 @@ func packQ5_K(dst []byte, src *groupRows, n int) {
 // for each 32 columns the low bits u32 [4, 16], then the high bits u32 [2, 16],
 // 16 columns of 2 bits each.
 func packQ6_K(dst []byte, src *groupRows, n int) {
-	var codes [256]uint8
-	var high [32]uint8
 	for b := range n {
 		block := dst[b*210*lanes:][:210*lanes]
 		for r, row := range src.data {
@@ -221,32 +234,18 @@ func packQ6_K(dst []byte, src *groupRows, n int) {
 			for g, s := range q[192:208] {
 				block[2*lanes+g*lanes+r] = s
 			}
-			for k := range codes {
-				half, part, i := k/128, k%128/32, k%32
-				low := q[64*half+part%2*32+i] >> (part / 2 * 4) & 15
-				codes[k] = low | q[128+32*half+i]>>(2*part)&3<<4
-			}
 			for g := range 8 {
-				group, part := block[288+384*g:], codes[32*g:][:32]
-				putCodes(group, r, part, 4)
-				putCodes(group[256:], r, above(&high, part, 4), 2)
+				group, half, part := block[288+384*g:], g/4, g%4
+				putCodes(group, r, q[64*half+part%2*32:][:32], part/2*4, 4)
+				putCodes(group[256:], r, q[128+32*half:][:32], 2*part, 2)
 			}
 		}
 	}
 }
 
-// above returns the bits of 32 codes from bit up.
-func above(dst *[32]uint8, codes []uint8, bit int) []uint8 {
-	for i, c := range codes {
-		dst[i] = c >> bit
-	}
-	return dst[:]
-}
-
 // Packed block of Q2_K, 256 columns: d F16 [16]; dmin F16 [16]; scale and min,
 // 4 bits each, u8 [16 groups, 16]; codes of 2 bits u32 [16, 16].
 func packQ2_K(dst []byte, src *groupRows, n int) {
-	var codes [256]uint8
 	for b := range n {
 		block := dst[b*84*lanes:][:84*lanes]
 		for r, row := range src.data {
@@ -256,10 +255,9 @@ func packQ2_K(dst []byte, src *groupRows, n int) {
 			for g, s := range q[:16] {
 				block[64+g*lanes+r] = s
 			}
-			for k := range codes {
-				codes[k] = q[16+k/128*32+k%32] >> (k % 128 / 32 * 2)
+			for g := range 8 {
+				putCodes(block[320+128*g:], r, q[16+g/4*32:][:32], g%4*2, 2)
 			}
-			putCodes(block[320:], r, codes[:], 2)
 		}
 	}
 }
@@ -267,7 +265,6 @@ func packQ2_K(dst []byte, src *groupRows, n int) {
 // Packed block of Q3_K, 256 columns: d F16 [16]; scales i8 [16 groups, 16]; for
 // each 32 columns the third bits u32 [16], then the low bits u32 [2, 16].
 func packQ3_K(dst []byte, src *groupRows, n int) {
-	var low, high [32]uint8
 	for b := range n {
 		block := dst[b*114*lanes:][:114*lanes]
 		for r, row := range src.data {
@@ -279,13 +276,9 @@ func packQ3_K(dst []byte, src *groupRows, n int) {
 				block[2*lanes+g*lanes+r] = s - 32
 			}
 			for g := range 8 {
-				for i := range 32 {
-					low[i] = q[32+g/4*32+i] >> (g % 4 * 2)
-					high[i] = q[i] >> g
-				}
 				group := block[288+192*g:]
-				putCodes(group, r, high[:], 1)
-				putCodes(group[64:], r, low[:], 2)
+				putCodes(group, r, q[:32], g, 1)
+				putCodes(group[64:], r, q[32+g/4*32:][:32], g%4*2, 2)
 			}
 		}
 	}
@@ -294,7 +287,6 @@ func packQ3_K(dst []byte, src *groupRows, n int) {
 // Packed block of IQ4_XS, 256 columns: d F16 [16]; scales i8 [8 groups, 16];
 // codes u32 [32, 16].
 func packIQ4_XS(dst []byte, src *groupRows, n int) {
-	var codes [32]uint8
 	for b := range n {
 		block := dst[b*138*lanes:][:138*lanes]
 		for r, row := range src.data {
@@ -304,8 +296,7 @@ func packIQ4_XS(dst []byte, src *groupRows, n int) {
 			for g := range 8 {
 				s := q[4+g/2]>>(g%2*4)&15 | uint8(high>>(2*g)&3)<<4
 				block[2*lanes+g*lanes+r] = s - 32
-				halves(&codes, q[8+16*g:])
-				putCodes(block[160+256*g:], r, codes[:], 4)
+				putHalves(block[160+256*g:], r, q[8+16*g:][:16])
 			}
 		}
 	}

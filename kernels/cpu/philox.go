@@ -1,9 +1,6 @@
 package cpu
 
-import (
-	"math"
-	"math/bits"
-)
+import "math/bits"
 
 // philox is Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random
 // numbers: as easy as 1, 2, 3", 2011).
@@ -37,39 +34,4 @@ func (n *noisePair) uniform(seed uint64, position int64, token int32) float64 {
 		}
 	}
 	return n.values[token%2]
-}
-
-// ln and exp64 are the natural logarithm and exponential, to about one unit in
-// the last place, in operations that round alike on every processor: package
-// math has assembly on some, and products may be fused with sums on others.
-
-// ln(m 2^e) = e ln 2 + 2 atanh((m-1)/(m+1)), x > 0 and finite.
-func ln(x float64) float64 {
-	m, e := math.Frexp(x)
-	if m < math.Sqrt2/2 {
-		m *= 2
-		e--
-	}
-	s := (m - 1) / (m + 1)
-	q := float64(s * s)
-	sum := 1.0 / 23
-	for k := 21; k >= 1; k -= 2 {
-		sum = float64(sum*q) + 1/float64(k)
-	}
-	return float64(float64(e)*math.Ln2) + float64(2*s*sum)
-}
-
-// exp64(n ln 2 + r) = 2^n e^r, for x <= 0.
-func exp64(x float64) float64 {
-	if x < -745 {
-		return 0
-	}
-	n := math.Floor(float64(x*math.Log2E) + 0.5)
-	r := x - float64(n*6.93147180369123816490e-01)
-	r -= float64(n * 1.90821492927058770002e-10)
-	sum := 1.0
-	for k := 14.0; k >= 1; k-- {
-		sum = float64(sum*r)/k + 1
-	}
-	return math.Ldexp(sum, int(n))
 }
