@@ -155,8 +155,8 @@ var attentionCases = map[string]attentionCase{
 	"odd dim":     {3, 1, 10, 0, [][2]int64{{5, 62}}},
 	"dim 256":     {2, 1, 256, 0, [][2]int64{{2, 126}}},
 	"decode":      {8, 2, 64, 3, [][2]int64{{1, 0}, {1, 63}, {1, 200}}},
-	"prefill":     {4, 4, 32, 0, [][2]int64{{150, 0}}},
-	"chunk":       {8, 2, 128, 0, [][2]int64{{70, 100}}},
+	"prefill":     {2, 2, 32, 0, [][2]int64{{140, 0}}},
+	"chunk":       {8, 2, 128, 0, [][2]int64{{30, 100}}},
 	"mixed":       {6, 2, 48, 2, [][2]int64{{1, 64}, {1, 127}, {40, 30}, {3, 300}}},
 	"many shares": {64, 1, 16, 0, [][2]int64{{9, 60}}},
 }
@@ -285,7 +285,7 @@ func (in *attentionInput) query(q []float32, k, v []float64, blocks []int32, hea
 // attentionInvariance: a row has the same bits in any chunk, in any batch and
 // on any peer, and what comes after it in the cache does not matter.
 func (c *context) attentionInvariance(t kernels.DType) {
-	a := attentionCase{8, 2, 64, 0, [][2]int64{{150, 20}, {20, 0}}}
+	a := attentionCase{8, 2, 64, 0, [][2]int64{{100, 40}, {20, 0}}}
 	in := c.attentionInput(t, a)
 	kv := c.fillCache(in)
 	width := a.heads * a.dim
