@@ -26,7 +26,7 @@ func (m *Model) Forward(b *Batch, c *KVCache) kernels.Tensor {
 			m.ffn(s, i)
 		}
 	}
-	return m.head(s)
+	return m.output(s)
 }
 
 // step is what the layers of one Forward share. n is the number of rows.
@@ -108,8 +108,8 @@ func (m *Model) ffn(s *step, i int) {
 	}
 }
 
-// head computes the logits of the wanted rows.
-func (m *Model) head(s *step) kernels.Tensor {
+// output computes the logits of the wanted rows.
+func (m *Model) output(s *step) kernels.Tensor {
 	if s.logits == 0 {
 		return kernels.Tensor{}
 	}
