@@ -20,6 +20,7 @@ func TestConformance(t *testing.T) {
 	for _, v := range cpu.Variants() {
 		t.Run(v, func(t *testing.T) {
 			kerneltest.Suite{
+				Name: "cpu",
 				Open: opener(cpu.Options{Threads: 2, Variant: v}),
 				Peers: []func() (kernels.Device, error){
 					opener(cpu.Options{Threads: 1, Variant: v}),

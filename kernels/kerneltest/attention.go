@@ -300,7 +300,7 @@ func (c *context) attentionInvariance(t kernels.DType) {
 		}
 	}
 	for i, open := range c.suite.Peers {
-		peer := c.on(Open(c, "peer", open))
+		peer := c.on(Open(c, c.suite.Name, open))
 		got := peer.attend(in, peer.fillCache(in), in.plan, 0, in.n)
 		c.same(want, got, "on peer %d", i)
 	}

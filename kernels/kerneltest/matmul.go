@@ -97,7 +97,7 @@ func (c *context) matmulInvariance(t kernels.DType) {
 			}
 		}
 		for i, open := range c.suite.Peers {
-			peer := c.on(Open(c, "peer", open))
+			peer := c.on(Open(c, c.suite.Name, open))
 			pw := peer.pack(m)
 			c.same(want, peer.product(pw, xs, n, decode), "on peer %d", i)
 			c.same(want[:rows], peer.product(pw, xs[:cols], 1, decode), "alone on peer %d", i)

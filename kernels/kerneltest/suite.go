@@ -24,6 +24,7 @@ import (
 
 // Suite says what to test and what to expect.
 type Suite struct {
+	Name string // of the device, for Open's REQUIRE_<NAME>
 	Open func() (kernels.Device, error)
 	// Peers open devices that must agree with Open's bit for bit, such as the
 	// same with other thread counts.
@@ -40,8 +41,8 @@ func Run(t *testing.T, open func() (kernels.Device, error)) {
 	Suite{Open: open}.Run(t)
 }
 
-// Open opens a device for a test. It skips the test where the machine lacks
-// the device, unless REQUIRE_<NAME>=1 promised that it is there.
+// Open opens a device for a test and closes it at its end. It skips the test
+// where the machine lacks the device, unless REQUIRE_<NAME>=1 promised it.
 func Open(t testing.TB, name string, open func() (kernels.Device, error)) kernels.Device {
 	t.Helper()
 	dev, err := open()
@@ -53,9 +54,9 @@ func Open(t testing.TB, name string, open func() (kernels.Device, error)) kernel
 	return dev
 }
 
-// Run runs all cases. It fails where Open fails.
+// Run runs all cases on a device of Open.
 func (s Suite) Run(t *testing.T) {
-	dev := s.open(t, s.Open)
+	dev := Open(t, s.Name, s.Open)
 	info := dev.Info()
 	t.Logf("device %s: %s", info.Name, info.Detail)
 	for _, c := range []struct {
@@ -78,13 +79,6 @@ func (s Suite) Run(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(s.context(t, dev)) })
 	}
-}
-
-func (s Suite) open(t *testing.T, open func() (kernels.Device, error)) kernels.Device {
-	dev, err := open()
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, dev.Close()) })
-	return dev
 }
 
 var seed = flag.Uint64("kerneltest.seed", 0, "seed of the random inputs; 0: from the clock")
