@@ -45,9 +45,16 @@ func (d *Device) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
 // fewFlops is less work than waking a thread is worth.
 const fewFlops = 1 << 16
 
-// fused reports whether the columns are decoded and used in one go.
+// fused reports whether the columns are decoded and used in one go. Scales
+// beside the tensor must then be the same for all columns.
 func (j *matmulJob) fused() bool {
-	return j.n == 1 && j.l.scale == nil && j.kern.matvec[j.w.Type] != nil
+	if j.n != 1 {
+		return false
+	}
+	if j.kern.matvecScaled[j.w.Type] != nil {
+		return j.l.scale == nil || j.l.scaleCols >= j.w.Cols
+	}
+	return j.l.scale == nil && j.kern.matvec[j.w.Type] != nil
 }
 
 func (j *matmulJob) piece(w *worker, i int64) {
@@ -69,7 +76,15 @@ func (j *matmulJob) vector(w *worker, g int64) {
 	}
 	src0 := pointer(j.w.Addr + uintptr(g*j.l.groupBytes))
 	src1 := pointer(j.w.Addr + uintptr(second*j.l.groupBytes))
-	j.kern.matvec[j.w.Type](&tile[0], &tile[lanes], src0, src1, (*float32)(pointer(j.x)), int(j.w.Cols))
+	x, cols := (*float32)(pointer(j.x)), int(j.w.Cols)
+	if scaled := j.kern.matvecScaled[j.w.Type]; scaled != nil {
+		for i, group := range [2]int64{g, second} {
+			j.factors((*[lanes]float32)(w.factors[i*lanes:]), group, 0)
+		}
+		scaled(&tile[0], &tile[lanes], src0, src1, &w.factors[0], x, cols)
+	} else {
+		j.kern.matvec[j.w.Type](&tile[0], &tile[lanes], src0, src1, x, cols)
+	}
 	copy(floatsOf(j.out+uintptr(4*g*lanes), rows), tile)
 }
 
@@ -106,16 +121,24 @@ func (j *matmulJob) panel(w *worker, g, from int64, n int) *float32 {
 // scale multiplies a panel by the scales beside the tensor, a tile of columns
 // at a time.
 func (j *matmulJob) scale(w *worker, g, from, to int64) {
-	l := j.l
-	perRow := (j.w.Cols + l.scaleCols - 1) / l.scaleCols
 	for c := from; c < to; {
-		next := min(to, (c/l.scaleCols+1)*l.scaleCols)
-		for r := range w.factors {
-			row := min(g*lanes+int64(r), j.w.Rows-1)
-			w.factors[r] = l.scale[row/l.scaleRows*perRow+c/l.scaleCols]
-		}
+		next := min(to, (c/j.l.scaleCols+1)*j.l.scaleCols)
+		j.factors((*[lanes]float32)(w.factors[:]), g, c)
 		j.kern.scale(&w.panel[(c-from)*lanes], &w.factors[0], int(next-c))
 		c = next
+	}
+}
+
+// factors reads the scales of a group's rows at column c.
+func (j *matmulJob) factors(dst *[lanes]float32, g, c int64) {
+	l := j.l
+	for r := range dst {
+		dst[r] = 1
+		if l.scale != nil {
+			row := min(g*lanes+int64(r), j.w.Rows-1)
+			perRow := (j.w.Cols + l.scaleCols - 1) / l.scaleCols
+			dst[r] = l.scale[row/l.scaleRows*perRow+c/l.scaleCols]
+		}
 	}
 }
 

@@ -512,3 +512,73 @@ group:
 	JNZ  chunk
 	VZEROUPPER
 	RET
+
+DATA e4m3Magnitude<>+0(SB)/4, $0x7f007f00
+GLOBL e4m3Magnitude<>(SB), RODATA|NOPTR, $4
+DATA e4m3Sign<>+0(SB)/4, $0x80008000
+GLOBL e4m3Sign<>(SB), RODATA|NOPTR, $4
+DATA twoTo8<>+0(SB)/4, $0x43800000
+GLOBL twoTo8<>(SB), RODATA|NOPTR, $4
+
+// HALVES makes 16 codes halves, 2^-8 of their value, as unpackF8E4M3AVX2 does:
+// the first 8 in T, the others in TOP, the low part of U.
+#define HALVES(SRC, T, U, V, TOP) \
+	VPMOVZXBW    SRC, T \
+	VPSLLW       $8, T, T \
+	VPAND        Y12, T, U \
+	VPAND        Y13, T, T \
+	VPCMPEQW     Y12, U, V \
+	VPSRLW       $1, U, U \
+	VPOR         U, T, T \
+	VPOR         V, T, T \
+	VEXTRACTI128 $1, T, TOP
+
+// func matvecF8E4M3AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, factors, x *float32, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·matvecF8E4M3AVX2(SB), NOSPLIT, $0-56
+	MOVQ         out0+0(FP), DI
+	MOVQ         out1+8(FP), SI
+	MOVQ         src0+16(FP), AX
+	MOVQ         src1+24(FP), BX
+	MOVQ         factors+32(FP), R9
+	MOVQ         x+40(FP), DX
+	MOVQ         n+48(FP), CX
+	VBROADCASTSS twoTo8<>(SB), Y15
+	VMULPS       (R9), Y15, Y4
+	VMULPS       32(R9), Y15, Y5
+	VMULPS       64(R9), Y15, Y6
+	VMULPS       96(R9), Y15, Y7
+	VPBROADCASTD e4m3Magnitude<>(SB), Y12
+	VPBROADCASTD e4m3Sign<>(SB), Y13
+
+chunk:
+	COUNT(256)
+	BEGIN_CHUNK
+
+column:
+	AHEAD(0)
+	VBROADCASTSS (DX), Y15
+	HALVES((AX), Y8, Y9, Y10, X9)
+	HALVES((BX), Y10, Y11, Y14, X11)
+	VCVTPH2PS    X8, Y8
+	VCVTPH2PS    X9, Y9
+	VCVTPH2PS    X10, Y10
+	VCVTPH2PS    X11, Y11
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VMULPS       Y6, Y10, Y10
+	VMULPS       Y7, Y11, Y11
+	VFMADD231PS  Y8, Y15, Y0
+	VFMADD231PS  Y9, Y15, Y1
+	VFMADD231PS  Y10, Y15, Y2
+	VFMADD231PS  Y11, Y15, Y3
+	ADDQ         $16, AX
+	ADDQ         $16, BX
+	ADDQ         $4, DX
+	DECQ         R8
+	JNZ          column
+	END_CHUNK
+	TESTQ        CX, CX
+	JNZ          chunk
+	VZEROUPPER
+	RET

@@ -17,7 +17,7 @@ type job interface {
 // worker is one thread's own scratch memory. Worker 0 is the caller of the op.
 type worker struct {
 	panel   []float32 // a tile of weights, [256, 16]
-	factors [lanes]float32
+	factors [2 * lanes]float32
 	tile    []float32 // a tile of results
 	attn    attentionScratch
 	sample  sampleScratch

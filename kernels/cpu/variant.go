@@ -23,6 +23,8 @@ type variant struct {
 	// matvec is gemm for one token straight from the packed columns, for
 	// two groups at a time: out0[r] += ..., out1[r] += ... nil: unpack and gemm.
 	matvec [numTypes]func(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+	// matvecScaled is matvec with a factor for each of the 32 rows.
+	matvecScaled [numTypes]func(out0, out1 *float32, src0, src1 unsafe.Pointer, factors, x *float32, n int)
 	// widen converts n cache elements to F32.
 	widen [kernels.BF16 + 1]func(dst *float32, src unsafe.Pointer, n int)
 	// widenI8 converts rows of codes with a scale each.

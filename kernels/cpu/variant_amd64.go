@@ -53,6 +53,7 @@ func avx2() variant {
 	v.matvec[kernels.Q4_K] = matvecQ4_KAVX2
 	v.matvec[kernels.Q5_K] = matvecQ5_KAVX2
 	v.matvec[kernels.Q6_K] = matvecQ6_KAVX2
+	v.matvecScaled[kernels.F8E4M3] = matvecF8E4M3AVX2
 	v.widen[kernels.F16] = func(dst *float32, src unsafe.Pointer, n int) {
 		widenF16AVX2(dst, src, n&^7)
 		widenF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
@@ -208,3 +209,6 @@ func matvecQ5_KAVX512(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32
 
 //go:noescape
 func matvecQ6_KAVX512(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+
+//go:noescape
+func matvecF8E4M3AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, factors, x *float32, n int)

@@ -57,9 +57,12 @@ func testMatMul(c *context) {
 		c.run(fmt.Sprintf("%v/scale %dx%d", s.t, s.scaleRows, s.scaleCols), func(c *context) {
 			c.matmul(matmulShape{3, 40, 512}, c.scaled(c.matrix(s.t, 40, 512), s.scaleRows, s.scaleCols))
 		})
+		c.run(fmt.Sprintf("%v/scale %dx%d/invariance", s.t, s.scaleRows, s.scaleCols), func(c *context) {
+			c.matmulInvariance(c.scaled(c.matrix(s.t, 40, 512), s.scaleRows, s.scaleCols))
+		})
 	}
 	for _, t := range weightTypes {
-		c.run(fmt.Sprintf("%v/invariance", t), func(c *context) { c.matmulInvariance(t) })
+		c.run(fmt.Sprintf("%v/invariance", t), func(c *context) { c.matmulInvariance(c.matrix(t, 50, 768)) })
 	}
 }
 
@@ -78,10 +81,9 @@ func (c *context) matmul(s matmulShape, m *kernels.Matrix) {
 }
 
 // matmulInvariance: a row has the same bits alone, in any batch, on any peer.
-func (c *context) matmulInvariance(t kernels.DType) {
-	const n, rows = 24, 50
-	cols := int64(768)
-	m := c.matrix(t, rows, cols)
+func (c *context) matmulInvariance(m *kernels.Matrix) {
+	const n = 24
+	rows, cols := m.Rows, m.Cols
 	xs := c.normal(n*cols, 1)
 	w := c.pack(m)
 	for _, decode := range []bool{false, true} {
