@@ -90,11 +90,12 @@ func sampleLogprobs(c *context) {
 		// A ban changes the choice but not the probabilities.
 		got := c.sample(slices.Clone(logits), kernels.SampleRow{Logprob: true, Logprobs: n, Banned: order[:1]})
 		require.Equal(c, order[1], got.Token)
-		require.InDelta(c, of(got.Token), got.Logprob, 1e-5)
+		require.InDelta(c, of(got.Token), got.Logprob, 1e-6+math.Abs(of(got.Token))*0x1p-23)
 		require.Len(c, got.Top, n)
 		for i, top := range got.Top {
 			require.Equal(c, order[i], top.Token, "place %d of %d", i, n)
-			require.InDelta(c, of(top.Token), top.Logprob, 1e-5)
+			// Half a unit in the last place, and that much again.
+			require.InDelta(c, of(top.Token), top.Logprob, 1e-6+math.Abs(of(top.Token))*0x1p-23)
 		}
 	}
 	got := c.sample([]float32{0, inf, inf}, kernels.SampleRow{Logprob: true})
