@@ -97,13 +97,19 @@ func (c *Checkpoint) read(s *stored) (*kernels.Matrix, error) {
 	return &m, nil
 }
 
-// floats reads little-endian numbers of a type that holds scales.
+// floats reads little-endian numbers of a type that scales and vectors have.
 func floats(typ string, data []byte) ([]float32, error) {
 	switch typ {
 	case "F32":
 		v := make([]float32, len(data)/4)
 		for i := range v {
 			v[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+		}
+		return v, nil
+	case "F16":
+		v := make([]float32, len(data)/2)
+		for i := range v {
+			v[i] = half(binary.LittleEndian.Uint16(data[2*i:]))
 		}
 		return v, nil
 	case "BF16":
@@ -113,7 +119,20 @@ func floats(typ string, data []byte) ([]float32, error) {
 		}
 		return v, nil
 	}
-	return nil, fmt.Errorf("scales of type %s are not supported, only F32 and BF16", typ)
+	return nil, fmt.Errorf("numbers of type %s are not supported here, only F32, F16 and BF16", typ)
+}
+
+// half widens an IEEE 754 binary16 number. Its exponent and fraction, moved
+// into place, make a float32 that is too small by 2^112; infinities and NaN
+// then still lack the highest exponent.
+func half(h uint16) float32 {
+	const scale = 1 << 112
+	v := math.Float32frombits(uint32(h&0x7fff)<<13) * scale
+	bits := math.Float32bits(v) | uint32(h&0x8000)<<16
+	if h&0x7c00 == 0x7c00 {
+		bits |= 0xff << 23
+	}
+	return math.Float32frombits(bits)
 }
 
 // finder looks up the weights of one checkpoint and notes which tensors they
@@ -314,8 +333,8 @@ func (f *finder) fp8(p *part, codes int) (*stored, error) {
 }
 
 func (f *finder) scaleType(i int) error {
-	if t := &f.tensors[i]; t.Type != "F32" && t.Type != "BF16" {
-		return f.fail(t.Name, "scales of type %s are not supported, only F32 and BF16", t.Type)
+	if t := &f.tensors[i]; t.Type != "F32" && t.Type != "F16" && t.Type != "BF16" {
+		return f.fail(t.Name, "scales of type %s are not supported, only F32, F16 and BF16", t.Type)
 	}
 	return nil
 }

@@ -1,0 +1,310 @@
+//go:build formats
+
+package model
+
+import (
+	"slices"
+	"strings"
+
+	"trona/model/gguf"
+)
+
+// ggufKeys reads the metadata of one architecture; names in messages are those
+// of the file, "llama.block_count".
+type ggufKeys struct {
+	*problems
+	file *gguf.File
+	arch string
+	read map[string]bool // keys that were looked at
+}
+
+func (k *ggufKeys) has(full string) bool { return slices.Contains(k.file.Keys(), full) }
+
+// key returns the full name and notes that somebody knows it.
+func (k *ggufKeys) key(name string) string {
+	full := k.arch + "." + name
+	k.read[full] = true
+	return full
+}
+
+// size takes a count from 1 to most that must be there.
+func (k *ggufKeys) size(name string, most int64) int {
+	full := k.key(name)
+	v, ok := k.file.Int(full)
+	if !ok {
+		k.add(full, "is missing or no whole number")
+		return 1
+	}
+	return k.between(full, v, 1, most)
+}
+
+// integer takes a whole number that may be absent; of another type it is bad.
+func (k *ggufKeys) integer(name string) (int64, bool) {
+	full := k.key(name)
+	v, ok := k.file.Int(full)
+	if !ok && k.has(full) {
+		k.add(full, "must be a whole number")
+	}
+	return v, ok
+}
+
+// number takes a number that may be absent; of another type it is bad.
+func (k *ggufKeys) number(name string) (float64, bool) {
+	full := k.key(name)
+	v, ok := k.file.Float(full)
+	if !ok && k.has(full) {
+		k.add(full, "must be a number")
+	}
+	return v, ok
+}
+
+// perLayer takes a whole number, or one for each of n layers; nil where absent.
+func (k *ggufKeys) perLayer(name string, n int, most int64) []int {
+	full := k.key(name)
+	list, ok := k.file.Ints(full)
+	if !ok {
+		v, ok := k.integer(name)
+		if !ok {
+			return nil
+		}
+		list = slices.Repeat([]int64{v}, n)
+	}
+	if len(list) != n {
+		k.add(full, "has %d entries for %d layers", len(list), n)
+		return nil
+	}
+	sizes := make([]int, n)
+	for i, v := range list {
+		sizes[i] = k.between(full, v, 0, most)
+	}
+	return sizes
+}
+
+// ggufConfig reads the configuration of a GGUF file. vocab is the number of
+// rows of the embedding table, divisors the tensor rope_freqs.weight, if any.
+func ggufConfig(f *gguf.File, a *architecture, path string, vocab int64) (Config, []string, error) {
+	k := &ggufKeys{problems: &problems{file: path}, file: f, arch: a.gguf, read: map[string]bool{}}
+	c := Config{
+		Architecture:  a.gguf,
+		HiddenSize:    k.size("embedding_length", maxHidden),
+		ContextLength: k.size("context_length", 1<<48),
+		BOS:           -1,
+	}
+	c.VocabSize = k.between("token_embd.weight", vocab, 1, maxVocab)
+	if v, ok := k.integer("vocab_size"); ok && v != vocab {
+		k.add(k.key("vocab_size"), "is %d, but token_embd.weight has %d rows", v, vocab)
+	}
+	eps, ok := k.number("attention.layer_norm_rms_epsilon")
+	if !ok {
+		k.add(k.key("attention.layer_norm_rms_epsilon"), "is missing")
+	}
+	c.NormEps = float32(k.within(k.key("attention.layer_norm_rms_epsilon"), eps, minEps, maxEps))
+	k.layers(&c, a)
+	k.rotary(&c, a)
+	k.neutral(c.ContextLength)
+	k.tokens(&c)
+	k.sampling(&c.Sampling)
+	return c, k.unread(), k.result()
+}
+
+// layers reads the shapes of the layers. A layer without query heads has no
+// attention, one with query heads and no KV heads a linear one, one of FFN
+// width 0 no FFN.
+func (k *ggufKeys) layers(c *Config, a *architecture) {
+	n := k.size("block_count", maxLayers)
+	heads := k.perLayer("attention.head_count", n, maxHeads)
+	kv := k.perLayer("attention.head_count_kv", n, maxHeads)
+	width := k.perLayer("feed_forward_length", n, maxFFN)
+	if kv == nil {
+		kv = heads
+	}
+	if heads == nil {
+		k.add(k.key("attention.head_count"), "is missing")
+	}
+	if width == nil {
+		k.add(k.key("feed_forward_length"), "is missing")
+	}
+	if k.err != nil {
+		return
+	}
+	most := max(1, slices.Max(heads))
+	dim := k.headSize(c.HiddenSize, most)
+	c.Layers = make([]Layer, n)
+	for i := range c.Layers {
+		switch {
+		case heads[i] == 0 && kv[i] != 0:
+			k.add(k.key("attention.head_count_kv"), "is %d for layer %d, which has no query heads", kv[i], i)
+		case heads[i] != 0 && kv[i] == 0:
+			c.Layers[i].Attention = &Attention{Linear: true}
+		case heads[i] != 0:
+			k.groups(k.key("attention.head_count_kv"), heads[i], kv[i])
+			c.Layers[i].Attention = &Attention{Heads: heads[i], KVHeads: kv[i], HeadDim: dim, QKNorm: a.qkNorm}
+		}
+		if width[i] != 0 {
+			c.Layers[i].FFN = &FFN{Width: width[i]}
+		}
+	}
+	c.Rotary.Dim = dim
+}
+
+// headSize takes the size of a head, or derives it where the file does not
+// give it. Keys and values must have the same, and all of it be rotated.
+func (k *ggufKeys) headSize(hidden, heads int) int {
+	v, given := k.integer("attention.key_length")
+	if !given {
+		if hidden%heads != 0 {
+			k.add(k.key("embedding_length"), "%d does not divide by %d heads, and %s is not given",
+				hidden, heads, k.key("attention.key_length"))
+			return 2
+		}
+		v = int64(hidden / heads)
+	}
+	for _, name := range []string{"attention.value_length", "rope.dimension_count"} {
+		if other, ok := k.integer(name); ok && other != v {
+			k.add(k.key(name), "is %d, heads have %d: not supported", other, v)
+		}
+	}
+	return k.headDim(k.key("attention.key_length"), v)
+}
+
+// rotary reads the position encoding. llama3 scaling stands in the tensor
+// rope_freqs.weight alone.
+func (k *ggufKeys) rotary(c *Config, a *architecture) {
+	theta, ok := k.number("rope.freq_base")
+	if !ok {
+		theta = 10000
+	}
+	c.Rotary.Theta = k.within(k.key("rope.freq_base"), theta, 1, maxTheta)
+	c.Rotary.Interleaved = !a.neox
+	kind := ""
+	if full := k.key("rope.scaling.type"); k.has(full) {
+		kind, _ = k.file.String(full)
+	}
+	factor, ok := k.number("rope.scaling.factor")
+	if !ok {
+		if factor, ok = k.number("rope.scale_linear"); !ok { // its name until 2023
+			factor = 1
+		}
+	}
+	switch {
+	case kind != "" && kind != "none" && kind != "linear":
+		k.add(k.key("rope.scaling.type"), "%q is not supported, only \"linear\" and \"none\"", kind)
+	case kind != "none" && factor != 1 && factor != 0:
+		c.Rotary.Scaling, c.Rotary.Factor = "linear", k.within(k.key("rope.scaling.factor"), factor, minFactor, maxFactor)
+	}
+}
+
+// ggufNeutral lists the keys that change a model's results and that this
+// program supports only at the value that changes nothing.
+var ggufNeutral = []struct {
+	name    string
+	neutral float64
+}{
+	{"expert_count", 0}, {"expert_used_count", 0}, {"expert_shared_count", 0},
+	{"logit_scale", 1}, {"residual_scale", 1}, {"embedding_scale", 1},
+	{"attention.scale", 0}, {"attention.clamp_kqv", 0}, {"attention.max_alibi_bias", 0},
+	{"attn_logit_softcapping", 0}, {"final_logit_softcapping", 0},
+	{"rope.scaling.attn_factor", 1}, {"attention.temperature_scale", 0},
+	{"nextn_predict_layers", 0}, {"attention.chunk_size", 0},
+}
+
+// neutral refuses what would change results and is not supported.
+func (k *ggufKeys) neutral(context int) {
+	for _, n := range ggufNeutral {
+		// Writers also say 0 for "off".
+		if v, ok := k.number(n.name); ok && v != n.neutral && v != 0 {
+			k.add(k.key(n.name), "%v is not supported", v)
+		}
+	}
+	if w, ok := k.integer("attention.sliding_window"); ok && w != 0 && w < int64(context) {
+		k.add(k.key("attention.sliding_window"), "a window of %d is not supported", w)
+	}
+	if v, ok := k.file.Bool(k.key("attention.causal")); ok && !v {
+		k.add(k.key("attention.causal"), "false is not supported")
+	}
+	if v, ok := k.file.Bool(k.key("use_parallel_residual")); ok && v {
+		k.add(k.key("use_parallel_residual"), "true is not supported")
+	}
+	if v, ok := k.file.String(k.key("tensor_data_layout")); ok && v != "" {
+		k.add(k.key("tensor_data_layout"), "%q is not supported", v)
+	}
+}
+
+// endNames are texts of control tokens that end a turn in some chat format.
+// Files name one such id as their eos; a model may well use the others.
+var endNames = []string{
+	"<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|im_end|>", "<|endoftext|>", "<|end|>", "<end_of_turn>", "</s>",
+}
+
+// tokens takes the ids that begin a text and end a turn.
+func (k *ggufKeys) tokens(c *Config) {
+	const none = 1<<32 - 1 // how some writers say "no such token"
+	id := func(name string) (int32, bool) {
+		full := "tokenizer.ggml." + name
+		v, ok := k.file.Int(full)
+		if !ok || v == none {
+			return 0, false
+		}
+		return k.token(full, v, c.VocabSize), true
+	}
+	add := func(id int32) {
+		if !slices.Contains(c.EOS, id) {
+			c.EOS = append(c.EOS, id)
+		}
+	}
+	if v, ok := id("bos_token_id"); ok {
+		c.BOS = v
+	}
+	for _, name := range []string{"eos_token_id", "eot_token_id", "eom_token_id"} {
+		if v, ok := id(name); ok {
+			add(v)
+		}
+	}
+	texts, _ := k.file.Strings("tokenizer.ggml.tokens")
+	kinds, _ := k.file.Ints("tokenizer.ggml.token_type")
+	const control = 3
+	for i := range min(len(texts), len(kinds), c.VocabSize) {
+		if kinds[i] == control && slices.Contains(endNames, texts[i]) {
+			add(int32(i))
+		}
+	}
+}
+
+// sampling takes the checkpoint's own recommendations.
+func (k *ggufKeys) sampling(s *SamplingDefaults) {
+	ratio := func(name string, most float64) *float64 {
+		full := "general.sampling." + name
+		v, ok := k.file.Float(full)
+		if !ok {
+			return nil
+		}
+		if !(v >= 0 && v <= most) {
+			k.add(full, "must be 0 to %v, not %v", most, v)
+		}
+		return &v
+	}
+	s.Temperature, s.TopP, s.MinP = ratio("temp", 100), ratio("top_p", 1), ratio("min_p", 1)
+	s.RepetitionPenalty = ratio("penalty_repeat", 100)
+	if v, ok := k.file.Int("general.sampling.top_k"); ok {
+		n := k.between("general.sampling.top_k", v, 0, maxVocab)
+		s.TopK = &n
+	}
+}
+
+// ggufHarmless lists keys of an architecture that do not bear on inference.
+var ggufHarmless = []string{
+	"rope.scaling.original_context_length", "rope.scaling.finetuned", "attention.layer_norm_epsilon", "pooling_type",
+}
+
+// unread returns the architecture's keys that nobody understood, sorted.
+func (k *ggufKeys) unread() []string {
+	var names []string
+	for _, key := range k.file.Keys() {
+		name, ok := strings.CutPrefix(key, k.arch+".")
+		if ok && !k.read[key] && !slices.Contains(ggufHarmless, name) {
+			names = append(names, key)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

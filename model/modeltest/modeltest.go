@@ -1,0 +1,163 @@
+// Package modeltest writes tiny random models into a test's temporary folder,
+// in the forms that real checkpoints have.
+package modeltest
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"trona/model"
+)
+
+// Shape describes a random model.
+type Shape struct {
+	// Architecture as config.json names it; empty: "DeciLMForCausalLM", whose
+	// layers may each have a shape of their own.
+	Architecture string
+	Vocab        int
+	Hidden       int
+	Heads        int // query heads of every layer with attention
+	HeadDim      int
+	Context      int
+	Layers       []model.Layer
+	Tied         bool
+	EOS          []int32
+	Seed         uint64
+}
+
+// Tiny is a model of four layers, of which one lacks attention and one is
+// empty: 10,000 positions, 96 tokens, about 50,000 weights.
+func Tiny() Shape {
+	attention := func(kv int) *model.Attention { return &model.Attention{Heads: 4, KVHeads: kv, HeadDim: 16} }
+	return Shape{
+		Vocab: 96, Hidden: 32, Heads: 4, HeadDim: 16, Context: 10_000, EOS: []int32{2},
+		Layers: []model.Layer{
+			{Attention: attention(2), FFN: &model.FFN{Width: 64}},
+			{FFN: &model.FFN{Width: 128}},
+			{},
+			{Attention: attention(1), FFN: &model.FFN{Width: 64}},
+		},
+	}
+}
+
+// tensor is one random weight; vectors have one dimension.
+type tensor struct {
+	name   string
+	shape  []int64
+	values []float32
+}
+
+// names of the weights of a layer, in the two schemes.
+type scheme struct {
+	embedding, norm, head, layer                            string
+	attnNorm, q, k, v, o, linearAttn, qNorm, kNorm, ffnNorm string
+	gate, up, down, linearFFN                               string
+}
+
+var hfNames = scheme{
+	"model.embed_tokens", "model.norm", "lm_head", "model.layers.%d.",
+	"input_layernorm", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "self_attn.linear_attn",
+	"self_attn.q_norm", "self_attn.k_norm", "post_attention_layernorm",
+	"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj", "mlp.linear_mlp",
+}
+
+var ggufNames = scheme{
+	"token_embd", "output_norm", "output", "blk.%d.",
+	"attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "attn_output", "attn_q_norm", "attn_k_norm", "ffn_norm",
+	"ffn_gate", "ffn_up", "ffn_down", "",
+}
+
+// tensors draws the weights of a model: matrices keep the size of what passes
+// through them, norms are near 1, and the values are exact in bf16.
+func (s Shape) tensors(n *scheme) []tensor {
+	rng := rand.New(rand.NewPCG(s.Seed, 0x5eed))
+	var all []tensor
+	add := func(name string, shape ...int) {
+		t := tensor{name: name + ".weight"}
+		count, scale, mean := 1, 0.2, 1.0
+		for _, d := range shape {
+			t.shape = append(t.shape, int64(d))
+			count *= d
+		}
+		if len(shape) == 2 {
+			scale, mean = 1/math.Sqrt(float64(shape[1])), 0
+		}
+		t.values = make([]float32, count)
+		for i := range t.values {
+			v := float32(mean + scale*rng.NormFloat64())
+			t.values[i] = math.Float32frombits(math.Float32bits(v) &^ 0xffff)
+		}
+		all = append(all, t)
+	}
+	add(n.embedding, s.Vocab, s.Hidden)
+	for i, l := range s.Layers {
+		p := fmt.Sprintf(n.layer, i)
+		if a := l.Attention; a != nil {
+			add(p+n.attnNorm, s.Hidden)
+			if a.Linear {
+				add(p+n.linearAttn, s.Hidden, s.Hidden)
+			} else {
+				q, kv := a.Heads*a.HeadDim, a.KVHeads*a.HeadDim
+				add(p+n.q, q, s.Hidden)
+				add(p+n.k, kv, s.Hidden)
+				add(p+n.v, kv, s.Hidden)
+				if a.QKNorm {
+					add(p+n.qNorm, a.HeadDim)
+					add(p+n.kNorm, a.HeadDim)
+				}
+				add(p+n.o, s.Hidden, q)
+			}
+		}
+		if f := l.FFN; f != nil {
+			add(p+n.ffnNorm, s.Hidden)
+			if f.Linear {
+				add(p+n.linearFFN, s.Hidden, s.Hidden)
+			} else {
+				add(p+n.gate, f.Width, s.Hidden)
+				add(p+n.up, f.Width, s.Hidden)
+				add(p+n.down, s.Hidden, f.Width)
+			}
+		}
+	}
+	add(n.norm, s.Hidden)
+	if !s.Tied {
+		add(n.head, s.Vocab, s.Hidden)
+	}
+	return all
+}
+
+// config returns config.json.
+func (s Shape) config() map[string]any {
+	c := map[string]any{
+		"architectures": []string{s.Architecture}, "vocab_size": s.Vocab, "hidden_size": s.Hidden,
+		"num_hidden_layers": len(s.Layers), "num_attention_heads": s.Heads, "head_dim": s.HeadDim,
+		"max_position_embeddings": s.Context, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "hidden_act": "silu",
+		"tie_word_embeddings": s.Tied, "bos_token_id": 1, "eos_token_id": s.EOS, "torch_dtype": "bfloat16",
+	}
+	if s.Architecture != "" && s.Architecture != "DeciLMForCausalLM" {
+		c["num_key_value_heads"] = s.Layers[0].Attention.KVHeads
+		c["intermediate_size"] = s.Layers[0].FFN.Width
+		return c
+	}
+	c["architectures"] = []string{"DeciLMForCausalLM"}
+	var blocks []map[string]any
+	for _, l := range s.Layers {
+		attention, ffn := map[string]any{"no_op": l.Attention == nil}, map[string]any{"no_op": l.FFN == nil}
+		if a := l.Attention; a != nil {
+			attention["replace_with_linear"] = a.Linear
+			if !a.Linear {
+				attention["n_heads_in_group"] = a.Heads / a.KVHeads
+			}
+		}
+		if f := l.FFN; f != nil {
+			ffn["replace_with_linear"] = f.Linear
+			if !f.Linear {
+				ffn["intermediate_size"] = f.Width
+			}
+		}
+		blocks = append(blocks, map[string]any{"attention": attention, "ffn": ffn})
+	}
+	c["block_configs"] = blocks
+	return c
+}

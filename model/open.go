@@ -1,0 +1,127 @@
+//go:build formats
+
+package model
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"trona/model/gguf"
+	"trona/model/safetensors"
+)
+
+// Open opens a .gguf file (of a split set the first), or a folder with
+// config.json and safetensors files.
+func Open(path string) (*Checkpoint, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return openFolder(path)
+	}
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := OpenGGUF(f, path)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return c, nil
+}
+
+// OpenGGUF opens a GGUF file that was parsed before; path names it in
+// messages. Closing the checkpoint closes f.
+func OpenGGUF(f *gguf.File, path string) (*Checkpoint, error) {
+	c := &Checkpoint{Path: path, source: &ggufSource{file: f}, names: &ggufNames, close: f.Close}
+	c.tensors = c.source.tensors()
+	arch, err := ggufArchitecture(f, path)
+	if err != nil {
+		return nil, err
+	}
+	find, err := newFinder(path, c.tensors, nil)
+	if err != nil {
+		return nil, err
+	}
+	vocab := int64(0)
+	if i, ok := find.byName["token_embd.weight"]; ok && len(c.tensors[i].Shape) == 2 {
+		vocab = c.tensors[i].Shape[0]
+	}
+	if c.Config, c.Unread, err = ggufConfig(f, arch, path, vocab); err != nil {
+		return nil, err
+	}
+	_, untied := find.byName["output.weight"]
+	c.Config.TiedEmbedding = !untied
+	if c.divisors, err = find.divisors(c.Config.Rotary.Dim); err != nil {
+		return nil, err
+	}
+	return c, c.find(find, find.gguf)
+}
+
+func ggufArchitecture(f *gguf.File, path string) (*architecture, error) {
+	name, _ := f.String("general.architecture")
+	for _, a := range architectures() {
+		if a.gguf == name && name != "" {
+			return a, nil
+		}
+	}
+	return nil, &ConfigError{File: path, Field: "general.architecture", Message: fmt.Sprintf("%q is not supported", name)}
+}
+
+// divisors finds rope_freqs.weight; -1 where there is none.
+func (f *finder) divisors(dim int) (int, error) {
+	i, ok := f.take("rope_freqs.weight")
+	if !ok {
+		return -1, nil
+	}
+	if t := &f.tensors[i]; t.Type != "F32" || count(t.Shape) != int64(dim/2) {
+		return -1, f.fail(t.Name, "is %s%v, want F32[%d]", t.Type, t.Shape, dim/2)
+	}
+	return i, nil
+}
+
+func openFolder(dir string) (*Checkpoint, error) {
+	f, err := readFolder(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", dir, err)
+	}
+	files, err := safetensors.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &Checkpoint{
+		Path: dir, Config: f.config, Unread: f.unread,
+		source: &folderSource{files: files}, names: &hfNames, divisors: -1, close: files.Close,
+	}
+	c.tensors = c.source.tensors()
+	find, err := newFinder(dir, c.tensors, f.quantization)
+	if err == nil {
+		if c.Config.TiedEmbedding {
+			find.take(hfNames.head + ".weight") // an alias of the embedding
+		}
+		err = c.find(find, find.hf)
+	}
+	if err != nil {
+		return nil, errors.Join(err, files.Close())
+	}
+	return c, nil
+}
+
+// GGUF returns the file, for its tokenizer; nil where the checkpoint is a folder.
+func (c *Checkpoint) GGUF() *gguf.File {
+	if s, ok := c.source.(*ggufSource); ok {
+		return s.file
+	}
+	return nil
+}
+
+// Folder returns the folder, for its tokenizer; empty where the checkpoint is
+// a GGUF file.
+func (c *Checkpoint) Folder() string {
+	if c.GGUF() != nil {
+		return ""
+	}
+	return c.Path
+}

@@ -1,0 +1,268 @@
+//go:build formats
+
+package model_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"path/filepath"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/kernels"
+	"trona/kernels/cpu"
+	"trona/model"
+	"trona/model/modeltest"
+	"trona/model/safetensors"
+)
+
+// reference is the forward pass in its plainest form: float64, one sequence,
+// no cache. It reads the weights past the package under test.
+type reference struct {
+	c       *model.Config
+	tensors map[string][]float64
+}
+
+func newReference(t *testing.T, dir string, c *model.Config) *reference {
+	r := &reference{c: c, tensors: map[string][]float64{}}
+	f, err := safetensors.Open(filepath.Clean(dir))
+	require.NoError(t, err)
+	defer f.Close()
+	for _, x := range f.Tensors() {
+		data, err := f.Data(x)
+		require.NoError(t, err)
+		values := make([]float64, len(data)/2) // all bf16
+		for i := range values {
+			values[i] = float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(data[2*i:])) << 16))
+		}
+		r.tensors[x.Name] = values
+	}
+	return r
+}
+
+func (r *reference) linear(name string, x []float64) []float64 {
+	w := r.tensors[name+".weight"]
+	y := make([]float64, len(w)/len(x))
+	for i := range y {
+		for j, v := range x {
+			y[i] += w[i*len(x)+j] * v
+		}
+	}
+	return y
+}
+
+// norm is RMSNorm of every run of the weight's length.
+func (r *reference) norm(name string, x []float64) []float64 {
+	w := r.tensors[name+".weight"]
+	y := make([]float64, len(x))
+	for from := 0; from < len(x); from += len(w) {
+		sum := 0.0
+		for _, v := range x[from : from+len(w)] {
+			sum += v * v
+		}
+		scale := 1 / math.Sqrt(sum/float64(len(w))+float64(r.c.NormEps))
+		for i := range w {
+			y[from+i] = x[from+i] * scale * w[i]
+		}
+	}
+	return y
+}
+
+func (r *reference) rope(x []float64, dim, position int) {
+	for from := 0; from < len(x); from += dim {
+		for i := range dim / 2 {
+			sin, cos := math.Sincos(float64(position) * math.Pow(r.c.Rotary.Theta, -2*float64(i)/float64(dim)))
+			a, b := x[from+i], x[from+i+dim/2]
+			x[from+i], x[from+i+dim/2] = a*cos-b*sin, b*cos+a*sin
+		}
+	}
+}
+
+func addTo(x, delta []float64) {
+	for i := range x {
+		x[i] += delta[i]
+	}
+}
+
+// logits returns those of every position.
+func (r *reference) logits(tokens []int32) [][]float64 {
+	d := r.c.HiddenSize
+	xs := make([][]float64, len(tokens))
+	for i, id := range tokens {
+		xs[i] = append(xs[i], r.tensors["model.embed_tokens.weight"][int(id)*d:][:d]...)
+	}
+	for i, l := range r.c.Layers {
+		p := fmt.Sprintf("model.layers.%d.", i)
+		if l.Attention != nil {
+			r.attention(p, l.Attention, xs)
+		}
+		if l.FFN == nil {
+			continue
+		}
+		for _, x := range xs {
+			h := r.norm(p+"post_attention_layernorm", x)
+			if l.FFN.Linear {
+				addTo(x, r.linear(p+"mlp.linear_mlp", h))
+				continue
+			}
+			gate, up := r.linear(p+"mlp.gate_proj", h), r.linear(p+"mlp.up_proj", h)
+			for j := range gate {
+				gate[j] *= up[j] / (1 + math.Exp(-gate[j]))
+			}
+			addTo(x, r.linear(p+"mlp.down_proj", gate))
+		}
+	}
+	head := "lm_head"
+	if r.c.TiedEmbedding {
+		head = "model.embed_tokens"
+	}
+	out := make([][]float64, len(xs))
+	for i, x := range xs {
+		out[i] = r.linear(head, r.norm("model.norm", x))
+	}
+	return out
+}
+
+func (r *reference) attention(p string, a *model.Attention, xs [][]float64) {
+	var ks, vs [][]float64
+	for pos, x := range xs {
+		h := r.norm(p+"input_layernorm", x)
+		if a.Linear {
+			addTo(x, r.linear(p+"self_attn.linear_attn", h))
+			continue
+		}
+		q, k := r.linear(p+"self_attn.q_proj", h), r.linear(p+"self_attn.k_proj", h)
+		if a.QKNorm {
+			q, k = r.norm(p+"self_attn.q_norm", q), r.norm(p+"self_attn.k_norm", k)
+		}
+		r.rope(q, a.HeadDim, pos)
+		r.rope(k, a.HeadDim, pos)
+		ks, vs = append(ks, k), append(vs, r.linear(p+"self_attn.v_proj", h))
+		out := make([]float64, len(q))
+		for head := range a.Heads {
+			from := head / (a.Heads / a.KVHeads) * a.HeadDim
+			attend(out[head*a.HeadDim:][:a.HeadDim], q[head*a.HeadDim:][:a.HeadDim], ks, vs, from)
+		}
+		addTo(x, r.linear(p+"self_attn.o_proj", out))
+	}
+}
+
+// attend is one head: softmax(q kᵀ / sqrt(dim)) v.
+func attend(out, q []float64, ks, vs [][]float64, from int) {
+	weights, sum := make([]float64, len(ks)), 0.0
+	for j, k := range ks {
+		for i := range q {
+			weights[j] += q[i] * k[from+i]
+		}
+		weights[j] = math.Exp(weights[j] / math.Sqrt(float64(len(q))))
+		sum += weights[j]
+	}
+	for j, v := range vs {
+		for i := range out {
+			out[i] += weights[j] / sum * v[from+i]
+		}
+	}
+}
+
+// run feeds tokens in chunks and returns the logits of all positions.
+func run(t *testing.T, ckpt *model.Checkpoint, dev kernels.Device, tokens []int32, chunk int) [][]float32 {
+	m, err := model.Load(ckpt, dev, model.LoadOptions{MaxRows: chunk, MaxLogits: chunk})
+	require.NoError(t, err)
+	defer m.Close()
+	kv, err := model.NewKVCache(dev, &ckpt.Config, kernels.F32, 8)
+	require.NoError(t, err)
+	defer kv.Close()
+	var all [][]float32
+	for from := 0; from < len(tokens); from += chunk {
+		b := model.Batch{Tokens: tokens[from:min(from+chunk, len(tokens))]}
+		b.Seqs = []model.BatchSeq{{Rows: len(b.Tokens), Position: int64(from), Blocks: []int32{3, 1, 4, 7, 5, 2, 6, 0}}}
+		for i := range b.Tokens {
+			b.Logits = append(b.Logits, int32(i))
+		}
+		logits := m.Forward(&b, kv)
+		for i := range b.Tokens {
+			row := make([]float32, ckpt.Config.VocabSize)
+			dev.Download(unsafe.Slice((*byte)(unsafe.Pointer(&row[0])), 4*len(row)), logits.Slice(int64(i), int64(i)+1))
+			all = append(all, row)
+		}
+		require.NoError(t, dev.Sync())
+	}
+	return all
+}
+
+// uniform is a model whose layers are alike.
+func uniform(architecture string, norm bool) modeltest.Shape {
+	s := modeltest.Tiny()
+	s.Architecture = architecture
+	l := model.Layer{
+		Attention: &model.Attention{Heads: 4, KVHeads: 2, HeadDim: 16, QKNorm: norm},
+		FFN:       &model.FFN{Width: 48},
+	}
+	s.Layers = []model.Layer{l, l, l}
+	return s
+}
+
+// Every kind of layer and every architecture against plain float64.
+func TestReference(t *testing.T) {
+	mixed := modeltest.Tiny()
+	mixed.Layers = append(mixed.Layers,
+		model.Layer{Attention: &model.Attention{Linear: true}, FFN: &model.FFN{Linear: true}},
+		model.Layer{Attention: &model.Attention{Heads: 4, KVHeads: 4, HeadDim: 16}},
+		model.Layer{})
+	tied := modeltest.Tiny()
+	tied.Tied = true
+	for name, s := range map[string]modeltest.Shape{
+		"llama": uniform("LlamaForCausalLM", false), "mistral": uniform("MistralForCausalLM", false),
+		"qwen3": uniform("Qwen3ForCausalLM", true), "nemotron": mixed, "tied": tied,
+		"nothing": {Vocab: 32, Hidden: 16, Heads: 1, HeadDim: 16, Context: 64, EOS: []int32{2}, Layers: make([]model.Layer, 3)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := modeltest.Folder(t, s)
+			ckpt, err := model.Open(dir)
+			require.NoError(t, err)
+			defer ckpt.Close()
+			dev, err := cpu.Open(cpu.Options{})
+			require.NoError(t, err)
+			defer func() { require.NoError(t, dev.Close()) }()
+			tokens := make([]int32, 90)
+			for i := range tokens {
+				tokens[i] = int32(i * i % s.Vocab)
+			}
+			want := newReference(t, dir, &ckpt.Config).logits(tokens)
+			for _, chunk := range []int{90, 13} {
+				got := run(t, ckpt, dev, tokens, chunk)
+				for i := range want {
+					for j := range want[i] {
+						require.InDelta(t, want[i][j], got[i][j], 1e-4, "position %d, logit %d", i, j)
+					}
+				}
+			}
+		})
+	}
+}
+
+// An FFN too wide for one tile gives the same bits as rows that fit one.
+func TestWideFFN(t *testing.T) {
+	if testing.Short() {
+		t.Skip("half a gigabyte")
+	}
+	s := uniform("LlamaForCausalLM", false)
+	s.Layers = s.Layers[:1]
+	s.Hidden, s.HeadDim = 8, 2
+	s.Layers[0].Attention = &model.Attention{Heads: 4, KVHeads: 2, HeadDim: 2}
+	s.Layers[0].FFN = &model.FFN{Width: 1 << 20} // 32 rows a tile
+	ckpt, err := model.Open(modeltest.Folder(t, s))
+	require.NoError(t, err)
+	defer ckpt.Close()
+	dev, err := cpu.Open(cpu.Options{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, dev.Close()) }()
+	tokens := make([]int32, 70)
+	for i := range tokens {
+		tokens[i] = int32(i % s.Vocab)
+	}
+	require.Equal(t, run(t, ckpt, dev, tokens, 10), run(t, ckpt, dev, tokens, 70))
+}

@@ -1,0 +1,34 @@
+//go:build formats
+
+package model
+
+import (
+	"trona/model/gguf"
+	"trona/model/safetensors"
+)
+
+// ggufSource is a GGUF file, or all files of a split set.
+type ggufSource struct{ file *gguf.File }
+
+func (s *ggufSource) tensors() []TensorInfo {
+	var list []TensorInfo
+	for _, t := range s.file.Tensors() {
+		list = append(list, TensorInfo{Name: t.Name, Type: t.Type.String(), Shape: t.Shape, Bytes: t.Bytes})
+	}
+	return list
+}
+
+func (s *ggufSource) data(i int) ([]byte, error) { return s.file.Data(s.file.Tensors()[i]) }
+
+// folderSource is all safetensors files of a folder.
+type folderSource struct{ files *safetensors.Files }
+
+func (s *folderSource) tensors() []TensorInfo {
+	var list []TensorInfo
+	for _, t := range s.files.Tensors() {
+		list = append(list, TensorInfo{Name: t.Name, Type: t.Type.String(), Shape: t.Shape, Bytes: t.Bytes})
+	}
+	return list
+}
+
+func (s *folderSource) data(i int) ([]byte, error) { return s.files.Data(s.files.Tensors()[i]) }
