@@ -1,0 +1,99 @@
+# Trona. `make` alone lists the targets.
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+export CGO_ENABLED ?= 0
+
+GO          ?= go
+T           ?= 10s
+VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+# Packages with goroutines that share memory.
+CONCURRENT  := ./engine/... ./server/... ./tokenizer/... ./kernels/cpu ./cmd/trona
+SYSTEMS     := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
+
+.PHONY: help
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: go ## the program, bin/trona
+	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/trona
+
+.PHONY: test
+test: fmt vet tidy unit purego race cross fuzz ## all tests, as continuous integration runs them
+	@echo "all tests passed"
+
+.PHONY: check
+check: fmt vet tidy ## format, vet, tidy, staticcheck, known vulnerabilities
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(GOVULNCHECK) ./...
+
+.PHONY: unit
+unit: go ## the tests of all packages
+	$(GO) test ./...
+
+.PHONY: race
+race: go gcc ## the tests of concurrent packages under the race detector
+	CGO_ENABLED=1 $(GO) test -race -short $(CONCURRENT)
+
+.PHONY: purego
+purego: go ## the tests of the CPU device without assembly
+	$(GO) build -tags purego ./...
+	$(GO) test -short -tags purego ./kernels/cpu
+
+.PHONY: cross
+cross: go ## builds for every system
+	@for system in $(SYSTEMS); do \
+		echo "build for $$system"; \
+		GOOS=$${system%/*} GOARCH=$${system#*/} $(GO) build ./...; \
+	done
+
+.PHONY: fuzz
+fuzz: go ## every fuzz target for T (10s)
+	@$(GO) test -list '^Fuzz' ./... \
+	| awk '/^Fuzz/ { names[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, names[i]; n = 0 }' \
+	| while read -r package target; do \
+		echo "$$package $$target"; \
+		$(GO) test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(T) </dev/null; \
+	done
+
+.PHONY: bench
+bench: build ## speed of the demo model and of each operation
+	bin/trona bench -p 64,512 -n 64 -b 1,8 -r 3
+	$(GO) test ./kernels/cpu -run '^$$' -bench Ops
+
+.PHONY: bench-peer
+bench-peer: build ## speed in turns with a peer: LLAMA_BENCH=path MODEL=file
+	bin/trona bench "$(MODEL)" --peer "$(LLAMA_BENCH)"
+
+.PHONY: eval
+eval: go ## measured accuracy of the demo model, thinking on and off
+	$(GO) test ./cmd/trona -run '^TestEval$$' -v -count=1 -timeout 60m
+
+.PHONY: fmt
+fmt: go ## fails where gofmt would change a file
+	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "gofmt: $$files"; exit 1; }
+
+.PHONY: vet
+vet: go ## go vet
+	$(GO) vet ./...
+
+.PHONY: tidy
+tidy: go ## the rules of cmd/tidy; prints lines per package
+	$(GO) run ./cmd/tidy
+
+# What is missing on a Debian machine is installed. A Go that is too old
+# fetches the version of go.mod by itself, unless GOTOOLCHAIN=local.
+.PHONY: go gcc
+go:
+	@command -v $(GO) >/dev/null || $(call install,golang-go)
+	@$(GO) version >/dev/null || { echo "trona needs the Go of go.mod: unset GOTOOLCHAIN or install it" >&2; exit 1; }
+
+gcc:
+	@command -v gcc >/dev/null || $(call install,gcc libc6-dev)
+
+define install
+{ command -v apt-get >/dev/null || { echo "install $(1) first" >&2; exit 1; }; apt-get update -q && apt-get install -y -q $(1); }
+endef

@@ -1,0 +1,73 @@
+package main
+
+import "strings"
+
+const (
+	maxFileLines     = 600
+	maxFunctionLines = 70
+	maxFileBytes     = 1 << 20
+	maxTotalBytes    = 48 << 20
+)
+
+// exceptions are the subjects that need not follow a rule, and why. The list
+// may only shrink: an entry that is not needed is a problem too. A subject is a
+// file ("engine/engine.go") or a declaration ("engine.maxRows").
+var exceptions = map[string]string{}
+
+// mayImport lists what each package may import of this module. Tests may
+// import anything that compiles.
+var mayImport = map[string][]string{
+	"kernels":            {},
+	"kernels/cpu":        {"kernels", "model/quant"}, // the plain decoders are the kernels' oracle
+	"kernels/cuda":       {"kernels", "model/quant"},
+	"kernels/kerneltest": {"kernels", "model/quant"},
+	"model":              {"kernels", "model/gguf", "model/safetensors", "model/quant"},
+	"model/gguf":         {},
+	"model/safetensors":  {},
+	"model/quant":        {},
+	"model/demo":         {"model", "model/gguf"},
+	"model/modeltest":    {"kernels", "model", "model/gguf", "model/safetensors", "model/quant"},
+	"tokenizer":          {"tokenizer/jinja"},
+	"tokenizer/jinja":    {},
+	"tokenizer/grammar":  {},
+	"engine":             {"kernels", "model"},
+	"engine/worker":      {"engine", "kernels", "model"},
+	"server":             {"engine", "tokenizer", "tokenizer/grammar", "server/store", "server/ui"},
+	"server/store":       {},
+	"server/ui":          {},
+	"testdata":           {},
+	"cmd/tidy":           {},
+}
+
+// anything are the packages that may import all others but those of tests.
+var anything = []string{"cmd/trona"}
+
+// testOnly are the packages that only tests may import.
+var testOnly = []string{"testdata", "model/modeltest", "kernels/kerneltest"}
+
+// pureCalls are the calls that may give a package-level variable its value;
+// besides them functions of the package itself, which make tables.
+var pureCalls = []string{
+	"errors.New", "fmt.Errorf", "regexp.MustCompile", "strings.NewReplacer",
+	"math.Inf", "math.NaN", "math.Sqrt", "math.Float32frombits", "big.NewInt", "big.NewFloat",
+	"json.JoinOptions", "flag.Bool", "flag.Uint64", "flag.Int", "flag.String",
+}
+
+// skipFolders are never read: results of builds, and what git keeps.
+func skipFolder(path string) bool {
+	switch path {
+	case ".git", "bin", "build":
+		return true
+	}
+	return strings.HasSuffix(path, "node_modules")
+}
+
+// mayBeLarge reports whether a file may exceed maxFileBytes.
+func mayBeLarge(path string) bool {
+	for _, folder := range []string{"testdata/", "fatbin/", "model/demo/"} {
+		if strings.Contains("/"+path, "/"+folder) {
+			return true
+		}
+	}
+	return false
+}
