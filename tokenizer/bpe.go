@@ -1,0 +1,163 @@
+package tokenizer
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// byteLevel is BPE over bytes, as in GPT-2 and Llama 3. Text is cut into words,
+// a word into bytes, and these merge by the ranks of the merges.
+//
+// A byte that is not UTF-8 counts as U+FFFD where words are cut, but is encoded
+// as it is, so that decoding always gives the input back.
+type byteLevel struct {
+	splitter     splitter
+	nfc          bool
+	bytes        [256]int32 // the token of each byte
+	vocab        *vocabulary
+	ignoreMerges bool // a word that is a token becomes that token, whatever the merges say
+	pairs        *pairTable
+	cache        *wordCache
+	mergers      *sync.Pool
+}
+
+// merge is a line of the list of merges.
+type merge struct{ left, right string }
+
+// newByteLevel makes the model and sets the bytes of its tokens.
+func newByteLevel(s *source) (*vocabulary, *byteLevel, error) {
+	v, err := newVocabulary(s.tokens, newSpeller(s.tokens).piece)
+	if err != nil {
+		return nil, nil, err
+	}
+	m := &byteLevel{
+		splitter:     s.splitter,
+		nfc:          s.nfc,
+		vocab:        v,
+		ignoreMerges: s.ignoreMerges,
+		cache:        newWordCache(),
+		mergers:      &sync.Pool{New: func() any { return new(merger) }},
+	}
+	for b := range m.bytes {
+		id, ok := v.pieces[string([]byte{byte(b)})]
+		if !ok {
+			return nil, nil, fmt.Errorf("no token for byte 0x%02X (%q)", b, byteRunes[b])
+		}
+		m.bytes[b] = id
+	}
+	if m.pairs, err = bytePairs(s.merges, v.pieces); err != nil {
+		return nil, nil, err
+	}
+	return v, m, nil
+}
+
+// speller finds the bytes of tokens; all share one block of memory.
+type speller struct {
+	blob strings.Builder
+	buf  []byte
+}
+
+func newSpeller(tokens []token) *speller {
+	s := &speller{}
+	total := 0
+	for i := range tokens {
+		total += len(tokens[i].text)
+	}
+	s.blob.Grow(total) // bytes are never more than their spelling
+	return s
+}
+
+// piece returns the bytes that a token spells, and sets them for normal ones.
+func (s *speller) piece(t *token) (string, bool) {
+	var ok bool
+	s.buf, ok = appendBytes(s.buf[:0], t.text)
+	if !ok {
+		return "", false
+	}
+	if string(s.buf) == t.text {
+		return t.text, true
+	}
+	start := s.blob.Len()
+	s.blob.Write(s.buf)
+	bytes := s.blob.String()[start:]
+	if t.kind == normal {
+		t.bytes = bytes
+	}
+	return bytes, true
+}
+
+// bytePairs resolves the merges of a byte-level vocabulary.
+func bytePairs(merges []merge, pieces map[string]int32) (*pairTable, error) {
+	pairs := newPairTable(len(merges))
+	var buf []byte
+	for rank, m := range merges {
+		var left, right bool
+		buf, left = appendBytes(buf[:0], m.left)
+		middle := len(buf)
+		buf, right = appendBytes(buf, m.right)
+		if !left || !right || middle == 0 || middle == len(buf) {
+			return nil, fmt.Errorf("merge %d: %.40q and %.40q are not two tokens", rank, m.left, m.right)
+		}
+		a, okA := pieces[string(buf[:middle])]
+		b, okB := pieces[string(buf[middle:])]
+		to, okTo := pieces[string(buf)]
+		if !okA || !okB || !okTo {
+			return nil, fmt.Errorf("merge %d: %.40q, %.40q or both together are not in the vocabulary", rank, m.left, m.right)
+		}
+		if err := pairs.add(a, b, to, int32(rank)); err != nil {
+			return nil, err
+		}
+	}
+	return pairs, nil
+}
+
+// normalize returns text in Unicode's form NFC where the model asks for it.
+func (m *byteLevel) normalize(text string, _ bool) string {
+	if m.nfc {
+		return norm.NFC.String(text)
+	}
+	return text
+}
+
+// encode appends the tokens of text.
+func (m *byteLevel) encode(ids []int32, text string) []int32 {
+	for len(text) > 0 {
+		part := text[:m.splitter.part(text)]
+		text = text[len(part):]
+		for i := 0; i < len(part); {
+			end := m.splitter.next(part, i)
+			if end == i+1 {
+				ids = append(ids, m.bytes[part[i]])
+			} else {
+				ids = m.cache.encode(ids, part[i:end], m.encodeWord)
+			}
+			i = end
+		}
+	}
+	return ids
+}
+
+// encodeWord appends the tokens of a word of two bytes or more.
+func (m *byteLevel) encodeWord(ids []int32, word string) []int32 {
+	if m.ignoreMerges && len(word) <= maxTokenBytes {
+		if id, ok := m.vocab.pieces[word]; ok && m.vocab.tokens[id].kind != control {
+			return append(ids, id)
+		}
+	}
+	w := m.mergers.Get().(*merger)
+	w.reset()
+	for i := range len(word) {
+		w.append(m.bytes[word[i]], i)
+	}
+	w.merge(m.pairs)
+	for i := int32(0); i >= 0; i = w.symbols[i].next {
+		ids = append(ids, w.symbols[i].id)
+	}
+	if cap(w.symbols) <= maxScratch {
+		m.mergers.Put(w)
+	}
+	return ids
+}

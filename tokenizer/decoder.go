@@ -1,0 +1,117 @@
+package tokenizer
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// DecodeOptions say how tokens become text.
+type DecodeOptions struct {
+	// ShowSpecial gives special tokens as their text instead of nothing.
+	ShowSpecial bool
+	// Continue says that the tokens go on after others, so that a SentencePiece
+	// model's space before the first word is text and not the dummy prefix.
+	Continue bool
+}
+
+// Decoder turns a stream of tokens into text, whole runes only. What is not
+// UTF-8 becomes U+FFFD: one for each maximal subpart (Unicode 16.0, table 3-7)
+// with byte-level models, one for each byte with SentencePiece models, as the
+// reference implementations do. A Decoder serves one stream.
+type Decoder struct {
+	tokenizer *Tokenizer
+	options   DecodeOptions
+	pending   []byte // the beginning of a rune
+	prefix    bool   // the dummy prefix may still come
+}
+
+// NewDecoder returns a decoder for one stream of tokens.
+func (t *Tokenizer) NewDecoder(o DecodeOptions) *Decoder {
+	return &Decoder{
+		tokenizer: t,
+		options:   o,
+		pending:   make([]byte, 0, 2*utf8.UTFMax),
+		prefix:    t.dropPrefix && !o.Continue,
+	}
+}
+
+// Decode returns the text of tokens.
+func (t *Tokenizer) Decode(ids []int32, o DecodeOptions) string {
+	d := t.NewDecoder(o)
+	var text strings.Builder
+	for _, id := range ids {
+		text.WriteString(d.Append(id))
+	}
+	text.WriteString(d.Flush())
+	return text.String()
+}
+
+// Append returns the text that is certain after one more token. At most three
+// bytes wait for the next one. An id without a token is no text.
+func (d *Decoder) Append(id int32) string {
+	if !d.tokenizer.has(id) {
+		return ""
+	}
+	t := &d.tokenizer.vocab.tokens[id]
+	text := t.bytes
+	if t.kind == control && !d.options.ShowSpecial {
+		text = ""
+	}
+	if !d.tokenizer.charLevel {
+		return d.decode(text)
+	}
+	if t.kind == byteValue {
+		text = d.decode(text)
+	} else {
+		if d.prefix && len(d.pending) == 0 && t.kind == normal && strings.HasPrefix(text, " ") {
+			text = text[1:]
+			d.prefix = false
+		}
+		text = d.Flush() + text // bytes join only with bytes
+	}
+	d.prefix = d.prefix && text == ""
+	return text
+}
+
+// Flush returns the text of an incomplete rune at the end of the stream.
+func (d *Decoder) Flush() string {
+	n := len(d.pending)
+	d.pending = d.pending[:0]
+	switch {
+	case n == 0:
+		return ""
+	case d.tokenizer.charLevel:
+		return strings.Repeat(string(utf8.RuneError), n)
+	}
+	return string(utf8.RuneError)
+}
+
+// decode returns the text of what is pending and more bytes, but for an
+// incomplete rune at the end.
+func (d *Decoder) decode(more string) string {
+	if len(d.pending) == 0 && utf8.ValidString(more) {
+		return more
+	}
+	var out strings.Builder
+	b := append(d.pending, more...)
+	for len(b) > 0 && utf8.FullRune(b) {
+		r, n := utf8.DecodeRune(b)
+		if r == utf8.RuneError && n == 1 && !d.tokenizer.charLevel {
+			n = subpart(b)
+		}
+		out.WriteRune(r)
+		b = b[n:]
+	}
+	d.pending = append(d.pending[:0], b...)
+	return out.String()
+}
+
+// subpart returns the length of the maximal subpart of an ill-formed sequence:
+// as many bytes as begin some rune, at least one.
+func subpart(b []byte) int {
+	n := 1
+	for n < len(b) && !utf8.FullRune(b[:n+1]) {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,190 @@
+package tokenizer
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// Metadata is the key-value part of a GGUF file. The second result is false
+// where the key is absent or has another type.
+type Metadata interface {
+	String(key string) (string, bool)
+	Strings(key string) ([]string, bool)
+	Int(key string) (int64, bool)
+	Ints(key string) ([]int64, bool)
+	Floats(key string) ([]float64, bool)
+	Bool(key string) (bool, bool)
+}
+
+// keys of the special tokens in a GGUF file, and the names templates use.
+var specialKeys = []struct{ key, name string }{
+	{"tokenizer.ggml.bos_token_id", "bos_token"},
+	{"tokenizer.ggml.eos_token_id", "eos_token"},
+	{"tokenizer.ggml.unknown_token_id", "unk_token"},
+	{"tokenizer.ggml.padding_token_id", "pad_token"},
+	{"tokenizer.ggml.eot_token_id", "eot_token"},
+	{"tokenizer.ggml.eom_token_id", "eom_token"},
+}
+
+// FromGGUF makes the tokenizer that a GGUF file describes: byte-level BPE
+// (tokenizer.ggml.model "gpt2") or SentencePiece BPE ("llama").
+func FromGGUF(m Metadata) (*Tokenizer, error) {
+	s := &source{bos: -1, unknown: -1}
+	if err := s.readTokens(m); err != nil {
+		return nil, err
+	}
+	if err := s.readSpecial(m); err != nil {
+		return nil, err
+	}
+	var err error
+	switch name, _ := m.String("tokenizer.ggml.model"); name {
+	case "gpt2":
+		err = s.readBytePairs(m)
+	case "llama":
+		err = s.readSentencePiece(m)
+	default:
+		err = fmt.Errorf("tokenizer.ggml.model: %q is not supported", name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if add, ok := m.Bool("tokenizer.ggml.add_bos_token"); ok {
+		s.addBOS = add
+	}
+	s.addEOS, _ = m.Bool("tokenizer.ggml.add_eos_token")
+	s.readTemplates(m)
+	t, err := newTokenizer(s)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer.ggml: %w", err)
+	}
+	return t, nil
+}
+
+func (s *source) readTokens(m Metadata) error {
+	texts, ok := m.Strings("tokenizer.ggml.tokens")
+	if !ok || len(texts) == 0 {
+		return fmt.Errorf("tokenizer.ggml.tokens: missing")
+	}
+	if len(texts) > math.MaxInt32 {
+		return fmt.Errorf("tokenizer.ggml.tokens: %d tokens", len(texts))
+	}
+	kinds, ok := m.Ints("tokenizer.ggml.token_type")
+	if ok && len(kinds) != len(texts) {
+		return fmt.Errorf("tokenizer.ggml.token_type: %d types for %d tokens", len(kinds), len(texts))
+	}
+	s.tokens = make([]token, len(texts))
+	seen := map[string]bool{}
+	for id, text := range texts {
+		t := token{text: text, kind: normal}
+		if kinds != nil {
+			if kinds[id] < int64(normal) || kinds[id] > int64(byteValue) {
+				return fmt.Errorf("tokenizer.ggml.token_type: token %d has type %d", id, kinds[id])
+			}
+			t.kind = kind(kinds[id])
+		}
+		if (t.kind == control || t.kind == userDefined) && !seen[text] {
+			seen[text] = true
+			s.added = append(s.added, addedToken{id: int32(id), text: text, special: t.kind == control})
+		}
+		s.tokens[id] = t
+	}
+	return nil
+}
+
+func (s *source) readSpecial(m Metadata) error {
+	s.named = map[string]string{}
+	for _, special := range specialKeys {
+		id, ok := m.Int(special.key)
+		if !ok {
+			continue
+		}
+		if id < 0 || id >= int64(len(s.tokens)) {
+			return fmt.Errorf("%s: %d is not in the vocabulary of %d", special.key, id, len(s.tokens))
+		}
+		s.named[special.name] = s.tokens[id].text
+		switch special.name {
+		case "bos_token":
+			s.bos = int32(id)
+		case "unk_token":
+			s.unknown = int32(id)
+		case "eos_token", "eot_token", "eom_token":
+			s.eos = append(s.eos, int32(id))
+		}
+	}
+	return nil
+}
+
+func (s *source) readBytePairs(m Metadata) error {
+	name, ok := m.String("tokenizer.ggml.pre")
+	if !ok {
+		return fmt.Errorf("tokenizer.ggml.pre: missing, so how text is cut into words is not known")
+	}
+	pre, err := preTokenizerOf(name)
+	if err != nil {
+		return fmt.Errorf("tokenizer.ggml.pre: %w", err)
+	}
+	s.splitter, s.ignoreMerges, s.addBOS = pre.splitter, pre.ignoreMerges, pre.addBOS
+	if add, _ := m.Bool("tokenizer.ggml.add_space_prefix"); add {
+		return fmt.Errorf("tokenizer.ggml.add_space_prefix: not supported with byte-level BPE")
+	}
+	lines, ok := m.Strings("tokenizer.ggml.merges")
+	if !ok {
+		return fmt.Errorf("tokenizer.ggml.merges: missing")
+	}
+	if s.merges, err = splitMerges(lines); err != nil {
+		return fmt.Errorf("tokenizer.ggml.merges: %w", err)
+	}
+	return nil
+}
+
+// splitMerges splits lines like "a b".
+func splitMerges(lines []string) ([]merge, error) {
+	merges := make([]merge, len(lines))
+	for i, line := range lines {
+		left, right, ok := strings.Cut(line, " ")
+		if !ok || left == "" || right == "" || strings.Contains(right, " ") {
+			return nil, fmt.Errorf("merge %d: %.40q is not two tokens", i, line)
+		}
+		merges[i] = merge{left, right}
+	}
+	return merges, nil
+}
+
+func (s *source) readSentencePiece(m Metadata) error {
+	scores, ok := m.Floats("tokenizer.ggml.scores")
+	if !ok || len(scores) != len(s.tokens) {
+		return fmt.Errorf("tokenizer.ggml.scores: %d scores for %d tokens", len(scores), len(s.tokens))
+	}
+	if remove, _ := m.Bool("tokenizer.ggml.remove_extra_whitespaces"); remove {
+		return fmt.Errorf("tokenizer.ggml.remove_extra_whitespaces: not supported")
+	}
+	s.scores = scores
+	s.charLevel = true
+	s.markSpaces = true
+	s.fuseUnknown = true
+	s.addBOS = true
+	s.prefix = prefixAlways
+	if add, ok := m.Bool("tokenizer.ggml.add_space_prefix"); ok && !add {
+		s.prefix = prefixNever
+	}
+	s.dropPrefix = s.prefix == prefixAlways
+	for id := range s.tokens {
+		if s.tokens[id].kind == unknown && s.unknown < 0 {
+			s.unknown = int32(id)
+		}
+	}
+	return nil
+}
+
+func (s *source) readTemplates(m Metadata) {
+	if text, ok := m.String("tokenizer.chat_template"); ok {
+		s.templates = append(s.templates, ChatTemplate{Name: "default", Text: text})
+	}
+	names, _ := m.Strings("tokenizer.chat_templates")
+	for _, name := range names {
+		if text, ok := m.String("tokenizer.chat_template." + name); ok {
+			s.templates = append(s.templates, ChatTemplate{Name: name, Text: text})
+		}
+	}
+}

@@ -1,0 +1,341 @@
+package tokenizer
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Files are the contents of the files that describe a tokenizer in a folder of
+// the Hugging Face form. All but the first may be nil.
+type Files struct {
+	Tokenizer        []byte // tokenizer.json
+	Config           []byte // tokenizer_config.json
+	SpecialTokensMap []byte // special_tokens_map.json
+	ChatTemplate     []byte // chat_template.jinja
+}
+
+// Open reads the tokenizer of a folder, or a tokenizer.json on its own.
+func Open(path string) (*Tokenizer, error) {
+	var f Files
+	var err error
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		if f.Tokenizer, err = os.ReadFile(path); err != nil {
+			return nil, err
+		}
+		return FromFiles(f)
+	}
+	for _, file := range []struct {
+		name    string
+		content *[]byte
+	}{
+		{"tokenizer.json", &f.Tokenizer},
+		{"tokenizer_config.json", &f.Config},
+		{"special_tokens_map.json", &f.SpecialTokensMap},
+		{"chat_template.jinja", &f.ChatTemplate},
+	} {
+		*file.content, err = os.ReadFile(filepath.Join(path, file.name))
+		if err != nil && (file.content == &f.Tokenizer || !errors.Is(err, os.ErrNotExist)) {
+			return nil, err
+		}
+	}
+	return FromFiles(f)
+}
+
+// FromFiles makes the tokenizer that a tokenizer.json describes: byte-level BPE
+// as in GPT-2 and Llama 3, or BPE over characters with byte fallback as in
+// Llama 2. Whatever would change the tokens and is not supported is an error.
+// Truncation and padding are the caller's business and are not applied.
+func FromFiles(f Files) (*Tokenizer, error) {
+	s, err := readTokenizer(f.Tokenizer)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer.json: %w", err)
+	}
+	if err := s.readConfig(f); err != nil {
+		return nil, err
+	}
+	t, err := newTokenizer(s)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer.json: %w", err)
+	}
+	return t, nil
+}
+
+// tokenizerFile is a tokenizer.json. Each struct keeps the members that it does
+// not know, to refuse them by name.
+type tokenizerFile struct {
+	Version       string         `json:"version"`
+	Truncation    jsontext.Value `json:"truncation"`
+	Padding       jsontext.Value `json:"padding"`
+	AddedTokens   []addedEntry   `json:"added_tokens"`
+	Normalizer    *component     `json:"normalizer"`
+	PreTokenizer  *component     `json:"pre_tokenizer"`
+	PostProcessor *component     `json:"post_processor"`
+	Decoder       *component     `json:"decoder"`
+	Model         modelEntry     `json:"model"`
+	Unknown       jsontext.Value `json:",embed"`
+}
+
+type addedEntry struct {
+	ID         int64          `json:"id"`
+	Content    string         `json:"content"`
+	SingleWord bool           `json:"single_word"`
+	Lstrip     bool           `json:"lstrip"`
+	Rstrip     bool           `json:"rstrip"`
+	Normalized bool           `json:"normalized"`
+	Special    bool           `json:"special"`
+	Unknown    jsontext.Value `json:",embed"`
+}
+
+type modelEntry struct {
+	Type         string         `json:"type"`
+	Dropout      *float64       `json:"dropout"`
+	UnkToken     *string        `json:"unk_token"`
+	WordPrefix   *string        `json:"continuing_subword_prefix"`
+	WordSuffix   *string        `json:"end_of_word_suffix"`
+	FuseUnk      bool           `json:"fuse_unk"`
+	ByteFallback bool           `json:"byte_fallback"`
+	IgnoreMerges bool           `json:"ignore_merges"`
+	Vocab        vocabEntries   `json:"vocab"`
+	Merges       mergeEntries   `json:"merges"`
+	Unknown      jsontext.Value `json:",embed"`
+}
+
+// vocabEntries is an object of texts and ids.
+type vocabEntries []vocabEntry
+
+type vocabEntry struct {
+	text string
+	id   int32
+}
+
+// UnmarshalJSONFrom reads an object; anything else, as other models have, gives
+// no entries.
+func (v *vocabEntries) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if d.PeekKind() != '{' {
+		return d.SkipValue()
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return err
+		}
+		e := vocabEntry{text: name.String()}
+		value, err := d.ReadToken()
+		if err != nil {
+			return err
+		}
+		if value.Kind() != '0' {
+			return fmt.Errorf("the id of %.40q is not a number", e.text)
+		}
+		id, err := value.Int()
+		if err != nil || id < 0 || id >= math.MaxInt32 {
+			return fmt.Errorf("the id of %.40q is %s", e.text, value)
+		}
+		e.id = int32(id)
+		*v = append(*v, e)
+	}
+	_, err := d.ReadToken()
+	return err
+}
+
+// mergeEntries is an array of "a b" or of ["a", "b"].
+type mergeEntries []merge
+
+// UnmarshalJSONFrom reads the array.
+func (m *mergeEntries) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if kind := d.PeekKind(); kind != '[' {
+		return fmt.Errorf("merges: not an array")
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	for d.PeekKind() != ']' {
+		var e merge
+		if d.PeekKind() == '[' {
+			var pair []string
+			if err := json.UnmarshalDecode(d, &pair); err != nil {
+				return err
+			}
+			if len(pair) != 2 {
+				return fmt.Errorf("merge %d has %d tokens", len(*m), len(pair))
+			}
+			e = merge{pair[0], pair[1]}
+		} else {
+			line, err := d.ReadToken()
+			if err != nil {
+				return err
+			}
+			if line.Kind() != '"' {
+				return fmt.Errorf("merge %d is not a string", len(*m))
+			}
+			split, err := splitMerges([]string{line.String()})
+			if err != nil {
+				return fmt.Errorf("merge %d: %w", len(*m), err)
+			}
+			e = split[0]
+		}
+		*m = append(*m, e)
+	}
+	_, err := d.ReadToken()
+	return err
+}
+
+// refuse returns an error for members that are not known.
+func refuse(path string, unknown jsontext.Value) error {
+	var members map[string]jsontext.Value
+	if len(unknown) > 0 {
+		if err := json.Unmarshal(unknown, &members); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	for name := range members {
+		if path != "" {
+			name = path + "." + name
+		}
+		return fmt.Errorf("%s: not supported", name)
+	}
+	return nil
+}
+
+// readTokenizer reads a tokenizer.json.
+func readTokenizer(data []byte) (*source, error) {
+	var f tokenizerFile
+	if err := json.Unmarshal(data, &f); err != nil {
+		return nil, err
+	}
+	if err := refuse("", f.Unknown); err != nil {
+		return nil, err
+	}
+	s := &source{bos: -1, unknown: -1}
+	if err := s.readModel(&f.Model); err != nil {
+		return nil, err
+	}
+	p := pipeline{source: s}
+	if err := p.readNormalizer("normalizer", f.Normalizer); err != nil {
+		return nil, err
+	}
+	if err := p.readPreTokenizer(f.PreTokenizer); err != nil {
+		return nil, err
+	}
+	if err := p.readDecoder(f.Decoder); err != nil {
+		return nil, err
+	}
+	if err := s.readVocab(&f); err != nil {
+		return nil, err
+	}
+	return s, p.readPostProcessor("post_processor", f.PostProcessor)
+}
+
+// readModel checks the model but for its vocabulary.
+func (s *source) readModel(m *modelEntry) error {
+	if m.Type != "BPE" && m.Type != "" {
+		return fmt.Errorf("model.type: %q is not supported", m.Type)
+	}
+	if err := refuse("model", m.Unknown); err != nil {
+		return err
+	}
+	switch {
+	case m.Dropout != nil && *m.Dropout != 0:
+		return fmt.Errorf("model.dropout: %g is not supported", *m.Dropout)
+	case m.WordPrefix != nil && *m.WordPrefix != "":
+		return fmt.Errorf("model.continuing_subword_prefix: %q is not supported", *m.WordPrefix)
+	case m.WordSuffix != nil && *m.WordSuffix != "":
+		return fmt.Errorf("model.end_of_word_suffix: %q is not supported", *m.WordSuffix)
+	case len(m.Vocab) == 0:
+		return fmt.Errorf("model.vocab: no tokens")
+	}
+	s.merges = m.Merges
+	s.ignoreMerges = m.IgnoreMerges
+	s.fuseUnknown = m.FuseUnk
+	return nil
+}
+
+// maxHoles bounds the ids below the highest one that have no token.
+const maxHoles = 1 << 16
+
+// readVocab lists the tokens of the model and the added ones.
+func (s *source) readVocab(f *tokenizerFile) error {
+	size := int64(0)
+	for _, e := range f.Model.Vocab {
+		size = max(size, int64(e.id)+1)
+	}
+	for i, e := range f.AddedTokens {
+		if e.ID < 0 || e.ID >= math.MaxInt32 {
+			return fmt.Errorf("added_tokens[%d].id: %d", i, e.ID)
+		}
+		size = max(size, e.ID+1)
+	}
+	if count := int64(len(f.Model.Vocab) + len(f.AddedTokens)); size > count+maxHoles {
+		return fmt.Errorf("model.vocab: ids go up to %d, but there are %d tokens", size-1, count)
+	}
+	s.tokens = make([]token, size)
+	for _, e := range f.Model.Vocab {
+		t := &s.tokens[e.id]
+		if t.kind != absent {
+			return fmt.Errorf("model.vocab: %.40q and %.40q have the id %d", t.text, e.text, e.id)
+		}
+		*t = token{text: e.text, kind: normal}
+		if _, ok := byteToken(e.text); ok && f.Model.ByteFallback && s.charLevel {
+			t.kind = byteValue
+		}
+		if f.Model.UnkToken != nil && *f.Model.UnkToken == e.text {
+			s.unknown = e.id
+		}
+	}
+	if f.Model.UnkToken != nil && s.unknown < 0 {
+		return fmt.Errorf("model.unk_token: %.40q is not in model.vocab", *f.Model.UnkToken)
+	}
+	return s.readAdded(f.AddedTokens)
+}
+
+func (s *source) readAdded(entries []addedEntry) error {
+	texts := make(map[string]int64, len(entries))
+	for i, e := range entries {
+		path := fmt.Sprintf("added_tokens[%d]", i)
+		if err := refuse(path, e.Unknown); err != nil {
+			return err
+		}
+		if e.SingleWord {
+			return fmt.Errorf("%s.single_word: not supported", path)
+		}
+		if _, ok := texts[e.Content]; ok {
+			return fmt.Errorf("%s.content: %.40q is there twice", path, e.Content)
+		}
+		texts[e.Content] = e.ID
+	}
+	for id, t := range s.tokens {
+		if want, ok := texts[t.text]; ok && t.kind != absent && want != int64(id) {
+			return fmt.Errorf("added_tokens: %.40q has the id %d, but %d in model.vocab", t.text, want, id)
+		}
+	}
+	for i, e := range entries {
+		t := &s.tokens[e.ID]
+		if t.kind != absent && t.text != e.Content {
+			return fmt.Errorf("added_tokens[%d].id: %d is also %.40q", i, e.ID, t.text)
+		}
+		*t = token{text: e.Content, kind: userDefined}
+		if e.Special {
+			t.kind = control
+		}
+		added := addedToken{id: int32(e.ID), text: e.Content, special: e.Special, lstrip: e.Lstrip, rstrip: e.Rstrip}
+		if e.Normalized {
+			s.normalized = append(s.normalized, added)
+		} else {
+			s.added = append(s.added, added)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,323 @@
+package tokenizer
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
+)
+
+// spaceMark is U+2581, which stands for the space in SentencePiece.
+const spaceMark = "\u2581"
+
+// prefix says where a space mark is put before the text.
+type prefix uint8
+
+const (
+	prefixNever prefix = iota
+	prefixAlways
+	prefixUnlessMarked // always, but not before a mark
+	prefixFirst        // as prefixUnlessMarked, only where the whole input begins
+)
+
+// charLevel is BPE over characters, as in SentencePiece and Llama 2. What
+// remains outside the vocabulary falls back to the tokens of its bytes, also
+// bytes that are not UTF-8, so that nothing is lost.
+type charLevel struct {
+	prefix     prefix
+	markSpaces bool // spaces become marks
+	vocab      *vocabulary
+	symbols    map[rune]int32 // the symbol of each character; from len(vocab.tokens) on: no token
+	pairs      *pairTable
+	bytes      [256]int32 // the token of each byte; -1: none
+	unknown    int32      // -1: none
+	fuse       bool       // one unknown token for a run of unknown characters
+	splitMarks bool       // words begin at each mark
+	splitWords bool       // words begin at a mark after anything else; no token goes across
+	whole      bool       // a word that is a token becomes that token, whatever the merges say
+	cache      *wordCache
+	mergers    *sync.Pool
+}
+
+// newCharLevel sets the tokens' bytes and makes the model. Where the source has
+// scores these order the merges, else its list of merges does.
+func newCharLevel(s *source) (*vocabulary, *charLevel, error) {
+	m := &charLevel{
+		prefix:     s.prefix,
+		markSpaces: s.markSpaces,
+		unknown:    s.unknown,
+		fuse:       s.fuseUnknown,
+		whole:      s.ignoreMerges,
+		splitMarks: s.splitMarks,
+		cache:      newWordCache(),
+		mergers:    &sync.Pool{New: func() any { return new(merger) }},
+	}
+	v, err := newVocabulary(s.tokens, func(t *token) (string, bool) {
+		if t.kind == normal || t.kind == userDefined || t.kind == unused {
+			return t.text, true
+		}
+		return t.text, s.scores == nil && t.kind == control
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	m.vocab = v
+	if err := m.findBytes(); err != nil {
+		return nil, nil, err
+	}
+	m.findSymbols()
+	if s.scores != nil {
+		m.pairs, err = m.scoredPairs(s.scores)
+	} else {
+		m.pairs, err = m.listedPairs(s.merges)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return v, m, nil
+}
+
+// findBytes sets what tokens stand for, and which stand for single bytes.
+func (m *charLevel) findBytes() error {
+	for b := range m.bytes {
+		m.bytes[b] = -1
+	}
+	m.splitWords = true
+	for id := range m.vocab.tokens {
+		t := &m.vocab.tokens[id]
+		if !utf8.ValidString(t.text) {
+			return fmt.Errorf("token %d: %.40q is not UTF-8", id, t.text)
+		}
+		switch t.kind {
+		case byteValue:
+			b, ok := byteToken(t.text)
+			if !ok {
+				return fmt.Errorf("token %d: %.40q is not a byte", id, t.text)
+			}
+			t.bytes = string([]byte{b})
+			if m.bytes[b] < 0 {
+				m.bytes[b] = int32(id)
+			}
+		case unknown:
+			t.bytes = " \u2047 " // as SentencePiece shows it
+		case normal, userDefined, unused:
+			t.bytes = strings.ReplaceAll(t.text, spaceMark, " ")
+			if i := strings.LastIndex(t.text, spaceMark); i > 0 && strings.Trim(t.text[:i], spaceMark) != "" {
+				m.splitWords = false
+			}
+		}
+	}
+	if missing := slices.Index(m.bytes[:], -1); missing >= 0 {
+		if m.unknown < 0 {
+			return fmt.Errorf("neither a token for byte 0x%02X nor an unknown token", missing)
+		}
+		m.splitWords = false // unknown characters may be fused across words
+	}
+	return nil
+}
+
+// findSymbols numbers the characters of the vocabulary.
+func (m *charLevel) findSymbols() {
+	v := m.vocab
+	m.symbols = map[rune]int32{}
+	for piece, id := range v.pieces {
+		if r, n := utf8.DecodeRuneInString(piece); n == len(piece) {
+			m.symbols[r] = id
+		}
+	}
+	next := int32(len(v.tokens))
+	for i := range v.tokens {
+		if t := &v.tokens[i]; v.pieces[t.text] == int32(i) {
+			for _, r := range t.text {
+				if _, ok := m.symbols[r]; !ok {
+					m.symbols[r] = next
+					next++
+				}
+			}
+		}
+	}
+}
+
+// symbol returns the symbol of a text: a piece of the vocabulary or a
+// character.
+func (m *charLevel) symbol(text string) (int32, bool) {
+	if id, ok := m.vocab.pieces[text]; ok {
+		return id, true
+	}
+	if r, n := utf8.DecodeRuneInString(text); n == len(text) {
+		id, ok := m.symbols[r]
+		return id, ok
+	}
+	return 0, false
+}
+
+// listedPairs resolves a list of merges.
+func (m *charLevel) listedPairs(merges []merge) (*pairTable, error) {
+	pieces := m.vocab.pieces
+	pairs := newPairTable(len(merges))
+	for rank, e := range merges {
+		a, okA := pieces[e.left]
+		b, okB := pieces[e.right]
+		to, okTo := pieces[e.left+e.right]
+		if !okA || !okB || !okTo || e.left == "" || e.right == "" {
+			return nil, fmt.Errorf("merge %d: %.40q, %.40q or both together are not in the vocabulary", rank, e.left, e.right)
+		}
+		if err := pairs.add(a, b, to, int32(rank)); err != nil {
+			return nil, err
+		}
+	}
+	return pairs, nil
+}
+
+// scoredPairs finds every pair of symbols that makes a piece. SentencePiece
+// merges the pair whose piece has the highest score first, the leftmost of
+// equals.
+func (m *charLevel) scoredPairs(scores []float64) (*pairTable, error) {
+	type scored struct {
+		left, right, to int32
+		score           float64
+	}
+	var found []scored
+	for id, t := range m.vocab.tokens {
+		if to, ok := m.vocab.pieces[t.text]; !ok || to != int32(id) {
+			continue
+		}
+		if math.IsNaN(scores[id]) {
+			return nil, fmt.Errorf("token %d: its score is not a number", id)
+		}
+		for i := range t.text {
+			if i == 0 {
+				continue
+			}
+			left, okLeft := m.symbol(t.text[:i])
+			right, okRight := m.symbol(t.text[i:])
+			if okLeft && okRight {
+				found = append(found, scored{left, right, int32(id), scores[id]})
+			}
+		}
+	}
+	slices.SortStableFunc(found, func(a, b scored) int { return cmp.Compare(b.score, a.score) })
+	pairs := newPairTable(len(found))
+	rank := int32(0)
+	for i, f := range found {
+		if i > 0 && f.score != found[i-1].score {
+			rank++
+		}
+		if err := pairs.add(f.left, f.right, f.to, rank); err != nil {
+			return nil, err
+		}
+	}
+	return pairs, nil
+}
+
+// normalize returns text with its spaces marked and the prefix before it; first
+// says that the input begins with it.
+func (m *charLevel) normalize(text string, first bool) string {
+	if text == "" {
+		return ""
+	}
+	if m.markSpaces {
+		text = strings.ReplaceAll(text, " ", spaceMark)
+	}
+	add := false
+	switch m.prefix {
+	case prefixAlways:
+		add = true
+	case prefixUnlessMarked:
+		add = !strings.HasPrefix(text, spaceMark)
+	case prefixFirst:
+		add = first && !strings.HasPrefix(text, spaceMark)
+	}
+	if add {
+		text = spaceMark + text
+	}
+	return text
+}
+
+// encode appends the tokens of normalized text.
+func (m *charLevel) encode(ids []int32, text string) []int32 {
+	for len(text) > 0 {
+		word := text[:m.word(text)]
+		text = text[len(word):]
+		ids = m.cache.encode(ids, word, m.encodeWord)
+	}
+	return ids
+}
+
+// word returns the length of the first word of text.
+func (m *charLevel) word(text string) int {
+	if !m.splitMarks && !m.splitWords {
+		return len(text)
+	}
+	start := 0
+	for strings.HasPrefix(text[start:], spaceMark) {
+		start += len(spaceMark)
+		if m.splitMarks {
+			break
+		}
+	}
+	if i := strings.Index(text[start:], spaceMark); i >= 0 {
+		return start + i
+	}
+	return len(text)
+}
+
+// encodeWord appends the tokens of a word.
+func (m *charLevel) encodeWord(ids []int32, word string) []int32 {
+	if m.whole && len(word) <= maxTokenBytes {
+		if id, ok := m.vocab.pieces[word]; ok && m.vocab.tokens[id].kind != control {
+			return append(ids, id)
+		}
+	}
+	w := m.mergers.Get().(*merger)
+	w.reset()
+	for i := 0; i < len(word); {
+		r, n := utf8.DecodeRuneInString(word[i:])
+		id, ok := m.symbols[r]
+		if !ok || r == utf8.RuneError && n == 1 {
+			id = -1
+		}
+		w.append(id, i)
+		i += n
+	}
+	w.merge(m.pairs)
+	ids = m.appendTokens(ids, w.symbols, word)
+	if cap(w.symbols) <= maxScratch {
+		m.mergers.Put(w)
+	}
+	return ids
+}
+
+// appendTokens appends the tokens of merged symbols; a character without one
+// falls back to its bytes or, where they have none, to the unknown token.
+func (m *charLevel) appendTokens(ids []int32, symbols []symbol, word string) []int32 {
+	afterUnknown := false
+	for i := int32(0); i >= 0; i = symbols[i].next {
+		s := symbols[i]
+		if s.id >= 0 && int(s.id) < len(m.vocab.tokens) {
+			ids = append(ids, s.id)
+			afterUnknown = false
+			continue
+		}
+		end := len(word)
+		if s.next >= 0 {
+			end = int(symbols[s.next].start)
+		}
+		n := len(ids)
+		for _, b := range []byte(word[s.start:end]) {
+			ids = append(ids, m.bytes[b])
+		}
+		known := !slices.Contains(ids[n:], -1)
+		if !known {
+			ids = ids[:n]
+			if !afterUnknown || !m.fuse {
+				ids = append(ids, m.unknown)
+			}
+		}
+		afterUnknown = !known
+	}
+	return ids
+}

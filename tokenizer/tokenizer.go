@@ -1,0 +1,283 @@
+package tokenizer
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// Tokenizer turns text into tokens and back. It never changes once made, and
+// any number of goroutines may use it.
+type Tokenizer struct {
+	vocab     *vocabulary
+	model     model
+	charLevel bool // SentencePiece: tokens are characters and fall back to bytes
+
+	added      *matcher // tokens found in the text as it came
+	normalized *matcher // tokens found in the text after normalizing
+	normalizes bool     // there is a normalizer, which comes before the second search
+
+	bos            int32 // -1: none
+	eos            []int32
+	addBOS, addEOS bool
+	dropPrefix     bool // decoding drops the space before the first word
+	templates      []ChatTemplate
+	named          map[string]string // texts of special tokens by name: bos_token, eos_token, ...
+	digest         func() string
+}
+
+// model is a kind of vocabulary: byteLevel or charLevel.
+type model interface {
+	// normalize returns text as the model encodes it; first says that the
+	// input begins with it.
+	normalize(text string, first bool) string
+	// encode appends the tokens of normalized text.
+	encode(ids []int32, text string) []int32
+}
+
+// source is what a checkpoint says about its tokenizer, whatever its format.
+type source struct {
+	tokens []token
+	merges []merge
+	scores []float64 // of the tokens, where the merges are not listed
+
+	charLevel    bool
+	splitter     splitter // byte-level
+	nfc          bool     // byte-level
+	ignoreMerges bool
+	prefix       prefix // character-level, and the next four
+	markSpaces   bool
+	splitMarks   bool
+	unknown      int32
+	fuseUnknown  bool
+
+	added, normalized []addedToken
+	normalizes        bool
+
+	bos            int32
+	eos            []int32
+	addBOS, addEOS bool
+	dropPrefix     bool
+	templates      []ChatTemplate
+	named          map[string]string
+}
+
+// ChatTemplate is a template that came with the tokenizer.
+type ChatTemplate struct {
+	Name string // "default" for the one without a name
+	Text string // Jinja
+}
+
+// newTokenizer checks a source and makes the tokenizer.
+func newTokenizer(s *source) (*Tokenizer, error) {
+	t := &Tokenizer{
+		charLevel:  s.charLevel,
+		normalizes: s.normalizes,
+		bos:        s.bos,
+		addBOS:     s.addBOS && s.bos >= 0,
+		addEOS:     s.addEOS && len(s.eos) > 0,
+		dropPrefix: s.dropPrefix,
+		templates:  s.templates,
+		named:      s.named,
+	}
+	var err error
+	if s.charLevel {
+		t.vocab, t.model, err = newCharLevel(s)
+	} else {
+		t.vocab, t.model, err = newByteLevel(s)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if t.added, err = newMatcher(s.added); err != nil {
+		return nil, err
+	}
+	for i := range s.normalized {
+		if s.normalizes {
+			s.normalized[i].text = t.model.normalize(s.normalized[i].text, true)
+		}
+	}
+	if t.normalized, err = newMatcher(s.normalized); err != nil {
+		return nil, err
+	}
+	if s.bos >= 0 && !t.has(s.bos) {
+		return nil, fmt.Errorf("the begin token is %d, which is not in the vocabulary of %d", s.bos, t.VocabSize())
+	}
+	for _, id := range s.eos {
+		if !t.has(id) {
+			return nil, fmt.Errorf("an end token is %d, which is not in the vocabulary of %d", id, t.VocabSize())
+		}
+	}
+	t.eos = endTokens(t.vocab, s.eos)
+	t.digest = sync.OnceValue(t.vocab.digest)
+	return t, nil
+}
+
+// turnEnds are the names under which instruction-tuned models know the end of
+// a turn or of a text.
+var turnEnds = []string{
+	"<|end_of_text|>", "<|eom_id|>", "<|eot_id|>", "<|endoftext|>", "<|im_end|>", "<|end|>", "<end_of_turn>",
+}
+
+// endTokens returns the declared end tokens and after them the special tokens
+// that are known to end a turn. Checkpoints often declare only one of them.
+func endTokens(v *vocabulary, declared []int32) []int32 {
+	var ends []int32
+	for _, id := range declared {
+		if !slices.Contains(ends, id) {
+			ends = append(ends, id)
+		}
+	}
+	for _, name := range turnEnds {
+		if id, ok := v.names[name]; ok && v.tokens[id].kind == control && !slices.Contains(ends, id) {
+			ends = append(ends, id)
+		}
+	}
+	return ends
+}
+
+// EncodeOptions say how text becomes tokens.
+type EncodeOptions struct {
+	// ParseSpecial takes the text of a special token for that token. Without
+	// it such text is ordinary, as what a user wrote should be.
+	ParseSpecial bool
+	// AddBOS puts the begin token first, AddEOS the end token last, where the
+	// vocabulary has them.
+	AddBOS, AddEOS bool
+}
+
+// Encode returns the tokens of text. Bytes that are not UTF-8 are encoded as
+// they are: decoding gives the text back.
+func (t *Tokenizer) Encode(text string, o EncodeOptions) []int32 {
+	ids := make([]int32, 0, len(text)/4+2)
+	if o.AddBOS && t.bos >= 0 {
+		ids = append(ids, t.bos)
+	}
+	for i := 0; ; {
+		m, ok := t.added.find(text, i, o.ParseSpecial)
+		if !ok {
+			ids = t.encode(ids, text[i:], i == 0, o.ParseSpecial)
+			break
+		}
+		ids = t.encode(ids, text[i:m.start], i == 0, o.ParseSpecial)
+		ids = append(ids, m.id)
+		i = m.end
+	}
+	if o.AddEOS && len(t.eos) > 0 {
+		ids = append(ids, t.eos[0])
+	}
+	return ids
+}
+
+// encode appends the tokens of text without tokens of t.added.
+func (t *Tokenizer) encode(ids []int32, text string, first, special bool) []int32 {
+	if t.normalizes {
+		text = t.model.normalize(text, first)
+	}
+	for i := 0; i < len(text); {
+		m, ok := t.normalized.find(text, i, special)
+		part := text[i:]
+		if ok {
+			part = text[i:m.start]
+		}
+		if !t.normalizes {
+			part = t.model.normalize(part, first && i == 0)
+		}
+		ids = t.model.encode(ids, part)
+		if !ok {
+			break
+		}
+		ids = append(ids, m.id)
+		i = m.end
+	}
+	return ids
+}
+
+// has reports whether a token has this id.
+func (t *Tokenizer) has(id int32) bool {
+	return id >= 0 && int(id) < len(t.vocab.tokens) && t.vocab.tokens[id].kind != absent
+}
+
+// VocabSize returns the highest id plus one. Ids below it need not all have a
+// token, and the model's output may be wider.
+func (t *Tokenizer) VocabSize() int { return len(t.vocab.tokens) }
+
+// BOS returns the begin token, false where there is none.
+func (t *Tokenizer) BOS() (int32, bool) { return t.bos, t.bos >= 0 }
+
+// EOS returns the tokens that end a text or a turn: those that the checkpoint
+// declares, the main one first, then special tokens known by name to do so.
+func (t *Tokenizer) EOS() []int32 { return slices.Clone(t.eos) }
+
+// AddBOS reports whether a plain prompt begins with the begin token.
+func (t *Tokenizer) AddBOS() bool { return t.addBOS }
+
+// AddEOS reports whether a plain prompt ends with the end token.
+func (t *Tokenizer) AddEOS() bool { return t.addEOS }
+
+// ID returns the token with this text as the vocabulary spells it.
+func (t *Tokenizer) ID(text string) (int32, bool) {
+	if id, ok := t.vocab.names[text]; ok {
+		return id, true
+	}
+	bytes := text
+	if !t.charLevel {
+		b, ok := appendBytes(nil, text)
+		if !ok {
+			return 0, false
+		}
+		bytes = string(b)
+	}
+	id, ok := t.vocab.pieces[bytes]
+	return id, ok
+}
+
+// Token returns the text of a token as the vocabulary spells it ("Ġthe",
+// "▁the", "<0x0A>"), "" for an id without a token.
+func (t *Tokenizer) Token(id int32) string {
+	if !t.has(id) {
+		return ""
+	}
+	return t.vocab.tokens[id].text
+}
+
+// TokenBytes returns the bytes that a token stands for, for a special token its
+// text, nil for an id without a token.
+func (t *Tokenizer) TokenBytes(id int32) []byte {
+	if !t.has(id) {
+		return nil
+	}
+	return []byte(t.vocab.tokens[id].bytes)
+}
+
+// IsSpecial reports whether a token is special: it has no text of its own and
+// is found in text only with ParseSpecial.
+func (t *Tokenizer) IsSpecial(id int32) bool {
+	return t.has(id) && t.vocab.tokens[id].kind == control
+}
+
+// ChatTemplate returns the template that has no name or is called "default",
+// "" where there is none.
+func (t *Tokenizer) ChatTemplate() string {
+	for _, c := range t.templates {
+		if c.Name == "default" {
+			return c.Text
+		}
+	}
+	return ""
+}
+
+// ChatTemplates returns all templates that came with the tokenizer.
+func (t *Tokenizer) ChatTemplates() []ChatTemplate { return slices.Clone(t.templates) }
+
+// NamedToken returns the text of a special token that the checkpoint names:
+// "bos_token", "eos_token", "unk_token", "pad_token". Templates use these
+// names.
+func (t *Tokenizer) NamedToken(name string) (string, bool) {
+	text, ok := t.named[name]
+	return text, ok
+}
+
+// Digest returns the SHA-256, in hex, of the vocabulary: the kind and bytes of
+// each token in order. Two tokenizers with the same digest decode alike.
+func (t *Tokenizer) Digest() string { return t.digest() }

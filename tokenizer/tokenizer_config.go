@@ -1,0 +1,153 @@
+package tokenizer
+
+import (
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// configFile is what matters here in a tokenizer_config.json. A special token
+// is a string or an object with its content; a chat template is a string or a
+// list of named ones.
+type configFile struct {
+	BOSToken     jsontext.Value `json:"bos_token"`
+	EOSToken     jsontext.Value `json:"eos_token"`
+	UNKToken     jsontext.Value `json:"unk_token"`
+	PADToken     jsontext.Value `json:"pad_token"`
+	AddBOSToken  *bool          `json:"add_bos_token"`
+	AddEOSToken  *bool          `json:"add_eos_token"`
+	ChatTemplate jsontext.Value `json:"chat_template"`
+}
+
+// readConfig reads the files beside tokenizer.json.
+func (s *source) readConfig(f Files) error {
+	s.named = map[string]string{}
+	var config, special configFile
+	for _, file := range []struct {
+		name string
+		data []byte
+		to   *configFile
+	}{
+		{"tokenizer_config.json", f.Config, &config},
+		{"special_tokens_map.json", f.SpecialTokensMap, &special},
+	} {
+		if file.data == nil {
+			continue
+		}
+		if err := json.Unmarshal(file.data, file.to); err != nil {
+			return fmt.Errorf("%s: %w", file.name, err)
+		}
+		if err := s.readNames(file.to); err != nil {
+			return fmt.Errorf("%s: %w", file.name, err)
+		}
+	}
+	s.findEnds()
+	if config.AddBOSToken != nil {
+		s.addBOS = *config.AddBOSToken
+	}
+	if config.AddEOSToken != nil {
+		s.addEOS = *config.AddEOSToken
+	}
+	if err := s.readTemplateList(config.ChatTemplate); err != nil {
+		return fmt.Errorf("tokenizer_config.json: chat_template: %w", err)
+	}
+	if f.ChatTemplate != nil { // the newer place, which wins
+		s.setTemplate("default", string(f.ChatTemplate))
+	}
+	return nil
+}
+
+// readNames notes the special tokens that are not named yet.
+func (s *source) readNames(c *configFile) error {
+	for _, e := range []struct {
+		name  string
+		value jsontext.Value
+	}{{"bos_token", c.BOSToken}, {"eos_token", c.EOSToken}, {"unk_token", c.UNKToken}, {"pad_token", c.PADToken}} {
+		text, err := tokenText(e.value)
+		if err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
+		}
+		if _, ok := s.named[e.name]; !ok && text != "" {
+			s.named[e.name] = text
+		}
+	}
+	return nil
+}
+
+// tokenText returns the text of a special token, "" for none.
+func tokenText(value jsontext.Value) (string, error) {
+	switch value.Kind() {
+	case '"':
+		var text string
+		err := json.Unmarshal(value, &text)
+		return text, err
+	case '{':
+		var object struct {
+			Content string `json:"content"`
+		}
+		err := json.Unmarshal(value, &object)
+		return object.Content, err
+	case 'n', jsontext.KindInvalid: // absent
+		return "", nil
+	}
+	return "", fmt.Errorf("%.40s is not a token", value)
+}
+
+// findEnds finds the ids of the begin and end tokens by their names, and the
+// names of those that the post-processor adds.
+func (s *source) findEnds() {
+	bos, eos := s.named["bos_token"], s.named["eos_token"]
+	for id, t := range s.tokens {
+		if t.kind == absent {
+			continue
+		}
+		if t.text == bos && s.bos < 0 {
+			s.bos = int32(id)
+		}
+		if t.text == eos && len(s.eos) == 0 {
+			s.eos = []int32{int32(id)}
+		}
+	}
+	for name, id := range map[string]int32{"bos_token": s.bos, "eos_token": append(s.eos, -1)[0]} {
+		if _, ok := s.named[name]; !ok && id >= 0 && int(id) < len(s.tokens) {
+			s.named[name] = s.tokens[id].text
+		}
+	}
+}
+
+func (s *source) readTemplateList(value jsontext.Value) error {
+	switch value.Kind() {
+	case 'n', jsontext.KindInvalid:
+		return nil
+	case '"':
+		var text string
+		if err := json.Unmarshal(value, &text); err != nil {
+			return err
+		}
+		s.setTemplate("default", text)
+		return nil
+	}
+	var list []struct {
+		Name     string `json:"name"`
+		Template string `json:"template"`
+	}
+	if err := json.Unmarshal(value, &list); err != nil {
+		return err
+	}
+	for _, e := range list {
+		s.setTemplate(e.Name, e.Template)
+	}
+	return nil
+}
+
+// setTemplate adds a template or replaces the one with this name.
+func (s *source) setTemplate(name, text string) {
+	for i := range s.templates {
+		if s.templates[i].Name == name {
+			s.templates[i].Text = text
+			return
+		}
+	}
+	s.templates = append(s.templates, ChatTemplate{Name: name, Text: text})
+}

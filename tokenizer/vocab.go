@@ -1,0 +1,170 @@
+package tokenizer
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"unicode/utf8"
+)
+
+// kind says what a token is for; the numbers are those of GGUF's
+// tokenizer.ggml.token_type.
+type kind uint8
+
+const (
+	absent      kind = iota // no token has this id
+	normal                  // a piece of text
+	unknown                 // what no token stands for
+	control                 // special: has no text of its own
+	userDefined             // matched in the text before anything else
+	unused
+	byteValue // <0x00> to <0xFF>
+)
+
+// maxTokenBytes bounds a token's text. The longest of real vocabularies have
+// less than 300 bytes; the bound keeps matching and merging linear.
+const maxTokenBytes = 1024
+
+// token is an entry of the vocabulary.
+type token struct {
+	text  string // as the vocabulary spells it
+	bytes string // what it stands for
+	kind  kind
+}
+
+// vocabulary is the list of tokens, by id.
+type vocabulary struct {
+	tokens []token
+	pieces map[string]int32 // what merging may make, by the bytes merged
+	names  map[string]int32 // special tokens and others that text alone does not make, by text
+}
+
+// newVocabulary indexes the tokens. piece returns the bytes from which merging
+// makes a token, false where it never does. Of tokens with the same bytes the
+// normal one counts, then the one with the lowest id.
+func newVocabulary(tokens []token, piece func(*token) (string, bool)) (*vocabulary, error) {
+	v := &vocabulary{
+		tokens: tokens,
+		pieces: make(map[string]int32, len(tokens)),
+		names:  map[string]int32{},
+	}
+	for id := len(tokens) - 1; id >= 0; id-- {
+		t := &tokens[id]
+		t.bytes = t.text
+		switch {
+		case t.kind == absent:
+		case t.text == "":
+			return nil, fmt.Errorf("token %d is empty", id)
+		case len(t.text) > maxTokenBytes:
+			return nil, fmt.Errorf("token %d has %d bytes, at most %d are supported", id, len(t.text), maxTokenBytes)
+		case t.kind != normal:
+			v.names[t.text] = int32(id)
+			if bytes, ok := piece(t); ok {
+				v.pieces[bytes] = int32(id)
+			}
+		}
+	}
+	for id := len(tokens) - 1; id >= 0; id-- {
+		if t := &tokens[id]; t.kind == normal {
+			if bytes, ok := piece(t); ok {
+				v.pieces[bytes] = int32(id)
+			} else {
+				v.names[t.text] = int32(id)
+			}
+		}
+	}
+	return v, nil
+}
+
+// digest returns the SHA-256 of ids, kinds and bytes of the tokens, in hex.
+func (v *vocabulary) digest() string {
+	h := sha256.New()
+	buf := make([]byte, 0, 64<<10)
+	for _, t := range v.tokens {
+		buf = append(buf, byte(t.kind))
+		buf = binary.LittleEndian.AppendUint32(buf, uint32(len(t.bytes)))
+		buf = append(buf, t.bytes...)
+		if len(buf) > 32<<10 {
+			h.Write(buf)
+			buf = buf[:0]
+		}
+	}
+	h.Write(buf)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// byteRunes gives the rune that stands for each byte in a byte-level
+// vocabulary (GPT-2's map): printable Latin-1 for itself, the others for
+// U+0100 and on.
+var byteRunes = makeByteRunes()
+
+// runeBytes is the inverse of byteRunes; -1 where no byte has the rune.
+var runeBytes = makeRuneBytes()
+
+func makeByteRunes() (table [256]rune) {
+	next := rune(256)
+	for b := range table {
+		if b >= '!' && b <= '~' || b >= 0xa1 && b != 0xad {
+			table[b] = rune(b)
+		} else {
+			table[b] = next
+			next++
+		}
+	}
+	return table
+}
+
+func makeRuneBytes() (table [256 + 68]int16) {
+	for r := range table {
+		table[r] = -1
+	}
+	for b, r := range makeByteRunes() {
+		table[r] = int16(b)
+	}
+	return table
+}
+
+// appendBytes appends the bytes that text spells in a byte-level vocabulary;
+// false if a rune of it stands for no byte.
+func appendBytes(dst []byte, text string) ([]byte, bool) {
+	for i := 0; i < len(text); {
+		c := text[i]
+		if c < utf8.RuneSelf {
+			i++
+			if runeBytes[c] < 0 {
+				return dst, false
+			}
+			dst = append(dst, c)
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(text[i:])
+		if int(r) >= len(runeBytes) || runeBytes[r] < 0 {
+			return dst, false
+		}
+		dst = append(dst, byte(runeBytes[r]))
+		i += n
+	}
+	return dst, true
+}
+
+// spellBytes is the inverse of appendBytes.
+func spellBytes(bytes string) string {
+	spelled := make([]byte, 0, 2*len(bytes))
+	for i := range len(bytes) {
+		spelled = utf8.AppendRune(spelled, byteRunes[bytes[i]])
+	}
+	return string(spelled)
+}
+
+// byteToken returns the byte that <0xNN> stands for.
+func byteToken(text string) (byte, bool) {
+	if len(text) != 6 || text[:3] != "<0x" || text[5] != '>' {
+		return 0, false
+	}
+	b, err := hex.DecodeString(text[3:5])
+	if err != nil {
+		return 0, false
+	}
+	return b[0], true
+}
