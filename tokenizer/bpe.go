@@ -91,27 +91,19 @@ func (s *speller) piece(t *token) (string, bool) {
 
 // bytePairs resolves the merges of a byte-level vocabulary.
 func bytePairs(merges []merge, pieces map[string]int32) (*pairTable, error) {
-	pairs := newPairTable(len(merges))
-	var buf []byte
-	for rank, m := range merges {
-		var left, right bool
-		buf, left = appendBytes(buf[:0], m.left)
-		middle := len(buf)
-		buf, right = appendBytes(buf, m.right)
-		if !left || !right || middle == 0 || middle == len(buf) {
-			return nil, fmt.Errorf("merge %d: %.40q and %.40q are not two tokens", rank, m.left, m.right)
+	return resolvePairs(merges, func(m merge) (left, right, to int32, ok bool) {
+		var buf [128]byte
+		bytes, okLeft := appendBytes(buf[:0], m.left)
+		middle := len(bytes)
+		bytes, okRight := appendBytes(bytes, m.right)
+		if !okLeft || !okRight || middle == 0 || middle == len(bytes) {
+			return 0, 0, 0, false
 		}
-		a, okA := pieces[string(buf[:middle])]
-		b, okB := pieces[string(buf[middle:])]
-		to, okTo := pieces[string(buf)]
-		if !okA || !okB || !okTo {
-			return nil, fmt.Errorf("merge %d: %.40q, %.40q or both together are not in the vocabulary", rank, m.left, m.right)
-		}
-		if err := pairs.add(a, b, to, int32(rank)); err != nil {
-			return nil, err
-		}
-	}
-	return pairs, nil
+		left, okLeft = pieces[string(bytes[:middle])]
+		right, okRight = pieces[string(bytes[middle:])]
+		to, ok = pieces[string(bytes)]
+		return left, right, to, ok && okLeft && okRight
+	})
 }
 
 // normalize returns text in Unicode's form NFC where the model asks for it.
@@ -148,7 +140,7 @@ func (m *byteLevel) encodeWord(ids []int32, word string) []int32 {
 		}
 	}
 	w := m.mergers.Get().(*merger)
-	w.reset()
+	w.reset(len(word))
 	for i := range len(word) {
 		w.append(m.bytes[word[i]], i)
 	}

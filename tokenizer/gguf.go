@@ -83,9 +83,9 @@ func (s *source) readTokens(m Metadata) error {
 			}
 			t.kind = kind(kinds[id])
 		}
-		if (t.kind == control || t.kind == userDefined) && !seen[text] {
+		if found := t.kind == control || t.kind == unknown || t.kind == userDefined; found && !seen[text] {
 			seen[text] = true
-			s.added = append(s.added, addedToken{id: int32(id), text: text, special: t.kind == control})
+			s.added = append(s.added, addedToken{id: int32(id), text: text, special: t.kind != userDefined})
 		}
 		s.tokens[id] = t
 	}
@@ -132,23 +132,22 @@ func (s *source) readBytePairs(m Metadata) error {
 	if !ok {
 		return fmt.Errorf("tokenizer.ggml.merges: missing")
 	}
-	if s.merges, err = splitMerges(lines); err != nil {
-		return fmt.Errorf("tokenizer.ggml.merges: %w", err)
+	s.merges = make([]merge, len(lines))
+	for i, line := range lines {
+		if s.merges[i], err = splitMerge(line); err != nil {
+			return fmt.Errorf("tokenizer.ggml.merges[%d]: %w", i, err)
+		}
 	}
 	return nil
 }
 
-// splitMerges splits lines like "a b".
-func splitMerges(lines []string) ([]merge, error) {
-	merges := make([]merge, len(lines))
-	for i, line := range lines {
-		left, right, ok := strings.Cut(line, " ")
-		if !ok || left == "" || right == "" || strings.Contains(right, " ") {
-			return nil, fmt.Errorf("merge %d: %.40q is not two tokens", i, line)
-		}
-		merges[i] = merge{left, right}
+// splitMerge splits a line like "a b".
+func splitMerge(line string) (merge, error) {
+	left, right, ok := strings.Cut(line, " ")
+	if !ok || left == "" || right == "" || strings.Contains(right, " ") {
+		return merge{}, fmt.Errorf("%.40q is not two tokens", line)
 	}
-	return merges, nil
+	return merge{left, right}, nil
 }
 
 func (s *source) readSentencePiece(m Metadata) error {

@@ -163,34 +163,43 @@ func (m *mergeEntries) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		return err
 	}
 	for d.PeekKind() != ']' {
-		var e merge
-		if d.PeekKind() == '[' {
-			var pair []string
-			if err := json.UnmarshalDecode(d, &pair); err != nil {
-				return err
-			}
-			if len(pair) != 2 {
-				return fmt.Errorf("merge %d has %d tokens", len(*m), len(pair))
-			}
-			e = merge{pair[0], pair[1]}
-		} else {
-			line, err := d.ReadToken()
-			if err != nil {
-				return err
-			}
-			if line.Kind() != '"' {
-				return fmt.Errorf("merge %d is not a string", len(*m))
-			}
-			split, err := splitMerges([]string{line.String()})
-			if err != nil {
-				return fmt.Errorf("merge %d: %w", len(*m), err)
-			}
-			e = split[0]
+		e, err := readMerge(d)
+		if err != nil {
+			return fmt.Errorf("merge %d: %w", len(*m), err)
 		}
 		*m = append(*m, e)
 	}
 	_, err := d.ReadToken()
 	return err
+}
+
+func readMerge(d *jsontext.Decoder) (merge, error) {
+	first, err := d.ReadToken()
+	if err != nil {
+		return merge{}, err
+	}
+	switch first.Kind() {
+	case '"':
+		return splitMerge(first.String())
+	case '[':
+		var pair [2]string
+		for i := range pair {
+			part, err := d.ReadToken()
+			if err != nil {
+				return merge{}, err
+			}
+			if part.Kind() != '"' {
+				return merge{}, fmt.Errorf("part %d is not a string", i)
+			}
+			pair[i] = part.String()
+		}
+		end, err := d.ReadToken()
+		if err == nil && end.Kind() != ']' {
+			err = fmt.Errorf("more than two parts")
+		}
+		return merge{pair[0], pair[1]}, err
+	}
+	return merge{}, fmt.Errorf("neither a string nor an array")
 }
 
 // refuse returns an error for members that are not known.
@@ -213,6 +222,8 @@ func refuse(path string, unknown jsontext.Value) error {
 // readTokenizer reads a tokenizer.json.
 func readTokenizer(data []byte) (*source, error) {
 	var f tokenizerFile
+	f.Model.Vocab = make(vocabEntries, 0, len(data)/128) // guesses that large files meet
+	f.Model.Merges = make(mergeEntries, 0, len(data)/32)
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, err
 	}
@@ -223,7 +234,7 @@ func readTokenizer(data []byte) (*source, error) {
 	if err := s.readModel(&f.Model); err != nil {
 		return nil, err
 	}
-	p := pipeline{source: s}
+	p := pipeline{source: s, byteFallback: f.Model.ByteFallback}
 	if err := p.readNormalizer("normalizer", f.Normalizer); err != nil {
 		return nil, err
 	}

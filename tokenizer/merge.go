@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
 )
 
 // noRank is the rank of a pair that does not merge.
@@ -27,7 +30,7 @@ type pair struct {
 
 // newPairTable returns a table for at most n merges.
 func newPairTable(n int) *pairTable {
-	size := bits.Len(uint(2*n) | 1)
+	size := bits.Len(uint(n + n/2 + 1)) // at most two thirds full
 	return &pairTable{
 		slots:      make([]pair, 1<<size),
 		multiplier: rand.Uint64() | 1,
@@ -68,6 +71,39 @@ func (p *pairTable) find(left, right int32) (rank, to int32) {
 	return noRank, 0
 }
 
+// resolvePairs makes the table of a list of merges. resolve returns the two
+// symbols of a merge and what they become; it runs on all cores, for a large
+// vocabulary needs most of the time in which a model starts.
+func resolvePairs(merges []merge, resolve func(merge) (left, right, to int32, ok bool)) (*pairTable, error) {
+	type resolved struct{ left, right, to int32 }
+	all := make([]resolved, len(merges))
+	var group sync.WaitGroup
+	chunk := max(1<<12, len(merges)/runtime.GOMAXPROCS(0)+1)
+	for start := 0; start < len(merges); start += chunk {
+		group.Go(func() {
+			for i := start; i < min(start+chunk, len(merges)); i++ {
+				left, right, to, ok := resolve(merges[i])
+				if !ok {
+					to = -1
+				}
+				all[i] = resolved{left, right, to}
+			}
+		})
+	}
+	group.Wait()
+	pairs := newPairTable(len(merges))
+	for rank, r := range all {
+		if r.to < 0 {
+			m := merges[rank]
+			return nil, fmt.Errorf("merge %d: %.40q, %.40q or both together are not in the vocabulary", rank, m.left, m.right)
+		}
+		if err := pairs.add(r.left, r.right, r.to, int32(rank)); err != nil {
+			return nil, err
+		}
+	}
+	return pairs, nil
+}
+
 // symbol is a stretch of the word being merged; the symbols are a linked list
 // by their indices, -1 at its ends.
 type symbol struct {
@@ -88,10 +124,10 @@ type merger struct {
 // maxScratch is the number of symbols above which a merger is not kept.
 const maxScratch = 1 << 16
 
-// reset empties the word.
-func (m *merger) reset() {
-	m.symbols = m.symbols[:0]
-	m.queue = m.queue[:0]
+// reset begins a word of at most n symbols.
+func (m *merger) reset(n int) {
+	m.symbols = slices.Grow(m.symbols[:0], n)
+	m.queue = slices.Grow(m.queue[:0], n)
 }
 
 // append adds a symbol to the word.

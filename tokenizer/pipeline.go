@@ -69,7 +69,8 @@ type templateSpecial struct {
 // pipeline reads the steps around the model into the source.
 type pipeline struct {
 	*source
-	splitters int // Split and Digits steps so far
+	byteFallback bool // of the model
+	splitters    int  // Split and Digits steps so far
 }
 
 // is reports whether a flag is set, with what it is when absent.
@@ -246,10 +247,9 @@ func (p *pipeline) readDecoder(c *component) error {
 		return fmt.Errorf("decoder: missing")
 	}
 	steps, paths := sequence("decoder", c, "decoders", c.Decoders)
-	byteLevel, unmarks := false, false
+	var byteLevel, unmarks, fallback, fused bool
 	for i, step := range steps {
-		path := paths[i]
-		if err := step.check(path); err != nil {
+		if err := step.check(paths[i]); err != nil {
 			return err
 		}
 		switch {
@@ -257,21 +257,24 @@ func (p *pipeline) readDecoder(c *component) error {
 			byteLevel = true
 		case step.Type == "Replace" && step.Pattern.is(spaceMark) && step.Content == " ":
 			unmarks = true
-		case step.Type == "ByteFallback", step.Type == "Fuse":
-		case step.Type == "Strip" && step.Content == " " && step.Start <= 1 && step.Stop == 0 && i == len(steps)-1:
-			p.dropPrefix = step.Start == 1
+		case step.Type == "ByteFallback":
+			fallback = true
+		case step.Type == "Fuse":
+			fused = true
+		case step.Type == "Strip" && fused && step.Content == " " && step.Start == 1 && step.Stop == 0:
+			p.dropPrefix = true
 		case step.Type == "Metaspace" && step.Replacement == spaceMark:
-			scheme, err := step.scheme(path)
+			scheme, err := step.scheme(paths[i])
 			if err != nil {
 				return err
 			}
 			unmarks, p.dropPrefix = true, scheme != prefixNever
 		default:
-			return step.unsupported(path)
+			return step.unsupported(paths[i])
 		}
 	}
-	if byteLevel == p.charLevel || unmarks != p.markSpaces {
-		return fmt.Errorf("decoder: does not undo the normalizer and the pre_tokenizer")
+	if byteLevel == p.charLevel || unmarks != p.markSpaces || p.charLevel && fallback != p.byteFallback {
+		return fmt.Errorf("decoder: does not undo what normalizer, pre_tokenizer and model do")
 	}
 	return nil
 }

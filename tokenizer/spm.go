@@ -104,6 +104,9 @@ func (m *charLevel) findBytes() error {
 		case unknown:
 			t.bytes = " \u2047 " // as SentencePiece shows it
 		case normal, userDefined, unused:
+			if !m.markSpaces {
+				break
+			}
 			t.bytes = strings.ReplaceAll(t.text, spaceMark, " ")
 			if i := strings.LastIndex(t.text, spaceMark); i > 0 && strings.Trim(t.text[:i], spaceMark) != "" {
 				m.splitWords = false
@@ -157,19 +160,12 @@ func (m *charLevel) symbol(text string) (int32, bool) {
 // listedPairs resolves a list of merges.
 func (m *charLevel) listedPairs(merges []merge) (*pairTable, error) {
 	pieces := m.vocab.pieces
-	pairs := newPairTable(len(merges))
-	for rank, e := range merges {
-		a, okA := pieces[e.left]
-		b, okB := pieces[e.right]
-		to, okTo := pieces[e.left+e.right]
-		if !okA || !okB || !okTo || e.left == "" || e.right == "" {
-			return nil, fmt.Errorf("merge %d: %.40q, %.40q or both together are not in the vocabulary", rank, e.left, e.right)
-		}
-		if err := pairs.add(a, b, to, int32(rank)); err != nil {
-			return nil, err
-		}
-	}
-	return pairs, nil
+	return resolvePairs(merges, func(e merge) (left, right, to int32, ok bool) {
+		left, okLeft := pieces[e.left]
+		right, okRight := pieces[e.right]
+		to, ok = pieces[e.left+e.right]
+		return left, right, to, ok && okLeft && okRight && e.left != "" && e.right != ""
+	})
 }
 
 // scoredPairs finds every pair of symbols that makes a piece. SentencePiece
@@ -273,7 +269,7 @@ func (m *charLevel) encodeWord(ids []int32, word string) []int32 {
 		}
 	}
 	w := m.mergers.Get().(*merger)
-	w.reset()
+	w.reset(utf8.RuneCountInString(word))
 	for i := 0; i < len(word); {
 		r, n := utf8.DecodeRuneInString(word[i:])
 		id, ok := m.symbols[r]
