@@ -3,9 +3,11 @@ package tokenizer
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -210,7 +212,7 @@ func refuse(path string, unknown jsontext.Value) error {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	for name := range members {
+	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if path != "" {
 			name = path + "." + name
 		}

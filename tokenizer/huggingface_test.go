@@ -1,0 +1,403 @@
+package tokenizer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/stretchr/testify/require"
+
+	"trona/testdata"
+)
+
+// object is a JSON object.
+type object = map[string]any
+
+// bpeFile returns the committed byte-level tokenizer.json, to be changed.
+func bpeFile(t testing.TB) object {
+	t.Helper()
+	var file object
+	require.NoError(t, json.Unmarshal(readFile(t, testdata.Path(t, "tokenizer", "own-bpe", "tokenizer.json")), &file))
+	return file
+}
+
+// spmFile returns the own SentencePiece vocabulary as a tokenizer.json of the
+// Llama 2 kind: every way to make a piece of two is a merge, by score.
+func spmFile(t testing.TB) object {
+	t.Helper()
+	tok := ownSentencePiece(t)
+	vocab, merges := object{}, []any{}
+	for id, token := range tok.vocab.tokens {
+		vocab[token.text] = id
+		if token.kind != normal {
+			continue
+		}
+		for i := range token.text {
+			_, left := tok.vocab.pieces[token.text[:i]]
+			_, right := tok.vocab.pieces[token.text[i:]]
+			if left && right {
+				merges = append(merges, []any{token.text[:i], token.text[i:]})
+			}
+		}
+	}
+	special := func(id int, text string) object {
+		return object{"id": id, "content": text, "special": true}
+	}
+	return object{
+		"version":       "1.0",
+		"added_tokens":  []any{special(0, "<unk>"), special(1, "<s>"), special(2, "</s>")},
+		"normalizer":    object{"type": "Sequence", "normalizers": []any{object{"type": "Prepend", "prepend": spaceMark}, replace(" ", spaceMark)}},
+		"pre_tokenizer": nil,
+		"decoder": object{"type": "Sequence", "decoders": []any{
+			replace(spaceMark, " "), object{"type": "ByteFallback"}, object{"type": "Fuse"},
+			object{"type": "Strip", "content": " ", "start": 1, "stop": 0},
+		}},
+		"model": object{
+			"type": "BPE", "unk_token": "<unk>", "fuse_unk": true, "byte_fallback": true, "vocab": vocab, "merges": merges,
+		},
+	}
+}
+
+func replace(old, new string) object {
+	return object{"type": "Replace", "pattern": object{"String": old}, "content": new}
+}
+
+func metaspace(scheme string, split bool) object {
+	return object{"type": "Metaspace", "replacement": spaceMark, "prepend_scheme": scheme, "split": split}
+}
+
+func fromObject(t testing.TB, file object) (*Tokenizer, error) {
+	t.Helper()
+	data, err := json.Marshal(file)
+	require.NoError(t, err)
+	return FromFiles(Files{Tokenizer: data})
+}
+
+// at returns the object at a path like "pre_tokenizer.pretokenizers.1".
+func at(t testing.TB, file object, path string) object {
+	t.Helper()
+	var value any = file
+	for part := range strings.SplitSeq(path, ".") {
+		switch v := value.(type) {
+		case object:
+			value = v[part]
+		case []any:
+			var i int
+			_, err := fmt.Sscan(part, &i)
+			require.NoError(t, err)
+			value = v[i]
+		}
+	}
+	found, ok := value.(object)
+	require.True(t, ok, path)
+	return found
+}
+
+func TestLlama2File(t *testing.T) {
+	tok, err := fromObject(t, spmFile(t))
+	require.NoError(t, err)
+	want := ownSentencePiece(t)
+	for _, text := range readLines[[2]string](t, testdata.Path(t, "tokenizer", "own-sentencepiece", "strings.jsonl.gz")) {
+		ids := want.Encode(text[1], EncodeOptions{})
+		require.Equal(t, ids, tok.Encode(text[1], EncodeOptions{}), "%q", text[1])
+		require.Equal(t, want.Decode(ids, DecodeOptions{}), tok.Decode(ids, DecodeOptions{}))
+	}
+}
+
+func TestMetaspace(t *testing.T) {
+	pieces := func(t *testing.T, scheme string, split bool, text string) []string {
+		file := spmFile(t)
+		file["normalizer"] = nil
+		file["pre_tokenizer"] = metaspace(scheme, split)
+		tok, err := fromObject(t, file)
+		require.NoError(t, err)
+		texts := []string{}
+		for _, id := range tok.Encode(text, EncodeOptions{ParseSpecial: true}) {
+			texts = append(texts, tok.Token(id))
+		}
+		return texts
+	}
+	for _, c := range []struct {
+		scheme string
+		split  bool
+		text   string
+		want   string
+	}{
+		{"always", false, "x</s>x", "\u2581 x </s> \u2581 x"},
+		{"first", false, "x</s>x", "\u2581 x </s> x"},
+		{"first", false, "</s>x", "</s> x"},
+		{"never", false, "x</s>x", "x </s> x"},
+		{"always", false, " x", "\u2581 x"},
+		{"always", false, "  x", "\u2581\u2581 x"},
+		{"always", true, "  x", "\u2581 \u2581 x"},
+		{"always", true, "x x", "\u2581 x \u2581 x"},
+	} {
+		require.Equal(t, c.want, strings.Join(pieces(t, c.scheme, c.split, c.text), " "), "%+v", c)
+	}
+}
+
+func TestNormalizedAddedTokens(t *testing.T) {
+	file := spmFile(t)
+	for _, e := range file["added_tokens"].([]any) {
+		e.(object)["normalized"] = true
+	}
+	tok, err := fromObject(t, file)
+	require.NoError(t, err)
+	// The normalizer makes "▁<s>" of the token too, so it is found after a space.
+	require.Equal(t, int32(1), tok.Encode("<s>x", EncodeOptions{ParseSpecial: true})[0])
+	require.Contains(t, tok.Encode("x <s>", EncodeOptions{ParseSpecial: true}), int32(1))
+	require.NotContains(t, tok.Encode("x<s>", EncodeOptions{ParseSpecial: true}), int32(1))
+}
+
+func TestStrippingAddedTokens(t *testing.T) {
+	file := bpeFile(t)
+	at(t, file, "added_tokens.9")["lstrip"] = true
+	at(t, file, "added_tokens.8")["rstrip"] = true
+	at(t, file, "added_tokens.7")["special"] = false
+	tok, err := fromObject(t, file)
+	require.NoError(t, err)
+	x := tok.Encode("x", EncodeOptions{})[0]
+	require.Equal(t, []int32{x, 4329, x}, tok.Encode("x \n<|eot_id|>x", EncodeOptions{ParseSpecial: true}))
+	require.Equal(t, []int32{4328, x}, tok.Encode("<|eom_id|>\u00a0 x", EncodeOptions{ParseSpecial: true}))
+	require.Equal(t, []int32{x, 4327}, tok.Encode("x<|end_header_id|>", EncodeOptions{}), "not special: always found")
+	require.False(t, tok.IsSpecial(4327))
+	require.Equal(t, "<|end_header_id|>", tok.Decode([]int32{4327}, DecodeOptions{}))
+}
+
+// A prefix of an added token must not hide it, whatever the order.
+func TestAddedPrefixes(t *testing.T) {
+	for _, order := range [][]string{{"<a", "<a>", "<a>b"}, {"<a>b", "<a>", "<a"}} {
+		tokens := []addedToken{}
+		for i, text := range order {
+			tokens = append(tokens, addedToken{id: int32(i), text: text, special: true})
+		}
+		m, err := newMatcher(tokens)
+		require.NoError(t, err)
+		for _, want := range order {
+			found, ok := m.find("x"+want+"c", 0, true)
+			require.True(t, ok)
+			require.Equal(t, match{1, 1 + len(want), int32(slices.Index(order, want))}, found)
+		}
+	}
+}
+
+func TestNFC(t *testing.T) {
+	file := bpeFile(t)
+	file["normalizer"] = object{"type": "NFC"}
+	tok, err := fromObject(t, file)
+	require.NoError(t, err)
+	require.Equal(t, ownBPE(t).Encode("\u00e9", EncodeOptions{}), tok.Encode("e\u0301", EncodeOptions{}))
+}
+
+func TestNumberSplitters(t *testing.T) {
+	file := bpeFile(t)
+	steps := at(t, file, "pre_tokenizer")["pretokenizers"].([]any)
+	steps[0] = object{"type": "Digits", "individual_digits": true}
+	steps[1].(object)["use_regex"] = true
+	tok, err := fromObject(t, file)
+	require.NoError(t, err)
+	require.Equal(t, splitNumbers, tok.model.(*byteLevel).splitter)
+
+	file["pre_tokenizer"] = object{"type": "ByteLevel", "add_prefix_space": false, "use_regex": true}
+	tok, err = fromObject(t, file)
+	require.NoError(t, err)
+	require.Equal(t, splitGPT2, tok.model.(*byteLevel).splitter)
+}
+
+func TestRefusedFiles(t *testing.T) {
+	const split, level = "pre_tokenizer.pretokenizers.0", "pre_tokenizer.pretokenizers.1"
+	set := func(path, name string, value any) func(object) {
+		return func(file object) {
+			target := file
+			if path != "" {
+				target = at(t, file, path)
+			}
+			target[name] = value
+		}
+	}
+	add := func(entry object) func(object) {
+		return func(file object) { file["added_tokens"] = append(file["added_tokens"].([]any), entry) }
+	}
+	merge := func(value any) func(object) {
+		return func(file object) {
+			at(t, file, "model")["merges"] = append(at(t, file, "model")["merges"].([]any), value)
+		}
+	}
+	long := strings.Repeat("a", maxTokenBytes+1)
+	for _, c := range []struct {
+		name   string
+		change func(object)
+		want   string
+	}{
+		{"unknown member", set("", "extra", 1), "extra: not supported"},
+		{"model member", set("model", "extra", 1), "model.extra"},
+		{"model type", set("model", "type", "Unigram"), `model.type: "Unigram"`},
+		{"dropout", set("model", "dropout", 0.1), "model.dropout"},
+		{"prefix", set("model", "continuing_subword_prefix", "##"), "model.continuing_subword_prefix"},
+		{"suffix", set("model", "end_of_word_suffix", "</w>"), "model.end_of_word_suffix"},
+		{"unknown token", set("model", "unk_token", "nowhere"), "model.unk_token"},
+		{"no vocabulary", set("model", "vocab", object{}), "model.vocab"},
+		{"missing byte", func(f object) { delete(at(t, f, "model.vocab"), "\u0100") }, "byte 0x00"},
+		{"repeated id", set("model.vocab", "!", 1), "have the id 1"},
+		{"negative id", set("model.vocab", "new", -1), "the id of"},
+		{"huge id", set("model.vocab", "new", int64(1)<<31), "the id of"},
+		{"sparse ids", set("model.vocab", "new", 1<<30), "ids go up to"},
+		{"fractional id", set("model.vocab", "new", 1.5), "the id of"},
+		{"empty token", set("model.vocab", "", 5000), "is empty"},
+		{"long token", set("model.vocab", long, 5000), "1025 bytes"},
+		{"unknown merge", merge([]any{"!", "nowhere"}), "not in the vocabulary"},
+		{"unmade merge", merge([]any{"!", "\u0100"}), "not in the vocabulary"},
+		{"empty merge", merge([]any{"", "!"}), "not in the vocabulary"},
+		{"repeated merge", merge([]any{"e", "r"}), "repeats"},
+		{"merge of one", merge("er"), "not two tokens"},
+		{"merge of three", merge([]any{"e", "r", "r"}), "more than two"},
+		{"merge of numbers", merge([]any{1, 2}), "not a string"},
+		{"added twice", add(object{"id": 4320, "content": "<|begin_of_text|>"}), "twice"},
+		{"added elsewhere", add(object{"id": 5000, "content": "!"}), "in model.vocab"},
+		{"added over another", add(object{"id": 0, "content": "new"}), "is also"},
+		{"added huge", add(object{"id": int64(1) << 40, "content": "new"}), "added_tokens[256].id"},
+		{"added empty", add(object{"id": 5000, "content": ""}), "empty"},
+		{"single word", add(object{"id": 5000, "content": "x", "single_word": true}), "added_tokens[256].single_word"},
+		{"added member", add(object{"id": 5000, "content": "x", "extra": true}), "added_tokens[256].extra"},
+		{"normalizer", set("", "normalizer", object{"type": "Lowercase"}), "normalizer: Lowercase"},
+		{"prepend", set("", "normalizer", object{"type": "Prepend", "prepend": spaceMark}), "normalizer: Prepend"},
+		{"expression", set(split+".pattern", "Regex", `\p{L}+`), `pre_tokenizer.pretokenizers[0]: the expression "\\p{L}+"`},
+		{"plain pattern", set(split, "pattern", object{"String": " "}), "pre_tokenizer.pretokenizers[0].pattern"},
+		{"behavior", set(split, "behavior", "MergedWithNext"), "MergedWithNext"},
+		{"prefix space", set(level, "add_prefix_space", true), "pre_tokenizer.pretokenizers[1].add_prefix_space"},
+		{"two expressions", set(level, "use_regex", true), "pre_tokenizer.pretokenizers[1].use_regex"},
+		{"splitter", set(split, "type", "Whitespace"), "pre_tokenizer.pretokenizers[0]: Whitespace"},
+		{"splitter member", set(split, "extra", 1), "pre_tokenizer.pretokenizers[0].extra"},
+		{"no pre-tokenizer", set("", "pre_tokenizer", nil), "decoder"},
+		{"no decoder", set("", "decoder", nil), "decoder: missing"},
+		{"decoder", set("decoder", "type", "WordPiece"), "decoder: WordPiece"},
+		{"post-processor", set("post_processor", "type", "BertProcessing"), "post_processor: BertProcessing"},
+		{"template", set("post_processor", "single", []any{}), "post_processor.single"},
+		{"template token", set("post_processor.single.0.SpecialToken", "id", "nothing"), "post_processor.single[0]"},
+		{"template id", set("post_processor.special_tokens.<|begin_of_text|>", "ids", []int{9999}), "begin token is 9999"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := bpeFile(t)
+			c.change(file)
+			_, err := fromObject(t, file)
+			require.ErrorContains(t, err, c.want)
+			require.ErrorContains(t, err, "tokenizer.json: ")
+		})
+	}
+	for name, data := range map[string]string{
+		"nothing": "", "null": "null", "array": "[]", "repeated name": `{"model":{},"model":{}}`,
+		"deep": strings.Repeat(`{"normalizer":`, 20000), "broken string": "{\"version\":\"\xff\"}",
+	} {
+		_, err := FromFiles(Files{Tokenizer: []byte(data)})
+		require.ErrorContains(t, err, "tokenizer.json", name)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	file := bpeFile(t)
+	file["post_processor"] = nil
+	data, err := json.Marshal(file)
+	require.NoError(t, err)
+
+	tok, err := FromFiles(Files{Tokenizer: data})
+	require.NoError(t, err)
+	_, ok := tok.BOS()
+	require.False(t, ok)
+	require.False(t, tok.AddBOS())
+	require.Equal(t, "", tok.ChatTemplate())
+
+	tok, err = FromFiles(Files{
+		Tokenizer:        data,
+		Config:           []byte(`{"bos_token":{"content":"<|begin_of_text|>","lstrip":false},"eos_token":"<|eot_id|>","add_bos_token":true,"chat_template":"one","extra":[1]}`),
+		SpecialTokensMap: []byte(`{"bos_token":"<|eom_id|>","pad_token":"<|finetune_right_pad_id|>"}`),
+	})
+	require.NoError(t, err)
+	bos, _ := tok.BOS()
+	require.Equal(t, int32(4320), bos)
+	require.True(t, tok.AddBOS())
+	require.Equal(t, []int32{4329, 4321, 4328}, tok.EOS())
+	require.Equal(t, "one", tok.ChatTemplate())
+	for name, want := range map[string]string{"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>", "pad_token": "<|finetune_right_pad_id|>"} {
+		got, ok := tok.NamedToken(name)
+		require.True(t, ok)
+		require.Equal(t, want, got)
+	}
+	_, ok = tok.NamedToken("unk_token")
+	require.False(t, ok)
+
+	tok, err = FromFiles(Files{
+		Tokenizer: data,
+		Config:    []byte(`{"bos_token":null,"chat_template":[{"name":"default","template":"one"},{"name":"tool_use","template":"two"}]}`),
+	})
+	require.NoError(t, err)
+	require.Equal(t, []ChatTemplate{{"default", "one"}, {"tool_use", "two"}}, tok.ChatTemplates())
+
+	tok, err = FromFiles(Files{Tokenizer: data, Config: []byte(`{"chat_template":"one"}`), ChatTemplate: []byte("file")})
+	require.NoError(t, err)
+	require.Equal(t, "file", tok.ChatTemplate())
+
+	for config, want := range map[string]string{
+		`{"bos_token":1}`:         "bos_token",
+		`{"chat_template":7}`:     "chat_template",
+		`{"add_bos_token":"yes"}`: "add_bos_token",
+		`[]`:                      "tokenizer_config.json",
+	} {
+		_, err := FromFiles(Files{Tokenizer: data, Config: []byte(config)})
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestOpen(t *testing.T) {
+	folder, err := Open(testdata.Path(t, "tokenizer", "own-bpe"))
+	require.NoError(t, err)
+	file, err := Open(testdata.Path(t, "tokenizer", "own-bpe", "tokenizer.json"))
+	require.NoError(t, err)
+	require.Equal(t, folder.Digest(), file.Digest())
+	_, err = Open(t.TempDir())
+	require.ErrorContains(t, err, "tokenizer.json")
+}
+
+func FuzzTokenizerJSON(f *testing.F) {
+	small := bpeFile(f)
+	model := small["model"].(object)
+	vocab, merges := object{}, []any{}
+	for b, r := range byteRunes {
+		vocab[string(r)] = b
+	}
+	for i, pair := range [][2]string{{"e", "r"}, {"\u0120", "t"}, {"\u0120t", "h"}} {
+		merges = append(merges, []any{pair[0], pair[1]})
+		vocab[pair[0]+pair[1]] = 256 + i
+	}
+	model["vocab"], model["merges"] = vocab, merges
+	small["added_tokens"] = []any{object{"id": 300, "content": "<s>", "special": true}}
+	small["post_processor"] = nil
+	seeds := []object{small, {
+		"model": object{
+			"vocab": object{"<unk>": 0, spaceMark: 1, "a": 2, spaceMark + "a": 3}, "merges": []any{spaceMark + " a"}, "unk_token": "<unk>",
+		},
+		"pre_tokenizer": metaspace("always", true),
+		"decoder":       metaspace("always", true),
+	}}
+	for _, seed := range seeds {
+		data, err := json.Marshal(seed)
+		require.NoError(f, err)
+		_, err = FromFiles(Files{Tokenizer: data})
+		require.NoError(f, err)
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		tok, err := FromFiles(Files{Tokenizer: data})
+		if err != nil {
+			return
+		}
+		for _, text := range []string{"", "a b \u00e9<s>\xff", "the er\n"} {
+			for _, id := range tok.Encode(text, EncodeOptions{ParseSpecial: true, AddBOS: true}) {
+				require.True(t, tok.has(id))
+			}
+			tok.Decode(tok.Encode(text, EncodeOptions{}), DecodeOptions{})
+		}
+		require.LessOrEqual(t, tok.VocabSize(), len(data)+maxHoles)
+	})
+}
