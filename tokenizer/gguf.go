@@ -115,6 +115,8 @@ func (s *source) readSpecial(m Metadata) error {
 	return nil
 }
 
+// readBytePairs reads what belongs to byte-level BPE. Converters also write
+// tokenizer.ggml.add_space_prefix, which means nothing there.
 func (s *source) readBytePairs(m Metadata) error {
 	name, ok := m.String("tokenizer.ggml.pre")
 	if !ok {
@@ -125,9 +127,6 @@ func (s *source) readBytePairs(m Metadata) error {
 		return fmt.Errorf("tokenizer.ggml.pre: %w", err)
 	}
 	s.splitter, s.ignoreMerges, s.addBOS = pre.splitter, pre.ignoreMerges, pre.addBOS
-	if add, _ := m.Bool("tokenizer.ggml.add_space_prefix"); add {
-		return fmt.Errorf("tokenizer.ggml.add_space_prefix: not supported with byte-level BPE")
-	}
 	lines, ok := m.Strings("tokenizer.ggml.merges")
 	if !ok {
 		return fmt.Errorf("tokenizer.ggml.merges: missing")

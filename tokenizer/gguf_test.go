@@ -198,7 +198,6 @@ func TestRefusedGGUF(t *testing.T) {
 		{smallGGUF(), "tokenizer.ggml.merges", []string{"t x"}, "not in the vocabulary"},
 		{smallGGUF(), "tokenizer.ggml.bos_token_id", int64(1 << 31), "tokenizer.ggml.bos_token_id"},
 		{smallGGUF(), "tokenizer.ggml.eos_token_id", int64(-1), "tokenizer.ggml.eos_token_id"},
-		{smallGGUF(), "tokenizer.ggml.add_space_prefix", true, "tokenizer.ggml.add_space_prefix"},
 		{sentencePiece, "tokenizer.ggml.scores", nil, "tokenizer.ggml.scores"},
 		{sentencePiece, "tokenizer.ggml.scores", []float64{0, math.NaN(), 0, 0}, "not a number"},
 		{sentencePiece, "tokenizer.ggml.tokens", []string{"<unk>", "a", "b", "\xff"}, "not UTF-8"},
@@ -226,4 +225,19 @@ func TestUnknownCharacters(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int32{1, 0, 2, 3, 0, 4, 1}, tok.Encode("axyzbcbc a", EncodeOptions{}))
 	require.Equal(t, "a \u2047 b", tok.Decode([]int32{1, 0, 2}, DecodeOptions{}))
+}
+
+// A token that holds a space after a letter must be found although words are
+// otherwise cut at spaces.
+func TestTokensAcrossSpaces(t *testing.T) {
+	tok, err := FromGGUF(metadata{
+		"tokenizer.ggml.model":      "llama",
+		"tokenizer.ggml.tokens":     []string{"<unk>", "a", spaceMark, "a" + spaceMark, "a" + spaceMark + "a"},
+		"tokenizer.ggml.token_type": []int64{2, 1, 1, 1, 1},
+		"tokenizer.ggml.scores":     []float64{0, -9, -9, -2, -1},
+	})
+	require.NoError(t, err)
+	require.Equal(t, []int32{2, 4}, tok.Encode("a a", EncodeOptions{}))
+	require.False(t, tok.model.(*charLevel).splitWords)
+	require.True(t, ownSentencePiece(t).model.(*charLevel).splitWords)
 }

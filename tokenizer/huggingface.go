@@ -129,12 +129,13 @@ func (v *vocabEntries) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if _, err := d.ReadToken(); err != nil {
 		return err
 	}
+	r := textReader{decoder: d}
 	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
+		text, err := r.read()
 		if err != nil {
 			return err
 		}
-		e := vocabEntry{text: name.String()}
+		e := vocabEntry{text: text}
 		value, err := d.ReadToken()
 		if err != nil {
 			return err
@@ -164,8 +165,9 @@ func (m *mergeEntries) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if _, err := d.ReadToken(); err != nil {
 		return err
 	}
+	r := textReader{decoder: d}
 	for d.PeekKind() != ']' {
-		e, err := readMerge(d)
+		e, err := r.readMerge()
 		if err != nil {
 			return fmt.Errorf("merge %d: %w", len(*m), err)
 		}
@@ -175,33 +177,46 @@ func (m *mergeEntries) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return err
 }
 
-func readMerge(d *jsontext.Decoder) (merge, error) {
-	first, err := d.ReadToken()
+// textReader reads strings with one allocation each.
+type textReader struct {
+	decoder *jsontext.Decoder
+	buf     []byte
+}
+
+func (r *textReader) read() (string, error) {
+	value, err := r.decoder.ReadValue()
 	if err != nil {
-		return merge{}, err
+		return "", err
 	}
-	switch first.Kind() {
-	case '"':
-		return splitMerge(first.String())
-	case '[':
-		var pair [2]string
-		for i := range pair {
-			part, err := d.ReadToken()
-			if err != nil {
-				return merge{}, err
-			}
-			if part.Kind() != '"' {
-				return merge{}, fmt.Errorf("part %d is not a string", i)
-			}
-			pair[i] = part.String()
-		}
-		end, err := d.ReadToken()
-		if err == nil && end.Kind() != ']' {
-			err = fmt.Errorf("more than two parts")
-		}
-		return merge{pair[0], pair[1]}, err
+	if value.Kind() != '"' {
+		return "", fmt.Errorf("%.40s is not a string", value)
 	}
-	return merge{}, fmt.Errorf("neither a string nor an array")
+	r.buf, err = jsontext.AppendUnquote(r.buf[:0], value)
+	return string(r.buf), err
+}
+
+func (r *textReader) readMerge() (m merge, err error) {
+	if r.decoder.PeekKind() != '[' {
+		line, err := r.read()
+		if err != nil {
+			return m, err
+		}
+		return splitMerge(line)
+	}
+	if _, err = r.decoder.ReadToken(); err != nil {
+		return m, err
+	}
+	if m.left, err = r.read(); err != nil {
+		return m, err
+	}
+	if m.right, err = r.read(); err != nil {
+		return m, err
+	}
+	end, err := r.decoder.ReadToken()
+	if err == nil && end.Kind() != ']' {
+		err = fmt.Errorf("more than two parts")
+	}
+	return m, err
 }
 
 // refuse returns an error for members that are not known.
@@ -212,19 +227,20 @@ func refuse(path string, unknown jsontext.Value) error {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		if path != "" {
-			name = path + "." + name
-		}
-		return fmt.Errorf("%s: not supported", name)
+	if len(members) == 0 {
+		return nil
 	}
-	return nil
+	name := slices.Min(slices.Collect(maps.Keys(members)))
+	if path != "" {
+		name = path + "." + name
+	}
+	return fmt.Errorf("%s: not supported", name)
 }
 
 // readTokenizer reads a tokenizer.json.
 func readTokenizer(data []byte) (*source, error) {
 	var f tokenizerFile
-	f.Model.Vocab = make(vocabEntries, 0, len(data)/128) // guesses that large files meet
+	f.Model.Vocab = make(vocabEntries, 0, len(data)/64) // guesses that large files meet
 	f.Model.Merges = make(mergeEntries, 0, len(data)/32)
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, err

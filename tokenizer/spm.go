@@ -91,6 +91,9 @@ func (m *charLevel) findBytes() error {
 		if !utf8.ValidString(t.text) {
 			return fmt.Errorf("token %d: %.40q is not UTF-8", id, t.text)
 		}
+		if i := strings.LastIndex(t.text, spaceMark); i > 0 && strings.Trim(t.text[:i], spaceMark) != "" {
+			m.splitWords = false
+		}
 		switch t.kind {
 		case byteValue:
 			b, ok := byteToken(t.text)
@@ -104,12 +107,8 @@ func (m *charLevel) findBytes() error {
 		case unknown:
 			t.bytes = " \u2047 " // as SentencePiece shows it
 		case normal, userDefined, unused:
-			if !m.markSpaces {
-				break
-			}
-			t.bytes = strings.ReplaceAll(t.text, spaceMark, " ")
-			if i := strings.LastIndex(t.text, spaceMark); i > 0 && strings.Trim(t.text[:i], spaceMark) != "" {
-				m.splitWords = false
+			if m.markSpaces {
+				t.bytes = strings.ReplaceAll(t.text, spaceMark, " ")
 			}
 		}
 	}

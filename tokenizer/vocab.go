@@ -148,15 +148,6 @@ func appendBytes(dst []byte, text string) ([]byte, bool) {
 	return dst, true
 }
 
-// spellBytes is the inverse of appendBytes.
-func spellBytes(bytes string) string {
-	spelled := make([]byte, 0, 2*len(bytes))
-	for i := range len(bytes) {
-		spelled = utf8.AppendRune(spelled, byteRunes[bytes[i]])
-	}
-	return string(spelled)
-}
-
 // byteToken returns the byte that <0xNN> stands for.
 func byteToken(text string) (byte, bool) {
 	if len(text) != 6 || text[:3] != "<0x" || text[5] != '>' {
