@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"math"
 	"testing"
@@ -230,14 +231,24 @@ func TestUnknownCharacters(t *testing.T) {
 // A token that holds a space after a letter must be found although words are
 // otherwise cut at spaces.
 func TestTokensAcrossSpaces(t *testing.T) {
-	tok, err := FromGGUF(metadata{
+	tokens, kinds, scores := []string{}, []int64{}, []float64{}
+	for b := range 256 {
+		tokens, kinds, scores = append(tokens, fmt.Sprintf("<0x%02X>", b)), append(kinds, int64(byteValue)), append(scores, 0)
+	}
+	m := metadata{
 		"tokenizer.ggml.model":      "llama",
-		"tokenizer.ggml.tokens":     []string{"<unk>", "a", spaceMark, "a" + spaceMark, "a" + spaceMark + "a"},
-		"tokenizer.ggml.token_type": []int64{2, 1, 1, 1, 1},
-		"tokenizer.ggml.scores":     []float64{0, -9, -9, -2, -1},
-	})
+		"tokenizer.ggml.tokens":     append(tokens, "a", spaceMark, "aa", spaceMark+"a"),
+		"tokenizer.ggml.token_type": append(kinds, 1, 1, 1, 1),
+		"tokenizer.ggml.scores":     append(scores, -9, -9, -2, -1),
+	}
+	tok, err := FromGGUF(m)
 	require.NoError(t, err)
-	require.Equal(t, []int32{2, 4}, tok.Encode("a a", EncodeOptions{}))
-	require.False(t, tok.model.(*charLevel).splitWords)
-	require.True(t, ownSentencePiece(t).model.(*charLevel).splitWords)
+	require.True(t, tok.model.(*charLevel).splitWords)
+	require.Equal(t, []int32{259, 259}, tok.Encode("a a", EncodeOptions{}))
+
+	m["tokenizer.ggml.tokens"].([]string)[258] = "a" + spaceMark
+	m["tokenizer.ggml.scores"].([]float64)[258] = 0
+	tok, err = FromGGUF(m)
+	require.NoError(t, err)
+	require.Equal(t, []int32{257, 258, 256}, tok.Encode("a a", EncodeOptions{}))
 }

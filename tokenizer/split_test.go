@@ -69,10 +69,18 @@ func TestSplit(t *testing.T) {
 }
 
 func TestPreTokenizerNames(t *testing.T) {
-	p, err := preTokenizerOf("llama-bpe")
-	require.NoError(t, err)
-	require.Equal(t, preTokenizer{splitter: splitLlama3, ignoreMerges: true, addBOS: true}, p)
-	_, err = preTokenizerOf("grok-2")
+	for name, want := range map[string]preTokenizer{
+		"llama-bpe": {splitter: splitLlama3, ignoreMerges: true, addBOS: true},
+		"smaug-bpe": {splitter: splitLlama3},
+		"qwen2":     {splitter: splitQwen2},
+		"gpt-2":     {splitter: splitGPT2},
+		"smollm":    {splitter: splitNumbers},
+	} {
+		got, err := preTokenizerOf(name)
+		require.NoError(t, err)
+		require.Equal(t, want, got, name)
+	}
+	_, err := preTokenizerOf("grok-2")
 	require.ErrorContains(t, err, `"grok-2"`)
 }
 
