@@ -1,0 +1,158 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// A body must come at this pace, after a grace time.
+const (
+	bodyGrace          = 10 * time.Second
+	bodyBytesPerSecond = 1 << 10
+)
+
+// writeTimeout is how long a client may take nothing of what is written to it.
+const writeTimeout = 30 * time.Second
+
+// writeStep bounds what is written under one deadline.
+const writeStep = 64 << 10
+
+// readBody returns the JSON body of a request.
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if err := checkMedia(r); err != nil {
+		return nil, err
+	}
+	limit := s.options.MaxBodyBytes
+	tooLarge := &apiError{
+		status: http.StatusRequestEntityTooLarge, kind: kindInvalid, code: codeTooLarge,
+		message: fmt.Sprintf("the body may have at most %d bytes", limit),
+	}
+	if r.ContentLength > limit {
+		return nil, tooLarge
+	}
+	paced := &pacedReader{from: r.Body, control: http.NewResponseController(w), began: time.Now()}
+	body, err := io.ReadAll(io.LimitReader(paced, limit+1))
+	paced.end()
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, &apiError{status: http.StatusRequestTimeout, kind: kindInvalid, code: codeTimeout, message: "the body came too slowly"}
+	case err != nil:
+		return nil, invalid("", "the body could not be read")
+	case int64(len(body)) > limit:
+		return nil, tooLarge
+	}
+	return body, nil
+}
+
+// checkMedia wants JSON as it is, where the request says what it sends.
+func checkMedia(r *http.Request) error {
+	refused := &apiError{status: http.StatusUnsupportedMediaType, kind: kindInvalid, code: codeMediaType}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		refused.message = "compressed bodies are not supported"
+		return refused
+	}
+	given := r.Header.Get("Content-Type")
+	if given == "" {
+		return nil
+	}
+	media, parameters, err := mime.ParseMediaType(given)
+	charset := parameters["charset"]
+	if err != nil || media != "application/json" || charset != "" && charset != "utf-8" && charset != "UTF-8" {
+		refused.message = "the content type must be application/json in UTF-8"
+		return refused
+	}
+	return nil
+}
+
+// pacedReader moves the deadline of a connection forward as its body comes in.
+type pacedReader struct {
+	from    io.Reader
+	control *http.ResponseController
+	began   time.Time
+	n       int64
+}
+
+// Read reads under the deadline that the bytes read so far have earned.
+func (p *pacedReader) Read(b []byte) (int, error) {
+	earned := time.Duration(p.n) * time.Second / bodyBytesPerSecond
+	p.deadline(p.began.Add(bodyGrace + earned))
+	n, err := p.from.Read(b[:min(len(b), writeStep)])
+	p.n += int64(n)
+	return n, err
+}
+
+// end lifts the deadline.
+func (p *pacedReader) end() { p.deadline(time.Time{}) }
+
+// deadline has no effect where the connection knows none, as in some tests.
+func (p *pacedReader) deadline(t time.Time) { _ = p.control.SetReadDeadline(t) }
+
+// response counts what is written and gives the client writeTimeout for each
+// part of it.
+type response struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	status  int
+	bytes   int64
+}
+
+func newResponse(w http.ResponseWriter) *response {
+	return &response{ResponseWriter: w, control: http.NewResponseController(w)}
+}
+
+// Unwrap is for http.ResponseController.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader notes the status.
+func (w *response) WriteHeader(status int) {
+	w.status = status
+	w.deadline()
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write writes in parts, each under its own deadline.
+func (w *response) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	written := 0
+	for {
+		w.deadline()
+		n, err := w.ResponseWriter.Write(b[:min(len(b), writeStep)])
+		written += n
+		w.bytes += int64(n)
+		b = b[n:]
+		if err != nil || len(b) == 0 {
+			return written, err
+		}
+	}
+}
+
+func (w *response) deadline() { _ = w.control.SetWriteDeadline(time.Now().Add(writeTimeout)) }
+
+// jsonOptions print nil lists and maps as null, and maps in order.
+var jsonOptions = json.JoinOptions(json.Deterministic(true), json.FormatNilSliceAsNull(true), json.FormatNilMapAsNull(true))
+
+// marshal returns the JSON of a response.
+func marshal(v any) []byte {
+	text, err := json.Marshal(v, jsonOptions)
+	if err != nil {
+		panic(fmt.Sprintf("server: a response of type %T has no JSON form: %v", v, err))
+	}
+	return text
+}
+
+// writeJSON answers with one JSON value.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body := marshal(v)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client may be gone
+}

@@ -1,0 +1,327 @@
+package server
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// chat is a request to answer a conversation.
+type chat struct {
+	*job
+	input renderInput
+}
+
+// chatCompletions serves POST /v1/chat/completions.
+func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request, m *Model) error {
+	c, err := s.readChat(w, r, m)
+	if err != nil {
+		return err
+	}
+	id := "chatcmpl-" + randomHex()
+	if c.params.stream {
+		return c.stream(r.Context(), w, id)
+	}
+	wholes, err := c.collect(r.Context())
+	if err != nil {
+		return err
+	}
+	response := chatResponse{header: c.header(id, objectChat)}
+	for _, whole := range wholes {
+		response.Choices = append(response.Choices, chatChoice{
+			Index:        whole.choice,
+			Message:      chatMessage{Role: "assistant", Content: whole.text, ReasoningContent: whole.reasoning},
+			Logprobs:     c.chatLogprobs(whole.tokens),
+			FinishReason: whole.finish,
+			StopReason:   whole.stopReason,
+			TokenIDs:     c.ids(whole.tokens),
+		})
+	}
+	response.PromptLogprobs = c.promptLogprobs(&c.prompts[0], wholes[0].prompt)
+	if c.params.returnTokenIDs {
+		response.PromptTokenIDs = c.prompts[0].ids
+	}
+	response.Usage, response.Timings = c.totals()
+	writeJSON(w, http.StatusOK, response)
+	return nil
+}
+
+// render serves POST /v1/chat/completions/render: the prompt and nothing else.
+func (s *Server) render(w http.ResponseWriter, r *http.Request, m *Model) error {
+	c, err := s.readChat(w, r, m)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Prompt string  `json:"prompt"`
+		IDs    []int32 `json:"prompt_token_ids"`
+	}{c.prompts[0].text, c.prompts[0].ids})
+	return nil
+}
+
+// stream answers with events. Each choice begins with its role and ends with a
+// chunk that has no text.
+func (c *chat) stream(ctx context.Context, w http.ResponseWriter, id string) error {
+	events := newEventStream(w, c.server.options.Heartbeat)
+	chunk := chatChunk{header: c.header(id, objectChatChunk)}
+	err := c.run(ctx, func(p piece) error {
+		send := func(choice chatChunkChoice, last bool) error {
+			chunk.Choices = []chatChunkChoice{choice}
+			chunk.Usage, chunk.Timings = c.tail(last)
+			return events.send(chunk)
+		}
+		if p.first {
+			chunk.PromptTokenIDs = nil
+			if c.params.returnTokenIDs {
+				chunk.PromptTokenIDs = c.prompts[0].ids
+			}
+			empty := ""
+			role := chatChunkChoice{Index: p.choice, Delta: chatDelta{Role: "assistant", Content: &empty}}
+			if err := send(role, false); err != nil {
+				return err
+			}
+			chunk.PromptTokenIDs = nil
+		}
+		for _, choice := range c.deltas(p) {
+			if err := send(choice, p.last && choice.FinishReason != nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil && c.params.includeUsage {
+		u, t := c.totals()
+		chunk.Choices, chunk.Usage, chunk.Timings = []chatChunkChoice{}, &u, &t
+		err = events.send(chunk)
+	}
+	if err == nil {
+		err = events.end()
+	}
+	return events.close(err)
+}
+
+// deltas returns the chunks of a piece: reasoning, text, end. The tokens go
+// with the first of them.
+func (c *chat) deltas(p piece) []chatChunkChoice {
+	var list []chatChunkChoice
+	add := func(choice chatChunkChoice) {
+		choice.Index = p.choice
+		if len(list) == 0 {
+			choice.Logprobs, choice.TokenIDs = c.chatLogprobs(p.tokens), c.ids(p.tokens)
+		}
+		list = append(list, choice)
+	}
+	if p.reasoning != "" {
+		add(chatChunkChoice{Delta: chatDelta{ReasoningContent: p.reasoning}})
+	}
+	if p.text != "" {
+		add(chatChunkChoice{Delta: chatDelta{Content: &p.text}})
+	}
+	if p.finish != "" {
+		add(chatChunkChoice{FinishReason: &p.finish, StopReason: p.stopReason})
+	}
+	if len(list) == 0 && len(p.tokens) > 0 && (c.params.sampling.Logprob || c.params.returnTokenIDs) {
+		add(chatChunkChoice{}) // a first token without text yet
+	}
+	return list
+}
+
+// readChat reads a request up to the tokens of its prompt.
+func (s *Server) readChat(w http.ResponseWriter, r *http.Request, m *Model) (*chat, error) {
+	c := &chat{job: s.newJob(w, m)}
+	body, err := s.readBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	o, d := decodeObject(body)
+	c.readModel(o)
+	c.params = s.readParams(o, m, 1)
+	c.readLogprobs(o)
+	c.readOpenAI(o)
+	c.input.read(o)
+	o.rest()
+	if d.err != nil {
+		return nil, d.err
+	}
+	noteIgnored(w, d.ignored)
+	p, err := c.input.prompt(m)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.params.checkContext(m, "messages", len(p.ids)); err != nil {
+		return nil, err
+	}
+	c.prompts = []prompt{*p}
+	return c, nil
+}
+
+func (c *chat) readLogprobs(o *object) {
+	s := &c.params.sampling
+	s.Logprob = o.flag("logprobs", false)
+	if v := o.take("top_logprobs"); v != nil {
+		s.TopLogprobs = int(v.integer(0, maxTopLogprobs))
+		if !s.Logprob {
+			v.fail("is only allowed where logprobs is true")
+		}
+	}
+	if v := o.take("prompt_logprobs"); v != nil && c.params.stream {
+		v.fail("is not available where stream is true")
+	}
+}
+
+// readOpenAI takes OpenAI's fields for what is not built, and those that have
+// no consequence here.
+func (c *chat) readOpenAI(o *object) {
+	o.refuseTrue("echo")
+	o.unsupported("audio", "web_search_options", "functions", "function_call", "chat_template")
+	if v := o.take("modalities"); v != nil {
+		for _, modality := range v.list(0, 2) {
+			if modality.oneOf("text", "audio") == "audio" {
+				modality.fail("is not supported by this server")
+			}
+		}
+	}
+	for _, name := range []string{"prompt_cache_key", "safety_identifier", "service_tier", "prompt_cache_retention", "verbosity"} {
+		o.text(name, maxMetadataText)
+	}
+	if v := o.take("prediction"); v != nil { // a hint for speed
+		v.object()
+	}
+	o.flag("store", false)
+	o.flag("parallel_tool_calls", true)
+}
+
+// read takes the fields that make the prompt.
+func (in *renderInput) read(o *object) {
+	in.readMessages(o.need("messages"))
+	if v := o.take("tools"); v != nil {
+		in.tools = readTools(v)
+	}
+	if v := o.take("tool_choice"); v != nil {
+		if v.raw.Kind() == '{' {
+			v.fail("a named tool is not supported by this server")
+		} else if choice := v.oneOf("none", "auto", "required"); choice == "required" {
+			v.fail("required is not supported by this server")
+		} else if choice == "none" {
+			in.tools = nil // what the model does not see it cannot call
+		}
+	}
+	if v := o.take("documents"); v != nil {
+		for _, document := range v.list(0, maxMessages) {
+			in.documents = append(in.documents, document.object().raw)
+		}
+	}
+	if v := o.take("chat_template_kwargs"); v != nil {
+		in.kwargs = v.object().raw
+	}
+	if v := o.take("reasoning_effort"); v != nil {
+		in.effort = v.oneOf("none", "minimal", "low", "medium", "high", "xhigh")
+	}
+	in.addGenerationPrompt = o.flag("add_generation_prompt", true)
+	in.addSpecial = o.flag("add_special_tokens", false)
+	if v := o.take("continue_final_message"); v != nil && v.boolean() {
+		in.continueFinal = true
+		if g := o.take("add_generation_prompt"); g != nil && g.boolean() {
+			v.fail("needs add_generation_prompt to be false")
+		}
+		in.addGenerationPrompt = false
+	}
+}
+
+// readMessages checks a conversation.
+func (in *renderInput) readMessages(v *value) {
+	for _, element := range v.list(1, maxMessages) {
+		m := element.object()
+		role := m.need("role").oneOf("system", "developer", "user", "assistant", "tool")
+		text := ""
+		calls := m.take("tool_calls")
+		if content := m.take("content"); content != nil {
+			text = readContent(content, role)
+		} else if role != "assistant" {
+			m.need("content")
+		}
+		if calls != nil {
+			readCalls(calls, role)
+		}
+		for _, name := range []string{"name", "tool_call_id"} {
+			if label := m.take(name); label != nil {
+				label.label(maxNameBytes)
+			}
+		}
+		for _, name := range []string{"refusal", "reasoning_content", "reasoning"} {
+			m.text(name, len(m.raw))
+		}
+		m.unsupported("audio", "function_call")
+		// What else a message holds is the template's business.
+		in.textBytes += len(text)
+		in.messages = append(in.messages, message{role, m.raw, text})
+	}
+}
+
+// readContent wants a string or parts with text, and returns all of the text.
+func readContent(v *value, role string) (text string) {
+	switch v.raw.Kind() {
+	case '"':
+		text = v.text(0, len(v.raw))
+	case '[':
+		for _, element := range v.list(0, maxMessages) {
+			part := element.object()
+			kind := part.need("type")
+			switch kind.text(1, maxNameBytes) {
+			case "text":
+				text += part.need("text").text(0, len(part.raw))
+			case "refusal":
+				text += part.need("refusal").text(0, len(part.raw))
+				if role != "assistant" {
+					kind.fail("only an assistant's message can hold a refusal")
+				}
+			default:
+				kind.fail("only text is supported by this server")
+			}
+		}
+	default:
+		v.must("a string or a list of parts")
+	}
+	return text
+}
+
+// readCalls checks what an assistant called earlier.
+func readCalls(v *value, role string) {
+	if role != "assistant" {
+		v.fail("only an assistant's message can hold tool calls")
+	}
+	for _, element := range v.list(0, maxTools) {
+		call := element.object()
+		if id := call.take("id"); id != nil {
+			id.label(maxNameBytes)
+		}
+		if kind := call.take("type"); kind != nil {
+			kind.oneOf("function")
+		}
+		function := call.need("function").object()
+		function.need("name").label(maxNameBytes)
+		// A string of JSON for OpenAI, an object for some templates.
+		if arguments := function.need("arguments"); arguments.raw.Kind() != '"' && arguments.raw.Kind() != '{' {
+			arguments.must("a string")
+		}
+	}
+}
+
+// readTools checks the tools that the template will describe.
+func readTools(v *value) []jsontext.Value {
+	var tools []jsontext.Value
+	for _, element := range v.list(0, maxTools) {
+		tool := element.object()
+		tool.need("type").oneOf("function")
+		function := tool.need("function").object()
+		function.need("name").label(maxToolName)
+		function.text("description", len(function.raw))
+		function.flag("strict", false)
+		if parameters := function.take("parameters"); parameters != nil && parameters.raw.Kind() != '{' {
+			parameters.must("an object")
+		}
+		tools = append(tools, tool.raw)
+	}
+	return tools
+}

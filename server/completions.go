@@ -1,0 +1,206 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"trona/tokenizer"
+)
+
+// completion is a request to go on after plain prompts.
+type completion struct {
+	*job
+	echo bool
+}
+
+// completions serves POST /v1/completions.
+func (s *Server) completions(w http.ResponseWriter, r *http.Request, m *Model) error {
+	c := completion{job: s.newJob(w, m)}
+	body, err := s.readBody(w, r)
+	if err != nil {
+		return err
+	}
+	if err := c.read(w, body); err != nil {
+		return err
+	}
+	id := "cmpl-" + randomHex()
+	if c.params.stream {
+		return c.stream(r.Context(), w, id)
+	}
+	wholes, err := c.collect(r.Context())
+	if err != nil {
+		return err
+	}
+	response := completionResponse{header: c.header(id, objectCompletion)}
+	for _, whole := range wholes {
+		response.Choices = append(response.Choices, c.choice(whole))
+	}
+	u, t := c.totals()
+	response.Usage, response.Timings = &u, &t
+	writeJSON(w, http.StatusOK, response)
+	return nil
+}
+
+// stream answers with events.
+func (c *completion) stream(ctx context.Context, w http.ResponseWriter, id string) error {
+	events := newEventStream(w, c.server.options.Heartbeat)
+	head := c.header(id, objectCompletion)
+	err := c.run(ctx, func(p piece) error {
+		chunk := completionResponse{header: head, Choices: []completionChoice{c.choice(p)}}
+		chunk.Usage, chunk.Timings = c.tail(p.last)
+		return events.send(chunk)
+	})
+	if err == nil && c.params.includeUsage {
+		u, t := c.totals()
+		err = events.send(completionResponse{header: head, Choices: []completionChoice{}, Usage: &u, Timings: &t})
+	}
+	if err == nil {
+		err = events.end()
+	}
+	return events.close(err)
+}
+
+// choice returns a piece of an answer, or a whole one.
+func (c *completion) choice(p piece) completionChoice {
+	from := &c.prompts[p.choice/c.params.choices]
+	out := completionChoice{Index: p.choice, Text: p.text, FinishReason: orNull(p.finish), StopReason: p.stopReason, TokenIDs: c.ids(p.tokens)}
+	offset := 0
+	if c.echo {
+		offset = utf8.RuneCountInString(from.text)
+	}
+	out.Logprobs = c.completionLogprobs(p.tokens, offset)
+	if !p.first {
+		return out
+	}
+	if c.echo {
+		out.Text = from.text + p.text
+		out.Logprobs = c.echoLogprobs(from, p.prompt).join(out.Logprobs)
+	}
+	if c.params.returnTokenIDs {
+		out.PromptTokenIDs = from.ids
+	}
+	out.PromptLogprobs = c.promptLogprobs(from, p.prompt)
+	return out
+}
+
+// read takes a body apart.
+func (c *completion) read(w http.ResponseWriter, body []byte) error {
+	o, d := decodeObject(body)
+	c.readModel(o)
+	c.echo = o.flag("echo", false)
+	addBOS := o.flag("add_special_tokens", true)
+	c.params = c.server.readParams(o, c.model, 0)
+	c.params.mergeReasoning = true // there are no messages to part
+	if v := o.take("logprobs"); v != nil {
+		c.params.sampling.Logprob = true
+		c.params.sampling.TopLogprobs = int(v.integer(0, maxTopLogprobs))
+	}
+	if v := o.take("best_of"); v != nil && v.integer(1, int64(c.server.options.MaxChoices)) != int64(c.params.choices) {
+		v.fail("is not supported by this server unless it equals n")
+	}
+	if v := o.take("suffix"); v != nil && v.text(0, maxNameBytes) != "" {
+		v.fail("is not supported by this server")
+	}
+	if v := o.take("prompt_logprobs"); v != nil && c.params.stream {
+		v.fail("is not available where stream is true")
+	}
+	c.readPrompts(o.need("prompt"), addBOS)
+	o.rest()
+	if d.err != nil {
+		return d.err
+	}
+	noteIgnored(w, d.ignored)
+	if c.echo && c.params.sampling.Logprob {
+		c.params.echoLogprobs = c.params.sampling.TopLogprobs
+	}
+	return nil
+}
+
+// readPrompts reads a string, strings, ids or lists of ids.
+func (c *completion) readPrompts(v *value, addBOS bool) {
+	switch first := v.first(); {
+	case v.raw.Kind() == '"':
+		c.addText(v, addBOS)
+	case v.raw.Kind() != '[':
+		v.must("a string, a list of strings, a list of token ids or a list of such lists")
+	case first == '0':
+		c.addIDs(v)
+	case first == '"':
+		for _, text := range v.list(1, maxPrompts) {
+			c.addText(text, addBOS)
+		}
+	default:
+		for _, ids := range v.list(1, maxPrompts) {
+			c.addIDs(ids)
+		}
+	}
+}
+
+// first returns the kind of the first element of a list; 0 where there is none.
+func (v *value) first() jsontext.Kind {
+	if v.raw.Kind() == '[' {
+		for element := range v.parts() {
+			return element.Kind()
+		}
+	}
+	return 0
+}
+
+// addText adds a prompt that came as text. It is the client's own template, so
+// the text of a special token is that token.
+func (c *completion) addText(v *value, addBOS bool) {
+	text := v.text(0, c.server.options.maxText())
+	if v.d.err != nil {
+		return
+	}
+	if err := tooLong(c.model, v.path(), len(text)); err != nil {
+		v.d.err = err
+		return
+	}
+	ids, added := c.model.encodeText(text, addBOS)
+	c.add(v, prompt{text: text, ids: ids, addedBOS: added, continued: true})
+}
+
+// addIDs adds a prompt that came as tokens.
+func (c *completion) addIDs(v *value) {
+	var ids []int32
+	for _, id := range v.list(1, len(v.raw)) {
+		ids = append(ids, id.tokenID(c.model.VocabSize))
+	}
+	text := ""
+	if c.echo {
+		text = c.model.Tokenizer.Decode(ids, tokenizer.DecodeOptions{ShowSpecial: true})
+	}
+	c.add(v, prompt{text: text, ids: ids, continued: true})
+}
+
+func (c *completion) add(v *value, p prompt) {
+	if v.d.err != nil {
+		return
+	}
+	if len(p.ids) == 0 {
+		v.fail("must have at least one token")
+	} else if err := c.params.checkContext(c.model, v.path(), len(p.ids)); err != nil {
+		v.d.err = err
+	}
+	c.prompts = append(c.prompts, p)
+}
+
+// newJob begins a request; the handler has noted its id in the header.
+func (s *Server) newJob(w http.ResponseWriter, m *Model) *job {
+	return &job{server: s, model: m, id: w.Header().Get(headerRequestID), began: time.Now()}
+}
+
+// readModel takes the name of the model.
+func (j *job) readModel(o *object) {
+	if v := o.take("model"); v != nil {
+		name := v.label(maxNameBytes)
+		if o.d.err == nil {
+			o.d.err = j.model.named(name)
+		}
+	}
+}

@@ -1,0 +1,34 @@
+// Package server speaks HTTP and JSON: OpenAI's routes over an engine that
+// knows tokens only. It reads requests strictly, turns messages into tokens
+// and tokens into text, and holds no state but counters.
+//
+//	body -> decode.go (object, value) -> chat.go / completions.go (fields)
+//	     -> prompt.go (template, tokens) -> generate.go (one goroutine a choice)
+//	     -> text.go (decoder, stop strings, reasoning) -> stream.go or one body
+//
+// # How are bad requests answered?
+//
+// Always with {"error": {message, type, param, code}}; param is the path of the
+// offending field, as in "messages[2].content". errors.go is the one table.
+//
+// # What is null?
+//
+// An optional member that is null is absent. An element of a list is never
+// null.
+//
+// # What happens to fields that the server does not know?
+//
+// They are accepted and named in the response header x-trona-ignored. A field
+// that it does know and cannot honour (audio, response_format json_schema,
+// tool_choice required) is an error instead.
+//
+// # What may a request without a key see?
+//
+// Where keys are set, only the health routes: everything else, /metrics and
+// unknown paths included, answers 401.
+//
+// # How are the choices of n seeded?
+//
+// The first choice has the request's own seed (a random one where it gives
+// none), choice i the i-th value of SplitMix64 that starts there.
+package server

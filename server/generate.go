@@ -1,0 +1,140 @@
+package server
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"trona/engine"
+)
+
+// job is a request ready for the engine: prompts times choices.
+type job struct {
+	server   *Server
+	model    *Model
+	params   *params
+	id       string
+	prompts  []prompt
+	began    time.Time
+	outcomes []outcome // one for each choice of each prompt
+}
+
+// prompt is one prompt as text, where it came as text, and as tokens.
+type prompt struct {
+	text      string
+	ids       []int32
+	addedBOS  bool           // ids begin with a token that text does not have
+	begin     reasoningState // of the answer
+	continued bool           // the answer goes on where the prompt's text ends
+}
+
+// outcome is how one choice ended.
+type outcome struct {
+	tokens    int
+	reasoning int
+	timings   engine.Timings
+}
+
+// piece is what one choice adds to its answer. Each choice begins with a piece
+// whose first is set and ends with one whose finish is not empty.
+type piece struct {
+	choice     int // over all prompts
+	first      bool
+	prompt     []engine.PromptLogprob // of the first piece, if asked for
+	text       string
+	reasoning  string
+	tokens     []drawn // since the last piece
+	finish     string
+	stopReason any  // the stop string, or the id of a stop token of the request
+	last       bool // all other choices have ended
+	outcome    outcome
+}
+
+// drawn is a token of an answer.
+type drawn struct {
+	engine.Event
+	offset int // characters of the answer decoded before it
+}
+
+// run submits the job and passes on its pieces, one at a time. Nothing was
+// passed on where it fails before the first token.
+func (j *job) run(ctx context.Context, emit func(piece) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	j.outcomes = make([]outcome, len(j.prompts)*j.params.choices)
+	choices := make([]*choice, len(j.outcomes))
+	for i := range choices {
+		var err error
+		if choices[i], err = j.submit(ctx, i); err != nil {
+			return cause(ctx, err)
+		}
+	}
+	j.together(ctx, cancel, choices, emit)
+	return context.Cause(ctx)
+}
+
+// together runs the choices side by side until all end or one fails.
+func (j *job) together(ctx context.Context, cancel context.CancelCauseFunc, choices []*choice, emit func(piece) error) {
+	var mu sync.Mutex
+	open := len(choices)
+	ordered := func(p piece) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if p.finish != "" {
+			open--
+			p.last = open == 0
+		}
+		j.outcomes[p.choice] = p.outcome
+		return emit(p)
+	}
+	run := func(c *choice) {
+		defer func() {
+			if p := recover(); p != nil {
+				cancel(panicError(p))
+			}
+		}()
+		if err := c.run(ordered); err != nil {
+			cancel(cause(ctx, err))
+		}
+	}
+	var wait sync.WaitGroup
+	for _, c := range choices[1:] {
+		wait.Go(func() { run(c) })
+	}
+	run(choices[0]) // a single choice needs no other goroutine
+	wait.Wait()
+}
+
+// collect returns each choice as one piece.
+func (j *job) collect(ctx context.Context) ([]piece, error) {
+	type parts struct{ text, reasoning strings.Builder }
+	wholes := make([]piece, len(j.prompts)*j.params.choices)
+	texts := make([]parts, len(wholes))
+	err := j.run(ctx, func(p piece) error {
+		whole := &wholes[p.choice]
+		if p.first {
+			whole.choice, whole.first, whole.prompt = p.choice, true, p.prompt
+		}
+		texts[p.choice].text.WriteString(p.text)
+		texts[p.choice].reasoning.WriteString(p.reasoning)
+		whole.tokens = append(whole.tokens, p.tokens...)
+		whole.finish, whole.stopReason, whole.last = p.finish, p.stopReason, p.last
+		return nil
+	})
+	for i := range wholes {
+		wholes[i].text, wholes[i].reasoning = texts[i].text.String(), texts[i].reasoning.String()
+	}
+	return wholes, err
+}
+
+// cause returns why the context ended, if that is the reason of err.
+func cause(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}

@@ -1,0 +1,76 @@
+package server
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"trona/engine"
+	"trona/tokenizer"
+)
+
+// Engine is what the server needs of an engine, in this process or in another.
+type Engine interface {
+	// Submit starts a request. The context's end cancels it and frees what it holds.
+	Submit(ctx context.Context, r engine.Request) (Stream, error)
+	// Stats returns what the engine holds and has done since it started.
+	Stats() engine.Stats
+	// Healthy returns why no forward pass works, nil while one does.
+	Healthy() error
+}
+
+// Stream is the tokens of one request.
+type Stream interface {
+	// Next waits for an event; the one whose Finish is set is the last.
+	Next(ctx context.Context) (engine.Event, error)
+	// Timings are complete after the last event.
+	Timings() engine.Timings
+	// PromptLogprobs are complete after the first event.
+	PromptLogprobs() []engine.PromptLogprob
+}
+
+// InProcess lets the server use an engine of this process.
+func InProcess(e *engine.Engine) Engine { return inProcess{e} }
+
+type inProcess struct{ *engine.Engine }
+
+func (e inProcess) Submit(ctx context.Context, r engine.Request) (Stream, error) {
+	s, err := e.Engine.Submit(ctx, r)
+	if err != nil {
+		return nil, err // not a typed nil
+	}
+	return s, nil
+}
+
+// SamplingDefaults are used where a request says nothing; nil where the
+// checkpoint recommends nothing either.
+type SamplingDefaults struct {
+	Temperature, TopP, MinP, RepetitionPenalty *float64
+	TopK                                       *int
+}
+
+// Model is a loaded model as the server sees it.
+type Model struct {
+	Names         []string // under which requests may ask for it; responses carry the first
+	Engine        Engine
+	Tokenizer     *tokenizer.Tokenizer
+	Template      *tokenizer.Template // nil: the model does not chat
+	VocabSize     int                 // of the model's output
+	ContextLength int                 // tokens of a prompt and its answer
+	EOS           []int32             // tokens that end an answer
+	Defaults      SamplingDefaults
+	Fingerprint   string // digest of weights, configuration and engine version
+	Created       time.Time
+
+	special *specialTokens
+}
+
+// named returns the model under the name a request gives; "" is any.
+func (m *Model) named(name string) *apiError {
+	if name == "" || slices.Contains(m.Names, name) {
+		return nil
+	}
+	e := invalid("model", "the model %.128q does not exist; this server has %q", name, m.Names)
+	e.status, e.code = 404, codeModel
+	return e
+}

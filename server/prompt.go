@@ -1,0 +1,130 @@
+package server
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"trona/tokenizer"
+	"trona/tokenizer/jinja"
+)
+
+// renderInput is what makes the prompt of a chat.
+type renderInput struct {
+	messages            []message
+	tools, documents    []jsontext.Value
+	kwargs              jsontext.Value // an object; nil: not given
+	effort              string         // reasoning_effort; "": not given
+	addGenerationPrompt bool
+	continueFinal       bool // the answer goes on within the last message
+	addSpecial          bool // the begin token, which templates write themselves
+	textBytes           int  // in the messages
+}
+
+// message is one message as it came.
+type message struct {
+	role string
+	raw  jsontext.Value
+	text string // of an assistant's message
+}
+
+// maxBytesPerToken bounds how much text one token stands for on average; what
+// is longer than the context times this is refused before it is tokenized.
+const maxBytesPerToken = 16
+
+// tooLong refuses text that cannot fit, whatever its tokens are.
+func tooLong(m *Model, param string, bytes int) *apiError {
+	if bytes <= maxBytesPerToken*m.ContextLength {
+		return nil
+	}
+	e := invalid(param, "this model's maximum context length is %d tokens, but the text has %d bytes", m.ContextLength, bytes)
+	e.code = codeContext
+	return e
+}
+
+// encodeText returns the tokens of a plain prompt, in which the text of a
+// special token is that token. The begin token comes first if wanted, where the
+// vocabulary asks for it and the text has none.
+func (m *Model) encodeText(text string, addBOS bool) (ids []int32, added bool) {
+	ids = m.Tokenizer.Encode(text, tokenizer.EncodeOptions{ParseSpecial: true})
+	bos, ok := m.Tokenizer.BOS()
+	if !ok || !addBOS || !m.Tokenizer.AddBOS() || len(ids) > 0 && ids[0] == bos {
+		return ids, false
+	}
+	return append([]int32{bos}, ids...), true
+}
+
+// prompt renders the conversation and returns its text and tokens. The text of
+// special tokens in what the client sent stays text: only those that the
+// template writes are tokens.
+func (in *renderInput) prompt(m *Model) (*prompt, error) {
+	if m.Template == nil {
+		e := invalid("messages", "this model has no chat template; use /v1/completions")
+		e.code = codeTemplate
+		return nil, e
+	}
+	if err := tooLong(m, "messages", in.textBytes); err != nil {
+		return nil, err
+	}
+	text, err := in.render(m)
+	if err != nil {
+		return nil, err
+	}
+	p := &prompt{text: text, begin: promptReasoning(text), continued: in.continueFinal}
+	if in.continueFinal {
+		p.begin = continuedReasoning(in.messages[len(in.messages)-1].text)
+	}
+	if p.ids, err = in.encode(m, text); err != nil {
+		return nil, err
+	}
+	if bos, ok := m.Tokenizer.BOS(); ok && in.addSpecial && (len(p.ids) == 0 || p.ids[0] != bos) {
+		p.ids = append([]int32{bos}, p.ids...)
+	}
+	return p, nil
+}
+
+// encode returns the tokens of a rendered text. To tell what the template wrote
+// from what it was given, the conversation is rendered once more with marks
+// inside what could be taken for a special token; the marks must come out where
+// the text is otherwise the same.
+func (in *renderInput) encode(m *Model, text string) ([]int32, error) {
+	mark := in.freeMark()
+	for _, wholly := range []bool{false, true} {
+		k := &marker{special: m.special, wholly: wholly, text: mark}
+		marked := in.marked(k)
+		if k.count == 0 {
+			return m.Tokenizer.Encode(text, tokenizer.EncodeOptions{ParseSpecial: true}), nil
+		}
+		if mark == "" {
+			return nil, invalid("messages", "the conversation holds all of U+FDD0 to U+FDEF, which are not characters")
+		}
+		// A template may fail, or act differently, on a marked text.
+		once, err := marked.render(m)
+		if err == nil && strings.ReplaceAll(once, mark, "") == text {
+			return m.encodeMarked(once, mark), nil
+		}
+	}
+	return nil, invalid("messages", "a message holds the text of a special token in a place where the chat template acts on it")
+}
+
+// render returns the text of the conversation.
+func (in *renderInput) render(m *Model) (string, error) {
+	input := tokenizer.RenderInput{
+		AddGenerationPrompt:  in.addGenerationPrompt,
+		ContinueFinalMessage: in.continueFinal,
+		Now:                  time.Now(),
+	}
+	for _, m := range in.messages {
+		input.Messages = append(input.Messages, m.raw)
+	}
+	text, err := m.Template.Render(input)
+	var failed *jinja.Error
+	if errors.As(err, &failed) {
+		e := invalid("messages", "the chat template refuses the conversation: %s", failed.Message)
+		e.code = codeTemplate
+		return "", e
+	}
+	return text, err
+}

@@ -1,0 +1,240 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Options say how the server behaves; zero values mean the defaults.
+type Options struct {
+	Version      string
+	APIKeys      []string      // none: everybody may use the server
+	MaxBodyBytes int64         // of a request; 8 MiB
+	MaxChoices   int           // n; 16
+	MaxConns     int           // open connections; 12,000
+	Heartbeat    time.Duration // between comments in a silent stream; 15 s
+	Log          *slog.Logger  // one line a request, without contents; none
+}
+
+func (o *Options) maxText() int { return int(o.MaxBodyBytes) }
+
+// Server answers requests for one model. It is an http.Handler; Serve adds the
+// limits that concern connections.
+type Server struct {
+	options  Options
+	keys     keyring
+	model    atomic.Pointer[Model]
+	metrics  *metrics
+	routes   *http.ServeMux
+	inFlight inFlight
+	http     *http.Server
+
+	ctx    context.Context // ends when a shutdown no longer waits
+	cancel context.CancelCauseFunc
+}
+
+// New returns a server that is not ready before SetModel.
+func New(o Options) *Server {
+	o.MaxBodyBytes = cmp.Or(o.MaxBodyBytes, 8<<20)
+	o.MaxChoices = cmp.Or(o.MaxChoices, 16)
+	o.MaxConns = cmp.Or(o.MaxConns, 12_000)
+	o.Heartbeat = cmp.Or(o.Heartbeat, 15*time.Second)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	s := &Server{options: o, keys: newKeyring(o.APIKeys), routes: http.NewServeMux()}
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	s.metrics = newMetrics(s.model.Load)
+	for path, routes := range groupRoutes(s.table()) {
+		s.routes.Handle(path, endpoint{s, routes})
+	}
+	s.http = s.newHTTP()
+	return s
+}
+
+// SetModel makes the server ready for requests.
+func (s *Server) SetModel(m *Model) {
+	m.special = newSpecialTokens(m.Tokenizer)
+	s.model.Store(m)
+}
+
+// route is one thing the server does. work routes need a model, and a shutdown
+// waits for them; open routes need no key.
+type route struct {
+	method, path string
+	open         bool
+	serve        func(http.ResponseWriter, *http.Request) error
+	work         func(http.ResponseWriter, *http.Request, *Model) error
+}
+
+// table lists all routes.
+func (s *Server) table() []route {
+	return []route{
+		{method: "POST", path: "/v1/chat/completions", work: s.chatCompletions},
+		{method: "POST", path: "/v1/chat/completions/render", work: s.render},
+		{method: "POST", path: "/v1/completions", work: s.completions},
+		{method: "POST", path: "/tokenize", work: s.tokenize},
+		{method: "POST", path: "/detokenize", work: s.detokenize},
+		{method: "GET", path: "/v1/models", serve: s.listModels},
+		{method: "GET", path: "/v1/models/{id...}", serve: s.oneModel},
+		{method: "GET", path: "/v1/health/live", open: true, serve: s.live},
+		{method: "GET", path: "/v1/health/ready", open: true, serve: s.ready},
+		{method: "GET", path: "/health", open: true, serve: s.ready},
+		{method: "GET", path: "/version", serve: s.version},
+		{method: "GET", path: "/metrics", serve: s.exposition},
+	}
+}
+
+// groupRoutes returns the routes by path.
+func groupRoutes(table []route) map[string][]route {
+	groups := map[string][]route{}
+	for _, r := range table {
+		groups[r.path] = append(groups[r.path], r)
+	}
+	return groups
+}
+
+// endpoint is a path and what can be done there.
+type endpoint struct {
+	*Server
+	routes []route
+}
+
+// ServeHTTP is for http.ServeMux; the server calls serve itself.
+func (e endpoint) ServeHTTP(http.ResponseWriter, *http.Request) {}
+
+// route returns what a request asks for. A route that needs no key is found
+// without one; of the others a request without a key learns nothing.
+func (s *Server) route(r *http.Request) (*route, error) {
+	handler, pattern := s.routes.Handler(r)
+	e, ok := handler.(endpoint)
+	if !ok || pattern == "" || r.URL.Path != path.Clean(r.URL.Path) {
+		if err := s.keys.check(r); err != nil {
+			return nil, err
+		}
+		return nil, &apiError{status: http.StatusNotFound, kind: kindInvalid, code: codeRoute, message: fmt.Sprintf("there is no route %.200q", r.URL.Path)}
+	}
+	var allow []string
+	for i := range e.routes {
+		found := &e.routes[i]
+		if found.method == r.Method || found.method == "GET" && r.Method == "HEAD" {
+			if found.open {
+				return found, nil
+			}
+			return found, s.keys.check(r)
+		}
+		allow = append(allow, found.method)
+	}
+	if err := s.keys.check(r); err != nil && !e.routes[0].open {
+		return nil, err
+	}
+	return nil, &apiError{
+		status: http.StatusMethodNotAllowed, kind: kindInvalid, code: codeMethod, allow: strings.Join(allow, ", "),
+		message: fmt.Sprintf("the method %.16q is not allowed here", r.Method),
+	}
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	out := newResponse(w)
+	id := requestID(r)
+	out.Header().Set(headerRequestID, id)
+	out.Header().Set("X-Content-Type-Options", "nosniff")
+	found, err := s.route(r)
+	if err == nil {
+		err = s.safely(out, r, found)
+	}
+	status := out.status
+	if err != nil {
+		answer := errorFor(err)
+		status = answer.status
+		if answer.status == http.StatusInternalServerError {
+			s.options.Log.Error("request failed", "id", id, "error", err)
+		}
+		if out.status == 0 && status != statusClientClosed {
+			writeError(out, answer)
+		}
+	}
+	path := "unknown"
+	if found != nil {
+		path = found.path
+	}
+	s.options.Log.Info("request", "id", id, "method", r.Method, "route", path, "status", status,
+		"bytes", out.bytes, "duration", time.Since(began), "remote", r.RemoteAddr)
+	if err != nil && out.status != 0 && out.status != status {
+		panic(http.ErrAbortHandler) // half an answer must not look whole
+	}
+}
+
+// safely serves a request; a panic fails this request only.
+func (s *Server) safely(w *response, r *http.Request, found *route) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicError(p)
+		}
+	}()
+	if err := checkOrigin(r); err != nil {
+		return err
+	}
+	if found.work == nil {
+		return found.serve(w, r)
+	}
+	if !s.inFlight.enter() {
+		return errDraining
+	}
+	defer s.inFlight.leave()
+	m := s.model.Load()
+	if m == nil {
+		return &apiError{status: http.StatusServiceUnavailable, kind: kindUnavailable, code: codeLoading, message: "the model is loading; retry later"}
+	}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	defer context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })()
+	return found.work(w, r.WithContext(ctx), m)
+}
+
+// panicError is a bug that fails one request.
+func panicError(p any) error { return fmt.Errorf("panic: %v\n%s", p, debug.Stack()) }
+
+// checkOrigin refuses what a page of another site makes a browser send.
+func checkOrigin(r *http.Request) error {
+	if http.NewCrossOriginProtection().Check(r) != nil {
+		return &apiError{status: http.StatusForbidden, kind: kindPermission, code: codeOrigin, message: "requests from pages of other origins are refused"}
+	}
+	return nil
+}
+
+// maxIgnored bounds the names in x-trona-ignored.
+const maxIgnored = 32
+
+// noteIgnored tells the client which fields had no effect.
+func noteIgnored(w http.ResponseWriter, paths []string) {
+	if len(paths) == 0 {
+		return
+	}
+	slices.Sort(paths)
+	names := make([]string, 0, maxIgnored)
+	for _, p := range paths[:min(len(paths), maxIgnored)] {
+		names = append(names, strings.Map(headerRune, fmt.Sprintf("%.64s", p)))
+	}
+	if len(paths) > maxIgnored {
+		names = append(names, "...")
+	}
+	w.Header().Set("X-Trona-Ignored", strings.Join(names, ", "))
+}
+
+// headerRune replaces what does not belong into a list in a header.
+func headerRune(r rune) rune {
+	if r <= ' ' || r >= 0x7f || r == ',' {
+		return '?'
+	}
+	return r
+}

@@ -1,0 +1,92 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// call sends one request and returns the answer with its body decoded.
+func call(t testing.TB, h http.Handler, method, path, body string, header ...string) (*httptest.ResponseRecorder, map[string]any) {
+	t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	var decoded map[string]any
+	if strings.HasPrefix(w.Header().Get("Content-Type"), "application/json") {
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &decoded), "%s", w.Body)
+	}
+	return w, decoded
+}
+
+// post sends JSON and wants this status.
+func post(t testing.TB, h http.Handler, status int, path, body string) map[string]any {
+	t.Helper()
+	w, decoded := call(t, h, "POST", path, body)
+	require.Equal(t, status, w.Code, "%s -> %s", body, w.Body)
+	return decoded
+}
+
+// events returns the data of a stream and whether it ended with [DONE].
+func events(t testing.TB, body []byte) (list []map[string]any, done bool) {
+	t.Helper()
+	lines := bufio.NewScanner(bytes.NewReader(body))
+	lines.Buffer(nil, 1<<24)
+	for lines.Scan() {
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		if !ok {
+			require.True(t, lines.Text() == "" || strings.HasPrefix(lines.Text(), ":"), "%q", lines.Text())
+			continue
+		}
+		require.False(t, done)
+		if data == "[DONE]" {
+			done = true
+			continue
+		}
+		var v map[string]any
+		require.NoError(t, json.Unmarshal([]byte(data), &v))
+		list = append(list, v)
+	}
+	return list, done
+}
+
+// get walks into a decoded body: names of members and indexes of lists.
+func get(v any, path ...any) any {
+	for _, step := range path {
+		switch step := step.(type) {
+		case string:
+			v = v.(map[string]any)[step]
+		case int:
+			v = v.([]any)[step]
+		}
+	}
+	return v
+}
+
+func TestChat(t *testing.T) {
+	s := newServer(t, says(t, "<think>\nhm\n</think>\n\nHello \u4f60\u597d."))
+	got := post(t, s, 200, "/v1/chat/completions", `{"model":"test","messages":[{"role":"user","content":"Hi"}],"logprobs":true,"top_logprobs":2,"return_token_ids":true}`)
+	require.Equal(t, "Hello \u4f60\u597d.", get(got, "choices", 0, "message", "content"))
+	require.Equal(t, "hm", get(got, "choices", 0, "message", "reasoning_content"))
+	require.Equal(t, "stop", get(got, "choices", 0, "finish_reason"))
+	require.Nil(t, get(got, "choices", 0, "stop_reason"))
+	ids := get(got, "choices", 0, "token_ids").([]any)
+	require.Len(t, get(got, "choices", 0, "logprobs", "content"), len(ids))
+	require.EqualValues(t, len(ids), get(got, "usage", "completion_tokens"))
+	require.EqualValues(t, len(get(got, "prompt_token_ids").([]any)), get(got, "usage", "prompt_tokens"))
+	require.EqualValues(t, 14, get(got, "usage", "completion_tokens_details", "reasoning_tokens"))
+	require.Equal(t, "fp_test", got["system_fingerprint"])
+	require.EqualValues(t, len(ids), get(got, "timings", "predicted_n"))
+}

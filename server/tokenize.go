@@ -1,0 +1,83 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+
+	"trona/tokenizer"
+)
+
+type tokenizeResponse struct {
+	Count       int      `json:"count"`
+	MaxModelLen int      `json:"max_model_len"`
+	Tokens      []int32  `json:"tokens"`
+	TokenStrs   []string `json:"token_strs"`
+}
+
+// tokenize serves POST /tokenize: a prompt, or the messages of a chat, as tokens.
+func (s *Server) tokenize(w http.ResponseWriter, r *http.Request, m *Model) error {
+	j := s.newJob(w, m)
+	body, err := s.readBody(w, r)
+	if err != nil {
+		return err
+	}
+	o, d := decodeObject(body)
+	j.readModel(o)
+	strs := o.flag("return_token_strs", false)
+	var p *prompt
+	if v := o.take("prompt"); v != nil {
+		p = &prompt{text: v.text(0, s.options.maxText())}
+		if o.take("messages") != nil {
+			v.fail("stands beside messages; send one of the two")
+		}
+		p.ids, _ = m.encodeText(p.text, o.flag("add_special_tokens", true))
+		o.rest()
+	} else {
+		var in renderInput
+		in.read(o)
+		o.rest()
+		if d.err == nil {
+			if p, err = in.prompt(m); err != nil {
+				return err
+			}
+		}
+	}
+	if d.err != nil {
+		return d.err
+	}
+	noteIgnored(w, d.ignored)
+	response := tokenizeResponse{Count: len(p.ids), MaxModelLen: m.ContextLength, Tokens: p.ids}
+	if strs {
+		response.TokenStrs = make([]string, len(p.ids))
+		for i, id := range p.ids {
+			response.TokenStrs[i] = strings.ToValidUTF8(m.Tokenizer.Token(id), "\uFFFD")
+		}
+	}
+	writeJSON(w, http.StatusOK, response)
+	return nil
+}
+
+// detokenize serves POST /detokenize. Special tokens come back as their text.
+func (s *Server) detokenize(w http.ResponseWriter, r *http.Request, m *Model) error {
+	j := s.newJob(w, m)
+	body, err := s.readBody(w, r)
+	if err != nil {
+		return err
+	}
+	o, d := decodeObject(body)
+	j.readModel(o)
+	var ids []int32
+	tokens := o.need("tokens")
+	for _, id := range tokens.list(0, len(tokens.raw)) {
+		ids = append(ids, id.tokenID(m.VocabSize))
+	}
+	o.rest()
+	if d.err != nil {
+		return d.err
+	}
+	noteIgnored(w, d.ignored)
+	writeJSON(w, http.StatusOK, struct {
+		Prompt string `json:"prompt"`
+	}{m.Tokenizer.Decode(ids, tokenizer.DecodeOptions{ShowSpecial: true})})
+	return nil
+}
