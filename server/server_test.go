@@ -15,8 +15,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// tester is a testing.TB or a rapid.T.
+type tester interface {
+	require.TestingT
+	Helper()
+}
+
 // call sends one request and returns the answer with its body decoded.
-func call(t testing.TB, h http.Handler, method, path, body string, header ...string) (*httptest.ResponseRecorder, map[string]any) {
+func call(t tester, h http.Handler, method, path, body string, header ...string) (*httptest.ResponseRecorder, map[string]any) {
 	t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	for i := 0; i < len(header); i += 2 {
@@ -32,7 +38,7 @@ func call(t testing.TB, h http.Handler, method, path, body string, header ...str
 }
 
 // post sends JSON and wants this status.
-func post(t testing.TB, h http.Handler, status int, path, body string) map[string]any {
+func post(t tester, h http.Handler, status int, path, body string) map[string]any {
 	t.Helper()
 	w, decoded := call(t, h, "POST", path, body)
 	require.Equal(t, status, w.Code, "%s -> %s", body, w.Body)
@@ -40,7 +46,7 @@ func post(t testing.TB, h http.Handler, status int, path, body string) map[strin
 }
 
 // events returns the data of a stream and whether it ended with [DONE].
-func events(t testing.TB, body []byte) (list []map[string]any, done bool) {
+func events(t tester, body []byte) (list []map[string]any, done bool) {
 	t.Helper()
 	lines := bufio.NewScanner(bytes.NewReader(body))
 	lines.Buffer(nil, 1<<24)
