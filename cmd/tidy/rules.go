@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"model":              {"kernels", "model/gguf", "model/safetensors", "model/quant"},
 	"model/gguf":         {},
 	"model/safetensors":  {},
-	"model/quant":        {},
+	"model/quant":        {"kernels"}, // its type names and matrices
 	"model/demo":         {"model", "model/gguf"},
 	"model/modeltest":    {"kernels", "model", "model/gguf", "model/safetensors", "model/quant"},
 	"tokenizer":          {"tokenizer/jinja"},

@@ -1,0 +1,18 @@
+// Package quant turns the bytes of quantised tensors into numbers and back.
+// It is plain Go and the oracle of every faster decoder: each value is computed
+// in float32, in the order in which the format's reference implementation
+// computes it, so that equality of bits can be asked for.
+//
+// # Where do the layouts come from?
+//
+// The block types (Q4_0 to Q8_0, Q2_K to Q6_K, IQ4_NL, IQ4_XS, MXFP4, NVFP4)
+// are those of ggml, as GGUF files hold them; each decoder states its block.
+// All numbers are little endian. The 8-bit and 4-bit floats are those of the
+// OCP (8-bit Floating Point Specification 1.0, Microscaling Formats 1.0).
+//
+// # How is a value quantised?
+//
+// Encode is deterministic and looks at the values only, not at how much the
+// model needs each of them (there is no importance matrix). It minimises the
+// squared error of a block as far as its comment says.
+package quant

@@ -1,0 +1,69 @@
+package quant
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// F16 returns the value of an IEEE 754 binary16 number.
+func F16(h uint16) float32 {
+	sign := uint32(h&0x8000) << 16
+	exponent, fraction := uint32(h>>10&31), uint32(h&0x3ff)
+	switch exponent {
+	case 0: // zero or subnormal: fraction * 2^-24
+		return math.Float32frombits(sign | math.Float32bits(float32(fraction)*0x1p-24))
+	case 31: // infinity or NaN
+		return math.Float32frombits(sign | 0xff<<23 | fraction<<13)
+	}
+	return math.Float32frombits(sign | (exponent+112)<<23 | fraction<<13)
+}
+
+// ToF16 rounds to the nearest binary16 number, ties to even. What is too large
+// becomes infinite, NaN stays NaN.
+func ToF16(v float32) uint16 {
+	bits := math.Float32bits(v)
+	sign, size := uint16(bits>>16&0x8000), bits&0x7fffffff
+	switch {
+	case size > 0x7f800000:
+		return sign | 0x7e00
+	case size >= 0x477ff000: // 65520, halfway between the largest number and the next
+		return sign | 0x7c00
+	case size < 0x38800000: // below 2^-14: a whole number of 2^-24
+		return sign | uint16(math.RoundToEven(float64(math.Float32frombits(size))*0x1p24))
+	}
+	// Move the exponent, then round away the lowest 13 bits.
+	size -= 112 << 23
+	return sign | uint16((size+0xfff+size>>13&1)>>13)
+}
+
+// BF16 returns the value of a bfloat16 number: the upper half of a float32.
+func BF16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
+
+// ToBF16 rounds to the nearest bfloat16 number, ties to even. What is too large
+// becomes infinite, NaN stays NaN.
+func ToBF16(v float32) uint16 {
+	bits := math.Float32bits(v)
+	if v != v {
+		return uint16(bits>>16) | 0x40
+	}
+	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
+}
+
+// f16At reads the binary16 number at the beginning of b.
+func f16At(b []byte) float32 { return F16(binary.LittleEndian.Uint16(b)) }
+
+func putF16(b []byte, v float32) { binary.LittleEndian.PutUint16(b, ToF16(v)) }
+
+func decodeF32(dst []float32, b []byte) { dst[0] = math.Float32frombits(binary.LittleEndian.Uint32(b)) }
+
+func decodeF16(dst []float32, b []byte) { dst[0] = f16At(b) }
+
+func decodeBF16(dst []float32, b []byte) { dst[0] = BF16(binary.LittleEndian.Uint16(b)) }
+
+func encodeF32(b []byte, src []float32) {
+	binary.LittleEndian.PutUint32(b, math.Float32bits(src[0]))
+}
+
+func encodeF16(b []byte, src []float32) { putF16(b, src[0]) }
+
+func encodeBF16(b []byte, src []float32) { binary.LittleEndian.PutUint16(b, ToBF16(src[0])) }

@@ -1,0 +1,56 @@
+package quant
+
+import "math"
+
+// E4M3 returns the value of an 8-bit float with 4 exponent bits (OCP 8-bit
+// Floating Point, E4M3): bias 7, greatest value 448, no infinities; 7f and ff
+// are NaN.
+func E4M3(c byte) float32 {
+	v := float32(c&7) * 0x1p-9
+	if e := c >> 3 & 15; e != 0 {
+		v = float32(math.Ldexp(float64(8|c&7), int(e)-10))
+	}
+	if c&0x7f == 0x7f {
+		v = float32(math.NaN())
+	}
+	if c&0x80 != 0 {
+		v = -v
+	}
+	return v
+}
+
+// ToE4M3 rounds to the nearest E4M3 number, ties to even. What is too large
+// becomes ±448, NaN stays NaN.
+func ToE4M3(v float32) byte {
+	sign := byte(math.Float32bits(v) >> 24 & 0x80)
+	size := math.Abs(float64(v))
+	switch {
+	case v != v:
+		return sign | 0x7f
+	case size >= 448:
+		return sign | 0x7e
+	case size < 0x1p-6: // a whole number of 2^-9; 8 is the smallest normal number
+		return sign | byte(math.RoundToEven(size*0x1p9))
+	}
+	fraction, exponent := math.Frexp(size) // fraction in [1/2, 1)
+	// From 8/16 to 16/16; the latter carries into the exponent.
+	m := byte(math.RoundToEven(fraction * 16))
+	return sign | (byte(exponent+6)<<3 + m - 8)
+}
+
+// E5M2 returns the value of an 8-bit float with 5 exponent bits (OCP 8-bit
+// Floating Point, E5M2): the upper half of a binary16 number.
+func E5M2(c byte) float32 { return F16(uint16(c) << 8) }
+
+// UE8M0 returns the value of a scale that is an exponent alone (OCP
+// Microscaling Formats, E8M0): 2^(c-127); ff is NaN.
+func UE8M0(c byte) float32 {
+	if c == 0xff {
+		return float32(math.NaN())
+	}
+	return float32(math.Ldexp(1, int(c)-127))
+}
+
+func decodeF8E4M3(dst []float32, b []byte) { dst[0] = E4M3(b[0]) }
+
+func encodeF8E4M3(b []byte, src []float32) { b[0] = ToE4M3(src[0]) }
