@@ -1,0 +1,217 @@
+package cuda
+
+// The argument structs of the kernels. These are the single source: the header
+// args_gen.h that the .cu files include is made from them (TestArgsHeader), and
+// the parameter bytes in the compiled code are compared with them. Every field
+// is aligned to its size, in Go as in C. A field's tag is its type in C.
+
+// addr is an address on the device.
+type addr uint64
+
+// weightArgs is a weight as Pack lays it out. Row r begins at data +
+// r*rowBytes, with its codes; halves, steps and high are the offsets within a
+// row of its other planes (README.md). A value is code * scale[r/scaleRows,
+// c/scaleCols], the product rounded to float; scaleCols is a multiple of 32 or
+// at least cols.
+type weightArgs struct {
+	data                 addr `c:"const u8*"`
+	scale                addr `c:"const float*"` // null: 1
+	rowBytes             int64
+	rows, cols           int32
+	scaleRows, scaleCols int32
+	scaleStride          int32 // entries of scale in a row of tiles
+	halves, steps, high  int32
+}
+
+// embedArgs: out [n, cols] = rows ids [n] of a weight. One block a token.
+type embedArgs struct {
+	w     weightArgs
+	out   addr `c:"float*"`
+	ids   addr `c:"const i32*"`
+	fault addr `c:"Fault*"`
+}
+
+// rmsnormArgs: out [n, d] = x / sqrt(mean(x²) + eps) * weight [d]; with delta
+// [n, d] x becomes x + delta first (add_rmsnorm). One block a row.
+type rmsnormArgs struct {
+	out    addr `c:"float*"`
+	x      addr `c:"float*"`
+	delta  addr `c:"const float*"`
+	weight addr `c:"const float*"`
+	d      int32
+	eps    float32
+}
+
+// addArgs: x [n] += delta [n].
+type addArgs struct {
+	x     addr `c:"float*"`
+	delta addr `c:"const float*"`
+	n     int64
+}
+
+// swigluArgs: out [n] = silu(gate [n]) * up [n]. out may be gate.
+type swigluArgs struct {
+	out  addr `c:"float*"`
+	gate addr `c:"const float*"`
+	up   addr `c:"const float*"`
+	n    int64
+}
+
+// gatherArgs: out [m, d] = rows [m] of x [n, d]. One block a row.
+type gatherArgs struct {
+	out   addr `c:"float*"`
+	x     addr `c:"const float*"`
+	rows  addr `c:"const i32*"`
+	fault addr `c:"Fault*"`
+	n, d  int32
+}
+
+// ropeArgs rotates q [n, heads, dim] and k [n, kvHeads, dim] in place: pair i
+// of a head by positions[row] * inv[i]. Pairs are (2i, 2i+1) if interleaved,
+// else (i, i+dim/2). One block a row.
+type ropeArgs struct {
+	q              addr `c:"float*"`
+	k              addr `c:"float*"`
+	positions      addr `c:"const i32*"`
+	inv            addr `c:"const float*"`
+	heads, kvHeads int32
+	dim            int32
+	interleaved    int32
+}
+
+// kvArgs is the cache of one layer: k, v [blocks, kvHeads, 64, dim]; scales
+// [blocks, kvHeads, 64], of i8 only.
+type kvArgs struct {
+	k       addr `c:"u8*"`
+	v       addr `c:"u8*"`
+	kScale  addr `c:"float*"`
+	vScale  addr `c:"float*"`
+	blocks  int32
+	kvHeads int32
+	dim     int32
+	_       int32
+}
+
+// appendArgs stores k, v [n, kvHeads, dim] at slots [n]. One block a row.
+type appendArgs struct {
+	cache kvArgs
+	k     addr `c:"const float*"`
+	v     addr `c:"const float*"`
+	slots addr `c:"const i32*"`
+	fault addr `c:"Fault*"`
+}
+
+// attentionArgs: out [n, heads, dim] = softmax(scale q kᵀ) v. Position p of an
+// item's sequence lives in block table[item.table + p/64].
+type attentionArgs struct {
+	cache kvArgs
+	out   addr `c:"float*"`
+	q     addr `c:"const float*"`
+	items addr `c:"const AttentionItem*"`
+	count addr `c:"const i32*"` // items that exist; surplus blocks return
+	table addr `c:"const i32*"`
+	// Partial results of decode items, by item and head: [heads, dim], then
+	// maximum and sum [heads, 2].
+	parts addr `c:"float*"`
+	heads int32
+	scale float32
+}
+
+// AttentionItem is a piece of work: rows [row, row+rows) of the batch, at
+// positions from position. A decode item has one row and covers positions
+// [first, last) of it; part is its place among the row's parts, of parts.
+type attentionItem struct {
+	row, rows   int32
+	position    int32
+	table       int32
+	first, last int32
+	part, parts int32
+}
+
+// convertArgs: out [n, ld] BF16 = x [n, cols], zeros from cols to ld.
+type convertArgs struct {
+	out      addr `c:"u16*"`
+	x        addr `c:"const float*"`
+	cols, ld int32
+}
+
+// dequantArgs: out [rows, ld] BF16 = rows [first, first+rows) of w, zeros from
+// cols to ld.
+type dequantArgs struct {
+	w           weightArgs
+	out         addr `c:"u16*"`
+	first, rows int32
+	ld          int32
+	_           int32
+}
+
+// gemvArgs: out [n, rows] = x [n, cols] · wᵀ for n up to 8 tokens, in float.
+type gemvArgs struct {
+	w   weightArgs
+	out addr `c:"float*"`
+	x   addr `c:"const float*"`
+	n   int32
+	_   int32
+}
+
+// gemmArgs: out[t*ldOut + r] = x[t] · w[r] for n tokens and rows out-features,
+// BF16 in, float sums. ldX and ldW are multiples of 64, and both x and w have
+// zeros from cols up to there.
+type gemmArgs struct {
+	out      addr  `c:"float*"`
+	x        addr  `c:"const u16*"`
+	w        addr  `c:"const u16*"`
+	ldX, ldW int64 // elements
+	ldOut    int64
+	n, rows  int32
+	cols     int32
+	_        int32
+}
+
+// sampleArgs draws a token for each row of logits [m, vocab], as
+// kernels.SampleRow says. One block a row.
+type sampleArgs struct {
+	logits  addr `c:"float*"`
+	rows    addr `c:"const SampleRow*"`
+	ids     addr `c:"const i32*"` // what the lists of rows point into
+	out     addr `c:"Sampled*"`
+	top     addr `c:"TokenLogprob*"` // [m, maxTop], the likeliest first
+	scratch addr `c:"u32*"`          // [m, vocab], zeros between calls
+	vocab   int32
+	maxTop  int32
+}
+
+// sampleRow is kernels.SampleRow. A list is [begin, end) of ids; bias has
+// pairs of a token and the bits of a float.
+type sampleRow struct {
+	seed                            uint64
+	position                        int64
+	temperature, topP, minP         float32
+	presence, frequency, repetition float32
+	topK                            int32
+	logprob, logprobs               int32
+	masked                          int32 // mask is there: bit i%32 of word i/32
+	prompt, generated, bias         [2]int32
+	banned, mask                    [2]int32
+}
+
+// sampled is kernels.Sampled without Top.
+type sampled struct {
+	token   int32
+	logprob float32
+	tops    int32 // entries of top
+	invalid int32
+}
+
+// tokenLogprob is kernels.TokenLogprob.
+type tokenLogprob struct {
+	token   int32
+	logprob float32
+}
+
+// fault is what a kernel reports of its own accord: the first stays. It lies
+// in host memory that the device sees.
+type fault struct {
+	code  uint32 // a faultCode; 0: none
+	index int32  // the bad value
+}

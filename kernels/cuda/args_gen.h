@@ -1,0 +1,228 @@
+// Code generated from args.go by TestArgsHeader -rewrite. DO NOT EDIT.
+#pragma once
+
+constexpr i32 ROW_THREADS = 256;
+constexpr i32 FLAT_THREADS = 256;
+constexpr i32 FLAT_ITEMS = 1024;
+constexpr i32 GEMV_TOKENS = 8;
+constexpr i32 GEMV_WARPS = 4;
+constexpr i32 GEMV_ROWS = 8;
+constexpr i32 GEMM_ROWS = 64;
+constexpr i32 GEMM_THREADS = 128;
+constexpr i32 ATTENTION_THREADS = 128;
+constexpr i32 PREFILL_QUERIES = 64;
+constexpr i32 DECODE_POSITIONS = 256;
+constexpr i32 SAMPLE_THREADS = 512;
+constexpr i32 FAULT_TOKEN = 1;
+constexpr i32 FAULT_SLOT = 2;
+constexpr i32 FAULT_ROW = 3;
+
+struct Fault {
+    u32 code;
+    i32 index;
+};
+static_assert(sizeof(Fault) == 8, "Fault");
+
+struct WeightArgs {
+    const u8* data;
+    const float* scale;
+    i64 rowBytes;
+    i32 rows;
+    i32 cols;
+    i32 scaleRows;
+    i32 scaleCols;
+    i32 scaleStride;
+    i32 halves;
+    i32 steps;
+    i32 high;
+};
+static_assert(sizeof(WeightArgs) == 56, "WeightArgs");
+
+struct EmbedArgs {
+    WeightArgs w;
+    float* out;
+    const i32* ids;
+    Fault* fault;
+};
+static_assert(sizeof(EmbedArgs) == 80, "EmbedArgs");
+
+struct RmsnormArgs {
+    float* out;
+    float* x;
+    const float* delta;
+    const float* weight;
+    i32 d;
+    float eps;
+};
+static_assert(sizeof(RmsnormArgs) == 40, "RmsnormArgs");
+
+struct AddArgs {
+    float* x;
+    const float* delta;
+    i64 n;
+};
+static_assert(sizeof(AddArgs) == 24, "AddArgs");
+
+struct SwigluArgs {
+    float* out;
+    const float* gate;
+    const float* up;
+    i64 n;
+};
+static_assert(sizeof(SwigluArgs) == 32, "SwigluArgs");
+
+struct GatherArgs {
+    float* out;
+    const float* x;
+    const i32* rows;
+    Fault* fault;
+    i32 n;
+    i32 d;
+};
+static_assert(sizeof(GatherArgs) == 40, "GatherArgs");
+
+struct RopeArgs {
+    float* q;
+    float* k;
+    const i32* positions;
+    const float* inv;
+    i32 heads;
+    i32 kvHeads;
+    i32 dim;
+    i32 interleaved;
+};
+static_assert(sizeof(RopeArgs) == 48, "RopeArgs");
+
+struct KvArgs {
+    u8* k;
+    u8* v;
+    float* kScale;
+    float* vScale;
+    i32 blocks;
+    i32 kvHeads;
+    i32 dim;
+    i32 unused7;
+};
+static_assert(sizeof(KvArgs) == 48, "KvArgs");
+
+struct AppendArgs {
+    KvArgs cache;
+    const float* k;
+    const float* v;
+    const i32* slots;
+    Fault* fault;
+};
+static_assert(sizeof(AppendArgs) == 80, "AppendArgs");
+
+struct AttentionItem {
+    i32 row;
+    i32 rows;
+    i32 position;
+    i32 table;
+    i32 first;
+    i32 last;
+    i32 part;
+    i32 parts;
+};
+static_assert(sizeof(AttentionItem) == 32, "AttentionItem");
+
+struct AttentionArgs {
+    KvArgs cache;
+    float* out;
+    const float* q;
+    const AttentionItem* items;
+    const i32* count;
+    const i32* table;
+    float* parts;
+    i32 heads;
+    float scale;
+};
+static_assert(sizeof(AttentionArgs) == 104, "AttentionArgs");
+
+struct ConvertArgs {
+    u16* out;
+    const float* x;
+    i32 cols;
+    i32 ld;
+};
+static_assert(sizeof(ConvertArgs) == 24, "ConvertArgs");
+
+struct DequantArgs {
+    WeightArgs w;
+    u16* out;
+    i32 first;
+    i32 rows;
+    i32 ld;
+    i32 unused5;
+};
+static_assert(sizeof(DequantArgs) == 80, "DequantArgs");
+
+struct GemvArgs {
+    WeightArgs w;
+    float* out;
+    const float* x;
+    i32 n;
+    i32 unused4;
+};
+static_assert(sizeof(GemvArgs) == 80, "GemvArgs");
+
+struct GemmArgs {
+    float* out;
+    const u16* x;
+    const u16* w;
+    i64 ldX;
+    i64 ldW;
+    i64 ldOut;
+    i32 n;
+    i32 rows;
+    i32 cols;
+    i32 unused9;
+};
+static_assert(sizeof(GemmArgs) == 64, "GemmArgs");
+
+struct SampleRow {
+    u64 seed;
+    i64 position;
+    float temperature;
+    float topP;
+    float minP;
+    float presence;
+    float frequency;
+    float repetition;
+    i32 topK;
+    i32 logprob;
+    i32 logprobs;
+    i32 masked;
+    i32 prompt[2];
+    i32 generated[2];
+    i32 bias[2];
+    i32 banned[2];
+    i32 mask[2];
+};
+static_assert(sizeof(SampleRow) == 96, "SampleRow");
+
+struct Sampled {
+    i32 token;
+    float logprob;
+    i32 tops;
+    i32 invalid;
+};
+static_assert(sizeof(Sampled) == 16, "Sampled");
+
+struct TokenLogprob {
+    i32 token;
+    float logprob;
+};
+static_assert(sizeof(TokenLogprob) == 8, "TokenLogprob");
+
+struct SampleArgs {
+    float* logits;
+    const SampleRow* rows;
+    const i32* ids;
+    Sampled* out;
+    TokenLogprob* top;
+    u32* scratch;
+    i32 vocab;
+    i32 maxTop;
+};
+static_assert(sizeof(SampleArgs) == 56, "SampleArgs");

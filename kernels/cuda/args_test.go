@@ -1,0 +1,95 @@
+package cuda
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var rewrite = flag.Bool("rewrite", false, "rewrite generated files")
+
+// argStructs are the structs that cross over to the device, in an order in
+// which C can read them.
+func argStructs() []any {
+	return []any{
+		fault{}, weightArgs{}, embedArgs{}, rmsnormArgs{}, addArgs{}, swigluArgs{}, gatherArgs{}, ropeArgs{},
+		kvArgs{}, appendArgs{}, attentionItem{}, attentionArgs{}, convertArgs{}, dequantArgs{}, gemvArgs{}, gemmArgs{},
+		sampleRow{}, sampled{}, tokenLogprob{}, sampleArgs{},
+	}
+}
+
+// TestArgsHeader holds args_gen.h to the Go structs; -rewrite writes it.
+func TestArgsHeader(t *testing.T) {
+	got := argsHeader(t)
+	if *rewrite {
+		require.NoError(t, os.WriteFile("args_gen.h", []byte(got), 0o644))
+	}
+	want, err := os.ReadFile("args_gen.h")
+	require.NoError(t, err)
+	require.Equal(t, string(want), got, "args_gen.h is stale: go test ./kernels/cuda -run ArgsHeader -rewrite")
+}
+
+func argsHeader(t *testing.T) string {
+	var b strings.Builder
+	b.WriteString("// Code generated from args.go by TestArgsHeader -rewrite. DO NOT EDIT.\n#pragma once\n\n")
+	for _, c := range constants() {
+		fmt.Fprintf(&b, "constexpr i32 %s = %d;\n", c.name, c.value)
+	}
+	for _, s := range argStructs() {
+		typ := reflect.TypeOf(s)
+		name := cName(typ)
+		fmt.Fprintf(&b, "\nstruct %s {\n", name)
+		end := uintptr(0)
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			require.Equal(t, end, f.Offset, "%s.%s: Go pads before it", name, f.Name)
+			end += f.Type.Size()
+			b.WriteString("    " + cField(f, i) + ";\n")
+		}
+		require.Equal(t, end, typ.Size(), "%s: Go pads at its end", name)
+		fmt.Fprintf(&b, "};\nstatic_assert(sizeof(%s) == %d, \"%s\");\n", name, typ.Size(), name)
+	}
+	return b.String()
+}
+
+func cName(t reflect.Type) string { return strings.ToUpper(t.Name()[:1]) + t.Name()[1:] }
+
+func cField(f reflect.StructField, i int) string {
+	name, typ := f.Name, f.Type
+	if name == "_" {
+		name = fmt.Sprintf("unused%d", i)
+	}
+	if typ.Kind() == reflect.Array {
+		return fmt.Sprintf("%s %s[%d]", cScalar(typ.Elem(), ""), name, typ.Len())
+	}
+	return cScalar(typ, f.Tag.Get("c")) + " " + name
+}
+
+func cScalar(t reflect.Type, tag string) string {
+	if t == reflect.TypeFor[addr]() {
+		if tag == "" {
+			panic("an address needs its type in C")
+		}
+		return tag
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		return cName(t)
+	case reflect.Int32:
+		return "i32"
+	case reflect.Uint32:
+		return "u32"
+	case reflect.Int64:
+		return "i64"
+	case reflect.Uint64:
+		return "u64"
+	case reflect.Float32:
+		return "float"
+	}
+	panic(fmt.Sprintf("no type in C for %v", t))
+}
