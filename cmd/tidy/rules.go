@@ -22,8 +22,9 @@ var mayImport = map[string][]string{
 	"kernels/cuda":       {"kernels", "model/quant"},
 	"kernels/kerneltest": {"kernels", "model/quant"},
 	"model":              {"kernels", "model/gguf", "model/safetensors", "model/quant"},
-	"model/gguf":         {},
-	"model/safetensors":  {},
+	"model/gguf":         {"model/mmap"},
+	"model/mmap":         {},
+	"model/safetensors":  {"model/mmap"},
 	"model/quant":        {"kernels"}, // its type names and matrices
 	"model/demo":         {"model", "model/gguf"},
 	"model/modeltest":    {"kernels", "model", "model/gguf", "model/safetensors", "model/quant"},

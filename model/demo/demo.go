@@ -1,5 +1,3 @@
-//go:build formats
-
 // Package demo is the very small model that trona serves where it is given
 // none. It was trained for that on synthetic text (testdata/README.md).
 package demo

@@ -1,0 +1,179 @@
+package gguf
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// entry is a key with its value: a number, bool or string of the Go type that
+// the file's type names, or a slice of one of these, or of such slices.
+type entry struct {
+	key   string
+	value any
+	at    int64 // offset of the value's type, for messages
+}
+
+// metadata is the key-value part of a file.
+type metadata struct {
+	entries []entry // in the order of the file
+	sorted  []int32 // numbers of entries, by key
+}
+
+// index sorts the keys and returns one that is there twice, or nil.
+func (m *metadata) index() *entry {
+	m.sorted = make([]int32, len(m.entries))
+	for i := range m.sorted {
+		m.sorted[i] = int32(i)
+	}
+	slices.SortFunc(m.sorted, func(a, b int32) int { return cmp.Compare(m.entries[a].key, m.entries[b].key) })
+	for i := 1; i < len(m.sorted); i++ {
+		if e := &m.entries[m.sorted[i]]; e.key == m.entries[m.sorted[i-1]].key {
+			return e
+		}
+	}
+	return nil
+}
+
+func (m *metadata) find(key string) (*entry, bool) {
+	i, ok := slices.BinarySearchFunc(m.sorted, key, func(n int32, key string) int { return cmp.Compare(m.entries[n].key, key) })
+	if !ok {
+		return nil, false
+	}
+	return &m.entries[m.sorted[i]], true
+}
+
+// Keys returns all keys in the order of the file.
+func (m *metadata) Keys() []string {
+	keys := make([]string, len(m.entries))
+	for i := range keys {
+		keys[i] = m.entries[i].key
+	}
+	return keys
+}
+
+// Has reports whether a key is there.
+func (m *metadata) Has(key string) bool {
+	_, ok := m.find(key)
+	return ok
+}
+
+// Value returns a value as the Go type that the file's type names: uint8 to
+// float64, bool, string, a slice of one of these, or []any of slices. Slices
+// must not be changed.
+func (m *metadata) Value(key string) (any, bool) {
+	e, ok := m.find(key)
+	if !ok {
+		return nil, false
+	}
+	return e.value, true
+}
+
+func get[T any](m *metadata, key string) (v T, ok bool) {
+	if e, found := m.find(key); found {
+		v, ok = e.value.(T)
+	}
+	return v, ok
+}
+
+// String returns a string. As with all getters of a type, ok is false where
+// the key is absent or has another type.
+func (m *metadata) String(key string) (s string, ok bool) { return get[string](m, key) }
+
+// Strings returns an array of strings, which must not be changed.
+func (m *metadata) Strings(key string) (list []string, ok bool) { return get[[]string](m, key) }
+
+// Bool returns a truth value.
+func (m *metadata) Bool(key string) (v, ok bool) { return get[bool](m, key) }
+
+// Int returns a whole number of any type that fits an int64.
+func (m *metadata) Int(key string) (n int64, ok bool) {
+	v, _ := m.Value(key)
+	switch v := v.(type) {
+	case uint8:
+		return int64(v), true
+	case int8:
+		return int64(v), true
+	case uint16:
+		return int64(v), true
+	case int16:
+		return int64(v), true
+	case uint32:
+		return int64(v), true
+	case int32:
+		return int64(v), true
+	case uint64:
+		return int64(v), v <= math.MaxInt64
+	case int64:
+		return v, true
+	}
+	return 0, false
+}
+
+// Float returns a number of any type.
+func (m *metadata) Float(key string) (x float64, ok bool) {
+	v, _ := m.Value(key)
+	switch v := v.(type) {
+	case float32:
+		return float64(v), true
+	case float64:
+		return v, true
+	case uint64:
+		return float64(v), true
+	}
+	n, ok := m.Int(key)
+	return float64(n), ok
+}
+
+// Ints returns an array of whole numbers of any type that fit an int64.
+func (m *metadata) Ints(key string) (list []int64, ok bool) {
+	v, _ := m.Value(key)
+	switch v := v.(type) {
+	case []uint8:
+		return widen[uint8, int64](v)
+	case []int8:
+		return widen[int8, int64](v)
+	case []uint16:
+		return widen[uint16, int64](v)
+	case []int16:
+		return widen[int16, int64](v)
+	case []uint32:
+		return widen[uint32, int64](v)
+	case []int32:
+		return widen[int32, int64](v)
+	case []uint64:
+		if len(v) > 0 && slices.Max(v) > math.MaxInt64 {
+			return nil, false
+		}
+		return widen[uint64, int64](v)
+	case []int64:
+		return widen[int64, int64](v)
+	}
+	return nil, false
+}
+
+// Floats returns an array of numbers of any type.
+func (m *metadata) Floats(key string) (list []float64, ok bool) {
+	v, _ := m.Value(key)
+	switch v := v.(type) {
+	case []float32:
+		return widen[float32, float64](v)
+	case []float64:
+		return widen[float64, float64](v)
+	case []uint64:
+		return widen[uint64, float64](v)
+	}
+	ints, ok := m.Ints(key)
+	if !ok {
+		return nil, false
+	}
+	return widen[int64, float64](ints)
+}
+
+func widen[From uint8 | int8 | uint16 | int16 | uint32 | int32 | uint64 | int64 | float32 | float64, To int64 | float64](v []From) ([]To, bool) {
+	list := make([]To, len(v))
+	for i, x := range v {
+		list[i] = To(x)
+	}
+	return list, true
+}

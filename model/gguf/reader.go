@@ -1,0 +1,317 @@
+package gguf
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+
+	"trona/model/mmap"
+)
+
+// window is how much of a header is in memory at a time.
+const window = 64 << 10
+
+// Limits of a header, far beyond any model.
+const (
+	maxKeys    = 1 << 16
+	maxTensors = 1_000_000
+	maxKey     = 1<<16 - 1
+	maxName    = 256
+	maxString  = 16 << 20
+	maxArray   = 64 << 20
+	maxDims    = 4
+	maxDepth   = 4 // of arrays in arrays
+)
+
+// Fewest bytes of what is counted before it comes. Counts are believed only as
+// far as the file has bytes for them.
+const (
+	minKey    = 8 + 1 + 4 + 1         // key of one byte, type, value of one byte
+	minTensor = 8 + 1 + 4 + 8 + 4 + 8 // name of one byte, one dimension, type, offset
+	minString = 8
+	minArray  = 4 + 8
+)
+
+// kind is the type of a value of the metadata.
+type kind uint32
+
+const (
+	kindUint8 kind = iota
+	kindInt8
+	kindUint16
+	kindInt16
+	kindUint32
+	kindInt32
+	kindFloat32
+	kindBool
+	kindString
+	kindArray
+	kindUint64
+	kindInt64
+	kindFloat64
+)
+
+// kindSize is the bytes of a value; 0 where it varies.
+var kindSize = [...]int{1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8}
+
+// reader takes a header apart. It never allocates for more elements than the
+// rest of the file can hold: a count claims bytes before anything is allocated,
+// and what claimed bytes are needed for gives them back when it is read.
+type reader struct {
+	file  string
+	in    *bufio.Reader
+	at    int64 // offset of the next byte
+	last  int64 // offset of what was read last, for messages
+	spare int64 // bytes after at that nothing has claimed
+
+	what, name string // the field that is read, for messages
+}
+
+func newReader(path string, f *mmap.File) *reader {
+	return &reader{file: path, in: bufio.NewReaderSize(io.NewSectionReader(f, 0, f.Size()), window), spare: f.Size()}
+}
+
+// field names what is read next. The two parts are joined only in messages.
+func (r *reader) field(what, name string) { r.what, r.name = what, name }
+
+func (r *reader) fail(format string, args ...any) error {
+	return r.failed(nil, format, args...)
+}
+
+func (r *reader) failed(cause error, format string, args ...any) error {
+	field := r.what
+	if r.name != "" {
+		field += " " + short(r.name)
+	}
+	return &Error{File: r.file, Field: field, Offset: r.last, Message: fmt.Sprintf(format, args...), Err: cause}
+}
+
+// claim sets n elements of at least size bytes aside.
+func (r *reader) claim(n uint64, size int64) error {
+	if n > uint64(r.spare/size) {
+		return r.failed(io.ErrUnexpectedEOF, "%d of at least %d bytes do not fit the %d that are left", n, size, r.spare)
+	}
+	r.spare -= int64(n) * size
+	return nil
+}
+
+// unclaim gives back what was set aside for an element that is read now.
+func (r *reader) unclaim(size int64) { r.spare += size }
+
+// take returns the next n bytes, at most window, valid until the next call.
+func (r *reader) take(n int) ([]byte, error) {
+	r.last = r.at
+	if int64(n) > r.spare {
+		return nil, r.failed(io.ErrUnexpectedEOF, "needs %d bytes, %d are left", n, r.spare)
+	}
+	b, err := r.in.Peek(n)
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF // the file shrank meanwhile
+		}
+		return nil, r.failed(err, "read %d bytes", n)
+	}
+	r.at += int64(n)
+	r.spare -= int64(n)
+	_, err = r.in.Discard(n)
+	return b, err
+}
+
+// number returns the next little-endian number of 1 to 8 bytes.
+func (r *reader) number(size int) (uint64, error) {
+	b, err := r.take(size)
+	if err != nil {
+		return 0, err
+	}
+	var v uint64
+	for i, x := range b {
+		v |= uint64(x) << (8 * i)
+	}
+	return v, nil
+}
+
+// text returns the next string, of at most most bytes.
+func (r *reader) text(most int) (string, error) {
+	n, err := r.number(8)
+	if err != nil {
+		return "", err
+	}
+	if n > uint64(most) {
+		return "", r.fail("a string of %d bytes, at most %d are allowed", n, most)
+	}
+	if n > uint64(r.spare) {
+		return "", r.failed(io.ErrUnexpectedEOF, "a string of %d bytes, %d are left", n, r.spare)
+	}
+	var text strings.Builder
+	text.Grow(int(n))
+	start := r.at
+	for text.Len() < int(n) {
+		b, err := r.take(min(window, int(n)-text.Len()))
+		if err != nil {
+			return "", err
+		}
+		text.Write(b)
+	}
+	r.last = start
+	return text.String(), nil
+}
+
+// value returns the next value of a kind, as the Go type that it names.
+func (r *reader) value(k kind, depth int) (any, error) {
+	switch {
+	case k == kindString:
+		return r.text(maxString)
+	case k == kindArray && depth == maxDepth:
+		return nil, r.fail("arrays nest deeper than %d", maxDepth)
+	case k == kindArray:
+		return r.array(depth)
+	case k >= kind(len(kindSize)):
+		return nil, r.fail("value type %d is not known", k)
+	}
+	bits, err := r.number(kindSize[k])
+	if err != nil {
+		return nil, err
+	}
+	switch k {
+	case kindUint8:
+		return uint8(bits), nil
+	case kindInt8:
+		return int8(bits), nil
+	case kindUint16:
+		return uint16(bits), nil
+	case kindInt16:
+		return int16(bits), nil
+	case kindUint32:
+		return uint32(bits), nil
+	case kindInt32:
+		return int32(bits), nil
+	case kindFloat32:
+		return math.Float32frombits(uint32(bits)), nil
+	case kindUint64:
+		return bits, nil
+	case kindInt64:
+		return int64(bits), nil
+	case kindFloat64:
+		return math.Float64frombits(bits), nil
+	}
+	if bits > 1 {
+		return nil, r.fail("a truth value is 0 or 1, not %d", bits)
+	}
+	return bits == 1, nil
+}
+
+// array returns the next array as a slice of the Go type that its elements have.
+func (r *reader) array(depth int) (any, error) {
+	k, err := r.number(4)
+	if err != nil {
+		return nil, err
+	}
+	if k >= uint64(len(kindSize)) {
+		return nil, r.fail("value type %d of an array is not known", k)
+	}
+	n, err := r.number(8)
+	if err != nil {
+		return nil, err
+	}
+	if n > maxArray {
+		return nil, r.fail("an array of %d, at most %d are allowed", n, maxArray)
+	}
+	switch kind(k) {
+	case kindUint8:
+		return numbers[uint8](r, n)
+	case kindInt8:
+		return numbers[int8](r, n)
+	case kindUint16:
+		return numbers[uint16](r, n)
+	case kindInt16:
+		return numbers[int16](r, n)
+	case kindUint32:
+		return numbers[uint32](r, n)
+	case kindInt32:
+		return numbers[int32](r, n)
+	case kindFloat32:
+		return numbers[float32](r, n)
+	case kindUint64:
+		return numbers[uint64](r, n)
+	case kindInt64:
+		return numbers[int64](r, n)
+	case kindFloat64:
+		return numbers[float64](r, n)
+	case kindBool:
+		return r.flags(n)
+	case kindString:
+		return r.texts(n)
+	}
+	return r.arrays(n, depth+1)
+}
+
+// numbers returns the next n numbers.
+func numbers[T uint8 | int8 | uint16 | int16 | uint32 | int32 | uint64 | int64 | float32 | float64](r *reader, n uint64) ([]T, error) {
+	size := binary.Size(T(0))
+	if err := r.claim(n, int64(size)); err != nil {
+		return nil, err
+	}
+	r.unclaim(int64(n) * int64(size))
+	list := make([]T, n)
+	for rest := list; len(rest) > 0; {
+		part := rest[:min(len(rest), window/size)]
+		b, err := r.take(len(part) * size)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := binary.Decode(b, binary.LittleEndian, part); err != nil {
+			return nil, r.failed(err, "decode")
+		}
+		rest = rest[len(part):]
+	}
+	return list, nil
+}
+
+func (r *reader) flags(n uint64) ([]bool, error) {
+	bytes, err := numbers[uint8](r, n)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]bool, n)
+	for i, b := range bytes {
+		if b > 1 {
+			return nil, r.fail("truth value %d is 0 or 1, not %d", i, b)
+		}
+		list[i] = b == 1
+	}
+	return list, nil
+}
+
+func (r *reader) texts(n uint64) ([]string, error) {
+	if err := r.claim(n, minString); err != nil {
+		return nil, err
+	}
+	list := make([]string, n)
+	for i := range list {
+		r.unclaim(minString)
+		var err error
+		if list[i], err = r.text(maxString); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func (r *reader) arrays(n uint64, depth int) ([]any, error) {
+	if err := r.claim(n, minArray); err != nil {
+		return nil, err
+	}
+	list := make([]any, n)
+	for i := range list {
+		r.unclaim(minArray)
+		var err error
+		if list[i], err = r.value(kindArray, depth); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}

@@ -1,0 +1,13 @@
+//go:build !unix
+
+package mmap
+
+import (
+	"errors"
+	"os"
+)
+
+// mapFile tells File to read instead.
+func mapFile(*os.File, int64) ([]byte, error) { return nil, errors.ErrUnsupported }
+
+func unmapFile([]byte) error { return nil }

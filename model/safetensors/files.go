@@ -1,0 +1,129 @@
+// Package safetensors reads checkpoints in the safetensors format
+// (https://github.com/huggingface/safetensors#format): one file, or a folder
+// with an index. Opening reads the headers alone; the data of tensors is mapped
+// when it is first asked for.
+package safetensors
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"trona/model/mmap"
+)
+
+// Names of the files of a folder.
+const (
+	singleName = "model.safetensors"
+	indexName  = "model.safetensors.index.json"
+)
+
+// Files are the safetensors files of a checkpoint. They may be used by several
+// goroutines.
+type Files struct {
+	tensors []Tensor
+	shards  []shard
+}
+
+// shard is one file.
+type shard struct {
+	name string // in messages
+	file *mmap.File
+}
+
+// Tensor is one tensor of a checkpoint.
+type Tensor struct {
+	Name   string
+	Shape  []int64 // outermost first; none: a scalar
+	Bytes  int64
+	offset int64 // of the data, in the file
+	shard  int32
+	Type   DType
+}
+
+// Open opens one file, or the folder of a checkpoint: model.safetensors, or the
+// files that model.safetensors.index.json names. What is wrong with a file's
+// content is an *Error. Data that is not there (yet) does not matter until it
+// is asked for.
+func Open(path string) (*Files, error) {
+	f := &Files{}
+	if err := f.open(path); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func (f *Files) open(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return f.add(path)
+	}
+	err = f.add(filepath.Join(path, singleName))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return f.openIndex(path)
+}
+
+// add opens one more file.
+func (f *Files) add(path string) error {
+	file, err := mmap.Open(path)
+	if err != nil {
+		return err
+	}
+	f.shards = append(f.shards, shard{path, file})
+	tensors, err := readHeader(path, file)
+	if err != nil {
+		return err
+	}
+	n := int32(len(f.shards) - 1)
+	for i := range tensors {
+		tensors[i].shard = n
+	}
+	if f.tensors == nil {
+		f.tensors = tensors
+	} else {
+		f.tensors = append(f.tensors, tensors...)
+	}
+	return nil
+}
+
+// Tensors lists the tensors, file after file in the order of their data. The
+// list must not be changed.
+func (f *Files) Tensors() []Tensor { return f.tensors }
+
+// Data returns the bytes of a tensor of these files, valid until Close. It
+// fails where the file does not (yet) hold them.
+func (f *Files) Data(t Tensor) ([]byte, error) {
+	s := &f.shards[t.shard]
+	data, err := s.file.Bytes(t.offset, t.Bytes)
+	if err != nil {
+		return nil, &Error{File: s.name, Field: "data of tensor " + short(t.Name), Offset: t.offset, Message: "not in the file", Err: err}
+	}
+	return data, nil
+}
+
+// Close closes all files. What Data returned is gone then.
+func (f *Files) Close() error {
+	var all error
+	for i := range f.shards {
+		all = errors.Join(all, f.shards[i].file.Close())
+	}
+	return all
+}
+
+// byName returns the numbers of the tensors, sorted by name.
+func byName(tensors []Tensor) []int32 {
+	sorted := make([]int32, len(tensors))
+	for i := range sorted {
+		sorted[i] = int32(i)
+	}
+	slices.SortFunc(sorted, func(a, b int32) int { return cmp.Compare(tensors[a].Name, tensors[b].Name) })
+	return sorted
+}
