@@ -19,7 +19,7 @@ type PlanOptions struct {
 	MaxModelLen  int           // positions of a sequence; 0: all that the checkpoint declares
 	MaxNumSeqs   int           // sequences at once; 0: 1
 	KVType       kernels.DType // of the KV cache; 0: BF16
-	MaxRows      int           // rows of a step; 0: 512
+	MaxRows      int           // rows of a step; 0: 512, or MaxNumSeqs where that is more
 	MaxLogits    int           // rows of a step with logits; 0: MaxNumSeqs, but not above MaxRows
 	DeviceMemory int64         // bytes that may be used; 0: no limit
 }
@@ -46,16 +46,17 @@ type Plan struct {
 	Table []PlanRow
 }
 
-// PlanRow is the total for one context length and number of sequences.
+// PlanRow is the total of a plan for one context length and number of
+// sequences.
 type PlanRow struct {
 	Context, Concurrency int
-	KV, Total            int64
+	Workspace, KV, Total int64
 	Fits                 bool
 }
 
 // MakePlan computes a plan from the headers of a checkpoint.
 func MakePlan(ckpt *Checkpoint, dev Sizer, o PlanOptions) (*Plan, error) {
-	c := &ckpt.Config
+	c, given := &ckpt.Config, o
 	o.defaults(c)
 	if o.MaxModelLen > maxPositions || o.MaxNumSeqs > maxSequences {
 		return nil, fmt.Errorf("plan: at most %d positions and %d sequences", maxPositions, maxSequences)
@@ -66,18 +67,14 @@ func MakePlan(ckpt *Checkpoint, dev Sizer, o PlanOptions) (*Plan, error) {
 	if !o.KVType.Valid() || o.KVType.Block() != 1 {
 		return nil, fmt.Errorf("plan: %v is no type of a KV cache", o.KVType)
 	}
-	_, workspace := newWorkspace(c, 0, o.MaxRows, o.MaxLogits)
-	p := &Plan{
-		Options: o, Weights: weightBytes(ckpt, dev), Workspace: workspace,
-		KVBytesPerToken: KVBytesPerToken(c, o.KVType),
-	}
+	p := &Plan{Options: o, Weights: weightBytes(ckpt, dev), KVBytesPerToken: KVBytesPerToken(c, o.KVType)}
 	p.Blocks = int64(o.MaxNumSeqs) * kvBlocks(o.MaxModelLen)
-	row := p.row(o.MaxModelLen, o.MaxNumSeqs)
-	p.KV, p.Total, p.Fits = row.KV, row.Total, row.Fits
+	row := p.row(c, given, o.MaxModelLen, o.MaxNumSeqs)
+	p.Workspace, p.KV, p.Total, p.Fits = row.Workspace, row.KV, row.Total, row.Fits
 	for context := 4096; ; context *= 2 {
 		context = min(context, o.MaxModelLen)
 		for _, n := range []int{1, 4, 16, 64, 256} {
-			p.Table = append(p.Table, p.row(context, n))
+			p.Table = append(p.Table, p.row(c, given, context, n))
 		}
 		if context == o.MaxModelLen {
 			return p, nil
@@ -96,7 +93,7 @@ func (o *PlanOptions) defaults(c *Config) {
 		o.KVType = kernels.BF16
 	}
 	if o.MaxRows == 0 {
-		o.MaxRows = 512
+		o.MaxRows = max(512, o.MaxNumSeqs)
 	}
 	if o.MaxLogits == 0 {
 		o.MaxLogits = min(o.MaxNumSeqs, o.MaxRows)
@@ -106,11 +103,15 @@ func (o *PlanOptions) defaults(c *Config) {
 // kvBlocks returns the blocks of a sequence of n positions.
 func kvBlocks(n int) int64 { return (int64(n) + kernels.BlockSize - 1) / kernels.BlockSize }
 
-func (p *Plan) row(context, concurrency int) PlanRow {
+// row is what the same options need with another context and concurrency.
+func (p *Plan) row(c *Config, o PlanOptions, context, concurrency int) PlanRow {
+	o.MaxModelLen, o.MaxNumSeqs = context, concurrency
+	o.defaults(c)
 	r := PlanRow{Context: context, Concurrency: concurrency}
+	_, r.Workspace = newWorkspace(c, 0, o.MaxRows, o.MaxLogits)
 	r.KV = saturate(int64(concurrency)*kvBlocks(context)*kernels.BlockSize, p.KVBytesPerToken)
-	r.Total = p.Weights + p.Workspace + min(r.KV, math.MaxInt64-p.Weights-p.Workspace)
-	r.Fits = p.Options.DeviceMemory == 0 || r.Total <= p.Options.DeviceMemory
+	r.Total = p.Weights + r.Workspace + min(r.KV, math.MaxInt64-p.Weights-r.Workspace)
+	r.Fits = o.DeviceMemory == 0 || r.Total <= o.DeviceMemory
 	return r
 }
 
