@@ -178,15 +178,15 @@ func TestNearest(t *testing.T) {
 		if v != v || math.Abs(float64(v)) > 60000 {
 			continue
 		}
-		nearest(t, v, ToF16(v), F16)
-		nearest(t, v, ToBF16(v), BF16)
+		requireNearest(t, v, ToF16(v), F16)
+		requireNearest(t, v, ToBF16(v), BF16)
 		if small := float32(math.Mod(float64(v), 448)); small == small {
-			nearest(t, small, uint16(ToE4M3(small)), func(c uint16) float32 { return E4M3(byte(c)) })
+			requireNearest(t, small, uint16(ToE4M3(small)), func(c uint16) float32 { return E4M3(byte(c)) })
 		}
 	}
 }
 
-func nearest(t *testing.T, v float32, code uint16, value func(uint16) float32) {
+func requireNearest(t *testing.T, v float32, code uint16, value func(uint16) float32) {
 	t.Helper()
 	off := func(c uint16) float64 { return math.Abs(float64(value(c)) - float64(v)) }
 	for _, c := range []uint16{code - 1, code + 1} {

@@ -52,5 +52,3 @@ func UE8M0(c byte) float32 {
 }
 
 func decodeF8E4M3(dst []float32, b []byte) { dst[0] = E4M3(b[0]) }
-
-func encodeF8E4M3(b []byte, src []float32) { b[0] = ToE4M3(src[0]) }
