@@ -9,7 +9,8 @@ import (
 )
 
 // Request asks for the continuation of a prompt. All text work is done before
-// and after: the engine sees token ids only.
+// and after: the engine sees token ids only. It keeps StopIDs and Bias, which
+// must not change.
 type Request struct {
 	ID       string  // for logs; need not be unique
 	Prompt   []int32 // at least one token, each in [0, vocabulary)
@@ -55,7 +56,7 @@ const (
 	FinishStop                   // a stop id was drawn
 	FinishLength                 // MaxTokens or the context is full
 	FinishCancelled              // the request's context ended
-	FinishError                  // Stream.Err says why
+	FinishError                  // Stream.Next says why
 )
 
 // String returns the name used in metrics.

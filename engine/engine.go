@@ -1,0 +1,353 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"trona/kernels"
+	"trona/model"
+)
+
+// Options bounds an engine. The most rows of a step, and of those with logits,
+// are what the model was loaded for.
+type Options struct {
+	MaxModelLen int // most tokens of a prompt and its answer; 0: what model and cache allow
+	MaxNumSeqs  int // most requests in work at once; 0 or above the model's MaxLogits: that many
+	MaxQueued   int // most requests that wait besides; 0: 2048
+	// PrefillRows is the most prompt tokens of a step in which others decode;
+	// 0: as many as fit. Small steps keep the gaps between tokens short.
+	PrefillRows int
+	// StallTimeout is how long nothing may happen before Healthy fails; a step
+	// may take ten times what steps of its size took before. 0: 10 s.
+	StallTimeout time.Duration
+}
+
+const defaultQueued = 2048
+
+// Engine runs requests on one device. Its methods may be called from any
+// goroutine.
+type Engine struct {
+	context, vocab int // tokens
+	most           int // requests, waiting or in work
+	stall          time.Duration
+	done           chan struct{}
+
+	// Of the engine's goroutine alone.
+	scheduler *Scheduler
+	runner    *runner
+
+	mu      sync.Mutex // guards what follows
+	wake    sync.Cond  // inbox, cancelled or closing changed
+	inbox   []*Sequence
+	gone    []*Sequence // their contexts have ended
+	open    int         // requests that have not ended
+	closing bool
+	failed  error // ErrFailed and why
+	closed  error // of closing the device
+	stats   Stats
+	pulse   pulse
+}
+
+// New starts an engine, which from then on owns the device and what is on it:
+// Close closes all three. Where New fails they stay the caller's.
+func New(m *model.Model, cache *model.KVCache, dev kernels.Device, o Options) (*Engine, error) {
+	if o.MaxModelLen < 0 || o.MaxNumSeqs < 0 || o.MaxQueued < 0 || o.PrefillRows < 0 || o.StallTimeout < 0 {
+		return nil, fmt.Errorf("engine: options must not be negative: %+v", o)
+	}
+	if declared := m.Config.ContextLength; o.MaxModelLen > declared {
+		return nil, fmt.Errorf("engine: %d tokens of a request, but the model declares a context of %d", o.MaxModelLen, declared)
+	}
+	o.defaults(m)
+	blocks := NewBlockManager(cache.Blocks)
+	e := &Engine{
+		context: min(o.MaxModelLen, cache.Blocks*kernels.BlockSize), vocab: m.Config.VocabSize,
+		most: o.MaxNumSeqs + o.MaxQueued, stall: o.StallTimeout, done: make(chan struct{}),
+		scheduler: NewScheduler(Limits{
+			Seqs: o.MaxNumSeqs, Rows: m.MaxRows(), Logits: m.MaxLogits(), PrefillRows: o.PrefillRows, Block: kernels.BlockSize,
+		}, blocks),
+		runner: newRunner(m, cache, dev),
+		stats:  Stats{Blocks: cache.Blocks, KVBytes: cache.Bytes(), ModelBytes: m.Bytes()},
+	}
+	e.wake.L = &e.mu
+	go e.loop()
+	return e, nil
+}
+
+func (o *Options) defaults(m *model.Model) {
+	if o.MaxModelLen == 0 {
+		o.MaxModelLen = m.Config.ContextLength
+	}
+	if o.MaxNumSeqs == 0 || o.MaxNumSeqs > m.MaxLogits() {
+		o.MaxNumSeqs = m.MaxLogits()
+	}
+	if o.MaxQueued == 0 {
+		o.MaxQueued = defaultQueued
+	}
+	if o.PrefillRows == 0 || o.PrefillRows > m.MaxRows() {
+		o.PrefillRows = m.MaxRows()
+	}
+	if o.StallTimeout == 0 {
+		o.StallTimeout = defaultStall
+	}
+}
+
+// ContextLength returns the most tokens of a prompt and its answer: the
+// smallest of MaxModelLen, what the model declares and what the cache holds.
+func (e *Engine) ContextLength() int { return e.context }
+
+// Submit starts a request. Its error is a *LimitError where the request can
+// never be served, ErrOverloaded, ErrClosed or ErrFailed, or the cause of a
+// context that has ended. Later the end of ctx cancels the request: the engine
+// lets go of it before its next step.
+func (e *Engine) Submit(ctx context.Context, r Request) (*Stream, error) {
+	if err := r.check(e.vocab, e.context); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	now := time.Now()
+	if err := e.reserve(now); err != nil {
+		return nil, err
+	}
+	stream := newStream(ctx, &r, now)
+	if err := e.enqueue(r.sequence(kernels.BlockSize, stream)); err != nil {
+		return nil, err
+	}
+	return stream, nil
+}
+
+// reserve counts a request in, if there is room for it.
+func (e *Engine) reserve(now time.Time) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.refusal(); err != nil {
+		return err
+	}
+	if e.open == e.most {
+		return ErrOverloaded
+	}
+	if e.open == 0 {
+		e.pulse.begin(now, 0)
+	}
+	e.open++
+	return nil
+}
+
+// refusal returns why no request is taken, if so.
+func (e *Engine) refusal() error {
+	if e.closing {
+		return ErrClosed
+	}
+	return e.failed
+}
+
+// enqueue hands a sequence to the engine's goroutine.
+func (e *Engine) enqueue(q *Sequence) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.refusal(); err != nil {
+		e.open--
+		return err
+	}
+	e.inbox = append(e.inbox, q)
+	e.stats.Waiting++
+	q.stream.forget = context.AfterFunc(q.stream.ctx, func() { e.cancel(q) })
+	e.wake.Signal()
+	return nil
+}
+
+// cancel lets the engine's goroutine drop a sequence.
+func (e *Engine) cancel(q *Sequence) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.gone = append(e.gone, q)
+	e.wake.Signal()
+}
+
+// Stats returns what the engine holds and has done.
+func (e *Engine) Stats() Stats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.stats
+}
+
+// Healthy returns why no forward pass works, nil while one does: ErrClosed,
+// ErrFailed, or that requests are open and nothing happens.
+func (e *Engine) Healthy() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.refusal(); err != nil {
+		return err
+	}
+	if still, stuck := e.pulse.stuck(time.Now(), e.stall); stuck && e.open > 0 {
+		return fmt.Errorf("no step has ended for %v; %d requests are open", still.Round(time.Millisecond), e.open)
+	}
+	return nil
+}
+
+// Close waits for the step in progress, ends all requests with ErrClosed, and
+// closes model, cache and device. Only the first call does something; all
+// return its error.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	e.closing = true
+	e.wake.Signal()
+	e.mu.Unlock()
+	<-e.done
+	return e.closed
+}
+
+// loop is the engine's goroutine. Devices may want one thread.
+func (e *Engine) loop() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(e.done)
+	for e.receive() {
+		if e.scheduler.Idle() {
+			continue
+		}
+		if err := e.step(); err != nil {
+			e.fail(err)
+		}
+	}
+	e.dropAll(ErrClosed)
+	e.runner.cache.Close()
+	e.runner.model.Close()
+	e.closed = e.runner.dev.Close()
+}
+
+// receive waits until there is work and takes what has come. It returns false
+// where the engine closes.
+func (e *Engine) receive() bool {
+	e.mu.Lock()
+	for !e.closing && len(e.inbox)+len(e.gone) == 0 && e.scheduler.Idle() {
+		e.wake.Wait()
+	}
+	for _, q := range e.inbox {
+		e.scheduler.Add(q)
+	}
+	clear(e.inbox)
+	e.inbox = e.inbox[:0]
+	gone := e.gone
+	e.gone = nil
+	closing := e.closing
+	e.mu.Unlock()
+	if len(gone) > 0 {
+		e.drop(gone, FinishCancelled, nil)
+	}
+	return !closing
+}
+
+// drop ends sequences: cancelled ones with the cause of their contexts, others
+// with err.
+func (e *Engine) drop(list []*Sequence, why FinishReason, err error) {
+	open := list[:0]
+	for _, q := range list {
+		if q.state != finished {
+			open = append(open, q)
+		}
+	}
+	e.scheduler.Drop(open, why)
+	e.publish(len(open))
+	for _, q := range open {
+		q.stream.forget()
+		if why == FinishCancelled {
+			err = context.Cause(q.stream.ctx)
+		}
+		q.stream.end(why, err)
+	}
+}
+
+// dropAll ends everything.
+func (e *Engine) dropAll(err error) {
+	e.mu.Lock()
+	for _, q := range e.inbox {
+		e.scheduler.Add(q)
+	}
+	e.inbox = nil
+	e.mu.Unlock()
+	e.drop(e.scheduler.All(), FinishError, err)
+}
+
+// fail ends everything for good: no device works after an error.
+func (e *Engine) fail(err error) {
+	e.mu.Lock()
+	e.failed = fmt.Errorf("%w: %w", ErrFailed, err)
+	e.mu.Unlock()
+	e.dropAll(e.failed)
+}
+
+// errStuck cannot happen; if it does, it must not look like health.
+var errStuck = errors.New("the scheduler plans nothing")
+
+// step computes one step. A panic, which is a mistake of ours, costs the
+// requests of this engine and not the process.
+func (e *Engine) step() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	p := e.scheduler.Next()
+	rows := p.Rows()
+	if rows == 0 {
+		return errStuck
+	}
+	now := time.Now()
+	e.mu.Lock()
+	e.pulse.begin(now, rows)
+	e.mu.Unlock()
+	for _, q := range e.scheduler.started {
+		q.stream.start(now)
+	}
+	if err := e.runner.run(p); err != nil {
+		return err
+	}
+	e.scheduler.Commit(p, e.runner.next)
+	e.deliver(p)
+	return nil
+}
+
+// deliver tells the streams what a step gave them, after all that ended was
+// let go.
+func (e *Engine) deliver(p *Plan) {
+	now := time.Now()
+	ended := 0
+	for i := range p.Len() {
+		if p.Run(i).Seq.state == finished {
+			ended++
+		}
+	}
+	e.mu.Lock()
+	e.pulse.end(now)
+	e.mu.Unlock()
+	e.publish(ended)
+	for i := range p.Len() {
+		q := p.Run(i).Seq
+		if q.state == finished {
+			q.stream.forget()
+		}
+		if e.runner.next[i] < 0 {
+			q.stream.end(FinishError, ErrNumeric)
+		} else if p.Run(i).Draw {
+			q.stream.push(q, e.runner.details[i], now)
+		}
+	}
+}
+
+// publish makes the scheduler's numbers public after so many requests ended.
+func (e *Engine) publish(ended int) {
+	now := e.scheduler.Stats()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.open -= ended
+	now.Waiting += len(e.inbox)
+	now.KVBytes, now.ModelBytes = e.stats.KVBytes, e.stats.ModelBytes
+	e.stats = now
+}

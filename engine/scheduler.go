@@ -1,0 +1,424 @@
+package engine
+
+import "slices"
+
+// Limits bounds what a Scheduler plans.
+type Limits struct {
+	Seqs        int // most sequences in work; Logits is not less
+	Rows        int // most rows of a step; Logits is not more
+	Logits      int // most rows of a step with logits
+	PrefillRows int // most rows of prompts in a step in which others decode
+	Block       int // tokens of a block
+}
+
+// Plan is what one step computes. The next call of Next reuses it.
+type Plan struct {
+	Decode  []Run // with decode arithmetic; they stand first in the batch
+	Prefill []Run // with prefill arithmetic
+}
+
+// Len returns the number of runs.
+func (p *Plan) Len() int { return len(p.Decode) + len(p.Prefill) }
+
+// Run returns run i, those of Decode first.
+func (p *Plan) Run(i int) *Run {
+	if n := len(p.Decode); i >= n {
+		return &p.Prefill[i-n]
+	}
+	return &p.Decode[i]
+}
+
+// Rows returns the rows of all runs.
+func (p *Plan) Rows() int {
+	n := 0
+	for i := range p.Len() {
+		n += p.Run(i).Rows
+	}
+	return n
+}
+
+// Run is rows of one sequence at consecutive positions. A sequence has at most
+// one run in a plan.
+type Run struct {
+	Seq      *Sequence
+	Position int // of the first row
+	Rows     int
+	Logits   int  // the last so many rows have their logits computed
+	Draw     bool // the last of them draws the next token
+}
+
+// Scheduler decides what is computed next. It is a state machine of integers:
+// the same calls give the same plans. It knows no clock, no device and no
+// chance.
+//
+// Sequences rank by priority, then by arrival. Every step first lets waiting
+// sequences in, by rank, as long as there are rows and memory for them; then
+// each sequence that decodes gets its row; what rows are left go to prompts.
+//
+// # Why does every request end?
+//
+// Submit refuses what the cache could never hold, so the first by rank always
+// finds room: a sequence that needs a block takes it from the last by rank.
+// The last may be itself. Who lost its blocks waits again, at its rank; when
+// it runs the next time it gets a block more than it needs and keeps all until
+// it has drawn as many tokens as fill one. Until then, whoever would take its
+// blocks waits for it: it needs none meanwhile, so it gets there.
+type Scheduler struct {
+	limits  Limits
+	blocks  *BlockManager
+	waiting []*Sequence // by rank
+	running []*Sequence // by rank
+	arrived int64
+	plan    Plan
+
+	started []*Sequence // let in for the first time by the last call of Next
+	stats   Stats       // the counters only
+}
+
+// NewScheduler returns a scheduler without sequences that shares out blocks.
+func NewScheduler(l Limits, blocks *BlockManager) *Scheduler {
+	return &Scheduler{limits: l, blocks: blocks}
+}
+
+// Idle reports whether there is nothing to do.
+func (s *Scheduler) Idle() bool { return len(s.waiting)+len(s.running) == 0 }
+
+// All returns the sequences that have not ended.
+func (s *Scheduler) All() []*Sequence { return slices.Concat(s.waiting, s.running) }
+
+// Stats returns what the scheduler holds and has done.
+func (s *Scheduler) Stats() Stats {
+	now := s.stats
+	now.Running, now.Waiting = len(s.running), len(s.waiting)
+	now.Blocks, now.BlocksUsed, now.BlocksCached = s.blocks.Total(), s.blocks.Used(), s.blocks.Cached()
+	return now
+}
+
+// Add lets a sequence wait. It must be one that the cache can hold.
+func (s *Scheduler) Add(q *Sequence) {
+	q.number = s.arrived
+	s.arrived++
+	s.wait(q)
+}
+
+func (s *Scheduler) wait(q *Sequence) {
+	q.state = waiting
+	s.waiting = insert(s.waiting, q)
+}
+
+// insert puts q into a list at its rank.
+func insert(list []*Sequence, q *Sequence) []*Sequence {
+	at, _ := slices.BinarySearchFunc(list, q, (*Sequence).compare)
+	return slices.Insert(list, at, q)
+}
+
+// Drop ends sequences, wherever they stand, and frees their blocks. Those that
+// have ended already stay as they are.
+func (s *Scheduler) Drop(list []*Sequence, why FinishReason) {
+	for _, q := range list {
+		if q.state != finished {
+			s.end(q, why)
+		}
+	}
+	s.sweep()
+	s.waiting = slices.DeleteFunc(s.waiting, (*Sequence).ended)
+}
+
+func (q *Sequence) ended() bool { return q.state == finished }
+
+// end frees what a sequence holds. sweep must follow.
+func (s *Scheduler) end(q *Sequence, why FinishReason) {
+	if why == FinishError {
+		s.blocks.Forget(q.table) // what made no sense to one helps nobody
+	}
+	s.blocks.Release(q.table)
+	q.table = q.table[:0]
+	q.state, q.finish = finished, why
+}
+
+// sweep takes ended sequences out of the running ones.
+func (s *Scheduler) sweep() { s.running = slices.DeleteFunc(s.running, (*Sequence).ended) }
+
+// Next plans a step and reserves the memory for it. The plan is empty only
+// where the scheduler is idle.
+func (s *Scheduler) Next() *Plan {
+	s.plan.Decode, s.plan.Prefill = s.plan.Decode[:0], s.plan.Prefill[:0]
+	s.started = s.started[:0]
+	s.admit()
+	s.decode()
+	s.prefill()
+	return &s.plan
+}
+
+// Commit takes what a step gave: for each run, those of Decode first, the token
+// drawn, any token that is not negative where none was asked for, and -1 where
+// the numbers made no sense, which ends the sequence.
+func (s *Scheduler) Commit(p *Plan, next []int32) {
+	for i := range p.Len() {
+		s.commit(p.Run(i), next[i])
+	}
+	s.stats.Steps++
+	s.sweep()
+}
+
+func (s *Scheduler) commit(r *Run, token int32) {
+	q := r.Seq
+	q.scored = max(q.scored, min(r.Position+r.Rows, q.score))
+	if token < 0 {
+		s.end(q, FinishError)
+		return
+	}
+	if !r.Draw {
+		return
+	}
+	why := q.append(token)
+	s.stats.GeneratedTokens++
+	if q.drawn() == 1 {
+		s.stats.PromptTokens += int64(q.prompt)
+	}
+	if why != FinishNone {
+		s.end(q, why)
+	}
+}
+
+// admit lets waiting sequences in, the first by rank first.
+func (s *Scheduler) admit() {
+	decoding := 0
+	for _, q := range s.running {
+		if q.decoding() {
+			decoding++
+		}
+	}
+	left := s.prefillRows(decoding)
+	for _, q := range s.running {
+		if !q.decoding() {
+			left -= share(q, left)
+		}
+	}
+	for left > 0 && len(s.waiting) > 0 {
+		q := s.waiting[0]
+		for !s.enter(q) {
+			victim := s.displaced(q)
+			if victim == nil {
+				return
+			}
+			s.preempt(victim)
+		}
+		s.waiting = slices.Delete(s.waiting, 0, 1)
+		left -= share(q, left)
+	}
+}
+
+// prefillRows returns how many rows of a step are for prompts where so many
+// sequences decode.
+func (s *Scheduler) prefillRows(decoding int) int {
+	left := s.limits.Rows - decoding
+	if decoding > 0 {
+		left = min(left, s.limits.PrefillRows)
+	}
+	return left
+}
+
+// share returns what q gets of the rows for prompts when those before it have
+// theirs: at most three quarters, so that a long prompt does not hold up short
+// ones behind it.
+func share(q *Sequence, left int) int { return min(q.left(), (3*left+3)/4) }
+
+// enter gives a waiting sequence the blocks for its tokens and lets it run, if
+// there is room for it.
+func (s *Scheduler) enter(q *Sequence) bool {
+	if len(s.running) == s.limits.Seqs {
+		return false
+	}
+	table := s.blocks.Match(q.table[:0], q.blockKeys(q.reusable()))
+	cached := len(table) * q.block
+	positions := len(q.tokens)
+	if q.preempted > 0 {
+		positions = min(positions+q.block, q.longest())
+	}
+	more := q.blocks(positions) - len(table)
+	if s.blocks.Available() < more+s.headroom(q) {
+		s.blocks.Release(table)
+		return false
+	}
+	q.table, _ = s.blocks.Grow(table, more)
+	q.computed = cached
+	if q.preempted > 0 {
+		q.shelter = len(q.tokens) + q.block
+	} else {
+		s.started = append(s.started, q)
+		s.stats.PrefixQueryTokens += int64(q.prompt)
+		s.count(q, cached)
+	}
+	q.state = running
+	s.running = insert(s.running, q)
+	return true
+}
+
+// count notes prompt tokens found in the cache.
+func (s *Scheduler) count(q *Sequence, cached int) {
+	if q.preempted == 0 {
+		q.cached += cached
+		s.stats.PrefixHitTokens += int64(cached)
+	}
+}
+
+// headroom returns the blocks that should be free besides those of q: the
+// sequences before it may each grow by a block in as many steps, for as long
+// as its prompt takes, and would take it from q.
+func (s *Scheduler) headroom(q *Sequence) int {
+	before := 0
+	for _, r := range s.running {
+		if r.before(q) {
+			before++
+		}
+	}
+	return before * (1 + q.left()/s.limits.Rows/q.block)
+}
+
+// displaced returns the sequence whose place q may take: the last by rank, if
+// its priority is worse.
+func (s *Scheduler) displaced(q *Sequence) *Sequence {
+	for _, v := range slices.Backward(s.running) {
+		if v.priority <= q.priority {
+			break
+		}
+		if !v.sheltered() {
+			return v
+		}
+	}
+	return nil
+}
+
+// preempt takes all blocks of a running sequence, which waits again.
+func (s *Scheduler) preempt(v *Sequence) {
+	s.blocks.Release(v.table)
+	v.table, v.computed = v.table[:0], 0
+	v.preempted++
+	s.stats.Preemptions++
+	at, _ := slices.BinarySearchFunc(s.running, v, (*Sequence).compare)
+	s.running = slices.Delete(s.running, at, at+1)
+	s.wait(v)
+}
+
+// decode plans a row of each sequence that needs no more. Growing one may cost
+// others that come after it, or itself, their place.
+func (s *Scheduler) decode() {
+	for i := 0; i < len(s.running); i++ {
+		q := s.running[i]
+		if !q.decoding() {
+			continue
+		}
+		if !s.grow(q) {
+			if q.state == waiting {
+				i--
+			}
+			continue
+		}
+		s.plan.Decode = append(s.plan.Decode, Run{q, q.computed, 1, 1, true})
+		s.advance(q, 1)
+	}
+}
+
+// grow makes room for all tokens of q. Without success q is preempted, or must
+// wait for a sheltered sequence.
+func (s *Scheduler) grow(q *Sequence) bool {
+	for {
+		var ok bool
+		if q.table, ok = s.blocks.Grow(q.table, q.blocks(len(q.tokens))-len(q.table)); ok {
+			return true
+		}
+		v := s.victim(q)
+		if v == nil {
+			return false
+		}
+		s.preempt(v)
+		if v == q {
+			return false
+		}
+	}
+}
+
+// victim returns the last sequence by rank that is not sheltered, down to q
+// itself; but q does not give way to those after it.
+func (s *Scheduler) victim(q *Sequence) *Sequence {
+	for i, v := range slices.Backward(s.running) {
+		if v == q && i < len(s.running)-1 {
+			break
+		}
+		if !v.sheltered() {
+			return v
+		}
+	}
+	return nil
+}
+
+// prefill shares out rows among prompts, and among answers that are computed
+// again.
+func (s *Scheduler) prefill() {
+	left := s.prefillRows(len(s.plan.Decode))
+	for _, q := range s.running {
+		q.grant = 0
+		if !q.decoding() {
+			q.grant = share(q, left)
+			left -= q.grant
+		}
+	}
+	extra := s.limits.Logits - len(s.running) // rows of logits beyond one for each sequence
+	for _, q := range s.running {
+		if q.left() == 0 || q.decoding() {
+			continue
+		}
+		more := min(q.left()-q.grant, left)
+		q.grant += more
+		left -= more
+		extra -= s.plant(q, extra)
+	}
+}
+
+// plant plans a run of q of up to q.grant rows, with up to extra+1 rows of
+// logits, and returns how many beyond one it takes.
+func (s *Scheduler) plant(q *Sequence, extra int) int {
+	s.reuse(q)
+	from := q.computed
+	end := min(from+q.grant, len(q.tokens))
+	runs := &s.plan.Decode
+	if from < q.prompt {
+		runs, end = &s.plan.Prefill, min(end, q.prompt)
+	}
+	if over := q.wanted(from, end) - 1 - extra; over > 0 {
+		end -= over
+	}
+	if end <= from {
+		return 0
+	}
+	wanted := q.wanted(from, end)
+	*runs = append(*runs, Run{q, from, end - from, wanted, end == len(q.tokens)})
+	s.advance(q, end-from)
+	return max(wanted-1, 0)
+}
+
+// reuse exchanges blocks that q is about to compute for sealed ones: others
+// that began alike may have come before it, even in this step.
+func (s *Scheduler) reuse(q *Sequence) {
+	keys := q.blockKeys(q.reusable())
+	for b := q.computed / q.block; b < len(keys); b++ {
+		own := q.table[b]
+		if found := s.blocks.Match(q.table[:b], keys[b:b+1]); len(found) == b {
+			return
+		} // else it took the place of own
+		s.blocks.Release([]int32{own})
+		s.count(q, (b+1)*q.block-q.computed)
+		q.computed = (b + 1) * q.block
+	}
+}
+
+// advance counts rows as computed and seals the blocks they fill. Within a
+// step too, keys and values are stored before they are read.
+func (s *Scheduler) advance(q *Sequence, rows int) {
+	from := q.computed / q.block
+	q.computed += rows
+	for b, k := range q.blockKeys(q.computed / q.block)[from:] {
+		s.blocks.Seal(q.table[from+b], k)
+	}
+}
