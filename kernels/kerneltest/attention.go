@@ -167,6 +167,7 @@ func testAttention(c *context) {
 			c.run(fmt.Sprintf("%v/%s", t, name), func(c *context) { c.attention(t, a) })
 		}
 		c.run(fmt.Sprintf("%v/invariance", t), func(c *context) { c.attentionInvariance(t) })
+		c.run(fmt.Sprintf("%v/decode and prefill", t), func(c *context) { c.attentionMixed(t) })
 	}
 }
 
@@ -305,6 +306,25 @@ func (c *context) attentionInvariance(t kernels.DType) {
 		c.same(want, got, "on peer %d", i)
 	}
 	c.poisonAfter(in, kv, want)
+}
+
+// attentionMixed: what decodes and what does not have the bits that they have
+// without the other, and sequences those that they have alone.
+func (c *context) attentionMixed(t kernels.DType) {
+	in := c.attentionInput(t, attentionCase{6, 2, 64, 3, [][2]int64{{1, 0}, {1, 130}, {1, 63}, {70, 20}, {5, 0}}})
+	kv := c.fillCache(in)
+	width := in.heads * in.dim
+	want := c.attend(in, kv, in.plan, 0, in.n)
+	for _, s := range in.plan.Seqs {
+		alone := s
+		alone.Row = 0
+		plan := &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{alone}}
+		if s.Row < in.decode {
+			plan.Decode = s.Rows
+		}
+		got := c.attend(in, kv, plan, s.Row, s.Rows)
+		c.same(want[s.Row*width:(s.Row+s.Rows)*width], got, "alone, row %d of %d", s.Row, in.n)
+	}
 }
 
 // attend computes rows [from, from+n) of the queries under a plan.

@@ -64,6 +64,9 @@ func testMatMul(c *context) {
 	for _, t := range weightTypes {
 		c.run(fmt.Sprintf("%v/invariance", t), func(c *context) { c.matmulInvariance(c.matrix(t, 50, 768)) })
 	}
+	for _, t := range []kernels.DType{kernels.F32, kernels.BF16, kernels.Q4_K} {
+		c.run(fmt.Sprintf("%v/long batches", t), func(c *context) { c.matmulLong(c.matrix(t, 20, 512)) })
+	}
 }
 
 // matmul compares a product with the reference.
@@ -107,13 +110,37 @@ func (c *context) matmulInvariance(m *kernels.Matrix) {
 	}
 }
 
-func (c *context) product(w kernels.Weight, xs []float32, n int64, decode bool) []float32 {
-	x, out := c.floats(xs, n, w.Cols), c.empty(kernels.F32, n, w.Rows)
-	decodes := int64(0)
-	if decode {
-		decodes = n
+// matmulLong: the same for batches that a device cuts up, and for those of
+// which only the first rows decode.
+func (c *context) matmulLong(m *kernels.Matrix) {
+	const n = 330
+	rows, cols := m.Rows, m.Cols
+	xs := c.normal(n*cols, 1)
+	w := c.pack(m)
+	decoded, filled := c.product(w, xs, n, true), c.product(w, xs, n, false)
+	for _, batch := range []int64{64, 97, 129, 200, 257} {
+		from := c.rng.Int64N(n - batch)
+		got := c.product(w, xs[from*cols:(from+batch)*cols], batch, false)
+		c.same(filled[from*rows:(from+batch)*rows], got, "in a batch of %d from row %d", batch, from)
 	}
-	c.dev.MatMul(out, x, w, decodes)
+	for _, decode := range []int64{1, 7, 96, 100, n - 1} {
+		got := c.mixed(w, xs, n, decode)
+		c.same(decoded[:decode*rows], got[:decode*rows], "among %d that decode", decode)
+		c.same(filled[decode*rows:], got[decode*rows:], "after %d that decode", decode)
+	}
+}
+
+func (c *context) product(w kernels.Weight, xs []float32, n int64, decode bool) []float32 {
+	if decode {
+		return c.mixed(w, xs, n, n)
+	}
+	return c.mixed(w, xs, n, 0)
+}
+
+// mixed multiplies n rows, of which the first decode.
+func (c *context) mixed(w kernels.Weight, xs []float32, n, decode int64) []float32 {
+	x, out := c.floats(xs, n, w.Cols), c.empty(kernels.F32, n, w.Rows)
+	c.dev.MatMul(out, x, w, decode)
 	got := c.read(out)
 	c.release()
 	return got

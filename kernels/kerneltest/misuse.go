@@ -40,10 +40,21 @@ func testMisuse(c *context) {
 	} {
 		require.Panics(c, call, name)
 	}
-	_, err := c.dev.Pack(&kernels.Matrix{Type: kernels.Q8_0, Rows: 1, Cols: 32, Data: make([]byte, 33)})
-	require.Error(c, err, "too little data")
-	_, err = c.dev.Pack(&kernels.Matrix{Type: kernels.NVFP4x16, Rows: 1, Cols: 16, Data: make([]byte, 8)})
-	require.Error(c, err, "no group scales")
+	for name, m := range map[string]kernels.Matrix{
+		"no type":                {Rows: 1, Cols: 32, Data: make([]byte, 32)},
+		"integers":               {Type: kernels.I32, Rows: 1, Cols: 32, Data: make([]byte, 128)},
+		"no rows":                {Type: kernels.F32, Cols: 32},
+		"part of a block":        {Type: kernels.Q8_0, Rows: 1, Cols: 16, Data: make([]byte, 17)},
+		"too little data":        {Type: kernels.Q8_0, Rows: 1, Cols: 32, Data: make([]byte, 33)},
+		"too much data":          {Type: kernels.F32, Rows: 1, Cols: 8, Data: make([]byte, 33)},
+		"no group scales":        {Type: kernels.NVFP4x16, Rows: 1, Cols: 16, Data: make([]byte, 8)},
+		"too few scales":         {Type: kernels.F8E4M3, Rows: 3, Cols: 4, Data: make([]byte, 12), Scale: make([]float32, 2), ScaleRows: 1, ScaleCols: 4},
+		"scales of nothing":      {Type: kernels.F8E4M3, Rows: 3, Cols: 4, Data: make([]byte, 12), Scale: make([]float32, 3)},
+		"scales that do not fit": {Type: kernels.F32, Rows: 1, Cols: 16, Data: make([]byte, 64), GroupScale: make([]byte, 1)},
+	} {
+		_, err := c.dev.Pack(&m)
+		require.Error(c, err, name)
+	}
 	require.NoError(c, c.dev.Sync(), "misuse leaves no error behind")
 	c.release()
 }

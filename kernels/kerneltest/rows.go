@@ -81,7 +81,11 @@ func testAddRMSNorm(c *context) {
 		for r := range n {
 			want = append(want, normRef(sum[r*d:(r+1)*d], ws, eps)...)
 		}
-		c.close(c.read(out), want, relative(want, 1e-6))
+		got := c.read(out)
+		c.close(got, want, relative(want, 1e-6))
+		last, one := c.floats(xs[(n-1)*d:], 1, d), c.empty(kernels.F32, 1, d)
+		c.dev.AddRMSNorm(one, last, delta.Slice(n-1, n), w, eps)
+		c.same(got[(n-1)*d:], c.read(one), "alone")
 		c.noAllocs(func() { c.dev.AddRMSNorm(out, x, delta, w, eps) })
 	})
 }
@@ -160,9 +164,16 @@ func testRoPE(c *context) {
 			at, r := c.ints(positions), kernels.Rotary{Inv: c.floats(inv, s.dim/2), Interleaved: s.interleaved}
 			c.dev.RoPE(q, k, at, r)
 			want, tol := ropeRef(qs, positions, inv, s.heads, s.interleaved)
-			c.close(c.read(q), want, tol)
+			rotated := c.read(q)
+			c.close(rotated, want, tol)
 			want, tol = ropeRef(ks, positions, inv, s.kvHeads, s.interleaved)
 			c.close(c.read(k), want, tol)
+			row := s.heads * s.dim
+			for i, p := range positions {
+				one, other := c.floats(qs[int64(i)*row:][:row], 1, s.heads, s.dim), c.empty(kernels.F32, 1, s.kvHeads, s.dim)
+				c.dev.RoPE(one, other, c.ints([]int32{p}), r)
+				c.same(rotated[int64(i)*row:][:row], c.read(one), "alone at position %d", p)
+			}
 			c.noAllocs(func() { c.dev.RoPE(q, k, at, r) })
 		})
 	}

@@ -25,7 +25,7 @@ func testSample(c *context) {
 	for name, test := range map[string]func(*context){
 		"greedy": sampleGreedy, "invalid": sampleInvalid, "logprobs": sampleLogprobs,
 		"adjustments": sampleAdjustments, "filters": sampleFilters, "reference": sampleReference,
-		"independence": sampleIndependence, "distribution": sampleDistribution,
+		"independence": sampleIndependence, "distribution": sampleDistribution, "infinite": sampleInfinite,
 	} {
 		c.run(name, test)
 	}
@@ -185,6 +185,23 @@ func sampleFilters(c *context) {
 	for i := range 50 {
 		got := c.sample([]float32{1, 2, 1, 1}, kernels.SampleRow{Temperature: 5, TopK: 2, Position: int64(i)})
 		require.Contains(c, []int32{0, 1}, got.Token)
+	}
+}
+
+// sampleInfinite: logits that are +Inf share all draws, whatever the filters.
+func sampleInfinite(c *context) {
+	for _, r := range []kernels.SampleRow{{}, {TopK: 3}, {TopP: 0.9}, {MinP: 0.1}, {TopK: 1}} {
+		seen := map[int32]bool{}
+		r.Temperature = 1
+		for i := range 40 {
+			r.Position = int64(i)
+			seen[c.sample([]float32{1, inf, -inf, inf, 88}, r).Token] = true
+		}
+		want := map[int32]bool{1: true}
+		if r.TopK != 1 { // which keeps the lowest id
+			want[3] = true
+		}
+		require.Equal(c, want, seen, "%+v", r)
 	}
 }
 
