@@ -125,52 +125,55 @@ func (m *metadata) Float(key string) (x float64, ok bool) {
 	return float64(n), ok
 }
 
-// Ints returns an array of whole numbers of any type that fit an int64.
+// maxWidened bounds arrays of 8- and 16-bit numbers that Ints widens: an int64
+// takes up to eight times as much memory.
+const maxWidened = 1 << 16
+
+// Ints returns an array of whole numbers of any type that fit an int64; of 8-
+// and 16-bit numbers no longer ones than 65,536.
 func (m *metadata) Ints(key string) (list []int64, ok bool) {
 	v, _ := m.Value(key)
 	switch v := v.(type) {
 	case []uint8:
-		return widen[uint8, int64](v)
+		return widen[int64](v, maxWidened)
 	case []int8:
-		return widen[int8, int64](v)
+		return widen[int64](v, maxWidened)
 	case []uint16:
-		return widen[uint16, int64](v)
+		return widen[int64](v, maxWidened)
 	case []int16:
-		return widen[int16, int64](v)
+		return widen[int64](v, maxWidened)
 	case []uint32:
-		return widen[uint32, int64](v)
+		return widen[int64](v, maxArray)
 	case []int32:
-		return widen[int32, int64](v)
+		return widen[int64](v, maxArray)
 	case []uint64:
 		if len(v) > 0 && slices.Max(v) > math.MaxInt64 {
 			return nil, false
 		}
-		return widen[uint64, int64](v)
+		return widen[int64](v, maxArray)
 	case []int64:
-		return widen[int64, int64](v)
+		return widen[int64](v, maxArray)
 	}
 	return nil, false
 }
 
-// Floats returns an array of numbers of any type.
+// Floats returns an array of floating-point numbers of either type.
 func (m *metadata) Floats(key string) (list []float64, ok bool) {
 	v, _ := m.Value(key)
 	switch v := v.(type) {
 	case []float32:
-		return widen[float32, float64](v)
+		return widen[float64](v, maxArray)
 	case []float64:
-		return widen[float64, float64](v)
-	case []uint64:
-		return widen[uint64, float64](v)
+		return widen[float64](v, maxArray)
 	}
-	ints, ok := m.Ints(key)
-	if !ok {
-		return nil, false
-	}
-	return widen[int64, float64](ints)
+	return nil, false
 }
 
-func widen[From uint8 | int8 | uint16 | int16 | uint32 | int32 | uint64 | int64 | float32 | float64, To int64 | float64](v []From) ([]To, bool) {
+// widen converts the elements of an array of at most most.
+func widen[To int64 | float64, From uint8 | int8 | uint16 | int16 | uint32 | int32 | uint64 | int64 | float32 | float64](v []From, most int) ([]To, bool) {
+	if len(v) > most {
+		return nil, false
+	}
 	list := make([]To, len(v))
 	for i, x := range v {
 		list[i] = To(x)

@@ -72,7 +72,9 @@ type reader struct {
 }
 
 func newReader(path string, f *mmap.File) *reader {
-	return &reader{file: path, in: bufio.NewReaderSize(io.NewSectionReader(f, 0, f.Size()), window), spare: f.Size()}
+	size := f.Size()
+	in := bufio.NewReaderSize(io.NewSectionReader(f, 0, size), int(min(window, size)))
+	return &reader{file: path, in: in, spare: size}
 }
 
 // field names what is read next. The two parts are joined only in messages.

@@ -1,16 +1,16 @@
 package modeltest
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"trona/model/gguf"
 )
 
 // Folder writes the model as config.json and model.safetensors, in bf16, and
@@ -38,35 +38,45 @@ func Folder(t testing.TB, s Shape) string {
 // of q and k have no place in the architecture "deci", which it writes.
 func GGUF(t testing.TB, s Shape) string {
 	t.Helper()
-	tensors := s.tensors(&ggufNames)
-	keys := s.keys()
-	var w bytes.Buffer
-	w.WriteString("GGUF")
-	put(&w, uint32(3), uint64(len(tensors)), uint64(len(keys)))
-	for _, k := range slices.Sorted(maps.Keys(keys)) {
-		putString(&w, k)
-		putValue(&w, keys[k])
-	}
-	const ggmlF32, ggmlBF16 = uint32(0), uint32(30)
-	var data []byte
-	for _, x := range tensors {
-		putString(&w, x.name)
-		put(&w, uint32(len(x.shape)))
-		for _, n := range slices.Backward(x.shape) {
-			put(&w, n)
-		}
-		offset := uint64(len(data))
-		if len(x.shape) == 1 {
-			put(&w, ggmlF32, offset)
-			data = pad(append(data, f32(x.values)...))
-		} else {
-			put(&w, ggmlBF16, offset)
-			data = pad(append(data, bf16(x.values)...))
-		}
-	}
 	path := filepath.Join(t.TempDir(), "model.gguf")
-	write(t, path, append(pad(w.Bytes()), data...))
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := s.writeGGUF(gguf.NewWriter(f)); err != nil {
+		t.Fatal(err)
+	}
 	return path
+}
+
+func (s Shape) writeGGUF(w *gguf.Writer) error {
+	keys := s.keys()
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		if err := w.Set(k, keys[k]); err != nil {
+			return err
+		}
+	}
+	tensors := s.tensors(&ggufNames)
+	for _, x := range tensors {
+		typ := gguf.BF16
+		if len(x.shape) == 1 {
+			typ = gguf.F32
+		}
+		if err := w.Add(x.name, typ, x.shape...); err != nil {
+			return err
+		}
+	}
+	for _, x := range tensors {
+		data := bf16(x.values)
+		if len(x.shape) == 1 {
+			data = f32(x.values)
+		}
+		if _, err := w.Write(data); err != nil {
+			return err
+		}
+	}
+	return w.Close()
 }
 
 // keys returns the metadata of architecture "deci".
@@ -93,39 +103,6 @@ func (s Shape) keys() map[string]any {
 		keys["tokenizer.ggml.eos_token_id"] = uint32(s.EOS[0])
 	}
 	return keys
-}
-
-// pad fills up to GGUF's alignment of 32 bytes.
-func pad(b []byte) []byte { return append(b, make([]byte, -len(b)&31)...) }
-
-func put(w *bytes.Buffer, values ...any) {
-	for _, v := range values {
-		if err := binary.Write(w, binary.LittleEndian, v); err != nil {
-			panic(fmt.Sprintf("modeltest: %v", err)) // a type of no fixed size
-		}
-	}
-}
-
-func putString(w *bytes.Buffer, s string) {
-	put(w, uint64(len(s)))
-	w.WriteString(s)
-}
-
-// putValue writes a metadata value after its type.
-func putValue(w *bytes.Buffer, v any) {
-	switch v := v.(type) {
-	case uint32:
-		put(w, uint32(4), v)
-	case float32:
-		put(w, uint32(6), v)
-	case string:
-		put(w, uint32(8))
-		putString(w, v)
-	case []int32:
-		put(w, uint32(9), uint32(5), uint64(len(v)), v)
-	default:
-		panic(fmt.Sprintf("modeltest: no GGUF type for %T", v))
-	}
 }
 
 func marshal(t testing.TB, v any) []byte {
