@@ -224,19 +224,19 @@ func (s *Scheduler) prefillRows(decoding int) int {
 // ones behind it.
 func share(q *Sequence, left int) int { return min(q.left(), (3*left+3)/4) }
 
-// enter gives a waiting sequence the blocks for its tokens and lets it run, if
-// there is room for it.
+// enter gives a waiting sequence blocks for its tokens, and for the next to come,
+// and lets it run, if there is room for it.
 func (s *Scheduler) enter(q *Sequence) bool {
 	if len(s.running) == s.limits.Seqs {
 		return false
 	}
 	table := s.blocks.Match(q.table[:0], q.blockKeys(q.reusable()))
 	cached := len(table) * q.block
-	positions := len(q.tokens)
+	ahead := 1
 	if q.preempted > 0 {
-		positions = min(positions+q.block, q.longest())
+		ahead = q.block
 	}
-	more := q.blocks(positions) - len(table)
+	more := q.blocks(min(len(q.tokens)+ahead, q.longest())) - len(table)
 	if s.blocks.Available() < more+s.headroom(q) {
 		s.blocks.Release(table)
 		return false
@@ -273,7 +273,7 @@ func (s *Scheduler) headroom(q *Sequence) int {
 			before++
 		}
 	}
-	return before * (1 + q.left()/s.limits.Rows/q.block)
+	return before * (1 + q.left()/s.limits.PrefillRows/q.block)
 }
 
 // displaced returns the sequence whose place q may take: the last by rank, if

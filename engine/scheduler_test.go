@@ -1,0 +1,245 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"trona/testdata"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// Scripts of testdata/scheduler; `go test ./engine -run Scripts -rewrite`
+// renews what they expect. The commands:
+//
+//	new blocks=8 size=4 [seqs=4] [rows=16] [logits=4] [prefill=16]
+//	submit a prompt=10 max=3 [min=1] [priority=1] [salt=x] [scores]
+//	         [like=(b,8)]  the first 8 tokens are those of b
+//	         [after=b]   the prompt begins with all tokens of b, drawn ones too
+//	step [n=2] [stop=a] [fail=a]
+//	cancel a
+//	show
+func TestScripts(t *testing.T) {
+	datadriven.Walk(t, testdata.Path(t, "scheduler"), func(t *testing.T, path string) {
+		s := new(script)
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			out := s.run(t, d)
+			if s.Scheduler != nil {
+				require.NoError(t, s.check(), d.Pos)
+			}
+			return out
+		})
+	})
+}
+
+// script is a scheduler whose sequences have names.
+type script struct {
+	*Scheduler
+	block  int
+	names  []string
+	byName map[string]*Sequence
+}
+
+func (s *script) run(t *testing.T, d *datadriven.TestData) string {
+	switch d.Cmd {
+	case "new":
+		return s.start(t, d)
+	case "submit":
+		return s.submit(t, d)
+	case "cancel":
+		for _, a := range d.CmdArgs {
+			s.Drop([]*Sequence{s.byName[a.Key]}, FinishCancelled)
+		}
+		return s.free()
+	case "step":
+		n := 1
+		d.MaybeScanArgs(t, "n", &n)
+		var out strings.Builder
+		for range n {
+			out.WriteString(s.step(t, d))
+		}
+		return out.String()
+	case "show":
+		return s.show()
+	}
+	d.Fatalf(t, "unknown command %s", d.Cmd)
+	return ""
+}
+
+func (s *script) start(t *testing.T, d *datadriven.TestData) string {
+	var blocks int
+	l := Limits{Seqs: 4, Rows: 16}
+	d.ScanArgs(t, "blocks", &blocks)
+	d.ScanArgs(t, "size", &l.Block)
+	d.MaybeScanArgs(t, "seqs", &l.Seqs)
+	d.MaybeScanArgs(t, "rows", &l.Rows)
+	l.Logits, l.PrefillRows = l.Seqs, l.Rows
+	d.MaybeScanArgs(t, "logits", &l.Logits)
+	d.MaybeScanArgs(t, "prefill", &l.PrefillRows)
+	*s = script{Scheduler: NewScheduler(l, NewBlockManager(blocks)), block: l.Block, byName: map[string]*Sequence{}}
+	return ""
+}
+
+func (s *script) submit(t *testing.T, d *datadriven.TestData) string {
+	var n, most int
+	var salt string
+	name := d.CmdArgs[0].Key
+	d.ScanArgs(t, "prompt", &n)
+	d.ScanArgs(t, "max", &most)
+	d.MaybeScanArgs(t, "salt", &salt)
+	prompt := make([]int32, n)
+	for i := range prompt {
+		prompt[i] = int32(1000*(len(s.names)+1) + i)
+	}
+	if d.HasArg("like") {
+		var other string
+		var same int
+		d.ScanArgs(t, "like", &other, &same)
+		copy(prompt, s.byName[other].tokens[:same])
+	}
+	if d.HasArg("after") {
+		var other string
+		d.ScanArgs(t, "after", &other)
+		copy(prompt, s.byName[other].tokens)
+	}
+	q := newSequence(prompt, most, s.block, salt)
+	q.stops = []int32{-int32(len(s.names)) - 2}
+	d.MaybeScanArgs(t, "priority", &q.priority)
+	if d.HasArg("scores") {
+		q.score = n - 1
+	}
+	s.names = append(s.names, name)
+	s.byName[name] = q
+	s.Add(q)
+	return ""
+}
+
+// name returns the last name that was given to q.
+func (s *script) name(q *Sequence) string {
+	for _, name := range slices.Backward(s.names) {
+		if s.byName[name] == q {
+			return name
+		}
+	}
+	return "?"
+}
+
+func (s *script) step(t *testing.T, d *datadriven.TestData) string {
+	preempted := map[*Sequence]int{}
+	cached := map[*Sequence]int{}
+	for _, q := range s.byName {
+		preempted[q], cached[q] = q.preempted, q.cached
+	}
+	p := s.Next()
+	var words []string
+	for i := range p.Len() {
+		words = append(words, s.describe(p.Run(i), i < len(p.Decode), cached))
+	}
+	for _, name := range s.names {
+		if q := s.byName[name]; preempted[q] < q.preempted {
+			words = append(words, "preempted "+name)
+		}
+	}
+	s.Commit(p, s.tokens(t, d, p))
+	for i := range p.Len() {
+		if q := p.Run(i).Seq; q.state == finished {
+			words = append(words, fmt.Sprintf("end %s %v", s.name(q), q.finish))
+		}
+	}
+	if len(words) == 0 {
+		return "idle\n"
+	}
+	return strings.Join(words, ", ") + "; " + s.free()
+}
+
+// describe prints a run: decode a@12 is the row of position 12, prefill a@0+8
+// eight rows from 0 on; * draws a token.
+func (s *script) describe(r *Run, decode bool, cached map[*Sequence]int) string {
+	kind := "prefill"
+	if decode {
+		kind = "decode"
+	}
+	word := fmt.Sprintf("%s %s@%d", kind, s.name(r.Seq), r.Position)
+	if r.Rows > 1 {
+		word += fmt.Sprintf("+%d", r.Rows)
+	}
+	if r.Draw {
+		word += "*"
+	}
+	if n := r.Logits; n > 1 || n == 1 && !r.Draw {
+		word += fmt.Sprintf(" logits=%d", n)
+	}
+	if n := r.Seq.cached - cached[r.Seq]; n > 0 {
+		word += fmt.Sprintf(" found=%d", n)
+	}
+	return word
+}
+
+// tokens draws a token for each run.
+func (s *script) tokens(t *testing.T, d *datadriven.TestData, p *Plan) []int32 {
+	var stop, fail string
+	d.MaybeScanArgs(t, "stop", &stop)
+	d.MaybeScanArgs(t, "fail", &fail)
+	next := make([]int32, p.Len())
+	for i := range next {
+		q := p.Run(i).Seq
+		next[i] = int32(len(q.tokens))
+		if s.name(q) == fail {
+			next[i] = -1
+		}
+		if s.name(q) == stop {
+			q.stops = next[i : i+1]
+		}
+	}
+	return next
+}
+
+func (s *script) free() string {
+	now := s.Stats()
+	return fmt.Sprintf("used=%d cached=%d\n", now.BlocksUsed, now.BlocksCached)
+}
+
+// show prints who stands where.
+func (s *script) show() string {
+	var out strings.Builder
+	for _, q := range s.running {
+		fmt.Fprintf(&out, "running %s: %d of %d tokens in blocks %v", s.name(q), q.computed, len(q.tokens), q.table)
+		if q.sheltered() {
+			fmt.Fprintf(&out, ", sheltered to %d", q.shelter)
+		}
+		out.WriteByte('\n')
+	}
+	for _, q := range s.waiting {
+		fmt.Fprintf(&out, "waiting %s: %d tokens, preempted %d times\n", s.name(q), len(q.tokens), q.preempted)
+	}
+	return out.String() + s.free()
+}
+
+// check proves the invariants of a scheduler between two steps.
+func (s *Scheduler) check() error {
+	var tables [][]int32
+	for i, q := range s.running {
+		if q.state != running || i > 0 && !s.running[i-1].before(q) {
+			return fmt.Errorf("running sequence %d: state %d, or out of order", i, q.state)
+		}
+		if len(q.table) < q.blocks(q.computed) || q.computed >= len(q.tokens) {
+			return fmt.Errorf("sequence %d: %d of %d tokens computed, %d blocks", q.number, q.computed, len(q.tokens), len(q.table))
+		}
+		tables = append(tables, q.table)
+	}
+	for i, q := range s.waiting {
+		if q.state != waiting || len(q.table) > 0 || q.computed > 0 || i > 0 && !s.waiting[i-1].before(q) {
+			return fmt.Errorf("waiting sequence %d: state %d, %d blocks, or out of order", i, q.state, len(q.table))
+		}
+	}
+	if len(s.running) > s.limits.Seqs {
+		return fmt.Errorf("%d sequences run, %d may", len(s.running), s.limits.Seqs)
+	}
+	return s.blocks.Check(tables...)
+}
