@@ -90,6 +90,7 @@ type life struct {
 	rows    int      // of its prompt with logits so far
 	lost    int      // times it was preempted
 	kept    int      // its tokens at that time
+	decodes bool     // it needed a single row before the step was planned
 }
 
 func newWorld(seed uint64) *world {
@@ -157,21 +158,22 @@ func (w *world) submit() {
 	w.Add(q)
 	for _, o := range w.alive {
 		if o.before(q) {
-			l.due += o.cost()
+			l.due += w.cost(o)
 		} else {
-			o.due += l.cost()
+			o.due += w.cost(l)
 		}
 	}
-	l.due += l.cost()
+	l.due += w.cost(l)
 	w.alive = append(w.alive, l)
 	w.of[q] = l
 	w.events++
 	w.submitted++
 }
 
-// cost bounds the steps that a sequence needs, and makes others wait, while it
-// is the first by rank: a row each, and the shelter of those that come after.
-func (l *life) cost() int { return 2*(l.prompt+l.most) + 4*l.block }
+// cost bounds the steps in which l keeps others waiting while it is the first
+// by rank: a row each, and the shelter of one that comes after it and computes
+// again all that fits the cache.
+func (w *world) cost(l *life) int { return 2*(l.prompt+l.most) + len(w.memory) + l.block }
 
 // prompt returns n tokens: of one of a few documents, or after an earlier
 // sequence.
@@ -224,6 +226,9 @@ func (w *world) bury() {
 }
 
 func (w *world) step() error {
+	for _, l := range w.alive {
+		l.decodes = l.decoding()
+	}
 	p := w.Next()
 	w.steps++
 	if p.Len() == 0 && len(w.alive) > 0 {
@@ -285,9 +290,8 @@ func (w *world) checkPlan(p *Plan) error {
 		}
 		seen[q] = true
 		rows, logits = rows+r.Rows, logits+r.Logits
-		if decode && r.Rows == 1 && r.Draw {
-			decoding = true
-		} else {
+		decoding = decoding || w.of[q].decodes && r.Rows == 1
+		if !decode || r.Rows > 1 {
 			prefill += r.Rows
 		}
 		if err := w.of[q].score(r); err != nil {
@@ -303,8 +307,7 @@ func (w *world) checkPlan(p *Plan) error {
 			w.stalled++
 		}
 	}
-	// Counted as prompts, answers of a single token that are computed again.
-	if l := w.limits; rows > l.Rows || logits > l.Logits || decoding && prefill > l.PrefillRows+l.Seqs {
+	if l := w.limits; rows > l.Rows || logits > l.Logits || decoding && prefill > l.PrefillRows {
 		return fmt.Errorf("%d rows (%d of prompts), %d of logits: limits %+v", rows, prefill, logits, l)
 	}
 	return nil
