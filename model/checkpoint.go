@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 )
 
 // Checkpoint is an opened checkpoint: its configuration, and where each weight
@@ -28,15 +29,32 @@ type Checkpoint struct {
 	close    func() error
 }
 
-// find looks up every weight that the configuration asks for.
+// find looks up every weight that the configuration asks for. It goes layer by
+// layer, so that a configuration of more layers than there are tensors for ends
+// at the first that is missing.
 func (c *Checkpoint) find(f *finder, find func(*part) (*stored, error)) error {
 	c.stored = map[string]*stored{}
-	for _, p := range new(weights).parts(&c.Config, c.names) {
-		s, err := find(&p)
-		if err != nil {
+	all := func(parts []part) error {
+		for i := range parts {
+			s, err := find(&parts[i])
+			if err != nil {
+				return err
+			}
+			c.stored[parts[i].name] = s
+		}
+		return nil
+	}
+	outer := c.Config
+	outer.Layers = nil
+	if err := all(new(weights).parts(&outer, c.names)); err != nil {
+		return err
+	}
+	var parts []part
+	for i := range c.Config.Layers {
+		parts = new(layerWeights).parts(parts[:0], &c.Config, c.names, i)
+		if err := all(parts); err != nil {
 			return err
 		}
-		c.stored[p.name] = s
 	}
 	return f.rest()
 }
@@ -89,14 +107,17 @@ func (c *Checkpoint) Digest() string {
 		if i%step != 0 && i != c.divisors {
 			continue
 		}
-		data, err := c.source.data(i)
+		err := guarded(func() error {
+			data, err := c.source.data(i)
+			if err == nil {
+				half := data[len(data)/2:]
+				h.Write(slices.Concat(data[:min(64, len(data))], half[:min(64, len(half))]))
+			}
+			return err
+		})
 		if err != nil {
 			io.WriteString(h, "absent\n")
-			continue
 		}
-		h.Write(data[:min(64, len(data))])
-		half := data[len(data)/2:]
-		h.Write(half[:min(64, len(half))])
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

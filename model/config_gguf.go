@@ -16,8 +16,6 @@ type ggufKeys struct {
 	read map[string]bool // keys that were looked at
 }
 
-func (k *ggufKeys) has(full string) bool { return slices.Contains(k.file.Keys(), full) }
-
 // key returns the full name and notes that somebody knows it.
 func (k *ggufKeys) key(name string) string {
 	full := k.arch + "." + name
@@ -40,7 +38,7 @@ func (k *ggufKeys) size(name string, most int64) int {
 func (k *ggufKeys) integer(name string) (int64, bool) {
 	full := k.key(name)
 	v, ok := k.file.Int(full)
-	if !ok && k.has(full) {
+	if !ok && k.file.Has(full) {
 		k.add(full, "must be a whole number")
 	}
 	return v, ok
@@ -50,7 +48,7 @@ func (k *ggufKeys) integer(name string) (int64, bool) {
 func (k *ggufKeys) number(name string) (float64, bool) {
 	full := k.key(name)
 	v, ok := k.file.Float(full)
-	if !ok && k.has(full) {
+	if !ok && k.file.Has(full) {
 		k.add(full, "must be a number")
 	}
 	return v, ok
@@ -175,7 +173,7 @@ func (k *ggufKeys) rotary(c *Config, a *architecture) {
 	c.Rotary.Theta = k.within(k.key("rope.freq_base"), theta, 1, maxTheta)
 	c.Rotary.Interleaved = !a.neox
 	kind := ""
-	if full := k.key("rope.scaling.type"); k.has(full) {
+	if full := k.key("rope.scaling.type"); k.file.Has(full) {
 		kind, _ = k.file.String(full)
 	}
 	factor, ok := k.number("rope.scaling.factor")

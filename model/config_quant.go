@@ -15,12 +15,19 @@ import (
 type quantization struct {
 	algo   string           // as the file names it
 	block  [2]int64         // rows and columns of one scale, for FP8 in blocks
-	ignore []*regexp.Regexp // modules that stay unquantised
+	names  map[string]bool  // modules that stay unquantised
+	ignore []*regexp.Regexp // others, by pattern
 }
+
+// Bounds of the patterns that a file may have compiled.
+const (
+	maxPatterns = 1024
+	maxPattern  = 512 // bytes
+)
 
 // ignores reports whether the module must not be quantised.
 func (q *quantization) ignores(module string) bool {
-	return slices.ContainsFunc(q.ignore, func(re *regexp.Regexp) bool { return re.MatchString(module) })
+	return q.names[module] || slices.ContainsFunc(q.ignore, func(re *regexp.Regexp) bool { return re.MatchString(module) })
 }
 
 // readQuantization reads quantization_config of config.json and
@@ -53,7 +60,9 @@ func readQuantization(dir string, config *object) (*quantization, error) {
 	return second, file.result()
 }
 
-func newQuantization() *quantization { return &quantization{block: [2]int64{128, 128}} }
+func newQuantization() *quantization {
+	return &quantization{block: [2]int64{128, 128}, names: map[string]bool{}}
+}
 
 // quantization reads quantization_config.
 func (o *object) quantization() *quantization {
@@ -126,7 +135,7 @@ func (o *object) compressedTensors(q *quantization) {
 		if re, ok := strings.CutPrefix(pattern, "re:"); ok {
 			o.ignoreRegexp(q, "ignore", `^(?:`+re+`)`) // as Python's re.match: anchored at the front only
 		} else {
-			o.ignoreRegexp(q, "ignore", `^`+regexp.QuoteMeta(pattern)+`$`)
+			q.names[pattern] = true
 		}
 	}
 	for _, key := range []string{"sparsity_config", "transform_config"} {
@@ -185,7 +194,7 @@ func (o *object) blockFP8(q *quantization) {
 	o.blockSize(q, "weight_block_size")
 	for _, key := range []string{"modules_to_not_convert", "ignored_layers"} {
 		for _, module := range o.texts(key) {
-			o.ignoreRegexp(q, key, `^`+regexp.QuoteMeta(module)+`$`)
+			q.names[module] = true
 		}
 	}
 }
@@ -204,13 +213,17 @@ func (o *object) blockSize(q *quantization, name string) {
 
 // ignoreWildcard adds a pattern in which * stands for any text.
 func (o *object) ignoreWildcard(q *quantization, key, pattern string) {
+	if !strings.Contains(pattern, "*") {
+		q.names[pattern] = true
+		return
+	}
 	o.ignoreRegexp(q, key, `^`+strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, `.*`)+`$`)
 }
 
 func (o *object) ignoreRegexp(q *quantization, key, pattern string) {
-	re, err := regexp.Compile(pattern)
-	if err != nil {
-		o.fail(key, "%q is not a pattern that is understood", pattern)
+	re, err := regexp.Compile(pattern[:min(len(pattern), maxPattern)])
+	if err != nil || len(pattern) > maxPattern || len(q.ignore) == maxPatterns {
+		o.fail(key, "%.60q is not a pattern that is understood, or one too many", pattern)
 		return
 	}
 	q.ignore = append(q.ignore, re)

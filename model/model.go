@@ -47,7 +47,7 @@ func Load(ckpt *Checkpoint, dev kernels.Device, o LoadOptions) (*Model, error) {
 		return nil, fmt.Errorf("load for %d rows and %d logits: both must be positive, and rows the larger", o.MaxRows, o.MaxLogits)
 	}
 	m := &Model{Config: ckpt.Config, dev: dev}
-	err := m.load(ckpt, o)
+	err := guarded(func() error { return m.load(ckpt, o) })
 	if err != nil {
 		m.Close()
 		return nil, fmt.Errorf("load %s: %w", ckpt.Path, err)
@@ -166,7 +166,7 @@ func (m *Model) pack(ckpt *Checkpoint, parts []part, progress func(done, total i
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for p := range queue {
-				err := one(p)
+				err := guarded(func() error { return one(p) })
 				mu.Lock()
 				failed = errors.Join(failed, err)
 				if err == nil {

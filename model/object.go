@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"trona/model/mmap"
 )
 
 // maxConfigBytes bounds the JSON files of a checkpoint.
@@ -27,13 +28,13 @@ type object struct {
 
 // readObject reads a JSON file of a checkpoint: one object, no duplicate names.
 func readObject(path string) (*object, error) {
-	f, err := os.Open(path)
+	f, err := mmap.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxConfigBytes+1))
-	if err != nil {
+	data := make([]byte, min(f.Size(), maxConfigBytes+1))
+	if _, err := f.ReadAt(data, 0); err != nil && err != io.EOF {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	return parseObject(filepath.Base(path), data)

@@ -9,8 +9,9 @@ import (
 type ggufSource struct{ file *gguf.File }
 
 func (s *ggufSource) tensors() []TensorInfo {
-	var list []TensorInfo
-	for _, t := range s.file.Tensors() {
+	all := s.file.Tensors()
+	list := make([]TensorInfo, 0, len(all))
+	for _, t := range all {
 		list = append(list, TensorInfo{Name: t.Name, Type: t.Type.String(), Shape: t.Shape, Bytes: t.Bytes})
 	}
 	return list
@@ -22,8 +23,9 @@ func (s *ggufSource) data(i int) ([]byte, error) { return s.file.Data(s.file.Ten
 type folderSource struct{ files *safetensors.Files }
 
 func (s *folderSource) tensors() []TensorInfo {
-	var list []TensorInfo
-	for _, t := range s.files.Tensors() {
+	all := s.files.Tensors()
+	list := make([]TensorInfo, 0, len(all))
+	for _, t := range all {
 		list = append(list, TensorInfo{Name: t.Name, Type: t.Type.String(), Shape: t.Shape, Bytes: t.Bytes})
 	}
 	return list

@@ -355,14 +355,24 @@ var extras = []string{
 	".k_scale", ".v_scale", ".q_scale", ".kv_scale", ".prob_output_scale",
 }
 
-// rest refuses tensors that no weight took, but for the extras.
+// rest refuses tensors that no weight took, but for the extras. It names some
+// of them.
 func (f *finder) rest() error {
-	var all error
+	const most = 8
+	var some []error
+	more := 0
 	for i, t := range f.tensors {
 		extra := slices.ContainsFunc(extras, func(end string) bool { return strings.HasSuffix(t.Name, end) })
-		if !f.used[i] && !extra {
-			all = errors.Join(all, f.fail(t.Name, "is not part of this architecture"))
+		switch {
+		case f.used[i] || extra:
+		case len(some) < most:
+			some = append(some, f.fail(t.Name, "is not part of this architecture"))
+		default:
+			more++
 		}
 	}
-	return all
+	if more > 0 {
+		some = append(some, fmt.Errorf("%s: and %d tensors more", f.path, more))
+	}
+	return errors.Join(some...)
 }

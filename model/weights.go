@@ -69,22 +69,28 @@ func (w *weights) parts(c *Config, n *names) []part {
 	d, vocab := int64(c.HiddenSize), int64(c.VocabSize)
 	w.layers = make([]layerWeights, len(c.Layers))
 	all := []part{{name: n.embedding, rows: vocab, cols: d, weight: &w.embedding}}
-	for i, l := range c.Layers {
-		prefix := n.layer + strconv.Itoa(i) + "."
-		from := len(all)
-		if l.Attention != nil {
-			all = w.layers[i].attention(all, n, l.Attention, d)
-		}
-		if l.FFN != nil {
-			all = w.layers[i].ffn(all, n, l.FFN, d)
-		}
-		for j := range all[from:] {
-			all[from+j].name = prefix + all[from+j].name
-		}
+	for i := range c.Layers {
+		all = w.layers[i].parts(all, c, n, i)
 	}
 	all = append(all, part{name: n.finalNorm, rows: 1, cols: d, vector: &w.finalNorm})
 	if !c.TiedEmbedding {
 		all = append(all, part{name: n.head, rows: vocab, cols: d, weight: &w.head})
+	}
+	return all
+}
+
+// parts appends those of layer i.
+func (l *layerWeights) parts(all []part, c *Config, n *names, i int) []part {
+	from, d := len(all), int64(c.HiddenSize)
+	if a := c.Layers[i].Attention; a != nil {
+		all = l.attention(all, n, a, d)
+	}
+	if f := c.Layers[i].FFN; f != nil {
+		all = l.ffn(all, n, f, d)
+	}
+	prefix := n.layer + strconv.Itoa(i) + "."
+	for j := range all[from:] {
+		all[from+j].name = prefix + all[from+j].name
 	}
 	return all
 }

@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"kernels/cuda/cubin":  {},
 	"kernels/cuda/fatbin": {},
 	"kernels/kerneltest":  {"kernels", "model/quant"},
-	"model":               {"kernels", "model/gguf", "model/safetensors", "model/quant"},
+	"model":               {"kernels", "model/gguf", "model/mmap", "model/safetensors", "model/quant"},
 	"model/gguf":          {"model/mmap"},
 	"model/mmap":          {},
 	"model/safetensors":   {"model/mmap"},

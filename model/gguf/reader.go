@@ -1,9 +1,7 @@
 package gguf
 
 import (
-	"bufio"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -63,18 +61,18 @@ var kindSize = [...]int{1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8}
 // and what claimed bytes are needed for gives them back when it is read.
 type reader struct {
 	file  string
-	in    *bufio.Reader
-	at    int64 // offset of the next byte
-	last  int64 // offset of what was read last, for messages
-	spare int64 // bytes after at that nothing has claimed
+	in    io.ReaderAt
+	buf   []byte // at most window
+	rest  []byte // of buf: the bytes from at on
+	at    int64  // offset of the next byte
+	last  int64  // offset of what was read last, for messages
+	spare int64  // bytes after at that nothing has claimed
 
 	what, name string // the field that is read, for messages
 }
 
 func newReader(path string, f *mmap.File) *reader {
-	size := f.Size()
-	in := bufio.NewReaderSize(io.NewSectionReader(f, 0, size), int(min(window, size)))
-	return &reader{file: path, in: in, spare: size}
+	return &reader{file: path, in: f, buf: make([]byte, min(window, f.Size())), spare: f.Size()}
 }
 
 // field names what is read next. The two parts are joined only in messages.
@@ -110,17 +108,29 @@ func (r *reader) take(n int) ([]byte, error) {
 	if int64(n) > r.spare {
 		return nil, r.failed(io.ErrUnexpectedEOF, "needs %d bytes, %d are left", n, r.spare)
 	}
-	b, err := r.in.Peek(n)
-	if err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF // the file shrank meanwhile
+	if n > len(r.rest) {
+		if err := r.fill(n); err != nil {
+			return nil, err
 		}
-		return nil, r.failed(err, "read %d bytes", n)
 	}
+	b := r.rest[:n:n]
+	r.rest = r.rest[n:]
 	r.at += int64(n)
 	r.spare -= int64(n)
-	_, err = r.in.Discard(n)
-	return b, err
+	return b, nil
+}
+
+// fill reads on until rest has n bytes.
+func (r *reader) fill(n int) error {
+	have := copy(r.buf, r.rest)
+	more, err := r.in.ReadAt(r.buf[have:], r.at+int64(have))
+	if r.rest = r.buf[:have+more]; len(r.rest) >= n {
+		return nil // an error comes back where it matters
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF // the file shrank meanwhile
+	}
+	return r.failed(err, "read %d bytes", n)
 }
 
 // number returns the next little-endian number of 1 to 8 bytes.
@@ -148,9 +158,13 @@ func (r *reader) text(most int) (string, error) {
 	if n > uint64(r.spare) {
 		return "", r.failed(io.ErrUnexpectedEOF, "a string of %d bytes, %d are left", n, r.spare)
 	}
+	if n <= window {
+		b, err := r.take(int(n))
+		return string(b), err
+	}
+	start := r.at
 	var text strings.Builder
 	text.Grow(int(n))
-	start := r.at
 	for text.Len() < int(n) {
 		b, err := r.take(min(window, int(n)-text.Len()))
 		if err != nil {
