@@ -1,0 +1,159 @@
+package grammar
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/testdata"
+)
+
+// byteVocabulary has a token for each byte, some longer ones, and an end.
+func byteVocabulary(t testing.TB) *Vocabulary {
+	longer := []string{`{"`, `":`, `",`, `"}`, `": "`, `", "`, "true", "null", "    ", "\n  ", "12", "0.", `\"`, `\u00`, "é", "日本", "abc", `"]}`, `[[`, `]]`, "name", `"name"`}
+	end := int32(256 + len(longer))
+	return NewVocabulary(int(end)+1, func(id int32) []byte {
+		switch {
+		case id < 256:
+			return []byte{byte(id)}
+		case id < end:
+			return []byte(longer[id-256])
+		}
+		return nil
+	}, []int32{end})
+}
+
+func newTestCompiler(t testing.TB) *Compiler {
+	c, err := NewCompiler(byteVocabulary(t), DefaultLimits(), 64<<20)
+	require.NoError(t, err)
+	return c
+}
+
+// accepts reports whether a grammar allows a whole text.
+func accepts(g *Grammar, text string) bool {
+	m := g.NewMatcher()
+	return m.AcceptBytes([]byte(text)) && m.MayEnd()
+}
+
+func readFixture(t testing.TB, v any, elem ...string) {
+	f, err := os.Open(testdata.Shared(t, elem...))
+	require.NoError(t, err)
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	require.NoError(t, err)
+	data, err := io.ReadAll(z)
+	require.NoError(t, err)
+	d := json.NewDecoder(bytes.NewReader(data))
+	require.NoError(t, d.Decode(v))
+}
+
+// schemaCase is a schema with instances.
+type schemaCase struct {
+	Name, Description string
+	Schema            json.RawMessage
+	Remote            bool
+	Tests, Instances  []struct {
+		Description string
+		Data        json.RawMessage
+		Valid       bool
+	}
+}
+
+// tally counts what a grammar does with instances.
+type tally struct {
+	schemas, refused                        int
+	accepted, rejected, wrongly, overstrict int
+	reasons                                 map[string]int
+	strict                                  []string
+}
+
+func (y *tally) run(t *testing.T, c *Compiler, s *schemaCase, o SchemaOptions) {
+	y.schemas++
+	g, err := c.JSONSchema(s.Schema, o)
+	if err != nil {
+		var e *Error
+		require.True(t, errors.As(err, &e), "%s: %v", s.Name, err)
+		y.refused++
+		reason := e.Message
+		if i := strings.LastIndexByte(e.Where, '/'); i >= 0 {
+			reason = e.Where[i:] + " " + reason
+		}
+		y.reasons[reason]++
+		if e.Message == "no instance can satisfy the schema" {
+			for _, i := range append(s.Tests, s.Instances...) {
+				require.False(t, i.Valid, "%s: %s: %s", s.Name, s.Schema, i.Data)
+			}
+		}
+		return
+	}
+	for _, i := range append(s.Tests, s.Instances...) {
+		var compact bytes.Buffer
+		require.NoError(t, json.Compact(&compact, i.Data))
+		ok := accepts(g, compact.String())
+		switch {
+		case ok && i.Valid:
+			y.accepted++
+		case !ok && !i.Valid:
+			y.rejected++
+		case ok:
+			y.wrongly++
+			t.Errorf("%s: %s %s: accepts %s", s.Name, s.Schema, i.Description, compact.String())
+		default:
+			y.overstrict++
+			y.strict = append(y.strict, fmt.Sprintf("%s: %.300s: %s: %.300s", s.Name, s.Schema, i.Description, compact.String()))
+		}
+	}
+}
+
+func (y *tally) print(t *testing.T, name string) {
+	t.Logf("%s: %d schemas, %d refused; instances: %d valid accepted, %d invalid refused, %d valid refused, %d invalid accepted",
+		name, y.schemas, y.refused, y.accepted, y.rejected, y.overstrict, y.wrongly)
+	if os.Getenv("VERBOSE") != "" {
+		for _, r := range sortedKeys(y.reasons) {
+			t.Logf("  %3d %s", y.reasons[r], r)
+		}
+		for _, s := range y.strict {
+			t.Log("  strict: ", s)
+		}
+	}
+}
+
+func TestSuite(t *testing.T) {
+	var suite struct {
+		Groups map[string]map[string][]schemaCase
+	}
+	readFixture(t, &suite, "jsonschema", "draft2020-12.json.gz")
+	c := newTestCompiler(t)
+	for _, group := range sortedKeys(suite.Groups) {
+		y := &tally{reasons: map[string]int{}}
+		for _, file := range sortedKeys(suite.Groups[group]) {
+			for _, s := range suite.Groups[group][file] {
+				if s.Remote {
+					continue
+				}
+				s.Name = file + "/" + s.Description
+				y.run(t, c, &s, SchemaOptions{AnnotateFormat: group != "format"})
+			}
+		}
+		y.print(t, group)
+	}
+}
+
+func TestRealWorld(t *testing.T) {
+	var file struct{ Schemas []schemaCase }
+	readFixture(t, &file, "jsonschema", "real-world.json.gz")
+	c := newTestCompiler(t)
+	y := &tally{reasons: map[string]int{}}
+	for _, s := range file.Schemas {
+		y.run(t, c, &s, SchemaOptions{AnnotateFormat: true})
+	}
+	y.print(t, "real-world")
+}
