@@ -1,0 +1,313 @@
+#include "driver.h"
+
+#include "launch.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <pthread.h>
+#include <random>
+#include <unistd.h>
+
+namespace emu {
+
+thread_local Device *here;
+
+Driver &driver() {
+    static auto *d = new Driver; // outlives the threads of streams
+    return *d;
+}
+
+Device *Driver::context(const void *handle) const {
+    for (const auto &d : devices) {
+        if (d.get() == handle && d->retained > 0) return d.get();
+    }
+    return nullptr;
+}
+
+void Driver::say(std::string text) {
+    report = std::move(text);
+    if (!settings.quiet) fprintf(stderr, "emulated CUDA: %s\n", report.c_str());
+}
+
+Device *Driver::owner(uint64_t address) const {
+    for (const auto &d : devices) {
+        if (d->memory.holds(address)) return d.get();
+    }
+    return nullptr;
+}
+
+bool Driver::pinned(uint64_t address, size_t n) const {
+    if (host.find(address, n)) return true;
+    const auto r = registered.upper_bound(address);
+    if (r == registered.begin()) return false;
+    const auto &[begin, bytes] = *std::prev(r);
+    return address - begin <= bytes && n <= bytes - (address - begin);
+}
+
+size_t Graph::add(Node node) {
+    nodes.push_back(std::make_shared<Node>(std::move(node)));
+    return nodes.size() - 1;
+}
+
+// ---- Calls
+
+namespace {
+
+// struck applies a fault that a setting asks for.
+CUresult struck(Driver &d, const std::string &what, Device *device) {
+    int code = d.settings.strikes(what);
+    if (code == 0 && device) {
+        code = d.settings.strikes("device" + std::to_string(device->ordinal));
+        if (code < 0) device->lost = true;
+    }
+    return code < 0 ? CUDA_ERROR_UNKNOWN : CUresult(code);
+}
+
+// invalidate_captures ends the captures that a call of this thread may not
+// meet. It returns the error of the call.
+CUresult invalidate_captures(Driver &d) {
+    CUresult bad = CUDA_SUCCESS;
+    for (const auto &device : d.devices) {
+        for (const auto &s : device->streams) {
+            if (!s->capture || s->capture_mode == CU_STREAM_CAPTURE_MODE_RELAXED) continue;
+            if (s->capture_mode == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL && s->capturer != std::this_thread::get_id()) continue;
+            s->invalid = true;
+            bad = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+        }
+    }
+    return bad;
+}
+
+} // namespace
+
+Call::Call(const char *name, unsigned needs) : lock(driver().lock) {
+    Driver &d = driver();
+    if ((needs & initialized) && !d.initialized) {
+        bad = CUDA_ERROR_NOT_INITIALIZED;
+        return;
+    }
+    bad = struck(d, name, here);
+    if (bad || !(needs & context & ~initialized)) return;
+    if (here == nullptr || here->retained == 0) {
+        bad = CUDA_ERROR_INVALID_CONTEXT;
+    } else if (here->lost) {
+        bad = CUDA_ERROR_UNKNOWN;
+    } else if (here->error) {
+        bad = here->error;
+    } else if (needs & uncaptured) {
+        bad = invalidate_captures(d);
+    }
+}
+
+CUresult Call::wait(const std::function<bool()> &done, const Device *d) {
+    driver().changed.wait(lock, [&] { return done() || d->lost; });
+    return d->lost ? CUDA_ERROR_UNKNOWN : d->error;
+}
+
+// ---- Streams
+
+CUresult invalidate(Stream &s, CUresult code) {
+    s.invalid = true;
+    return code;
+}
+
+CUresult enqueue(const std::shared_ptr<Stream> &s, Node node, std::function<bool()> ready) {
+    if (s->capture) {
+        if (s->invalid) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+        node.after = s->tail;
+        s->tail = {s->capture->add(std::move(node))};
+        return CUDA_SUCCESS;
+    }
+    std::function<CUresult()> run = std::move(node.run);
+    if (node.what == "kernel") {
+        run = [device = s->device, call = std::move(node.call)] { return run_call(device, call); };
+    }
+    s->queue.push_back({std::move(ready), std::move(run), node.what == "event"});
+    driver().changed.notify_all();
+    return CUDA_SUCCESS;
+}
+
+// work is what a stream's thread does.
+void work(std::shared_ptr<Stream> s) {
+    Driver &d = driver();
+    std::unique_lock<std::mutex> lock(d.lock);
+    for (;;) {
+        const auto can = [&] { return !s->queue.empty() && (!s->queue.front().ready || s->queue.front().ready()); };
+        d.changed.wait(lock, [&] { return s->closing || can(); });
+        if (!can()) return;
+        auto run = std::move(s->queue.front().run);
+        const bool always = s->queue.front().always;
+        s->queue.pop_front();
+        Device &device = *s->device;
+        if ((device.error == CUDA_SUCCESS && !device.lost) || always) {
+            s->busy = true;
+            lock.unlock();
+            const CUresult code = run();
+            run = nullptr; // what it holds may need the lock, or time
+            lock.lock();
+            s->busy = false;
+            if (code && !device.error) device.error = code;
+        }
+        d.changed.notify_all();
+    }
+}
+
+void close_stream(std::unique_lock<std::mutex> &lock, const std::shared_ptr<Stream> &s) {
+    s->closing = true;
+    if (s->device->lost) s->queue.clear();
+    driver().changed.notify_all();
+    std::thread thread = std::move(s->thread);
+    lock.unlock();
+    if (thread.joinable()) thread.join();
+    lock.lock();
+    auto &all = s->device->streams;
+    all.erase(std::remove(all.begin(), all.end(), s), all.end());
+    driver().objects.erase(s.get());
+}
+
+// ---- Kernels
+
+namespace {
+
+constexpr Limits table[] = {
+    {108, 2048, 32, 164 << 10, 163 << 10, "Emulated A100", 40 << 20},  // 8.0
+    {84, 1536, 16, 100 << 10, 99 << 10, "Emulated RTX A6000", 6 << 20}, // 8.6
+    {142, 1536, 24, 100 << 10, 99 << 10, "Emulated L40", 96 << 20},    // 8.9
+    {132, 2048, 32, 228 << 10, 227 << 10, "Emulated H100", 50 << 20},  // 9.0
+    {148, 2048, 32, 228 << 10, 227 << 10, "Emulated B200", 126 << 20}, // 10.0
+    {188, 1536, 24, 100 << 10, 99 << 10, "Emulated RTX PRO 6000", 128 << 20}, // 12.0
+};
+
+constexpr int registers = 64 << 10; // of a multiprocessor, and for a block at most
+
+// registers_of is what a block takes, in units of 256 for a warp.
+int registers_of(const Function &f, int threads) {
+    const int warps = (threads + 31) / 32;
+    return warps * ((f.image.registers * 32 + 255) / 256 * 256);
+}
+
+// resident is how many blocks a multiprocessor holds, or all of them.
+int resident(const Function &f, unsigned shared_bytes, bool of_one) {
+    const Limits &l = limits(driver().machine.capability);
+    const int threads = f.kernel->threads;
+    int n = std::min(l.blocks, l.threads / threads);
+    if (const int r = registers_of(f, threads)) n = std::min(n, registers / r);
+    n = std::min(n, l.shared / std::max(1024, int(shared_bytes) + f.image.shared + 1024));
+    return of_one ? n : n * l.processors;
+}
+
+// count records that a kernel ran, in the coverage file if there is one.
+uint64_t count(Driver &d, Kernel &k) {
+    if (k.launches++ == 0 && !d.settings.coverage.empty()) {
+        const int f = open(d.settings.coverage.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+        const std::string line = std::string(k.name) + "\n";
+        if (f < 0 || write(f, line.data(), line.size()) != ssize_t(line.size())) {
+            fprintf(stderr, "emulated CUDA: cannot write %s\n", d.settings.coverage.c_str());
+        }
+        if (f >= 0) close(f);
+    }
+    return k.launches;
+}
+
+std::string memory_says(const void *address) {
+    const auto at = reinterpret_cast<uint64_t>(address);
+    std::lock_guard<std::mutex> hold(driver().lock);
+    if (const Device *d = driver().owner(at)) return d->memory.near(at);
+    return "an address of no device";
+}
+
+// stranger returns a word of the arguments that points to a device which d may
+// not reach, 0 if there is none.
+uint64_t stranger(const Driver &all, const Device &d, const KernelCall &c) {
+    for (size_t i = 0; i + 8 <= c.args.size(); i += 8) {
+        uint64_t word;
+        memcpy(&word, &c.args[i], 8);
+        const Device *owner = all.owner(word);
+        if (owner && owner != &d && d.peers.count(owner->ordinal) == 0) return word;
+    }
+    return 0;
+}
+
+// damage says what a kernel wrote beside the memory that its arguments point to.
+std::string damage(const Driver &all, const KernelCall &c) {
+    for (size_t i = 0; i + 8 <= c.args.size(); i += 8) {
+        uint64_t word;
+        memcpy(&word, &c.args[i], 8);
+        const Device *owner = all.owner(word);
+        const auto *a = owner ? owner->memory.find(word, 0) : nullptr;
+        std::string bad = a ? owner->memory.damage(*a) : "";
+        if (!bad.empty()) return bad;
+    }
+    return "";
+}
+
+} // namespace
+
+const Limits &limits(int capability) {
+    return table[capability == 80 ? 0 : capability == 86 ? 1 : capability == 89 ? 2 : capability == 90 ? 3 : capability == 100 ? 4 : 5];
+}
+
+int blocks_of_processor(const Function &f, unsigned shared_bytes) { return resident(f, shared_bytes, true); }
+
+CUresult check_call(const Device &d, const KernelCall &c) {
+    Driver &all = driver();
+    const Function &f = *c.function;
+    const std::string name = f.kernel->name;
+    if (f.module->device != &d) {
+        all.say(name + " was loaded on another device");
+        return CUDA_ERROR_INVALID_HANDLE;
+    }
+    if (c.grid[0] == 0 || c.grid[1] == 0 || c.grid[2] == 0 || c.grid[0] > 0x7fffffff || c.grid[1] > 65535 || c.grid[2] > 65535) {
+        all.say(name + ": a grid of " + std::to_string(c.grid[0]) + ", " + std::to_string(c.grid[1]) + ", " + std::to_string(c.grid[2]));
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+    if (int(c.shared_bytes) > f.shared_limit) {
+        all.say(name + ": " + std::to_string(c.shared_bytes) + " bytes of shared memory, " + std::to_string(f.shared_limit) + " are allowed");
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+    if (registers_of(f, f.kernel->threads) > registers) {
+        all.say(name + ": " + std::to_string(f.image.registers) + " registers are too many for its threads");
+        return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+    }
+    return CUDA_SUCCESS;
+}
+
+CUresult run_call(Device *device, const KernelCall &c) {
+    thread_local Engine engine;
+    Driver &d = driver();
+    Launch l = {};
+    Kernel &k = *c.function->kernel;
+    {
+        std::lock_guard<std::mutex> hold(d.lock);
+        if (const CUresult bad = struck(d, k.name, nullptr)) return bad;
+        if (const uint64_t word = stranger(d, *device, c)) {
+            char text[200];
+            snprintf(text, sizeof text, "kernel %s: argument %#llx is memory of a device without peer access", k.name,
+                     static_cast<unsigned long long>(word));
+            d.say(text);
+            return CUDA_ERROR_ILLEGAL_ADDRESS;
+        }
+        l.salt = std::hash<std::string>()(k.name) + count(d, k);
+        l.seed = d.settings.seed;
+        l.seconds = d.settings.timeout;
+    }
+    l.kernel = &k;
+    for (int i = 0; i < 3; i++) l.grid[i] = int(c.grid[i]);
+    l.shared_bytes = int(c.shared_bytes);
+    l.resident = resident(*c.function, c.shared_bytes, false);
+    l.args = c.args.data();
+    Outcome o = engine.run(l, memory_says);
+    std::lock_guard<std::mutex> hold(d.lock);
+    if (!o.code) {
+        o.report = damage(d, c);
+        if (o.report.empty()) return CUDA_SUCCESS;
+        o = {CUDA_ERROR_ILLEGAL_ADDRESS, std::string("kernel ") + k.name + ": " + o.report};
+    }
+    d.say(o.report);
+    return CUresult(o.code);
+}
+
+} // namespace emu

@@ -1,0 +1,568 @@
+#include "launch.h"
+
+#include "abi.h"
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <numeric>
+#include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace emu {
+
+thread_local Thread *current __attribute__((tls_model("initial-exec")));
+
+namespace {
+
+Kernel *first_kernel; // zero before any constructor runs
+
+const size_t page = size_t(sysconf(_SC_PAGESIZE));
+constexpr size_t shared_limit = 228 << 10;
+constexpr unsigned char poison = 0xff;
+
+// add puts a thread into a set of the block.
+void add(uint32_t &warps, uint32_t (&set)[max_warps], const Thread &t) {
+    warps |= 1u << t.id / lanes;
+    set[t.id / lanes] |= 1u << t.lane;
+}
+
+void make_ready(Thread &t) {
+    t.state = State::ready;
+    add(t.block->ready_warps, t.block->ready, t);
+}
+
+// wake makes the threads of a set ready.
+void wake(Block &b, int warp, uint32_t set) {
+    for (uint32_t s = set; s != 0; s &= s - 1) {
+        Thread &t = b.threads[warp * lanes + __builtin_ctz(s)];
+        t.state = State::ready;
+        t.barrier = -1;
+    }
+    if (set == 0) return;
+    b.ready_warps |= 1u << warp;
+    b.ready[warp] |= set;
+}
+
+void release(Block &b, Barrier &barrier) {
+    for (int w = 0; w * lanes < b.count; w++) {
+        wake(b, w, barrier.waiting[w]);
+        barrier.waiting[w] = 0;
+    }
+    barrier.arrived = 0;
+}
+
+void carry_out(const Copy &c) {
+    if (c.valid > 0) memcpy(c.to, c.from, c.valid);
+    if (c.valid < c.bytes) memset(static_cast<char *>(c.to) + c.valid, 0, c.bytes - c.valid);
+}
+
+// carry_out_one carries out copy i of a thread and forgets it.
+void carry_out_one(Thread &t, int i) {
+    carry_out(t.copies[i]);
+    t.copies[i] = t.copies[--t.copying];
+}
+
+// body is what every fibre runs, block after block.
+void body() {
+    for (;;) {
+        Thread &me = *current;
+        Engine &e = *me.block->engine;
+        e.launch->kernel->run(e.launch->args);
+        me.state = State::gone;
+        Block &b = *me.block;
+        b.live--;
+        me.warp->gone |= 1u << me.lane;
+        // A barrier of all threads is one of those that are left.
+        Barrier &all = b.barriers[0];
+        if (b.live > 0 && all.arrived == b.live && all.expected == 0) release(b, all);
+        e.leave_for(&me);
+    }
+}
+
+bool same(Site a, Site b) { return a.line == b.line && (a.file == b.file || strcmp(a.file, b.file) == 0); }
+
+std::string text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+std::string text(const char *format, ...) {
+    char line[512];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(line, sizeof line, format, list);
+    va_end(list);
+    return line;
+}
+
+const char *base(const char *file) {
+    const char *slash = strrchr(file, '/');
+    return slash ? slash + 1 : file;
+}
+
+std::string spell(Site at) { return text("%s:%d", base(at.file), at.line); }
+
+} // namespace
+
+Kernel::Kernel(const char *name, int arg_bytes, int threads, void (*run)(const void *args))
+    : name(name), arg_bytes(arg_bytes), threads(threads), run(run), next(first_kernel) {
+    first_kernel = this;
+}
+
+Kernel *kernels() { return first_kernel; }
+
+const Grid &grid() { return current->block->engine->grid; }
+
+void fail(int code, const char *format, ...) {
+    char line[1024];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(line, sizeof line, format, list);
+    va_end(list);
+    current->block->engine->abandon(code, line);
+}
+
+// ---- Collectives
+
+bool arrive(const char *op, Site at) {
+    Thread &me = *current;
+    Warp &w = *me.warp;
+    if (w.arrived == 0) {
+        w.op = op;
+        w.at = at;
+    } else if ((w.op != op && strcmp(w.op, op) != 0) || !same(w.at, at)) {
+        fail(CUDA_ERROR_LAUNCH_FAILED, "lanes of warp %d diverge: lane %d is at %s, %s, another at %s, %s", me.id / lanes,
+             me.lane, op, spell(at).c_str(), w.op, spell(w.at).c_str());
+    }
+    w.arrived |= 1u << me.lane;
+    if (w.arrived == ~0u) {
+        w.arrived = 0;
+        return true;
+    }
+    if ((w.gone & ~w.arrived) == ~w.arrived) {
+        fail(CUDA_ERROR_LAUNCH_FAILED, "%s, %s: lane %d waits for lanes that have left the kernel", op, spell(at).c_str(), me.lane);
+    }
+    me.state = State::waiting;
+    me.doing = op;
+    me.at = at;
+    me.block->engine->leave_for(&me);
+    return false;
+}
+
+void leave() {
+    Thread &me = *current;
+    wake(*me.block, me.id / lanes, ~(1u << me.lane));
+}
+
+namespace {
+
+// count adds current to a barrier and reports whether it is full.
+bool count(Barrier &b, int id, int expected, Site at) {
+    Thread &me = *current;
+    if (b.arrived == 0) {
+        b.expected = expected;
+        b.at = at;
+    } else if (b.expected != expected) {
+        fail(CUDA_ERROR_LAUNCH_FAILED, "barrier %d is for %d threads at %s, for %d at %s", id, expected, spell(at).c_str(),
+             b.expected, spell(b.at).c_str());
+    } else if (expected == 0 && !same(b.at, at)) {
+        fail(CUDA_ERROR_LAUNCH_FAILED, "threads meet at barrier %d from different places: thread %d at %s, another at %s", id, me.id,
+             spell(at).c_str(), spell(b.at).c_str());
+    }
+    b.arrived++;
+    return b.arrived == (expected ? expected : me.block->live);
+}
+
+Barrier &barrier_of(int id, int expected, Site at) {
+    if (id < 0 || id >= max_barriers || expected < 0 || expected % lanes != 0 || expected > current->block->count) {
+        fail(CUDA_ERROR_LAUNCH_FAILED, "%s: there is no barrier %d for %d threads", spell(at).c_str(), id, expected);
+    }
+    return current->block->barriers[id];
+}
+
+} // namespace
+
+void sync(int id, int expected, Site at) {
+    Thread &me = *current;
+    Barrier &b = barrier_of(id, expected, at);
+    if (count(b, id, expected, at)) {
+        release(*me.block, b);
+        preempt();
+        return;
+    }
+    b.waiting[me.id / lanes] |= 1u << me.lane;
+    me.state = State::waiting;
+    me.barrier = int8_t(id);
+    me.doing = "sync";
+    me.at = at;
+    me.block->engine->leave_for(&me);
+}
+
+void arrive_at(int id, int expected, Site at) {
+    Barrier &b = barrier_of(id, expected, at);
+    if (count(b, id, expected, at)) release(*current->block, b);
+}
+
+void rest(const char *doing, Site at) {
+    Thread &me = *current;
+    me.state = State::resting;
+    me.doing = doing;
+    me.at = at;
+    add(me.block->resting_warps, me.block->resting, me);
+    me.block->engine->leave_for(&me);
+}
+
+void preempt() {
+    Thread &me = *current;
+    Engine &e = *me.block->engine;
+    if (e.order < Order::random || e.random.below(4) != 0) return;
+    make_ready(me);
+    e.leave_for(&me);
+}
+
+// ---- Copies
+
+void copy_async(void *to, const void *from, int bytes, int valid, Site at) {
+    Thread &me = *current;
+    Engine &e = *me.block->engine;
+    const auto p = static_cast<unsigned char *>(to), begin = me.block->shared;
+    if (p < begin || p + bytes > begin + me.block->shared_bytes) {
+        fail(CUDA_ERROR_ILLEGAL_ADDRESS, "%s: a copy to %p, %zd bytes from the beginning of %zu bytes of shared memory",
+             spell(at).c_str(), to, p - begin, me.block->shared_bytes);
+    }
+    if (valid < 0 || valid > bytes) fail(CUDA_ERROR_LAUNCH_FAILED, "%s: %d valid bytes of %d", spell(at).c_str(), valid, bytes);
+    const Copy c = {to, from, bytes, valid, me.group};
+    if (e.copying == Copying::early || (e.copying == Copying::random && e.random.below(2) == 0)) {
+        carry_out(c);
+        return;
+    }
+    if (me.copying == max_copies) carry_out_one(me, 0);
+    memset(to, poison, bytes);
+    me.copies[me.copying++] = c;
+}
+
+void commit_async() { current->group++; }
+
+void wait_async(int pending) {
+    Thread &me = *current;
+    Engine &e = *me.block->engine;
+    // Copies of a group that must be complete, in any order.
+    for (;;) {
+        int due[max_copies], n = 0;
+        for (int i = 0; i < me.copying; i++) {
+            if (int64_t(me.copies[i].group) < int64_t(me.group) - pending) due[n++] = i;
+        }
+        if (n == 0) break;
+        carry_out_one(me, due[e.order < Order::random ? 0 : e.random.below(uint32_t(n))]);
+    }
+    preempt();
+}
+
+uint32_t noise(uint32_t v) {
+    const uint64_t seed = current->block->engine->launch->seed;
+    if (seed == 0) return 0;
+    uint64_t h = (v ^ seed << 32) * 0x9e3779b97f4a7c15;
+    h ^= h >> 29;
+    return uint32_t(h * 0xbf58476d1ce4e5b9 >> 32) | 1u << 31;
+}
+
+bool in_order() { return current->block->engine->launch->seed % 2 == 0; }
+
+// ---- Rooms
+
+Room::Room(Engine *engine, int count) : stacks(size_t(count)), threads(size_t(count)) {
+    block.engine = engine;
+    void *p = mmap(nullptr, shared_limit + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) throw std::bad_alloc();
+    pages = static_cast<unsigned char *>(p) + page;
+}
+
+Room::~Room() { munmap(pages - page, shared_limit + 2 * page); }
+
+// share opens the last pages of the room for shared memory that ends where
+// they end, but for the alignment of its beginning.
+void Room::share(size_t bytes) {
+    if (bytes != shared_bytes) {
+        const size_t open = (bytes + page - 1) / page * page;
+        mprotect(pages, shared_limit - open, PROT_NONE);
+        mprotect(pages + shared_limit - open, open, PROT_READ | PROT_WRITE);
+        shared_bytes = bytes;
+    }
+    const size_t aligned = (bytes + 1023) / 1024 * 1024;
+    block.shared = pages + shared_limit - aligned;
+    block.shared_bytes = bytes;
+    memset(block.shared, poison, aligned);
+}
+
+bool Room::shares(const void *address) const {
+    return address >= pages - page && address < pages + shared_limit + page;
+}
+
+std::string Room::left() const {
+    const unsigned char *end = pages + shared_limit;
+    for (const unsigned char *p = block.shared + block.shared_bytes; p < end; p++) {
+        if (*p == poison) continue;
+        return text("byte %td of %zu bytes of shared memory was written", p - block.shared, block.shared_bytes);
+    }
+    return "";
+}
+
+void Room::enter(const Launch &l, int x, int y, int z) {
+    Block &b = block;
+    b.x = x, b.y = y, b.z = z;
+    b.threads = threads.data();
+    b.count = b.live = l.kernel->threads;
+    b.ready_warps = b.resting_warps = 0;
+    memset(b.ready, 0, sizeof b.ready);
+    memset(b.resting, 0, sizeof b.resting);
+    memset(b.barriers, 0, sizeof b.barriers);
+    for (int w = 0; w * lanes < b.count; w++) b.warps[w] = {b.threads + w * lanes, 0, 0, "", {"", 0}};
+    for (int i = 0; i < b.count; i++) {
+        Thread &t = threads[size_t(i)];
+        t.block = &b, t.warp = &b.warps[i / lanes], t.id = i, t.lane = i % lanes;
+        t.barrier = -1, t.doing = "", t.at = {"", 0}, t.group = 0, t.copying = 0;
+        make_ready(t);
+    }
+    if (fresh) {
+        for (size_t i = 0; i < threads.size(); i++) threads[i].stack = stacks.prepare(i, body);
+        fresh = false;
+    }
+    share(size_t(l.shared_bytes));
+}
+
+// ---- The engine
+
+Thread *Engine::pick(Block &b) {
+    if (b.ready_warps == 0) return nullptr;
+    int w, l;
+    switch (order) {
+    case Order::ascending:
+        w = __builtin_ctz(b.ready_warps);
+        l = __builtin_ctz(b.ready[w]);
+        break;
+    case Order::descending:
+        w = 31 - __builtin_clz(b.ready_warps);
+        l = 31 - __builtin_clz(b.ready[w]);
+        break;
+    default: {
+        // A random warp, and of bursts mostly the one before; any lane.
+        const uint32_t r = random.next();
+        const bool stay = order == Order::bursts && r >> 10 & 15 && b.ready_warps >> last_warp & 1;
+        const auto from = [](uint32_t set, uint32_t at) {
+            const uint32_t above = set >> at << at;
+            return __builtin_ctz(above ? above : set);
+        };
+        w = stay ? last_warp : from(b.ready_warps, r & 31);
+        l = from(b.ready[w], r >> 5 & 31);
+        last_warp = w;
+    }
+    }
+    b.ready[w] &= ~(1u << l);
+    if (b.ready[w] == 0) b.ready_warps &= ~(1u << w);
+    return &b.threads[w * lanes + l];
+}
+
+void Engine::leave_for(Thread *from) {
+    if (from->copying > 0 && copying == Copying::random && random.below(4) == 0) {
+        carry_out_one(*from, int(random.below(uint32_t(from->copying))));
+    }
+    Thread *to = pick(*from->block);
+    if (to == from) return;
+    current = to;
+    emu_switch_fibre(&from->stack, to ? to->stack : main_stack);
+}
+
+void Engine::abandon(int code, std::string report) {
+    failed = true;
+    const Thread &t = *current;
+    outcome = {code, where(t) + ": " + std::move(report)};
+    void *nowhere;
+    emu_switch_fibre(&nowhere, main_stack);
+    __builtin_unreachable();
+}
+
+std::string Engine::where(const Thread &t) const {
+    return text("kernel %s, block (%d, %d, %d), thread %d", launch->kernel->name, t.block->x, t.block->y, t.block->z, t.id);
+}
+
+// enter runs a block's ready threads until none is left. It returns false when
+// a signal ended them.
+bool Engine::enter(Room &r) {
+    if (setjmp(escape)) {
+        inside = false;
+        return false;
+    }
+    inside = true;
+    current = pick(r.block);
+    emu_switch_fibre(&main_stack, current->stack);
+    inside = false;
+    return true;
+}
+
+Engine::Step Engine::advance(Room &r) {
+    Block &b = r.block;
+    if (b.ready_warps == 0) { // all rested before
+        for (int w = 0; w * lanes < b.count; w++) {
+            wake(b, w, b.resting[w]);
+            b.resting[w] = 0;
+        }
+        b.resting_warps = 0;
+    }
+    if (!enter(r)) {
+        faulted(r);
+        return Step::failed;
+    }
+    if (failed) return Step::failed;
+    if (b.live == 0) {
+        const std::string bad = r.left();
+        if (bad.empty()) return Step::finished;
+        failed = true;
+        outcome = {CUDA_ERROR_ILLEGAL_ADDRESS, where(r.threads[0]) + " or another: " + bad};
+        return Step::failed;
+    }
+    if (b.resting_warps != 0) return Step::resting;
+    dead_lock(r);
+    return Step::failed;
+}
+
+// faulted says what a signal meant. A bad address is looked up by run.
+void Engine::faulted(Room &r) {
+    if (fault == Fault::late) {
+        fail_late();
+        return;
+    }
+    failed = true;
+    outcome.code = CUDA_ERROR_ILLEGAL_ADDRESS;
+    if (fault == Fault::division) {
+        outcome = {CUDA_ERROR_LAUNCH_FAILED, where(*current) + ": a whole number is divided by zero"};
+    } else if (r.stacks.guards(address)) {
+        outcome = {CUDA_ERROR_LAUNCH_FAILED, where(*current) + ": the thread's stack is full"};
+    } else if (r.shares(address)) {
+        outcome.report = where(*current) + text(": %s byte %td of %zu bytes of shared memory", writing ? "writes" : "reads",
+                                                 static_cast<unsigned char *>(address) - r.block.shared, r.block.shared_bytes);
+    }
+}
+
+// dead_lock reports who waits where, one line for each place.
+void Engine::dead_lock(Room &r) {
+    failed = true;
+    const Block &b = r.block;
+    outcome.code = CUDA_ERROR_LAUNCH_TIMEOUT;
+    outcome.report = text("kernel %s, block (%d, %d, %d): dead-lock, %d of %d threads have left", launch->kernel->name, b.x, b.y,
+                          b.z, b.count - b.live, b.count);
+    for (int i = 0; i < b.count; i++) {
+        const Thread &t = r.threads[size_t(i)];
+        if (t.state != State::waiting) continue;
+        const auto alike = [&t](const Thread &o) {
+            return o.state == State::waiting && o.barrier == t.barrier && same(o.at, t.at) && (t.barrier >= 0 || o.warp == t.warp);
+        };
+        if (std::any_of(r.threads.begin(), r.threads.begin() + i, alike)) continue;
+        const auto n = std::count_if(r.threads.begin() + i, r.threads.begin() + b.count, alike);
+        outcome.report += text("\n    thread %d and %d more wait in %s, %s", i, int(n) - 1, t.doing, spell(t.at).c_str());
+        if (t.barrier >= 0) {
+            const Barrier &at = b.barriers[t.barrier];
+            outcome.report += text(", barrier %d: %d came of %d", t.barrier, at.arrived, at.expected ? at.expected : b.live);
+        } else {
+            outcome.report += text(", warp %d: lanes %08x came, %08x have left", t.id / lanes, t.warp->arrived, t.warp->gone);
+        }
+    }
+}
+
+Room *Engine::room() {
+    const int need = launch->kernel->threads;
+    for (auto &r : free_rooms) {
+        if (int(r->threads.size()) < need) continue;
+        rooms.push_back(std::move(r));
+        r = std::move(free_rooms.back());
+        free_rooms.pop_back();
+        return rooms.back().get();
+    }
+    rooms.push_back(std::make_unique<Room>(this, std::max(need, 256)));
+    return rooms.back().get();
+}
+
+// number returns the coordinates of the i-th block to run.
+void Engine::number(int64_t i, int &x, int &y, int &z) const {
+    const int *g = launch->grid;
+    const int64_t total = int64_t(g[0]) * g[1] * g[2];
+    if (order == Order::descending) i = total - 1 - i;
+    if (order >= Order::random) i = int64_t((__int128(i) * stride + offset) % total);
+    x = int(i % g[0]);
+    y = int(i / g[0] % g[1]);
+    z = int(i / g[0] / g[1]);
+}
+
+void Engine::begin(const Launch &l) {
+    launch = &l;
+    grid = {l.grid[0], l.grid[1], l.grid[2], l.kernel->threads};
+    total = int64_t(l.grid[0]) * l.grid[1] * l.grid[2];
+    random = Random(l.seed + l.salt);
+    order = l.seed == 0 ? Order::ascending : l.seed == 1 ? Order::descending : random.next() % 2 ? Order::random : Order::bursts;
+    copying = l.seed == 0 ? Copying::early : l.seed == 1 ? Copying::late : Copying(random.below(3));
+    offset = random.next() % total;
+    do stride = random.next() % total + 1;
+    while (std::gcd(stride, total) != 1);
+    outcome = {};
+    failed = false;
+    deadline = now() + int64_t(l.seconds * 1e9);
+}
+
+// step advances all rooms once and reports whether a block ended.
+bool Engine::step() {
+    const size_t before = rooms.size();
+    for (size_t i = 0; i < rooms.size() && !failed;) {
+        if (advance(*rooms[i]) != Step::finished) {
+            i++;
+            continue;
+        }
+        free_rooms.push_back(std::move(rooms[i]));
+        rooms.erase(rooms.begin() + int64_t(i));
+    }
+    return rooms.size() < before;
+}
+
+// blocks runs all blocks: one at a time, or, where those that began all rest,
+// as many as a device holds.
+void Engine::blocks() {
+    for (int64_t begun = 0; !failed;) {
+        if (step()) continue;
+        if (begun < total && int(rooms.size()) < std::max(1, launch->resident)) {
+            int x, y, z;
+            number(begun++, x, y, z);
+            room()->enter(*launch, x, y, z);
+        } else if (rooms.empty()) {
+            return;
+        } else if (now() > deadline) {
+            fail_late();
+        } else {
+            sched_yield(); // others must write what these wait for
+        }
+    }
+}
+
+void Engine::fail_late() {
+    failed = true;
+    outcome = {CUDA_ERROR_LAUNCH_TIMEOUT, where(*current) + ": still running after its time"};
+}
+
+Outcome Engine::run(const Launch &l, std::string (*memory_says)(const void *address)) {
+    catch_faults();
+    begin(l);
+    blocks();
+    deadline = 0;
+    if (failed && outcome.report.empty()) {
+        outcome.report = where(*current);
+        outcome.report += text(" %s %p, ", writing ? "writes to" : "reads from", address) + memory_says(address);
+    }
+    for (auto &r : rooms) {
+        r->fresh = true; // its fibres were left somewhere
+        free_rooms.push_back(std::move(r));
+    }
+    rooms.clear();
+    current = nullptr;
+    launch = nullptr;
+    return std::move(outcome);
+}
+
+} // namespace emu

@@ -1,0 +1,147 @@
+// Launches: what the driver asks of the engine.
+#pragma once
+
+#include "engine.h"
+#include "fibre.h"
+
+#include <atomic>
+#include <csetjmp>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace emu {
+
+// Launch is one kernel to run.
+struct Launch {
+    const Kernel *kernel;
+    int grid[3];
+    int shared_bytes;
+    int resident;     // blocks that a device would hold at a time
+    uint64_t seed;    // of the schedule
+    uint64_t salt;    // of this launch: kernel and number
+    double seconds;   // it may take
+    const void *args;
+};
+
+// Outcome is how a launch ended.
+struct Outcome {
+    int code = 0; // CUresult
+    std::string report;
+};
+
+// Random is a small generator (xorshift64*).
+class Random {
+public:
+    explicit Random(uint64_t seed) : state(seed * 0x9e3779b97f4a7c15 + 0x632be59bd9b4e019) {}
+    uint32_t next() {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        return uint32_t(state * 0x2545f4914f6cdd1d >> 32);
+    }
+    uint32_t below(uint32_t n) { return uint32_t(uint64_t(next()) * n >> 32); }
+
+private:
+    uint64_t state;
+};
+
+// Order says which thread of a block goes on.
+enum class Order { ascending, descending, random, bursts };
+
+// Copying says when an asynchronous copy is carried out.
+enum class Copying { early, late, random };
+
+// Room is where one block runs: stacks and shared memory. It is used again for
+// block after block.
+class Room {
+public:
+    Room(Engine *engine, int threads);
+    ~Room();
+
+    // enter begins block (x, y, z) of a launch.
+    void enter(const Launch &l, int x, int y, int z);
+    // shares reports whether an address lies in or beside the shared memory.
+    bool shares(const void *address) const;
+    // left says what was written behind the shared memory.
+    std::string left() const;
+
+    Block block;
+    Stacks stacks;
+    std::vector<Thread> threads;
+    bool fresh = true; // no fibre stands at the beginning of its loop
+
+private:
+    void share(size_t bytes);
+
+    unsigned char *pages;
+    size_t shared_bytes = 0; // for which pages are open
+};
+
+// Engine runs launches on the OS thread that made it.
+class Engine {
+public:
+    Engine();
+    ~Engine();
+    Engine(const Engine &) = delete;
+    Engine &operator=(const Engine &) = delete;
+
+    // run runs a launch to its end. memory_says completes the report of a bad
+    // address of global memory.
+    Outcome run(const Launch &l, std::string (*memory_says)(const void *address));
+
+    // Of the launch that runs, for its threads.
+    const Launch *launch = nullptr;
+    Grid grid;
+    Order order;
+    Copying copying;
+    Random random{0};
+
+    // leave_for goes on with a ready thread of the block, or with none.
+    void leave_for(Thread *from);
+    // abandon ends the launch from within a thread.
+    [[noreturn]] void abandon(int code, std::string report);
+
+    // What a signal's handler left, before it jumped to escape.
+    enum class Fault { address, division, late };
+    std::jmp_buf escape;
+    volatile bool inside = false; // a kernel's code runs
+    Fault fault;
+    void *address;
+    bool writing;
+    std::atomic<int64_t> deadline{0}; // by now(); 0: nothing runs
+    const int thread_id;
+
+private:
+    enum class Step { finished, resting, failed };
+
+    void begin(const Launch &l);
+    void blocks();
+    bool step();
+    Step advance(Room &r);
+    bool enter(Room &r);
+    Thread *pick(Block &b);
+    Room *room();
+    void number(int64_t i, int &x, int &y, int &z) const;
+    void faulted(Room &r);
+    void dead_lock(Room &r);
+    void fail_late();
+    std::string where(const Thread &t) const;
+
+    std::vector<std::unique_ptr<Room>> free_rooms, rooms;
+    void *main_stack = nullptr;
+    int last_warp = 0; // that pick chose
+    int64_t total, stride, offset; // blocks, and their order
+    Outcome outcome;
+    bool failed = false;
+};
+
+// now is the monotonic clock, in nanoseconds.
+int64_t now();
+
+// catch_faults makes sure that signals of kernels come to their engine: bad
+// addresses, divisions by zero and, from a thread that looks for them,
+// launches that take too long. Others go to the handler before.
+void catch_faults();
+
+} // namespace emu
