@@ -376,7 +376,8 @@ func (s sampler) nucleus(d *drawer) {
 		h = h[:last]
 		sift(h, 0, true)
 	}
-	s.candidates = s.candidates[len(h):]
+	// To the front: a slice that begins later would lose its room for good.
+	s.candidates = append(s.candidates[:0], s.candidates[len(h):]...)
 }
 
 // drawer finds the candidate with the greatest z + Gumbel noise, which is a
