@@ -19,6 +19,10 @@ func (s *ggufSource) tensors() []TensorInfo {
 
 func (s *ggufSource) data(i int) ([]byte, error) { return s.file.Data(s.file.Tensors()[i]) }
 
+func (s *ggufSource) readAt(i int, p []byte, offset int64) error {
+	return s.file.ReadAt(s.file.Tensors()[i], p, offset)
+}
+
 // folderSource is all safetensors files of a folder.
 type folderSource struct{ files *safetensors.Files }
 
@@ -32,3 +36,7 @@ func (s *folderSource) tensors() []TensorInfo {
 }
 
 func (s *folderSource) data(i int) ([]byte, error) { return s.files.Data(s.files.Tensors()[i]) }
+
+func (s *folderSource) readAt(i int, p []byte, offset int64) error {
+	return s.files.ReadAt(s.files.Tensors()[i], p, offset)
+}

@@ -25,6 +25,8 @@ type source interface {
 	// data returns the bytes of tensor i, which stay valid while the
 	// checkpoint is open. It fails where the file does not (yet) hold them.
 	data(i int) ([]byte, error)
+	// readAt reads len(p) bytes of tensor i from an offset in it on.
+	readAt(i int, p []byte, offset int64) error
 }
 
 // stored says how a checkpoint holds one weight. The numbers are those of

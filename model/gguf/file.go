@@ -7,6 +7,7 @@ package gguf
 import (
 	"cmp"
 	"errors"
+	"io"
 	"slices"
 
 	"trona/model/mmap"
@@ -100,12 +101,31 @@ func (f *File) Tensors() []Tensor { return f.tensors }
 // Data returns the bytes of a tensor of this file, valid until Close. It fails
 // where the file does not (yet) hold them.
 func (f *File) Data(t Tensor) ([]byte, error) {
-	p := &f.parts[t.part]
-	data, err := p.file.Bytes(t.offset, t.Bytes)
+	data, err := f.parts[t.part].file.Bytes(t.offset, t.Bytes)
 	if err != nil {
-		return nil, &Error{File: p.path, Field: "data of tensor " + short(t.Name), Offset: t.offset, Message: "not in the file", Err: err}
+		return nil, f.missing(t, err)
 	}
 	return data, nil
+}
+
+// ReadAt reads len(p) bytes of a tensor, from an offset in its data on. For a
+// few bytes this is cheaper than Data, which has the system read far around.
+func (f *File) ReadAt(t Tensor, p []byte, offset int64) error {
+	if offset < 0 || offset > t.Bytes-int64(len(p)) {
+		return f.missing(t, io.ErrUnexpectedEOF)
+	}
+	if n, err := f.parts[t.part].file.ReadAt(p, t.offset+offset); n < len(p) {
+		return f.missing(t, err)
+	}
+	return nil
+}
+
+// missing describes data that is not there.
+func (f *File) missing(t Tensor, cause error) error {
+	if cause == io.EOF {
+		cause = io.ErrUnexpectedEOF
+	}
+	return &Error{File: f.parts[t.part].path, Field: "data of tensor " + short(t.Name), Offset: t.offset, Message: "not in the file", Err: cause}
 }
 
 // Close closes all files. What Data returned is gone then; names and values

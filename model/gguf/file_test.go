@@ -46,6 +46,13 @@ func TestRoundTrip(t *testing.T) {
 		data, err := f.Data(x)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(want.data, data))
+		if half := x.Bytes / 2; half > 0 {
+			some := make([]byte, x.Bytes-half)
+			require.NoError(t, f.ReadAt(x, some, half))
+			require.True(t, bytes.Equal(want.data[half:], some))
+			require.ErrorIs(t, f.ReadAt(x, some, half+1), io.ErrUnexpectedEOF)
+			require.ErrorIs(t, f.ReadAt(x, some, -1), io.ErrUnexpectedEOF)
+		}
 	}
 	require.NoError(t, f.Close())
 	require.NoError(t, f.Close())
@@ -124,6 +131,9 @@ func TestUnfinishedFile(t *testing.T) {
 	require.NoError(t, err)
 	last := list[len(list)-1]
 	_, err = f.Data(last)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	requireError(t, err, `data of tensor "c"`, last.offset)
+	err = f.ReadAt(last, make([]byte, 4), 0)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	requireError(t, err, `data of tensor "c"`, last.offset)
 }

@@ -7,6 +7,7 @@ package safetensors
 import (
 	"cmp"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -101,12 +102,31 @@ func (f *Files) Tensors() []Tensor { return f.tensors }
 // Data returns the bytes of a tensor of these files, valid until Close. It
 // fails where the file does not (yet) hold them.
 func (f *Files) Data(t Tensor) ([]byte, error) {
-	s := &f.shards[t.shard]
-	data, err := s.file.Bytes(t.offset, t.Bytes)
+	data, err := f.shards[t.shard].file.Bytes(t.offset, t.Bytes)
 	if err != nil {
-		return nil, &Error{File: s.name, Field: "data of tensor " + short(t.Name), Offset: t.offset, Message: "not in the file", Err: err}
+		return nil, f.missing(t, err)
 	}
 	return data, nil
+}
+
+// ReadAt reads len(p) bytes of a tensor, from an offset in its data on. For a
+// few bytes this is cheaper than Data, which has the system read far around.
+func (f *Files) ReadAt(t Tensor, p []byte, offset int64) error {
+	if offset < 0 || offset > t.Bytes-int64(len(p)) {
+		return f.missing(t, io.ErrUnexpectedEOF)
+	}
+	if n, err := f.shards[t.shard].file.ReadAt(p, t.offset+offset); n < len(p) {
+		return f.missing(t, err)
+	}
+	return nil
+}
+
+// missing describes data that is not there.
+func (f *Files) missing(t Tensor, cause error) error {
+	if cause == io.EOF {
+		cause = io.ErrUnexpectedEOF
+	}
+	return &Error{File: f.shards[t.shard].name, Field: "data of tensor " + short(t.Name), Offset: t.offset, Message: "not in the file", Err: cause}
 }
 
 // Close closes all files. What Data returned is gone then.

@@ -85,6 +85,10 @@ func TestOpen(t *testing.T) {
 		for i, b := range data {
 			require.Equal(t, byte(want.from+i), b)
 		}
+		some := make([]byte, len(data))
+		require.NoError(t, f.ReadAt(x, some, 0))
+		require.Equal(t, string(data), string(some))
+		require.ErrorIs(t, f.ReadAt(x, append(some, 0), 0), io.ErrUnexpectedEOF)
 	}
 	require.NoError(t, f.Close())
 	_, err = f.Data(f.Tensors()[0])
@@ -102,6 +106,7 @@ func TestUnfinishedFile(t *testing.T) {
 	_, err = f.Data(f.Tensors()[1])
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	requireError(t, err, `data of tensor "b"`, int64(8+len(sampleHeader)+48))
+	requireError(t, f.ReadAt(f.Tensors()[1], make([]byte, 12), 0), `data of tensor "b"`, int64(8+len(sampleHeader)+48))
 	require.NoError(t, os.Truncate(path, 20))
 	_, err = f.Data(f.Tensors()[0])
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF, "it shrank while it was open")
