@@ -185,7 +185,7 @@ func TestFolderMutations(t *testing.T) {
 			check(fmt.Sprintf("cut at %d", n), data[:n])
 		}
 		rng := rand.New(rand.NewPCG(3, 4))
-		for i := range mutations() / 8 {
+		for i := range mutations() / 16 {
 			check(fmt.Sprintf("mutation %d", i), damage(rng, data, len(data)))
 		}
 		require.NoError(t, os.WriteFile(path, data, 0o600))
