@@ -242,6 +242,12 @@ DEVICE u32 atomic_add(u32* p, u32 v) {
     return d;
 }
 
+DEVICE u64 atomic_add(u64* p, u64 v) {
+    u64 d;
+    asm volatile("atom.add.u64 %0, [%1], %2;" : "=l"(d) : "l"(p), "l"(v) : "memory");
+    return d;
+}
+
 DEVICE u32 atomic_or(u32* p, u32 v) {
     u32 d;
     asm volatile("atom.or.b32 %0, [%1], %2;" : "=r"(d) : "l"(p), "r"(v) : "memory");
@@ -413,6 +419,11 @@ DEVICE float shuffle_xor(float v, i32 mask) { return bits<float>(shuffle_xor(bit
 DEVICE u64 shuffle_xor(u64 v, i32 mask) {
     const u64 high = shuffle_xor(u32(v >> 32), mask);
     return high << 32 | shuffle_xor(u32(v), mask);
+}
+
+DEVICE u64 shuffle_up(u64 v, i32 by) {
+    const u64 high = shuffle_up(u32(v >> 32), by);
+    return high << 32 | shuffle_up(u32(v), by);
 }
 
 DEVICE double shuffle_xor(double v, i32 mask) { return bits<double>(shuffle_xor(bits<u64>(v), mask)); }

@@ -162,6 +162,12 @@ DEVICE u32 atomic_add(u32 *p, u32 v, Site at = Site::here()) {
     return __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
 }
 
+DEVICE u64 atomic_add(u64 *p, u64 v, Site at = Site::here()) {
+    check_alignment(p, 8, at);
+    emu::preempt();
+    return __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
+}
+
 DEVICE u32 atomic_or(u32 *p, u32 v, Site at = Site::here()) {
     check_alignment(p, 4, at);
     emu::preempt();

@@ -1,0 +1,61 @@
+// Types of the KV cache. A row is one position of one head: dim elements, and
+// of I8 a scale beside them. A block of the cache has 64 positions of a head,
+// one after another.
+#pragma once
+
+constexpr i32 BLOCK_POSITIONS = 64;
+
+// Each type stores a row by a warp, rounded, and reads an element of one. What
+// load returns is multiplied by the row's scale.
+
+struct CacheF32 {
+    static constexpr i32 bytes = 4; // of an element
+    DEVICE void store(u8* cache, float*, i64 row, const float* from, i32 dim) {
+        float* to = reinterpret_cast<float*>(cache) + row * dim;
+        for (i32 i = lane(); i < dim; i += WARP) to[i] = from[i];
+    }
+    DEVICE float load(const u8* row, i32 i) { return reinterpret_cast<const float*>(row)[i]; }
+    DEVICE float scale(const float*, i64) { return 1; }
+};
+
+struct CacheF16 {
+    static constexpr i32 bytes = 2;
+    DEVICE void store(u8* cache, float*, i64 row, const float* from, i32 dim) {
+        u16* to = reinterpret_cast<u16*>(cache) + row * dim;
+        for (i32 i = lane(); i < dim; i += WARP) to[i] = to_f16(from[i]);
+    }
+    DEVICE float load(const u8* row, i32 i) { return from_f16(reinterpret_cast<const u16*>(row)[i]); }
+    DEVICE float scale(const float*, i64) { return 1; }
+};
+
+struct CacheBF16 {
+    static constexpr i32 bytes = 2;
+    DEVICE void store(u8* cache, float*, i64 row, const float* from, i32 dim) {
+        u16* to = reinterpret_cast<u16*>(cache) + row * dim;
+        for (i32 i = lane(); i < dim; i += WARP) to[i] = to_bf16(from[i]);
+    }
+    DEVICE float load(const u8* row, i32 i) { return from_bf16(reinterpret_cast<const u16*>(row)[i]); }
+    DEVICE float scale(const float*, i64) { return 1; }
+};
+
+struct CacheI8 {
+    static constexpr i32 bytes = 1;
+
+    // store writes codes of v / scale, the scale being the greatest size / 127.
+    // A number that is not finite makes the scale NaN, so that it is not lost.
+    DEVICE void store(u8* cache, float* scales, i64 row, const float* from, i32 dim) {
+        float size = 0;
+        bool finite = true;
+        for (i32 i = lane(); i < dim; i += WARP) {
+            const float v = bits<float>(bits<u32>(from[i]) & 0x7fffffff);
+            finite = finite && v <= 3.4028234664e38f;
+            size = greatest(size, v);
+        }
+        const float scale = ballot(!finite) ? bits<float>(0x7fc00000u) : warp_max(size) / 127;
+        i8* to = reinterpret_cast<i8*>(cache) + row * dim;
+        for (i32 i = lane(); i < dim; i += WARP) to[i] = scale > 0 ? i8(nearest(from[i] / scale)) : i8(0);
+        if (lane() == 0) scales[row] = scale;
+    }
+    DEVICE float load(const u8* row, i32 i) { return reinterpret_cast<const i8*>(row)[i]; }
+    DEVICE float scale(const float* scales, i64 row) { return scales[row]; }
+};
