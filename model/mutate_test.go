@@ -178,7 +178,7 @@ func TestFolderMutations(t *testing.T) {
 	for name, data := range files {
 		path := filepath.Join(dir, name)
 		check := func(what string, damaged []byte) {
-			require.NoError(t, os.WriteFile(path, damaged, 0o600))
+			overwrite(t, path, damaged)
 			requireOpens(t, name+", "+what, size+len(damaged)-len(data), dev, open)
 		}
 		for n := 0; n < len(data); n += max(1, len(data)/500) {
@@ -188,8 +188,19 @@ func TestFolderMutations(t *testing.T) {
 		for i := range mutations() / 16 {
 			check(fmt.Sprintf("mutation %d", i), damage(rng, data, len(data)))
 		}
-		require.NoError(t, os.WriteFile(path, data, 0o600))
+		overwrite(t, path, data)
 	}
+}
+
+// overwrite writes a file in place. Emptied first, as os.WriteFile does, some
+// file systems would write it to the disk at once.
+func overwrite(t *testing.T, path string, data []byte) {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0o600)
+	require.NoError(t, err)
+	_, err = f.Write(data)
+	require.NoError(t, err)
+	require.NoError(t, f.Truncate(int64(len(data))))
+	require.NoError(t, f.Close())
 }
 
 // Thousands of tensors that no architecture has are one short message.
