@@ -24,17 +24,22 @@ type Files struct {
 
 // Open reads the tokenizer of a folder, or a tokenizer.json on its own.
 func Open(path string) (*Tokenizer, error) {
-	var f Files
-	var err error
-	info, err := os.Stat(path)
+	f, err := readFiles(path)
 	if err != nil {
 		return nil, err
 	}
+	return FromFiles(f)
+}
+
+// readFiles reads the files of a folder, or a tokenizer.json on its own.
+func readFiles(path string) (f Files, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return f, err
+	}
 	if !info.IsDir() {
-		if f.Tokenizer, err = os.ReadFile(path); err != nil {
-			return nil, err
-		}
-		return FromFiles(f)
+		f.Tokenizer, err = os.ReadFile(path)
+		return f, err
 	}
 	for _, file := range []struct {
 		name    string
@@ -47,10 +52,10 @@ func Open(path string) (*Tokenizer, error) {
 	} {
 		*file.content, err = os.ReadFile(filepath.Join(path, file.name))
 		if err != nil && (file.content == &f.Tokenizer || !errors.Is(err, os.ErrNotExist)) {
-			return nil, err
+			return f, err
 		}
 	}
-	return FromFiles(f)
+	return f, nil
 }
 
 // FromFiles makes the tokenizer that a tokenizer.json describes: byte-level BPE

@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"kernels/cuda/fatbin": {},
 	"kernels/kerneltest":  {"kernels", "model/quant"},
 	"model":               {"kernels", "model/gguf", "model/mmap", "model/safetensors", "model/quant"},
+	"model/convert":       {"kernels", "model", "model/gguf", "model/quant"},
 	"model/gguf":          {"model/mmap"},
 	"model/mmap":          {},
 	"model/safetensors":   {"model/mmap"},

@@ -1,0 +1,114 @@
+package convert
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"trona/kernels"
+	"trona/model"
+	"trona/model/quant"
+)
+
+// chunkBytes is about what one thread writes at a time.
+const chunkBytes = 1 << 20
+
+// part writes the data of one tensor.
+func (c *converter) part(p *model.Part, typ kernels.DType) error {
+	m, err := c.src.ReadPart(p)
+	if err != nil {
+		return err
+	}
+	if m.Type == typ && m.Scale == nil && p.Heads == 0 {
+		return c.copy(m.Data)
+	}
+	if p.Quantised() {
+		c.result.Requantised++
+	}
+	rows := max(1, chunkBytes/typ.RowBytes(p.Cols))
+	workers := make([]*worker, c.o.Threads)
+	for i := range workers {
+		workers[i] = &worker{part: p, matrix: m, typ: typ, row: make([]float32, p.Cols)}
+	}
+	for first := int64(0); first < p.Rows; {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		var running sync.WaitGroup
+		n := 0
+		for ; n < len(workers) && first < p.Rows; n++ {
+			w, from, to := workers[n], first, min(p.Rows, first+rows)
+			running.Go(func() { w.encode(from, to) })
+			first = to
+		}
+		running.Wait()
+		for _, w := range workers[:n] {
+			if w.err != nil {
+				return w.err
+			}
+			if err := c.write(w.out); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// copy writes data as it is.
+func (c *converter) copy(data []byte) error {
+	for len(data) > 0 {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		n := min(len(data), chunkBytes)
+		if err := c.write(data[:n]); err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return nil
+}
+
+func (c *converter) write(p []byte) error {
+	n, err := c.w.Write(p)
+	c.done += int64(n)
+	if c.o.Progress != nil {
+		c.o.Progress(c.done, c.total)
+	}
+	return err
+}
+
+// worker encodes rows of one tensor.
+type worker struct {
+	part   *model.Part
+	matrix *kernels.Matrix
+	typ    kernels.DType
+	row    []float32
+	out    []byte
+	err    error
+}
+
+// encode makes rows [from, to) of the file.
+func (w *worker) encode(from, to int64) {
+	size := w.typ.RowBytes(w.part.Cols)
+	w.out = slices.Grow(w.out[:0], int((to-from)*size))[:(to-from)*size]
+	for r := from; r < to; r++ {
+		quant.Row(w.row, w.matrix, w.sourceRow(r))
+		if err := quant.Encode(w.out[(r-from)*size:][:size], w.typ, w.row); err != nil {
+			w.err = fmt.Errorf("row %d: %w", r, err)
+			return
+		}
+	}
+}
+
+// sourceRow returns which row of the checkpoint is row r of the file: of each
+// head in turn one of its first half and one of its second, where GGUF wants
+// the pairs of the rotation together.
+func (w *worker) sourceRow(r int64) int64 {
+	if w.part.Heads == 0 {
+		return r
+	}
+	dim := w.part.Rows / int64(w.part.Heads)
+	head, i := r/dim, r%dim
+	return head*dim + i%2*(dim/2) + i/2
+}

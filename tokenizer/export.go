@@ -1,0 +1,233 @@
+package tokenizer
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// MetadataWriter takes the keys of a GGUF file: strings, []string, []float32,
+// []int32, uint32 and bool.
+type MetadataWriter interface {
+	Set(key string, value any) error
+}
+
+// ToGGUF writes the tokenizer of a folder, or of a tokenizer.json on its own,
+// as the metadata of a GGUF file whose embedding table has vocab rows: what
+// FromGGUF reads. Rows without a token get unused ones. What the format cannot
+// say is an error; of Unicode normalization (NFC) its readers know nothing.
+func ToGGUF(w MetadataWriter, path string, vocab int) error {
+	f, err := readFiles(path)
+	if err != nil {
+		return err
+	}
+	s, err := readTokenizer(f.Tokenizer)
+	if err != nil {
+		return fmt.Errorf("tokenizer.json: %w", err)
+	}
+	if err := s.readConfig(f); err != nil {
+		return err
+	}
+	e := exporter{w: w, source: s}
+	if s.charLevel {
+		e.sentencePiece(vocab)
+	} else {
+		e.bytePairs(vocab)
+	}
+	e.special()
+	e.templateKeys()
+	return e.err
+}
+
+// exporter writes keys until the first error.
+type exporter struct {
+	*source
+	w   MetadataWriter
+	err error
+}
+
+func (e *exporter) set(key string, value any) {
+	if e.err == nil {
+		e.err = e.w.Set("tokenizer."+key, value)
+	}
+}
+
+func (e *exporter) fail(format string, args ...any) {
+	if e.err == nil {
+		e.err = fmt.Errorf("tokenizer.json: "+format+": GGUF cannot say that", args...)
+	}
+}
+
+// bytePairs writes a byte-level vocabulary.
+func (e *exporter) bytePairs(vocab int) {
+	e.set("ggml.model", "gpt2")
+	name, ok := e.preTokenizerName()
+	if !ok {
+		e.fail("this splitting into words with ignore_merges %t", e.ignoreMerges)
+	}
+	e.set("ggml.pre", name)
+	e.tokenKeys(vocab)
+	lines := make([]string, len(e.merges))
+	for i, m := range e.merges {
+		if strings.Contains(m.left+m.right, " ") {
+			e.fail("the merge of %.40q and %.40q", m.left, m.right)
+		}
+		lines[i] = m.left + " " + m.right
+	}
+	e.set("ggml.merges", lines)
+}
+
+// preTokenizerName is the opposite of preTokenizerOf.
+func (e *exporter) preTokenizerName() (string, bool) {
+	for _, name := range []string{"llama-bpe", "dbrx", "qwen2", "gpt-2", "smollm"} {
+		if p, err := preTokenizerOf(name); err == nil && p.splitter == e.splitter && p.ignoreMerges == e.ignoreMerges {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// sentencePiece writes a vocabulary of characters, whose merges become scores.
+func (e *exporter) sentencePiece(vocab int) {
+	switch {
+	case e.prefix != prefixAlways && e.prefix != prefixNever:
+		e.fail("a space before the text that depends on the text")
+	case e.splitMarks || e.ignoreMerges || !e.markSpaces || e.dropPrefix != (e.prefix == prefixAlways):
+		e.fail("this splitting into words")
+	case !e.fuseUnknown && !e.hasBytes():
+		e.fail("an unknown token for each unknown character")
+	}
+	e.set("ggml.model", "llama")
+	e.set("ggml.pre", "default")
+	e.tokenKeys(vocab)
+	scores, err := e.mergeScores()
+	if err != nil {
+		e.fail("%v", err)
+	}
+	e.set("ggml.scores", append(scores, make([]float32, max(0, vocab-len(scores)))...))
+	e.set("ggml.add_space_prefix", e.prefix == prefixAlways)
+}
+
+// hasBytes reports whether every byte has a token, so that nothing is unknown.
+func (s *source) hasBytes() bool {
+	n := 0
+	for _, t := range s.tokens {
+		if t.kind == byteValue {
+			n++
+		}
+	}
+	return n == 256
+}
+
+// mergeScores returns scores that order merges as the list does: of SentencePiece,
+// which merges the pair whose result scores highest. It fails for lists that
+// do not come from scores: those that lack a pair of tokens which make a third,
+// or have the pairs of one result in different places.
+func (s *source) mergeScores() ([]float32, error) {
+	ids := map[string]int{}
+	for id, t := range s.tokens {
+		if t.kind == normal || t.kind == userDefined {
+			ids[t.text] = id
+		}
+	}
+	scores := make([]float32, len(s.tokens))
+	listed := make(map[merge]bool, len(s.merges))
+	last, rank := "", 0
+	for _, m := range s.merges {
+		id, ok := ids[m.left+m.right]
+		if !ok {
+			return nil, fmt.Errorf("the merge of %.40q and %.40q, which make no token", m.left, m.right)
+		}
+		listed[m] = true
+		if m.left+m.right == last {
+			continue
+		}
+		last = m.left + m.right
+		if scores[id] != 0 {
+			return nil, fmt.Errorf("merges into %.40q in different places", last)
+		}
+		rank++
+		scores[id] = -float32(rank)
+	}
+	if rank > 1<<24 {
+		return nil, errors.New("more than 2^24 merges")
+	}
+	for text := range ids {
+		for i := range text {
+			_, left := ids[text[:i]]
+			_, right := ids[text[i:]]
+			if i > 0 && left && right && !listed[merge{text[:i], text[i:]}] {
+				return nil, fmt.Errorf("%.40q and %.40q, which make a token and have no merge", text[:i], text[i:])
+			}
+		}
+	}
+	return scores, nil
+}
+
+// tokenKeys writes the texts of the tokens and their kinds.
+func (e *exporter) tokenKeys(vocab int) {
+	if len(e.tokens) > vocab {
+		e.fail("%d tokens for an embedding table of %d rows", len(e.tokens), vocab)
+		return
+	}
+	texts, kinds := make([]string, vocab), make([]int32, vocab)
+	for id := range texts {
+		t := token{}
+		if id < len(e.tokens) {
+			t = e.tokens[id]
+		}
+		if t.kind == absent {
+			t = token{text: fmt.Sprintf("[PAD%d]", id), kind: unused}
+		}
+		if !utf8.ValidString(t.text) {
+			e.fail("token %d, %.40q, which is not text", id, t.text)
+		}
+		texts[id], kinds[id] = t.text, int32(t.kind)
+	}
+	for _, t := range slices.Concat(e.added, e.normalized) {
+		if t.lstrip || t.rstrip {
+			e.fail("token %.40q takes white space along", t.text)
+		}
+	}
+	e.set("ggml.tokens", texts)
+	e.set("ggml.token_type", kinds)
+}
+
+// special writes the ids of special tokens and what goes around a text.
+func (e *exporter) special() {
+	if _, ok := e.named["unk_token"]; !ok && e.unknown >= 0 {
+		e.named["unk_token"] = e.tokens[e.unknown].text
+	}
+	for _, special := range specialKeys {
+		text, ok := e.named[special.name]
+		if !ok {
+			continue
+		}
+		for id, t := range e.tokens {
+			if t.kind != absent && t.text == text {
+				e.set(strings.TrimPrefix(special.key, "tokenizer."), uint32(id))
+				break
+			}
+		}
+	}
+	e.set("ggml.add_bos_token", e.addBOS)
+	e.set("ggml.add_eos_token", e.addEOS)
+}
+
+// templateKeys writes the chat templates.
+func (e *exporter) templateKeys() {
+	var names []string
+	for _, t := range e.templates {
+		if t.Name == "default" {
+			e.set("chat_template", t.Text)
+			continue
+		}
+		names = append(names, t.Name)
+		e.set("chat_template."+t.Name, t.Text)
+	}
+	if names != nil {
+		e.set("chat_templates", names)
+	}
+}
