@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	simulated = flag.Int("simulate", 10_000_000, "events of TestSimulation; a tenth with -short")
+	simulated = flag.Int("simulate", 10_000_000, "events of TestSimulation; a fortieth with -short")
 	simSeed   = flag.Uint64("simulate-seed", 0, "seed of its first episode")
 )
 
@@ -21,7 +21,7 @@ var (
 func TestSimulation(t *testing.T) {
 	want := *simulated
 	if testing.Short() {
-		want /= 10
+		want /= 40
 	}
 	var total tally
 	seed := *simSeed
