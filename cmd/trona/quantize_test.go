@@ -1,0 +1,86 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/testdata"
+)
+
+// inspected is what trona inspect says.
+func inspected(t *testing.T, path string) (in inspection) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(ok(t, "", "inspect", "--json", path)), &in))
+	return in
+}
+
+// TestQuantize: a folder becomes a file that says and tokenizes the same.
+func TestQuantize(t *testing.T) {
+	source, dst := testdata.Shared(t, "models", "nas-super"), filepath.Join(t.TempDir(), "out.gguf")
+	r := trona(t, "", "quantize", source, dst, "--type", "Q8_0")
+	require.Equal(t, exitDone, r.code, r.err)
+	require.Empty(t, r.out)
+	require.Contains(t, r.err, "out.gguf: Q8_0")
+	want, got := inspected(t, source), inspected(t, dst)
+	require.Equal(t, "deci", got.Architecture)
+	require.Equal(t, want.Layers, got.Layers)
+	require.Equal(t, want.Parameters, got.Parameters)
+	require.Less(t, got.Bytes, want.Bytes)
+	require.Empty(t, got.Unread)
+	const text = "The wind doesn't carry 12345 grains of salt; Ветер 風\n\n  <|eot_id|>"
+	for _, flags := range [][]string{nil, {"--special"}, {"--bos"}} {
+		require.Equal(t, ok(t, text, append([]string{"tokenize", source}, flags...)...),
+			ok(t, text, append([]string{"tokenize", dst}, flags...)...))
+	}
+	const conversation = `{"messages": [{"role": "user", "content": "hi"}]}`
+	require.Equal(t, ok(t, conversation, "render", source), ok(t, conversation, "render", dst))
+
+	again := filepath.Join(t.TempDir(), "again.gguf")
+	r = trona(t, "", "quantize", dst, again, "--type", "q4_k_m", "-t", "1")
+	require.Equal(t, exitDone, r.code, r.err)
+	require.Contains(t, r.err, "were quantised before")
+	require.Equal(t, got.Layers, inspected(t, again).Layers)
+}
+
+// TestQuantizeDemo: what is written of the demo model still answers.
+func TestQuantizeDemo(t *testing.T) {
+	dst := filepath.Join(t.TempDir(), "demo.gguf")
+	r := trona(t, "", "quantize", "demo", dst, "--type", "BF16")
+	require.Equal(t, exitDone, r.code, r.err)
+	args := []string{"run", "--temperature", "0", "--max-tokens", "40", "--think", "off"}
+	prompt := "What is 12 + 30?"
+	require.Equal(t, ok(t, "", append(args, "demo", prompt)...), ok(t, "", append(args, dst, prompt)...))
+}
+
+// TestQuantizeKeeps: a file that is there stays, the source above all.
+func TestQuantizeKeeps(t *testing.T) {
+	data, err := os.ReadFile(testdata.Shared(t, "models", "llama-tied-F16.gguf"))
+	require.NoError(t, err)
+	folder := t.TempDir()
+	path := filepath.Join(folder, "model.gguf")
+	require.NoError(t, os.WriteFile(path, data, 0o600))
+	link := filepath.Join(folder, "link.gguf")
+	require.NoError(t, os.Symlink(path, link))
+	for _, dst := range []string{path, link} {
+		r := trona(t, "", "quantize", path, dst, "--type", "Q8_0")
+		require.Equal(t, exitFailed, r.code)
+		require.Contains(t, r.err, "exists already")
+	}
+	now, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, data, now)
+	for _, args := range [][]string{
+		{"quantize", path}, {"quantize", path, filepath.Join(folder, "x")}, {"quantize", path, filepath.Join(folder, "x"), "--type", "Q2_K"},
+		{"quantize", path, filepath.Join(folder, "x"), "--type", "F16", "--threads", "-1"},
+	} {
+		require.Equal(t, exitUsage, trona(t, "", args...).code, "%v", args)
+	}
+	require.Equal(t, exitFailed, trona(t, "", "quantize", filepath.Join(folder, "absent"), filepath.Join(folder, "x"), "--type", "F16").code)
+	entries, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Len(t, entries, 2)
+}
