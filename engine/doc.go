@@ -8,4 +8,39 @@
 //	                                  Scheduler.Next: who runs, how many tokens
 //	                                  runner: Plan -> model.Batch -> Forward -> Sample
 //	Stream.Next <---- events -------- Scheduler.Commit: append, finish, free, emit
+//
+// # Why are the tokens always the same?
+//
+// The device gives a row the same bits whatever else is in its batch, and
+// sampling is a function of logits, seed and position. What is left to the
+// engine is that each position keeps its arithmetic: that of prefill in the
+// prompt, that of decoding behind it. So a preempted sequence reads its prompt
+// again as a prompt and its answer as rows to decode, and the key of a cached
+// block says how many of its positions are of which kind: a prompt that holds
+// an earlier answer does not find the blocks that decoding has filled.
+//
+// # Why is a block shared before it is computed?
+//
+// Blocks get their keys when a step is planned. Within a step every layer
+// stores all keys and values before it reads any, so a request may share what
+// another computes in the same step: several answers to one prompt read it
+// once. If the step fails, so do all that it held.
+//
+// # What does a slow client cost?
+//
+// Four bytes for each token it has not read. Streams have no back pressure;
+// MaxTokens bounds them.
+//
+// # What happens to a request that does not fit?
+//
+// Submit refuses what could never run. What could, waits: nothing is let in
+// that does not fit beside those in work, and whoever is at the head of the
+// queue is passed by nobody, so that large requests get their turn too. Where
+// answers grow until the cache is full, the last by rank gives up its blocks
+// and is computed again later (see Scheduler).
+//
+// # Is Healthy to be believed?
+//
+// It fails once the device has failed, and while requests are open and no step
+// ends for longer than steps of that size are known to take.
 package engine

@@ -19,8 +19,9 @@ type Options struct {
 	MaxModelLen int // most tokens of a prompt and its answer; 0: what model and cache allow
 	MaxNumSeqs  int // most requests in work at once; 0 or above the model's MaxLogits: that many
 	MaxQueued   int // most requests that wait besides; 0: 2048
-	// PrefillRows is the most prompt tokens of a step in which others decode;
-	// 0: as many as fit. Small steps keep the gaps between tokens short.
+	// PrefillRows is the most prompt tokens of a step in which others decode.
+	// Small steps keep the gaps between tokens short. 0: a quarter of the rows
+	// of a step.
 	PrefillRows int
 	// StallTimeout is how long nothing may happen before Healthy fails; a step
 	// may take ten times what steps of its size took before. 0: 10 s.
@@ -88,9 +89,10 @@ func (o *Options) defaults(m *model.Model) {
 	if o.MaxQueued == 0 {
 		o.MaxQueued = defaultQueued
 	}
-	if o.PrefillRows == 0 || o.PrefillRows > m.MaxRows() {
-		o.PrefillRows = m.MaxRows()
+	if o.PrefillRows == 0 {
+		o.PrefillRows = (m.MaxRows() + 3) / 4
 	}
+	o.PrefillRows = min(o.PrefillRows, m.MaxRows())
 	if o.StallTimeout == 0 {
 		o.StallTimeout = defaultStall
 	}

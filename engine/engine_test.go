@@ -511,6 +511,17 @@ func TestDeviceFails(t *testing.T) {
 	}
 }
 
+// A scheduler that plans nothing for requests that wait would be a mistake, and
+// must not look like health.
+func TestNothingPlanned(t *testing.T) {
+	e := rig{}.engine(t)
+	e.scheduler.limits.Rows = 0
+	s, err := e.Submit(t.Context(), plain([]int32{1}, 2))
+	require.NoError(t, err)
+	require.ErrorIs(t, read(t.Context(), s).err, errStuck)
+	require.ErrorIs(t, e.Healthy(), ErrFailed)
+}
+
 func TestHealthyTellsOfStandstill(t *testing.T) {
 	h := newHooks()
 	e := rig{wrap: h.wrap, Options: Options{StallTimeout: 20 * time.Millisecond}}.engine(t)

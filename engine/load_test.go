@@ -242,3 +242,18 @@ func TestStepAllocatesNothing(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(200, step))
 	require.Equal(t, 8, s.Stats().Running)
 }
+
+// One step of policy for 256 sequences that decode, and one that reads a prompt.
+func BenchmarkScheduler(b *testing.B) {
+	const seqs = 256
+	s := NewScheduler(Limits{Seqs: seqs, Rows: 512, Logits: seqs, PrefillRows: 512, Block: kernels.BlockSize}, NewBlockManager(1<<16))
+	next := make([]int32, seqs)
+	rng := rand.New(rand.NewPCG(7, 7))
+	for b.Loop() {
+		for s.Stats().Running+s.Stats().Waiting < seqs {
+			s.Add(newSequence(randomTokens(rng, 300), 1000, kernels.BlockSize, ""))
+		}
+		p := s.Next()
+		s.Commit(p, next[:p.Len()])
+	}
+}
