@@ -93,8 +93,59 @@ func (s *Server) exposition(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// engineCollector asks the engine when it is collected.
+// engineSeries are what the engine counts, under this program's names and vLLM's.
+var engineSeries = []struct {
+	ours, theirs, help string
+	kind               prometheus.ValueType
+	value              func(*engine.Stats) float64
+}{
+	{
+		"requests_running", "num_requests_running", "Requests in work.", prometheus.GaugeValue,
+		func(s *engine.Stats) float64 { return float64(s.Running) },
+	}, {
+		"requests_waiting", "num_requests_waiting", "Requests in the queue.", prometheus.GaugeValue,
+		func(s *engine.Stats) float64 { return float64(s.Waiting) },
+	}, {
+		"kv_cache_usage_ratio", "kv_cache_usage_perc", "Share of the KV cache that requests hold; 1 is all of it.", prometheus.GaugeValue,
+		func(s *engine.Stats) float64 { return float64(s.BlocksUsed) / float64(max(s.Blocks, 1)) },
+	}, {
+		"prompt_tokens_total", "prompt_tokens_total", "Tokens of prompts.", prometheus.CounterValue,
+		func(s *engine.Stats) float64 { return float64(s.PromptTokens) },
+	}, {
+		"generation_tokens_total", "generation_tokens_total", "Tokens of answers.", prometheus.CounterValue,
+		func(s *engine.Stats) float64 { return float64(s.GeneratedTokens) },
+	}, {
+		"prefix_cache_query_tokens_total", "prefix_cache_queries_total", "Tokens of prompts that were looked up in the prefix cache.", prometheus.CounterValue,
+		func(s *engine.Stats) float64 { return float64(s.PrefixQueryTokens) },
+	}, {
+		"prefix_cache_hit_tokens_total", "prefix_cache_hits_total", "Tokens of prompts that the prefix cache had.", prometheus.CounterValue,
+		func(s *engine.Stats) float64 { return float64(s.PrefixHitTokens) },
+	}, {
+		"preemptions_total", "num_preemptions_total", "Times a request gave up its memory, to be computed again.", prometheus.CounterValue,
+		func(s *engine.Stats) float64 { return float64(s.Preemptions) },
+	},
+}
+
+// engineCollector asks the engine when it is collected. Before there is one its
+// own series are 0; vLLM's need the name of a model.
 type engineCollector struct{ model func() *Model }
 
+// Describe describes nothing: what is collected depends on the model.
 func (engineCollector) Describe(chan<- *prometheus.Desc) {}
-func (engineCollector) Collect(chan<- prometheus.Metric) {}
+
+// Collect sends the engine's counts.
+func (c engineCollector) Collect(to chan<- prometheus.Metric) {
+	var stats engine.Stats
+	m := c.model()
+	if m != nil {
+		stats = m.Engine.Stats()
+	}
+	for _, s := range engineSeries {
+		value := s.value(&stats)
+		to <- prometheus.MustNewConstMetric(prometheus.NewDesc("trona_"+s.ours, s.help, nil, nil), s.kind, value)
+		if m != nil {
+			desc := prometheus.NewDesc("vllm:"+s.theirs, s.help, vllmLabels, nil)
+			to <- prometheus.MustNewConstMetric(desc, s.kind, value, m.Names[0], engineLabel)
+		}
+	}
+}
