@@ -16,6 +16,7 @@ import (
 const (
 	bodyGrace          = 10 * time.Second
 	bodyBytesPerSecond = 1 << 10
+	bodyLinger         = time.Second // for the rest of one that is refused
 )
 
 // writeTimeout is how long a client may take nothing of what is written to it.
@@ -39,7 +40,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 	}
 	paced := &pacedReader{from: r.Body, control: http.NewResponseController(w), began: time.Now()}
 	body, err := io.ReadAll(io.LimitReader(paced, limit+1))
-	paced.end()
+	paced.end(err == nil && int64(len(body)) <= limit)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, &apiError{status: http.StatusRequestTimeout, kind: kindInvalid, code: codeTimeout, message: "the body came too slowly"}
@@ -88,8 +89,15 @@ func (p *pacedReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// end lifts the deadline.
-func (p *pacedReader) end() { p.deadline(time.Time{}) }
+// end lifts the deadline once all was read. What is left of a refused body is
+// not waited for.
+func (p *pacedReader) end(all bool) {
+	if all {
+		p.deadline(time.Time{})
+	} else {
+		p.deadline(time.Now().Add(bodyLinger))
+	}
+}
 
 // deadline has no effect where the connection knows none, as in some tests.
 func (p *pacedReader) deadline(t time.Time) { _ = p.control.SetReadDeadline(t) }

@@ -3,8 +3,11 @@ package server
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"trona/tokenizer"
 )
 
 // chat is a request to answer a conversation.
@@ -139,7 +142,7 @@ func (s *Server) readChat(w http.ResponseWriter, r *http.Request, m *Model) (*ch
 	c.params = s.readParams(o, m, 1)
 	c.readLogprobs(o)
 	c.readOpenAI(o)
-	c.input.read(o)
+	c.input.read(o, m)
 	o.rest()
 	if d.err != nil {
 		return nil, d.err
@@ -193,7 +196,7 @@ func (c *chat) readOpenAI(o *object) {
 }
 
 // read takes the fields that make the prompt.
-func (in *renderInput) read(o *object) {
+func (in *renderInput) read(o *object, m *Model) {
 	in.readMessages(o.need("messages"))
 	if v := o.take("tools"); v != nil {
 		in.tools = readTools(v)
@@ -213,11 +216,9 @@ func (in *renderInput) read(o *object) {
 		}
 	}
 	if v := o.take("chat_template_kwargs"); v != nil {
-		in.kwargs = v.object().raw
+		in.readVariables(v.object())
 	}
-	if v := o.take("reasoning_effort"); v != nil {
-		in.effort = v.oneOf("none", "minimal", "low", "medium", "high", "xhigh")
-	}
+	in.readThinking(o, m)
 	in.addGenerationPrompt = o.flag("add_generation_prompt", true)
 	in.addSpecial = o.flag("add_special_tokens", false)
 	if v := o.take("continue_final_message"); v != nil && v.boolean() {
@@ -229,82 +230,20 @@ func (in *renderInput) read(o *object) {
 	}
 }
 
-// readMessages checks a conversation.
-func (in *renderInput) readMessages(v *value) {
-	for _, element := range v.list(1, maxMessages) {
-		m := element.object()
-		role := m.need("role").oneOf("system", "developer", "user", "assistant", "tool")
-		text := ""
-		calls := m.take("tool_calls")
-		if content := m.take("content"); content != nil {
-			text = readContent(content, role)
-		} else if role != "assistant" {
-			m.need("content")
-		}
-		if calls != nil {
-			readCalls(calls, role)
-		}
-		for _, name := range []string{"name", "tool_call_id"} {
-			if label := m.take(name); label != nil {
-				label.label(maxNameBytes)
-			}
-		}
-		for _, name := range []string{"refusal", "reasoning_content", "reasoning"} {
-			m.text(name, len(m.raw))
-		}
-		m.unsupported("audio", "function_call")
-		// What else a message holds is the template's business.
-		in.textBytes += len(text)
-		in.messages = append(in.messages, message{role, m.raw, text})
-	}
-}
+// ownFields are variables of templates that are fields of a request.
+var ownFields = []string{"messages", "tools", "documents", "add_generation_prompt", "continue_final_message"}
 
-// readContent wants a string or parts with text, and returns all of the text.
-func readContent(v *value, role string) (text string) {
-	switch v.raw.Kind() {
-	case '"':
-		text = v.text(0, len(v.raw))
-	case '[':
-		for _, element := range v.list(0, maxMessages) {
-			part := element.object()
-			kind := part.need("type")
-			switch kind.text(1, maxNameBytes) {
-			case "text":
-				text += part.need("text").text(0, len(part.raw))
-			case "refusal":
-				text += part.need("refusal").text(0, len(part.raw))
-				if role != "assistant" {
-					kind.fail("only an assistant's message can hold a refusal")
-				}
-			default:
-				kind.fail("only text is supported by this server")
-			}
+// readVariables takes variables for the template.
+func (in *renderInput) readVariables(o *object) {
+	for i := range o.members {
+		v := &o.members[i]
+		if slices.Contains(ownFields, v.name) {
+			v.fail("is a field of the request and no variable")
 		}
-	default:
-		v.must("a string or a list of parts")
-	}
-	return text
-}
-
-// readCalls checks what an assistant called earlier.
-func readCalls(v *value, role string) {
-	if role != "assistant" {
-		v.fail("only an assistant's message can hold tool calls")
-	}
-	for _, element := range v.list(0, maxTools) {
-		call := element.object()
-		if id := call.take("id"); id != nil {
-			id.label(maxNameBytes)
+		if v.name == "enable_thinking" && v.raw.Kind() != 'n' {
+			v.boolean()
 		}
-		if kind := call.take("type"); kind != nil {
-			kind.oneOf("function")
-		}
-		function := call.need("function").object()
-		function.need("name").label(maxNameBytes)
-		// A string of JSON for OpenAI, an object for some templates.
-		if arguments := function.need("arguments"); arguments.raw.Kind() != '"' && arguments.raw.Kind() != '{' {
-			arguments.must("a string")
-		}
+		in.variables = append(in.variables, tokenizer.Variable{Name: v.name, Value: v.raw})
 	}
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -39,7 +40,7 @@ func (c *choice) run(emit func(piece) error) error {
 	err := c.pieces(emit)
 	reason := c.finish
 	switch {
-	case err != nil && c.whole.Err() != nil:
+	case err != nil && (c.whole.Err() != nil || errors.Is(err, errSlowReader)):
 		reason = engine.FinishCancelled.String()
 	case err != nil:
 		reason = engine.FinishError.String()

@@ -342,26 +342,3 @@ func TestEngineRequest(t *testing.T) {
 	require.NotEqual(t, e.requests[3].Sampling.Seed, e.requests[4].Sampling.Seed)
 	require.Equal(t, choiceSeed(5, 2), e.requests[4].Sampling.Seed)
 }
-
-func FuzzChatRequest(f *testing.F) {
-	for _, seed := range []string{
-		`{` + hello + `}`, `{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}]}`,
-		`{` + hello + `,"stop":["a"],"n":2,"logprobs":true,"top_logprobs":1,"stream":true,"stream_options":{"include_usage":true}}`,
-		`{"messages":[{"role":"user","content":[{"type":"text","text":"<|eot_id|>"}]}],"tools":[{"type":"function","function":{"name":"f"}}]}`,
-		`{` + hello + `,"logit_bias":{"1":1},"max_tokens":1e1,"seed":-0}`, `{"messages":`, `{"a":"\ud800"}`,
-	} {
-		f.Add([]byte(seed))
-	}
-	s := newServer(f, says(f, "ok"))
-	f.Fuzz(func(t *testing.T, request []byte) {
-		w, got := call(t, s, "POST", chatPath, string(request))
-		switch w.Code {
-		case 200:
-		case 400, 404:
-			require.NotEmpty(t, get(got, "error", "message"))
-			require.Equal(t, "invalid_request_error", get(got, "error", "type"))
-		default:
-			t.Fatalf("%d: %s", w.Code, w.Body)
-		}
-	})
-}

@@ -37,6 +37,7 @@ const (
 const (
 	codeAPIKey        = "invalid_api_key"
 	codeOrigin        = "permission_denied"
+	codeHost          = "wrong_host"
 	codeRoute         = "not_found"
 	codeMethod        = "method_not_allowed"
 	codeModel         = "model_not_found"
@@ -45,6 +46,7 @@ const (
 	codeMediaType     = "unsupported_media_type"
 	codeContext       = "context_length_exceeded"
 	codeTemplate      = "template_error"
+	codeTemplateLimit = "template_limit"
 	codeOverloaded    = "overloaded"
 	codeLoading       = "model_loading"
 	codeShutdown      = "shutting_down"

@@ -21,11 +21,13 @@ import (
 // fakeEngine answers as answer says, without any model.
 type fakeEngine struct {
 	// answer returns the tokens that would be drawn; at their end the context is full.
-	answer func(engine.Request) []int32
-	gate   chan struct{} // not nil: a token comes for each element
-	fail   error         // after failAt tokens of each answer
-	failAt int
-	refuse error // of Submit
+	answer  func(engine.Request) []int32
+	gate    chan struct{} // not nil: a token comes for each element
+	fail    error         // after failAt tokens of each answer
+	failAt  int
+	refuse  error        // of Submit
+	stats   engine.Stats // but for Running
+	started func()       // called before the first token of each answer
 
 	mu        sync.Mutex
 	requests  []engine.Request
@@ -39,15 +41,19 @@ func (e *fakeEngine) Submit(ctx context.Context, r engine.Request) (Stream, erro
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	s := &fakeStream{engine: e, request: r, ctx: ctx, tokens: e.answer(r)}
 	e.requests = append(e.requests, r)
 	e.running++
-	return &fakeStream{engine: e, request: r, ctx: ctx, tokens: e.answer(r)}, nil
+	context.AfterFunc(ctx, s.end)
+	return s, nil
 }
 
 func (e *fakeEngine) Stats() engine.Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return engine.Stats{Running: e.running}
+	stats := e.stats
+	stats.Running = e.running
+	return stats
 }
 
 func (e *fakeEngine) Healthy() error {
@@ -65,11 +71,12 @@ type fakeStream struct {
 	ended   bool
 }
 
+// end lets go of the request.
 func (s *fakeStream) end() {
+	s.engine.mu.Lock()
+	defer s.engine.mu.Unlock()
 	if !s.ended {
 		s.ended = true
-		s.engine.mu.Lock()
-		defer s.engine.mu.Unlock()
 		s.engine.running--
 	}
 }
@@ -86,6 +93,9 @@ func (s *fakeStream) Next(ctx context.Context) (engine.Event, error) {
 			s.end()
 			return engine.Event{}, ctx.Err()
 		}
+	}
+	if s.n == 0 && s.engine.started != nil {
+		s.engine.started()
 	}
 	if s.engine.fail != nil && s.n == s.engine.failAt {
 		s.end()

@@ -126,6 +126,7 @@ func (j *job) collect(ctx context.Context) ([]piece, error) {
 		return nil
 	})
 	for i := range wholes {
+		wholes[i].prompt = wholes[i-i%j.params.choices].prompt // computed for the first choice
 		wholes[i].text, wholes[i].reasoning = texts[i].text.String(), texts[i].reasoning.String()
 	}
 	return wholes, err

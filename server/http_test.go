@@ -147,6 +147,7 @@ func TestBodies(t *testing.T) {
 	got := post(t, s, 413, chatPath, exactly+" ")
 	require.Equal(t, "request_too_large", get(got, "error", "code"))
 	r := httptest.NewRequest("POST", chatPath, io.MultiReader(strings.NewReader(exactly), strings.NewReader(" "))) // of unknown length
+	r.Host = "localhost"
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)
 	require.Equal(t, 413, w.Code)
@@ -310,7 +311,7 @@ func TestConnectionLimits(t *testing.T) {
 		return c
 	}
 	ask := func(c net.Conn, header string) string {
-		fmt.Fprintf(c, "GET /version HTTP/1.1\r\nHost: x\r\n%s\r\n", header)
+		fmt.Fprintf(c, "GET /version HTTP/1.1\r\nHost: localhost\r\n%s\r\n", header)
 		require.NoError(t, c.SetReadDeadline(time.Now().Add(5*time.Second)))
 		b := make([]byte, 4096)
 		n, err := c.Read(b)
@@ -321,7 +322,7 @@ func TestConnectionLimits(t *testing.T) {
 	require.Contains(t, ask(first, ""), "200 OK")
 	require.Contains(t, ask(second, ""), "200 OK")
 	third := dial()
-	fmt.Fprintf(third, "GET /version HTTP/1.1\r\nHost: x\r\n\r\n")
+	fmt.Fprintf(third, "GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	require.NoError(t, third.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
 	_, err := third.Read(make([]byte, 1))
 	require.Error(t, err)

@@ -62,7 +62,8 @@ type Model struct {
 	Fingerprint   string // digest of weights, configuration and engine version
 	Created       time.Time
 
-	special *specialTokens
+	special  *specialTokens
+	thinking thinking
 }
 
 // named returns the model under the name a request gives; "" is any.

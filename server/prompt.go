@@ -8,26 +8,18 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"trona/tokenizer"
-	"trona/tokenizer/jinja"
 )
 
 // renderInput is what makes the prompt of a chat.
 type renderInput struct {
 	messages            []message
 	tools, documents    []jsontext.Value
-	kwargs              jsontext.Value // an object; nil: not given
-	effort              string         // reasoning_effort; "": not given
+	variables           []tokenizer.Variable // further ones for the template
 	addGenerationPrompt bool
 	continueFinal       bool // the answer goes on within the last message
 	addSpecial          bool // the begin token, which templates write themselves
 	textBytes           int  // in the messages
-}
-
-// message is one message as it came.
-type message struct {
-	role string
-	raw  jsontext.Value
-	text string // of an assistant's message
+	now                 time.Time
 }
 
 // maxBytesPerToken bounds how much text one token stands for on average; what
@@ -68,6 +60,7 @@ func (in *renderInput) prompt(m *Model) (*prompt, error) {
 	if err := tooLong(m, "messages", in.textBytes); err != nil {
 		return nil, err
 	}
+	in.now = time.Now() // one for all renderings
 	text, err := in.render(m)
 	if err != nil {
 		return nil, err
@@ -112,19 +105,32 @@ func (in *renderInput) encode(m *Model, text string) ([]int32, error) {
 // render returns the text of the conversation.
 func (in *renderInput) render(m *Model) (string, error) {
 	input := tokenizer.RenderInput{
+		Tools:                in.tools,
+		Documents:            in.documents,
+		Variables:            in.variables,
+		Special:              map[string]string{},
 		AddGenerationPrompt:  in.addGenerationPrompt,
 		ContinueFinalMessage: in.continueFinal,
-		Now:                  time.Now(),
+		Now:                  in.now,
 	}
 	for _, m := range in.messages {
 		input.Messages = append(input.Messages, m.raw)
 	}
-	text, err := m.Template.Render(input)
-	var failed *jinja.Error
-	if errors.As(err, &failed) {
-		e := invalid("messages", "the chat template refuses the conversation: %s", failed.Message)
-		e.code = codeTemplate
-		return "", e
+	for _, name := range []string{"bos_token", "eos_token", "unk_token", "pad_token"} {
+		if text, ok := m.Tokenizer.NamedToken(name); ok {
+			input.Special[name] = text
+		}
 	}
-	return text, err
+	text, err := m.Template.Render(input)
+	if err == nil {
+		return text, nil
+	}
+	// The words are those of the template, or name what it was given.
+	e := invalid("messages", "the chat template refuses the conversation: %v", err)
+	e.code = codeTemplate
+	var budget interface{ Limit() bool }
+	if errors.As(err, &budget) && budget.Limit() {
+		e.code = codeTemplateLimit
+	}
+	return "", e
 }

@@ -26,7 +26,9 @@ func (s *Server) newHTTP() *http.Server {
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes - 4096, // net/http allows that much more
-		ErrorLog:          slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
+		// OPTIONS * is answered like everything else.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
 	}
 }
 
@@ -140,9 +142,10 @@ func bound(c net.Conn) {
 	if !ok {
 		return
 	}
-	// Both are hints: a system that takes neither serves all the same.
+	// All are hints: a system that takes none serves all the same.
 	_ = tcp.SetWriteBuffer(sendBufferBytes)
 	_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3})
+	limitSilence(tcp, 30)
 }
 
 // Close ends Accept.
@@ -160,4 +163,13 @@ type limitedConn struct {
 func (c *limitedConn) Close() error {
 	defer c.release()
 	return c.Conn.Close()
+}
+
+// CloseWrite ends what the client reads before the connection is closed, so
+// that it gets the last answer.
+func (c *limitedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
 }

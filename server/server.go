@@ -18,6 +18,7 @@ import (
 type Options struct {
 	Version      string
 	APIKeys      []string      // none: everybody may use the server
+	Hosts        []string      // names beside localhost of a server without keys
 	MaxBodyBytes int64         // of a request; 8 MiB
 	MaxChoices   int           // n; 16
 	MaxConns     int           // open connections; 12,000
@@ -62,6 +63,7 @@ func New(o Options) *Server {
 // SetModel makes the server ready for requests.
 func (s *Server) SetModel(m *Model) {
 	m.special = newSpecialTokens(m.Tokenizer)
+	m.thinking = findThinking(m)
 	s.model.Store(m)
 }
 
@@ -145,6 +147,15 @@ func (s *Server) route(r *http.Request) (*route, error) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	out := newResponse(w)
+	out.deadline() // the one of an earlier request may be over
+	if r.Body != http.NoBody {
+		_ = out.control.SetReadDeadline(began.Add(bodyGrace)) // also of a body that nobody reads
+	}
+	if len(r.TransferEncoding) > 0 {
+		// It may have come with a length too, which net/http drops; RFC 9112,
+		// section 6.1, wants the connection closed then.
+		out.Header().Set("Connection", "close")
+	}
 	id := requestID(r)
 	out.Header().Set(headerRequestID, id)
 	out.Header().Set("X-Content-Type-Options", "nosniff")
@@ -181,7 +192,7 @@ func (s *Server) safely(w *response, r *http.Request, found *route) (err error) 
 			err = panicError(p)
 		}
 	}()
-	if err := checkOrigin(r); err != nil {
+	if err := s.checkSite(r); err != nil {
 		return err
 	}
 	if found.work == nil {
@@ -203,14 +214,6 @@ func (s *Server) safely(w *response, r *http.Request, found *route) (err error) 
 
 // panicError is a bug that fails one request.
 func panicError(p any) error { return fmt.Errorf("panic: %v\n%s", p, debug.Stack()) }
-
-// checkOrigin refuses what a page of another site makes a browser send.
-func checkOrigin(r *http.Request) error {
-	if http.NewCrossOriginProtection().Check(r) != nil {
-		return &apiError{status: http.StatusForbidden, kind: kindPermission, code: codeOrigin, message: "requests from pages of other origins are refused"}
-	}
-	return nil
-}
 
 // maxIgnored bounds the names in x-trona-ignored.
 const maxIgnored = 32

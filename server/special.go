@@ -75,8 +75,8 @@ func (in *renderInput) freeMark() string {
 // parts returns all that the client sent.
 func (in *renderInput) parts() []jsontext.Value {
 	all := slices.Concat(in.tools, in.documents)
-	if in.kwargs != nil {
-		all = append(all, in.kwargs)
+	for _, v := range in.variables {
+		all = append(all, v.Value)
 	}
 	for _, m := range in.messages {
 		all = append(all, m.raw)
@@ -88,15 +88,16 @@ func (in *renderInput) parts() []jsontext.Value {
 func (in *renderInput) marked(k *marker) *renderInput {
 	out := *in
 	list := func(values []jsontext.Value) []jsontext.Value {
-		marked := make([]jsontext.Value, len(values))
+		marked := slices.Clone(values) // nil stays nil: no list is not an empty one
 		for i, raw := range values {
 			marked[i] = k.json(raw, false)
 		}
 		return marked
 	}
 	out.tools, out.documents = list(in.tools), list(in.documents)
-	if in.kwargs != nil {
-		out.kwargs = k.json(in.kwargs, false)
+	out.variables = slices.Clone(in.variables)
+	for i := range out.variables {
+		out.variables[i].Value = k.json(out.variables[i].Value, false)
 	}
 	out.messages = slices.Clone(in.messages)
 	for i := range out.messages {
@@ -173,8 +174,12 @@ func (m *Model) encodeMarked(text, mark string) []int32 {
 	done := 0
 	for i := 0; i < len(text); {
 		_, size := utf8.DecodeRuneInString(text[i:])
+		if strings.HasPrefix(text[i+size:], mark) {
+			i += size
+			continue
+		}
 		token, ok := m.special.at(text[i:])
-		if !ok || strings.HasPrefix(text[i+size:], mark) {
+		if !ok {
 			i += size
 			continue
 		}

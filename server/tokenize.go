@@ -34,7 +34,7 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request, m *Model) erro
 		o.rest()
 	} else {
 		var in renderInput
-		in.read(o)
+		in.read(o, m)
 		o.rest()
 		if d.err == nil {
 			if p, err = in.prompt(m); err != nil {

@@ -1,0 +1,50 @@
+package server
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// fuzzRoute holds a route to its promise: any body gives an answer or a refusal
+// that says why, never a failure of the server.
+func fuzzRoute(f *testing.F, path string, seeds ...string) {
+	for _, seed := range append(seeds, `{"model":"test"}`, `{"a":"\ud800"}`, `{"`, `[]`, ``, `{"model":"other"}`) {
+		f.Add([]byte(seed))
+	}
+	s := newServer(f, says(f, "ok"))
+	f.Fuzz(func(t *testing.T, request []byte) {
+		w, got := call(t, s, "POST", path, string(request))
+		switch w.Code {
+		case 200:
+		case 400, 404:
+			require.NotEmpty(t, get(got, "error", "message"))
+			require.Equal(t, "invalid_request_error", get(got, "error", "type"))
+		default:
+			t.Fatalf("%d: %s", w.Code, w.Body)
+		}
+	})
+}
+
+func FuzzChatRequest(f *testing.F) {
+	fuzzRoute(f, chatPath, `{`+hello+`}`, `{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}]}`,
+		`{`+hello+`,"stop":["a"],"n":2,"logprobs":true,"top_logprobs":1,"stream":true,"stream_options":{"include_usage":true}}`,
+		`{"messages":[{"role":"user","content":[{"type":"text","text":"<|eot_id|>"}]}],"tools":[{"type":"function","function":{"name":"f"}}]}`,
+		`{`+hello+`,"logit_bias":{"1":1},"max_tokens":1e1,"seed":-0}`, `{"messages":`,
+		`{`+hello+`,"chat_template_kwargs":{"thinking":false,"x":[1,{"y":null}]},"reasoning_effort":"none","documents":[{}]}`,
+		`{"messages":[{"role":"assistant","content":"<think>a"}],"continue_final_message":true,"reasoning_format":"none"}`)
+}
+
+func FuzzCompletionRequest(f *testing.F) {
+	fuzzRoute(f, completionPath, `{"prompt":"Hi"}`, `{"prompt":[1,2,3],"echo":true,"logprobs":2,"max_tokens":0}`, `{"prompt":[[1],[2]],"n":2,"best_of":2}`,
+		`{"prompt":["<|eot_id|>","\u4f60"],"stream":true,"prompt_logprobs":1}`, `{"prompt":"a","suffix":"","stop_token_ids":[9],"min_tokens":1}`)
+}
+
+func FuzzTokenizeRequest(f *testing.F) {
+	fuzzRoute(f, "/tokenize", `{"prompt":"Hi<|eot_id|>","return_token_strs":true}`, `{`+hello+`,"add_generation_prompt":false}`,
+		`{"prompt":"\u0000\ufdd0","add_special_tokens":false}`, `{`+hello+`,"tools":[{"type":"function","function":{"name":"f"}}]}`)
+}
+
+func FuzzDetokenizeRequest(f *testing.F) {
+	fuzzRoute(f, "/detokenize", `{"tokens":[265,72,105,228,189]}`, `{"tokens":[]}`, `{"tokens":[1e2]}`)
+}

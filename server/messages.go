@@ -1,0 +1,136 @@
+package server
+
+import (
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// message is one message as the chat template gets it.
+type message struct {
+	role string
+	raw  jsontext.Value // an object
+	text string         // its content
+}
+
+// readMessages checks a conversation and gives each message the form that
+// templates know: content is one string.
+func (in *renderInput) readMessages(v *value) {
+	for _, element := range v.list(1, maxMessages) {
+		m := element.object()
+		got := message{raw: m.raw, role: m.need("role").oneOf("system", "developer", "user", "assistant", "tool")}
+		if got.role == "developer" { // OpenAI's newer name, which these models do not know
+			got.role = "system"
+			got.set("role", got.role)
+		}
+		calls := m.take("tool_calls")
+		if content := m.take("content"); content != nil {
+			got.text = readContent(content, got.role)
+			if content.raw.Kind() == '[' {
+				got.set("content", got.text)
+			}
+		} else if got.role == "assistant" {
+			got.set("content", "") // what is null or absent is no text for many templates
+		} else {
+			m.need("content")
+		}
+		if calls != nil {
+			readCalls(calls, got.role)
+		}
+		for _, name := range []string{"name", "tool_call_id"} {
+			if label := m.take(name); label != nil {
+				label.label(maxNameBytes)
+			}
+		}
+		for _, name := range []string{"refusal", "reasoning_content", "reasoning"} {
+			m.text(name, len(m.raw))
+		}
+		m.unsupported("audio", "function_call")
+		// What else a message holds is the template's business.
+		in.textBytes += len(got.text)
+		in.messages = append(in.messages, got)
+	}
+}
+
+// set gives a member of the message a text, in its place or at the end.
+func (m *message) set(name, text string) {
+	old := value{d: &decoding{}, raw: m.raw}
+	out := jsontext.Value{'{'}
+	add := func(member string, raw jsontext.Value) {
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(append(quote(out, member), ':'), raw...)
+	}
+	found := false
+	for _, member := range old.object().members {
+		if member.name == name {
+			found = true
+			member.raw = quote(nil, text)
+		}
+		add(member.name, member.raw)
+	}
+	if !found {
+		add(name, quote(nil, text))
+	}
+	m.raw = append(out, '}')
+}
+
+// quote appends a text as JSON. What was read before is valid UTF-8.
+func quote(to []byte, text string) []byte {
+	to, _ = jsontext.AppendQuote(to, text)
+	return to
+}
+
+// readContent wants a string or parts with text, and returns all of the text.
+// Parts are joined by line ends, as vLLM does.
+func readContent(v *value, role string) string {
+	switch v.raw.Kind() {
+	case '"':
+		return v.text(0, len(v.raw))
+	case '[':
+	default:
+		v.must("a string or a list of parts")
+		return ""
+	}
+	var all strings.Builder
+	for i, element := range v.list(0, maxMessages) {
+		if i > 0 {
+			all.WriteByte('\n')
+		}
+		part := element.object()
+		kind := part.need("type")
+		switch name := kind.text(1, maxNameBytes); name {
+		case "text", "refusal":
+			all.WriteString(part.need(name).text(0, len(part.raw)))
+			if name == "refusal" && role != "assistant" {
+				kind.fail("only an assistant's message can hold a refusal")
+			}
+		default:
+			kind.fail("only text is supported by this server")
+		}
+	}
+	return all.String()
+}
+
+// readCalls checks what an assistant called earlier.
+func readCalls(v *value, role string) {
+	if role != "assistant" {
+		v.fail("only an assistant's message can hold tool calls")
+	}
+	for _, element := range v.list(0, maxTools) {
+		call := element.object()
+		if id := call.take("id"); id != nil {
+			id.label(maxNameBytes)
+		}
+		if kind := call.take("type"); kind != nil {
+			kind.oneOf("function")
+		}
+		function := call.need("function").object()
+		function.need("name").label(maxNameBytes)
+		// A string of JSON for OpenAI, an object for some templates.
+		if arguments := function.need("arguments"); arguments.raw.Kind() != '"' && arguments.raw.Kind() != '{' {
+			arguments.must("a string")
+		}
+	}
+}

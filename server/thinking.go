@@ -1,0 +1,150 @@
+package server
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"trona/tokenizer"
+)
+
+// thinking is how a chat template is told whether the model reasons before it
+// answers. A template has at most one of these ways.
+type thinking struct {
+	variable string // it has this variable: true or false
+	slash    bool   // it takes /think and /no_think out of the system message (Super v1.5)
+	detailed bool   // the model knows "detailed thinking on" and "off" (Nano, Super v1, Ultra)
+	effort   bool   // besides, it reads the variable reasoning_effort
+}
+
+const (
+	slashOn, slashOff       = "/think", "/no_think"
+	detailedOn, detailedOff = "detailed thinking on", "detailed thinking off"
+)
+
+// findThinking asks the template itself: it renders small conversations and
+// looks at what makes a difference.
+func findThinking(m *Model) (how thinking) {
+	if m.Template == nil {
+		return thinking{}
+	}
+	render := func(variables []tokenizer.Variable, messages ...message) string {
+		in := renderInput{messages: messages, variables: variables, addGenerationPrompt: true, now: time.Now()}
+		text, err := in.render(m)
+		if err != nil {
+			return "" // a template that refuses has no such way
+		}
+		return text
+	}
+	question := newMessage("user", "x")
+	with := func(name, raw string) string {
+		return render([]tokenizer.Variable{{Name: name, Value: jsontext.Value(raw)}}, question)
+	}
+	how.effort = with("reasoning_effort", `"low"`) != with("reasoning_effort", `"high"`)
+	for _, name := range []string{"enable_thinking", "thinking"} {
+		if with(name, "true") != with(name, "false") {
+			how.variable = name
+			return how
+		}
+	}
+	if text := render(nil, newMessage("system", "y "+slashOff), question); text != "" && !strings.Contains(text, slashOff) {
+		how.slash = true
+		return how
+	}
+	// Super v1 does not name its switch: it is a Llama 3 that drops old reasoning.
+	past := render(nil, question, newMessage("assistant", thinkOpen+"y"+thinkClose+"z"), question)
+	how.detailed = strings.Contains(render(nil, question), "detailed thinking ") ||
+		strings.Contains(past, "<|start_header_id|>assistant") && !strings.Contains(past, thinkOpen)
+	return how
+}
+
+// newMessage returns a message of this program.
+func newMessage(role, text string) message {
+	m := message{role: role, raw: jsontext.Value(`{}`), text: text}
+	m.set("role", role)
+	m.set("content", text)
+	return m
+}
+
+// think asks for reasoning, or for none, in the template's way. What the
+// client itself says in its system message counts more. It returns false where
+// the template has no way.
+func (in *renderInput) think(how thinking, on bool) bool {
+	switch {
+	case how.variable != "":
+		if in.variable(how.variable) == nil {
+			in.variables = append(in.variables, tokenizer.Variable{Name: how.variable, Value: jsontext.Value(strconv.FormatBool(on))})
+		}
+	case how.slash:
+		if !on { // on is what it does by itself
+			in.say(slashOff, slashOn, slashOff)
+		}
+	case how.detailed:
+		in.say(map[bool]string{true: detailedOn, false: detailedOff}[on], detailedOn, detailedOff)
+	default:
+		return false
+	}
+	return true
+}
+
+// say puts words at the beginning of the system message, unless it has one of
+// these phrases already.
+func (in *renderInput) say(words string, phrases ...string) {
+	if in.messages[0].role != "system" {
+		in.messages = append([]message{newMessage("system", words)}, in.messages...)
+		return
+	}
+	system := &in.messages[0]
+	for _, phrase := range phrases {
+		if strings.Contains(system.text, phrase) {
+			return
+		}
+	}
+	if system.text != "" {
+		words += "\n\n" + system.text
+	}
+	system.text = words
+	system.set("content", words)
+}
+
+// variable returns the value that the client gives a variable of the template,
+// nil for none.
+func (in *renderInput) variable(name string) jsontext.Value {
+	for _, v := range in.variables {
+		if v.Name == name {
+			return v.Value
+		}
+	}
+	return nil
+}
+
+// readThinking takes what says whether the model should reason: a variable of
+// the template, which counts more, or reasoning_effort. It comes after the
+// messages and the variables.
+func (in *renderInput) readThinking(o *object, m *Model) {
+	effort := ""
+	if v := o.take("reasoning_effort"); v != nil {
+		effort = v.oneOf("none", "minimal", "low", "medium", "high", "xhigh")
+	}
+	if o.d.err != nil {
+		return
+	}
+	if effort != "" && in.variable("reasoning_effort") == nil {
+		in.variables = append(in.variables, tokenizer.StringVariable("reasoning_effort", effort))
+	}
+	on, asked, effect := effort != "none", "reasoning_effort", effort == "" || m.thinking.effort
+	for _, name := range []string{"thinking", "enable_thinking"} {
+		switch kind := in.variable(name).Kind(); kind {
+		case 't', 'f':
+			on, asked, effect = kind == 't', "chat_template_kwargs."+name, false
+		}
+	}
+	if asked == "reasoning_effort" && effort == "" {
+		return
+	}
+	if !in.think(m.thinking, on) && !effect {
+		o.d.ignored = append(o.d.ignored, asked)
+	}
+}

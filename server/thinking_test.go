@@ -1,0 +1,277 @@
+package server
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/stretchr/testify/require"
+
+	"trona/testdata"
+	"trona/tokenizer"
+)
+
+// nemotron are the templates of the released models.
+var nemotron = map[string]string{
+	"nano":     "llama-nemotron-nano-generic-tool-calling.jinja",
+	"super1":   "llama-nemotron-super-49b-v1.jinja",
+	"super1.5": "llama-nemotron-super-49b-v1_5.jinja",
+	"ultra":    "llama-nemotron-ultra-253b-v1.jinja",
+	"llama3.1": "meta-llama-3.1-8b-instruct.jinja",
+}
+
+// ownTemplates know their switch as a variable.
+var ownTemplates = map[string]string{
+	"variable": `{%- for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]` +
+		`{%- if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}`,
+	"other variable": testTemplate,
+	"effort":         `{%- for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[{{ reasoning_effort|default('medium') }}]`,
+	"refuses":        `{{ raise_exception('no') }}`,
+}
+
+// templateServer serves a model with another template.
+func templateServer(t *testing.T, source string) *Server {
+	s := newServer(t, says(t, "ok"))
+	m := *s.model.Load()
+	template, err := tokenizer.NewTemplate(source)
+	require.NoError(t, err)
+	m.Template, m.ContextLength = template, 1<<16
+	s.SetModel(&m)
+	return s
+}
+
+func nemotronServer(t *testing.T, name string) *Server {
+	if source, ok := ownTemplates[name]; ok {
+		return templateServer(t, source)
+	}
+	source, err := os.ReadFile(testdata.Shared(t, "nemotron", "templates", nemotron[name]))
+	require.NoError(t, err)
+	return templateServer(t, string(source))
+}
+
+func TestFindThinking(t *testing.T) {
+	for name, want := range map[string]thinking{
+		"nano": {detailed: true}, "super1": {detailed: true}, "ultra": {detailed: true}, "super1.5": {slash: true}, "llama3.1": {},
+		"variable": {variable: "enable_thinking"}, "other variable": {variable: "thinking"}, "effort": {effort: true}, "refuses": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, want, nemotronServer(t, name).model.Load().thinking)
+		})
+	}
+	require.Equal(t, thinking{}, findThinking(&Model{}))
+}
+
+// Each template is told in its own way, by each of the switches, and the words
+// of the client's system message stay and count more.
+func TestThinkingSwitch(t *testing.T) {
+	const (
+		off, on   = `,"chat_template_kwargs":{"enable_thinking":false}`, `,"chat_template_kwargs":{"enable_thinking":true}`
+		none, low = `,"reasoning_effort":"none"`, `,"reasoning_effort":"low"`
+		user      = `{"role":"user","content":"Hi"}`
+	)
+	system := func(text string) string { return fmt.Sprintf(`{"role":"system","content":%q},`, text) + user }
+	head := func(role, text string) string { return "<|start_header_id|>" + role + "<|end_header_id|>\n\n" + text }
+	llama := func(system string) string {
+		return "<|begin_of_text|>" + head("system", system) + "<|eot_id|>" + head("user", "Hi<|eot_id|>") + head("assistant", "")
+	}
+	const closed = "<think>\n\n</think>\n\n"
+	for _, c := range []struct {
+		model, messages, fields, want string
+		ignored                       string
+	}{
+		{"nano", user, "", llama("detailed thinking off"), ""},
+		{"nano", user, on, llama("detailed thinking on"), ""},
+		{"nano", user, low, llama("detailed thinking on"), ""},
+		{"nano", system("Be kind."), off, llama("detailed thinking off\n\nBe kind."), ""},
+		{"nano", system("Be kind, detailed thinking on"), off, llama("Be kind, detailed thinking on"), ""},
+		{"super1", user, "", llama(""), ""},
+		{"super1", user, on, llama("detailed thinking on"), ""},
+		{"super1", user, none, llama("detailed thinking off"), ""},
+		{"super1", system("detailed thinking off"), on, llama("detailed thinking off"), ""},
+		{"super1", system("detailed thinking off"), `,"reasoning_effort":"high"`, llama("detailed thinking off"), ""},
+		{"ultra", user, "", llama("detailed thinking on"), ""},
+		{"ultra", user, off, llama("detailed thinking off"), ""},
+		{"ultra", system(""), none, llama("detailed thinking off"), ""},
+		{"ultra", system("Be kind."), on, llama("detailed thinking on\n\nBe kind."), ""},
+		{"super1.5", user, "", llama(""), ""},
+		{"super1.5", user, on, llama(""), ""},
+		{"super1.5", user, off, llama("\n\n") + closed, ""},
+		{"super1.5", user, none, llama("\n\n") + closed, ""},
+		{"super1.5", system("Be kind."), off, llama("Be kind.\n\n") + closed, ""},
+		{"super1.5", system("Be kind. /think"), off, llama("Be kind.\n\n"), ""},
+		{"super1.5", system("Be kind. /no_think"), on, llama("Be kind.\n\n") + closed, ""},
+		{"variable", user, "", "[user]Hi[assistant]", ""},
+		{"variable", user, off, "[user]Hi[assistant]<think></think>", ""},
+		{"variable", user, none, "[user]Hi[assistant]<think></think>", ""},
+		{"variable", user, none + on, "[user]Hi[assistant]", ""}, // the variable counts more
+		{"variable", user, low + off, "[user]Hi[assistant]<think></think>", ""},
+		{"variable", user, `,"chat_template_kwargs":{"thinking":false}`, "[user]Hi[assistant]<think></think>", ""},
+		{"variable", system("detailed thinking on"), off, "[system]detailed thinking on[user]Hi[assistant]<think></think>", ""},
+		{"effort", user, "", "[user]Hi[medium]", ""},
+		{"effort", user, low, "[user]Hi[low]", ""},
+		{"effort", user, low + `,"chat_template_kwargs":{"reasoning_effort":"mine"}`, "[user]Hi[mine]", ""},
+		{"effort", user, off, "[user]Hi[medium]", "chat_template_kwargs.enable_thinking"},
+		{"llama3.1", user, none, "", "reasoning_effort"},
+		{"llama3.1", user, on, "", "chat_template_kwargs.enable_thinking"},
+	} {
+		t.Run(c.model+" "+c.messages+c.fields, func(t *testing.T) {
+			s := nemotronServer(t, c.model)
+			request := `{"messages":[` + c.messages + `]`
+			w, got := call(t, s, "POST", "/v1/chat/completions/render", request+c.fields+"}")
+			require.Equal(t, 200, w.Code, "%s", w.Body)
+			require.Equal(t, c.ignored, w.Header().Get("X-Trona-Ignored"))
+			if c.want != "" {
+				require.Equal(t, c.want, got["prompt"])
+			} else {
+				_, plain := call(t, s, "POST", "/v1/chat/completions/render", request+"}")
+				require.Equal(t, plain, got)
+			}
+		})
+	}
+}
+
+// The answer after an empty think block is no reasoning, and what the model
+// itself opens is.
+func TestThinkingOfAnswers(t *testing.T) {
+	s := templateServer(t, testTemplate+`{% if thinking is defined and thinking %}<think>{% endif %}`)
+	m := *s.model.Load()
+	m.Engine = says(t, "hm</think>Hello")
+	s.SetModel(&m)
+	for fields, want := range map[string][2]any{
+		``: {nil, "hm</think>Hello"}, `,"reasoning_effort":"none"`: {nil, "hm</think>Hello"},
+		`,"reasoning_effort":"low"`: {"hm", "Hello"}, `,"chat_template_kwargs":{"thinking":true}`: {"hm", "Hello"},
+		`,"reasoning_effort":"low","reasoning_format":"none"`: {nil, "hm</think>Hello"},
+		`,"reasoning_effort":"low","include_reasoning":false`: {nil, "Hello"},
+	} {
+		got := post(t, s, 200, chatPath, `{`+hello+fields+`}`)
+		require.Equal(t, want[0], get(got, "choices", 0, "message", "reasoning_content"), fields)
+		require.Equal(t, want[1], get(got, "choices", 0, "message", "content"), fields)
+	}
+}
+
+// goldenCase is a conversation of golden-renders.json.
+type goldenCase struct {
+	Messages []jsontext.Value `json:"messages"`
+	Tools    jsontext.Value   `json:"tools,omitzero"`
+	Kwargs   jsontext.Value   `json:"kwargs,omitzero"`
+	Generate *bool            `json:"add_generation_prompt"`
+	Continue bool             `json:"continue_final_message"`
+}
+
+// notOpenAI are the cases that are no requests of OpenAI's form, or to which
+// the server gives the form that templates know.
+var notOpenAI = map[string]string{
+	"empty_messages": "messages", "content_number": "messages[0].content", "unknown_role": "messages[2].role",
+	"llama_builtin_tools": "messages[2].role", "tool_bare": "tools[0].type", "prefill_with_generation_prompt": "continue_final_message",
+	"tool_result_structured": "*", "content_parts": "*", "content_parts_assistant": "*", "content_null": "*", "tools_empty_list": "*",
+}
+
+// Requests of the API give the prompts that transformers makes of the same
+// conversations with the models' own templates.
+func TestGoldenPrompts(t *testing.T) {
+	for _, file := range []string{"golden-renders.json", "golden-renders-2.json"} {
+		data, err := os.ReadFile(testdata.Shared(t, "nemotron", "templates", file))
+		require.NoError(t, err)
+		var golden struct {
+			Cases    map[string]goldenCase                `json:"cases"`
+			Rendered map[string]map[string]jsontext.Value `json:"rendered"`
+		}
+		require.NoError(t, json.Unmarshal(data, &golden))
+		require.Len(t, golden.Rendered, len(nemotron))
+		for model, template := range nemotron {
+			s := nemotronServer(t, model)
+			for name, want := range golden.Rendered[template] {
+				c := golden.Cases[name]
+				param, odd := notOpenAI[name]
+				// The template wants a text where OpenAI has none; the server gives it one.
+				if param == "*" || model == "nano" && name == "tool_call_dict_args" {
+					continue
+				}
+				t.Run(model+" "+name, func(t *testing.T) {
+					w, got := call(t, s, "POST", "/v1/chat/completions/render", c.request(t))
+					var text string
+					switch {
+					case odd:
+						require.Equal(t, 400, w.Code)
+						require.Equal(t, param, get(got, "error", "param"))
+					case json.Unmarshal(want, &text) == nil:
+						require.Equal(t, 200, w.Code, "%s", w.Body)
+						require.Equal(t, text, got["prompt"])
+					default:
+						require.Equal(t, 400, w.Code)
+						require.Equal(t, "template_error", get(got, "error", "code"))
+					}
+				})
+			}
+		}
+	}
+}
+
+func (c *goldenCase) request(t *testing.T) string {
+	messages, err := json.Marshal(c.Messages)
+	require.NoError(t, err)
+	request := fmt.Sprintf(`{"messages":%s`, messages)
+	if c.Tools != nil && string(c.Tools) != "null" {
+		request += fmt.Sprintf(`,"tools":%s`, c.Tools)
+	}
+	if c.Kwargs != nil {
+		request += fmt.Sprintf(`,"chat_template_kwargs":%s`, c.Kwargs)
+	}
+	if c.Generate != nil {
+		request += fmt.Sprintf(`,"add_generation_prompt":%t`, *c.Generate)
+	}
+	if c.Continue {
+		request += `,"continue_final_message":true`
+	}
+	return request + "}"
+}
+
+// Messages get the form that templates know: one string of content, the roles
+// of the models.
+func TestMessageForms(t *testing.T) {
+	s := templateServer(t, `{%- for m in messages %}[{{ m.role }}:{{ m.content }}{% if m.tool_calls %}{{ m.tool_calls|tojson }}{% endif %}]{% endfor %}`)
+	for messages, want := range map[string]string{
+		`{"role":"user","content":[{"type":"text","text":"a\""},{"type":"text","text":"b"}],"name":"n"}`: "[user:a\"\nb]",
+		`{"content":[],"role":"user"}`:                                                                  "[user:]",
+		`{"role":"developer","content":"x"},{"role":"user","content":""}`:                               "[system:x][user:]",
+		`{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}`: `[assistant:[{"function": {"name": "f", "arguments": "{}"}}]]`,
+		`{"role":"assistant"}`: "[assistant:]",
+		`{"role":"assistant","content":[{"type":"refusal","refusal":"no"}]}`: "[assistant:no]",
+		`{"role":"tool","content":"7","tool_call_id":"c"}`:                   "[tool:7]",
+	} {
+		got := post(t, s, 200, "/v1/chat/completions/render", `{"messages":[`+messages+`]}`)
+		require.Equal(t, want, got["prompt"], messages)
+	}
+	// Many parts cost no more than their length.
+	many := strings.TrimSuffix(strings.Repeat(`{"type":"text","text":"`+strings.Repeat("x", 900)+`"},`, 4096), ",")
+	wantsError(t, s, chatPath, `{"messages":[{"role":"user","content":[`+many+`]}]}`, "messages")
+	for _, name := range ownFields {
+		wantsError(t, s, chatPath, fmt.Sprintf(`{%s,"chat_template_kwargs":{%q:true}}`, hello, name), "chat_template_kwargs."+name)
+	}
+	wantsError(t, s, chatPath, `{`+hello+`,"chat_template_kwargs":{"enable_thinking":"no"}}`, "chat_template_kwargs.enable_thinking")
+}
+
+// What a template may ask for reaches it.
+func TestTemplateInput(t *testing.T) {
+	s := templateServer(t, `{{ bos_token }}|{{ eos_token }}|{{ tools|tojson }}|{{ documents|tojson }}|{{ mine|default(none)|tojson }}|{{ add_generation_prompt }}|{{ strftime_now('%Y')|length }}`)
+	got := post(t, s, 200, "/v1/chat/completions/render", `{`+hello+`,"tools":[{"type":"function","function":{"name":"f"}}],"documents":[{"title":"t"}],
+		"chat_template_kwargs":{"mine":{"b":1,"a":1.0,"n":null}},"add_generation_prompt":false}`)
+	require.Equal(t, `<|begin_of_text|>|<|eot_id|>|[{"type": "function", "function": {"name": "f"}}]|[{"title": "t"}]|{"b": 1, "a": 1.0, "n": null}|False|4`, got["prompt"])
+	got = post(t, s, 200, "/tokenize", `{`+hello+`,"tools":[]}`)
+	ids := got["tokens"].([]any)
+	require.EqualValues(t, 265, ids[0])
+	// No list is not an empty list, with marks or without.
+	for _, content := range []string{"a", "<|eot_id|>"} {
+		got := post(t, s, 200, "/v1/chat/completions/render", fmt.Sprintf(`{"messages":[{"role":"user","content":%q}],"tools":[]}`, content))
+		require.Contains(t, got["prompt"], "|null|null|")
+	}
+	limit := templateServer(t, `{%- if messages[0].content == 'Hi' %}{% for a in range(99999) %}{{ 'x' * 99999 }}{% endfor %}{% endif %}`)
+	failed := wantsError(t, limit, chatPath, `{`+hello+`}`, "messages")
+	require.Equal(t, "template_limit", get(failed, "error", "code"))
+	failed = wantsError(t, nemotronServer(t, "refuses"), chatPath, `{`+hello+`}`, "messages")
+	require.Equal(t, "template_error", get(failed, "error", "code"))
+	require.Contains(t, get(failed, "error", "message"), "no")
+}
