@@ -1,0 +1,43 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/testdata"
+)
+
+// OpenAI's own JavaScript client works unchanged. Its tests are in
+// testdata/clients/openai-js; npm installs the client from the lock file.
+func TestOpenAIJavaScript(t *testing.T) {
+	missing := t.Skipf
+	if os.Getenv("CI") == "true" || os.Getenv("REQUIRE_NODE") == "1" {
+		missing = t.Fatalf
+	}
+	for _, tool := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			missing("%s is absent: %v", tool, err)
+		}
+	}
+	// A copy, so that nothing is installed into the sources.
+	folder := t.TempDir()
+	require.NoError(t, os.CopyFS(folder, os.DirFS(testdata.Path(t, "clients", "openai-js"))))
+	require.NoError(t, os.RemoveAll(filepath.Join(folder, "node_modules")))
+	install := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+	install.Dir = folder
+	if out, err := install.CombinedOutput(); err != nil {
+		missing("npm ci: %v\n%s", err, out)
+	}
+	s := startForClients(t)
+	client := exec.Command("node", "--test", "client.test.js")
+	client.Dir = folder
+	client.Env = append(os.Environ(), "BASE_URL="+s.url+"/v1", "API_KEY="+clientKey)
+	out, err := client.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Eventually(t, func() bool { return idle(t, s) }, 10*time.Second, 5*time.Millisecond)
+}
