@@ -1,0 +1,68 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// parse returns the command line of args with a configuration file.
+func parse(t *testing.T, config string, args ...string) (*cli, error) {
+	path := filepath.Join(t.TempDir(), "config.json")
+	require.NoError(t, os.WriteFile(path, []byte(config), 0o600))
+	commands := new(cli)
+	parser, err := newParser(commands, stdio{strings.NewReader(""), io.Discard, io.Discard})
+	require.NoError(t, err)
+	_, err = parser.Parse(append(args, "--config", path))
+	return commands, err
+}
+
+func TestConfig(t *testing.T) {
+	const file = `{"port": 8080, "kv_cache_memory": "2GiB", "served-model-name": ["a", "b"], "n-gen": [1, 2], "json": true, "max-num-seqs": 3}`
+	c, err := parse(t, file, "serve")
+	require.NoError(t, err)
+	require.Equal(t, 8080, c.Serve.Port)
+	require.EqualValues(t, 2<<30, c.Serve.KVCacheMemory)
+	require.Equal(t, []string{"a", "b"}, c.Serve.ServedModelName)
+	require.Equal(t, 3, c.Serve.MaxNumSeqs)
+	require.Equal(t, "127.0.0.1", c.Serve.Host)
+
+	c, err = parse(t, file, "bench", "-n", "7")
+	require.NoError(t, err)
+	require.Equal(t, []int{7}, c.Bench.NGen, "the command line goes first")
+	c, err = parse(t, file, "bench")
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 2}, c.Bench.NGen)
+	require.Equal(t, []int{512}, c.Bench.NPrompt)
+
+	t.Setenv("TRONA_PORT", "9090")
+	c, err = parse(t, file, "serve")
+	require.NoError(t, err)
+	require.Equal(t, 9090, c.Serve.Port, "the environment goes before the file")
+	c, err = parse(t, file, "serve", "--port", "1")
+	require.NoError(t, err)
+	require.Equal(t, 1, c.Serve.Port)
+}
+
+func TestConfigErrors(t *testing.T) {
+	for file, want := range map[string]string{
+		`{"prot": 1}`:                    "there is no flag --prot",
+		`{"config": "x"}`:                "there is no flag --config",
+		`{"port": {"a": 1}}`:             `"port" is no value of a flag`,
+		`{"port": null}`:                 `"port" is no value of a flag`,
+		`{"a-b": 1, "a_b": 1}`:           "stands twice",
+		`{"port": "x"}`:                  "--port",
+		`{"port": 1.5}`:                  "--port",
+		`{"kv-cache-memory": "1 Zebra"}`: "is not a size",
+		`{} {}`:                          "something follows",
+		`[]`:                             "configuration file",
+		``:                               "configuration file",
+	} {
+		_, err := parse(t, file, "serve")
+		require.ErrorContains(t, err, want, file)
+	}
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+
+	"trona/kernels"
+	"trona/kernels/cpu"
+)
+
+const maxThreads = 1024
+
+// deviceFlags choose the device; several commands have them.
+type deviceFlags struct {
+	Device  string `help:"Device to run on: auto, cpu or cuda." enum:"auto,cpu,cuda" default:"auto" placeholder:"auto"`
+	Threads int    `help:"Threads of the CPU; 0: as many as this process may use." short:"t" placeholder:"N"`
+}
+
+// threads returns the number of threads that the CPU gets.
+func (f *deviceFlags) threads() int {
+	if f.Threads == 0 {
+		return runtime.GOMAXPROCS(0)
+	}
+	return f.Threads
+}
+
+// open opens the device.
+func (f *deviceFlags) open() (kernels.Device, error) {
+	if f.Threads < 0 || f.Threads > maxThreads {
+		return nil, usagef("--threads %d: must be 0 to %d", f.Threads, maxThreads)
+	}
+	if f.Device == "cuda" {
+		return nil, fmt.Errorf("--device cuda: %w (this version runs on the CPU)", kernels.ErrNoDevice)
+	}
+	return cpu.Open(cpu.Options{Threads: f.Threads})
+}
+
+// cacheFlags say what the KV cache holds.
+type cacheFlags struct {
+	MaxModelLen  int    `help:"Most tokens of a prompt and its answer; 0: as many as the model declares and memory holds." placeholder:"N"`
+	MaxNumSeqs   int    `help:"Most requests in work at once." default:"16" placeholder:"16"`
+	KVCacheDtype string `name:"kv-cache-dtype" help:"Type of the KV cache: auto, f16, bf16, fp8 or int8." enum:"auto,f16,bf16,fp8,int8" default:"auto" placeholder:"auto"`
+}
+
+// kvType returns the type of the cache on a device.
+func (f *cacheFlags) kvType(info kernels.Info) (kernels.DType, error) {
+	want := kernels.DType(0)
+	switch f.KVCacheDtype {
+	case "auto":
+		return info.KVTypes[0], nil
+	case "f16":
+		want = kernels.F16
+	case "bf16":
+		want = kernels.BF16
+	case "fp8":
+		want = kernels.F8E4M3
+	case "int8":
+		want = kernels.I8
+	}
+	for _, t := range info.KVTypes {
+		if t == want {
+			return want, nil
+		}
+	}
+	return 0, fmt.Errorf("--kv-cache-dtype %s: not on the device %s, which has %v", f.KVCacheDtype, info.Name, info.KVTypes)
+}
+
+func (f *cacheFlags) check() error {
+	if f.MaxModelLen < 0 {
+		return usagef("--max-model-len %d: must not be negative", f.MaxModelLen)
+	}
+	if f.MaxNumSeqs < 1 {
+		return usagef("--max-num-seqs %d: must be at least 1", f.MaxNumSeqs)
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+// Command trona runs and serves Llama-family language models.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+// Exit codes of the program.
+const (
+	exitDone   = 0
+	exitFailed = 1 // the input or the run
+	exitUsage  = 2
+)
+
+// cli is the command line. Every flag may also stand in the environment
+// (TRONA_MAX_MODEL_LEN) and in the file of --config.
+type cli struct {
+	Config  kong.ConfigFlag  `help:"Take flags from this JSON file: {\"port\": 8080}." placeholder:"FILE" type:"path"`
+	Version kong.VersionFlag `help:"Print the version." env:"-"`
+
+	Serve    serveCommand    `cmd:"" help:"Serve a model over HTTP with the API of OpenAI."`
+	Run      runCommand      `cmd:"" help:"Chat with a model in the terminal, or answer one prompt."`
+	Inspect  inspectCommand  `cmd:"" help:"Show the configuration, layers and tensors of a model."`
+	Plan     planCommand     `cmd:"" help:"Compute the memory that a model needs, before loading it."`
+	Bench    benchCommand    `cmd:"" help:"Measure the speed of a model on this machine."`
+	Tokenize tokenizeCommand `cmd:"" help:"Turn text into token ids, or back."`
+	Render   renderCommand   `cmd:"" help:"Turn a conversation into the text of a prompt."`
+	Quantize quantizeCommand `cmd:"" help:"Write a model as a GGUF file of another type."`
+}
+
+// stdio is what a command reads and writes.
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// usageError is a mistake on the command line that parsing does not find.
+type usageError struct{ message string }
+
+func (e usageError) Error() string { return e.message }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
+
+func main() {
+	os.Exit(run(os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// run runs one command and returns the exit code.
+func run(args []string, std stdio) int {
+	commands := new(cli)
+	parser, err := newParser(commands, std)
+	if err != nil {
+		panic(fmt.Sprintf("trona: the command line: %v", err)) // a mistake in the tags above
+	}
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(std.err, "trona: %s (see trona --help)\n", oneLine(err))
+		return exitUsage
+	}
+	if err := ctx.Run(std); err != nil {
+		fmt.Fprintf(std.err, "trona: %s\n", oneLine(err))
+		if usage := (usageError{}); errors.As(err, &usage) {
+			return exitUsage
+		}
+		return exitFailed
+	}
+	return exitDone
+}
+
+func newParser(commands *cli, std stdio) (*kong.Kong, error) {
+	return kong.New(commands,
+		kong.Name("trona"),
+		kong.Description("Runs Llama-family language models. MODEL is a .gguf file (the first of a split set), a folder with\n"+
+			"safetensors, or \"demo\": a very small model inside the program, used where MODEL is absent."),
+		kong.Vars{"version": version},
+		kong.DefaultEnvars("TRONA"),
+		kong.Configuration(readConfig),
+		kong.Writers(std.out, std.err),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+}
+
+// oneLine joins the lines of a message.
+func oneLine(err error) string {
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}
