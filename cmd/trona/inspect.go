@@ -1,0 +1,165 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"text/tabwriter"
+
+	"trona/model"
+)
+
+// inspectCommand prints what a checkpoint's headers say.
+type inspectCommand struct {
+	Model   string `arg:"" help:"Model to inspect." default:"demo" optional:""`
+	JSON    bool   `name:"json" help:"Print JSON."`
+	Tensors bool   `help:"List every tensor; JSON always does."`
+}
+
+// inspection is the JSON of the command.
+type inspection struct {
+	Model         string             `json:"model"`
+	Architecture  string             `json:"architecture"`
+	Parameters    int64              `json:"parameters"`
+	VocabSize     int                `json:"vocab_size"`
+	HiddenSize    int                `json:"hidden_size"`
+	ContextLength int                `json:"context_length"`
+	TiedEmbedding bool               `json:"tied_embedding"`
+	Bytes         int64              `json:"bytes"`
+	Layers        []inspectionLayer  `json:"layers"`
+	Tensors       []inspectionTensor `json:"tensors"`
+	Unread        []string           `json:"unread,omitempty"` // configuration keys that trona does not know
+}
+
+// inspectionLayer has 0 for what the layer lacks.
+type inspectionLayer struct {
+	Heads           int  `json:"heads"`
+	KVHeads         int  `json:"kv_heads"`
+	HeadDim         int  `json:"head_dim"`
+	FFN             int  `json:"ffn"`
+	LinearAttention bool `json:"linear_attention,omitempty"` // one linear map in its place
+	LinearFFN       bool `json:"linear_ffn,omitempty"`
+}
+
+type inspectionTensor struct {
+	Name  string  `json:"name"`
+	Type  string  `json:"type"`
+	Shape []int64 `json:"shape"`
+	Bytes int64   `json:"bytes"`
+}
+
+// Run prints the model.
+func (c *inspectCommand) Run(std stdio) error {
+	ckpt, err := openCheckpoint(c.Model)
+	if err != nil {
+		return err
+	}
+	in := inspect(ckpt)
+	if err := ckpt.Close(); err != nil {
+		return err
+	}
+	if c.JSON {
+		return writeJSON(std.out, in)
+	}
+	return in.print(std.out, c.Tensors)
+}
+
+func inspect(ckpt *model.Checkpoint) *inspection {
+	c := &ckpt.Config
+	in := &inspection{
+		Model: ckpt.Path, Architecture: c.Architecture, Parameters: ckpt.Parameters(), VocabSize: c.VocabSize,
+		HiddenSize: c.HiddenSize, ContextLength: c.ContextLength, TiedEmbedding: c.TiedEmbedding, Unread: ckpt.Unread,
+	}
+	for _, l := range c.Layers {
+		var row inspectionLayer
+		if a := l.Attention; a != nil {
+			row.Heads, row.KVHeads, row.HeadDim, row.LinearAttention = a.Heads, a.KVHeads, a.HeadDim, a.Linear
+		}
+		if l.FFN != nil {
+			row.FFN, row.LinearFFN = l.FFN.Width, l.FFN.Linear
+		}
+		in.Layers = append(in.Layers, row)
+	}
+	for _, t := range ckpt.Tensors() {
+		in.Tensors = append(in.Tensors, inspectionTensor{t.Name, t.Type, t.Shape, t.Bytes})
+		in.Bytes += t.Bytes
+	}
+	return in
+}
+
+func (in *inspection) print(out io.Writer, tensors bool) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "model\t%s\narchitecture\t%s\nparameters\t%s\n", in.Model, in.Architecture, count(in.Parameters))
+	fmt.Fprintf(w, "vocabulary\t%s\nhidden size\t%s\ncontext length\t%s\n", count(int64(in.VocabSize)), count(int64(in.HiddenSize)), count(int64(in.ContextLength)))
+	fmt.Fprintf(w, "output matrix\t%s\ntensors\t%d, %s bytes (%s)\n", map[bool]string{true: "the embedding", false: "its own"}[in.TiedEmbedding],
+		len(in.Tensors), count(in.Bytes), human(in.Bytes))
+	for _, key := range in.Unread {
+		fmt.Fprintf(w, "not read\t%s\n", key)
+	}
+	in.printLayers(w)
+	in.printTypes(w)
+	if tensors {
+		fmt.Fprint(w, "\ntensor\ttype\tshape\tbytes\n")
+		for _, t := range in.Tensors {
+			fmt.Fprintf(w, "%s\t%s\t%v\t%s\n", t.Name, t.Type, t.Shape, count(t.Bytes))
+		}
+	}
+	return w.Flush()
+}
+
+// printLayers prints a row for each run of equal layers.
+func (in *inspection) printLayers(w io.Writer) {
+	fmt.Fprint(w, "\nlayers\theads\tKV heads\thead dim\tFFN\n")
+	for first := 0; first < len(in.Layers); {
+		last := first
+		for last+1 < len(in.Layers) && in.Layers[last+1] == in.Layers[first] {
+			last++
+		}
+		name := fmt.Sprint(first)
+		if last > first {
+			name = fmt.Sprintf("%d-%d", first, last)
+		}
+		l := in.Layers[first]
+		heads, ffn := [3]string{"-", "-", "-"}, "-"
+		switch {
+		case l.LinearAttention:
+			heads[0] = "linear"
+		case l.Heads > 0:
+			heads = [3]string{fmt.Sprint(l.Heads), fmt.Sprint(l.KVHeads), fmt.Sprint(l.HeadDim)}
+		}
+		switch {
+		case l.LinearFFN:
+			ffn = "linear"
+		case l.FFN > 0:
+			ffn = count(int64(l.FFN))
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", name, heads[0], heads[1], heads[2], ffn)
+		first = last + 1
+	}
+}
+
+// printTypes prints a row for each element type.
+func (in *inspection) printTypes(w io.Writer) {
+	type sum struct {
+		tensors int
+		bytes   int64
+	}
+	types := map[string]sum{}
+	for _, t := range in.Tensors {
+		types[t.Type] = sum{types[t.Type].tensors + 1, types[t.Type].bytes + t.Bytes}
+	}
+	fmt.Fprint(w, "\ntype\ttensors\tbytes\n")
+	for _, name := range slices.Sorted(maps.Keys(types)) {
+		fmt.Fprintf(w, "%s\t%d\t%s (%s)\n", name, types[name].tensors, count(types[name].bytes), human(types[name].bytes))
+	}
+}
+
+// writeJSON prints a value as indented JSON.
+func writeJSON(out io.Writer, value any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestInspectJSON holds the names that scripts rely on.
+func TestInspectJSON(t *testing.T) {
+	var in struct {
+		Architecture  string
+		Parameters    int64
+		VocabSize     int `json:"vocab_size"`
+		ContextLength int `json:"context_length"`
+		Layers        []map[string]any
+		Tensors       []map[string]any
+	}
+	require.NoError(t, json.Unmarshal([]byte(ok(t, "", "inspect", "demo", "--json")), &in))
+	require.Equal(t, "deci", in.Architecture)
+	require.EqualValues(t, 4_001_280, in.Parameters)
+	require.Equal(t, 131072, in.ContextLength)
+	require.Len(t, in.Layers, 8)
+	require.Equal(t, map[string]any{"heads": 4.0, "kv_heads": 4.0, "head_dim": 64.0, "ffn": 512.0}, in.Layers[0])
+	require.Equal(t, map[string]any{"heads": 0.0, "kv_heads": 0.0, "head_dim": 0.0, "ffn": 768.0}, in.Layers[2])
+	require.Equal(t, map[string]any{"heads": 0.0, "kv_heads": 0.0, "head_dim": 0.0, "ffn": 0.0}, in.Layers[4])
+	found := false
+	for _, tensor := range in.Tensors {
+		if tensor["name"] == "token_embd.weight" {
+			found = true
+			require.Equal(t, "BF16", tensor["type"])
+			require.Equal(t, []any{1216.0, 256.0}, tensor["shape"])
+			require.Equal(t, 2.0*1216*256, tensor["bytes"])
+		}
+	}
+	require.True(t, found)
+}
+
+func TestInspectText(t *testing.T) {
+	out := ok(t, "", "inspect", sharedModel(t, "nas-super"))
+	require.Contains(t, out, "linear")
+	require.Contains(t, out, "5-6     -")
+	require.NotContains(t, out, "down_proj")
+	require.Contains(t, ok(t, "", "inspect", sharedModel(t, "nas-super"), "--tensors"), "down_proj")
+}
+
+// TestBadModels gives every command that opens a model a bad one: one clear
+// line, exit code 1.
+func TestBadModels(t *testing.T) {
+	folder := t.TempDir()
+	write := func(name string, data []byte) string {
+		path := filepath.Join(folder, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, data, 0o600))
+		return path
+	}
+	whole, err := os.ReadFile(filepath.Join("..", "..", "model", "demo", "demo.gguf"))
+	require.NoError(t, err)
+	changed := func(old, new string) []byte {
+		require.Contains(t, string(whole), old)
+		return []byte(strings.Replace(string(whole), old, new, 1))
+	}
+	for name, path := range map[string]string{
+		"header only":  write("header.gguf", whole[:24]),
+		"cut":          write("cut.gguf", whole[:len(whole)-1]),
+		"half":         write("half.gguf", whole[:len(whole)/2]),
+		"version":      write("version.gguf", append([]byte("GGUF\x09\x00\x00\x00"), whole[8:]...)),
+		"architecture": write("architecture.gguf", changed("\x04\x00\x00\x00\x00\x00\x00\x00deci", "\x04\x00\x00\x00\x00\x00\x00\x00rwkv")),
+		"tensor":       write("tensor.gguf", changed("blk.0.attn_q.weight", "blk.0.attn_x.weight")),
+		"empty":        write("empty.gguf", nil),
+		"config":       filepath.Dir(write(filepath.Join("config", "config.json"), []byte(`{"architectures": ["LlamaForCausalLM"]}`))),
+		"no JSON":      filepath.Dir(write(filepath.Join("json", "config.json"), []byte(`{"architectures": [`))),
+		"device":       os.DevNull,
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, args := range [][]string{{"inspect", path}, {"plan", path}, {"bench", path}, {"run", path, "x"}, {"serve", path, "--port", "0"}} {
+				r := trona(t, "", args...)
+				if cut := name == "cut" || name == "half"; cut && (args[0] == "inspect" || args[0] == "plan") {
+					require.Equal(t, exitDone, r.code, "a file that is not complete can be looked at: %s", r.err)
+					continue
+				}
+				require.Equal(t, exitFailed, r.code, "%v: %s", args, r.err)
+				require.Empty(t, r.out)
+				lines := strings.Split(strings.TrimSuffix(r.err, "\n"), "\n")
+				if args[0] == "serve" {
+					require.Contains(t, lines[0], "trona: listening on port")
+					lines = lines[1:]
+				}
+				require.Len(t, lines, 1, r.err)
+				require.Contains(t, lines[0], "trona: ")
+				require.Greater(t, len(lines[0]), 20)
+				require.NotContains(t, lines[0], "panic")
+			}
+		})
+	}
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/kernels"
+	"trona/model"
+	"trona/model/modeltest"
+)
+
+// planOf returns what `trona plan --json` says.
+func planOf(t *testing.T, args ...string) *planResult {
+	t.Helper()
+	result := new(planResult)
+	decoder := json.NewDecoder(strings.NewReader(ok(t, "", append([]string{"plan", "--json"}, args...)...)))
+	decoder.DisallowUnknownFields()
+	require.NoError(t, decoder.Decode(result))
+	return result
+}
+
+var takes = regexp.MustCompile(`: ([0-9,]+) bytes of weights and workspace, ([0-9,]+) bytes of KV cache \((\w+)\); ([0-9,]+) tokens of context, (\d+) requests`)
+
+// TestPlanIsServed compares the plan with what the engine counts when it runs.
+func TestPlanIsServed(t *testing.T) {
+	for name, args := range map[string][]string{
+		"demo":          {"demo", "--max-model-len", "4096"},
+		"many":          {"demo", "--max-model-len", "512", "--max-num-seqs", "700"},
+		"safetensors":   {"llama-tiny", "--max-num-seqs", "3"},
+		"tied, int8":    {"llama-tied-F32.gguf", "--kv-cache-dtype", "int8", "--max-model-len", "1000"},
+		"deci, split":   {"nas-super-Q8_0-00001-of-00003.gguf", "--kv-cache-dtype", "bf16", "--max-num-seqs", "1"},
+		"fp8 blocks":    {"llama-tiny-fp8-block", "--max-model-len", "65"},
+		"nvfp4":         {"nas-super-nvfp4", "--max-model-len", "64"},
+		"SentencePiece": {"llama-spm-F16.gguf"},
+		"K-quants":      {"nas-ultra-Q4_K_M.gguf", "--threads", "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if args[0] != "demo" {
+				args[0] = sharedModel(t, args[0])
+			}
+			plan := planOf(t, args...)
+			s := start(t, args...)
+			m := takes.FindStringSubmatch(s.log.String())
+			require.NotNil(t, m, s.log.String())
+			bytes := func(text string) int64 {
+				n, err := strconv.ParseInt(strings.ReplaceAll(text, ",", ""), 10, 64)
+				require.NoError(t, err)
+				return n
+			}
+			require.Equal(t, plan.WeightsBytes+plan.WorkspaceBytes, bytes(m[1]))
+			require.Equal(t, plan.KVBytes, bytes(m[2]))
+			require.Equal(t, plan.KVCacheDtype, m[3])
+			require.EqualValues(t, plan.MaxModelLen, bytes(m[4]))
+			require.EqualValues(t, plan.MaxNumSeqs, bytes(m[5]))
+			require.Equal(t, plan.TotalBytes, plan.WeightsBytes+plan.WorkspaceBytes+plan.KVBytes)
+			require.Equal(t, plan.KVBytes, plan.KVBytesPerToken*int64(plan.MaxNumSeqs)*64*int64((plan.MaxModelLen+63)/64))
+		})
+	}
+}
+
+// TestPlanFromHeaders plans for a model whose data is not there, all of it.
+func TestPlanFromHeaders(t *testing.T) {
+	shape := modeltest.Tiny()
+	path := modeltest.GGUF(t, shape)
+	before := planOf(t, path)
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	sparse := filepath.Join(t.TempDir(), "sparse.gguf")
+	file, err := os.Create(sparse)
+	require.NoError(t, err)
+	_, err = file.Write(data[:len(data)/16]) // the headers, and little more
+	require.NoError(t, err)
+	require.NoError(t, file.Truncate(int64(len(data))))
+	require.NoError(t, file.Close())
+	after := planOf(t, sparse)
+	before.Model, after.Model = "", ""
+	require.Equal(t, before, after)
+	inspected := inspection{}
+	require.NoError(t, json.Unmarshal([]byte(ok(t, "", "inspect", "--json", sparse)), &inspected))
+	require.Len(t, inspected.Layers, len(shape.Layers))
+	require.Equal(t, inspectionLayer{Heads: 4, KVHeads: 2, HeadDim: 16, FFN: 64}, inspected.Layers[0])
+	require.Equal(t, inspectionLayer{}, inspected.Layers[2])
+}
+
+// TestPlanMemory looks at what fits.
+func TestPlanMemory(t *testing.T) {
+	plan := planOf(t, "--max-model-len", "8192", "--max-num-seqs", "4")
+	require.True(t, plan.Fits)
+	total := strconv.FormatInt(plan.TotalBytes, 10)
+	require.True(t, planOf(t, "--max-model-len", "8192", "--max-num-seqs", "4", "--device-memory", total).Fits)
+	less := strconv.FormatInt(plan.TotalBytes-1, 10)
+	require.False(t, planOf(t, "--max-model-len", "8192", "--max-num-seqs", "4", "--device-memory", less).Fits)
+	text := ok(t, "", "plan", "--max-model-len", "8192", "--device-memory", "100MiB")
+	require.Contains(t, text, "does not fit into 100.0 MiB")
+	require.Contains(t, text, "MiB*")
+	for _, row := range plan.Table {
+		if row.Context == 8192 && row.Concurrency == 4 {
+			require.Equal(t, plan.TotalBytes, row.TotalBytes)
+		}
+	}
+}
+
+func TestBudget(t *testing.T) {
+	const block = 1000 * kernels.BlockSize
+	plan := func(length, sequences int) *model.Plan {
+		return &model.Plan{
+			Options: model.PlanOptions{MaxModelLen: length, MaxNumSeqs: sequences}, Weights: 5_000_000, Workspace: 1_000_000,
+			KVBytesPerToken: 1000, Blocks: int64(sequences) * blocksOf(length),
+		}
+	}
+	for name, test := range map[string]struct {
+		budget         budget
+		plan           *model.Plan
+		given          int // --max-model-len
+		blocks, tokens int
+		err            string
+	}{
+		"unknown memory":     {budget{}, plan(131072, 16), 0, 16 * 2048, 131072, ""},
+		"plenty":             {budget{free: 10 << 30}, plan(8192, 4), 8192, 4 * 128, 8192, ""},
+		"fewer at once":      {budget{free: 20_000_000}, plan(8192, 4), 8192, 12_000_000 / block, 8192, ""},
+		"shorter":            {budget{free: 20_000_000}, plan(131072, 16), 0, 12_000_000 / block, 187 * 64, ""},
+		"too long":           {budget{free: 10_000_000}, plan(8192, 4), 8192, 0, 0, "KV cache of 7.8 MiB"},
+		"too little":         {budget{free: 7_000_000}, plan(131072, 16), 0, 0, 0, "the model does not fit"},
+		"weights alone":      {budget{free: 4_000_000}, plan(131072, 16), 0, 0, 0, "the model does not fit"},
+		"given":              {budget{free: 1 << 30, cache: 100 * block}, plan(1000, 2), 1000, 100, 1000, ""},
+		"given, less":        {budget{free: 1 << 30, cache: 10*block - 1}, plan(131072, 2), 0, 9, 576, ""},
+		"given, too small":   {budget{free: 1 << 30, cache: 10 * block}, plan(1000, 2), 1000, 0, 0, "--kv-cache-memory"},
+		"given, not a block": {budget{free: 1 << 30, cache: 10}, plan(131072, 2), 0, 0, 0, "--kv-cache-memory"},
+		"given, too large":   {budget{free: 10_000_000, cache: 100 * block}, plan(1000, 2), 1000, 0, 0, "lower --kv-cache-memory"},
+		"many":               {budget{}, plan(math.MaxInt32, 1000), 0, math.MaxInt32 / 64, math.MaxInt32 / 64 * 64, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			blocks, tokens, err := test.budget.blocks(test.plan, test.given)
+			if test.err != "" {
+				require.ErrorContains(t, err, test.err)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, [2]int{test.blocks, test.tokens}, [2]int{blocks, tokens})
+			if free := test.budget.free; free > 0 { // never more than there is
+				require.LessOrEqual(t, test.plan.Weights+test.plan.Workspace+int64(blocks)*block, free)
+			}
+		})
+	}
+	none := plan(4096, 2)
+	none.KVBytesPerToken = 0 // no layer has attention
+	blocks, tokens, err := budget{free: 1}.blocks(none, 4096)
+	require.NoError(t, err)
+	require.Equal(t, [2]int{128, 4096}, [2]int{blocks, tokens})
+}
+
+// TestDoesNotFit asks for more than the machine has.
+func TestDoesNotFit(t *testing.T) {
+	for _, args := range [][]string{{"--kv-cache-memory", "1000TiB"}, {"--kv-cache-memory", "1MiB", "--max-model-len", "100000"}} {
+		s := begin(t, args...)
+		require.Equal(t, exitFailed, s.exit(t))
+		lines := strings.Split(strings.TrimSuffix(s.log.String(), "\n"), "\n")
+		require.Len(t, lines, 2, s.log)
+		require.Regexp(t, "does not fit|--kv-cache-memory", lines[1])
+	}
+}
