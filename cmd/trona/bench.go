@@ -1,0 +1,315 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"text/tabwriter"
+	"time"
+
+	"trona/kernels"
+	"trona/model"
+)
+
+// benchRows is the most rows of a step, as in serve.
+const benchRows = 512
+
+// benchCommand measures a model directly, without the engine, in the way of
+// llama-bench: "pp" reads a prompt, "tg" generates one token a step after it.
+type benchCommand struct {
+	Model       string `arg:"" help:"Model to measure." default:"demo" optional:""`
+	NPrompt     []int  `name:"n-prompt" short:"p" help:"Prompt tokens to read; 0: no such test." default:"512" placeholder:"512"`
+	NGen        []int  `name:"n-gen" short:"n" help:"Tokens to generate; 0: no such test." default:"128" placeholder:"128"`
+	NDepth      []int  `name:"n-depth" short:"d" help:"Tokens that the KV cache holds before." default:"0" placeholder:"0"`
+	Batch       []int  `short:"b" help:"Sequences at once." default:"1" placeholder:"1"`
+	Repetitions int    `short:"r" help:"Measured runs of each test." default:"5" placeholder:"5"`
+	Output      string `short:"o" help:"Form of the output: md or json." enum:"md,json" default:"md" placeholder:"md"`
+	Peer        string `help:"A llama-bench to measure in turns with the same model; prints ratios." placeholder:"PATH"`
+
+	KVCacheDtype string `name:"kv-cache-dtype" help:"Type of the KV cache: auto, f16, bf16, fp8 or int8." enum:"auto,f16,bf16,fp8,int8" default:"auto" placeholder:"auto"`
+	deviceFlags
+}
+
+// benchRow is one test; most names are those of llama-bench. Model and
+// ceilings, measured once, stand in every row.
+type benchRow struct {
+	Filename   string `json:"model_filename"`
+	Bytes      int64  `json:"model_size"`
+	Parameters int64  `json:"model_n_params"`
+	Device     string `json:"device"`
+	TypeK      string `json:"type_k"`
+	TypeV      string `json:"type_v"`
+
+	NPrompt  int       `json:"n_prompt"`
+	NGen     int       `json:"n_gen"`
+	NDepth   int       `json:"n_depth"`
+	Batch    int       `json:"batch"`
+	NThreads int       `json:"n_threads"`
+	AvgTS    float64   `json:"avg_ts"` // tokens a second, of all sequences together
+	StddevTS float64   `json:"stddev_ts"`
+	Samples  []float64 `json:"samples_ts"`
+
+	GBPerS           float64 `json:"gb_per_s"` // what the operations must move at least, by time
+	GFLOPPerS        float64 `json:"gflop_per_s"`
+	ShareOfBandwidth float64 `json:"share_of_bandwidth"`
+	ShareOfCompute   float64 `json:"share_of_compute"`
+	BandwidthCeiling float64 `json:"bandwidth_ceiling_gb_per_s"`
+	ComputeCeiling   float64 `json:"compute_ceiling_gflop_per_s"`
+}
+
+// name returns the test's name in llama-bench.
+func (r *benchRow) name() string {
+	name := fmt.Sprintf("pp%d", r.NPrompt)
+	if r.NGen > 0 {
+		name = fmt.Sprintf("tg%d", r.NGen)
+	}
+	if r.NDepth > 0 {
+		name += fmt.Sprintf(" @ d%d", r.NDepth)
+	}
+	return name
+}
+
+// tokens returns the tokens that one run of the test computes for a sequence.
+func (r *benchRow) tokens() int { return r.NPrompt + r.NGen }
+
+// tests lists the tests that the flags ask for.
+func (c *benchCommand) tests() ([]benchRow, error) {
+	if c.Repetitions < 1 {
+		return nil, usagef("-r %d: must be at least 1", c.Repetitions)
+	}
+	var tests []benchRow
+	for _, depth := range c.NDepth {
+		for _, batch := range c.Batch {
+			if depth < 0 || batch < 1 || batch > benchRows {
+				return nil, usagef("-d %d -b %d: depth must not be negative, batch must be 1 to %d", depth, batch, benchRows)
+			}
+			for _, n := range c.NPrompt {
+				tests = append(tests, benchRow{NPrompt: n, NDepth: depth, Batch: batch})
+			}
+			for _, n := range c.NGen {
+				tests = append(tests, benchRow{NGen: n, NDepth: depth, Batch: batch})
+			}
+		}
+	}
+	kept := tests[:0]
+	for _, t := range tests {
+		if t.tokens() < 0 {
+			return nil, usagef("-p and -n must not be negative")
+		}
+		if t.tokens() > 0 {
+			kept = append(kept, t)
+		}
+	}
+	if len(kept) == 0 {
+		return nil, usagef("-p and -n leave nothing to measure")
+	}
+	return kept, nil
+}
+
+// Run measures all tests and prints a table.
+func (c *benchCommand) Run(std stdio) error {
+	tests, err := c.tests()
+	if err != nil {
+		return err
+	}
+	b, err := c.load(std, tests)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	if c.Peer != "" {
+		return c.comparePeer(std, b, tests)
+	}
+	top := measureCeilings(b.threads)
+	for i := range tests {
+		b.describe(&tests[i], top)
+		if err := b.measure(&tests[i], c.Repetitions); err != nil {
+			return err
+		}
+	}
+	if c.Output == "json" {
+		return writeJSON(std.out, tests)
+	}
+	return printBench(std.out, tests, top)
+}
+
+// bench is a loaded model with a cache, for one test at a time.
+type bench struct {
+	info    benchRow // what all rows share
+	dev     *costDevice
+	model   *model.Model
+	cache   *model.KVCache
+	threads int
+	batch   model.Batch
+}
+
+func (c *benchCommand) load(std stdio, tests []benchRow) (*bench, error) {
+	ckpt, err := openCheckpoint(c.Model)
+	if err != nil {
+		return nil, err
+	}
+	defer ckpt.Close()
+	dev, err := c.open()
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{dev: &costDevice{Device: dev}, threads: c.threads()}
+	cache := cacheFlags{KVCacheDtype: c.KVCacheDtype}
+	kv, err := cache.kvType(dev.Info())
+	if err == nil {
+		err = b.allocate(ckpt, kv, tests, std)
+	}
+	if err != nil {
+		b.close()
+		return nil, err
+	}
+	b.info = benchRow{Filename: ckpt.Path, Parameters: ckpt.Parameters(), Device: dev.Info().Name, TypeK: kv.String(), TypeV: kv.String(), NThreads: b.threads}
+	for _, t := range ckpt.Tensors() {
+		b.info.Bytes += t.Bytes
+	}
+	return b, nil
+}
+
+// allocate loads the model, and a cache that is large enough for every test.
+func (b *bench) allocate(ckpt *model.Checkpoint, kv kernels.DType, tests []benchRow, std stdio) error {
+	blocks, sequences := 0, 0
+	for _, t := range tests {
+		if n := t.NDepth + t.tokens(); n > ckpt.Config.ContextLength {
+			return fmt.Errorf("%s needs %d positions, the model declares %d", t.name(), n, ckpt.Config.ContextLength)
+		}
+		blocks, sequences = max(blocks, t.Batch*t.blocks()), max(sequences, t.Batch)
+	}
+	bar := newProgress(std.err, "loading")
+	defer bar.stop()
+	var err error
+	if b.model, err = model.Load(ckpt, b.dev, model.LoadOptions{MaxRows: benchRows, MaxLogits: sequences, Progress: bar.set}); err != nil {
+		return err
+	}
+	b.cache, err = model.NewKVCache(b.dev, &ckpt.Config, kv, blocks)
+	return err
+}
+
+// blocks returns the cache blocks of a sequence of the test.
+func (r *benchRow) blocks() int {
+	return (r.NDepth + r.tokens() + kernels.BlockSize - 1) / kernels.BlockSize
+}
+
+func (b *bench) close() {
+	// Freed with the process; what was measured stands.
+	_ = b.dev.Close()
+}
+
+func (b *bench) describe(r *benchRow, top ceilings) {
+	shared := b.info
+	shared.NPrompt, shared.NGen, shared.NDepth, shared.Batch = r.NPrompt, r.NGen, r.NDepth, r.Batch
+	shared.BandwidthCeiling, shared.ComputeCeiling = top.Bandwidth/1e9, top.Compute/1e9
+	*r = shared
+}
+
+// measure runs a test some times, after a run that does not count, and fills
+// in its speed.
+func (b *bench) measure(r *benchRow, repetitions int) error {
+	if err := b.fill(r); err != nil {
+		return err
+	}
+	b.dev.total = kernels.Cost{}
+	elapsed := time.Duration(0)
+	for range repetitions {
+		start := time.Now()
+		if err := b.once(r, r.tokens()); err != nil {
+			return err
+		}
+		took := time.Since(start)
+		elapsed += took
+		r.Samples = append(r.Samples, float64(r.Batch*r.tokens())/took.Seconds())
+	}
+	r.AvgTS, r.StddevTS = meanDeviation(r.Samples)
+	r.GBPerS = float64(b.dev.total.Bytes) / elapsed.Seconds() / 1e9
+	r.GFLOPPerS = float64(b.dev.total.Flops) / elapsed.Seconds() / 1e9
+	r.ShareOfBandwidth, r.ShareOfCompute = r.GBPerS/r.BandwidthCeiling, r.GFLOPPerS/r.ComputeCeiling
+	return nil
+}
+
+// fill computes the positions before the test, and warms up.
+func (b *bench) fill(r *benchRow) error {
+	before := *r
+	before.NPrompt, before.NGen, before.NDepth = r.NDepth, 0, 0
+	if err := b.once(&before, r.NDepth); err != nil {
+		return err
+	}
+	if r.NGen > 0 {
+		return b.once(r, 1)
+	}
+	return b.once(r, r.NPrompt)
+}
+
+// once computes n tokens of each sequence: a token a step, or as many as fit.
+func (b *bench) once(r *benchRow, n int) error {
+	done := make([]int, r.Batch)
+	for left := n * r.Batch; left > 0; {
+		b.batch.Reset()
+		for s := range done {
+			rows := min(n-done[s], benchRows-len(b.batch.Tokens))
+			if r.NGen > 0 {
+				rows = min(rows, 1)
+			}
+			if rows == 0 {
+				continue
+			}
+			b.add(r, s, r.NDepth+done[s], rows)
+			done[s] += rows
+			left -= rows
+			if done[s] == n || r.NGen > 0 {
+				b.batch.Logits = append(b.batch.Logits, int32(len(b.batch.Tokens)-1))
+			}
+		}
+		b.model.Forward(&b.batch, b.cache)
+		if err := b.dev.Sync(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add adds rows of a sequence from a position on. Ids are spread over the
+// vocabulary; which they are does not change the work.
+func (b *bench) add(r *benchRow, sequence, position, rows int) {
+	blocks := make([]int32, r.blocks())
+	for i := range blocks {
+		blocks[i] = int32(sequence*len(blocks) + i)
+	}
+	for i := range rows {
+		id := uint64(sequence*1_000_003+position+i+1) * 0x9e3779b97f4a7c15 >> 33
+		b.batch.Tokens = append(b.batch.Tokens, int32(id%uint64(b.model.Config.VocabSize)))
+	}
+	b.batch.Seqs = append(b.batch.Seqs, model.BatchSeq{Rows: rows, Position: int64(position), Blocks: blocks, Decode: r.NGen > 0})
+}
+
+// meanDeviation returns the mean and the sample standard deviation.
+func meanDeviation(samples []float64) (mean, deviation float64) {
+	for _, v := range samples {
+		mean += v / float64(len(samples))
+	}
+	for _, v := range samples {
+		deviation += (v - mean) * (v - mean) / float64(max(len(samples)-1, 1))
+	}
+	return mean, math.Sqrt(deviation)
+}
+
+func printBench(out io.Writer, tests []benchRow, top ceilings) error {
+	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
+	first := tests[0]
+	fmt.Fprintf(out, "%s, %s parameters, %s; %s, %d threads, KV cache in %s\n\n",
+		first.Filename, count(first.Parameters), human(first.Bytes), first.Device, first.NThreads, first.TypeK)
+	fmt.Fprint(w, "| test\t| batch\t| tokens/s\t| GB/s\t| of bandwidth\t| GFLOP/s\t| of compute\t|\n")
+	fmt.Fprint(w, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|\n")
+	for _, t := range tests {
+		fmt.Fprintf(w, "| %s\t| %d\t| %.2f ± %.2f\t| %.2f\t| %.0f %%\t| %.1f\t| %.0f %%\t|\n",
+			t.name(), t.Batch, t.AvgTS, t.StddevTS, t.GBPerS, 100*t.ShareOfBandwidth, t.GFLOPPerS, 100*t.ShareOfCompute)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "\nmeasured ceilings: %.1f GB/s, %.0f GFLOP/s\n", top.Bandwidth/1e9, top.Compute/1e9)
+	return err
+}

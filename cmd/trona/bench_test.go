@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/kernels"
+)
+
+func TestBench(t *testing.T) {
+	var rows []map[string]any
+	require.NoError(t, json.Unmarshal([]byte(ok(t, "", "bench", "-p", "16,80", "-n", "4", "-d", "0,64", "-b", "1,2", "-r", "2", "-t", "1", "-o", "json")), &rows))
+	require.Len(t, rows, 3*2*2)
+	seen := map[[4]float64]bool{}
+	for _, row := range rows {
+		for _, name := range []string{"avg_ts", "gb_per_s", "share_of_bandwidth", "share_of_compute", "bandwidth_ceiling_gb_per_s", "compute_ceiling_gflop_per_s"} {
+			require.Positive(t, row[name], name)
+		}
+		require.GreaterOrEqual(t, row["stddev_ts"], 0.0)
+		require.Len(t, row["samples_ts"], 2)
+		require.EqualValues(t, 1, row["n_threads"])
+		require.Less(t, row["share_of_compute"], 1.5)
+		seen[[4]float64{row["n_prompt"].(float64), row["n_gen"].(float64), row["n_depth"].(float64), row["batch"].(float64)}] = true
+	}
+	require.Len(t, seen, len(rows))
+	require.True(t, seen[[4]float64{80, 0, 64, 2}])
+}
+
+// TestBenchPeer compares with a peer that always says the same.
+func TestBenchPeer(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the peer is a script of a Unix shell")
+	}
+	peer := filepath.Join(t.TempDir(), "peer")
+	script := "#!/bin/sh\necho \"$@\" >&2\necho '[{\"avg_ts\": 0.5}]'\n"
+	require.NoError(t, os.WriteFile(peer, []byte(script), 0o700))
+	r := trona(t, "", "bench", "demo", "-p", "8", "-n", "2", "-r", "1", "-t", "1", "--peer", peer)
+	require.Equal(t, exitDone, r.code, r.err)
+	require.Contains(t, r.err, "-m demo -o json -r 1 -t 1 -p 8 -n 0 -d 0")
+	require.Contains(t, r.out, "| 0.50")
+	require.Equal(t, 4, strings.Count(r.out, "\n"), r.out)
+	require.NoError(t, os.WriteFile(peer, []byte("#!/bin/sh\necho '[]'\n"), 0o700))
+	r = trona(t, "", "bench", "demo", "-p", "8", "-n", "0", "-r", "1", "-t", "1", "--peer", peer)
+	require.Equal(t, exitFailed, r.code)
+	require.Contains(t, r.err, "avg_ts")
+}
+
+func TestMeanDeviation(t *testing.T) {
+	mean, deviation := meanDeviation([]float64{1, 2, 3, 4})
+	require.InDelta(t, 2.5, mean, 1e-12)
+	require.InDelta(t, 1.2909944487358056, deviation, 1e-12)
+	_, deviation = meanDeviation([]float64{7})
+	require.Zero(t, deviation)
+	require.InDelta(t, 2.5, median([]float64{4, 1, 3, 2}), 0)
+	require.InDelta(t, 3.0, median([]float64{9, 1, 3}), 0)
+}
+
+// opDevice does nothing.
+type opDevice struct{ kernels.Device }
+
+func (opDevice) MatMul(kernels.Tensor, kernels.Tensor, kernels.Weight, int64) {}
+func (opDevice) Add(kernels.Tensor, kernels.Tensor)                           {}
+
+// TestCosts adds the costs of ops up.
+func TestCosts(t *testing.T) {
+	d := &costDevice{Device: opDevice{}}
+	x := kernels.View(64, kernels.F32, 2, 32)
+	w := kernels.Weight{Addr: 64, Type: kernels.F32, Rows: 8, Cols: 32, Bytes: 1024}
+	d.MatMul(kernels.View(64, kernels.F32, 2, 8), x, w, 0)
+	d.Add(x, x)
+	want := kernels.MatMulCost(x, w)
+	require.Equal(t, int64(2*2*8*32), want.Flops)
+	require.Equal(t, want.Bytes+kernels.AddCost(x).Bytes, d.total.Bytes)
+	require.Equal(t, want.Flops+kernels.AddCost(x).Flops, d.total.Flops)
+}

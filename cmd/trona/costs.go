@@ -1,0 +1,69 @@
+package main
+
+import "trona/kernels"
+
+// costDevice is a device that adds up what its ops have to move and to compute.
+type costDevice struct {
+	kernels.Device
+	total kernels.Cost
+}
+
+func (d *costDevice) add(c kernels.Cost) {
+	d.total.Bytes += c.Bytes
+	d.total.Flops += c.Flops
+}
+
+func (d *costDevice) Embed(out kernels.Tensor, table kernels.Weight, ids kernels.Tensor) {
+	d.add(kernels.EmbedCost(out, table))
+	d.Device.Embed(out, table, ids)
+}
+
+func (d *costDevice) RMSNorm(out, x, weight kernels.Tensor, eps float32) {
+	d.add(kernels.RMSNormCost(x))
+	d.Device.RMSNorm(out, x, weight, eps)
+}
+
+func (d *costDevice) AddRMSNorm(out, x, delta, weight kernels.Tensor, eps float32) {
+	d.add(kernels.AddRMSNormCost(x))
+	d.Device.AddRMSNorm(out, x, delta, weight, eps)
+}
+
+func (d *costDevice) Add(x, delta kernels.Tensor) {
+	d.add(kernels.AddCost(x))
+	d.Device.Add(x, delta)
+}
+
+func (d *costDevice) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
+	d.add(kernels.MatMulCost(x, w))
+	d.Device.MatMul(out, x, w, decode)
+}
+
+func (d *costDevice) RoPE(q, k, positions kernels.Tensor, r kernels.Rotary) {
+	d.add(kernels.RoPECost(q, k))
+	d.Device.RoPE(q, k, positions, r)
+}
+
+func (d *costDevice) AppendKV(cache kernels.KV, k, v, slots kernels.Tensor) {
+	d.add(kernels.AppendKVCost(cache, k))
+	d.Device.AppendKV(cache, k, v, slots)
+}
+
+func (d *costDevice) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernels.AttentionPlan) {
+	d.add(kernels.AttentionCost(q, cache, plan))
+	d.Device.Attention(out, q, cache, plan)
+}
+
+func (d *costDevice) SwiGLU(out, gate, up kernels.Tensor) {
+	d.add(kernels.SwiGLUCost(gate))
+	d.Device.SwiGLU(out, gate, up)
+}
+
+func (d *costDevice) Gather(out, x, rows kernels.Tensor) {
+	d.add(kernels.GatherCost(out))
+	d.Device.Gather(out, x, rows)
+}
+
+func (d *costDevice) Sample(dst []kernels.Sampled, logits kernels.Tensor, rows []kernels.SampleRow) {
+	d.add(kernels.SampleCost(logits))
+	d.Device.Sample(dst, logits, rows)
+}

@@ -1,0 +1,35 @@
+//go:build !purego
+
+package main
+
+import "golang.org/x/sys/cpu"
+
+//go:noescape
+func multiplyAddAVX2(rounds int64)
+
+//go:noescape
+func multiplyAddAVX512(rounds int64)
+
+//go:noescape
+func sumAVX2(words *uint64, n int64) uint64
+
+// multiplyAdd keeps the multiply-add units busy and returns the operations done.
+func multiplyAdd(rounds int64) int64 {
+	switch {
+	case cpu.X86.HasAVX512F:
+		multiplyAddAVX512(rounds)
+		return rounds * 12 * 16 * 2
+	case cpu.X86.HasAVX2 && cpu.X86.HasFMA:
+		multiplyAddAVX2(rounds)
+		return rounds * 12 * 8 * 2
+	}
+	return multiplyAddScalar(rounds)
+}
+
+// sum adds words, to read them.
+func sum(words []uint64) uint64 {
+	if n := len(words) &^ 31; n > 0 && cpu.X86.HasAVX2 {
+		return sumAVX2(&words[0], int64(n)) + sumScalar(words[n:])
+	}
+	return sumScalar(words)
+}
