@@ -56,7 +56,7 @@ fuzz: go ## every fuzz target for T (10s)
 	| awk '/^Fuzz/ { names[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, names[i]; n = 0 }' \
 	| while read -r package target; do \
 		echo "$$package $$target"; \
-		$(GO) test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(T) </dev/null; \
+		$(GO) test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(T) -fuzzminimizetime 100x </dev/null; \
 	done
 
 .PHONY: bench
@@ -70,7 +70,7 @@ bench-peer: build ## speed in turns with a peer: LLAMA_BENCH=path MODEL=file
 
 .PHONY: eval
 eval: go ## measured accuracy of the demo model, thinking on and off
-	$(GO) test ./cmd/trona -run '^TestEval$$' -v -count=1 -timeout 60m
+	$(GO) test ./cmd/trona -run '^TestEval$$' -v -count=1 -timeout 60m -eval
 
 .PHONY: fmt
 fmt: go ## fails where gofmt would change a file

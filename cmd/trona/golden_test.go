@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/testdata"
+)
+
+// sharedModel returns the path of a checkpoint with known answers.
+func sharedModel(t *testing.T, name string) string {
+	return filepath.Join(testdata.Shared(t, "models"), filepath.FromSlash(name))
+}
+
+// known is the part of golden/NAME.json that the tests here read.
+type known struct {
+	Prompts []struct {
+		Tokens, Greedy []int32
+		Margins        []float64
+		TolExact       float64 `json:"tol_exact"`
+		TolF16KV       float64 `json:"tol_f16kv"`
+	}
+}
+
+// TestGreedyTokens asks `trona serve` for the greedy tokens of checkpoints in
+// several formats. The cache has 16 bits, so a token counts as long as no
+// choice before it was closer than that can decide.
+func TestGreedyTokens(t *testing.T) {
+	for file, golden := range map[string]string{
+		"llama-tiny": "llama-tiny", "llama-tied-F32.gguf": "llama-tied", "llama-spm-F16.gguf": "llama-spm",
+		"nas-super": "nas-super", "nas-super-Q8_0-00001-of-00003.gguf": "nas-super-Q8_0", "nas-ultra-Q4_K_M.gguf": "nas-ultra-Q4_K_M",
+		"llama-tiny-fp8-block": "llama-tiny-fp8-block", "nas-super-nvfp4": "nas-super-nvfp4",
+	} {
+		t.Run(file, func(t *testing.T) {
+			data, err := os.ReadFile(testdata.Shared(t, "models", "golden", golden+".json"))
+			require.NoError(t, err)
+			var want known
+			require.NoError(t, json.Unmarshal(data, &want))
+			s := start(t, sharedModel(t, file), "--max-num-seqs", "4")
+			compared := 0
+			for _, p := range want.Prompts {
+				if len(p.Tokens) > 2100 || len(p.Tokens) > 200 && testing.Short() {
+					continue
+				}
+				got := s.ask(t, "/v1/completions", object{
+					"prompt": p.Tokens, "max_tokens": len(p.Greedy), "temperature": 0, "ignore_eos": true, "return_token_ids": true,
+				}).Choices[0]
+				require.Equal(t, p.Tokens, got.PromptTokenIDs)
+				require.Len(t, got.TokenIDs, len(p.Greedy))
+				tolerance := max(p.TolF16KV, 0.04) // the largest of all checkpoints, where it was not measured
+				for i, id := range p.Greedy {
+					if p.Margins[i] <= 2*tolerance {
+						break
+					}
+					require.Equal(t, id, got.TokenIDs[i], "prompt of %d tokens, greedy token %d", len(p.Tokens), i)
+					compared++
+				}
+			}
+			require.Greater(t, compared, 24)
+		})
+	}
+}
+
+// demoGolden is a line of the demo model's golden outputs.
+type demoGolden struct {
+	Messages, Tools json.RawMessage // in the order of their members
+	Prompt          string
+	PromptIDs       []int32 `json:"prompt_ids"`
+	OutputIDs       []int32 `json:"output_ids"`
+	Text            string
+	Finished        bool
+	MinMargin       float64 `json:"min_margin"`
+}
+
+// demoGoldens returns the lines that rounding does not decide.
+func demoGoldens(t *testing.T) []*demoGolden {
+	data, err := os.ReadFile(testdata.Path(t, "models", "demo", "greedy.jsonl"))
+	require.NoError(t, err)
+	var list []*demoGolden
+	for line := range strings.Lines(string(data)) {
+		g := new(demoGolden)
+		require.NoError(t, json.Unmarshal([]byte(line), g))
+		if g.MinMargin >= 0.05 {
+			list = append(list, g)
+		}
+	}
+	require.Greater(t, len(list), 20)
+	return list
+}
+
+// TestDemoGoldens asks `trona serve` with no model for the known outputs: by
+// token ids, and by messages through the chat template.
+func TestDemoGoldens(t *testing.T) {
+	goldens := demoGoldens(t)
+	if testing.Short() {
+		goldens = goldens[:10]
+	}
+	s := start(t, "--max-model-len", "2048")
+	for _, g := range goldens {
+		got := s.ask(t, "/v1/completions", object{
+			"prompt": g.PromptIDs, "max_tokens": len(g.OutputIDs) + 1, "temperature": 0, "return_token_ids": true,
+		}).Choices[0]
+		require.Equal(t, g.OutputIDs, got.TokenIDs[:len(g.OutputIDs)], "%s", g.Prompt)
+		require.Equal(t, g.Text, got.Text)
+		require.Equal(t, g.Finished, got.Finish == "stop")
+
+		chat := object{
+			"messages": g.Messages, "tools": g.Tools, "max_tokens": len(g.OutputIDs) + 1, "temperature": 0, "return_token_ids": true,
+		}
+		prompt := s.ask(t, "/v1/chat/completions/render", chat)
+		require.Equal(t, g.Prompt, prompt.Prompt)
+		require.Equal(t, g.PromptIDs, prompt.PromptTokenIDs)
+		answer := s.ask(t, "/v1/chat/completions", chat)
+		require.Equal(t, g.PromptIDs, answer.PromptTokenIDs)
+		require.Equal(t, g.OutputIDs, answer.Choices[0].TokenIDs[:len(g.OutputIDs)], "%s", g.Prompt)
+	}
+}
+
+// TestThousandStreams asks for a thousand streams at once: every one brings the
+// known tokens, so none is lost, doubled or out of order.
+func TestThousandStreams(t *testing.T) {
+	const tokens = 24
+	streams := 1000
+	if testing.Short() {
+		streams = 100
+	}
+	goldens := demoGoldens(t)
+	s := start(t, "--max-model-len", "1024", "--max-num-seqs", "256")
+	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 0}}
+	var all sync.WaitGroup
+	errs := make(chan error, streams)
+	for i := range streams {
+		g := goldens[i%len(goldens)]
+		all.Go(func() {
+			if err := s.compare(client, g, min(tokens, len(g.OutputIDs))); err != nil {
+				errs <- fmt.Errorf("stream %d: %w", i, err)
+			}
+		})
+	}
+	all.Wait()
+	close(errs)
+	for err := range errs {
+		require.NoError(t, err)
+	}
+	s.signal(t)
+	require.Equal(t, exitDone, s.exit(t), s.log)
+}
+
+// compare streams the first n tokens of a known output.
+func (s *serving) compare(client *http.Client, g *demoGolden, n int) error {
+	body, err := json.Marshal(object{
+		"prompt": g.PromptIDs, "max_tokens": n, "temperature": 0, "stream": true, "return_token_ids": true,
+	})
+	if err != nil {
+		return err
+	}
+	response, err := client.Post(s.url+"/v1/completions", "application/json", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %s", response.Status)
+	}
+	got, err := readStream(response.Body, func(int) {})
+	if err != nil {
+		return err
+	}
+	if !got.done || got.finish != "length" || got.problem != "" {
+		return fmt.Errorf("it ended with %+v", got)
+	}
+	if fmt.Sprint(got.ids) != fmt.Sprint(g.OutputIDs[:n]) {
+		return fmt.Errorf("got %v, want %v", got.ids, g.OutputIDs[:n])
+	}
+	return nil
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"trona/server"
+)
+
+// serveCommand serves a model over HTTP.
+type serveCommand struct {
+	Model           string        `arg:"" help:"Model to serve." default:"demo" optional:""`
+	Host            string        `help:"Address to listen on." default:"127.0.0.1" placeholder:"127.0.0.1"`
+	Port            int           `help:"Port to listen on; 0 picks a free one." default:"8000" placeholder:"8000"`
+	ServedModelName []string      `help:"Name of the model in the API; may be repeated, responses carry the first." placeholder:"NAME"`
+	KVCacheMemory   size          `name:"kv-cache-memory" help:"Memory of the KV cache, such as 16GiB; absent: what the requests can use, within what is free." placeholder:"SIZE"`
+	APIKey          []string      `name:"api-key" sep:"none" help:"Key that requests must carry; may be repeated. Other users of the machine can see it: prefer TRONA_API_KEY or a file." placeholder:"KEY"`
+	APIKeyFile      string        `name:"api-key-file" help:"File with such keys, one a line." placeholder:"FILE"`
+	LogRequests     bool          `help:"Log a line for each request, without contents."`
+	DrainTimeout    time.Duration `help:"How long running requests may go on after SIGTERM." default:"30s" placeholder:"30s"`
+	cacheFlags
+	deviceFlags
+}
+
+// Run serves until a signal ends it.
+func (c *serveCommand) Run(std stdio) error {
+	keys, err := c.keys()
+	if err != nil {
+		return err
+	}
+	if err := c.checkFlags(keys); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("port %d of %s is in use: choose another with --port, or 0 for a free one", c.Port, c.Host)
+	}
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	return c.serve(std, listener, keys)
+}
+
+// load loads the model.
+func (c *serveCommand) load(bar *progress) (*loaded, error) {
+	l := loader{path: c.Model, names: c.ServedModelName, cache: c.cacheFlags, memory: c.KVCacheMemory, device: c.deviceFlags}
+	return l.load(bar)
+}
+
+// serve answers at once, with 503 while the model loads, until a signal.
+func (c *serveCommand) serve(std stdio, listener net.Listener, keys []string) error {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+
+	level := slog.LevelError
+	if c.LogRequests {
+		level = slog.LevelInfo
+	}
+	api := server.New(server.Options{
+		Version: version, APIKeys: keys, Hosts: []string{c.Host},
+		Log: slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: level})),
+	})
+	failed := make(chan error, 1)
+	go func() { failed <- api.Serve(listener) }()
+	address := listener.Addr().(*net.TCPAddr)
+	fmt.Fprintf(std.err, "trona: listening on port %d, loading %s\n", address.Port, c.Model)
+
+	ready := make(chan *loaded, 1)
+	go func() {
+		l, err := c.load(newProgress(std.err, "loading"))
+		if err != nil {
+			failed <- err
+			return
+		}
+		ready <- l
+	}()
+	var l *loaded
+	select {
+	case l = <-ready:
+	case err := <-failed:
+		return err
+	case <-signals:
+		return nil // nothing is in flight
+	}
+	defer l.close()
+	api.SetModel(l.model)
+	fmt.Fprintf(std.err, "trona: %s\ntrona: ready on http://%s\n", l.summary, net.JoinHostPort(shownHost(address), strconv.Itoa(address.Port)))
+	select {
+	case err := <-failed:
+		return err
+	case <-signals:
+	}
+	fmt.Fprintf(std.err, "trona: finishing what is in flight, at most %v; a second signal ends it at once\n", c.DrainTimeout)
+	c.drain(api, signals)
+	return nil
+}
+
+// drain waits for the requests in flight, up to the timeout or a second signal.
+func (c *serveCommand) drain(api *server.Server, signals <-chan os.Signal) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.DrainTimeout)
+	defer cancel()
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	// What is cut off has been told so; that is no failure of the server.
+	_ = api.Shutdown(ctx)
+}
+
+// shownHost returns the host of the URL that reaches an address.
+func shownHost(a *net.TCPAddr) string {
+	if a.IP.IsUnspecified() {
+		return "127.0.0.1"
+	}
+	return a.IP.String()
+}
+
+func (c *serveCommand) checkFlags(keys []string) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	if c.Port < 0 || c.Port > 65535 {
+		return usagef("--port %d: must be 0 to 65535", c.Port)
+	}
+	if c.DrainTimeout < 0 {
+		return usagef("--drain-timeout %v: must not be negative", c.DrainTimeout)
+	}
+	if len(keys) == 0 && !loopback(c.Host) {
+		return usagef("--host %s can be reached from other machines: set --api-key-file, --api-key or TRONA_API_KEY", c.Host)
+	}
+	return nil
+}
+
+// keys returns the keys of all sources.
+func (c *serveCommand) keys() ([]string, error) {
+	keys := c.APIKey
+	if c.APIKeyFile != "" {
+		text, err := os.ReadFile(c.APIKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("--api-key-file: %w", err)
+		}
+		before := len(keys)
+		for line := range strings.Lines(string(text)) {
+			if line = strings.TrimSpace(line); line != "" {
+				keys = append(keys, line)
+			}
+		}
+		if len(keys) == before {
+			return nil, fmt.Errorf("--api-key-file %s: holds no key", c.APIKeyFile)
+		}
+	}
+	for _, key := range keys {
+		if key == "" {
+			return nil, usagef("--api-key: a key must not be empty")
+		}
+	}
+	return keys, nil
+}
+
+// loopback reports whether a host is of this machine alone.
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
