@@ -1,0 +1,103 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+	"github.com/stretchr/testify/require"
+)
+
+var rewrite = flag.Bool("rewrite", false, "rewrite the generated parts of docs")
+
+const generated = "<!-- The rest is written by: go test ./cmd/trona -run TestDocsCommands -rewrite -->\n"
+
+// TestDocsCommands holds docs/cli.md against the command line.
+func TestDocsCommands(t *testing.T) {
+	path := filepath.Join("..", "..", "docs", "cli.md")
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	head, rest, found := strings.Cut(string(data), generated)
+	require.True(t, found)
+	want := commandDocs(t)
+	if *rewrite {
+		require.NoError(t, os.WriteFile(path, []byte(head+generated+want), 0o644))
+		return
+	}
+	require.Equal(t, want, rest, "the documents are behind: run with -rewrite")
+}
+
+// commandDocs describes every command and flag.
+func commandDocs(t *testing.T) string {
+	parser, err := newParser(new(cli), stdio{strings.NewReader(""), io.Discard, io.Discard})
+	require.NoError(t, err)
+	results := map[string]any{"inspect": inspection{}, "plan": planResult{}, "bench": benchRow{}}
+	var doc strings.Builder
+	for _, command := range parser.Model.Children {
+		fmt.Fprintf(&doc, "\n## trona %s%s\n\n%s\n\n| flag | default | |\n|---|---|---|\n", command.Name, arguments(command), command.Help)
+		for _, f := range command.Flags {
+			name := "`--" + f.Name + "`"
+			if f.Short != 0 {
+				name = fmt.Sprintf("`-%c`, %s", f.Short, name)
+			}
+			value := ""
+			if f.HasDefault && f.Default != "" {
+				value = "`" + f.Default + "`"
+			}
+			fmt.Fprintf(&doc, "| %s | %s | %s |\n", name, value, strings.ReplaceAll(f.Help, "|", `\|`))
+		}
+		if value, ok := results[command.Name]; ok {
+			fmt.Fprintf(&doc, "\nFields of the JSON: %s.\n", jsonFields(reflect.TypeOf(value)))
+		}
+	}
+	return doc.String()
+}
+
+// jsonFields lists the fields of a struct, those of a list's elements in
+// brackets behind it.
+func jsonFields(t reflect.Type) string {
+	var names []string
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		name = "`" + name + "`"
+		if inner := t.Field(i).Type; inner.Kind() == reflect.Slice && inner.Elem().Kind() == reflect.Struct {
+			name += " (of each: " + jsonFields(inner.Elem()) + ")"
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func arguments(command *kong.Node) string {
+	text := ""
+	for _, p := range command.Positional {
+		text += " [" + strings.ToUpper(p.Name) + "]"
+		if p.Required {
+			text = strings.TrimSuffix(text, "["+strings.ToUpper(p.Name)+"]") + strings.ToUpper(p.Name)
+		}
+	}
+	return text
+}
+
+// TestDocsLinks follows the links between the documents.
+func TestDocsLinks(t *testing.T) {
+	root := filepath.Join("..", "..")
+	documents, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	require.NoError(t, err)
+	for _, path := range append(documents, filepath.Join(root, "README.md")) {
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, part := range strings.Split(string(data), "](")[1:] {
+			target, _, _ := strings.Cut(part, ")")
+			if !strings.Contains(target, "://") {
+				require.FileExists(t, filepath.Join(filepath.Dir(path), filepath.FromSlash(target)), path)
+			}
+		}
+	}
+}
