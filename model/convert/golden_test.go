@@ -158,6 +158,9 @@ func TestQuantised(t *testing.T) {
 		{"nas-ultra", "Q4_K_M", "nas-ultra-Q4_K_M.gguf"},
 	} {
 		t.Run(c.source+"/"+c.target, func(t *testing.T) {
+			if testing.Short() && c.target != "Q4_K_M" {
+				t.Skip("one type is enough")
+			}
 			g := readGolden(t, c.source)
 			ckpt, result := file(t, testdata.Shared(t, "models", c.source), c.target)
 			require.Zero(t, result.Requantised)
