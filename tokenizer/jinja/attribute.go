@@ -247,7 +247,7 @@ func (r *render) plainAttribute(v Value, name string) (Value, error) {
 		case "step":
 			return Int(x.step), nil
 		}
-		return bind(v, tupleMethod(name)), nil
+		return bind(v, sequenceMethod("range", name)), nil
 	case *view:
 		if name == "mapping" {
 			return x.dict, nil

@@ -105,7 +105,7 @@ func (r *render) spread(x expr, a *callArgs) error {
 	}
 	next, err := r.iterate(v)
 	if err != nil {
-		return typeError("%s argument after * must be an iterable, not %s", sandboxCall, v.typeName())
+		return typeError("Value after * must be an iterable, not %s", v.typeName())
 	}
 	more, err := r.drain(next)
 	a.pos = append(a.pos, more...)
@@ -282,6 +282,8 @@ func (b *builtin) wrongCount(params []string, hidden, given int) error {
 		return typeError("%s() takes no arguments (%d given)", b.name, given)
 	case least == 1 && most == 1:
 		return typeError("%s() takes exactly one argument (%d given)", b.name, given)
+	case b.kind == nativeKind && least == most:
+		return typeError("%s expected %s, got %d", b.short(), plural(most, "argument"), given)
 	case b.kind == nativeKind:
 		return typeError("%s expected at %s %s, got %d", b.short(), side, plural(bound, "argument"), given)
 	}

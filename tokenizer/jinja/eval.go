@@ -66,17 +66,19 @@ func (n *listExpr) eval(r *render) (Value, error) {
 }
 
 func (n *dictExpr) eval(r *render) (Value, error) {
-	d := NewDict()
+	keys, values := make([]Value, len(n.keys)), make([]Value, len(n.keys))
 	for i := range n.keys {
-		key, err := r.eval(n.keys[i])
-		if err != nil {
+		var err error
+		if keys[i], err = r.eval(n.keys[i]); err != nil {
 			return nil, err
 		}
-		v, err := r.eval(n.values[i])
-		if err != nil {
+		if values[i], err = r.eval(n.values[i]); err != nil {
 			return nil, err
 		}
-		if err := r.dictSet(d, key, v); err != nil {
+	}
+	d := NewDict()
+	for i, key := range keys {
+		if err := r.dictSet(d, key, values[i]); err != nil {
 			return nil, err
 		}
 	}

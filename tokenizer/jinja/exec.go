@@ -178,7 +178,17 @@ func (n *filterBlockStmt) exec(r *render) (signal, error) {
 	if err != nil || sig != signalNone {
 		return sig, err
 	}
-	return signalNone, r.print(v)
+	return signalNone, r.writeText(v)
+}
+
+// writeText writes the result of a block, which must be text and is not
+// escaped.
+func (r *render) writeText(v Value) error {
+	s, ok := text(v)
+	if !ok {
+		return typeError("sequence item 0: expected str instance, %s found", v.typeName())
+	}
+	return r.write(s)
 }
 
 // captured runs a body and returns what it writes, filtered if there is a
@@ -260,7 +270,7 @@ func (n *callBlockStmt) exec(r *render) (signal, error) {
 		if err != nil {
 			return signalNone, err
 		}
-		return signalNone, r.print(v)
+		return signalNone, r.writeText(v)
 	}
 	fn, err := r.eval(n.call.fn)
 	if err != nil {
@@ -275,7 +285,7 @@ func (n *callBlockStmt) exec(r *render) (signal, error) {
 	if err != nil {
 		return signalNone, err
 	}
-	return signalNone, r.print(v)
+	return signalNone, r.writeText(v)
 }
 
 func (n *blockStmt) exec(r *render) (signal, error) {
@@ -309,8 +319,8 @@ func (r *render) runBlock(n *blockStmt, ctx *context) error {
 	if err := r.descend(); err != nil {
 		return err
 	}
-	frame, context := r.frame, r.context
-	r.frame, r.context = newFrame(n.fn, nil), ctx
+	frame, context, autoescape := r.frame, r.context, r.autoescape
+	r.frame, r.context, r.autoescape = newFrame(n.fn, nil), ctx, false // a block is compiled apart
 	if n.self != nil {
 		r.store(*n.self, &templateRef{})
 	}
@@ -319,7 +329,7 @@ func (r *render) runBlock(n *blockStmt, ctx *context) error {
 	}
 	r.enter(n.scope)
 	_, err := r.run(n.body)
-	r.frame, r.context = frame, context
+	r.frame, r.context, r.autoescape = frame, context, autoescape
 	r.ascend()
 	return err
 }

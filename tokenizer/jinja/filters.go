@@ -74,6 +74,9 @@ func filterAbs(r *render, a *args) (Value, error) {
 
 func filterAttr(r *render, a *args) (Value, error) {
 	name, ok := text(a.v[1])
+	if !hashable(a.v[1]) {
+		return nil, typeError("unhashable type: '%s'", a.v[1].typeName())
+	}
 	if !ok {
 		return nil, typeError("attribute name must be string, not '%s'", a.v[1].typeName())
 	}
@@ -145,10 +148,7 @@ func filterInt(r *render, a *args) (Value, error) {
 		return n, nil
 	}
 	if f, ok := v.(Float); ok && !math.IsNaN(float64(f)) {
-		if math.IsInf(float64(f), 0) {
-			return nil, raise("OverflowError", "cannot convert float infinity to integer")
-		}
-		return intFromFloat(float64(f)), nil
+		return truncated(float64(f))
 	}
 	if s, ok := text(v); ok {
 		base, err := index(a.or(2, Int(10)))
@@ -191,15 +191,12 @@ func filterRound(r *render, a *args) (Value, error) {
 		return nil, err
 	}
 	if f, ok := v.(Float); ok {
-		switch {
-		case math.IsInf(float64(f), 0):
-			return nil, raise("OverflowError", "cannot convert float infinity to integer")
-		case math.IsNaN(float64(f)):
-			return nil, valueError("cannot convert float NaN to integer")
-		case method == "ceil":
-			v = intFromFloat(math.Ceil(float64(f)))
-		default:
-			v = intFromFloat(math.Floor(float64(f)))
+		whole := math.Floor(float64(f))
+		if method == "ceil" {
+			whole = math.Ceil(float64(f))
+		}
+		if v, err = truncated(whole); err != nil {
+			return nil, err
 		}
 	} else if !isNumber(v) {
 		return nil, typeError("must be real number, not %s", v.typeName())
@@ -211,14 +208,13 @@ func filterRound(r *render, a *args) (Value, error) {
 func (r *render) round(v, precision Value) (Value, error) {
 	f, isFloat := v.(Float)
 	n, isInt := integer(v)
-	if u, ok := v.(*undefined); ok {
-		return nil, typeError("type %s doesn't define __round__ method", u.typeName())
-	}
 	if !isFloat && !isInt {
 		return nil, typeError("type %s doesn't define __round__ method", v.typeName())
 	}
-	if precision == None && isInt {
-		return n, nil
+	if isInt && (precision == None || isNumber(precision) && compareNumbers(precision, Int(0)) >= 0) {
+		if _, isFloat := precision.(Float); !isFloat {
+			return n, nil
+		}
 	}
 	whole := precision == None
 	if whole {
@@ -236,8 +232,6 @@ func (r *render) round(v, precision Value) (Value, error) {
 			return intFromFloat(x), nil
 		}
 		return Float(x), nil
-	case isInt && digits >= 0:
-		return n, nil
 	case isFloat && digits < -308:
 		return Float(math.Copysign(0, float64(f))), nil
 	}
@@ -299,8 +293,12 @@ func filterFileSize(r *render, a *args) (Value, error) {
 	}
 	f, ok := v.(Float)
 	if !ok {
-		if s, isText := text(a.v[0]); isText {
-			return nil, valueError("could not convert string to float: %s", quote(s))
+		if _, isText := text(a.v[0]); isText {
+			s, err := r.repr(a.v[0])
+			if err != nil {
+				return nil, err
+			}
+			return nil, valueError("could not convert string to float: %s", s)
 		}
 		return nil, typeError("float() argument must be a string or a real number, not '%s'", a.v[0].typeName())
 	}
@@ -312,18 +310,31 @@ func filterFileSize(r *render, a *args) (Value, error) {
 	case size == 1:
 		return String("1 Byte"), nil
 	case size < base:
-		s, err := r.formatInt(intFromFloat(size))
+		n, err := truncated(size)
+		if err != nil {
+			return nil, err
+		}
+		s, err := r.formatInt(n)
 		return String(s + " Bytes"), err
 	}
 	prefixes := "kMGTPEZY"
 	if binary != "" {
 		prefixes = "KMGTPEZY"
 	}
-	unit := base
 	for i := range len(prefixes) {
-		if unit *= base; size < unit || i == len(prefixes)-1 {
-			return String(strconv.FormatFloat(base*size/unit, 'f', 1, 64) + " " + prefixes[i:i+1] + binary + "B"), nil
+		unit, err := r.powInts(Int(base), Int(i+2))
+		if err != nil {
+			return nil, err
 		}
+		if i < len(prefixes)-1 && compareNumbers(v, unit) >= 0 {
+			continue
+		}
+		scale, err := toFloat(unit)
+		if err != nil {
+			return nil, err
+		}
+		s, err := r.format(Float(base*size/scale), ".1f")
+		return String(s + " " + prefixes[i:i+1] + binary + "B"), err
 	}
 	return nil, nil
 }

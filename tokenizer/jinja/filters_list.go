@@ -104,46 +104,50 @@ func filterList(r *render, a *args) (Value, error) {
 
 func filterBatch(r *render, a *args) (Value, error) {
 	var next iterator
-	return newGenerator(func() (row Value, err error) {
+	var row []Value
+	return newGenerator(func() (_ Value, err error) {
 		if next == nil {
 			if next, err = r.iterate(a.v[0]); err != nil {
 				return nil, err
 			}
 		}
-		var items []Value
 		for {
-			if len(items) > 0 && compareCount(len(items), a.v[1]) {
-				return &List{items}, nil
-			}
 			item, err := next()
 			if err != nil {
 				return nil, err
 			}
 			if item == nil {
-				break
+				last := row
+				row = nil
+				return r.fillRow(last, a.v[1], a.or(2, None))
 			}
 			if err := r.growItems(1); err != nil {
 				return nil, err
 			}
-			items = append(items, item)
-		}
-		if len(items) == 0 {
-			return nil, nil
-		}
-		count, isInt := smallInt(a.v[1])
-		if fill := a.or(2, None); fill != None && isInt && count > len(items) {
-			more, err := r.repeatItems([]Value{fill}, count-len(items))
-			if err != nil {
-				return nil, err
+			if isNumber(a.v[1]) && compareNumbers(Int(len(row)), a.v[1]) == 0 {
+				full := row
+				row = []Value{item}
+				return &List{full}, nil
 			}
-			items = append(items, more...)
+			row = append(row, item)
 		}
-		return &List{items}, nil
 	}), nil
 }
 
-// compareCount reports whether a number of elements is v.
-func compareCount(n int, v Value) bool { return isNumber(v) && compareNumbers(Int(n), v) == 0 }
+// fillRow returns the last row of a batch, filled up; nil where it is empty.
+func (r *render) fillRow(row []Value, size, fill Value) (Value, error) {
+	if len(row) == 0 {
+		return nil, nil
+	}
+	if n, ok := smallInt(size); ok && fill != None && n > len(row) {
+		more, err := r.repeatItems([]Value{fill}, n-len(row))
+		if err != nil {
+			return nil, err
+		}
+		row = append(row, more...)
+	}
+	return &List{row}, nil
+}
 
 func filterSlice(r *render, a *args) (Value, error) {
 	i, offset := 0, 0
@@ -155,11 +159,11 @@ func filterSlice(r *render, a *args) (Value, error) {
 			if items, err = r.items(a.v[0]); err != nil {
 				return nil, err
 			}
-			if count, err = index(a.v[1]); err != nil {
+			if _, err = r.binary("//", Int(len(items)), a.v[1]); err != nil {
 				return nil, err
 			}
-			if count == 0 {
-				return nil, raise("ZeroDivisionError", "integer division or modulo by zero")
+			if count, err = index(a.v[1]); err != nil {
+				return nil, err
 			}
 		}
 		if i >= count {

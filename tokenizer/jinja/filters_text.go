@@ -142,24 +142,25 @@ func filterFormat(r *render, a *args) (Value, error) {
 }
 
 func filterIndent(r *render, a *args) (Value, error) {
-	s, ok := text(a.v[0])
-	if u, isUndefined := a.v[0].(*undefined); isUndefined {
-		return nil, u.fail()
-	}
-	if !ok {
-		return nil, operandError("+=", a.v[0], String(""))
-	}
 	by, ok := text(a.or(1, String("    ")))
 	if !ok {
-		n, isInt := integer(a.v[1])
-		if !isInt {
-			return nil, typeError("can't multiply sequence by non-int of type '%s'", a.v[1].typeName())
-		}
-		spaces, err := r.repeat(String(" "), n)
+		spaces, err := r.binary("*", String(" "), a.v[1])
 		if err != nil {
 			return nil, err
 		}
 		by, _ = text(spaces)
+	}
+	s, ok := text(a.v[0])
+	if !ok {
+		switch v := a.v[0].(type) {
+		case *undefined:
+			return nil, v.fail()
+		case *List:
+			return nil, raise("AttributeError", "'list' object has no attribute 'splitlines'")
+		case *tuple:
+			return r.binary("+", v, String(""))
+		}
+		return nil, operandError("+=", a.v[0], String(""))
 	}
 	if err := r.grow(len(s)); err != nil {
 		return nil, err
@@ -182,32 +183,38 @@ func filterIndent(r *render, a *args) (Value, error) {
 }
 
 func filterTruncate(r *render, a *args) (Value, error) {
-	limit, err := index(a.or(1, Int(255)))
-	if err != nil {
-		return nil, err
-	}
 	end, ok := text(a.or(3, String("...")))
 	if !ok {
 		return nil, typeError("object of type '%s' has no len()", a.v[3].typeName())
 	}
-	leeway := 5
-	if v := a.or(4, None); v != None {
-		if leeway, err = index(v); err != nil {
+	bounds := [2]int{255, 5} // the length, and by how much it may be exceeded
+	least := [2]int{utf8.RuneCountInString(end), 0}
+	for i, v := range []Value{a.or(1, Int(255)), a.or(4, None)} {
+		if i == 1 && v == None {
+			continue
+		}
+		enough, err := r.compare(">=", v, Int(least[i]))
+		if err != nil {
 			return nil, err
 		}
+		if !enough {
+			s, err := r.str(v)
+			if err != nil {
+				return nil, err
+			}
+			return nil, raise("AssertionError", "expected %s >= %d, got %s", [2]string{"length", "leeway"}[i], least[i], s)
+		}
+		if _, ok := integer(v); !ok {
+			return nil, typeError("slice indices must be integers or None or have an __index__ method")
+		}
+		bounds[i] = clampInt(v, 1<<40)
 	}
-	endLen := utf8.RuneCountInString(end)
-	if limit < endLen {
-		return nil, raise("AssertionError", "expected length >= %d, got %d", endLen, limit)
-	}
-	if leeway < 0 {
-		return nil, raise("AssertionError", "expected leeway >= 0, got %d", leeway)
-	}
+	limit, endLen := bounds[0], least[0]
 	n, ok := length(a.v[0])
 	if !ok {
 		return nil, typeError("object of type '%s' has no len()", a.v[0].typeName())
 	}
-	if n-limit <= leeway {
+	if n <= limit+bounds[1] {
 		return a.v[0], nil
 	}
 	v, err := r.slice(a.v[0], [3]Value{None, Int(limit - endLen), None})

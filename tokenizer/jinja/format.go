@@ -98,6 +98,12 @@ func cutField(s string) (field, rest string, err error) {
 			return s[:i], s[i+1:], nil
 		}
 	}
+	if strings.HasSuffix(s, "!") {
+		return "", "", valueError("end of string while looking for conversion specifier")
+	}
+	if strings.ContainsAny(s, "!:") {
+		return "", "", valueError("unmatched '{' in format spec")
+	}
 	return "", "", valueError("expected '}' before end of string")
 }
 
@@ -125,7 +131,7 @@ func (f *formatter) field(s string, depth int) (string, error) {
 		conversion, rest = rest[1:1+size], rest[1+size:]
 		switch {
 		case conversion == "":
-			return "", valueError("end of string while looking for conversion specifier")
+			return "", valueError("unmatched '{' in format spec")
 		case rest != "" && rest[0] != ':':
 			return "", valueError("expected ':' after conversion specifier")
 		}
@@ -225,7 +231,7 @@ func (f *formatter) first(name string) (Value, error) {
 	}
 	if isNumber {
 		if n >= len(f.pos) {
-			return nil, raise("IndexError", "Replacement index %d out of range for positional args tuple", n)
+			return nil, raise("IndexError", "tuple index out of range")
 		}
 		return f.pos[n], nil
 	}
@@ -236,18 +242,20 @@ func (f *formatter) first(name string) (Value, error) {
 	return v, nil
 }
 
-// formatSpec is a specification: [[fill]align][sign][#][0][width][,][.n][type].
+// formatSpec is a specification: [[fill]align][sign][z][#][0][width][,][.n][type].
 type formatSpec struct {
 	fill             string
 	align, sign      byte // 0: not given
+	positiveZero     bool // a negative zero loses its sign
 	alt              bool
 	width, precision int // precision -1: none
 	group            string
 	typ              rune // 0: none
 }
 
-func parseSpec(s string, typeName string) (*formatSpec, error) {
-	spec := &formatSpec{fill: " ", precision: -1}
+// parseSpec reads a specification; typ is the type if none is given.
+func parseSpec(s string, typ rune) (*formatSpec, error) {
+	spec := &formatSpec{fill: " ", precision: -1, typ: typ}
 	isAlign := func(i int) bool { return i < len(s) && strings.IndexByte("<>=^", s[i]) >= 0 }
 	if _, size := utf8.DecodeRuneInString(s); s != "" && isAlign(size) {
 		spec.fill, spec.align, s = s[:size], s[size], s[size+1:]
@@ -256,6 +264,9 @@ func parseSpec(s string, typeName string) (*formatSpec, error) {
 	}
 	if s != "" && strings.IndexByte("+- ", s[0]) >= 0 {
 		spec.sign, s = s[0], s[1:]
+	}
+	if rest, ok := strings.CutPrefix(s, "z"); ok {
+		spec.positiveZero, s = true, rest
 	}
 	if rest, ok := strings.CutPrefix(s, "#"); ok {
 		spec.alt, s = true, rest
@@ -278,7 +289,7 @@ func parseSpec(s string, typeName string) (*formatSpec, error) {
 		spec.group, s = s[:1], s[1:]
 		if s != "" && (s[0] == ',' || s[0] == '_') {
 			if s[0] == spec.group[0] {
-				return nil, valueError("Cannot specify both '%s' with '%s'.", spec.group, spec.group)
+				return nil, valueError("Cannot specify '%s' with '%s'.", spec.group, spec.group)
 			}
 			return nil, valueError("Cannot specify both ',' and '_'.")
 		}
@@ -298,7 +309,7 @@ func parseSpec(s string, typeName string) (*formatSpec, error) {
 		}
 		spec.typ = c
 	}
-	return spec, spec.checkGroup(typeName)
+	return spec, spec.checkGroup()
 }
 
 // specNumber reads digits; -1 where there are none.
@@ -316,16 +327,10 @@ func specNumber(s string) (n int, rest string, err error) {
 	return n, s[end:], nil
 }
 
-func (spec *formatSpec) checkGroup(typeName string) error {
-	if spec.group == "" {
-		return nil
-	}
+func (spec *formatSpec) checkGroup() error {
 	switch t := spec.typ; {
-	case t == 0, strings.ContainsRune("deEfFgG%", t), spec.group == "_" && strings.ContainsRune("boxX", t):
-		if typeName != "str" {
-			return nil
-		}
-		return valueError("Cannot specify '%s' with 's'.", spec.group)
+	case spec.group == "", t == 0, strings.ContainsRune("deEfFgG%", t), spec.group == "_" && strings.ContainsRune("boxX", t):
+		return nil
 	default:
 		return valueError("Cannot specify '%s' with '%c'.", spec.group, t)
 	}
@@ -340,7 +345,11 @@ func (r *render) format(v Value, s string) (string, error) {
 	if !isText && !isNumber(v) {
 		return "", typeError("unsupported format string passed to %s.__format__", v.typeName())
 	}
-	spec, err := parseSpec(s, v.typeName())
+	typ := rune(0)
+	if isText {
+		typ = 's'
+	}
+	spec, err := parseSpec(s, typ)
 	if err != nil {
 		return "", err
 	}
@@ -365,12 +374,14 @@ func (r *render) format(v Value, s string) (string, error) {
 func (r *render) formatString(v Value, spec *formatSpec) (string, error) {
 	s, _ := text(v)
 	switch {
-	case spec.typ != 0 && spec.typ != 's':
+	case spec.typ != 's':
 		return "", valueError("Unknown format code '%c' for object of type '%s'", spec.typ, v.typeName())
 	case spec.sign == ' ':
 		return "", valueError("Space not allowed in string format specifier")
 	case spec.sign != 0:
 		return "", valueError("Sign not allowed in string format specifier")
+	case spec.positiveZero:
+		return "", valueError("Negative zero coercion (z) not allowed in string format specifier")
 	case spec.alt:
 		return "", valueError("Alternate form (#) not allowed in string format specifier")
 	case spec.align == '=' && spec.fill == "0":
@@ -397,11 +408,16 @@ func (r *render) formatInteger(n Value, spec *formatSpec) (string, error) {
 	switch {
 	case spec.precision >= 0:
 		return "", valueError("Precision not allowed in integer format specifier")
+	case spec.positiveZero:
+		return "", valueError("Negative zero coercion (z) not allowed in integer format specifier")
 	case spec.typ == 'c' && spec.sign != 0:
 		return "", valueError("Sign not allowed with integer format specifier 'c'")
 	case spec.typ == 'c' && spec.alt:
 		return "", valueError("Alternate form (#) not allowed with integer format specifier 'c'")
 	case spec.typ == 'c':
+		if _, ok := smallInt(n); !ok {
+			return "", raise("OverflowError", "Python int too large to convert to C long")
+		}
 		s, err := character(n)
 		if err != nil {
 			return "", err
@@ -448,12 +464,14 @@ func (r *render) formatFloating(f float64, spec *formatSpec) (string, error) {
 		return "", err
 	}
 	if spec.typ == 0 {
-		switch {
-		case spec.precision < 0:
-			s = formatFloat(f)
-		default:
+		if spec.precision >= 0 {
 			s = withPoint(f, precision, s)
+		} else if s = formatFloat(f); spec.alt {
+			s = pointed(s)
 		}
+	}
+	if spec.positiveZero && sign == "-" && !strings.ContainsAny(s, "123456789infa") {
+		sign = spec.signOf(false)
 	}
 	whole, rest := s, ""
 	if i := strings.IndexFunc(s, func(c rune) bool { return c < '0' || c > '9' }); i >= 0 {
@@ -476,7 +494,7 @@ func withPoint(f float64, precision int, s string) string {
 	e := strconv.FormatFloat(f, 'e', precision-1, 64)
 	at := strings.IndexByte(e, 'e')
 	exp, _ := strconv.Atoi(e[at+1:])
-	if exp >= precision-1 && exp < precision && precision > 0 && exp > 0 {
+	if exp == precision-1 {
 		digits := e[:at]
 		if strings.Contains(digits, ".") {
 			digits = strings.TrimSuffix(strings.TrimRight(digits, "0"), ".")

@@ -49,13 +49,15 @@ func makeRange(_ *render, a *args) (Value, error) {
 	if n == 1 {
 		at = 1
 	}
-	for i, v := range a.rest {
+	for _, v := range a.rest {
 		if _, ok := integer(v); !ok {
 			return nil, typeError("'%s' object cannot be interpreted as an integer", v.typeName())
 		}
+	}
+	for i, v := range a.rest {
 		b, ok := smallInt(v)
 		if !ok || b > 1<<62 || b < -1<<62 {
-			return nil, rangeTooBig()
+			return nil, raise("OverflowError", "Python int too large to convert to C ssize_t")
 		}
 		bounds[at+i] = b
 	}

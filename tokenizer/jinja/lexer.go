@@ -178,6 +178,9 @@ func rawBegin(s string) int {
 func (l *lexer) raw() error {
 	for start := l.pos; ; start += 2 {
 		i := strings.Index(l.src[start:], "{%")
+		if l.pos == len(l.src) {
+			return nil // Jinja misses the end only where something is before it
+		}
 		if i < 0 {
 			return l.fail("Missing end of raw directive")
 		}
@@ -221,6 +224,9 @@ func tagEnd(s, delim string) int {
 
 func (l *lexer) comment() error {
 	i := strings.Index(l.src[l.pos:], "#}")
+	if l.pos == len(l.src) {
+		return nil
+	}
 	if i < 0 {
 		return l.fail("Missing end of comment tag")
 	}
@@ -383,7 +389,7 @@ func integerLen(s string) int {
 
 func nameLen(s string) int {
 	for i, c := range s {
-		if c != '_' && !unicode.In(c, unicode.L, unicode.N, unicode.Mn, unicode.Mc) {
+		if c != '_' && !unicode.In(c, unicode.L, unicode.N, unicode.Mn, unicode.Mc, unicode.Pc, unicode.Other_ID_Start, unicode.Other_ID_Continue) {
 			return i
 		}
 	}

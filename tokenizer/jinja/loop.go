@@ -149,7 +149,7 @@ func (n *forStmt) exec(r *render) (signal, error) {
 	if err != nil {
 		return signalNone, err
 	}
-	return signalNone, r.print(v)
+	return signalNone, r.writeText(v)
 }
 
 // loop runs the body for each element. As in Jinja the else part runs unless

@@ -65,6 +65,9 @@ func sequenceMethod(typ, name string) *builtin {
 	case "count":
 		return nativeFunc(typ+".count", sequenceCount, "value")
 	case "index":
+		if typ == "range" {
+			return nativeFunc("range.index", sequenceIndex, "value")
+		}
 		return nativeFunc(typ+".index", sequenceIndex, "value", "start?", "stop?")
 	}
 	return nil
@@ -93,9 +96,11 @@ func sequenceIndex(r *render, a *args) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	start, _, n, err := sliceIndices([3]Value{a.or(1, None), a.or(2, None), None}, len(items))
-	if err != nil {
-		return nil, err
+	start, n := 0, len(items)
+	if len(a.v) > 1 {
+		if start, _, n, err = sliceIndices([3]Value{a.or(1, None), a.or(2, None), None}, len(items)); err != nil {
+			return nil, err
+		}
 	}
 	for i := start; i < start+n; i++ {
 		same, err := r.equal(items[i], a.v[0])

@@ -216,7 +216,7 @@ func strRemove(r *render, a *args, name string) (Value, error) {
 	s, _ := text(a.recv)
 	affix, ok := text(a.v[0])
 	if !ok {
-		return nil, typeError("%s() argument must be str, not %s", name, a.v[0].typeName())
+		return nil, typeError("%s() argument must be str, not %s", name, argumentType(a.v[0]))
 	}
 	if name == "removeprefix" {
 		s = strings.TrimPrefix(s, affix)
@@ -226,13 +226,21 @@ func strRemove(r *render, a *args, name string) (Value, error) {
 	return like(a.recv, s), r.scan(affix)
 }
 
+// argumentType names the type of a wrong argument as functions in C do.
+func argumentType(v Value) string {
+	if v == None {
+		return "None"
+	}
+	return v.typeName()
+}
+
 func strReplace(r *render, a *args) (Value, error) {
 	s, _ := text(a.recv)
 	var parts [2]string
 	for i := range parts {
 		part, ok := text(a.v[i])
 		if !ok {
-			return nil, typeError("replace() argument %d must be str, not %s", i+1, a.v[i].typeName())
+			return nil, typeError("replace() argument %d must be str, not %s", i+1, argumentType(a.v[i]))
 		}
 		parts[i] = part
 	}

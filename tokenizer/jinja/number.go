@@ -88,6 +88,17 @@ func toFloat(v Value) (float64, error) {
 	return 0, typeError("must be real number, not %s", v.typeName())
 }
 
+// truncated is Python's int of a float.
+func truncated(f float64) (Value, error) {
+	switch {
+	case math.IsNaN(f):
+		return nil, valueError("cannot convert float NaN to integer")
+	case math.IsInf(f, 0):
+		return nil, raise("OverflowError", "cannot convert float infinity to integer")
+	}
+	return intFromFloat(f), nil
+}
+
 // intFromFloat truncates a finite float.
 func intFromFloat(f float64) Value {
 	if math.Abs(f) < 1<<62 {
@@ -224,6 +235,9 @@ func divInts(a, b Value) (Value, error) {
 	n, d := toBig(a), toBig(b)
 	if d.Sign() == 0 {
 		return nil, raise("ZeroDivisionError", "division by zero")
+	}
+	if n.Sign() == 0 {
+		return Float(math.Copysign(0, float64(d.Sign()))), nil
 	}
 	f, _ := new(big.Rat).SetFrac(n, d).Float64()
 	if math.IsInf(f, 0) {
@@ -366,6 +380,9 @@ func parseFloat(s string) (float64, bool) {
 	s, ok := asciiNumber(s)
 	if !ok || strings.ContainsAny(s, "xXpP") {
 		return 0, false
+	}
+	if strings.EqualFold(strings.TrimLeft(s, "+-"), "nan") && len(s) <= 4 {
+		return math.NaN(), true
 	}
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil && !math.IsInf(f, 0) {

@@ -34,6 +34,9 @@ func (r *render) binary(op string, a, b Value) (Value, error) {
 	if s, ok := text(a); ok && op == "%" {
 		return r.printf(like(a, s), b)
 	}
+	if _, ok := a.(markup); ok && op == "*" {
+		return r.repeat(a, b)
+	}
 	for _, v := range []Value{a, b} {
 		if u, ok := v.(*undefined); ok {
 			return nil, u.fail()
@@ -85,6 +88,9 @@ func (r *render) arithmetic(op string, a, b Value) (Value, error) {
 		return divInts(x, y)
 	case "**":
 		return r.powInts(x, y)
+	}
+	if op == "%" && toBig(y).Sign() == 0 {
+		return nil, raise("ZeroDivisionError", "integer modulo by zero")
 	}
 	q, m, err := r.divModInts(x, y)
 	if op == "//" {
@@ -188,23 +194,24 @@ func (r *render) concatItems(a, b []Value) ([]Value, error) {
 // repeat is * of a sequence and an int.
 func (r *render) repeat(a, b Value) (Value, error) {
 	seq, count := a, b
-	if _, ok := integer(a); ok {
+	_, aMarkup := a.(markup)
+	_, bMarkup := b.(markup)
+	if !isRepeatable(a) || bMarkup && !aMarkup {
 		seq, count = b, a
 	}
-	_, isText := text(seq)
-	list, isList := seq.(*List)
-	tup, isTuple := seq.(*tuple)
-	if !isText && !isList && !isTuple {
+	if !isRepeatable(seq) {
 		return nil, operandError("*", a, b)
 	}
-	if _, ok := integer(count); !ok {
+	if _, ok := integer(count); !ok && (aMarkup || bMarkup) {
+		return nil, typeError("'%s' object cannot be interpreted as an integer", count.typeName())
+	} else if !ok {
 		return nil, typeError("can't multiply sequence by non-int of type '%s'", count.typeName())
 	}
+	list, isList := seq.(*List)
+	tup, isTuple := seq.(*tuple)
 	n, ok := smallInt(count)
-	if !ok && toBig(count).Sign() > 0 {
-		if size, _ := length(seq); size > 0 {
-			return nil, raise("OverflowError", "cannot fit 'int' into an index-sized integer")
-		}
+	if !ok {
+		return nil, raise("OverflowError", "cannot fit 'int' into an index-sized integer")
 	}
 	switch n = max(n, 0); {
 	case isList:
@@ -217,6 +224,14 @@ func (r *render) repeat(a, b Value) (Value, error) {
 	s, _ := text(seq)
 	s, err := r.repeatText(s, n)
 	return like(seq, s), err
+}
+
+func isRepeatable(v Value) bool {
+	switch v.(type) {
+	case String, markup, *List, *tuple:
+		return true
+	}
+	return false
 }
 
 // repeatText is strings.Repeat within the limits.

@@ -7,11 +7,10 @@ import (
 
 // tupleRule says what a list of expressions with commas may hold.
 type tupleRule struct {
-	targets     bool     // names and literals only
-	namespaces  bool     // with targets: also ns.attr
-	noCondition bool     // no "a if b"
-	inBrackets  bool     // an empty tuple is allowed
-	ends        []string // tokens that end it, besides the ends of tags and brackets
+	targets     bool // names and literals only
+	namespaces  bool // with targets: also ns.attr
+	noCondition bool // no "a if b"
+	inBrackets  bool // an empty tuple is allowed
 }
 
 // tuple parses an expression, or a tuple where there are commas.
@@ -23,7 +22,7 @@ func (p *parser) tuple(rule tupleRule) expr {
 		if len(items) > 0 {
 			p.expect("comma")
 		}
-		if p.at(tokVarEnd, tokEnd, "rparen") || p.at(rule.ends...) {
+		if p.at(tokVarEnd, tokEnd, "rparen") {
 			break
 		}
 		switch {
@@ -374,9 +373,12 @@ func (p *parser) subscript(x expr) expr {
 	}
 	p.expect("rbracket")
 	for _, arg := range args {
-		if s, ok := arg.(*sliceExpr); ok && len(args) > 1 {
+		s, ok := arg.(*sliceExpr)
+		switch {
+		case !ok || s.x != nil: // an ordinary expression
+		case len(args) > 1:
 			p.failPython("invalid syntax")
-		} else if ok {
+		default:
 			s.x = x
 			return s
 		}

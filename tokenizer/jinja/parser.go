@@ -297,9 +297,9 @@ func statementRule(name string) func(*parser, lineNo) stmt {
 
 func (p *parser) forLoop(l lineNo) stmt {
 	n := &forStmt{lineNo: l}
-	n.target = p.target(tupleRule{ends: []string{"name:in"}}, roleStore)
+	n.target = p.target(tupleRule{}, roleStore)
 	p.expect("name:in")
-	n.iter = p.tuple(tupleRule{noCondition: true, ends: []string{"name:recursive"}})
+	n.iter = p.tuple(tupleRule{noCondition: true})
 	if p.skipIf("name:if") {
 		n.test = p.expression()
 	}
@@ -371,6 +371,9 @@ func (p *parser) signature(d *macroDef) {
 			d.defaults = append(d.defaults, p.expression())
 		} else if len(d.defaults) > 0 {
 			p.fail(p.current().line, "non-default argument follows default argument")
+		}
+		if slices.ContainsFunc(d.args, func(a *nameExpr) bool { return a.name == arg.name }) {
+			p.failPython("duplicate argument " + quote(arg.name) + " in function definition")
 		}
 		d.args = append(d.args, arg)
 	}

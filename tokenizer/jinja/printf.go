@@ -86,6 +86,11 @@ func (p *printer) peek() rune {
 
 // directive reads and carries out what follows a %.
 func (p *printer) directive() error {
+	if p.peek() == '%' {
+		p.pos++
+		p.out.WriteByte('%')
+		return nil
+	}
 	if p.peek() == '(' {
 		if err := p.key(); err != nil {
 			return err
@@ -134,10 +139,6 @@ func (p *printer) directive() error {
 	d.at = utf8.RuneCountInString(p.format[:p.pos])
 	d.verb = p.peek()
 	p.pos += utf8.RuneLen(d.verb)
-	if d.verb == '%' {
-		p.out.WriteByte('%')
-		return nil
-	}
 	v, err := p.next()
 	if err != nil {
 		return err
@@ -245,18 +246,26 @@ func (p *printer) text(d *directive, v Value) (s string, err error) {
 	switch d.verb {
 	case 's':
 		if p.markup {
-			m, err := p.r.escape(v)
-			return truncate(string(m), d.precision), err
+			return p.escaped(d, v)
 		}
 		s, err = p.r.str(v)
 	case 'r', 'a':
-		if s, err = p.r.repr(v); err == nil && d.verb == 'a' {
+		if s, err = p.r.repr(v); err == nil && p.markup {
+			return p.escaped(d, String(s))
+		}
+		if err == nil && d.verb == 'a' {
 			s, err = p.r.ascii(s)
 		}
 	default:
 		return character(v)
 	}
 	return truncate(s, d.precision), err
+}
+
+// escaped is the text that a Markup puts in.
+func (p *printer) escaped(d *directive, v Value) (string, error) {
+	m, err := p.r.escape(v)
+	return truncate(string(m), d.precision), err
 }
 
 // truncate returns at most n characters of s, all of it for a negative n.
@@ -317,17 +326,15 @@ func (d *directive) sign(negative bool) string {
 
 func (p *printer) integer(d *directive, v Value) error {
 	decimal := d.verb == 'd' || d.verb == 'i' || d.verb == 'u'
-	if u, ok := v.(*undefined); ok {
+	if u, ok := v.(*undefined); ok && decimal {
 		return u.fail()
 	}
 	if f, ok := v.(Float); ok && decimal {
-		switch {
-		case math.IsNaN(float64(f)):
-			return valueError("cannot convert float NaN to integer")
-		case math.IsInf(float64(f), 0):
-			return raise("OverflowError", "cannot convert float infinity to integer")
+		whole, err := truncated(float64(f))
+		if err != nil {
+			return err
 		}
-		v = intFromFloat(float64(f))
+		v = whole
 	}
 	n, ok := integer(v)
 	switch {
@@ -425,14 +432,22 @@ func (r *render) floatDigits(f float64, verb rune, precision int, alt bool) (str
 	default:
 		s = general(f, max(precision, 1), alt)
 	}
-	if alt && !strings.Contains(s, ".") {
-		digits := strings.IndexByte(s+"e", 'e')
-		s = s[:digits] + "." + s[digits:]
+	if alt {
+		s = pointed(s)
 	}
 	if verb == 'E' || verb == 'G' {
 		s = strings.ToUpper(s)
 	}
 	return s, nil
+}
+
+// pointed puts a point behind the digits of a finite number that has none.
+func pointed(s string) string {
+	digits := strings.IndexByte(s+"e", 'e')
+	if strings.Contains(s, ".") || strings.ContainsAny(s, "in") {
+		return s
+	}
+	return s[:digits] + "." + s[digits:]
 }
 
 // general formats a float with a number of significant digits, without zeros at

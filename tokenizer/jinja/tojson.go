@@ -20,32 +20,48 @@ type jsonWriter struct {
 
 func filterToJSON(r *render, a *args) (Value, error) {
 	w := &jsonWriter{r: r, ascii: truth(a.or(1, Bool(false))), sort: truth(a.or(4, Bool(false))), itemSep: ", ", nameSep: ": "}
-	if v := a.or(2, None); v != None {
-		w.indented, w.itemSep = true, ","
-		if s, ok := text(v); ok {
-			w.indent = s
-		} else {
-			spaces, err := r.binary("*", String(" "), v)
-			if err != nil {
-				return nil, err
-			}
-			w.indent, _ = text(spaces)
-		}
-	}
+	var separators []Value
 	if v := a.or(3, None); v != None {
-		pair, err := r.unpack(v, 2)
-		if err != nil {
+		var err error
+		if separators, err = r.unpack(v, 2); err != nil {
 			return nil, err
 		}
-		item, ok := text(pair[0])
-		name, ok2 := text(pair[1])
-		if !ok || !ok2 {
-			return nil, typeError("make_encoder() argument 6 must be str, not %s", pair[0].typeName())
+	}
+	if s, ok := text(a.v[0]); ok {
+		err := w.text(s)
+		return String(w.b.String()), err
+	}
+	if err := w.setIndent(a.or(2, None)); err != nil {
+		return nil, err
+	}
+	if separators != nil {
+		var ok bool
+		if w.nameSep, ok = text(separators[1]); !ok {
+			return nil, typeError("make_encoder() argument 5 must be str, not %s", separators[1].typeName())
 		}
-		w.itemSep, w.nameSep = item, name
+		if w.itemSep, ok = text(separators[0]); !ok {
+			return nil, typeError("make_encoder() argument 6 must be str, not %s", separators[0].typeName())
+		}
 	}
 	err := w.write(a.v[0], 0)
 	return String(w.b.String()), err
+}
+
+// setIndent takes text, or a number of spaces.
+func (w *jsonWriter) setIndent(v Value) error {
+	if v == None {
+		return nil
+	}
+	w.indented, w.itemSep = true, ","
+	if _, ok := text(v); !ok {
+		spaces, err := w.r.binary("*", String(" "), v)
+		if err != nil {
+			return err
+		}
+		v = spaces
+	}
+	w.indent, _ = text(v)
+	return nil
 }
 
 func (w *jsonWriter) write(v Value, level int) error {

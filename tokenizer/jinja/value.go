@@ -126,6 +126,9 @@ func (u *undefined) message() string {
 	case !isName:
 		return objectTypeRepr(u.obj) + " has no element " + shortRepr(u.name)
 	default:
+		if _, ok := u.name.(markup); ok {
+			return quote(objectTypeRepr(u.obj)) + " has no attribute Markup(" + quote(name) + ")"
+		}
 		return quote(objectTypeRepr(u.obj)) + " has no attribute " + quote(name)
 	}
 }
@@ -158,9 +161,9 @@ func objectTypeRepr(v Value) string {
 		return "None"
 	case markup:
 		module = "markupsafe."
-	case *undefined, *macro, *loop:
+	case *undefined, *macro, *loop, *templateRef, *blockRef:
 		module = "jinja2.runtime."
-	case *namespace:
+	case *namespace, *dictType:
 		module = "transformers.utils.chat_template_utils."
 	case *cycler, *joiner:
 		module = "jinja2.utils."
