@@ -35,6 +35,9 @@ type Info struct {
 	Memory   int64   // bytes that may be allocated, all in all
 	KVTypes  []DType // cache types it supports, the preferred one first
 	Features []string
+	// Uniform: decode and prefill arithmetic give the same bits, always. What
+	// decoding put into the cache then serves prompts too.
+	Uniform bool
 }
 
 // Device is one device: memory, and the operations of a model. Ops queue in

@@ -110,6 +110,7 @@ func (d *Device) Info() kernels.Info {
 		Memory:   machineMemory(),
 		KVTypes:  []kernels.DType{kernels.F16, kernels.F32, kernels.BF16, kernels.I8},
 		Features: []string{d.kern.name},
+		Uniform:  true, // no op looks at how many rows decode
 	}
 }
 

@@ -166,7 +166,9 @@ func testAttention(c *context) {
 		for name, a := range attentionCases {
 			c.run(fmt.Sprintf("%v/%s", t, name), func(c *context) { c.attention(t, a) })
 		}
-		c.run(fmt.Sprintf("%v/invariance", t), func(c *context) { c.attentionInvariance(t) })
+		for _, arithmetic := range []string{"prefill", "decode"} {
+			c.run(fmt.Sprintf("%v/invariance/%s", t, arithmetic), func(c *context) { c.attentionInvariance(t, arithmetic == "decode") })
+		}
 		c.run(fmt.Sprintf("%v/decode and prefill", t), func(c *context) { c.attentionMixed(t) })
 	}
 }
@@ -284,9 +286,13 @@ func (in *attentionInput) query(q []float32, k, v []float64, blocks []int32, hea
 }
 
 // attentionInvariance: a row has the same bits in any chunk, in any batch and
-// on any peer, and what comes after it in the cache does not matter.
-func (c *context) attentionInvariance(t kernels.DType) {
+// on any peer, and what comes after it in the cache does not matter. Rows that
+// decode may come several of a sequence at a time too.
+func (c *context) attentionInvariance(t kernels.DType, decode bool) {
 	a := attentionCase{8, 2, 64, 0, [][2]int64{{100, 40}, {20, 0}}}
+	if decode {
+		a.decode = 120
+	}
 	in := c.attentionInput(t, a)
 	kv := c.fillCache(in)
 	width := a.heads * a.dim
@@ -296,7 +302,8 @@ func (c *context) attentionInvariance(t kernels.DType) {
 		for from := int64(0); from < s.Rows; from += size {
 			n := min(size, s.Rows-from)
 			part := kernels.AttentionSeq{Rows: n, Position: s.Position + from, Blocks: s.Blocks}
-			got := c.attend(in, kv, &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{part}}, from, n)
+			plan := &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{part}, Decode: min(a.decode, n)}
+			got := c.attend(in, kv, plan, from, n)
 			c.same(want[from*width:(from+n)*width], got, "in chunks of %d, row %d", size, from)
 		}
 	}

@@ -75,6 +75,7 @@ func (s Suite) Run(t *testing.T) {
 		{kernels.OpSwiGLU.String(), testSwiGLU},
 		{kernels.OpGather.String(), testGather},
 		{kernels.OpSample.String(), testSample},
+		{"uniform", testUniform},
 		{"misuse", testMisuse},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(s.context(t, dev)) })
