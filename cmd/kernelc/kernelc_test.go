@@ -11,6 +11,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// TestCommitted: the committed code was made from the sources as they are,
+// and passes the gates. It needs no compiler.
+func TestCommitted(t *testing.T) {
+	const root = "../.."
+	s, err := readSources(filepath.Join(root, sourceFolder))
+	require.NoError(t, err)
+	m, err := readManifest(filepath.Join(root, outputFolder))
+	require.NoError(t, err)
+	require.NoError(t, verify(root, s, m))
+	text, err := os.ReadFile(filepath.Join(root, outputFolder, "MANIFEST"))
+	require.NoError(t, err)
+	require.Equal(t, string(text), m.String())
+}
+
 // header stands in for gpu.h.
 const header = `#define KERNEL(name) extern "C" __global__ void __launch_bounds__(64) name(const __grid_constant__ Args a)
 struct Args { float* x; long long n; };
@@ -80,7 +94,7 @@ func TestVerify(t *testing.T) {
 		{"new source", touch("kernels/cuda/new.cu", "x"), "new.cu changed"},
 		{"image", func(root string) {
 			path := filepath.Join(root, outputFolder, "twice.sm_80.zst")
-			require.NoError(t, os.WriteFile(path, pack([]byte("other")), 0o644))
+			require.NoError(t, os.WriteFile(path, newPacker().EncodeAll([]byte("other"), nil), 0o644))
 		}, "twice.sm_80.zst is not what the MANIFEST says"},
 		{"no image", func(root string) {
 			require.NoError(t, os.Remove(filepath.Join(root, outputFolder, "twice.sm_80.zst")))
@@ -201,6 +215,9 @@ func TestUnpack(t *testing.T) {
 // TestCompile builds twice with the real compiler, where it is installed or
 // REQUIRE_KERNELC=1 promised it.
 func TestCompile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles")
+	}
 	const root = "../.."
 	list, cache := filepath.Join(root, sourceFolder, "toolchain.txt"), filepath.Join(root, "build/kernelc")
 	data, err := os.ReadFile(list)

@@ -164,11 +164,12 @@ func write(folder string, built *manifest, out io.Writer) error {
 		return err
 	}
 	keep := map[string]bool{}
-	packed := 0
+	packed, packer := 0, newPacker()
+	defer packer.Close()
 	for i := range built.images {
 		image := &built.images[i]
 		keep[image.file()] = true
-		data := pack(image.code)
+		data := packer.EncodeAll(image.code, nil)
 		packed += len(data)
 		if err := os.WriteFile(filepath.Join(folder, image.file()), data, 0o644); err != nil {
 			return err

@@ -169,14 +169,13 @@ func parseKernel(f []string) (manifestKernel, bool) {
 	return k, true
 }
 
-// pack compresses code. The same bytes come out every time.
-func pack(code []byte) []byte {
+// newPacker returns what compresses code. The same bytes come out every time.
+func newPacker() *zstd.Encoder {
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		panic(err) // the options are constant
 	}
-	defer e.Close()
-	return e.EncodeAll(code, nil)
+	return e
 }
 
 // readImage reads and unpacks a file of fatbin/.

@@ -11,9 +11,13 @@ import (
 	"strings"
 )
 
-// architectures are what every file is compiled for: Ampere (and what runs its
-// code), Ada, Hopper, and text for chips that came later.
-var architectures = []string{"sm_80", "sm_89", "sm_90a", "compute_80"}
+// architectures are those that there may be code for; a file is compiled for
+// the usual ones: Ampere (Ada runs its code), Hopper, and text for chips that
+// came later.
+var (
+	architectures = []string{"sm_80", "sm_89", "sm_90a", "compute_80"}
+	usual         = []string{"sm_80", "sm_90a", "compute_80"}
+)
 
 // sources are the files that compiled code is made from.
 type sources struct {
@@ -25,7 +29,7 @@ type sources struct {
 
 // sourceFile is one .cu file. Comments in it direct the build:
 //
-//	// only sm_90a                     architectures other than all
+//	// only sm_90a                     architectures other than the usual
 //	// expect HMMA LDSM: gemm_         opcodes that kernels with this prefix must have
 type sourceFile struct {
 	stem    string // file name without .cu
@@ -95,7 +99,7 @@ func readSources(folder string) (*sources, error) {
 
 // parse reads the directions in a file and computes its hash.
 func (s *sources) parse(stem, text string) (sourceFile, error) {
-	f := sourceFile{stem: stem, only: architectures}
+	f := sourceFile{stem: stem, only: usual}
 	if m := onlyLine.FindStringSubmatch(text); m != nil {
 		f.only = strings.Fields(m[1])
 		for _, a := range f.only {

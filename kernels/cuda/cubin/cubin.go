@@ -82,6 +82,11 @@ const (
 
 	formatNone, formatByte, formatHalf, formatSized = 1, 2, 3, 4
 
+	// Since compute capability 9.0 the system takes 1 KiB of each block's shared
+	// memory, and the section counts it (CUDA C++ Programming Guide, "Compute
+	// Capability 9.x").
+	reservedShared = 1024
+
 	attrMaxThreads = 0x05
 	attrFrameSize  = 0x11
 	attrParamInfo  = 0x17
@@ -213,6 +218,9 @@ func (e *elf) describe(f *File, s *section) error {
 	if name, ok := strings.CutPrefix(s.name, ".nv.shared."); ok {
 		if k := f.Kernel(name); k != nil {
 			k.Shared = int(min(s.size, 1<<30))
+			if f.SM >= 90 {
+				k.Shared = max(0, k.Shared-reservedShared)
+			}
 		}
 	}
 	if name, ok := strings.CutPrefix(s.name, ".nv.local."); ok {

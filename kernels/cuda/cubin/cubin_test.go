@@ -77,12 +77,14 @@ func TestParseELF(t *testing.T) {
 		abi   byte
 		flags uint32
 		sm    int
-	}{{"CUDA 12", 0x33, 0x5a0d5a, 90}, {"CUDA 13", 0x41, 0x6005004, 80}} {
+		// shared memory of the kernel's own
+		shared int
+	}{{"CUDA 12", 0x33, 0x5a0d5a, 90, 0}, {"CUDA 13", 0x41, 0x6005004, 80, 1024}} {
 		f, err := Parse(image(c.abi, c.flags, 16))
 		require.NoError(t, err, c.name)
 		require.Equal(t, c.sm, f.SM, c.name)
 		require.Equal(t, []Kernel{{
-			Name: "k", Params: []Param{{0, 8}, {8, 4}}, MaxThreads: 128, Registers: 24, Stack: 16, Shared: 1024,
+			Name: "k", Params: []Param{{0, 8}, {8, 4}}, MaxThreads: 128, Registers: 24, Stack: 16, Shared: c.shared,
 		}}, f.Kernels)
 		require.Equal(t, 12, f.Kernels[0].ParamBytes())
 	}
