@@ -57,14 +57,23 @@ func testMatMul(c *context) {
 		c.run(fmt.Sprintf("%v/scale %dx%d", s.t, s.scaleRows, s.scaleCols), func(c *context) {
 			c.matmul(matmulShape{3, 40, 512}, c.scaled(c.matrix(s.t, 40, 512), s.scaleRows, s.scaleCols))
 		})
+		if c.suite.Brief {
+			continue
+		}
 		c.run(fmt.Sprintf("%v/scale %dx%d/invariance", s.t, s.scaleRows, s.scaleCols), func(c *context) {
 			c.matmulInvariance(c.scaled(c.matrix(s.t, 40, 512), s.scaleRows, s.scaleCols))
 		})
 	}
 	for _, t := range weightTypes {
+		if c.suite.Brief && t != kernels.BF16 && t != kernels.Q4_K {
+			continue
+		}
 		c.run(fmt.Sprintf("%v/invariance", t), func(c *context) { c.matmulInvariance(c.matrix(t, 50, 768)) })
 	}
 	for _, t := range []kernels.DType{kernels.F32, kernels.BF16, kernels.Q4_K} {
+		if c.suite.Brief {
+			continue
+		}
 		c.run(fmt.Sprintf("%v/long batches", t), func(c *context) { c.matmulLong(c.matrix(t, 20, 512)) })
 	}
 }

@@ -27,6 +27,9 @@ func testSample(c *context) {
 		"adjustments": sampleAdjustments, "filters": sampleFilters, "reference": sampleReference,
 		"independence": sampleIndependence, "distribution": sampleDistribution, "infinite": sampleInfinite,
 	} {
+		if c.suite.Brief && (name == "filters" || name == "distribution") {
+			continue
+		}
 		c.run(name, test)
 	}
 }

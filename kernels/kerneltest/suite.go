@@ -29,9 +29,12 @@ type Suite struct {
 	// Peers open devices that must agree with Open's bit for bit, such as the
 	// same with other thread counts.
 	Peers []func() (kernels.Device, error)
-	// Rounding is the relative error of an input of a product: 0 where they
-	// stay F32, 2^-9 where they are rounded to BF16.
+	// Rounding is the relative error of a product of two inputs: 0 where they
+	// stay F32, 2^-7 where both are rounded to BF16.
 	Rounding float64
+	// Brief leaves out what takes long and asks no kernel for more: statistics of
+	// many draws, every type of a weight where a few stand for all.
+	Brief bool
 	// Lazy: the device may allocate on the host as ops run.
 	Lazy bool
 }
