@@ -17,38 +17,40 @@ var exceptions = map[string]string{}
 // mayImport lists what each package may import of this module. Tests may
 // import anything that compiles.
 var mayImport = map[string][]string{
-	"kernels":             {},
-	"kernels/cpu":         {"kernels", "model/quant"}, // the plain decoders are the kernels' oracle
-	"kernels/cuda":        {"kernels", "kernels/cuda/cubin", "kernels/cuda/fatbin"},
-	"kernels/cuda/cubin":  {},
-	"kernels/cuda/fatbin": {},
-	"kernels/kerneltest":  {"kernels", "model/quant"},
-	"model":               {"kernels", "model/gguf", "model/mmap", "model/safetensors", "model/quant"},
-	"model/convert":       {"kernels", "model", "model/gguf", "model/quant"},
-	"model/gguf":          {"model/mmap"},
-	"model/mmap":          {},
-	"model/safetensors":   {"model/mmap"},
-	"model/quant":         {"kernels"}, // its type names and matrices
-	"model/demo":          {"model", "model/gguf"},
-	"model/modeltest":     {"kernels", "model", "model/gguf", "model/safetensors", "model/quant"},
-	"tokenizer":           {"tokenizer/jinja"},
-	"tokenizer/jinja":     {},
-	"tokenizer/grammar":   {},
-	"engine":              {"kernels", "model"},
-	"engine/worker":       {"engine", "kernels", "model"},
-	"server":              {"engine", "tokenizer", "tokenizer/grammar", "server/store", "server/ui"},
-	"server/store":        {},
-	"server/ui":           {},
-	"testdata":            {},
-	"cmd/tidy":            {},
-	"cmd/kernelc":         {"kernels/cuda/cubin"},
+	"kernels":               {},
+	"kernels/cpu":           {"kernels", "model/quant"}, // the plain decoders are the kernels' oracle
+	"kernels/cuda":          {"kernels", "kernels/cuda/driver", "kernels/cuda/fatbin"},
+	"kernels/cuda/driver":   {},
+	"kernels/cuda/cubin":    {},
+	"kernels/cuda/fatbin":   {},
+	"kernels/cuda/cudatest": {},
+	"kernels/kerneltest":    {"kernels", "model/quant"},
+	"model":                 {"kernels", "model/gguf", "model/mmap", "model/safetensors", "model/quant"},
+	"model/convert":         {"kernels", "model", "model/gguf", "model/quant"},
+	"model/gguf":            {"model/mmap"},
+	"model/mmap":            {},
+	"model/safetensors":     {"model/mmap"},
+	"model/quant":           {"kernels"}, // its type names and matrices
+	"model/demo":            {"model", "model/gguf"},
+	"model/modeltest":       {"kernels", "model", "model/gguf", "model/safetensors", "model/quant"},
+	"tokenizer":             {"tokenizer/jinja"},
+	"tokenizer/jinja":       {},
+	"tokenizer/grammar":     {},
+	"engine":                {"kernels", "model"},
+	"engine/worker":         {"engine", "kernels", "model"},
+	"server":                {"engine", "tokenizer", "tokenizer/grammar", "server/store", "server/ui"},
+	"server/store":          {},
+	"server/ui":             {},
+	"testdata":              {},
+	"cmd/tidy":              {},
+	"cmd/kernelc":           {"kernels/cuda/cubin"},
 }
 
 // anything are the packages that may import all others but those of tests.
 var anything = []string{"cmd/trona"}
 
 // testOnly are the packages that only tests may import.
-var testOnly = []string{"testdata", "model/modeltest", "kernels/kerneltest"}
+var testOnly = []string{"testdata", "model/modeltest", "kernels/kerneltest", "kernels/cuda/cudatest"}
 
 // pureCalls are the calls that may give a package-level variable its value;
 // besides them functions of the package itself, which make tables.

@@ -176,7 +176,7 @@ type sampleArgs struct {
 	ids     addr `c:"const i32*"` // what the lists of rows point into
 	out     addr `c:"Sampled*"`
 	top     addr `c:"TokenLogprob*"` // [m, maxTop], the likeliest first
-	scratch addr `c:"u32*"`          // [m, vocab], zeros between calls
+	scratch addr `c:"u32*"`          // [m, SAMPLE_SCRATCH*vocab], anything
 	vocab   int32
 	maxTop  int32
 }
@@ -210,7 +210,7 @@ type tokenLogprob struct {
 }
 
 // fault is what a kernel reports of its own accord: the first stays. It lies
-// in host memory that the device sees.
+// in memory of the device.
 type fault struct {
 	code  uint32 // a faultCode; 0: none
 	index int32  // the bad value

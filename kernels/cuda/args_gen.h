@@ -13,6 +13,7 @@ constexpr i32 ATTENTION_THREADS = 128;
 constexpr i32 PREFILL_QUERIES = 64;
 constexpr i32 DECODE_POSITIONS = 256;
 constexpr i32 SAMPLE_THREADS = 512;
+constexpr i32 SAMPLE_SCRATCH = 2;
 constexpr i32 FAULT_TOKEN = 1;
 constexpr i32 FAULT_SLOT = 2;
 constexpr i32 FAULT_ROW = 3;

@@ -8,9 +8,10 @@ const (
 	flatThreads = 256  // of a block of add and swiglu
 	flatItems   = 1024 // elements that it does
 
-	gemvTokens  = 8 // most tokens of a gemv
-	gemvWarps   = 4 // of a block of gemv
-	gemvRows    = 8 // out-features of such a block
+	gemvTokens  = 8         // most tokens of a gemv
+	gemvWarps   = 4         // of a block of gemv
+	gemvRows    = 8         // out-features of such a block
+	gemvChunk   = 32 * warp // columns whose inputs it keeps at a time
 	gemmRows    = 64
 	gemmThreads = 128
 
@@ -19,7 +20,24 @@ const (
 	decodePositions  = 256 // positions of a decode item
 
 	sampleThreads = 512
+	sampleScratch = 2 // words of scratch for each token of the vocabulary: a count and an adjusted logit
 )
+
+// Bytes of shared memory of a block.
+const (
+	normShared   = 4 * rowThreads / warp // a float for each warp
+	sampleShared = 16 << 10
+)
+
+// gemvShared is for an entry of gemvSizes: a chunk of columns of its tokens.
+func gemvShared(size int) int { return int(4 * gemvChunk * gemvSizes[size]) }
+
+// gemmShared is for gemmSizes.
+var gemmShared = [len(gemmSizes)]int{32 << 10, 48 << 10}
+
+// attentionShared is for a number of heads that share a KV head: queries, 64
+// scores, sums of values, the greatest score and the sum of weights of each.
+func attentionShared(share, dim int64) int { return int(4 * share * (2*dim + 64 + 2)) }
 
 // Codes of fault.
 const (
@@ -40,7 +58,7 @@ func constants() []constant {
 		{"GEMV_TOKENS", gemvTokens}, {"GEMV_WARPS", gemvWarps}, {"GEMV_ROWS", gemvRows},
 		{"GEMM_ROWS", gemmRows}, {"GEMM_THREADS", gemmThreads},
 		{"ATTENTION_THREADS", attentionThreads}, {"PREFILL_QUERIES", prefillQueries}, {"DECODE_POSITIONS", decodePositions},
-		{"SAMPLE_THREADS", sampleThreads},
+		{"SAMPLE_THREADS", sampleThreads}, {"SAMPLE_SCRATCH", sampleScratch},
 		{"FAULT_TOKEN", faultToken}, {"FAULT_SLOT", faultSlot}, {"FAULT_ROW", faultRow},
 	}
 }

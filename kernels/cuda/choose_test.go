@@ -1,0 +1,63 @@
+package cuda
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestArchitectures(t *testing.T) {
+	for _, c := range []struct {
+		major, minor int
+		want         []string
+	}{
+		{8, 0, []string{"sm_80"}}, {8, 6, []string{"sm_80"}}, {8, 7, []string{"sm_80"}}, {8, 9, []string{"sm_89", "sm_80"}},
+		{9, 0, []string{"sm_90a"}}, {10, 0, []string{"compute_80"}}, {10, 3, []string{"compute_80"}}, {12, 0, []string{"compute_80"}},
+	} {
+		got, err := architectures(c.major, c.minor)
+		require.NoError(t, err)
+		require.Equal(t, c.want, got, "%d.%d", c.major, c.minor)
+	}
+	_, err := architectures(7, 5)
+	require.ErrorContains(t, err, "7.5: trona needs 8.0")
+}
+
+func TestChooseGEMV(t *testing.T) {
+	for _, c := range []struct{ n, size, tokens int64 }{
+		{1, 1, 1}, {2, 4, 2}, {3, 4, 3}, {4, 4, 4}, {5, 8, 5}, {8, 8, 8}, {9, 8, 8}, {1000, 8, 8},
+	} {
+		size, tokens := chooseGEMV(c.n)
+		require.Equal(t, [2]int64{c.size, c.tokens}, [2]int64{gemvSizes[size], tokens}, "%d rows", c.n)
+	}
+}
+
+func TestChooseGEMM(t *testing.T) {
+	for _, c := range []struct{ n, want int64 }{{1, 16}, {16, 16}, {17, 64}, {64, 64}, {5000, 64}} {
+		require.Equal(t, c.want, gemmSizes[chooseGEMM(c.n)], "%d tokens", c.n)
+	}
+}
+
+// TestPlanPrefill: both inputs fit the workspace, and all work is done in
+// pieces that are not silly.
+func TestPlanPrefill(t *testing.T) {
+	for _, c := range []struct {
+		n, rows, cols, workspace int64
+		tokens, unpackedRows     int64
+	}{
+		{512, 4096, 4096, 256 << 20, 512, 4096},
+		{512, 128256, 16384, 256 << 20, 512, 7680},
+		{8192, 53248, 16384, 256 << 20, 2048, 6144},
+		{1, 16, 77, 1 << 20, 1, 16},
+		{100, 300, 4096, 1 << 20, 32, 64},
+		{4, 4, 1 << 18, 1 << 20, 1, 1},
+	} {
+		p, ok := planPrefill(c.n, c.rows, c.cols, c.workspace)
+		require.True(t, ok)
+		require.Equal(t, [2]int64{c.tokens, c.unpackedRows}, [2]int64{p.tokens, p.rows}, "%+v", c)
+		require.Zero(t, p.ld%gemmAlign)
+		require.GreaterOrEqual(t, p.unpacked, p.tokens*p.ld*2)
+		require.LessOrEqual(t, p.unpacked+p.rows*p.ld*2, c.workspace)
+	}
+	_, ok := planPrefill(1, 1, 1<<20, 1<<20)
+	require.False(t, ok)
+}

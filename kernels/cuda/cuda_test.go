@@ -1,0 +1,101 @@
+package cuda
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/kernels"
+	"trona/kernels/cuda/cudatest"
+	"trona/kernels/kerneltest"
+)
+
+func TestMain(m *testing.M) { os.Exit(cudatest.Main(m)) }
+
+// opener opens a device with little memory, so that ops work in pieces.
+func opener() (kernels.Device, error) { return Open(Options{Workspace: 4 << 20, Staging: 256 << 10}) }
+
+// bf16Rounding is the greatest relative error of a product of two numbers that
+// were rounded to BF16.
+const bf16Rounding = 0x1p-7
+
+func suite(open func() (kernels.Device, error)) kerneltest.Suite {
+	return kerneltest.Suite{Name: "emulator", Open: open, Rounding: bf16Rounding}
+}
+
+// TestConformance runs the suite of all devices, and demands that it reached
+// every kernel.
+func TestConformance(t *testing.T) {
+	s := suite(opener)
+	s.Brief = testing.Short()
+	s.Run(t)
+	if t.Failed() || t.Skipped() {
+		return
+	}
+	executed, launches := 0, cudatest.Launches(t)
+	for _, k := range newKernelSet().all() {
+		if launches[k.name] > 0 {
+			executed++
+		} else {
+			t.Errorf("kernel %s was never executed", k.name)
+		}
+	}
+	t.Logf("%d kernels, %d executed", len(newKernelSet().all()), executed)
+}
+
+// TestSchedules runs the suite's quick part under other schedules of the
+// emulated device: other orders of threads and blocks, copies early and late,
+// memory at either end of its pages.
+func TestSchedules(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a while")
+	}
+	for seed := 1; seed <= 4; seed++ {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			cudatest.Set(t, "TRONA_EMU_SEED", fmt.Sprint(seed))
+			defer cudatest.Set(t, "TRONA_EMU_SEED", "0")
+			s := suite(opener)
+			s.Brief = true
+			s.Run(t)
+		})
+	}
+}
+
+// TestWorkspace: a device with much memory gives the same bits as one that
+// works in pieces.
+func TestWorkspace(t *testing.T) {
+	m := randomMatrix(newRand(), kernels.Q4_K, 300, 1024)
+	x := make([]float32, 70*m.Cols)
+	rng := newRand()
+	for i := range x {
+		x[i] = float32(rng.NormFloat64())
+	}
+	var want []float32
+	for i, o := range []Options{{}, {Workspace: leastWorkspace, Staging: leastStaging}} {
+		dev := kerneltest.Open(t, "emulator", func() (kernels.Device, error) { return Open(o) })
+		got := product(t, dev, m, x, 5)
+		if i == 0 {
+			want = got
+		}
+		require.Equal(t, want, got)
+	}
+}
+
+// product multiplies rows x with m on a device.
+func product(t *testing.T, dev kernels.Device, m *kernels.Matrix, x []float32, decode int64) []float32 {
+	n := int64(len(x)) / m.Cols
+	w, err := dev.Pack(m)
+	require.NoError(t, err)
+	at, err := dev.Alloc(4 * n * (m.Cols + m.Rows))
+	require.NoError(t, err)
+	in := kernels.View(at, kernels.F32, n, m.Cols)
+	out := kernels.View(at+uintptr(in.Bytes()), kernels.F32, n, m.Rows)
+	dev.Upload(in, bytesOf(x))
+	dev.MatMul(out, in, w, decode)
+	got := make([]float32, n*m.Rows)
+	dev.Download(bytesOf(got), out)
+	require.NoError(t, dev.Sync())
+	return got
+}

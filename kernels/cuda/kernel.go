@@ -1,0 +1,120 @@
+package cuda
+
+import (
+	"fmt"
+	"strings"
+	"unsafe"
+
+	"trona/kernels"
+	"trona/kernels/cuda/driver"
+)
+
+// kernel is one function of the compiled code.
+type kernel struct {
+	name     string
+	file     string // the .cu file without its ending
+	bytes    int    // of its arguments
+	function driver.Function
+}
+
+// failed adds the kernel's name to an error.
+func (k *kernel) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", k.name, err)
+}
+
+const numTypes = int(kernels.NVFP4x16) + 1
+
+// gemvSizes are the numbers of tokens that a gemv is compiled for, gemmSizes
+// those of a block of gemm.
+var (
+	gemvSizes = [...]int64{1, 4, 8}
+	gemmSizes = [...]int64{16, 64}
+)
+
+// kernelSet has every kernel. Those of a type that has none are nameless.
+type kernelSet struct {
+	rmsNorm, addRMSNorm, add, swiglu, gather, rope kernel
+
+	embed, dequant [numTypes]kernel
+	gemv           [numTypes][len(gemvSizes)]kernel
+	convert        kernel
+	gemm           [len(gemmSizes)]kernel
+
+	appendKV, attention [numTypes]kernel // by type of the cache
+	sample              kernel
+}
+
+// weightTypes are the types that Pack takes and kernels read. Both forms of
+// NVFP4 are one after Pack.
+var weightTypes = []kernels.DType{
+	kernels.F32, kernels.F16, kernels.BF16, kernels.F8E4M3,
+	kernels.Q4_0, kernels.Q4_1, kernels.Q5_0, kernels.Q5_1, kernels.Q8_0,
+	kernels.Q2_K, kernels.Q3_K, kernels.Q4_K, kernels.Q5_K, kernels.Q6_K,
+	kernels.IQ4_NL, kernels.IQ4_XS, kernels.MXFP4, kernels.NVFP4,
+}
+
+// cacheTypes are the types of a KV cache, the preferred one first.
+var cacheTypes = []kernels.DType{kernels.F16, kernels.BF16, kernels.F32, kernels.I8}
+
+// newKernelSet names all kernels.
+func newKernelSet() *kernelSet {
+	s := &kernelSet{
+		rmsNorm:    define[rmsnormArgs]("rmsnorm", "rmsnorm"),
+		addRMSNorm: define[rmsnormArgs]("rmsnorm", "add_rmsnorm"),
+		add:        define[addArgs]("add", "add"),
+		swiglu:     define[swigluArgs]("swiglu", "swiglu"),
+		gather:     define[gatherArgs]("gather", "gather"),
+		rope:       define[ropeArgs]("rope", "rope"),
+		convert:    define[convertArgs]("gemm", "convert_bf16"),
+		sample:     define[sampleArgs]("sample", "sample"),
+	}
+	for _, t := range weightTypes {
+		name := strings.ToLower(t.String())
+		s.embed[t] = define[embedArgs]("embed", "embed_"+name)
+		if t != kernels.F32 {
+			s.dequant[t] = define[dequantArgs]("dequant", "dequant_"+name)
+		}
+		for i, n := range gemvSizes {
+			s.gemv[t][i] = define[gemvArgs]("gemv", fmt.Sprintf("gemv_%s_%d", name, n))
+		}
+	}
+	for i, n := range gemmSizes {
+		s.gemm[i] = define[gemmArgs]("gemm", fmt.Sprintf("gemm_bf16_%d", n))
+	}
+	for _, t := range cacheTypes {
+		name := strings.ToLower(t.String())
+		s.appendKV[t] = define[appendArgs]("append", "append_"+name)
+		s.attention[t] = define[attentionArgs]("attention", "attention_any_"+name)
+	}
+	return s
+}
+
+func define[Args any](file, name string) kernel {
+	return kernel{file: file, name: name, bytes: int(unsafe.Sizeof(*new(Args)))}
+}
+
+// all returns every kernel that has a name.
+func (s *kernelSet) all() []*kernel {
+	list := []*kernel{
+		&s.rmsNorm, &s.addRMSNorm, &s.add, &s.swiglu, &s.gather, &s.rope, &s.convert, &s.sample,
+	}
+	for i := range s.gemm {
+		list = append(list, &s.gemm[i])
+	}
+	for t := range numTypes {
+		list = append(list, &s.embed[t], &s.dequant[t], &s.appendKV[t], &s.attention[t])
+		for i := range s.gemv[t] {
+			list = append(list, &s.gemv[t][i])
+		}
+	}
+	named := list[:0]
+	for _, k := range list {
+		if k.name != "" {
+			named = append(named, k)
+		}
+	}
+	return named
+}

@@ -1,0 +1,136 @@
+package cuda
+
+import (
+	"fmt"
+
+	"trona/kernels"
+)
+
+// planes says how many bytes each plane of a type takes for `cols` columns of
+// a row (README.md, "Layout of weights"). Where all are whole for the columns
+// of a row, padding to 16 bytes follows.
+type planes struct {
+	cols                       int64
+	codes, halves, steps, high int64
+	// pack writes whole blocks of a row.
+	pack func(dst rowPlanes, src rowSource, n int)
+}
+
+// layouts has every type that a weight may have.
+var layouts = [numTypes]planes{
+	kernels.F32:      {cols: 1, codes: 4, pack: packPlain},
+	kernels.F16:      {cols: 1, codes: 2, pack: packPlain},
+	kernels.BF16:     {cols: 1, codes: 2, pack: packPlain},
+	kernels.F8E4M3:   {cols: 1, codes: 1, pack: packPlain},
+	kernels.Q4_0:     {cols: 32, codes: 16, halves: 2, pack: packQ4_0},
+	kernels.Q4_1:     {cols: 32, codes: 16, halves: 4, pack: packQ4_1},
+	kernels.Q5_0:     {cols: 32, codes: 16, halves: 2, high: 4, pack: packQ5_0},
+	kernels.Q5_1:     {cols: 32, codes: 16, halves: 4, high: 4, pack: packQ5_1},
+	kernels.Q8_0:     {cols: 32, codes: 32, halves: 2, pack: packQ8_0},
+	kernels.Q2_K:     {cols: 256, codes: 64, halves: 4, steps: 16, pack: packQ2_K},
+	kernels.Q3_K:     {cols: 256, codes: 64, halves: 2, steps: 16, high: 32, pack: packQ3_K},
+	kernels.Q4_K:     {cols: 256, codes: 128, halves: 4, steps: 16, pack: packQ4_K},
+	kernels.Q5_K:     {cols: 256, codes: 128, halves: 4, steps: 16, high: 32, pack: packQ5_K},
+	kernels.Q6_K:     {cols: 256, codes: 128, halves: 2, steps: 16, high: 64, pack: packQ6_K},
+	kernels.IQ4_NL:   {cols: 32, codes: 16, halves: 2, pack: packQ4_0},
+	kernels.IQ4_XS:   {cols: 256, codes: 128, halves: 2, steps: 8, pack: packIQ4_XS},
+	kernels.MXFP4:    {cols: 32, codes: 16, steps: 1, pack: packMXFP4},
+	kernels.NVFP4:    {cols: 64, codes: 32, steps: 4, pack: packNVFP4},
+	kernels.NVFP4x16: {cols: 16, codes: 8, steps: 1, pack: packNVFP4x16},
+}
+
+// layout describes a packed weight: rows of planes, then the scales beside the
+// tensor.
+type layout struct {
+	kind kernels.DType // whose kernels read it
+	args weightArgs
+}
+
+func align(n, to int64) int64 { return (n + to - 1) / to * to }
+
+// weightLayout lays a matrix out at an address and returns the bytes it takes.
+func weightLayout(m *kernels.Matrix, at addr) (layout, int64) {
+	p := &layouts[m.Type]
+	blocks := m.Cols / p.cols
+	l := layout{kind: m.Type, args: weightArgs{data: at, rows: int32(m.Rows), cols: int32(m.Cols)}}
+	if m.Type == kernels.NVFP4x16 {
+		l.kind = kernels.NVFP4
+	}
+	row := align(blocks*p.codes, planeAlign)
+	for _, plane := range []struct {
+		offset *int32
+		bytes  int64
+	}{{&l.args.halves, p.halves}, {&l.args.steps, p.steps}, {&l.args.high, p.high}} {
+		*plane.offset = int32(row)
+		row += align(blocks*plane.bytes, planeAlign)
+	}
+	l.args.rowBytes = row
+	total := m.Rows * row
+	if n := scaleTiles(m); n > 0 {
+		l.args.scale = at + addr(total)
+		l.args.scaleRows, l.args.scaleCols = int32(m.ScaleRows), int32(m.ScaleCols)
+		l.args.scaleStride = int32((m.Cols + m.ScaleCols - 1) / m.ScaleCols)
+		total += align(4*n, planeAlign)
+	}
+	return l, total
+}
+
+// planeAlign is the alignment of planes and rows: that of the widest load.
+const planeAlign = 16
+
+// scaleTiles returns the number of scales beside the tensor.
+func scaleTiles(m *kernels.Matrix) int64 {
+	if m.Scale == nil {
+		return 0
+	}
+	return (m.Rows + m.ScaleRows - 1) / m.ScaleRows * ((m.Cols + m.ScaleCols - 1) / m.ScaleCols)
+}
+
+// layoutOf returns the layout of a weight that this package packed.
+func layoutOf(op kernels.Op, w kernels.Weight) *layout {
+	l, ok := w.Layout.(*layout)
+	if !ok {
+		panic(fmt.Sprintf("cuda: %s: the weight was packed by another device", op))
+	}
+	return l
+}
+
+// scaleUnit is what kernels demand of the width of a tile of scales, unless one
+// covers the row.
+const scaleUnit = 32
+
+// checkMatrix reports a matrix whose parts do not fit together, or not here.
+func checkMatrix(m *kernels.Matrix) error {
+	if !m.Type.Valid() || layouts[m.Type].pack == nil {
+		return fmt.Errorf("type %v is not of a weight", m.Type)
+	}
+	if m.Rows <= 0 || m.Cols <= 0 || m.Cols%int64(m.Type.Block()) != 0 {
+		return fmt.Errorf("%v: a row must have whole blocks of %d", m, m.Type.Block())
+	}
+	if m.Rows > maxDimension || m.Cols > maxDimension {
+		return fmt.Errorf("%v: rows and columns are limited to %d", m, maxDimension)
+	}
+	if want := m.Rows * m.Type.RowBytes(m.Cols); int64(len(m.Data)) != want {
+		return fmt.Errorf("%v: %d bytes of data, want %d", m, len(m.Data), want)
+	}
+	groups := int64(0)
+	if m.Type == kernels.NVFP4x16 {
+		groups = m.Rows * m.Cols / 16
+	}
+	if int64(len(m.GroupScale)) != groups {
+		return fmt.Errorf("%v: %d group scales, want %d", m, len(m.GroupScale), groups)
+	}
+	if m.Scale == nil {
+		return nil
+	}
+	if m.ScaleRows <= 0 || m.ScaleCols <= 0 || int64(len(m.Scale)) != scaleTiles(m) {
+		return fmt.Errorf("%v: %d scales for tiles of [%d %d]", m, len(m.Scale), m.ScaleRows, m.ScaleCols)
+	}
+	if m.ScaleCols < m.Cols && m.ScaleCols%scaleUnit != 0 {
+		return fmt.Errorf("%v: a scale for %d columns; there must be a multiple of %d, or one for the row", m, m.ScaleCols, scaleUnit)
+	}
+	return nil
+}
+
+// maxDimension keeps rows, columns and offsets within a row in an int32.
+const maxDimension = 1 << 27

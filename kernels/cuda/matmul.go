@@ -1,0 +1,120 @@
+package cuda
+
+import (
+	"trona/kernels"
+	"trona/kernels/cuda/driver"
+)
+
+// MatMul computes out = x · wᵀ. Decode rows, and all rows of an F32 weight, are
+// products in float; the others of BF16, with weights of other types unpacked
+// into the workspace, some rows at a time.
+func (d *Device) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
+	kernels.CheckMatMul(out, x, w, decode)
+	l := layoutOf(kernels.OpMatMul, w)
+	n := x.Shape[0]
+	if l.kind == kernels.F32 {
+		decode = n
+	}
+	for from := int64(0); from < decode; {
+		size, tokens := chooseGEMV(decode - from)
+		d.launch(&d.kernels.gemv[l.kind][size], pieces(w.Rows, gemvRows), 1, warp*gemvWarps, gemvShared(size), words(gemvArgs{
+			w: l.args, out: rowAddr(out, from), x: rowAddr(x, from), n: int32(tokens),
+		}))
+		from += tokens
+	}
+	if decode < n {
+		d.prefill(out.Slice(decode, n), x.Slice(decode, n), l)
+	}
+}
+
+func rowAddr(t kernels.Tensor, row int64) addr { return addr(t.Addr) + addr(4*row*t.Shape[1]) }
+
+// chooseGEMV returns which size of gemv does the next rows of n that are left,
+// and how many rows it does.
+func chooseGEMV(n int64) (size int, tokens int64) {
+	for i, most := range gemvSizes {
+		if n <= most {
+			return i, n
+		}
+	}
+	last := len(gemvSizes) - 1
+	return last, gemvSizes[last]
+}
+
+// chooseGEMM returns which size of gemm does n tokens: a larger one reads the
+// weights less often, a smaller one wastes less.
+func chooseGEMM(n int64) int {
+	for i, most := range gemmSizes {
+		if n <= most {
+			return i
+		}
+	}
+	return len(gemmSizes) - 1
+}
+
+// gemmAlign is what the rows of gemm's inputs are padded to, in elements.
+const gemmAlign = 64
+
+// prefillPlan says how a product is cut so that its BF16 inputs fit the
+// workspace: at most `tokens` tokens at a time, and weights, where they are
+// unpacked, `rows` rows at a time.
+type prefillPlan struct {
+	tokens, rows int64
+	ld           int64 // elements of a row of either
+	unpacked     int64 // offset in the workspace
+}
+
+// planPrefill gives activations a quarter of the workspace, and at least one
+// row of each its place.
+func planPrefill(n, rows, cols, workspace int64) (p prefillPlan, ok bool) {
+	p.ld = align(cols, gemmAlign)
+	rowBytes := 2 * p.ld
+	p.tokens = min(n, max(1, workspace/4/rowBytes))
+	p.unpacked = align(p.tokens*rowBytes, 256)
+	p.rows = min(rows, (workspace-p.unpacked)/rowBytes)
+	if p.rows > gemmRows {
+		p.rows = p.rows / gemmRows * gemmRows
+	}
+	return p, p.rows > 0
+}
+
+// prefill multiplies rows with prefill arithmetic.
+func (d *Device) prefill(out, x kernels.Tensor, l *layout) {
+	n, w := x.Shape[0], &l.args
+	p, ok := planPrefill(n, int64(w.rows), int64(w.cols), d.work)
+	if !ok {
+		d.fail(errWorkspace(kernels.OpMatMul, d.work))
+		return
+	}
+	for from := int64(0); from < n; from += p.tokens {
+		tokens := min(p.tokens, n-from)
+		d.launch(&d.kernels.convert, tokens, 1, rowThreads, 0, words(convertArgs{
+			out: addr(d.workspace), x: rowAddr(x, from), cols: w.cols, ld: int32(p.ld),
+		}))
+		d.products(rowAddr(out, from), tokens, l, p)
+	}
+}
+
+// products multiplies converted tokens with all rows of a weight.
+func (d *Device) products(out addr, tokens int64, l *layout, p prefillPlan) {
+	w := &l.args
+	a := gemmArgs{x: addr(d.workspace), ldX: p.ld, ldOut: int64(w.rows), n: int32(tokens), cols: w.cols}
+	size := chooseGEMM(tokens)
+	step := p.rows
+	direct := l.kind == kernels.BF16 && w.scale == 0 && int64(w.cols)%gemmAlign == 0
+	if direct {
+		step = int64(w.rows)
+	}
+	for first := int64(0); first < int64(w.rows); first += step {
+		rows := min(step, int64(w.rows)-first)
+		a.out, a.rows = out+addr(4*first), int32(rows)
+		a.w, a.ldW = w.data+addr(first*w.rowBytes), w.rowBytes/2
+		if !direct {
+			a.w, a.ldW = addr(d.workspace+driver.Memory(p.unpacked)), p.ld
+			d.launch(&d.kernels.dequant[l.kind], rows, 1, rowThreads, 0, words(dequantArgs{
+				w: l.args, out: a.w, first: int32(first), rows: int32(rows), ld: int32(p.ld),
+			}))
+		}
+		d.launch(&d.kernels.gemm[size], pieces(rows, gemmRows), pieces(tokens, gemmSizes[size]), gemmThreads, gemmShared[size], words(a))
+	}
+}

@@ -1,0 +1,158 @@
+package cuda
+
+import (
+	"math"
+	"unsafe"
+
+	"trona/kernels"
+	"trona/kernels/cuda/driver"
+)
+
+// sampling is what Sample keeps between calls.
+type sampling struct {
+	rows    []sampleRow
+	ids     []int32
+	pending []drawn
+}
+
+// drawn are tokens that the device draws: where they will lie in results, and
+// where they go.
+type drawn struct {
+	dst          []kernels.Sampled
+	tokens, tops int64 // offsets in results
+	most         int64 // entries of Top that a row has room for
+}
+
+// Sample draws a token for each row, as kernels.SampleRow says. Rows whose
+// lists or results do not fit at once go one after another.
+func (d *Device) Sample(dst []kernels.Sampled, logits kernels.Tensor, rows []kernels.SampleRow) {
+	kernels.CheckSample(dst, logits, rows)
+	for len(rows) > 0 {
+		n := int64(len(rows))
+		for !d.sampleRows(dst[:n], logits.Slice(0, n), rows[:n]) {
+			if n == 1 {
+				d.fail(errWorkspace(kernels.OpSample, d.work))
+				return
+			}
+			n = (n + 1) / 2
+		}
+		if int64(len(rows)) == n {
+			return
+		}
+		dst, rows, logits = dst[n:], rows[n:], logits.Slice(n, logits.Shape[0])
+	}
+}
+
+// sampleRows draws for rows that fit the workspace and the results; false if
+// they do not.
+func (d *Device) sampleRows(dst []kernels.Sampled, logits kernels.Tensor, rows []kernels.SampleRow) bool {
+	s := &d.sampling
+	m, vocab, most := int64(len(rows)), logits.Shape[1], int64(0)
+	s.rows, s.ids = s.rows[:0], s.ids[:0]
+	for i := range rows {
+		s.rows = append(s.rows, s.encode(&rows[i]))
+		most = max(most, min(int64(rows[i].Logprobs), vocab))
+	}
+	rowBytes := m * int64(unsafe.Sizeof(sampleRow{}))
+	idsAt := align(rowBytes, 256)
+	scratchAt := idsAt + align(4*int64(len(s.ids)), 256)
+	if scratchAt+4*m*vocab*sampleScratch > d.work {
+		return false
+	}
+	tokens, tops, ok := d.sampleResults(m, most)
+	if !ok {
+		return false
+	}
+	work := addr(d.workspace)
+	d.send(driver.Memory(work), bytesOf(s.rows))
+	d.send(driver.Memory(work)+driver.Memory(idsAt), bytesOf(s.ids))
+	d.launch(&d.kernels.sample, m, 1, sampleThreads, sampleShared, words(sampleArgs{
+		logits: addr(logits.Addr), rows: work, ids: work + addr(idsAt), scratch: work + addr(scratchAt),
+		out: addr(d.results.device) + addr(tokens), top: addr(d.results.device) + addr(tops),
+		vocab: int32(vocab), maxTop: int32(most),
+	}))
+	s.pending = append(s.pending, drawn{dst: dst, tokens: tokens, tops: tops, most: most})
+	return true
+}
+
+// sampleResults takes room for the results of m rows. Where there is none it
+// brings home those that wait.
+func (d *Device) sampleResults(m, most int64) (tokens, tops int64, ok bool) {
+	tokenBytes, topBytes := m*int64(unsafe.Sizeof(sampled{})), m*most*int64(unsafe.Sizeof(tokenLogprob{}))
+	for range 2 {
+		if tokens, ok = d.results.take(tokenBytes + topBytes); ok {
+			return tokens, tokens + tokenBytes, true
+		}
+		d.Sync() // its error sticks
+	}
+	return 0, 0, false
+}
+
+// finish writes all drawn tokens to where they go.
+func (s *sampling) finish(r *results) {
+	for i := range s.pending {
+		p := &s.pending[i]
+		tokens := hostSlice[sampled](r.host+uintptr(p.tokens), int64(len(p.dst)))
+		for k, t := range tokens {
+			p.dst[k] = kernels.Sampled{Token: t.token, Logprob: t.logprob}
+			if t.invalid != 0 {
+				p.dst[k] = kernels.Sampled{Token: -1, Invalid: true}
+				continue
+			}
+			if t.tops > 0 {
+				p.dst[k].Top = make([]kernels.TokenLogprob, t.tops)
+				for j, top := range hostSlice[tokenLogprob](r.host+uintptr(p.tops)+uintptr(8*int64(k)*p.most), int64(t.tops)) {
+					p.dst[k].Top[j] = kernels.TokenLogprob{Token: top.token, Logprob: top.logprob}
+				}
+			}
+		}
+		*p = drawn{}
+	}
+	s.pending = s.pending[:0]
+}
+
+// encode writes a row as the kernel reads it, and its lists behind those of
+// the rows before. Lists that nothing reads stay at home.
+func (s *sampling) encode(r *kernels.SampleRow) sampleRow {
+	repeats := r.Repetition != 0 && r.Repetition != 1
+	e := sampleRow{
+		seed: r.Seed, position: r.Position, temperature: r.Temperature, topP: r.TopP, minP: r.MinP,
+		presence: r.Presence, frequency: r.Frequency, repetition: r.Repetition, topK: r.TopK, logprobs: int32(r.Logprobs),
+	}
+	if r.Logprob {
+		e.logprob = 1
+	}
+	if repeats {
+		e.prompt = s.list(r.Prompt)
+	}
+	if repeats || r.Presence != 0 || r.Frequency != 0 {
+		e.generated = s.list(r.Generated)
+	}
+	begin := int32(len(s.ids))
+	for _, b := range r.Bias {
+		s.ids = append(s.ids, b.Token, int32(math.Float32bits(b.Bias)))
+	}
+	e.bias = [2]int32{begin, int32(len(s.ids))}
+	e.banned = s.list(r.Banned)
+	if r.Mask != nil {
+		e.masked = 1
+		begin = int32(len(s.ids))
+		for _, w := range r.Mask {
+			s.ids = append(s.ids, int32(w))
+		}
+		e.mask = [2]int32{begin, int32(len(s.ids))}
+	}
+	return e
+}
+
+// list appends a list and returns where it lies.
+func (s *sampling) list(ids []int32) [2]int32 {
+	begin := int32(len(s.ids))
+	s.ids = append(s.ids, ids...)
+	return [2]int32{begin, int32(len(s.ids))}
+}
+
+// bytesOf views values as bytes.
+func bytesOf[T any](x []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), uintptr(len(x))*unsafe.Sizeof(*new(T)))
+}
