@@ -16,8 +16,9 @@
 // engine is that each position keeps its arithmetic: that of prefill in the
 // prompt, that of decoding behind it. So a preempted sequence reads its prompt
 // again as a prompt and its answer as rows to decode, and the key of a cached
-// block says how many of its positions are of which kind: a prompt that holds
-// an earlier answer does not find the blocks that decoding has filled.
+// block says how many of its positions are of which kind. Where a device says
+// that both give the same bits (kernels.Info.Uniform) the key does not: then
+// the next turn of a chat finds what decoding the answer has filled.
 //
 // # Why is a block shared before it is computed?
 //

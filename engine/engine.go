@@ -33,8 +33,9 @@ const defaultQueued = 2048
 // Engine runs requests on one device. Its methods may be called from any
 // goroutine.
 type Engine struct {
-	context, vocab int // tokens
-	most           int // requests, waiting or in work
+	context, vocab int  // tokens
+	most           int  // requests, waiting or in work
+	uniform        bool // see kernels.Info
 	stall          time.Duration
 	done           chan struct{}
 
@@ -67,7 +68,7 @@ func New(m *model.Model, cache *model.KVCache, dev kernels.Device, o Options) (*
 	blocks := NewBlockManager(cache.Blocks)
 	e := &Engine{
 		context: min(o.MaxModelLen, cache.Blocks*kernels.BlockSize), vocab: m.Config.VocabSize,
-		most: o.MaxNumSeqs + o.MaxQueued, stall: o.StallTimeout, done: make(chan struct{}),
+		most: o.MaxNumSeqs + o.MaxQueued, uniform: dev.Info().Uniform, stall: o.StallTimeout, done: make(chan struct{}),
 		scheduler: NewScheduler(Limits{
 			Seqs: o.MaxNumSeqs, Rows: m.MaxRows(), Logits: m.MaxLogits(), PrefillRows: o.PrefillRows, Block: kernels.BlockSize,
 		}, blocks),
@@ -118,7 +119,9 @@ func (e *Engine) Submit(ctx context.Context, r Request) (*Stream, error) {
 		return nil, err
 	}
 	stream := newStream(ctx, &r, now)
-	if err := e.enqueue(r.sequence(kernels.BlockSize, stream)); err != nil {
+	q := r.sequence(kernels.BlockSize, stream)
+	q.uniform = e.uniform
+	if err := e.enqueue(q); err != nil {
 		return nil, err
 	}
 	return stream, nil

@@ -140,7 +140,8 @@ func afterOthers(t *testing.T, path string, kv kernels.DType, r Request, want an
 	same(t, a)
 	require.Equal(t, 64, a.Cached)
 
-	// A prompt that holds an answer: what decoding has computed is not for it.
+	// A prompt that holds an answer: what decoding has computed serves it too,
+	// where it has the same bits.
 	e = rig{path: path, kv: kv}.engine(t)
 	next := subject(rand.New(rand.NewPCG(1, 2)), slices.Concat(r.Prompt, want.tokens), 30)
 	fresh := complete(t, e, next)
@@ -149,7 +150,7 @@ func afterOthers(t *testing.T, path string, kv kernels.DType, r Request, want an
 	complete(t, e, r)
 	again := complete(t, e, next)
 	require.Equal(t, fresh.events, again.events)
-	require.Equal(t, 128, again.Cached)
+	require.Equal(t, 192, again.Cached)
 
 	// Several at once share while they go.
 	h := newHooks()
@@ -184,6 +185,12 @@ func (d twoArithmetics) MatMul(out, x kernels.Tensor, w kernels.Weight, decode i
 	for i := range values {
 		values[i] *= 1.01
 	}
+}
+
+func (d twoArithmetics) Info() kernels.Info {
+	info := d.Device.Info()
+	info.Uniform = false
+	return info
 }
 
 // floats views a tensor of the CPU device.
@@ -224,7 +231,9 @@ func TestInvarianceOfArithmetic(t *testing.T) {
 
 	next := subject(rng, slices.Concat(r.Prompt, want.tokens), 20)
 	fresh := complete(t, rig{path: path, wrap: two}.engine(t), next)
-	require.Equal(t, fresh.events, complete(t, e, next).events, "after one that decoded its prompt")
+	again := complete(t, e, next)
+	require.Equal(t, fresh.events, again.events, "after one that decoded its prompt")
+	require.LessOrEqual(t, again.Cached, 64, "what decoding has computed is not for it")
 }
 
 // Log probabilities of a prompt are those of its logits, wherever the rows of

@@ -10,6 +10,7 @@ import (
 // key names what a full block of the KV cache holds: the tokens from the
 // beginning of the sequence to the end of the block, the arithmetic that
 // computed each position, and the salt. Blocks of equal keys hold equal bits.
+// On a device whose arithmetics agree, all positions count as prefilled.
 type key [sha256.Size]byte
 
 // rootKey is where the chain of a salt's keys begins.

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // Scripts of testdata/scheduler; `go test ./engine -run Scripts -rewrite`
 // renews what they expect. The commands:
 //
-//	new blocks=8 size=4 [seqs=4] [rows=16] [logits=4] [prefill=16]
+//	new blocks=8 size=4 [seqs=4] [rows=16] [logits=4] [prefill=16] [uniform]
 //	submit a prompt=10 max=3 [min=1] [priority=1] [salt=x] [scores]
 //	         [like=(b,8)]  the first 8 tokens are those of b
 //	         [after=b]   the prompt begins with all tokens of b, drawn ones too
@@ -41,9 +41,10 @@ func TestScripts(t *testing.T) {
 // script is a scheduler whose sequences have names.
 type script struct {
 	*Scheduler
-	block  int
-	names  []string
-	byName map[string]*Sequence
+	block   int
+	uniform bool
+	names   []string
+	byName  map[string]*Sequence
 }
 
 func (s *script) run(t *testing.T, d *datadriven.TestData) string {
@@ -82,7 +83,7 @@ func (s *script) start(t *testing.T, d *datadriven.TestData) string {
 	l.Logits, l.PrefillRows = l.Seqs, l.Rows
 	d.MaybeScanArgs(t, "logits", &l.Logits)
 	d.MaybeScanArgs(t, "prefill", &l.PrefillRows)
-	*s = script{Scheduler: NewScheduler(l, NewBlockManager(blocks)), block: l.Block, byName: map[string]*Sequence{}}
+	*s = script{Scheduler: NewScheduler(l, NewBlockManager(blocks)), block: l.Block, byName: map[string]*Sequence{}, uniform: d.HasArg("uniform")}
 	return ""
 }
 
@@ -109,7 +110,7 @@ func (s *script) submit(t *testing.T, d *datadriven.TestData) string {
 		copy(prompt, s.byName[other].tokens)
 	}
 	q := newSequence(prompt, most, s.block, salt)
-	q.stops = []int32{-int32(len(s.names)) - 2}
+	q.stops, q.uniform = []int32{-int32(len(s.names)) - 2}, s.uniform
 	d.MaybeScanArgs(t, "priority", &q.priority)
 	if d.HasArg("scores") {
 		q.score = n - 1

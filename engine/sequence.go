@@ -21,6 +21,7 @@ type Sequence struct {
 	table    []int32      // blocks, covering at least computed positions
 	computed int          // positions whose keys and values are in the cache, or will be after the step
 	keys     []key        // of the root, then of each full block as far as known
+	uniform  bool         // the keys need not say which arithmetic computed a position
 	block    int          // tokens of a block
 	shelter  int          // no preemption before there are that many tokens
 	grant    int          // rows of a prompt in the step being planned
@@ -109,7 +110,10 @@ func (q *Sequence) blockKeys(n int) []key {
 func (q *Sequence) hash(n int) {
 	for b := len(q.keys) - 1; b < n; b++ {
 		from := b * q.block
-		prefill := min(max(q.prompt-from, 0), q.block)
+		prefill := q.block
+		if !q.uniform {
+			prefill = min(max(q.prompt-from, 0), q.block)
+		}
 		q.keys = append(q.keys, q.keys[b].next(q.tokens[from:from+q.block], prefill))
 	}
 }

@@ -71,13 +71,14 @@ func (t *tally) add(w *world) {
 type world struct {
 	*Scheduler
 	tally
-	rng    *rand.Rand
-	memory []uint64 // by slot
-	alive  []*life
-	of     map[*Sequence]*life
-	past   [][]int32 // tokens of sequences that ended
-	crowd  int       // about how many are there at a time
-	ranked bool      // priorities differ
+	rng     *rand.Rand
+	memory  []uint64 // by slot
+	alive   []*life
+	of      map[*Sequence]*life
+	past    [][]int32 // tokens of sequences that ended
+	crowd   int       // about how many are there at a time
+	ranked  bool      // priorities differ
+	uniform bool      // the arithmetics agree
 }
 
 // life is what the world knows of a sequence.
@@ -102,7 +103,7 @@ func newWorld(seed uint64) *world {
 	blocks := 2 + rng.IntN(40)
 	return &world{
 		Scheduler: NewScheduler(l, NewBlockManager(blocks)), rng: rng, of: map[*Sequence]*life{},
-		memory: make([]uint64, blocks*l.Block), crowd: 1 + rng.IntN(20), ranked: rng.IntN(2) == 0,
+		memory: make([]uint64, blocks*l.Block), crowd: 1 + rng.IntN(20), ranked: rng.IntN(2) == 0, uniform: rng.IntN(2) == 0,
 	}
 }
 
@@ -145,6 +146,7 @@ func (w *world) submit() {
 	prompt := w.prompt(1 + w.rng.IntN(most))
 	salt := []string{"", "a", "b"}[w.rng.IntN(3)]
 	q := newSequence(prompt, 1+w.rng.IntN(most-len(prompt)+1), w.limits.Block, salt)
+	q.uniform = w.uniform
 	if w.ranked {
 		q.priority = w.rng.IntN(3)
 	}
@@ -339,7 +341,7 @@ func (w *world) compute(p *Plan) error {
 		l := w.of[r.Seq]
 		for at := len(l.digests) - 1; at < len(r.Seq.tokens); at++ {
 			arithmetic := uint64(0)
-			if at >= r.Seq.prompt {
+			if at >= r.Seq.prompt && !w.uniform {
 				arithmetic = 1 << 32
 			}
 			l.digests = append(l.digests, mix(l.digests[at], arithmetic|uint64(r.Seq.tokens[at])))
