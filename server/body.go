@@ -52,6 +52,15 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 	return body, nil
 }
 
+// discard takes some more of a body that is too large, for a moment: many
+// clients send all of it before they read the answer.
+func (s *Server) discard(w *response, r *http.Request) {
+	if w.control.Flush() != nil || w.control.SetReadDeadline(time.Now().Add(bodyLinger)) != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, r.Body, 2*s.options.MaxBodyBytes) // the client has its answer
+}
+
 // checkMedia wants JSON as it is, where the request says what it sends.
 func checkMedia(r *http.Request) error {
 	refused := &apiError{status: http.StatusUnsupportedMediaType, kind: kindInvalid, code: codeMediaType}
@@ -66,7 +75,7 @@ func checkMedia(r *http.Request) error {
 	media, parameters, err := mime.ParseMediaType(given)
 	charset := parameters["charset"]
 	if err != nil || media != "application/json" || charset != "" && charset != "utf-8" && charset != "UTF-8" {
-		refused.message = "the content type must be application/json in UTF-8"
+		refused.message = "the content type must be application/json in UTF-8: send the header Content-Type: application/json"
 		return refused
 	}
 	return nil

@@ -346,13 +346,6 @@ func (o *object) refuseTrue(name string) {
 	}
 }
 
-// accept takes members that have no consequence here.
-func (o *object) accept(names ...string) {
-	for _, name := range names {
-		o.take(name)
-	}
-}
-
 // rest notes the members that were not taken as ignored.
 func (o *object) rest() {
 	for i := range o.members {

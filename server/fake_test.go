@@ -176,8 +176,8 @@ func babbles(t testing.TB) *fakeEngine {
 const testContext = 256
 
 // testTokenizer has a token for each byte, some longer ones that cut tags and
-// runes in odd places, and the special tokens of Llama 3.
-func testTokenizer(t testing.TB) *tokenizer.Tokenizer {
+// runes in odd places, and the special tokens of Llama 3 and further ones.
+func testTokenizer(t testing.TB, special ...string) *tokenizer.Tokenizer {
 	t.Helper()
 	vocab := map[string]int{}
 	var spelled [256]string
@@ -211,7 +211,7 @@ func testTokenizer(t testing.TB) *tokenizer.Tokenizer {
 	merge("\xe4", "\xbd")
 	merge("\xa0", "\xe5")
 	var added []map[string]any
-	for i, text := range []string{"<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"} {
+	for i, text := range append([]string{"<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"}, special...) {
 		added = append(added, map[string]any{"id": len(vocab) + i, "content": text, "special": true,
 			"single_word": false, "lstrip": false, "rstrip": false, "normalized": false})
 	}

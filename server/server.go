@@ -173,6 +173,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if out.status == 0 && status != statusClientClosed {
 			writeError(out, answer)
 		}
+		if status == http.StatusRequestEntityTooLarge {
+			s.discard(out, r)
+		}
 	}
 	path := "unknown"
 	if found != nil {

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 
+	"trona/engine"
 	"trona/testdata"
 	"trona/tokenizer"
 )
@@ -274,4 +276,46 @@ func TestTemplateInput(t *testing.T) {
 	failed = wantsError(t, nemotronServer(t, "refuses"), chatPath, `{`+hello+`}`, "messages")
 	require.Equal(t, "template_error", get(failed, "error", "code"))
 	require.Contains(t, get(failed, "error", "message"), "no")
+}
+
+// Reasoning is parted also where its tags are special tokens, which have no
+// text of their own.
+func TestSpecialTags(t *testing.T) {
+	s := newServer(t, says(t, "ok"))
+	m := *s.model.Load()
+	m.Tokenizer = testTokenizer(t, thinkOpen, thinkClose)
+	m.VocabSize = m.Tokenizer.VocabSize()
+	answer := m.Tokenizer.Encode("<think>\nhm \u4f60\n</think>\n\nHello<|eot_id|>", tokenizer.EncodeOptions{ParseSpecial: true})
+	require.Less(t, len(answer), 24)                    // the tags are one token each
+	cut := slices.Insert(slices.Clone(answer), 5, 0xe4) // half a rune before a tag
+	for _, c := range []struct {
+		ids               []int32
+		fields            string
+		reasoning, answer any
+	}{
+		{answer, "", "hm \u4f60", "Hello"},
+		{answer, `,"reasoning_format":"none"`, nil, "<think>\nhm \u4f60\n</think>\n\nHello"},
+		{answer, `,"stop":"</think>"`, "hm \u4f60\n", ""},
+		{cut, "", "hm \ufffd\u4f60", "Hello"},
+	} {
+		m.Engine = &fakeEngine{answer: func(engine.Request) []int32 { return c.ids }}
+		s.SetModel(&m)
+		got := post(t, s, 200, chatPath, `{`+hello+c.fields+`}`)
+		require.Equal(t, c.reasoning, get(got, "choices", 0, "message", "reasoning_content"), c.fields)
+		require.Equal(t, c.answer, get(got, "choices", 0, "message", "content"), c.fields)
+	}
+	// What a user writes is no tag.
+	_, ids := rendered(t, s, plainMessage(t, "<think>"))
+	tag, _ := m.Tokenizer.ID(thinkOpen)
+	require.NotContains(t, ids, tag)
+}
+
+// A template that acts on the text of a special token, or writes no begin token.
+func TestOddTemplates(t *testing.T) {
+	s := templateServer(t, `{% for m in messages %}{% if '<|eot_id|>' in m.content %}A{% else %}B{% endif %}{% endfor %}`)
+	require.Equal(t, "B", post(t, s, 200, "/v1/chat/completions/render", `{`+hello+`}`)["prompt"])
+	require.Equal(t, "B", post(t, s, 200, "/v1/chat/completions/render", plainMessage(t, "a < b"))["prompt"])
+	wantsError(t, s, chatPath, plainMessage(t, "<|eot_id|>"), "messages")
+	_, ids := rendered(t, s, `{`+hello+`,"add_special_tokens":true}`)
+	require.Equal(t, []int32{265, 'B'}, ids)
 }

@@ -264,3 +264,19 @@ func TestPipelining(t *testing.T) {
 		}
 	})
 }
+
+// A client that sends all of a body that is too large before it reads still
+// gets its answer.
+func TestLargeBodySentWhole(t *testing.T) {
+	s := newServer(t, says(t, "ok"))
+	url, served := listen(t, s)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, postText(chatPath, strings.Repeat(" ", 16<<20))) // more than sockets hold
+	require.NoError(t, err)
+	status, _ := answer(t, bufio.NewReader(conn))
+	require.Equal(t, 413, status)
+	require.NoError(t, s.Shutdown(t.Context()))
+	require.NoError(t, <-served)
+}
