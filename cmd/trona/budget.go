@@ -55,7 +55,7 @@ func (b budget) blocks(p *model.Plan, context int) (blocks, tokens int, err erro
 	case b.free > 0:
 		n = min(n, max(b.free-b.spare()-fixed, 0)/block)
 		if n < least {
-			return 0, 0, b.short(p, least*block, "a lower --max-model-len or --kv-cache-dtype int8 need less")
+			return 0, 0, b.short(p, least*block, "a lower --max-model-len or --kv-cache-dtype int8 needs less")
 		}
 	}
 	return int(n), int(min(int64(longest), n*kernels.BlockSize)), nil
@@ -63,9 +63,12 @@ func (b budget) blocks(p *model.Plan, context int) (blocks, tokens int, err erro
 
 // short says what does not fit where.
 func (b budget) short(p *model.Plan, cache int64, advice string) error {
-	need := p.Weights + p.Workspace + cache
-	return fmt.Errorf("the model does not fit: weights %s, workspace %s and a KV cache of %s are %s, of memory %s is free (%s; see trona plan)",
-		human(p.Weights), human(p.Workspace), human(cache), human(need), human(b.free), advice)
+	fixed := p.Weights + p.Workspace
+	if fixed > b.free-b.spare() {
+		advice = "weights of another type need less: trona quantize"
+	}
+	return fmt.Errorf("the model does not fit: weights %s, workspace %s and a KV cache of %s need %s, but %s are free; %s",
+		human(p.Weights), human(p.Workspace), human(cache), human(fixed+cache), human(b.free), advice)
 }
 
 // blocksOf returns the blocks of a sequence of n tokens.

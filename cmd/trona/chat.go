@@ -36,6 +36,7 @@ type chatMessage struct {
 type chatEnd struct {
 	Finish  string
 	Timings chatTimings
+	Ignored string // fields of the request that had no effect
 }
 
 type chatTimings struct {
@@ -85,7 +86,9 @@ func (c *chatClient) ask(ctx context.Context, r chatRequest, emit func(reasoning
 		}
 		return chatEnd{}, errors.New(failed.Error.Message)
 	}
-	return readAnswer(response.Body, emit)
+	end, err := readAnswer(response.Body, emit)
+	end.Ignored = response.Header.Get("X-Trona-Ignored")
+	return end, err
 }
 
 // readAnswer reads the events of a stream.

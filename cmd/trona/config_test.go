@@ -46,6 +46,25 @@ func TestConfig(t *testing.T) {
 	c, err = parse(t, file, "serve", "--port", "1")
 	require.NoError(t, err)
 	require.Equal(t, 1, c.Serve.Port)
+
+	c, err = parse(t, `{"api-key": ["a, b", "c"]}`, "serve")
+	require.NoError(t, err)
+	require.Equal(t, []string{"a, b", "c"}, c.Serve.APIKey)
+	t.Setenv("TRONA_API_KEY", "d, e")
+	t.Setenv("TRONA_SERVED_MODEL_NAME", "f,g")
+	c, err = parse(t, file, "serve")
+	require.NoError(t, err)
+	require.Equal(t, []string{"d, e"}, c.Serve.APIKey)
+	require.Equal(t, []string{"f", "g"}, c.Serve.ServedModelName)
+}
+
+// TestConfigFromEnvironment names the file in the environment.
+func TestConfigFromEnvironment(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.json")
+	require.NoError(t, os.WriteFile(path, []byte(`{"json": true}`), 0o600))
+	require.NotContains(t, ok(t, "", "inspect"), "{")
+	t.Setenv("TRONA_CONFIG", path)
+	require.Contains(t, ok(t, "", "inspect"), `"architecture"`)
 }
 
 func TestConfigErrors(t *testing.T) {

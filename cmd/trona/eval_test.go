@@ -116,13 +116,13 @@ func (s *score) UnmarshalJSON(text []byte) error {
 }
 
 // TestEval measures the demo model, thinking on and off, and compares it with
-// results.json: on every tenth case of a group, with -eval on all.
+// results.json: on every fifth case of a group, with -eval on all.
 func TestEval(t *testing.T) {
 	var want map[string]score
 	data, err := os.ReadFile(testdata.Path(t, "demo", "eval", "results.json"))
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(data, &want))
-	step := 10
+	step := 5
 	if *evalAll {
 		step = 1
 	} else if testing.Short() {

@@ -125,8 +125,9 @@ func TestDemoGoldens(t *testing.T) {
 	}
 }
 
-// TestThousandStreams asks for a thousand streams at once: every one brings the
-// known tokens, so none is lost, doubled or out of order.
+// TestThousandStreams asks for a thousand streams at once, of a KV cache that
+// holds few of them: every one brings the known tokens, so none is lost,
+// doubled or out of order.
 func TestThousandStreams(t *testing.T) {
 	const tokens = 24
 	streams := 1000
@@ -134,7 +135,7 @@ func TestThousandStreams(t *testing.T) {
 		streams = 100
 	}
 	goldens := demoGoldens(t)
-	s := start(t, "--max-model-len", "1024", "--max-num-seqs", "256")
+	s := start(t, "--max-model-len", "1024", "--max-num-seqs", "256", "--kv-cache-memory", "64MiB")
 	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 0}}
 	var all sync.WaitGroup
 	errs := make(chan error, streams)
@@ -151,8 +152,27 @@ func TestThousandStreams(t *testing.T) {
 	for err := range errs {
 		require.NoError(t, err)
 	}
+	if peak := s.peakMemory(); peak > 0 {
+		t.Logf("peak memory: %s", human(peak))
+		require.Less(t, peak, int64(256<<20))
+	}
 	s.signal(t)
 	require.Equal(t, exitDone, s.exit(t), s.log)
+}
+
+// peakMemory returns the most memory that the server had; 0 where the system
+// does not say.
+func (s *serving) peakMemory() int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.command.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	peak := int64(0)
+	if _, err := fmt.Sscan(rest, &peak); err != nil {
+		return 0
+	}
+	return peak << 10
 }
 
 // compare streams the first n tokens of a known output.

@@ -210,6 +210,9 @@ func (s *session) answer(text string) error {
 		return errStopped
 	}
 	t := end.Timings
+	if strings.Contains(end.Ignored, "enable_thinking") {
+		fmt.Fprintln(s.std.err, "[the model's template has no switch for reasoning]")
+	}
 	if end.Finish == "length" {
 		fmt.Fprintln(s.std.err, "[cut off: the limit of tokens is reached]")
 	}
