@@ -213,6 +213,7 @@ API cuGraphLaunch(void *exec, void *stream) {
         }
         std::lock_guard<std::mutex> hold(driver().lock);
         x->running = 0;
+        driver().happened();
         return bad;
     };
     return enqueue(s, std::move(all));

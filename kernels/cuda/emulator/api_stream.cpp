@@ -169,6 +169,7 @@ API cuEventRecord(void *event, void *stream) {
                        std::lock_guard<std::mutex> hold(driver().lock);
                        e->completed = std::max(e->completed, ticket);
                        e->time = now();
+                       driver().happened();
                        return CUDA_SUCCESS;
                    }));
 }

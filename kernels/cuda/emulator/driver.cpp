@@ -27,6 +27,13 @@ Device *Driver::context(const void *handle) const {
     return nullptr;
 }
 
+void Driver::happened() {
+    changed.notify_all();
+    for (const auto &d : devices) {
+        for (const auto &s : d->streams) s->more.notify_all();
+    }
+}
+
 void Driver::say(std::string text) {
     report = std::move(text);
     if (!settings.quiet) fprintf(stderr, "emulated CUDA: %s\n", report.c_str());
@@ -61,7 +68,10 @@ CUresult struck(Driver &d, const std::string &what, Device *device) {
     int code = d.settings.strikes(what);
     if (code == 0 && device) {
         code = d.settings.strikes("device" + std::to_string(device->ordinal));
-        if (code < 0) device->lost = true;
+        if (code < 0) {
+            device->lost = true;
+            d.happened();
+        }
     }
     return code < 0 ? CUDA_ERROR_UNKNOWN : CUresult(code);
 }
@@ -126,7 +136,7 @@ CUresult enqueue(const std::shared_ptr<Stream> &s, Node node, std::function<bool
         run = [device = s->device, call = std::move(node.call)] { return run_call(device, call); };
     }
     s->queue.push_back({std::move(ready), std::move(run), node.what == "event"});
-    driver().changed.notify_all();
+    s->more.notify_all();
     return CUDA_SUCCESS;
 }
 
@@ -136,7 +146,7 @@ void work(std::shared_ptr<Stream> s) {
     std::unique_lock<std::mutex> lock(d.lock);
     for (;;) {
         const auto can = [&] { return !s->queue.empty() && (!s->queue.front().ready || s->queue.front().ready()); };
-        d.changed.wait(lock, [&] { return s->closing || can(); });
+        s->more.wait(lock, [&] { return s->closing || can(); });
         if (!can()) return;
         auto run = std::move(s->queue.front().run);
         const bool always = s->queue.front().always;
@@ -151,14 +161,15 @@ void work(std::shared_ptr<Stream> s) {
             s->busy = false;
             if (code && !device.error) device.error = code;
         }
-        d.changed.notify_all();
+        if (device.error || device.lost) d.happened();
+        if (s->queue.empty()) d.changed.notify_all();
     }
 }
 
 void close_stream(std::unique_lock<std::mutex> &lock, const std::shared_ptr<Stream> &s) {
     s->closing = true;
     if (s->device->lost) s->queue.clear();
-    driver().changed.notify_all();
+    s->more.notify_all();
     std::thread thread = std::move(s->thread);
     lock.unlock();
     if (thread.joinable()) thread.join();

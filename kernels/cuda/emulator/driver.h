@@ -61,6 +61,7 @@ struct Stream : Object {
     Device *device = nullptr;
     unsigned flags = 0;
     std::deque<Work> queue;
+    std::condition_variable more; // in the queue, or an event that it may wait for
     bool busy = false, closing = false;
     std::thread thread;
 
@@ -129,7 +130,7 @@ struct Exec : Object {
 // Driver is the state of the library.
 struct Driver {
     std::mutex lock;
-    std::condition_variable changed; // any of the state below
+    std::condition_variable changed; // a stream became idle, an event happened, a device was lost
     Settings settings;
     Settings machine; // as cuInit found the settings
     bool initialized = false;
@@ -150,6 +151,8 @@ struct Driver {
         return i == objects.end() ? nullptr : std::dynamic_pointer_cast<T>(i->second);
     }
     Device *context(const void *handle) const;
+    // happened wakes all that may wait for an event.
+    void happened();
     // say keeps a report and prints it.
     void say(std::string text);
     // owner returns the device whose window holds an address.

@@ -24,32 +24,17 @@ const size_t page = size_t(sysconf(_SC_PAGESIZE));
 constexpr size_t shared_limit = 228 << 10;
 constexpr unsigned char poison = 0xff;
 
-// add puts a thread into a set of the block.
-void add(uint32_t &warps, uint32_t (&set)[max_warps], const Thread &t) {
-    warps |= 1u << t.id / lanes;
-    set[t.id / lanes] |= 1u << t.lane;
-}
-
-void make_ready(Thread &t) {
-    t.state = State::ready;
-    add(t.block->ready_warps, t.block->ready, t);
-}
-
-// wake makes the threads of a set ready.
-void wake(Block &b, int warp, uint32_t set) {
-    for (uint32_t s = set; s != 0; s &= s - 1) {
-        Thread &t = b.threads[warp * lanes + __builtin_ctz(s)];
-        t.state = State::ready;
-        t.barrier = -1;
-    }
+void make_ready(Block &b, int warp, uint32_t set) {
     if (set == 0) return;
     b.ready_warps |= 1u << warp;
     b.ready[warp] |= set;
 }
 
+void make_ready(const Thread &t) { make_ready(*t.block, t.id / lanes, 1u << t.lane); }
+
 void release(Block &b, Barrier &barrier) {
     for (int w = 0; w * lanes < b.count; w++) {
-        wake(b, w, barrier.waiting[w]);
+        make_ready(b, w, barrier.waiting[w]);
         barrier.waiting[w] = 0;
     }
     barrier.arrived = 0;
@@ -60,11 +45,13 @@ void carry_out(const Copy &c) {
     if (c.valid < c.bytes) memset(static_cast<char *>(c.to) + c.valid, 0, c.bytes - c.valid);
 }
 
-// carry_out_one carries out copy i of a thread and forgets it.
-void carry_out_one(Thread &t, int i) {
-    carry_out(t.copies[i]);
-    t.copies[i] = t.copies[--t.copying];
+// carry_out carries out copy i of a thread's and forgets it.
+void carry_out(Copies &c, int i) {
+    carry_out(c.list[i]);
+    c.list[i] = c.list[--c.waiting];
 }
+
+Copies &copies_of(const Thread &t) { return t.block->copies[t.id]; }
 
 // body is what every fibre runs, block after block.
 void body() {
@@ -72,7 +59,6 @@ void body() {
         Thread &me = *current;
         Engine &e = *me.block->engine;
         e.launch->kernel->run(e.launch->args);
-        me.state = State::gone;
         Block &b = *me.block;
         b.live--;
         me.warp->gone |= 1u << me.lane;
@@ -143,7 +129,6 @@ bool arrive(const char *op, Site at) {
     if ((w.gone & ~w.arrived) == ~w.arrived) {
         fail(CUDA_ERROR_LAUNCH_FAILED, "%s, %s: lane %d waits for lanes that have left the kernel", op, spell(at).c_str(), me.lane);
     }
-    me.state = State::waiting;
     me.doing = op;
     me.at = at;
     me.block->engine->leave_for(&me);
@@ -151,8 +136,8 @@ bool arrive(const char *op, Site at) {
 }
 
 void leave() {
-    Thread &me = *current;
-    wake(*me.block, me.id / lanes, ~(1u << me.lane));
+    const Thread &me = *current;
+    make_ready(*me.block, me.id / lanes, ~(1u << me.lane));
 }
 
 namespace {
@@ -192,8 +177,6 @@ void sync(int id, int expected, Site at) {
         return;
     }
     b.waiting[me.id / lanes] |= 1u << me.lane;
-    me.state = State::waiting;
-    me.barrier = int8_t(id);
     me.doing = "sync";
     me.at = at;
     me.block->engine->leave_for(&me);
@@ -206,10 +189,10 @@ void arrive_at(int id, int expected, Site at) {
 
 void rest(const char *doing, Site at) {
     Thread &me = *current;
-    me.state = State::resting;
     me.doing = doing;
     me.at = at;
-    add(me.block->resting_warps, me.block->resting, me);
+    me.block->resting_warps |= 1u << me.id / lanes;
+    me.block->resting[me.id / lanes] |= 1u << me.lane;
     me.block->engine->leave_for(&me);
 }
 
@@ -232,29 +215,30 @@ void copy_async(void *to, const void *from, int bytes, int valid, Site at) {
              spell(at).c_str(), to, p - begin, me.block->shared_bytes);
     }
     if (valid < 0 || valid > bytes) fail(CUDA_ERROR_LAUNCH_FAILED, "%s: %d valid bytes of %d", spell(at).c_str(), valid, bytes);
-    const Copy c = {to, from, bytes, valid, me.group};
+    Copies &mine = copies_of(me);
+    const Copy c = {to, from, bytes, valid, mine.group};
     if (e.copying == Copying::early || (e.copying == Copying::random && e.random.below(2) == 0)) {
         carry_out(c);
         return;
     }
-    if (me.copying == max_copies) carry_out_one(me, 0);
-    memset(to, poison, bytes);
-    me.copies[me.copying++] = c;
+    if (mine.waiting == max_copies) carry_out(mine, 0);
+    memset(to, poison, size_t(bytes));
+    mine.list[mine.waiting++] = c;
 }
 
-void commit_async() { current->group++; }
+void commit_async() { copies_of(*current).group++; }
 
 void wait_async(int pending) {
-    Thread &me = *current;
-    Engine &e = *me.block->engine;
-    // Copies of a group that must be complete, in any order.
+    Engine &e = *current->block->engine;
+    Copies &mine = copies_of(*current);
+    // Copies of the groups that must be complete, in any order.
     for (;;) {
         int due[max_copies], n = 0;
-        for (int i = 0; i < me.copying; i++) {
-            if (int64_t(me.copies[i].group) < int64_t(me.group) - pending) due[n++] = i;
+        for (int i = 0; i < mine.waiting; i++) {
+            if (int64_t(mine.list[i].group) < int64_t(mine.group) - pending) due[n++] = i;
         }
         if (n == 0) break;
-        carry_out_one(me, due[e.order < Order::random ? 0 : e.random.below(uint32_t(n))]);
+        carry_out(mine, due[e.order < Order::random ? 0 : e.random.below(uint32_t(n))]);
     }
     preempt();
 }
@@ -271,7 +255,7 @@ bool in_order() { return current->block->engine->launch->seed % 2 == 0; }
 
 // ---- Rooms
 
-Room::Room(Engine *engine, int count) : stacks(size_t(count)), threads(size_t(count)) {
+Room::Room(Engine *engine, int count) : stacks(size_t(count)), threads(size_t(count)), copies(size_t(count)) {
     block.engine = engine;
     void *p = mmap(nullptr, shared_limit + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) throw std::bad_alloc();
@@ -312,17 +296,20 @@ void Room::enter(const Launch &l, int x, int y, int z) {
     Block &b = block;
     b.x = x, b.y = y, b.z = z;
     b.threads = threads.data();
+    b.copies = copies.data();
     b.count = b.live = l.kernel->threads;
     b.ready_warps = b.resting_warps = 0;
     memset(b.ready, 0, sizeof b.ready);
     memset(b.resting, 0, sizeof b.resting);
     memset(b.barriers, 0, sizeof b.barriers);
-    for (int w = 0; w * lanes < b.count; w++) b.warps[w] = {b.threads + w * lanes, 0, 0, "", {"", 0}};
+    for (int w = 0; w * lanes < b.count; w++) {
+        b.warps[w] = {b.threads + w * lanes, 0, 0, "", {"", 0}};
+        make_ready(b, w, ~0u);
+    }
     for (int i = 0; i < b.count; i++) {
         Thread &t = threads[size_t(i)];
         t.block = &b, t.warp = &b.warps[i / lanes], t.id = i, t.lane = i % lanes;
-        t.barrier = -1, t.doing = "", t.at = {"", 0}, t.group = 0, t.copying = 0;
-        make_ready(t);
+        copies[size_t(i)].group = 0, copies[size_t(i)].waiting = 0;
     }
     if (fresh) {
         for (size_t i = 0; i < threads.size(); i++) threads[i].stack = stacks.prepare(i, body);
@@ -364,8 +351,9 @@ Thread *Engine::pick(Block &b) {
 }
 
 void Engine::leave_for(Thread *from) {
-    if (from->copying > 0 && copying == Copying::random && random.below(4) == 0) {
-        carry_out_one(*from, int(random.below(uint32_t(from->copying))));
+    if (copying == Copying::random) {
+        Copies &c = copies_of(*from);
+        if (c.waiting > 0 && random.below(4) == 0) carry_out(c, int(random.below(uint32_t(c.waiting))));
     }
     Thread *to = pick(*from->block);
     if (to == from) return;
@@ -404,7 +392,7 @@ Engine::Step Engine::advance(Room &r) {
     Block &b = r.block;
     if (b.ready_warps == 0) { // all rested before
         for (int w = 0; w * lanes < b.count; w++) {
-            wake(b, w, b.resting[w]);
+            make_ready(b, w, b.resting[w]);
             b.resting[w] = 0;
         }
         b.resting_warps = 0;
@@ -444,28 +432,27 @@ void Engine::faulted(Room &r) {
     }
 }
 
-// dead_lock reports who waits where, one line for each place.
+// dead_lock reports who waits where.
 void Engine::dead_lock(Room &r) {
-    failed = true;
     const Block &b = r.block;
+    failed = true;
     outcome.code = CUDA_ERROR_LAUNCH_TIMEOUT;
     outcome.report = text("kernel %s, block (%d, %d, %d): dead-lock, %d of %d threads have left", launch->kernel->name, b.x, b.y,
                           b.z, b.count - b.live, b.count);
-    for (int i = 0; i < b.count; i++) {
-        const Thread &t = r.threads[size_t(i)];
-        if (t.state != State::waiting) continue;
-        const auto alike = [&t](const Thread &o) {
-            return o.state == State::waiting && o.barrier == t.barrier && same(o.at, t.at) && (t.barrier >= 0 || o.warp == t.warp);
-        };
-        if (std::any_of(r.threads.begin(), r.threads.begin() + i, alike)) continue;
-        const auto n = std::count_if(r.threads.begin() + i, r.threads.begin() + b.count, alike);
-        outcome.report += text("\n    thread %d and %d more wait in %s, %s", i, int(n) - 1, t.doing, spell(t.at).c_str());
-        if (t.barrier >= 0) {
-            const Barrier &at = b.barriers[t.barrier];
-            outcome.report += text(", barrier %d: %d came of %d", t.barrier, at.arrived, at.expected ? at.expected : b.live);
-        } else {
-            outcome.report += text(", warp %d: lanes %08x came, %08x have left", t.id / lanes, t.warp->arrived, t.warp->gone);
+    for (int id = 0; id < max_barriers; id++) {
+        const Barrier &at = b.barriers[id];
+        if (at.arrived == 0) continue;
+        outcome.report += text("\n    barrier %d, %s: %d threads came of %d:", id, spell(at.at).c_str(), at.arrived,
+                               at.expected ? at.expected : b.live);
+        for (int w = 0; w < max_warps; w++) {
+            if (at.waiting[w]) outcome.report += text(" %08x of warp %d", at.waiting[w], w);
         }
+    }
+    for (int w = 0; w * lanes < b.count; w++) {
+        const Warp &of = b.warps[w];
+        if (of.arrived == 0) continue;
+        outcome.report += text("\n    %s, %s: lanes %08x of warp %d came, %08x have left", of.op, spell(of.at).c_str(), of.arrived, w,
+                               of.gone);
     }
 }
 

@@ -49,32 +49,34 @@ struct Copy {
 struct Block;
 struct Warp;
 
-enum class State : uint8_t { ready, waiting, resting, gone };
-
-// Thread is one thread of a block: a fibre.
-struct Thread {
+// Thread is one thread of a block: a fibre. It fills one line of a cache.
+struct alignas(64) Thread {
     Block *block;
     Warp *warp;
     int id, lane;
-    void *stack;    // its top, while another fibre runs
-    void *argument; // of the collective it came to
-    State state;
-    int8_t barrier;    // it waits at, or -1
+    void *stack;       // its top, while another fibre runs
+    void *argument;    // of the collective it came to
     const char *doing; // what it waits in
     Site at;
-    uint32_t group; // copies commited so far, in groups
-    int copying;    // of copies
-    Copy copies[max_copies];
 };
 
+// Copies are those of one thread.
+struct Copies {
+    uint32_t group; // groups committed so far
+    int waiting;    // of list
+    Copy list[max_copies];
+};
+
+// Warp knows which of its lanes came to a collective, and which have left the
+// kernel.
 struct Warp {
     Thread *threads; // of its 32 lanes
-    uint32_t arrived; // lanes that came to a collective
-    uint32_t gone;
+    uint32_t arrived, gone;
     const char *op;
     Site at;
 };
 
+// Barrier knows who waits there: some threads only count.
 struct Barrier {
     int arrived, expected;
     Site at;
@@ -89,6 +91,7 @@ struct Block {
     unsigned char *shared;
     size_t shared_bytes;
     Thread *threads;
+    Copies *copies;
     int count, live;
     // Sets of threads: a bit for each warp with any, and the lanes of each.
     uint32_t ready_warps, ready[max_warps];

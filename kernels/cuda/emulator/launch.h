@@ -69,6 +69,7 @@ public:
     Block block;
     Stacks stacks;
     std::vector<Thread> threads;
+    std::vector<Copies> copies;
     bool fresh = true; // no fibre stands at the beginning of its loop
 
 private:
