@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -128,7 +127,7 @@ func TestTokenize(t *testing.T) {
 	chat := post(t, s, 200, "/tokenize", `{`+hello+`}`)
 	render := post(t, s, 200, "/v1/chat/completions/render", `{`+hello+`}`)
 	require.Equal(t, render["prompt_token_ids"], chat["tokens"])
-	got = post(t, s, 200, "/detokenize", fmt.Sprintf(`{"tokens":[265,72,105,228,189,160,268]}`))
+	got = post(t, s, 200, "/detokenize", `{"tokens":[265,72,105,228,189,160,268]}`)
 	require.Equal(t, "<|begin_of_text|>Hi\u4f60<|eot_id|>", got["prompt"])
 	for body, param := range map[string]string{
 		`{}`: "messages", `{"prompt":7}`: "prompt", `{"prompt":"a",` + hello + `}`: "prompt", `{"prompt":"a","return_token_strs":1}`: "return_token_strs",

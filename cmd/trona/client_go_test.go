@@ -76,7 +76,7 @@ func goChat(t *testing.T, client openai.Client) {
 	require.EqualValues(t, "assistant", got.Choices[0].Message.Role)
 	require.Equal(t, "stop", got.Choices[0].FinishReason)
 	require.Equal(t, "test", got.Model)
-	require.NotEmpty(t, got.SystemFingerprint)
+	require.Contains(t, got.RawJSON(), `"system_fingerprint":"fp_`)
 	require.WithinDuration(t, time.Now(), time.Unix(got.Created, 0), time.Minute)
 	require.Positive(t, got.Usage.PromptTokens)
 	require.Equal(t, got.Usage.TotalTokens, got.Usage.PromptTokens+got.Usage.CompletionTokens)
@@ -128,7 +128,6 @@ func goStreaming(t *testing.T, client openai.Client) {
 		require.Equal(t, choice.Message.Content, strings.TrimSuffix(text.String(), "<|eot_id|>"))
 	}
 	require.Equal(t, whole.Usage.TotalTokens, joined.Usage.TotalTokens)
-	require.Equal(t, whole.SystemFingerprint, joined.SystemFingerprint)
 }
 
 func goCompletions(t *testing.T, client openai.Client) {
