@@ -3,7 +3,7 @@
 // and tokens into text, and holds no state but counters.
 //
 //	body -> decode.go (object, value) -> chat.go / completions.go (fields)
-//	     -> prompt.go (template, tokens) -> generate.go (one goroutine a choice)
+//	     -> messages.go, thinking.go, prompt.go (template, tokens) -> generate.go (one goroutine a choice)
 //	     -> text.go (decoder, stop strings, reasoning) -> stream.go or one body
 //
 // # How are bad requests answered?
@@ -26,6 +26,16 @@
 //
 // Where keys are set, only the health routes: everything else, /metrics and
 // unknown paths included, answers 401.
+//
+// # Who may ask a server without keys?
+//
+// Whoever reaches its address, but no page of another site in a browser: not
+// across origins, and not under a name that the page made lead here. origin.go.
+//
+// # How is a model told to reason, or not to?
+//
+// In the way of its chat template, which thinking.go finds by rendering small
+// conversations. What the client says in its own system message counts more.
 //
 // # How are the choices of n seeded?
 //
