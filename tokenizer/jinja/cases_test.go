@@ -30,10 +30,16 @@ func readCases(t testing.TB, path string) []renderCase {
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
 	var file struct {
-		Cases []renderCase `json:"cases"`
+		Shared jsontext.Value `json:"shared"` // a context for all cases that name it
+		Cases  []renderCase   `json:"cases"`
 	}
 	require.NoError(t, json.Unmarshal(data, &file))
 	require.NotEmpty(t, file.Cases)
+	for i := range file.Cases {
+		if c := &file.Cases[i]; string(c.Context) == `"shared"` {
+			c.Context = file.Shared
+		}
+	}
 	return file.Cases
 }
 
@@ -63,15 +69,17 @@ func (c *renderCase) check(t *testing.T) {
 	}
 	var failed *Error
 	require.ErrorAs(t, err, &failed, "%s gives %q", c.Template, got)
-	require.Equal(t, c.Error.Kind, failed.Kind, "%s: %s", c.Template, failed.Message)
-	require.Equal(t, c.Error.Message, failed.Message, "%s", c.Template)
+	require.Equal(t, c.Error.Kind+": "+c.Error.Message, failed.Kind+": "+failed.Message, "%s", c.Template)
 	require.Equal(t, c.Error.Phase, failed.Phase, "%s", c.Template)
 }
 
+// Snippets as chat templates have them, and generated ones.
 func TestCases(t *testing.T) {
-	cases := readCases(t, testdata.Path(t, "jinja", "cases.json"))
-	require.Len(t, cases, 210)
-	for _, c := range cases {
-		t.Run(c.Name, c.check)
+	for file, count := range map[string]int{"cases.json": 210, "more.json": 1670} {
+		cases := readCases(t, testdata.Path(t, "jinja", file))
+		require.Len(t, cases, count)
+		for _, c := range cases {
+			t.Run(c.Name, c.check)
+		}
 	}
 }

@@ -4,13 +4,18 @@
 // It is an interpreter for the language of Jinja2 3.1 with these settings: the
 // immutable sandbox, trim_blocks, lstrip_blocks, loop controls, the generation
 // tag, no autoescape, tojson as Python's json.dumps(ensure_ascii=False),
-// raise_exception and strftime_now.
+// raise_exception and strftime_now. Errors have the kind and words of Python
+// 3.11. Left out are the filters urlize and wordwrap, filler text (lipsum), and
+// what needs a loader: include, import and extends fail as without one.
 //
 // # How does a rendering go?
 //
 // New lexes (lexer.go), parses (parser.go, parse_expr.go) and resolves names
-// to slots (scope.go). Render walks the tree: statements in exec.go,
-// expressions in eval.go, both on the small set of value types in value.go.
+// to slots (scope.go, resolve.go). Render walks the tree: statements in exec.go
+// and loop.go, expressions in eval.go, operators.go, attribute.go and call.go,
+// all on the small set of value types in value.go. Filters, tests, functions
+// and methods are in the files of those names; what Python does with text and
+// numbers is in text.go, number.go, printf.go, format.go, repr.go and tojson.go.
 //
 // # Why are names resolved statically?
 //

@@ -244,7 +244,7 @@ func (r *render) round(v, precision Value) (Value, error) {
 	} else {
 		exact.SetInt(toBig(n))
 	}
-	if err := r.spend(exact.Num().BitLen() / 8); err != nil {
+	if err := r.spend(exact.Num().BitLen()/8 - digits); err != nil {
 		return nil, err
 	}
 	rounded := roundToPower(exact, -digits)

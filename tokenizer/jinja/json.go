@@ -20,8 +20,9 @@ func FromJSON(raw jsontext.Value) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	end := d.InputOffset()
 	if _, err := d.ReadToken(); err != io.EOF {
-		return nil, fmt.Errorf("JSON: more than one value, at offset %d", d.InputOffset())
+		return nil, fmt.Errorf("JSON: more follows the value, at offset %d", end)
 	}
 	return v, nil
 }

@@ -267,9 +267,12 @@ func (l *lexer) item() error {
 		return l.literal(tokFloat, Float(f), n)
 	}
 	if n := integerLen(s); n > 0 {
-		v, ok := new(big.Int).SetString(s[:n], 0)
-		if n > maxDigits || !ok {
+		if n > maxDigits {
 			return l.fail("Exceeds the limit (%d digits) for integer string conversion", maxDigits)
+		}
+		v, ok := new(big.Int).SetString(s[:n], 0)
+		if !ok {
+			return l.fail("invalid integer literal")
 		}
 		return l.literal(tokInteger, fromBig(v), n)
 	}

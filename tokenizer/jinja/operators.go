@@ -23,7 +23,7 @@ func (r *render) unary(op string, v Value) (Value, error) {
 	if op == "+" {
 		return n, nil
 	}
-	return subInts(Int(0), n), nil
+	return r.chargeInts(subInts, Int(0), n)
 }
 
 // binary is Python's arithmetic, on numbers, text and sequences.
@@ -294,13 +294,24 @@ func (r *render) compare(op string, a, b Value) (bool, error) {
 	return c >= 0, nil
 }
 
+// spendNumbers takes the steps for comparing large numbers.
+func (r *render) spendNumbers(a, b Value) error {
+	n := 0
+	for _, v := range [2]Value{a, b} {
+		if big, ok := v.(bigInt); ok {
+			n += big.BitLen() / 64
+		}
+	}
+	return r.spend(n)
+}
+
 // unordered is the order of not-a-number.
 const unordered = 2
 
 // order compares a and b for an operator such as <: -1, 0, 1 or unordered.
 func (r *render) order(op string, a, b Value) (int, error) {
 	if isNumber(a) && isNumber(b) {
-		return compareNumbers(a, b), nil
+		return compareNumbers(a, b), r.spendNumbers(a, b)
 	}
 	if s, ok := text(a); ok {
 		if t, ok := text(b); ok {
@@ -398,7 +409,7 @@ func (r *render) equal(a, b Value) (bool, error) {
 		return false, err
 	}
 	if isNumber(a) || isNumber(b) {
-		return isNumber(a) && isNumber(b) && compareNumbers(a, b) == 0, nil
+		return isNumber(a) && isNumber(b) && compareNumbers(a, b) == 0, r.spendNumbers(a, b)
 	}
 	if s, ok := text(a); ok {
 		t, ok := text(b)

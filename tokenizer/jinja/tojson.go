@@ -111,10 +111,17 @@ func (w *jsonWriter) line(level int) error {
 	if !w.indented {
 		return nil
 	}
-	s, err := w.r.repeatText(w.indent, level)
+	if err := w.r.spend(level); err != nil {
+		return err
+	}
+	if err := w.r.grow(1 + level*len(w.indent)); err != nil {
+		return err
+	}
 	w.b.WriteByte('\n')
-	w.b.WriteString(s)
-	return err
+	for range level {
+		w.b.WriteString(w.indent)
+	}
+	return nil
 }
 
 // separate writes what comes before the i-th part.
