@@ -12,7 +12,7 @@ var formats = map[string]string{
 	"ipv4":      formatIPv4,
 	"ipv6":      formatIPv6,
 	"hostname":  formatHost,
-	"email":     `[A-Za-z0-9!#$%&'*+/=?^_{|}~\x60-]+(\.[A-Za-z0-9!#$%&'*+/=?^_{|}~\x60-]+)*@` + formatHost,
+	"email":     `(` + formatAtom + `{1,64}|(` + formatAtom + `{1,15}\.){1,3}` + formatAtom + `{1,16})@` + formatHost,
 	"uri":       formatScheme + formatURIRest,
 	"uri-reference": `(` + formatScheme + formatURIRest + `|` +
 		`(//` + formatAuthority + `(/` + formatSegment + `)*|/(` + formatSegmentOne + `(/` + formatSegment + `)*)?|` +
@@ -42,8 +42,11 @@ const (
 		`|((` + formatHex + `:){0,5}` + formatHex + `)?::` + formatHex +
 		`|((` + formatHex + `:){0,6}` + formatHex + `)?::)`
 
-	// No encoded labels ("xn--..."): most of those mean nothing.
-	formatLabel = `([A-Za-z0-9]|[A-Za-z0-9]{2}|[A-Za-z0-9][A-Za-z0-9-][A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]([A-Za-z0-9][A-Za-z0-9-]|-[A-Za-z0-9])[A-Za-z0-9-]{0,58}[A-Za-z0-9]|` +
+	formatAtom = `[A-Za-z0-9!#$%&'*+/=?^_{|}~\x60-]`
+
+	// Short enough for the bounds on whole names (RFC 1035, section 2.3.4), and
+	// no encoded labels ("xn--..."): most of those mean nothing.
+	formatLabel = `([A-Za-z0-9]|[A-Za-z0-9]{2}|[A-Za-z0-9][A-Za-z0-9-][A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]([A-Za-z0-9][A-Za-z0-9-]|-[A-Za-z0-9])[A-Za-z0-9-]{0,56}[A-Za-z0-9]|` +
 		`[A-Za-z0-9][A-Za-z0-9-][A-Za-z0-9]?[A-Za-z0-9])`
 	formatHost = formatLabel + `(\.` + formatLabel + `){0,3}`
 
