@@ -48,7 +48,7 @@ type layout struct {
 
 func align(n, to int64) int64 { return (n + to - 1) / to * to }
 
-// weightLayout lays a matrix out at an address and returns the bytes it takes.
+// weightLayout lays a matrix out at an address and returns the bytes of it.
 func weightLayout(m *kernels.Matrix, at addr) (layout, int64) {
 	p := &layouts[m.Type]
 	blocks := m.Cols / p.cols

@@ -8,10 +8,19 @@ import (
 	"trona/kernels/cuda/driver"
 )
 
-// PackedBytes returns what Pack allocates.
+// PackedBytes returns what Pack allocates, with what the driver adds to it.
 func (d *Device) PackedBytes(m *kernels.Matrix) int64 {
 	_, bytes := weightLayout(m, 0)
-	return bytes
+	return taken(bytes)
+}
+
+// taken returns the memory that an allocation takes: small ones share pages of
+// 2 MiB, others have their own.
+func taken(bytes int64) int64 {
+	if bytes <= 1<<20 {
+		return bytes
+	}
+	return align(bytes, 2<<20)
 }
 
 // Pack copies m to the device as the kernels read it: rows are packed into
@@ -21,7 +30,7 @@ func (d *Device) Pack(m *kernels.Matrix) (kernels.Weight, error) {
 	if err := checkMatrix(m); err != nil {
 		return kernels.Weight{}, fmt.Errorf("cuda: pack: %w", err)
 	}
-	_, bytes := weightLayout(m, 0)
+	bytes := d.PackedBytes(m)
 	// Not Alloc: its zeros would come in the order of the ops, perhaps after the rows.
 	base, err := d.alloc(bytes)
 	if err != nil {

@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"errors"
 	"runtime"
 	"unsafe"
 
@@ -77,11 +78,13 @@ func (t *thread) begin(d *driver.Driver, device int) (err error) {
 	if t.Context, err = d.NewContext(device); err != nil {
 		return err
 	}
-	if t.main, err = t.NewStream(); err != nil {
-		return err
+	if t.main, err = t.NewStream(); err == nil {
+		t.load, err = t.NewStream()
 	}
-	t.load, err = t.NewStream()
-	return err
+	if err != nil {
+		return errors.Join(err, t.Release())
+	}
+	return nil
 }
 
 func (t *thread) run() {
