@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 
 	"trona/kernels"
 	"trona/kernels/cpu"
+	"trona/kernels/cuda"
 )
 
 const maxThreads = 1024
@@ -24,13 +26,22 @@ func (f *deviceFlags) threads() int {
 	return f.Threads
 }
 
-// open opens the device.
+// open opens the device: with auto the first GPU, and the CPU where there is
+// none. A GPU that cannot be used is an error, not a reason to be slow.
 func (f *deviceFlags) open() (kernels.Device, error) {
 	if f.Threads < 0 || f.Threads > maxThreads {
 		return nil, usagef("--threads %d: must be 0 to %d", f.Threads, maxThreads)
 	}
-	if f.Device == "cuda" {
-		return nil, fmt.Errorf("--device cuda: %w (this version runs on the CPU)", kernels.ErrNoDevice)
+	if f.Device != "cpu" {
+		dev, err := cuda.Open(cuda.Options{})
+		switch {
+		case err == nil:
+			return dev, nil
+		case f.Device == "cuda":
+			return nil, fmt.Errorf("--device cuda: %w", err)
+		case !errors.Is(err, kernels.ErrNoDevice):
+			return nil, fmt.Errorf("%w (--device cpu does without)", err)
+		}
 	}
 	return cpu.Open(cpu.Options{Threads: f.Threads})
 }

@@ -134,6 +134,9 @@ func (l *loader) start(ckpt *model.Checkpoint, dev kernels.Device, m *server.Mod
 
 // freeMemory returns the bytes of a device that this process may take; 0 if unknown.
 func freeMemory(info kernels.Info) int64 {
+	if info.Name != "cpu" {
+		return info.Memory
+	}
 	if free := availableMemory(); free > 0 {
 		return free
 	}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/kernels/cuda/cudatest"
+)
+
+// emulate makes the programs that the test starts find the emulated driver.
+func emulate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a model on an emulated GPU")
+	}
+	folder, err := cudatest.Build()
+	if err != nil && os.Getenv(cudatest.Require) != "1" {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	for _, variable := range cudatest.Environment(folder) {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+}
+
+// TestServeCUDA: the demo model answers on the emulated GPU, alone and in a
+// batch, what it answers on the CPU.
+func TestServeCUDA(t *testing.T) {
+	emulate(t)
+	ask := func(s *serving, question string) *answer {
+		return s.ask(t, "/v1/chat/completions", object{
+			"messages":   []object{{"role": "user", "content": question}},
+			"max_tokens": 12, "temperature": 0, "return_token_ids": true,
+		})
+	}
+	questions := []string{"What is 2+2?", "What is 12 + 30?", "Is 7 odd?"}
+	cpu := start(t, "--device", "cpu", "--max-model-len", "512", "--max-num-seqs", "4")
+	cuda := start(t, "--device", "cuda", "--max-model-len", "512", "--max-num-seqs", "4")
+	require.Contains(t, cuda.log.String(), "Emulated")
+	var wg sync.WaitGroup
+	for _, q := range questions {
+		want := ask(cpu, q)
+		wg.Go(func() {
+			got := ask(cuda, q)
+			require.Equal(t, want.Choices[0].TokenIDs, got.Choices[0].TokenIDs, q)
+			require.Equal(t, want.Choices[0].Message.Content, got.Choices[0].Message.Content, q)
+		})
+	}
+	wg.Wait()
+	again := ask(cuda, questions[0])
+	require.Equal(t, ask(cpu, questions[0]).Choices[0].TokenIDs, again.Choices[0].TokenIDs, "alone, from the cache")
+	cuda.signal(t)
+	require.Equal(t, exitDone, cuda.exit(t))
+}
+
+// TestDeviceChoice: auto takes a GPU where there is one; what is wrong with it
+// is said in one line, and never hidden by the CPU.
+func TestDeviceChoice(t *testing.T) {
+	r := trona(t, "", "plan", "--device", "auto")
+	require.Equal(t, exitDone, r.code, r.err)
+	r = trona(t, "", "plan", "--device", "cuda")
+	require.Equal(t, exitFailed, r.code)
+	require.Contains(t, r.err, "no such device on this machine")
+	require.Equal(t, 1, strings.Count(r.err, "\n"), r.err)
+
+	emulate(t)
+	for name, c := range map[string]struct {
+		setting, value, device string
+		code                   int
+		want                   string
+	}{
+		"auto":              {"TRONA_EMU_QUIET", "1", "auto", exitDone, ""},
+		"none":              {"TRONA_EMU_DEVICES", "0", "auto", exitDone, ""},
+		"none but wanted":   {"TRONA_EMU_DEVICES", "0", "cuda", exitFailed, "no such device"},
+		"old":               {"TRONA_EMU_DRIVER", "11080", "auto", exitFailed, "install R525 (CUDA 12.0) or newer (--device cpu does without)"},
+		"no room":           {"TRONA_EMU_MEMORY", "16M", "cuda", exitFailed, "out of memory"},
+		"broken but unused": {"TRONA_EMU_DRIVER", "11080", "cpu", exitDone, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(c.setting, c.value)
+			r := trona(t, "", "plan", "--device", c.device)
+			require.Equal(t, c.code, r.code, r.err)
+			require.Contains(t, r.err, c.want)
+			require.LessOrEqual(t, strings.Count(r.err, "\n"), 1, r.err)
+		})
+	}
+}
