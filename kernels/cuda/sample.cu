@@ -20,11 +20,13 @@ DEVICE float infinity() { return bits<float>(0x7f800000u); }
 
 // Shared is the block's shared memory.
 struct Shared {
-    u64 bins[BINS];
+    u64 bins[BINS];   // weights of keys, by their next byte
+    u32 counts[BINS]; // keys
     u64 words[WARPS];
     double sums[WARPS];
-    u64 left;
+    u64 left; // to want in the bin that was chosen
     u32 bin;
+    u32 alone; // one key is in it
     u32 bad; // a token is not in the vocabulary
 };
 
@@ -224,9 +226,9 @@ struct Candidates {
     }
 };
 
-// choose_bin finds, from the highest, the bin in which the sum of bins reaches
-// want, and what is left to want in it. It returns false if all are not enough.
-// One warp does it, a lane 8 bins.
+// choose_bin finds, from the highest, the bin in which the sum of weights
+// reaches want. It returns false if all are not enough. One warp does it, a
+// lane 8 bins.
 DEVICE bool choose_bin(u64 want) {
     if (warp() == 0) {
         const i32 highest = BINS - 1 - 8 * lane();
@@ -244,6 +246,7 @@ DEVICE bool choose_bin(u64 want) {
             if (before < want && before + n >= want) {
                 mine().bin = u32(highest - i);
                 mine().left = want - before;
+                mine().alone = mine().counts[highest - i] == 1;
             }
             before += n;
         }
@@ -252,25 +255,29 @@ DEVICE bool choose_bin(u64 want) {
     return mine().bin < BINS;
 }
 
-// cut_at returns the greatest key such that the weights of it and of all
-// greater keys reach want; the present cut if they never do.
+// cut_at returns a number that is at most the greatest key such that the
+// weights of it and of all greater keys reach want, and above the next lower
+// key; the present cut if they never do.
 template <class Weight> DEVICE u64 cut_at(const Candidates& c, u64 want, Weight weight) {
     u64 prefix = 0;
     NO_UNROLL
     for (i32 shift = 56; shift >= 0; shift -= 8) {
-        for (i32 b = thread(); b < BINS; b += SAMPLE_THREADS) mine().bins[b] = 0;
+        for (i32 b = thread(); b < BINS; b += SAMPLE_THREADS) mine().bins[b] = mine().counts[b] = 0;
         sync();
         NO_UNROLL
         for (i32 t = thread(); t < c.vocab; t += SAMPLE_THREADS) {
             const u64 k = Candidates::key_of(c, t);
             const bool among = k != 0 && k >= c.cut && (shift == 56 || (k ^ prefix) >> (shift + 8) == 0);
-            if (among) atomic_add(&mine().bins[k >> shift & (BINS - 1)], weight(t));
+            if (!among) continue;
+            const i32 b = k >> shift & (BINS - 1);
+            atomic_add(&mine().bins[b], weight(t));
+            atomic_add(&mine().counts[b], 1);
         }
         sync();
         if (!choose_bin(want)) return c.cut;
         prefix |= u64(mine().bin) << shift;
         want = mine().left;
-        sync();
+        if (mine().alone) break; // no other key begins like this
     }
     return prefix;
 }

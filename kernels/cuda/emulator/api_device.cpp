@@ -146,8 +146,8 @@ void reset(std::unique_lock<std::mutex> &lock, Device &d) {
 // ---- The driver
 
 API cuInit(unsigned flags) {
-    Call call("cuInit", Call::plain);
     Driver &d = driver();
+    std::lock_guard<std::mutex> hold(d.lock);
     if (!d.initialized) {
         const std::string bad = d.settings.read_environment();
         if (!bad.empty()) {
@@ -156,8 +156,7 @@ API cuInit(unsigned flags) {
         }
         d.host.reserve(int64_t(64) << 30);
     }
-    call.bad = CUresult(d.settings.strikes("cuInit"));
-    if (call.bad) return call.bad;
+    if (const int bad = d.settings.strikes("cuInit")) return CUresult(bad);
     if (flags) return CUDA_ERROR_INVALID_VALUE;
     if (!d.initialized || !in_use(d)) {
         d.machine = d.settings;

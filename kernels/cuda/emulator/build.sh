@@ -3,15 +3,18 @@
 #
 # Usage: build.sh FOLDER [FILE.cu ...]
 #
-# FOLDER gets libcuda.so.1 with all kernels of kernels/cuda, and of the files
-# named. Only what changed is compiled again. CXX and CXXFLAGS may be set.
+# FOLDER gets libcuda.so.1 with the kernels of the files named, or of all files
+# of kernels/cuda. Only what changed is compiled again; objects stand beside
+# FOLDER, for all that is built there. CXX and CXXFLAGS may be set.
 set -euo pipefail
 
 out=$1
 shift
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-mkdir -p "$out/objects"
+mkdir -p "$out" "$out/../objects"
 out=$(cd "$out" && pwd)
+cache=$(cd "$out/../objects" && pwd)
+(($#)) || set -- "$here"/../*.cu
 
 # -march=native makes fused products and half floats fast; contraction of
 # products and sums stays off, as on the device.
@@ -19,7 +22,7 @@ compile=("${CXX:-g++}" -std=c++17 -O2 -march=native -ffp-contract=off -fno-math-
 	-Wall -Wextra -MMD -pthread ${CXXFLAGS:-} -I "$here/..")
 
 # One builder at a time; others find the result.
-exec 9>"$out/lock"
+exec 9>"$cache/lock"
 flock 9
 
 # fresh OBJECT: no file that it was made from is newer.
@@ -32,9 +35,9 @@ fresh() {
 }
 
 objects=() stale=()
-for file in "$here"/*.cpp "$here"/../*.cu "$@"; do
+for file in "$here"/*.cpp "$@"; do
 	name=$(basename "$file")
-	object=$out/objects/$name.o
+	object=$cache/$name.o
 	objects+=("$object")
 	fresh "$object" || stale+=("$file" "$object")
 done
@@ -43,7 +46,11 @@ if ((${#stale[@]})); then
 	printf '%s\n' "${stale[@]}" | xargs -P "$(nproc)" -n 2 "$BASH" -c \
 		'"${@:2:$#-3}" -x c++ -c "${@: -2:1}" -o "${@: -1}"' "$0" -- "${compile[@]}"
 fi
-if ((${#stale[@]})) || [[ ! -f $out/libcuda.so.1 || $(cat "$out/linked" 2>/dev/null) != "${objects[*]}" ]]; then
+relink=
+for object in "${objects[@]}"; do
+	[[ $object -nt $out/libcuda.so.1 ]] && relink=1
+done
+if [[ $relink || $(cat "$out/linked" 2>/dev/null) != "${objects[*]}" ]]; then
 	"${CXX:-g++}" -shared -pthread -Wl,-soname,libcuda.so.1 -Wl,-z,now "${objects[@]}" -ldl -o "$out/libcuda.so.new"
 	mv "$out/libcuda.so.new" "$out/libcuda.so.1"
 	ln -sf libcuda.so.1 "$out/libcuda.so"

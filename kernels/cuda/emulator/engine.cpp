@@ -308,7 +308,7 @@ void Room::enter(const Launch &l, int x, int y, int z) {
     }
     for (int i = 0; i < b.count; i++) {
         Thread &t = threads[size_t(i)];
-        t.block = &b, t.warp = &b.warps[i / lanes], t.id = i, t.lane = i % lanes;
+        t.block = &b, t.warp = &b.warps[i / lanes], t.id = i, t.lane = i % lanes, t.doing = "";
         copies[size_t(i)].group = 0, copies[size_t(i)].waiting = 0;
     }
     if (fresh) {
@@ -417,7 +417,7 @@ Engine::Step Engine::advance(Room &r) {
 // faulted says what a signal meant. A bad address is looked up by run.
 void Engine::faulted(Room &r) {
     if (fault == Fault::late) {
-        fail_late();
+        fail_late(*current);
         return;
     }
     failed = true;
@@ -513,7 +513,7 @@ bool Engine::step() {
 // as many as a device holds.
 void Engine::blocks() {
     for (int64_t begun = 0; !failed;) {
-        if (step()) continue;
+        if (step() || failed) continue;
         if (begun < total && int(rooms.size()) < std::max(1, launch->resident)) {
             int x, y, z;
             number(begun++, x, y, z);
@@ -521,16 +521,19 @@ void Engine::blocks() {
         } else if (rooms.empty()) {
             return;
         } else if (now() > deadline) {
-            fail_late();
+            const Block &b = rooms.front()->block;
+            const int w = __builtin_ctz(b.resting_warps);
+            fail_late(b.threads[w * lanes + __builtin_ctz(b.resting[w])]);
         } else {
             sched_yield(); // others must write what these wait for
         }
     }
 }
 
-void Engine::fail_late() {
+void Engine::fail_late(const Thread &t) {
     failed = true;
-    outcome = {CUDA_ERROR_LAUNCH_TIMEOUT, where(*current) + ": still running after its time"};
+    outcome = {CUDA_ERROR_LAUNCH_TIMEOUT, where(t) + ": still running after its time"};
+    if (*t.doing) outcome.report += std::string(", last in ") + t.doing + ", " + spell(t.at);
 }
 
 Outcome Engine::run(const Launch &l, std::string (*memory_says)(const void *address)) {

@@ -13,10 +13,10 @@
 #define UNROLL
 #define NO_UNROLL
 #define KERNEL(name, Args, threads, blocks)                                                      \
-    static void name(const Args &args);                                                          \
+    static void name(const Args &);                                                               \
     static emu::Kernel name##_entry(#name, sizeof(Args), threads,                                \
                                     [](const void *args) { name(*static_cast<const Args *>(args)); }); \
-    static void name(const Args &args)
+    static void name([[maybe_unused]] const Args &args)
 
 // ---- Who am I
 

@@ -126,7 +126,7 @@ private:
     void number(int64_t i, int &x, int &y, int &z) const;
     void faulted(Room &r);
     void dead_lock(Room &r);
-    void fail_late();
+    void fail_late(const Thread &t);
     std::string where(const Thread &t) const;
 
     std::vector<std::unique_ptr<Room>> free_rooms, rooms;
