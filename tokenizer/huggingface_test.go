@@ -1,7 +1,10 @@
 package tokenizer
 
 import (
+	"bytes"
 	"fmt"
+	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -359,8 +362,10 @@ func TestOpen(t *testing.T) {
 	require.ErrorContains(t, err, "tokenizer.json")
 }
 
-func FuzzTokenizerJSON(f *testing.F) {
-	small := bpeFile(f)
+// smallFiles are a byte-level and a character-level tokenizer.json of a few KiB.
+func smallFiles(t testing.TB) [][]byte {
+	t.Helper()
+	small := bpeFile(t)
 	model := small["model"].(object)
 	vocab, merges := object{}, []any{}
 	for b, r := range byteRunes {
@@ -373,19 +378,71 @@ func FuzzTokenizerJSON(f *testing.F) {
 	model["vocab"], model["merges"] = vocab, merges
 	small["added_tokens"] = []any{object{"id": 300, "content": "<s>", "special": true}}
 	small["post_processor"] = nil
-	seeds := []object{small, {
+	var files [][]byte
+	for _, file := range []object{small, {
 		"model": object{
 			"vocab": object{"<unk>": 0, spaceMark: 1, "a": 2, spaceMark + "a": 3}, "merges": []any{spaceMark + " a"}, "unk_token": "<unk>",
 		},
 		"pre_tokenizer": metaspace("always", true),
 		"decoder":       metaspace("always", true),
-	}}
-	for _, seed := range seeds {
-		data, err := json.Marshal(seed)
-		require.NoError(f, err)
+	}} {
+		data, err := json.Marshal(file)
+		require.NoError(t, err)
 		_, err = FromFiles(Files{Tokenizer: data})
-		require.NoError(f, err)
-		f.Add(data)
+		require.NoError(t, err)
+		files = append(files, data)
+	}
+	return files
+}
+
+// A file that is cut off anywhere is an error that names it, and one with
+// changed bytes is an error or a tokenizer. Neither takes much memory.
+func TestDamagedFiles(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	for _, file := range smallFiles(t) {
+		for n := range file {
+			requireDamaged(t, file[:n], true)
+		}
+		mutations := 10_000
+		if testing.Short() {
+			mutations = 500
+		}
+		for range mutations {
+			damaged := bytes.Clone(file)
+			for range 1 + random.IntN(4) {
+				at, from, n := random.IntN(len(damaged)), random.IntN(len(file)), 1+random.IntN(20)
+				switch random.IntN(3) {
+				case 0:
+					damaged[at] = byte(random.Uint32())
+				case 1:
+					damaged = append(slices.Delete(damaged, at, min(at+n, len(damaged))), ' ')
+				default:
+					damaged = slices.Insert(damaged, at, file[from:min(from+n, len(file))]...)
+				}
+			}
+			requireDamaged(t, damaged, false)
+		}
+	}
+}
+
+func requireDamaged(t *testing.T, data []byte, fails bool) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	tok, err := FromFiles(Files{Tokenizer: data})
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4*len(data)+8<<20), "%s", data) // 8 MiB: maxHoles ids without a token
+	if err != nil {
+		require.ErrorContains(t, err, "tokenizer.json: ")
+		return
+	}
+	require.False(t, fails, "%s", data)
+	tok.Decode(tok.Encode("the <s> \u00e9\xff", EncodeOptions{ParseSpecial: true}), DecodeOptions{})
+}
+
+func FuzzTokenizerJSON(f *testing.F) {
+	for _, file := range smallFiles(f) {
+		f.Add(file)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tok, err := FromFiles(Files{Tokenizer: data})
