@@ -1,4 +1,4 @@
-//go:build !gorgonia && (!linux || nocuda)
+//go:build !linux || (nocuda && !gorgonia)
 
 package driver
 
