@@ -5,8 +5,10 @@
 //	goroutine of the request          goroutine of the engine
 //	------------------------          -----------------------
 //	Submit ---------- inbox --------> admit, drop cancelled
+//	                                  guess what comes next, if asked for
 //	                                  Scheduler.Next: who runs, how many tokens
 //	                                  runner: Plan -> model.Batch -> Forward -> Sample
+//	                                                  masks of constraints meanwhile
 //	Stream.Next <---- events -------- Scheduler.Commit: append, finish, free, emit
 //
 // # Why are the tokens always the same?
@@ -26,6 +28,22 @@
 // stores all keys and values before it reads any, so a request may share what
 // another computes in the same step: several answers to one prompt read it
 // once. If the step fails, so do all that it held.
+//
+// # Why does guessing ahead change nothing?
+//
+// A sequence may compute tokens that it has not drawn, behind its last, each
+// with the arithmetic, noise, penalties and mask that it will have if the
+// guesses before it are right. Each row draws; as long as a row draws what was
+// guessed, the next row's token is the one that a step of its own would have
+// drawn. Behind the first wrong guess nothing counts: no block that it reached is
+// sealed, and the next step writes over it. Guesses take rows and blocks that
+// are left when all others have theirs, so they hold up nobody.
+//
+// # Where do constraints run?
+//
+// Beside the forward pass, on goroutines that end with it. A constraint follows
+// the tokens that were drawn and nothing else; for guesses it goes ahead and
+// comes back.
 //
 // # What does a slow client cost?
 //

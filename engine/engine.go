@@ -19,10 +19,14 @@ type Options struct {
 	MaxModelLen int // most tokens of a prompt and its answer; 0: what model and cache allow
 	MaxNumSeqs  int // most requests in work at once; 0 or above the model's MaxLogits: that many
 	MaxQueued   int // most requests that wait besides; 0: 2048
-	// PrefillRows is the most prompt tokens of a step in which others decode.
-	// Small steps keep the gaps between tokens short. 0: a quarter of the rows
-	// of a step.
+	// PrefillRows is the most tokens of prompts, and guesses, of a step in which
+	// others decode. Small steps keep the gaps between tokens short. 0: a quarter
+	// of the rows of a step.
 	PrefillRows int
+	// SpeculateTokens is the most tokens that a request may guess ahead in a step;
+	// 0: none. Each needs a row of logits, so a model should be loaded for more
+	// of them than there are requests.
+	SpeculateTokens int
 	// StallTimeout is how long nothing may happen before Healthy fails; a step
 	// may take ten times what steps of its size took before. 0: 10 s.
 	StallTimeout time.Duration
@@ -36,6 +40,7 @@ type Engine struct {
 	context, vocab int  // tokens
 	most           int  // requests, waiting or in work
 	uniform        bool // see kernels.Info
+	speculate      int  // most drafts of a request in a step
 	stall          time.Duration
 	done           chan struct{}
 
@@ -58,7 +63,7 @@ type Engine struct {
 // New starts an engine, which from then on owns the device and what is on it:
 // Close closes all three. Where New fails they stay the caller's.
 func New(m *model.Model, cache *model.KVCache, dev kernels.Device, o Options) (*Engine, error) {
-	if o.MaxModelLen < 0 || o.MaxNumSeqs < 0 || o.MaxQueued < 0 || o.PrefillRows < 0 || o.StallTimeout < 0 {
+	if min(o.MaxModelLen, o.MaxNumSeqs, o.MaxQueued, o.PrefillRows, o.SpeculateTokens) < 0 || o.StallTimeout < 0 {
 		return nil, fmt.Errorf("engine: options must not be negative: %+v", o)
 	}
 	if declared := m.Config.ContextLength; o.MaxModelLen > declared {
@@ -68,7 +73,7 @@ func New(m *model.Model, cache *model.KVCache, dev kernels.Device, o Options) (*
 	blocks := NewBlockManager(cache.Blocks)
 	e := &Engine{
 		context: min(o.MaxModelLen, cache.Blocks*kernels.BlockSize), vocab: m.Config.VocabSize,
-		most: o.MaxNumSeqs + o.MaxQueued, uniform: dev.Info().Uniform, stall: o.StallTimeout, done: make(chan struct{}),
+		most: o.MaxNumSeqs + o.MaxQueued, speculate: o.SpeculateTokens, uniform: dev.Info().Uniform, stall: o.StallTimeout, done: make(chan struct{}),
 		scheduler: NewScheduler(Limits{
 			Seqs: o.MaxNumSeqs, Rows: m.MaxRows(), Logits: m.MaxLogits(), PrefillRows: o.PrefillRows, Block: kernels.BlockSize,
 		}, blocks),
@@ -120,7 +125,7 @@ func (e *Engine) Submit(ctx context.Context, r Request) (*Stream, error) {
 	}
 	stream := newStream(ctx, &r, now)
 	q := r.sequence(kernels.BlockSize, stream)
-	q.uniform = e.uniform
+	q.uniform, q.guess = e.uniform, newGuess(r.SpeculateTokens, e.speculate)
 	if err := e.enqueue(q); err != nil {
 		return nil, err
 	}
@@ -299,6 +304,7 @@ func (e *Engine) step() (err error) {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
+	e.draft()
 	p := e.scheduler.Next()
 	rows := p.Rows()
 	if rows == 0 {
@@ -314,7 +320,7 @@ func (e *Engine) step() (err error) {
 	if err := e.runner.run(p); err != nil {
 		return err
 	}
-	e.scheduler.Commit(p, e.runner.next)
+	e.scheduler.Commit(p, e.runner.tokens)
 	e.deliver(p)
 	return nil
 }
@@ -334,14 +340,16 @@ func (e *Engine) deliver(p *Plan) {
 	e.mu.Unlock()
 	e.publish(ended)
 	for i := range p.Len() {
-		q := p.Run(i).Seq
+		r := p.Run(i)
+		q := r.Seq
 		if q.state == finished {
 			q.stream.forget()
 		}
-		if e.runner.next[i] < 0 {
-			q.stream.end(FinishError, ErrNumeric)
-		} else if p.Run(i).Draw {
-			q.stream.push(q, e.runner.details[i], now)
+		if r.Took > 0 {
+			q.stream.push(q, e.runner.details[i][:r.Took], now)
+		}
+		if q.finish == FinishError {
+			q.stream.end(FinishError, e.runner.errs[i])
 		}
 	}
 }

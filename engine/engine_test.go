@@ -546,7 +546,9 @@ type hooks struct {
 	synced atomic.Int64 // how many steps came to their end, held or not
 	sync   atomic.Pointer[error]
 	panics atomic.Bool
-	poison atomic.Bool // rows with poisonSeed, and those that score the token 0, become NaN
+	// poisonFrom is the position from which poisonSeed makes NaN.
+	poisonFrom atomic.Int64
+	poison     atomic.Bool // rows with poisonSeed, and those that score the token 0, become NaN
 }
 
 const poisonSeed = 666
@@ -586,7 +588,7 @@ func (h *hooks) Sample(dst []kernels.Sampled, logits kernels.Tensor, rows []kern
 		panic("a mistake")
 	}
 	for i, row := range rows {
-		if h.poison.Load() && (row.Seed == poisonSeed || len(row.Bias) == 1 && row.Bias[0].Token == 0) {
+		if h.poison.Load() && (row.Seed == poisonSeed && row.Position >= h.poisonFrom.Load() || len(row.Bias) == 1 && row.Bias[0].Token == 0) {
 			at := logits.Addr + uintptr(4*(int64(i)*logits.Cols()+17))
 			*(*float32)(*(*unsafe.Pointer)(unsafe.Pointer(&at))) = float32(math.NaN())
 		}

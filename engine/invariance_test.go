@@ -50,36 +50,44 @@ func TestInvariance(t *testing.T) {
 			want := complete(t, rig{path: path, kv: kv, rows: 512}.engine(t), r)
 			require.NoError(t, want.err)
 			require.Len(t, want.events, 100)
-			same := func(t *testing.T, got answer) {
-				require.NoError(t, got.err)
-				require.Equal(t, want.events, got.events)
-			}
-			t.Run("chunks", func(t *testing.T) { inChunks(t, path, kv, r, same) })
-			t.Run("company", func(t *testing.T) { inCompany(t, path, kv, r, rng, same) })
-			t.Run("preempted", func(t *testing.T) { preempted(t, path, kv, r, rng, same) })
-			t.Run("prefix", func(t *testing.T) { afterOthers(t, path, kv, r, want, same) })
+			invariance(t, rig{path: path, kv: kv}, r, want, rng)
 		})
 	}
 }
 
+// invariance runs a request on engines like g, in all conditions.
+func invariance(t *testing.T, g rig, r Request, want answer, rng *rand.Rand) {
+	same := func(t *testing.T, got answer) {
+		require.NoError(t, got.err)
+		require.Equal(t, want.events, got.events)
+	}
+	t.Run("chunks", func(t *testing.T) { inChunks(t, g, r, same) })
+	t.Run("company", func(t *testing.T) { inCompany(t, g, r, rng, same) })
+	t.Run("preempted", func(t *testing.T) { preempted(t, g, r, rng, same) })
+	t.Run("prefix", func(t *testing.T) { afterOthers(t, g, r, want, same) })
+}
+
 // inChunks reads the prompt in chunks of every size.
-func inChunks(t *testing.T, path string, kv kernels.DType, r Request, same func(*testing.T, answer)) {
+func inChunks(t *testing.T, g rig, r Request, same func(*testing.T, answer)) {
 	step := 1
 	if testing.Short() {
 		step = 29
 	}
 	for rows := 1; rows <= len(r.Prompt); rows += step {
-		e := rig{path: path, kv: kv, rows: rows, logits: 1}.engine(t)
+		g.rows, g.logits = rows, min(rows, 1+g.SpeculateTokens)
+		e := g.engine(t)
 		same(t, complete(t, e, r))
+		noteGuesses(t, e)
 		require.NoError(t, e.Close())
 	}
 }
 
 // inCompany runs among 32 random others, which begin before and after it.
-func inCompany(t *testing.T, path string, kv kernels.DType, r Request, rng *rand.Rand, same func(*testing.T, answer)) {
+func inCompany(t *testing.T, g rig, r Request, rng *rand.Rand, same func(*testing.T, answer)) {
 	for _, rows := range []int{48, 512} {
 		h := newHooks()
-		e := rig{path: path, kv: kv, rows: rows, logits: 33, blocks: 33 * 5, wrap: h.wrap}.engine(t)
+		g.rows, g.logits, g.blocks, g.wrap = rows, 33+g.SpeculateTokens, 33*5, h.wrap
+		e := g.engine(t)
 		h.hold() // until all are there
 		var streams []*Stream
 		for i := range 33 {
@@ -99,14 +107,16 @@ func inCompany(t *testing.T, path string, kv kernels.DType, r Request, rng *rand
 				require.NoError(t, a.err)
 			}
 		}
+		noteGuesses(t, e)
 	}
 }
 
 // preempted runs where others, which come before it by rank, take its memory.
-func preempted(t *testing.T, path string, kv kernels.DType, r Request, rng *rand.Rand, same func(*testing.T, answer)) {
+func preempted(t *testing.T, g rig, r Request, rng *rand.Rand, same func(*testing.T, answer)) {
 	for _, blocks := range []int{6, 8, 11} {
 		h := newHooks()
-		e := rig{path: path, kv: kv, rows: 32, logits: 8, blocks: blocks, wrap: h.wrap}.engine(t)
+		g.rows, g.logits, g.blocks, g.wrap = 32, 8, blocks, h.wrap
+		e := g.engine(t)
 		r.Priority = 1
 		h.hold()
 		s, err := e.Submit(t.Context(), r)
@@ -120,20 +130,21 @@ func preempted(t *testing.T, path string, kv kernels.DType, r Request, rng *rand
 		h.release()
 		same(t, read(t.Context(), s))
 		require.Positive(t, e.Stats().Preemptions, "%d blocks", blocks)
+		noteGuesses(t, e)
 	}
 }
 
 // afterOthers finds blocks that others have computed, and none that they
 // computed with other arithmetic.
-func afterOthers(t *testing.T, path string, kv kernels.DType, r Request, want answer, same func(*testing.T, answer)) {
-	e := rig{path: path, kv: kv}.engine(t)
+func afterOthers(t *testing.T, g rig, r Request, want answer, same func(*testing.T, answer)) {
+	e := g.engine(t)
 	for i, found := range []int{0, 128, 128} {
 		a := complete(t, e, r)
 		same(t, a)
 		require.Equal(t, found, a.Cached, "time %d", i)
 	}
 	// Others that begin alike compute half of it.
-	e = rig{path: path, kv: kv}.engine(t)
+	e = g.engine(t)
 	other := plain(slices.Concat(r.Prompt[:100], []int32{1, 2, 3}), 50)
 	complete(t, e, other)
 	a := complete(t, e, r)
@@ -142,11 +153,11 @@ func afterOthers(t *testing.T, path string, kv kernels.DType, r Request, want an
 
 	// A prompt that holds an answer: what decoding has computed serves it too,
 	// where it has the same bits.
-	e = rig{path: path, kv: kv}.engine(t)
+	e = g.engine(t)
 	next := subject(rand.New(rand.NewPCG(1, 2)), slices.Concat(r.Prompt, want.tokens), 30)
 	fresh := complete(t, e, next)
 	require.Zero(t, fresh.Cached)
-	e = rig{path: path, kv: kv}.engine(t)
+	e = g.engine(t)
 	complete(t, e, r)
 	again := complete(t, e, next)
 	require.Equal(t, fresh.events, again.events)
@@ -154,7 +165,8 @@ func afterOthers(t *testing.T, path string, kv kernels.DType, r Request, want an
 
 	// Several at once share while they go.
 	h := newHooks()
-	e = rig{path: path, kv: kv, rows: 40, wrap: h.wrap}.engine(t)
+	g.rows, g.wrap = 40, h.wrap
+	e = g.engine(t)
 	h.hold()
 	streams := make([]*Stream, 5)
 	for i := range streams {
@@ -167,6 +179,7 @@ func afterOthers(t *testing.T, path string, kv kernels.DType, r Request, want an
 		same(t, read(t.Context(), s))
 	}
 	require.Greater(t, e.Stats().PrefixHitTokens, int64(4*64))
+	noteGuesses(t, e)
 
 	// Another salt shares nothing.
 	r.Salt = "other"
@@ -234,6 +247,12 @@ func TestInvarianceOfArithmetic(t *testing.T) {
 	again := complete(t, e, next)
 	require.Equal(t, fresh.events, again.events, "after one that decoded its prompt")
 	require.LessOrEqual(t, again.Cached, 64, "what decoding has computed is not for it")
+
+	r = babbler(rng, r.Prompt, 120)
+	want = complete(t, rig{path: path, wrap: two}.engine(t), r)
+	e = rig{path: path, wrap: two, Options: Options{SpeculateTokens: 6}}.engine(t)
+	require.Equal(t, want.events, complete(t, e, r).events, "with guesses")
+	noteGuesses(t, e)
 }
 
 // Log probabilities of a prompt are those of its logits, wherever the rows of

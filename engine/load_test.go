@@ -80,7 +80,7 @@ func heap() int64 {
 
 // Many users submit and go away at any moment, with all features at once.
 func TestHammer(t *testing.T) {
-	e := rig{rows: 32, logits: 12, blocks: 20, Options: Options{MaxQueued: 6, PrefillRows: 24}}.engine(t)
+	e := rig{rows: 32, logits: 12, blocks: 20, Options: Options{MaxQueued: 6, PrefillRows: 24, SpeculateTokens: 5}}.engine(t)
 	open, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var users sync.WaitGroup
@@ -112,6 +112,7 @@ func TestHammer(t *testing.T) {
 	}
 	require.Positive(t, e.Stats().Preemptions)
 	require.Positive(t, e.Stats().PrefixHitTokens)
+	require.Positive(t, e.Stats().AcceptedTokens)
 	require.Zero(t, outcome["error"])
 	require.Equal(t, complete(t, e, plain([]int32{1}, 20)).tokens, complete(t, e, plain([]int32{1}, 20)).tokens)
 }
@@ -126,8 +127,14 @@ func use(t *testing.T, e *Engine, rng *rand.Rand, ctx context.Context) string {
 	}
 	r.Priority = rng.IntN(2)
 	r.StopIDs, r.MinTokens = randomTokens(rng, rng.IntN(2)), rng.IntN(2)
-	if rng.IntN(4) == 0 {
+	switch rng.IntN(8) {
+	case 0:
 		r = subject(rng, r.Prompt, r.MaxTokens)
+	case 1:
+		r = babbler(rng, r.Prompt, r.MaxTokens)
+	case 2:
+		r = babbler(rng, r.Prompt, r.MaxTokens)
+		r.Constraint = AllOf(ForbidSequences([]int32{20, 21}), budget(10, 1, 2, 3))
 	}
 	s, err := e.Submit(ctx, r)
 	if errors.Is(err, ErrOverloaded) {
@@ -192,9 +199,8 @@ func TestLongestContext(t *testing.T) {
 		require.Equal(t, 1, p.Len())
 		run := p.Run(0)
 		require.Equal(t, next, run.Position)
-		r.batch.Reset()
-		r.asked, r.rows = r.asked[:0], r.rows[:0]
-		r.add(run, len(p.Decode) == 1)
+		r.reset()
+		r.add(0, run, len(p.Decode) == 1)
 		seq := r.batch.Seqs[0]
 		require.Equal(t, int64(next), seq.Position)
 		next += run.Rows
@@ -202,7 +208,7 @@ func TestLongestContext(t *testing.T) {
 		if run.Draw {
 			require.Equal(t, int64(next), r.rows[0].Position)
 		}
-		s.Commit(p, []int32{0})
+		s.Commit(p, answers(p, func(*Run, int) int32 { return 0 }))
 	}
 	require.Equal(t, n-1, next, "all but the last token")
 	require.Len(t, q.keys, 1+n/kernels.BlockSize-1)
@@ -229,12 +235,17 @@ func TestStepAllocatesNothing(t *testing.T) {
 	for i := range 8 {
 		request := plain(slices.Repeat([]int32{int32(i)}, 10+i), 400)
 		request.Sampling = Sampling{Temperature: .8, TopP: .9, RepetitionPenalty: 1.1, Seed: uint64(i)}
-		s.Add(request.sequence(kernels.BlockSize, nil))
+		q := request.sequence(kernels.BlockSize, nil)
+		q.guess = newGuess(0, i/2)
+		s.Add(q)
 	}
 	step := func() {
+		for _, q := range s.running {
+			q.look()
+		}
 		p := s.Next()
 		require.NoError(t, r.run(p))
-		s.Commit(p, r.next)
+		s.Commit(p, r.tokens)
 	}
 	for range 30 {
 		step()
@@ -247,13 +258,16 @@ func TestStepAllocatesNothing(t *testing.T) {
 func BenchmarkScheduler(b *testing.B) {
 	const seqs = 256
 	s := NewScheduler(Limits{Seqs: seqs, Rows: 512, Logits: seqs, PrefillRows: 512, Block: kernels.BlockSize}, NewBlockManager(1<<16))
-	next := make([]int32, seqs)
+	next, zero := make([][]int32, seqs), []int32{0}
 	rng := rand.New(rand.NewPCG(7, 7))
 	for b.Loop() {
 		for s.Stats().Running+s.Stats().Waiting < seqs {
 			s.Add(newSequence(randomTokens(rng, 300), 1000, kernels.BlockSize, ""))
 		}
 		p := s.Next()
+		for i := range p.Len() {
+			next[i] = zero[:p.Run(i).draws()]
+		}
 		s.Commit(p, next[:p.Len()])
 	}
 }

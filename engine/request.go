@@ -30,6 +30,14 @@ type Request struct {
 	// Priority: a lower number is served first. Within a priority, first come,
 	// first served.
 	Priority int
+
+	// Constraint limits what may be drawn, token by token; nil: nothing does. It
+	// serves this request alone, and is the engine's until the stream has ended.
+	Constraint Constraint
+	// SpeculateTokens is the most tokens to guess ahead in a step, at most
+	// Options.SpeculateTokens; 0: that many, -1: none. It changes how fast
+	// tokens come and never which.
+	SpeculateTokens int
 }
 
 // Sampling is one request's way of drawing tokens. The zero value is greedy.
@@ -98,13 +106,16 @@ type Timings struct {
 	Prompt    int           // prompt tokens
 	Cached    int           // prompt tokens whose KV came from the prefix cache
 	Generated int
+	Drafted   int // tokens guessed ahead and computed
+	Accepted  int // of those, tokens that were generated
 }
 
-// Errors of Submit. ErrOverloaded and ErrClosed are worth a retry.
+// Errors of Submit and of streams. ErrOverloaded and ErrClosed are worth a retry.
 var (
 	ErrClosed     = errors.New("the engine is shutting down")
 	ErrOverloaded = errors.New("the queue is full")
 	ErrNumeric    = errors.New("the model's output is not a number")
+	ErrConstraint = errors.New("the request's constraint cannot be kept") // a stream's error says how
 	ErrFailed     = errors.New("the device failed")
 )
 

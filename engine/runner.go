@@ -21,9 +21,14 @@ type runner struct {
 	drawn []kernels.Sampled   // what it gave
 	force []kernels.TokenBias // of rows that score the prompt
 	raw   []byte              // one row of logits, F32
+	masks masks
 
-	next    []int32  // of each run of the plan: for Scheduler.Commit
-	details []detail // of each run
+	// Of each run of the plan: the tokens that its rows drew, for
+	// Scheduler.Commit, and what they say of them; up to the first that could
+	// not draw, which is -1, and why.
+	tokens  [][]int32
+	details [][]detail
+	errs    []error
 }
 
 // ask is what a row of logits is wanted for: to draw the next token of a
@@ -32,6 +37,7 @@ type ask struct {
 	q     *Sequence
 	run   int // index in the plan
 	draw  bool
+	err   error // why nothing can be drawn
 	token int32 // of the prompt
 	rank  int   // of that token
 }
@@ -40,22 +46,21 @@ func newRunner(m *model.Model, cache *model.KVCache, dev kernels.Device) *runner
 	return &runner{
 		model: m, cache: cache, dev: dev,
 		rows: make([]kernels.SampleRow, 0, m.MaxLogits()), drawn: make([]kernels.Sampled, m.MaxLogits()),
+		masks: masks{vocab: m.Config.VocabSize},
 	}
 }
 
-// run computes a plan. Afterwards next and details hold what it gave.
+// run computes a plan. Afterwards tokens, details and errs hold what it gave.
 func (r *runner) run(p *Plan) error {
-	r.batch.Reset()
-	r.asked, r.rows, r.force = r.asked[:0], r.rows[:0], r.force[:0]
-	r.next, r.details = r.next[:0], r.details[:0]
-	for i := range p.Decode {
-		r.add(&p.Decode[i], true)
+	r.reset()
+	for i := range p.Len() {
+		r.add(i, p.Run(i), i < len(p.Decode))
 	}
-	for i := range p.Prefill {
-		r.add(&p.Prefill[i], false)
-	}
+	r.masks.start(r.asked, r.rows)
+	defer r.masks.wait()
 	logits := r.model.Forward(&r.batch, r.cache)
 	r.rank(logits)
+	r.masks.wait()
 	drawn := r.drawn[:len(r.rows)]
 	if len(drawn) > 0 {
 		r.dev.Sample(drawn, logits, r.rows)
@@ -67,26 +72,38 @@ func (r *runner) run(p *Plan) error {
 	return nil
 }
 
-// add appends a run to the batch, and what is wanted of it.
-func (r *runner) add(run *Run, decode bool) {
+// reset empties the arrays of a step.
+func (r *runner) reset() {
+	r.batch.Reset()
+	r.asked, r.rows, r.force = r.asked[:0], r.rows[:0], r.force[:0]
+	for i := range r.tokens {
+		r.tokens[i], r.details[i], r.errs[i] = r.tokens[i][:0], r.details[i][:0], nil
+	}
+}
+
+// add appends run i of the plan to the batch, and what is wanted of it.
+func (r *runner) add(i int, run *Run, decode bool) {
+	if i == len(r.tokens) {
+		r.tokens, r.details, r.errs = append(r.tokens, nil), append(r.details, nil), append(r.errs, nil)
+	}
 	q := run.Seq
 	end := run.Position + run.Rows
-	r.batch.Tokens = append(r.batch.Tokens, q.tokens[run.Position:end]...)
+	tokens := q.ahead(run.Drafts)[:end]
+	r.batch.Tokens = append(r.batch.Tokens, tokens[run.Position:]...)
 	r.batch.Seqs = append(r.batch.Seqs, model.BatchSeq{
 		Rows: run.Rows, Position: int64(run.Position), Blocks: q.table, Decode: decode,
 	})
-	for i := run.Logits; i > 0; i-- {
-		r.batch.Logits = append(r.batch.Logits, int32(len(r.batch.Tokens)-i))
-		a := ask{q: q, run: len(r.next), draw: run.Draw && i == 1}
+	for left := run.Logits; left > 0; left-- {
+		r.batch.Logits = append(r.batch.Logits, int32(len(r.batch.Tokens)-left))
+		a := ask{q: q, run: i, draw: left <= run.draws()}
 		if a.draw {
-			r.rows = append(r.rows, q.row())
+			r.rows = append(r.rows, q.row(run.draws()-left))
 		} else {
-			a.token = q.tokens[end-i+1]
+			a.token = q.tokens[end-left+1]
 			r.rows = append(r.rows, r.score(a.token, q.alts))
 		}
 		r.asked = append(r.asked, a)
 	}
-	r.next, r.details = append(r.next, 0), append(r.details, detail{})
 }
 
 // score returns a row that draws a given token, for the device to report its
@@ -127,13 +144,18 @@ func rank(row []byte, token int32) int {
 func (r *runner) collect(drawn []kernels.Sampled) {
 	for i := range r.asked {
 		a, s := &r.asked[i], &drawn[i]
+		if a.err == nil && (s.Invalid || s.Token < 0 || int(s.Token) >= r.model.Config.VocabSize) {
+			a.err = ErrNumeric
+		}
+		tokens, details, err := &r.tokens[a.run], &r.details[a.run], &r.errs[a.run]
 		switch {
-		case s.Invalid || s.Token < 0 || int(s.Token) >= r.model.Config.VocabSize:
-			r.next[a.run] = -1
-		case !a.draw:
+		case *err != nil:
+		case a.err != nil:
+			*tokens, *err = append(*tokens, -1), a.err
+		case a.draw:
+			*tokens, *details = append(*tokens, s.Token), append(*details, detail{s.Logprob, s.Top})
+		default:
 			a.q.scores = append(a.q.scores, a.scored(s))
-		case r.next[a.run] >= 0:
-			r.next[a.run], r.details[a.run] = s.Token, detail{s.Logprob, s.Top}
 		}
 	}
 }

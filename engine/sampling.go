@@ -55,6 +55,9 @@ func (r *Request) checkStops(vocab int) error {
 	if i := outside(r.StopIDs, vocab); i >= 0 {
 		return refuse("stop_token_ids", "token %d is not in the vocabulary of %d", r.StopIDs[i], vocab)
 	}
+	if r.SpeculateTokens < -1 {
+		return refuse("speculate_tokens", "must not be below -1, and is %d", r.SpeculateTokens)
+	}
 	if r.PromptLogprobs < -1 || r.PromptLogprobs > maxAlternatives {
 		return refuse("prompt_logprobs", "must be -1 to %d, and is %d", maxAlternatives, r.PromptLogprobs)
 	}
@@ -136,17 +139,21 @@ func (r *Request) sequence(block int, stream *Stream) *Sequence {
 	if r.PromptLogprobs >= 0 {
 		q.score, q.alts = len(r.Prompt)-1, r.PromptLogprobs
 	}
-	q.sample, q.stream = r.Sampling.row(), stream
+	q.sample, q.stream, q.limit = r.Sampling.row(), stream, r.Constraint
 	return q
 }
 
-// row returns how to draw the next token of q.
-func (q *Sequence) row() kernels.SampleRow {
+// row returns how to draw the token behind n drafts of q.
+func (q *Sequence) row(n int) kernels.SampleRow {
 	r := q.sample
-	r.Position = int64(len(q.tokens))
-	r.Prompt, r.Generated = q.tokens[:q.prompt], q.tokens[q.prompt:]
-	if q.drawn() < q.least {
+	tokens := q.ahead(n)
+	r.Position = int64(len(tokens))
+	r.Prompt, r.Generated = tokens[:q.prompt], tokens[q.prompt:]
+	if q.early(n) {
 		r.Banned = q.stops
 	}
 	return r
 }
+
+// early reports whether the token behind n drafts of q must not end it.
+func (q *Sequence) early(n int) bool { return q.drawn()+n < q.least }

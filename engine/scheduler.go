@@ -45,6 +45,19 @@ type Run struct {
 	Rows     int
 	Logits   int  // the last so many rows have their logits computed
 	Draw     bool // the last of them draws the next token
+	// Drafts: the last so many rows hold tokens that the sequence has not drawn,
+	// and perhaps will. Each row from the one before them on draws; what follows
+	// a wrong draft counts for nothing.
+	Drafts int
+	Took   int // tokens that the sequence got; set by Commit
+}
+
+// draws returns how many rows draw a token.
+func (r *Run) draws() int {
+	if !r.Draw {
+		return 0
+	}
+	return 1 + r.Drafts
 }
 
 // Scheduler decides what is computed next. It is a state machine of integers:
@@ -53,7 +66,8 @@ type Run struct {
 //
 // Sequences rank by priority, then by arrival. Every step first lets waiting
 // sequences in, by rank, as long as there are rows and memory for them; then
-// each sequence that decodes gets its row; what rows are left go to prompts.
+// each sequence that decodes gets its row; what rows are left go to prompts,
+// and what those leave to drafts.
 //
 // # Why does every request end?
 //
@@ -146,35 +160,34 @@ func (s *Scheduler) Next() *Plan {
 	s.started = s.started[:0]
 	s.admit()
 	s.decode()
-	s.prefill()
+	decoding := len(s.plan.Decode)
+	s.draft(s.plan.Decode[:decoding], s.prefill())
 	return &s.plan
 }
 
-// Commit takes what a step gave: for each run, those of Decode first, the token
-// drawn, any token that is not negative where none was asked for, and -1 where
-// the numbers made no sense, which ends the sequence.
-func (s *Scheduler) Commit(p *Plan, next []int32) {
+// Commit takes what a step gave: for each run, those of Decode first, the
+// tokens that its rows drew. A negative one, where nothing could be drawn, ends
+// the sequence.
+func (s *Scheduler) Commit(p *Plan, drawn [][]int32) {
 	for i := range p.Len() {
-		s.commit(p.Run(i), next[i])
+		s.commit(p.Run(i), drawn[i])
 	}
 	s.stats.Steps++
 	s.sweep()
 }
 
-func (s *Scheduler) commit(r *Run, token int32) {
+func (s *Scheduler) commit(r *Run, drawn []int32) {
 	q := r.Seq
 	q.scored = max(q.scored, min(r.Position+r.Rows, q.score))
-	if token < 0 {
-		s.end(q, FinishError)
-		return
-	}
-	if !r.Draw {
-		return
-	}
-	why := q.append(token)
-	s.stats.GeneratedTokens++
-	if q.drawn() == 1 {
+	why, right := q.take(r, drawn)
+	s.stats.GeneratedTokens += int64(r.Took)
+	s.stats.DraftedTokens += int64(r.Drafts)
+	s.stats.AcceptedTokens += int64(right)
+	if r.Took > 0 && q.drawn() == r.Took {
 		s.stats.PromptTokens += int64(q.prompt)
+	}
+	if r.Took > 1 {
+		s.advance(q, r.Took-1) // rows of drafts, which were right
 	}
 	if why != FinishNone {
 		s.end(q, why)
@@ -293,7 +306,7 @@ func (s *Scheduler) displaced(q *Sequence) *Sequence {
 // preempt takes all blocks of a running sequence, which waits again.
 func (s *Scheduler) preempt(v *Sequence) {
 	s.blocks.Release(v.table)
-	v.table, v.computed = v.table[:0], 0
+	v.table, v.computed, v.drafts = v.table[:0], 0, 0
 	v.preempted++
 	s.stats.Preemptions++
 	at, _ := slices.BinarySearchFunc(s.running, v, (*Sequence).compare)
@@ -315,7 +328,7 @@ func (s *Scheduler) decode() {
 			}
 			continue
 		}
-		s.plan.Decode = append(s.plan.Decode, Run{q, q.computed, 1, 1, true})
+		s.plan.Decode = append(s.plan.Decode, Run{Seq: q, Position: q.computed, Rows: 1, Logits: 1, Draw: true})
 		s.advance(q, 1)
 	}
 }
@@ -354,8 +367,8 @@ func (s *Scheduler) victim(q *Sequence) *Sequence {
 }
 
 // prefill shares out rows among prompts, and among answers that are computed
-// again.
-func (s *Scheduler) prefill() {
+// again. It returns how many rows with logits are left.
+func (s *Scheduler) prefill() int {
 	left := s.prefillRows(len(s.plan.Decode))
 	for _, q := range s.running {
 		q.grant = 0
@@ -373,6 +386,35 @@ func (s *Scheduler) prefill() {
 		q.grant += more
 		left -= more
 		extra -= s.plant(q, extra)
+	}
+	return min(left, extra)
+}
+
+// draft appends drafts to the rows of sequences that decode, in equal shares of
+// the rows that are left. They cost nobody anything: a draft that needs a block
+// gets one only where each sequence could have another.
+func (s *Scheduler) draft(decode []Run, left int) {
+	sharers := 0
+	for i := range decode {
+		if decode[i].Seq.drafts > 0 {
+			sharers++
+		}
+	}
+	for i := range decode {
+		r := &decode[i]
+		q := r.Seq
+		if q.drafts == 0 {
+			continue
+		}
+		n := min(q.drafts, (left+sharers-1)/sharers)
+		more := q.blocks(len(q.tokens)+n) - len(q.table)
+		if more > 0 && s.blocks.Available() >= more+len(s.running) {
+			q.table, _ = s.blocks.Grow(q.table, more)
+		}
+		n = min(n, len(q.table)*q.block-len(q.tokens))
+		r.Rows, r.Logits, r.Drafts = r.Rows+n, r.Logits+n, n
+		left -= n
+		sharers--
 	}
 }
 
@@ -393,7 +435,7 @@ func (s *Scheduler) plant(q *Sequence, extra int) int {
 		return 0
 	}
 	wanted := q.wanted(from, end)
-	*runs = append(*runs, Run{q, from, end - from, wanted, end == len(q.tokens)})
+	*runs = append(*runs, Run{Seq: q, Position: from, Rows: end - from, Logits: wanted, Draw: end == len(q.tokens)})
 	s.advance(q, end-from)
 	return max(wanted-1, 0)
 }

@@ -22,7 +22,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	submit a prompt=10 max=3 [min=1] [priority=1] [salt=x] [scores]
 //	         [like=(b,8)]  the first 8 tokens are those of b
 //	         [after=b]   the prompt begins with all tokens of b, drawn ones too
-//	step [n=2] [stop=a] [fail=a]
+//	step [n=2] [stop=(a,1)] [fail=a]  stop after row 1 of those that draw
+//	     [draft=(a,3)]     a guesses three tokens, which are right,
+//	     [wrong=(a,5,2)]   or five, of which the third is wrong
 //	cancel a
 //	show
 func TestScripts(t *testing.T) {
@@ -137,6 +139,7 @@ func (s *script) step(t *testing.T, d *datadriven.TestData) string {
 	for _, q := range s.byName {
 		preempted[q], cached[q] = q.preempted, q.cached
 	}
+	s.draft(t, d)
 	p := s.Next()
 	var words []string
 	for i := range p.Len() {
@@ -149,6 +152,9 @@ func (s *script) step(t *testing.T, d *datadriven.TestData) string {
 	}
 	s.Commit(p, s.tokens(t, d, p))
 	for i := range p.Len() {
+		if r := p.Run(i); r.Drafts > 0 {
+			words = append(words, fmt.Sprintf("%s gets %d", s.name(r.Seq), r.Took))
+		}
 		if q := p.Run(i).Seq; q.state == finished {
 			words = append(words, fmt.Sprintf("end %s %v", s.name(q), q.finish))
 		}
@@ -170,10 +176,13 @@ func (s *script) describe(r *Run, decode bool, cached map[*Sequence]int) string 
 	if r.Rows > 1 {
 		word += fmt.Sprintf("+%d", r.Rows)
 	}
+	if r.Drafts > 0 {
+		word += fmt.Sprintf(" drafts=%d", r.Drafts)
+	}
 	if r.Draw {
 		word += "*"
 	}
-	if n := r.Logits; n > 1 || n == 1 && !r.Draw {
+	if n := r.Logits; n > r.draws() {
 		word += fmt.Sprintf(" logits=%d", n)
 	}
 	if n := r.Seq.cached - cached[r.Seq]; n > 0 {
@@ -182,23 +191,63 @@ func (s *script) describe(r *Run, decode bool, cached map[*Sequence]int) string 
 	return word
 }
 
-// tokens draws a token for each run.
-func (s *script) tokens(t *testing.T, d *datadriven.TestData, p *Plan) []int32 {
-	var stop, fail string
-	d.MaybeScanArgs(t, "stop", &stop)
-	d.MaybeScanArgs(t, "fail", &fail)
-	next := make([]int32, p.Len())
-	for i := range next {
-		q := p.Run(i).Seq
-		next[i] = int32(len(q.tokens))
-		if s.name(q) == fail {
-			next[i] = -1
+// draft lets sequences guess. The token at a position is its number.
+func (s *script) draft(t *testing.T, d *datadriven.TestData) {
+	for _, a := range d.CmdArgs {
+		if a.Key != "draft" && a.Key != "wrong" {
+			continue
 		}
-		if s.name(q) == stop {
-			q.stops = next[i : i+1]
+		var name string
+		var n, wrong int
+		a.Scan(t, 0, &name)
+		a.Scan(t, 1, &n)
+		q := s.byName[name]
+		drafts := make([]int32, n)
+		for i := range drafts {
+			drafts[i] = int32(len(q.tokens) + i)
+		}
+		if a.Key == "wrong" {
+			a.Scan(t, 2, &wrong)
+			drafts[wrong] = -1
+		}
+		q.propose(drafts...)
+	}
+}
+
+// tokens draws a token for each row.
+func (s *script) tokens(t *testing.T, d *datadriven.TestData, p *Plan) [][]int32 {
+	var stop, fail string
+	var last int
+	if d.HasArg("stop") {
+		d.ScanArgs(t, "stop", &stop, &last)
+	}
+	d.MaybeScanArgs(t, "fail", &fail)
+	return answers(p, func(r *Run, row int) int32 {
+		token := int32(len(r.Seq.tokens) + row)
+		if s.name(r.Seq) == fail && row == max(r.draws()-1, 0) {
+			token = -1
+		}
+		if s.name(r.Seq) == stop && row == last {
+			r.Seq.stops = []int32{token}
+		}
+		return token
+	})
+}
+
+// answers draws a token for each row of a plan that draws, and those of -1 for
+// runs without such rows too.
+func answers(p *Plan, draw func(r *Run, row int) int32) [][]int32 {
+	drawn := make([][]int32, p.Len())
+	for i := range drawn {
+		r := p.Run(i)
+		if !r.Draw && draw(r, 0) < 0 {
+			drawn[i] = []int32{-1}
+		}
+		for row := range r.draws() {
+			drawn[i] = append(drawn[i], draw(r, row))
 		}
 	}
-	return next
+	return drawn
 }
 
 func (s *script) free() string {

@@ -25,13 +25,19 @@ type Sequence struct {
 	block    int          // tokens of a block
 	shelter  int          // no preemption before there are that many tokens
 	grant    int          // rows of a prompt in the step being planned
+	drafts   int          // tokens behind the last, not drawn, that the next step may try
 
 	preempted int // times
 	cached    int // positions that came from the cache when it first ran
+	drafted   int // drafts that were computed
+	accepted  int // of those, drawn as guessed
 
 	stream *Stream
 	sample kernels.SampleRow // as the request says; the runner adds tokens and position
-	alts   int               // alternatives to report of each prompt token
+	limit  Constraint        // nil: none
+	told   int               // drawn tokens that limit has accepted
+	guess  guess
+	alts   int // alternatives to report of each prompt token
 	scores []PromptLogprob
 }
 
@@ -128,6 +134,42 @@ func (q *Sequence) wanted(from, end int) int {
 		return 1
 	}
 	return 0
+}
+
+// propose lets the next step try these tokens behind the last, as many as may
+// still be drawn before the last of all. They stand where they would stand if
+// they had been drawn.
+func (q *Sequence) propose(drafts ...int32) {
+	q.drafts = min(len(drafts), q.most-q.drawn()-1)
+	q.tokens = append(q.tokens, drafts[:q.drafts]...)[:len(q.tokens)]
+}
+
+// ahead returns the tokens of q with its first n drafts.
+func (q *Sequence) ahead(n int) []int32 { return q.tokens[:len(q.tokens)+n] }
+
+// take appends what a run drew, up to the first token that is not as drafted,
+// and returns why q ends, if it does, and how many drafts were right.
+func (q *Sequence) take(r *Run, drawn []int32) (why FinishReason, right int) {
+	for i, token := range drawn {
+		if token < 0 {
+			why = FinishError
+			break
+		}
+		asDrafted := i < r.Drafts && q.ahead(1)[len(q.tokens)] == token
+		why = q.append(token)
+		r.Took++
+		if asDrafted {
+			right++
+		}
+		if !asDrafted || why != FinishNone {
+			break
+		}
+	}
+	q.drafts = 0
+	q.drafted += r.Drafts
+	q.accepted += right
+	q.guess.learn(r.Drafts, right, r.Took)
+	return why, right
 }
 
 // append adds a drawn token and returns whether, and why, it was the last.

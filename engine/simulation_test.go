@@ -36,7 +36,8 @@ func TestSimulation(t *testing.T) {
 	for what, n := range map[string]int{
 		"preemptions": total.preempted, "second preemptions": total.again, "prompt tokens found": total.found,
 		"cancelled while waiting": total.cancelled[waiting], "cancelled while running": total.cancelled[running],
-		"failed": total.failed, "rows of prompts with logits": total.scored, "steps in which one waits for another": total.stalled,
+		"failed": total.failed, "drafts": total.drafted, "right drafts": total.accepted, "wrong drafts": total.drafted - total.accepted,
+		"rows of prompts with logits": total.scored, "steps in which one waits for another": total.stalled,
 	} {
 		require.Greater(t, n, want/100_000, "hardly any: %s", what)
 	}
@@ -44,9 +45,9 @@ func TestSimulation(t *testing.T) {
 
 // tally is what a simulation has seen.
 type tally struct {
-	events, steps, submitted, preempted, again, found, failed, scored, stalled int
-	cancelled                                                                  [finished + 1]int
-	oldest                                                                     float64 // greatest share of the steps that a sequence may take
+	events, steps, submitted, preempted, again, found, failed, scored, stalled, drafted, accepted int
+	cancelled                                                                                     [finished + 1]int
+	oldest                                                                                        float64 // greatest share of the steps that a sequence may take
 }
 
 func (t *tally) add(w *world) {
@@ -56,6 +57,8 @@ func (t *tally) add(w *world) {
 	t.preempted += int(w.Scheduler.stats.Preemptions)
 	t.again += w.again
 	t.found += int(w.Scheduler.stats.PrefixHitTokens)
+	t.drafted += int(w.Scheduler.stats.DraftedTokens)
+	t.accepted += int(w.Scheduler.stats.AcceptedTokens)
 	t.failed += w.failed
 	t.scored += w.scored
 	t.stalled += w.stalled
@@ -79,6 +82,7 @@ type world struct {
 	crowd   int       // about how many are there at a time
 	ranked  bool      // priorities differ
 	uniform bool      // the arithmetics agree
+	guesses bool      // sequences guess
 }
 
 // life is what the world knows of a sequence.
@@ -90,8 +94,8 @@ type life struct {
 	due     int      // steps that it may take
 	rows    int      // of its prompt with logits so far
 	lost    int      // times it was preempted
-	kept    int      // its tokens at that time
 	decodes bool     // it needed a single row before the step was planned
+	kept    int      // its tokens at that time
 }
 
 func newWorld(seed uint64) *world {
@@ -104,6 +108,7 @@ func newWorld(seed uint64) *world {
 	return &world{
 		Scheduler: NewScheduler(l, NewBlockManager(blocks)), rng: rng, of: map[*Sequence]*life{},
 		memory: make([]uint64, blocks*l.Block), crowd: 1 + rng.IntN(20), ranked: rng.IntN(2) == 0, uniform: rng.IntN(2) == 0,
+		guesses: rng.IntN(3) > 0,
 	}
 }
 
@@ -229,7 +234,9 @@ func (w *world) bury() {
 
 func (w *world) step() error {
 	for _, l := range w.alive {
-		l.decodes = l.decoding()
+		if l.decodes = l.decoding(); l.decodes && w.guesses {
+			l.guess(w.rng)
+		}
 	}
 	p := w.Next()
 	w.steps++
@@ -242,14 +249,11 @@ func (w *world) step() error {
 	if err := w.compute(p); err != nil {
 		return err
 	}
-	next := make([]int32, p.Len())
-	for i := range next {
-		if next[i] = w.draw(p.Run(i)); next[i] < 0 {
-			w.failed++
-		}
-	}
-	w.Commit(p, next)
+	w.Commit(p, answers(p, w.draw))
 	w.events += p.Len()
+	if err := w.checkDrawn(p); err != nil {
+		return err
+	}
 	if err := w.checkLives(); err != nil {
 		return err
 	}
@@ -260,17 +264,56 @@ func (w *world) step() error {
 	return nil
 }
 
-// draw is a function of a sequence and its length, as sampling is.
-func (w *world) draw(r *Run) int32 {
+// draw draws the token of a row, or fails.
+func (w *world) draw(r *Run, row int) int32 {
 	if w.rng.IntN(5000) == 0 {
 		return -1
 	}
-	h := mix(w.of[r.Seq].seed, uint64(len(r.Seq.tokens)))
 	r.Seq.stops = []int32{999}
+	return w.of[r.Seq].token(len(r.Seq.tokens) + row)
+}
+
+// token is the one that l draws at a position, as sampling is a function of
+// sequence and position.
+func (l *life) token(at int) int32 {
+	h := mix(l.seed, uint64(at))
 	if h%64 == 0 {
 		return 999
 	}
 	return int32(h % 5)
+}
+
+// guess proposes drafts, which may be wrong from some place on.
+func (l *life) guess(rng *rand.Rand) {
+	drafts := make([]int32, rng.IntN(7))
+	wrong := rng.IntN(10)
+	for i := range drafts {
+		drafts[i] = l.token(len(l.tokens) + i)
+		if i >= wrong {
+			drafts[i] = rng.Int32N(5)
+		}
+	}
+	l.propose(drafts...)
+}
+
+// checkDrawn holds what sequences got against what they would have got alone.
+func (w *world) checkDrawn(p *Plan) error {
+	for i := range p.Len() {
+		r := p.Run(i)
+		l, n := w.of[r.Seq], len(r.Seq.tokens)
+		if r.Seq.finish == FinishError {
+			w.failed++
+		}
+		for at := n - r.Took; at < n; at++ {
+			if l.tokens[at] != l.token(at) {
+				return fmt.Errorf("run %+v drew %v at %d, want %d", *r, l.tokens[at], at, l.token(at))
+			}
+			if l.tokens[at] == 999 && at < n-1 {
+				return fmt.Errorf("run %+v goes on behind a stop", *r)
+			}
+		}
+	}
+	return nil
 }
 
 // checkPlan holds a plan against the limits.
@@ -281,28 +324,28 @@ func (w *world) checkPlan(p *Plan) error {
 		r := p.Run(i)
 		q := r.Seq
 		decode := i < len(p.Decode)
-		end := r.Position + r.Rows
+		end := r.Position + r.Rows - r.Drafts
 		switch {
 		case seen[q], q.state != running, r.Rows < 1, end != q.computed, end > len(q.tokens):
 			return fmt.Errorf("run %+v of a sequence with %d of %d tokens computed, in state %d", *r, q.computed, len(q.tokens), q.state)
 		case decode != (r.Position >= q.prompt), !decode && end > q.prompt:
 			return fmt.Errorf("run %+v: decode %v, the prompt has %d tokens", *r, decode, q.prompt)
-		case r.Draw != (end == len(q.tokens)), r.Draw && r.Logits < 1:
+		case r.Draw != (end == len(q.tokens)), r.Logits < r.draws():
 			return fmt.Errorf("run %+v: %d tokens", *r, len(q.tokens))
+		case r.Drafts > 0 && !(decode && r.Rows == 1+r.Drafts), r.Drafts > q.drafts, end+r.Drafts > q.longest():
+			return fmt.Errorf("run %+v: %d drafts of a sequence of up to %d positions", *r, q.drafts, q.longest())
 		}
 		seen[q] = true
 		rows, logits = rows+r.Rows, logits+r.Logits
-		decoding = decoding || w.of[q].decodes && r.Rows == 1
-		if !decode || r.Rows > 1 {
-			prefill += r.Rows
+		prefill += r.Rows
+		if decode && r.Draw && r.Rows == 1+r.Drafts { // it may have come to decode in this step
+			decoding = decoding || w.of[q].decodes
+			prefill--
 		}
 		if err := w.of[q].score(r); err != nil {
 			return err
 		}
-		w.scored += r.Logits
-		if r.Draw {
-			w.scored--
-		}
+		w.scored += r.Logits - r.draws()
 	}
 	for _, q := range w.running {
 		if q.decoding() { // else it would not be any more
@@ -318,10 +361,7 @@ func (w *world) checkPlan(p *Plan) error {
 // score checks that each row of a prompt has its logits once, if they are
 // wanted.
 func (l *life) score(r *Run) error {
-	for i := range r.Logits {
-		if r.Draw && i == r.Logits-1 {
-			continue
-		}
+	for i := range r.Logits - r.draws() {
 		if at := r.Position + r.Rows - r.Logits + i; at != l.rows || at >= l.Sequence.score {
 			return fmt.Errorf("logits of row %d of the prompt, %d of %d were there", at, l.rows, l.Sequence.score)
 		}
@@ -339,12 +379,13 @@ func (w *world) compute(p *Plan) error {
 	for i := range p.Len() {
 		r := p.Run(i)
 		l := w.of[r.Seq]
-		for at := len(l.digests) - 1; at < len(r.Seq.tokens); at++ {
+		tokens := l.ahead(r.Drafts)
+		for at := len(l.digests) - 1; at < len(tokens); at++ {
 			arithmetic := uint64(0)
 			if at >= r.Seq.prompt && !w.uniform {
 				arithmetic = 1 << 32
 			}
-			l.digests = append(l.digests, mix(l.digests[at], arithmetic|uint64(r.Seq.tokens[at])))
+			l.digests = append(l.digests, mix(l.digests[at], arithmetic|uint64(tokens[at])))
 		}
 		for at := r.Position; at < r.Position+r.Rows; at++ {
 			w.memory[w.slot(r.Seq, at)] = l.digests[at+1]
@@ -357,6 +398,8 @@ func (w *world) compute(p *Plan) error {
 				return fmt.Errorf("run %+v reads position %d in block %d, which holds something else", *r, at, r.Seq.table[at/r.Seq.block])
 			}
 		}
+		l := w.of[r.Seq]
+		l.digests = l.digests[:len(l.tokens)+1] // drafts may be wrong
 	}
 	return nil
 }

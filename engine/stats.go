@@ -14,6 +14,8 @@ type Stats struct {
 	Steps             int64 // forward passes
 	PromptTokens      int64 // of requests that got their first token
 	GeneratedTokens   int64
+	DraftedTokens     int64 // guesses that were computed, to save steps
+	AcceptedTokens    int64 // generated tokens that were guessed right
 	PrefixQueryTokens int64 // prompt tokens that were looked up in the cache
 	PrefixHitTokens   int64 // prompt tokens that came from it
 	Preemptions       int64 // times a request gave up its memory, to be computed again

@@ -102,19 +102,23 @@ func (s *Stream) start(now time.Time) {
 	s.timings.Queue = now.Sub(s.times.submitted)
 }
 
-// push passes on the token that q has drawn last.
-func (s *Stream) push(q *Sequence, d detail, now time.Time) {
+// push passes on the tokens that q has drawn last, one for each detail.
+func (s *Stream) push(q *Sequence, details []detail, now time.Time) {
 	s.mu.Lock()
-	s.tokens = append(s.tokens, q.tokens[len(q.tokens)-1])
+	s.tokens = append(s.tokens, q.tokens[len(q.tokens)-len(details):]...)
 	if s.details {
-		s.more = append(s.more, d)
+		s.more = append(s.more, details...)
 	}
-	s.finish = q.finish
-	if s.timings.Generated++; s.timings.Generated == 1 {
+	if q.finish != FinishError { // for that end follows
+		s.finish = q.finish
+	}
+	if s.timings.Generated == 0 {
 		s.times.first = now
 		s.timings.Prefill, s.timings.Cached = now.Sub(s.times.started), q.cached
 		s.prompt = q.scores
 	}
+	s.timings.Generated += len(details)
+	s.timings.Drafted, s.timings.Accepted = q.drafted, q.accepted
 	s.timings.Decode = now.Sub(s.times.first)
 	s.mu.Unlock()
 	s.signal()
