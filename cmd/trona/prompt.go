@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -81,7 +82,8 @@ const (
 	endAndClear = "\x05\x15\r"
 )
 
-// Read returns keys.
+// Read returns keys. What was typed before a Ctrl-C is returned without it, so
+// that a line which was complete stays one.
 func (k *keyReader) Read(p []byte) (int, error) {
 	if len(k.pending) == 0 {
 		buffer := make([]byte, 256)
@@ -89,16 +91,17 @@ func (k *keyReader) Read(p []byte) (int, error) {
 		if n == 0 {
 			return 0, err
 		}
-		for _, b := range buffer[:n] {
-			if b == ctrlC {
-				k.interrupted = true
-				k.pending = append(k.pending, endAndClear...)
-				continue
-			}
-			k.pending = append(k.pending, b)
-		}
+		k.pending = buffer[:n]
 	}
-	n := copy(p, k.pending)
+	if k.pending[0] == ctrlC {
+		k.interrupted = true
+		k.pending = append([]byte(endAndClear), k.pending[1:]...)
+	}
+	end := len(k.pending)
+	if i := bytes.IndexByte(k.pending, ctrlC); i > 0 {
+		end = i
+	}
+	n := copy(p, k.pending[:end])
 	k.pending = k.pending[n:]
 	return n, nil
 }

@@ -67,7 +67,8 @@ func TestPrompt(t *testing.T) {
 		{"next\r", "next", nil},
 		{"\x1b[A\r", "next", nil}, // arrow up
 		{"\x1b[200~one\rtwo\x1b[201~\r", "one\ntwo", nil},
-		{"größe\r", "größe", nil},
+		{"größe\r\x03", "größe", nil}, // the line was complete
+		{"", "", errInterrupted},
 		{"\x04", "", io.EOF},
 	}
 	for _, test := range tests {
@@ -76,7 +77,7 @@ func TestPrompt(t *testing.T) {
 			text, err := p.read()
 			done <- line{text, err}
 		}()
-		require.Eventually(t, func() bool { return raw(program) }, time.Minute, time.Millisecond)
+		require.Eventually(t, func() bool { return raw(program) || test.keys == "" }, time.Minute, time.Millisecond)
 		_, err := person.WriteString(test.keys)
 		require.NoError(t, err)
 		select {
@@ -112,8 +113,14 @@ func runInTerminal(t *testing.T, args ...string) *terminal {
 // say types a line where the program waits for one.
 func (c *terminal) say(line string) {
 	c.t.Helper()
-	require.Eventually(c.t, func() bool { return raw(c.person) }, time.Minute, time.Millisecond, "it does not wait for a line: %s", c)
+	c.ready()
 	c.press(line + "\r")
+}
+
+// ready waits until the program waits for a line.
+func (c *terminal) ready() {
+	c.t.Helper()
+	require.Eventually(c.t, func() bool { return raw(c.person) }, time.Minute, time.Millisecond, "it does not wait for a line: %s", c)
 }
 
 func (c *terminal) press(keys string) {
@@ -157,26 +164,25 @@ func TestChat(t *testing.T) {
 
 // TestInterrupt presses Ctrl-C in answers: they end, the program does not.
 func TestInterrupt(t *testing.T) {
+	const spins, speed, stopped = "\u280b", "tokens/s; prompt", "[stopped]"
 	c := runInTerminal(t, "demo", "--temperature", "2", "--seed", "1", "--max-model-len", "8192", "--think", "off")
-	for range 20 { // an answer may be shorter than it takes to press a key
-		before := len(c.String())
+	for range 50 { // an answer may be over before the key is pressed
+		c.ready()
+		spun, ended := c.count(spins), c.count(speed)
 		c.say("Count from 1 to 300.")
-		require.Eventually(t, func() bool { return !raw(c.person) && len(c.String()) > before+40 || c.count("tokens/s; prompt") > 0 }, time.Minute, time.Millisecond)
+		require.Eventually(t, func() bool { return c.count(spins) > spun || c.count(speed) > ended }, time.Minute, time.Millisecond)
 		c.press("\x03")
-		require.Eventually(t, func() bool { return raw(c.person) }, time.Minute, time.Millisecond)
-		if c.count("[stopped]") > 0 {
+		require.Eventually(t, func() bool { return c.count(stopped) > 0 || c.count(speed) > ended }, time.Minute, time.Millisecond)
+		if c.count(stopped) > 0 {
 			break
 		}
 	}
-	require.Positive(t, c.count("[stopped]"), "no answer was stopped")
-	c.say("/think on")
-	c.say("hello")
-	require.Eventually(t, func() bool { return !raw(c.person) || len(c.ended) > 0 }, time.Minute, time.Millisecond)
-	require.Empty(t, c.ended, "the program has ended: %s", c)
+	require.Positive(t, c.count(stopped), "no answer was stopped")
+	c.answers("hello")
+	c.ready()
+	again := c.count("Ctrl-C again")
 	c.press("\x03")
-	require.Eventually(t, func() bool { return raw(c.person) }, time.Minute, time.Millisecond)
-	c.press("\x03")
-	c.wait(t, "Ctrl-C again", 1)
+	c.wait(t, "Ctrl-C again", again+1)
 	c.press("\x03")
 	require.NoError(t, <-c.ended)
 }
