@@ -66,12 +66,27 @@ type Model struct {
 	thinking thinking
 }
 
-// named returns the model under the name a request gives; "" is any.
+// named returns an error where the model does not have the name that a request
+// gives, in any spelling; "" is any name.
 func (m *Model) named(name string) *apiError {
-	if name == "" || slices.Contains(m.Names, name) {
+	same := func(own string) bool { return spelling(own) == spelling(name) }
+	if name == "" || slices.ContainsFunc(m.Names, same) {
 		return nil
 	}
 	e := invalid("model", "the model %.128q does not exist; this server has %q", name, m.Names)
 	e.status, e.code = 404, codeModel
 	return e
+}
+
+// spelling returns a name with points in its version numbers. NVIDIA writes
+// llama-3.3-nemotron-super-49b-v1.5 and llama-3_3-nemotron-super-49b-v1_5.
+func spelling(name string) string {
+	digit := func(c byte) bool { return c >= '0' && c <= '9' }
+	text := []byte(name)
+	for i := 1; i < len(text)-1; i++ {
+		if text[i] == '_' && digit(text[i-1]) && digit(text[i+1]) {
+			text[i] = '.'
+		}
+	}
+	return string(text)
 }

@@ -91,6 +91,11 @@ func (s *Server) table() []route {
 		{method: "GET", path: "/health", open: true, serve: s.ready},
 		{method: "GET", path: "/version", serve: s.version},
 		{method: "GET", path: "/metrics", serve: s.exposition},
+		{method: "GET", path: "/v1/metrics", serve: s.exposition},
+		{method: "GET", path: "/v1/version", serve: s.nimVersion},
+		{method: "GET", path: "/v1/metadata", serve: s.metadata},
+		{method: "GET", path: "/v1/license", serve: s.license},
+		{method: "GET", path: "/v1/manifest", serve: s.manifest},
 	}
 }
 
