@@ -188,6 +188,9 @@ func readGeneration(dir string, c *Config) error {
 		k := o.between("top_k", v, 0, maxVocab)
 		s.TopK = &k
 	}
+	if v, ok := o.take("do_sample"); ok && string(v) == "false" {
+		s.Temperature = new(float64) // greedy
+	}
 	return o.result()
 }
 

@@ -356,6 +356,10 @@ func TestGenerationConfig(t *testing.T) {
 	require.Equal(t, 0.6, *f.config.Sampling.Temperature)
 	require.Equal(t, 20, *f.config.Sampling.TopK)
 	require.Nil(t, f.config.Sampling.MinP)
+	files["generation_config.json"] = `{"do_sample": false, "temperature": 0.6}`
+	f, err = readFolder(writeFolder(t, files))
+	require.NoError(t, err)
+	require.Zero(t, *f.config.Sampling.Temperature, "greedy")
 	for field, value := range map[string]string{"temperature": "-1", "top_p": "1.5", "top_k": "-3", "eos_token_id": "[999]", "min_p": `"x"`} {
 		files["generation_config.json"] = `{"` + field + `": ` + value + `}`
 		requireField(t, writeFolder(t, files), "generation_config.json", field)

@@ -13,6 +13,7 @@ func TestOpen(t *testing.T) {
 	require.Equal(t, Name, c.Path)
 	require.Empty(t, c.Unread)
 	require.NotEmpty(t, c.Config.EOS)
+	require.Zero(t, *c.Config.Sampling.Temperature)
 	tokens, ok := c.GGUF().Strings("tokenizer.ggml.tokens")
 	require.True(t, ok)
 	require.Len(t, tokens, c.Config.VocabSize)
