@@ -90,7 +90,7 @@ type Ops interface {
 	// positions [n] (I32).
 	RoPE(q, k, positions Tensor, r Rotary)
 	// AppendKV stores k, v [n, kvHeads, dim] at slots [n] (I32): slot
-	// block*BlockSize + offset.
+	// block*BlockSize + offset; -1 stores nothing.
 	AppendKV(cache KV, k, v, slots Tensor)
 	// Attention: out [n, heads, dim] = softmax(q kᵀ / sqrt(dim)) v over each
 	// row's own sequence up to and including its own position, from the cache.
@@ -103,6 +103,24 @@ type Ops interface {
 	// after Sync. It may overwrite logits.
 	Sample(dst []Sampled, logits Tensor, rows []SampleRow)
 }
+
+// Recorder is a Device that can keep ops and queue them again, all at once and
+// faster than one by one. What the ops read on the device (token ids,
+// positions, slots) may change in between; addresses and shapes stay.
+type Recorder interface {
+	// Record keeps the ops that f queues, without doing them. f uses Ops alone
+	// but not Sample, and one plan for all Attention, of which the numbers of
+	// rows and of Decode count.
+	Record(f func()) (Recording, error)
+	// Replay queues recorded ops. Attention is by plan, whose rows are the first
+	// of those recorded; what it leaves of the others is undefined.
+	Replay(r Recording, plan *AttentionPlan)
+	// Forget frees a recording.
+	Forget(r Recording)
+}
+
+// Recording names what a Recorder keeps.
+type Recording uintptr
 
 // Rotary says how positions turn into angles (RoFormer, arXiv 2104.09864).
 type Rotary struct {

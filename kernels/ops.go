@@ -195,11 +195,12 @@ func CheckAttention(out, q Tensor, cache KV, plan *AttentionPlan) {
 	if heads%kvHeads != 0 {
 		OpAttention.misuse("%d heads do not share %d KV heads", heads, kvHeads)
 	}
-	plan.check(n, cache.K.Shape[0])
+	plan.Check(n, cache.K.Shape[0])
 }
 
-// check panics unless the sequences cover n rows in order.
-func (p *AttentionPlan) check(n, blocks int64) {
+// Check panics unless the sequences cover n rows in order, none of them spans
+// p.Decode, and all block tables reach their last position in a pool of blocks.
+func (p *AttentionPlan) Check(n, blocks int64) {
 	if p.Decode < 0 || p.Decode > n {
 		OpAttention.misuse("decode is %d of %d rows", p.Decode, n)
 	}

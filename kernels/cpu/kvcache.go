@@ -22,7 +22,7 @@ func (d *Device) AppendKV(cache kernels.KV, k, v, slots kernels.Tensor) {
 	j := &d.jobs.appendKV
 	*j = appendKVJob{cache, k.Addr, v.Addr, intsOf(slots.Addr, n), k.Shape[1], k.Shape[2]}
 	for _, s := range j.slots {
-		if s < 0 || int64(s) >= cache.K.Shape[0]*kernels.BlockSize {
+		if s < -1 || int64(s) >= cache.K.Shape[0]*kernels.BlockSize {
 			d.fail(fmt.Errorf("cpu: append_kv: slot %d of %d", s, cache.K.Shape[0]*kernels.BlockSize))
 		}
 	}
@@ -30,6 +30,9 @@ func (d *Device) AppendKV(cache kernels.KV, k, v, slots kernels.Tensor) {
 }
 
 func (j *appendKVJob) piece(_ *worker, i int64) {
+	if j.slots[i] < 0 {
+		return
+	}
 	block, offset := int64(j.slots[i])/kernels.BlockSize, int64(j.slots[i])%kernels.BlockSize
 	for h := range j.kvHeads {
 		at := (block*j.kvHeads+h)*kernels.BlockSize + offset // in rows of dim elements

@@ -74,7 +74,7 @@ func TestBadData(t *testing.T) {
 			d.AppendKV(kernels.KV{K: c, V: c}, x.Reshape(2, 1, 4), x.Reshape(2, 1, 4), ids)
 		},
 	} {
-		for _, bad := range []int32{-1, 64} {
+		for _, bad := range []int32{-2, 64} {
 			dev, err := Open(Options{Threads: 1})
 			require.NoError(t, err)
 			addr, err := dev.Alloc(40)

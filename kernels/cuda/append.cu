@@ -6,6 +6,7 @@
 template <class C> DEVICE void append(const AppendArgs& args) {
     const KvArgs& cache = args.cache;
     const i32 slot = args.slots[block_x()];
+    if (slot == -1) return; // not to be stored
     if (slot < 0 || slot >= cache.blocks * BLOCK_POSITIONS) {
         if (thread() == 0) report(args.fault, FAULT_SLOT, slot);
         return;

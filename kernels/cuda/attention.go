@@ -16,8 +16,6 @@ type planBuffer struct {
 	device driver.Memory
 	sent   []byte // what lies on the device
 	next   []byte
-	items  int64
-	tables int64 // offset
 }
 
 // planBytes bounds a plan: items of 32 bytes, block tables of 4 bytes a block.
@@ -34,17 +32,21 @@ func (p *planBuffer) close(t *thread) {
 	}
 }
 
-// encode writes the items and tables of a plan to p.next: first the number of
-// items, then the items, one for each row.
+const planHead = 16 // the number of items, and what aligns them
+
+// tablesAt returns the offset of the block tables behind the items of n rows.
+func tablesAt(rows int64) int64 { return planHead + rows*int64(unsafe.Sizeof(attentionItem{})) }
+
+// encode writes the items and tables of a plan to p.next: the number of items,
+// the items, one for each row, with room for `rows`, and the tables.
 func (p *planBuffer) encode(plan *kernels.AttentionPlan, rows int64) error {
-	const head = 16
-	itemBytes := int64(unsafe.Sizeof(attentionItem{}))
-	p.items, p.tables = rows, head+rows*itemBytes
-	blocks := int64(0)
+	used, blocks := int64(0), int64(0)
 	for i := range plan.Seqs {
+		used += plan.Seqs[i].Rows
 		blocks += blocksOf(&plan.Seqs[i])
 	}
-	size := p.tables + 4*blocks
+	tables := tablesAt(rows)
+	size := tables + 4*blocks
 	if size > planBytes {
 		return fmt.Errorf("%s: a plan of %d rows and %d blocks is too large", kernels.OpAttention, rows, blocks)
 	}
@@ -52,8 +54,9 @@ func (p *planBuffer) encode(plan *kernels.AttentionPlan, rows int64) error {
 		p.next = make([]byte, size, 2*size)
 	}
 	p.next = p.next[:size]
-	*(*int32)(unsafe.Pointer(&p.next[0])) = int32(rows)
-	items := unsafe.Slice((*attentionItem)(unsafe.Pointer(&p.next[head])), rows)
+	clear(p.next[:tables])
+	*(*int32)(unsafe.Pointer(&p.next[0])) = int32(used)
+	items := unsafe.Slice((*attentionItem)(unsafe.Pointer(&p.next[planHead])), rows)
 	table := int32(0)
 	for i := range plan.Seqs {
 		s := &plan.Seqs[i]
@@ -61,7 +64,7 @@ func (p *planBuffer) encode(plan *kernels.AttentionPlan, rows int64) error {
 		for r := range s.Rows {
 			items[s.Row+r] = attentionItem{row: int32(s.Row + r), rows: 1, position: int32(s.Position + r), table: table}
 		}
-		copy(p.next[p.tables+4*int64(table):], unsafe.Slice((*byte)(unsafe.Pointer(&s.Blocks[0])), 4*n))
+		copy(p.next[tables+4*int64(table):], bytesOf(s.Blocks[:n]))
 		table += int32(n)
 	}
 	return nil
@@ -75,8 +78,25 @@ func blocksOf(s *kernels.AttentionSeq) int64 { return pieces(s.Position+s.Rows, 
 // own position only.
 func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernels.AttentionPlan) {
 	kernels.CheckAttention(out, q, cache, plan)
+	rows := q.Shape[0]
+	if d.recording {
+		d.recorded.rows = rows // the plan comes with Replay
+	} else {
+		d.sendPlan(plan, rows)
+	}
+	base := addr(d.plan.device)
+	heads, kvHeads, dim := q.Shape[1], cache.K.Shape[1], q.Shape[2]
+	d.launch(&d.kernels.attention[cache.K.Type], rows, kvHeads, attentionThreads, attentionShared(heads/kvHeads, dim), words(attentionArgs{
+		cache: cacheArgs(cache), out: addr(out.Addr), q: addr(q.Addr),
+		count: base, items: base + planHead, table: base + addr(tablesAt(rows)),
+		heads: int32(heads), scale: float32(1 / math.Sqrt(float64(dim))),
+	}))
+}
+
+// sendPlan brings a plan to the device, unless it lies there.
+func (d *Device) sendPlan(plan *kernels.AttentionPlan, rows int64) {
 	p := &d.plan
-	if err := p.encode(plan, q.Shape[0]); err != nil {
+	if err := p.encode(plan, rows); err != nil {
 		d.fail(err)
 		return
 	}
@@ -84,10 +104,4 @@ func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernel
 		d.send(p.device, p.next)
 		p.next, p.sent = p.sent, p.next
 	}
-	heads, kvHeads, dim := q.Shape[1], cache.K.Shape[1], q.Shape[2]
-	d.launch(&d.kernels.attention[cache.K.Type], p.items, kvHeads, attentionThreads, attentionShared(heads/kvHeads, dim), words(attentionArgs{
-		cache: cacheArgs(cache), out: addr(out.Addr), q: addr(q.Addr),
-		count: addr(p.device), items: addr(p.device) + 16, table: addr(p.device) + addr(p.tables),
-		heads: int32(heads), scale: float32(1 / math.Sqrt(float64(dim))),
-	}))
 }

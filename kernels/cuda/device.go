@@ -66,6 +66,10 @@ type Device struct {
 	results   results
 	plan      planBuffer
 	sampling  sampling
+
+	recording  bool // ops are being recorded
+	recorded   recorded
+	recordings map[kernels.Recording]recorded
 }
 
 // Open opens a device. The error wraps kernels.ErrNoDevice where the machine
@@ -86,7 +90,7 @@ func open(o Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{kernels: newKernelSet(), memory: map[uintptr]int64{}}
+	d := &Device{kernels: newKernelSet(), memory: map[uintptr]int64{}, recordings: map[kernels.Recording]recorded{}}
 	if d.version, err = drv.Version(); err != nil {
 		return nil, err
 	}
@@ -176,6 +180,9 @@ func (d *Device) Close() error {
 		first := errors.Join(t.failed, t.Wait(t.main))
 		for addr := range d.memory {
 			t.Free(driver.Memory(addr))
+		}
+		for r := range d.recordings {
+			t.DestroyGraph(driver.Graph(r))
 		}
 		d.staging.close(t)
 		d.results.close(t)

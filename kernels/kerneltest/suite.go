@@ -79,6 +79,7 @@ func (s Suite) Run(t *testing.T) {
 		{kernels.OpGather.String(), testGather},
 		{kernels.OpSample.String(), testSample},
 		{"uniform", testUniform},
+		{"record", testRecord},
 		{"misuse", testMisuse},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(s.context(t, dev)) })
