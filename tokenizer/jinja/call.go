@@ -155,7 +155,7 @@ func (r *render) call(fn Value, a *callArgs) (Value, error) {
 	case *joiner:
 		return r.callBuiltin(pythonFunc("Joiner.__call__", joinerCall), fn, a)
 	case *dictType:
-		return r.callBuiltin(pythonFunc("dict", makeDict, "iterable?", "**"), nil, a)
+		return r.callBuiltin(pythonFunc("dict", makeDict, "*", "**"), nil, a)
 	case *blockRef:
 		return r.callBuiltin(pythonFunc("BlockReference.__call__", blockRefCall), fn, a)
 	case *undefined:

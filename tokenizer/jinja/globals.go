@@ -89,8 +89,11 @@ func (*dictType) typeName() string { return "TemplateDict" }
 
 // makeDict is Python's dict(iterable, **named).
 func makeDict(r *render, a *args) (Value, error) {
+	if len(a.rest) > 1 {
+		return nil, typeError("dict expected at most 1 argument, got %d", len(a.rest))
+	}
 	d := NewDict()
-	if src := a.v[0]; src != nil {
+	for _, src := range a.rest {
 		if err := r.updateDict(d, src); err != nil {
 			return nil, err
 		}
@@ -139,14 +142,7 @@ func (r *render) updateDict(d *Dict, src Value) error {
 }
 
 func makeNamespace(r *render, a *args) (Value, error) {
-	if len(a.rest) > 1 {
-		return nil, typeError("dict expected at most 1 argument, got %d", len(a.rest))
-	}
-	var src Value
-	if len(a.rest) == 1 {
-		src = a.rest[0]
-	}
-	v, err := makeDict(r, &args{v: []Value{src}, names: a.names, named: a.named})
+	v, err := makeDict(r, a)
 	if err != nil {
 		return nil, err
 	}

@@ -359,6 +359,8 @@ func compareNumbers(a, b Value) int {
 	switch {
 	case aFloat && bFloat:
 		return compareFloats(float64(x), float64(y))
+	case aFloat && math.IsNaN(float64(x)):
+		return unordered
 	case aFloat:
 		return -compareIntFloat(b, float64(x))
 	case bFloat:

@@ -122,46 +122,48 @@ func isUpper(c rune) bool { return unicode.In(c, unicode.Lu, unicode.Other_Upper
 func isTitle(c rune) bool { return unicode.Is(unicode.Lt, c) }
 func isCased(c rune) bool { return isLower(c) || isUpper(c) || isTitle(c) }
 
+// dottedI is the only letter that is two characters in lower case.
+const dottedI = 'İ'
+
+// lowerRunes maps each character of s to lower case, dottedI to a plain i.
+func lowerRunes(s string) []rune { return []rune(lower(strings.ReplaceAll(s, string(dottedI), "I"))) }
+
+func writeLower(b *strings.Builder, c, small rune) {
+	b.WriteRune(small)
+	if c == dottedI {
+		b.WriteRune('\u0307')
+	}
+}
+
 // titleCase is str.title: each letter after something that has no case is a
 // capital, all others are small.
 func titleCase(s string) string {
-	small := []rune(lower(s))
-	aligned := len(small) == utf8.RuneCountInString(s) // not with the dotted capital I
+	small := lowerRunes(s)
 	var b strings.Builder
 	after := false
-	i := 0
-	for _, c := range s {
-		switch {
-		case !after:
+	for i, c := range []rune(s) {
+		if after {
+			writeLower(&b, c, small[i])
+		} else {
 			b.WriteString(titleRune(c))
-		case aligned:
-			b.WriteRune(small[i])
-		default:
-			b.WriteString(lower(string(c)))
 		}
 		after = isCased(c)
-		i++
 	}
 	return b.String()
 }
 
 func swapCase(s string) string {
-	small := []rune(lower(s))
-	aligned := len(small) == utf8.RuneCountInString(s)
+	small := lowerRunes(s)
 	var b strings.Builder
-	i := 0
-	for _, c := range s {
+	for i, c := range []rune(s) {
 		switch {
-		case isUpper(c) && aligned:
-			b.WriteRune(small[i])
 		case isUpper(c):
-			b.WriteString(lower(string(c)))
+			writeLower(&b, c, small[i])
 		case isLower(c):
 			b.WriteString(upper(string(c)))
 		default:
 			b.WriteRune(c)
 		}
-		i++
 	}
 	return b.String()
 }
