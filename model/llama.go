@@ -13,7 +13,20 @@ import (
 // A batch that the model was not loaded for (too many rows, decode rows not
 // first) panics: the caller made it.
 func (m *Model) Forward(b *Batch, c *KVCache) kernels.Tensor {
-	s := m.upload(b)
+	s := m.lay(b)
+	r := m.recording(s, c)
+	if r != nil {
+		m.pad(s, r.rows)
+	}
+	m.dev.Upload(m.ws.ints, m.staging)
+	if r != nil {
+		return m.replay(s, r)
+	}
+	return m.compute(s, c)
+}
+
+// compute queues the ops of a step whose arrays lie on the device.
+func (m *Model) compute(s *step, c *KVCache) kernels.Tensor {
 	m.dev.Embed(s.x, m.embedding, s.ids)
 	for i := range m.layers {
 		l := m.Config.Layers[i]
@@ -148,8 +161,8 @@ func (m *Model) setHost(a, i int64, v int32) {
 	binary.LittleEndian.PutUint32(m.staging[4*(a*m.ws.stride()+i):], uint32(v))
 }
 
-// upload checks a batch, lays out its arrays and sends them to the device.
-func (m *Model) upload(b *Batch) *step {
+// lay checks a batch and lays out its arrays.
+func (m *Model) lay(b *Batch) *step {
 	n, logits := int64(len(b.Tokens)), int64(len(b.Logits))
 	if n == 0 || n > m.ws.rows || logits > m.ws.logitRows {
 		panic(fmt.Sprintf("model: a batch of %d rows and %d logits; the model was loaded for 1 to %d and %d",
@@ -176,13 +189,18 @@ func (m *Model) upload(b *Batch) *step {
 		last = r
 		m.setHost(3, int64(i), r)
 	}
-	m.dev.Upload(m.ws.ints, m.staging)
+	m.view(s)
+	return s
+}
+
+// view makes the tensors of s those of its rows.
+func (m *Model) view(s *step) {
+	n, logits := s.n, s.logits
 	s.ids, s.pos, s.slots = m.ws.ids.Slice(0, n), m.ws.pos.Slice(0, n), m.ws.slot.Slice(0, n)
 	s.x, s.h, s.delta = m.ws.x.Slice(0, n), m.ws.h.Slice(0, n), m.ws.delta.Slice(0, n)
 	if logits > 0 {
 		s.wanted = m.ws.wanted.Slice(0, logits)
 	}
-	return s
 }
 
 // place notes positions and slots of one sequence's rows, which begin at row,

@@ -24,6 +24,8 @@ type Model struct {
 	staging []byte // what is uploaded to ws.ints
 	step    step
 
+	recorded recorded
+
 	packed  []kernels.Weight
 	vectors uintptr // norm weights and rotary frequencies
 	work    uintptr // the workspace
@@ -203,6 +205,7 @@ func (m *Model) MaxLogits() int { return int(m.ws.logitRows) }
 
 // Close frees the model's memory on the device.
 func (m *Model) Close() {
+	m.forget()
 	for _, w := range m.packed {
 		m.dev.Free(w.Addr)
 	}

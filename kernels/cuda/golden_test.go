@@ -69,6 +69,7 @@ func newGoldenRun(t *testing.T, path string, positions int) *goldenRun {
 	for i := range n {
 		r.blocks = append(r.blocks, int32(n-i))
 	}
+	require.NoError(t, r.model.Record(r.cache))
 	return r
 }
 

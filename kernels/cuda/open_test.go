@@ -148,13 +148,16 @@ func TestBadIndex(t *testing.T) {
 	}
 }
 
+// freeMemory is what the driver says.
+func freeMemory(t *testing.T, dev kernels.Device) (n int64) {
+	require.NoError(t, dev.(*Device).thread.call(func(t *thread) (err error) { n, err = t.MemoryInfo(); return err }))
+	return n
+}
+
 // TestMemory: what the device gives out is what the driver counts.
 func TestMemory(t *testing.T) {
 	dev := kerneltest.Open(t, "emulator", opener).(*Device)
-	free := func() (n int64) {
-		require.NoError(t, dev.thread.call(func(t *thread) (err error) { n, err = t.MemoryInfo(); return err }))
-		return n
-	}
+	free := func() int64 { return freeMemory(t, dev) }
 	require.Equal(t, dev.Info().Memory, free())
 	m := randomMatrix(newRand(), kernels.Q6_K, 4096, 1024)
 	w, err := dev.Pack(m)
