@@ -185,8 +185,10 @@ func (b *bench) allocate(ckpt *model.Checkpoint, kv kernels.DType, tests []bench
 	if b.model, err = model.Load(ckpt, b.dev, model.LoadOptions{MaxRows: benchRows, MaxLogits: sequences, Progress: bar.set}); err != nil {
 		return err
 	}
-	b.cache, err = model.NewKVCache(b.dev, &ckpt.Config, kv, blocks)
-	return err
+	if b.cache, err = model.NewKVCache(b.dev, &ckpt.Config, kv, blocks); err != nil {
+		return err
+	}
+	return b.model.Record(b.cache)
 }
 
 // blocks returns the cache blocks of a sequence of the test.

@@ -122,6 +122,9 @@ func (l *loader) start(ckpt *model.Checkpoint, dev kernels.Device, m *server.Mod
 	if err != nil {
 		return nil, err
 	}
+	if err := weights.Record(cache); err != nil {
+		return nil, err
+	}
 	e, err := engine.New(weights, cache, dev, engine.Options{MaxModelLen: context, MaxNumSeqs: options.MaxNumSeqs})
 	if err != nil {
 		return nil, err
