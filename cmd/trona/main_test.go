@@ -91,6 +91,8 @@ func TestExitCodes(t *testing.T) {
 		"missing config":    {[]string{"inspect", "--config", missing}, exitUsage, "absent.gguf"},
 		"open to the world": {[]string{"serve", "--host", "0.0.0.0", "--port", "0"}, exitUsage, "--api-key"},
 		"port out of range": {[]string{"serve", "--port", "65536"}, exitUsage, "--port"},
+		"prompt as model":   {[]string{"run", "what is 1+1?"}, exitUsage, "trona run demo"},
+		"run no model":      {[]string{"run", missing, "hi"}, exitFailed, "absent.gguf"},
 		"think maybe":       {[]string{"run", "--think", "maybe", "demo", "hi"}, exitUsage, "maybe"},
 		"bad type":          {[]string{"quantize", "demo", missing, "--type", "Q9_9"}, exitUsage, "Q9_9"},
 	}

@@ -63,6 +63,9 @@ func tokenizerOf(ckpt *model.Checkpoint) (*tokenizer.Tokenizer, error) {
 
 // exists tells what MODEL may be where it names nothing.
 func exists(path string) error {
+	if path == demo.Name {
+		return nil
+	}
 	_, err := os.Stat(path)
 	if os.IsNotExist(err) {
 		return fmt.Errorf("there is no model %q: want a .gguf file, a folder, or %s", path, demo.Name)

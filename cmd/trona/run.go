@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 
+	"trona/model/demo"
 	"trona/server"
 )
 
@@ -35,6 +36,12 @@ func (c *runCommand) Run(std stdio) error {
 	}
 	if c.Temperature != nil && !(*c.Temperature >= 0 && *c.Temperature <= 2) {
 		return usagef("--temperature %v: must be 0 to 2", *c.Temperature)
+	}
+	if err := exists(c.Model); err != nil {
+		if c.Prompt == "" && strings.ContainsRune(c.Model, ' ') {
+			return usagef("there is no model %q; for a prompt name the model first: trona run %s %[1]q", c.Model, demo.Name)
+		}
+		return err
 	}
 	interactive := c.Prompt == "" && isTerminal(std.in)
 	if c.Prompt == "" && !interactive {
