@@ -28,6 +28,9 @@ func NewTemplate(text string) (*Template, error) {
 	return &Template{source: text, template: t}, nil
 }
 
+// Source returns the text that the template was compiled from.
+func (t *Template) Source() string { return t.source }
+
 // Variable is a variable of the template with its value in JSON, in which 1 is
 // an int and 1.0 a float.
 type Variable struct {
