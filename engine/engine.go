@@ -27,6 +27,9 @@ type Options struct {
 	// 0: none. Each needs a row of logits, so a model should be loaded for more
 	// of them than there are requests.
 	SpeculateTokens int
+	// Draft, where it has a model, guesses; else what followed the last time
+	// that the text was like now is the guess.
+	Draft Draft
 	// StallTimeout is how long nothing may happen before Healthy fails; a step
 	// may take ten times what steps of its size took before. 0: 10 s.
 	StallTimeout time.Duration
@@ -47,6 +50,8 @@ type Engine struct {
 	// Of the engine's goroutine alone.
 	scheduler *Scheduler
 	runner    *runner
+	drafter   *drafter    // nil: no model guesses
+	guessing  []*Sequence // for the next step
 
 	mu      sync.Mutex // guards what follows
 	wake    sync.Cond  // inbox, cancelled or closing changed
@@ -61,13 +66,17 @@ type Engine struct {
 }
 
 // New starts an engine, which from then on owns the device and what is on it:
-// Close closes all three. Where New fails they stay the caller's.
+// Close closes all three, and a draft model with its cache. Where New fails they
+// stay the caller's.
 func New(m *model.Model, cache *model.KVCache, dev kernels.Device, o Options) (*Engine, error) {
 	if min(o.MaxModelLen, o.MaxNumSeqs, o.MaxQueued, o.PrefillRows, o.SpeculateTokens) < 0 || o.StallTimeout < 0 {
 		return nil, fmt.Errorf("engine: options must not be negative: %+v", o)
 	}
 	if declared := m.Config.ContextLength; o.MaxModelLen > declared {
 		return nil, fmt.Errorf("engine: %d tokens of a request, but the model declares a context of %d", o.MaxModelLen, declared)
+	}
+	if err := o.Draft.check(m.Config.VocabSize); err != nil {
+		return nil, err
 	}
 	o.defaults(m)
 	blocks := NewBlockManager(cache.Blocks)
@@ -79,6 +88,11 @@ func New(m *model.Model, cache *model.KVCache, dev kernels.Device, o Options) (*
 		}, blocks),
 		runner: newRunner(m, cache, dev),
 		stats:  Stats{Blocks: cache.Blocks, KVBytes: cache.Bytes(), ModelBytes: m.Bytes()},
+	}
+	if d := o.Draft; d.Model != nil {
+		e.drafter = newDrafter(d, dev, o.PrefillRows)
+		e.stats.KVBytes += d.Cache.Bytes()
+		e.stats.ModelBytes += d.Model.Bytes()
 	}
 	e.wake.L = &e.mu
 	go e.loop()
@@ -227,6 +241,9 @@ func (e *Engine) loop() {
 		}
 	}
 	e.dropAll(ErrClosed)
+	if e.drafter != nil {
+		e.drafter.close()
+	}
 	e.runner.cache.Close()
 	e.runner.model.Close()
 	e.closed = e.runner.dev.Close()
@@ -304,7 +321,9 @@ func (e *Engine) step() (err error) {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	e.draft()
+	if err := e.draft(); err != nil {
+		return err
+	}
 	p := e.scheduler.Next()
 	rows := p.Rows()
 	if rows == 0 {
@@ -356,6 +375,9 @@ func (e *Engine) deliver(p *Plan) {
 
 // publish makes the scheduler's numbers public after so many requests ended.
 func (e *Engine) publish(ended int) {
+	if e.drafter != nil {
+		e.drafter.sweep()
+	}
 	now := e.scheduler.Stats()
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -28,6 +28,9 @@ type rig struct {
 	logits int
 	blocks int
 	wrap   func(kernels.Device) kernels.Device
+	// A draft model, where it has a checkpoint; its cache has draftBlocks.
+	draft       string
+	draftBlocks int
 	Options
 }
 
@@ -57,6 +60,9 @@ func (r rig) load(t testing.TB, ckpt *model.Checkpoint) *Engine {
 	require.NoError(t, err)
 	cache, err := model.NewKVCache(dev, &ckpt.Config, r.kv, r.blocks)
 	require.NoError(t, err)
+	if r.draft != "" {
+		r.Draft = r.loadDraft(t, dev)
+	}
 	e, err := New(m, cache, dev, r.Options)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, e.Close()) })

@@ -70,6 +70,9 @@ func invariance(t *testing.T, g rig, r Request, want answer, rng *rand.Rand) {
 // inChunks reads the prompt in chunks of every size.
 func inChunks(t *testing.T, g rig, r Request, same func(*testing.T, answer)) {
 	step := 1
+	if g.SpeculateTokens > 0 {
+		step = 9
+	}
 	if testing.Short() {
 		step = 29
 	}

@@ -241,7 +241,9 @@ func TestStepAllocatesNothing(t *testing.T) {
 	}
 	step := func() {
 		for _, q := range s.running {
-			q.look()
+			if q.drafts = 0; q.decoding() && q.guess.ready() {
+				q.look()
+			}
 		}
 		p := s.Next()
 		require.NoError(t, r.run(p))

@@ -196,13 +196,7 @@ func (s *Scheduler) commit(r *Run, drawn []int32) {
 
 // admit lets waiting sequences in, the first by rank first.
 func (s *Scheduler) admit() {
-	decoding := 0
-	for _, q := range s.running {
-		if q.decoding() {
-			decoding++
-		}
-	}
-	left := s.prefillRows(decoding)
+	left := s.prefillRows(s.decoding())
 	for _, q := range s.running {
 		if !q.decoding() {
 			left -= share(q, left)
@@ -220,6 +214,17 @@ func (s *Scheduler) admit() {
 		s.waiting = slices.Delete(s.waiting, 0, 1)
 		left -= share(q, left)
 	}
+}
+
+// decoding returns how many sequences decode.
+func (s *Scheduler) decoding() int {
+	n := 0
+	for _, q := range s.running {
+		if q.decoding() {
+			n++
+		}
+	}
+	return n
 }
 
 // prefillRows returns how many rows of a step are for prompts where so many
@@ -388,6 +393,11 @@ func (s *Scheduler) prefill() int {
 		extra -= s.plant(q, extra)
 	}
 	return min(left, extra)
+}
+
+// spare returns how many drafts the next step has room for, at most.
+func (s *Scheduler) spare() int {
+	return max(min(s.prefillRows(s.decoding()), s.limits.Logits-len(s.running)), 0)
 }
 
 // draft appends drafts to the rows of sequences that decode, in equal shares of

@@ -214,6 +214,14 @@ func (s *script) draft(t *testing.T, d *datadriven.TestData) {
 	}
 }
 
+// propose gives a sequence drafts.
+func (q *Sequence) propose(drafts ...int32) {
+	q.drafts, q.guess.next = 0, len(drafts)
+	for _, id := range drafts[:q.wish(len(drafts))] {
+		q.draft(id)
+	}
+}
+
 // tokens draws a token for each row.
 func (s *script) tokens(t *testing.T, d *datadriven.TestData, p *Plan) [][]int32 {
 	var stop, fail string

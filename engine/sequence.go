@@ -32,13 +32,14 @@ type Sequence struct {
 	drafted   int // drafts that were computed
 	accepted  int // of those, drawn as guessed
 
-	stream *Stream
-	sample kernels.SampleRow // as the request says; the runner adds tokens and position
-	limit  Constraint        // nil: none
-	told   int               // drawn tokens that limit has accepted
-	guess  guess
-	alts   int // alternatives to report of each prompt token
-	scores []PromptLogprob
+	stream  *Stream
+	sample  kernels.SampleRow // as the request says; the runner adds tokens and position
+	limit   Constraint        // nil: none
+	told    int               // drawn tokens that limit has accepted
+	guess   guess
+	reading *reading // by a draft model; nil: none
+	alts    int      // alternatives to report of each prompt token
+	scores  []PromptLogprob
 }
 
 // state is where a sequence stands.
@@ -136,12 +137,17 @@ func (q *Sequence) wanted(from, end int) int {
 	return 0
 }
 
-// propose lets the next step try these tokens behind the last, as many as may
-// still be drawn before the last of all. They stand where they would stand if
-// they had been drawn.
-func (q *Sequence) propose(drafts ...int32) {
-	q.drafts = min(len(drafts), q.most-q.drawn()-1)
-	q.tokens = append(q.tokens, drafts[:q.drafts]...)[:len(q.tokens)]
+// draft lets the next step try one more token. It stands where it would stand
+// if it had been drawn. There may be wish drafts.
+func (q *Sequence) draft(token int32) {
+	q.tokens = append(q.ahead(q.drafts), token)[:len(q.tokens)]
+	q.drafts++
+}
+
+// wish returns how many tokens q may guess ahead where each may so many: the
+// last that it may draw is never computed.
+func (q *Sequence) wish(each int) int {
+	return min(q.guess.next, q.most-q.drawn()-1, each)
 }
 
 // ahead returns the tokens of q with its first n drafts.

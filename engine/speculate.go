@@ -4,8 +4,9 @@ import "math/bits"
 
 // guess is how a sequence guesses its next tokens, for one step to compute
 // several: what followed the last time that the text was like now (prompt
-// lookup; Saxena 2023, after LZ77). Right guesses cost less than a step each,
-// wrong ones are rows for nothing, so it learns how many to make.
+// lookup; Saxena 2023, after LZ77), where no draft model does it. Right guesses
+// cost less than a step each, wrong ones are rows for nothing, so it learns how
+// many to make.
 type guess struct {
 	most   int // most tokens to guess in a step; 0: it never guesses
 	next   int // how many in the next step
@@ -104,30 +105,37 @@ func (g *guess) slot(tokens []int32) uint32 {
 	return uint32(h>>32) & uint32(len(g.after)-1)
 }
 
-// look guesses what q will draw next, if it decodes.
+// look guesses what q will draw next.
 func (q *Sequence) look() {
-	q.drafts = 0
-	if !q.decoding() || !q.guess.ready() {
-		return
-	}
-	at, n := q.guess.find(q.tokens), len(q.tokens)
+	at := q.guess.find(q.tokens)
 	if at == 0 {
 		return
 	}
-	drafts := min(q.guess.next, q.most-q.drawn()-1)
-	tokens := q.tokens
-	for i := range drafts { // what is copied may be a copy itself
-		tokens = append(tokens, tokens[at+i])
+	for i := range q.wish(q.guess.most) { // what is copied may be a copy itself
+		q.draft(q.ahead(q.drafts)[at+i])
 	}
-	q.tokens, q.drafts = tokens[:n], drafts
 }
 
 // draft lets all sequences that decode guess their next tokens.
-func (e *Engine) draft() {
+func (e *Engine) draft() error {
 	if e.speculate == 0 {
-		return
+		return nil
 	}
+	e.guessing = e.guessing[:0]
 	for _, q := range e.scheduler.running {
-		q.look()
+		if q.drafts = 0; q.decoding() && q.guess.ready() {
+			e.guessing = append(e.guessing, q)
+		}
 	}
+	if e.drafter != nil {
+		if err := e.drafter.guess(e.guessing, e.scheduler.spare()); err != nil {
+			return err
+		}
+	}
+	for _, q := range e.guessing {
+		if q.drafts == 0 {
+			q.look()
+		}
+	}
+	return nil
 }
