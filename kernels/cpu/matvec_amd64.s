@@ -147,13 +147,19 @@ column:
 	VZEROUPPER
 	RET
 
-// BYTES uses one column of codes at OFFSET with the scales Y4 to Y7.
-#define BYTES(OFFSET, X) \
-	VBROADCASTSS X(DX), Y15 \
-	VPMOVSXBD    OFFSET(AX), Y8 \
-	VPMOVSXBD    (OFFSET+8)(AX), Y9 \
-	VPMOVSXBD    OFFSET(BX), Y10 \
-	VPMOVSXBD    (OFFSET+8)(BX), Y11 \
+// BYTE_COLUMN takes byte J of dwords.
+#define BYTE_COLUMN(SRC, J, DST) \
+	VMOVDQU SRC, DST \
+	VPSLLD  $(24-8*J), DST, DST \
+	VPSRAD  $24, DST, DST
+
+// BYTES uses column J of the dwords at AX and BX with the scales Y4 to Y7.
+#define BYTES(J) \
+	VBROADCASTSS (4*J)(DX), Y15 \
+	BYTE_COLUMN((AX), J, Y8) \
+	BYTE_COLUMN(32(AX), J, Y9) \
+	BYTE_COLUMN((BX), J, Y10) \
+	BYTE_COLUMN(32(BX), J, Y11) \
 	VCVTDQ2PS    Y8, Y8 \
 	VCVTDQ2PS    Y9, Y9 \
 	VCVTDQ2PS    Y10, Y10 \
@@ -188,10 +194,10 @@ block:
 
 four:
 	AHEAD(0)
-	BYTES(0, 0)
-	BYTES(16, 4)
-	BYTES(32, 8)
-	BYTES(48, 12)
+	BYTES(0)
+	BYTES(1)
+	BYTES(2)
+	BYTES(3)
 	ADDQ  $64, AX
 	ADDQ  $64, BX
 	ADDQ  $16, DX
@@ -209,31 +215,31 @@ four:
 // vectors, Y8 to Y11 the mins, Y12 masks the code, Y15 is x. The mask of the
 // first column needs no shift, so each column's dwords are read anew: loads
 // are cheaper than registers here.
-#define NIBBLE(SRC, J, SCALE, MIN, SUM, T) \
+#define NIBBLE(SRC, AT, SCALE, MIN, SUM, T) \
 	VMOVDQU     SRC, T \
-	VPSRLD      $(4*J), T, T \
+	VPSRLD      $(AT), T, T \
 	VPAND       Y12, T, T \
 	VCVTDQ2PS   T, T \
 	VFMSUB213PS MIN, SCALE, T \
 	VFMADD231PS T, Y15, SUM
 
-#define NIBBLES(J) \
+#define NIBBLES(J, AT) \
 	VBROADCASTSS (4*J)(DX), Y15 \
-	NIBBLE((AX), J, Y4, Y8, Y0, Y13) \
-	NIBBLE(32(AX), J, Y5, Y9, Y1, Y14) \
-	NIBBLE((BX), J, Y6, Y10, Y2, Y13) \
-	NIBBLE(32(BX), J, Y7, Y11, Y3, Y14)
+	NIBBLE((AX), AT, Y4, Y8, Y0, Y13) \
+	NIBBLE(32(AX), AT, Y5, Y9, Y1, Y14) \
+	NIBBLE((BX), AT, Y6, Y10, Y2, Y13) \
+	NIBBLE(32(BX), AT, Y7, Y11, Y3, Y14)
 
 #define EIGHT_NIBBLES \
 	AHEAD(0) \
-	NIBBLES(0) \
-	NIBBLES(1) \
-	NIBBLES(2) \
-	NIBBLES(3) \
-	NIBBLES(4) \
-	NIBBLES(5) \
-	NIBBLES(6) \
-	NIBBLES(7) \
+	NIBBLES(0, 0) \
+	NIBBLES(1, 8) \
+	NIBBLES(2, 16) \
+	NIBBLES(3, 24) \
+	NIBBLES(4, 4) \
+	NIBBLES(5, 12) \
+	NIBBLES(6, 20) \
+	NIBBLES(7, 28) \
 	ADDQ $64, AX \
 	ADDQ $64, BX \
 	ADDQ $32, DX
@@ -332,10 +338,10 @@ dword:
 
 // A weight of Q5_K or Q6_K has more bits in a second array: CODE takes them
 // from HIGH at bit 4 and up. The mins are in the frame, Y8 masks the high bits.
-#define CODE(SRC, J, HIGH, SHIFT, BY, SCALE, MIN, SUM, T, U) \
+#define CODE(SRC, AT, HIGH, SHIFT, BY, SCALE, MIN, SUM, T, U) \
 	VMOVDQU     SRC, T \
 	VMOVDQU     HIGH, U \
-	VPSRLD      $(4*J), T, T \
+	VPSRLD      $(AT), T, T \
 	SHIFT       $(BY), U, U \
 	VPAND       Y12, T, T \
 	VPAND       Y8, U, U \
@@ -344,13 +350,14 @@ dword:
 	VFMSUB213PS MIN, SCALE, T \
 	VFMADD231PS T, Y15, SUM
 
-// CODES uses column J of the dwords at AX and BX, with high bits at R13 and R14.
-#define CODES(J, SHIFT, BY) \
+// CODES uses column J, whose bits begin at AT, of the dwords at AX and BX, with
+// high bits at R13 and R14.
+#define CODES(J, AT, SHIFT, BY) \
 	VBROADCASTSS (4*J)(DX), Y15 \
-	CODE((AX), J, (R13), SHIFT, BY, Y4, min-128(SP), Y0, Y13, Y14) \
-	CODE(32(AX), J, 32(R13), SHIFT, BY, Y5, min-96(SP), Y1, Y9, Y10) \
-	CODE((BX), J, (R14), SHIFT, BY, Y6, min-64(SP), Y2, Y13, Y14) \
-	CODE(32(BX), J, 32(R14), SHIFT, BY, Y7, min-32(SP), Y3, Y9, Y10)
+	CODE((AX), AT, (R13), SHIFT, BY, Y4, min-128(SP), Y0, Y13, Y14) \
+	CODE(32(AX), AT, 32(R13), SHIFT, BY, Y5, min-96(SP), Y1, Y9, Y10) \
+	CODE((BX), AT, (R14), SHIFT, BY, Y6, min-64(SP), Y2, Y13, Y14) \
+	CODE(32(BX), AT, 32(R14), SHIFT, BY, Y7, min-32(SP), Y3, Y9, Y10)
 
 #define NEXT_DWORD \
 	ADDQ $64, AX \
@@ -389,44 +396,44 @@ group:
 	ADDQ    $64, AX
 	ADDQ    $64, BX
 	AHEAD(0)
-	CODES(0, VPSLLD, 4)
-	CODES(1, VPSLLD, 3)
-	CODES(2, VPSLLD, 2)
-	CODES(3, VPSLLD, 1)
-	CODES(4, VPSLLD, 0)
-	CODES(5, VPSRLD, 1)
-	CODES(6, VPSRLD, 2)
-	CODES(7, VPSRLD, 3)
+	CODES(0, 0, VPSLLD, 4)
+	CODES(1, 8, VPSRLD, 4)
+	CODES(2, 16, VPSRLD, 12)
+	CODES(3, 24, VPSRLD, 20)
+	CODES(4, 4, VPSLLD, 3)
+	CODES(5, 12, VPSRLD, 5)
+	CODES(6, 20, VPSRLD, 13)
+	CODES(7, 28, VPSRLD, 21)
 	NEXT_DWORD
 	AHEAD(0)
-	CODES(0, VPSRLD, 4)
-	CODES(1, VPSRLD, 5)
-	CODES(2, VPSRLD, 6)
-	CODES(3, VPSRLD, 7)
-	CODES(4, VPSRLD, 8)
-	CODES(5, VPSRLD, 9)
-	CODES(6, VPSRLD, 10)
-	CODES(7, VPSRLD, 11)
+	CODES(0, 0, VPSLLD, 2)
+	CODES(1, 8, VPSRLD, 6)
+	CODES(2, 16, VPSRLD, 14)
+	CODES(3, 24, VPSRLD, 22)
+	CODES(4, 4, VPSLLD, 1)
+	CODES(5, 12, VPSRLD, 7)
+	CODES(6, 20, VPSRLD, 15)
+	CODES(7, 28, VPSRLD, 23)
 	NEXT_DWORD
 	AHEAD(0)
-	CODES(0, VPSRLD, 12)
-	CODES(1, VPSRLD, 13)
-	CODES(2, VPSRLD, 14)
-	CODES(3, VPSRLD, 15)
-	CODES(4, VPSRLD, 16)
-	CODES(5, VPSRLD, 17)
-	CODES(6, VPSRLD, 18)
-	CODES(7, VPSRLD, 19)
+	CODES(0, 0, VPSLLD, 0)
+	CODES(1, 8, VPSRLD, 8)
+	CODES(2, 16, VPSRLD, 16)
+	CODES(3, 24, VPSRLD, 24)
+	CODES(4, 4, VPSRLD, 1)
+	CODES(5, 12, VPSRLD, 9)
+	CODES(6, 20, VPSRLD, 17)
+	CODES(7, 28, VPSRLD, 25)
 	NEXT_DWORD
 	AHEAD(0)
-	CODES(0, VPSRLD, 20)
-	CODES(1, VPSRLD, 21)
-	CODES(2, VPSRLD, 22)
-	CODES(3, VPSRLD, 23)
-	CODES(4, VPSRLD, 24)
-	CODES(5, VPSRLD, 25)
-	CODES(6, VPSRLD, 26)
-	CODES(7, VPSRLD, 27)
+	CODES(0, 0, VPSRLD, 2)
+	CODES(1, 8, VPSRLD, 10)
+	CODES(2, 16, VPSRLD, 18)
+	CODES(3, 24, VPSRLD, 26)
+	CODES(4, 4, VPSRLD, 3)
+	CODES(5, 12, VPSRLD, 11)
+	CODES(6, 20, VPSRLD, 19)
+	CODES(7, 28, VPSRLD, 27)
 	NEXT_DWORD
 	ADDQ $32, R12
 	CMPQ R12, $256
@@ -454,24 +461,24 @@ group:
 	SIX_SCALE(40(R11)(R12*1), 16(R11), Y7, min-32(SP)) \
 	ADDQ $16, R12 \
 	AHEAD(0) \
-	CODES(0, VPSLLD, 4) \
-	CODES(1, VPSLLD, 2) \
-	CODES(2, VPSLLD, 0) \
-	CODES(3, VPSRLD, 2) \
-	CODES(4, VPSRLD, 4) \
-	CODES(5, VPSRLD, 6) \
-	CODES(6, VPSRLD, 8) \
-	CODES(7, VPSRLD, 10) \
+	CODES(0, 0, VPSLLD, 4) \
+	CODES(1, 8, VPSRLD, 4) \
+	CODES(2, 16, VPSRLD, 12) \
+	CODES(3, 24, VPSRLD, 20) \
+	CODES(4, 4, VPSLLD, 2) \
+	CODES(5, 12, VPSRLD, 6) \
+	CODES(6, 20, VPSRLD, 14) \
+	CODES(7, 28, VPSRLD, 22) \
 	NEXT_DWORD \
 	AHEAD(0) \
-	CODES(0, VPSRLD, 12) \
-	CODES(1, VPSRLD, 14) \
-	CODES(2, VPSRLD, 16) \
-	CODES(3, VPSRLD, 18) \
-	CODES(4, VPSRLD, 20) \
-	CODES(5, VPSRLD, 22) \
-	CODES(6, VPSRLD, 24) \
-	CODES(7, VPSRLD, 26) \
+	CODES(0, 0, VPSLLD, 0) \
+	CODES(1, 8, VPSRLD, 8) \
+	CODES(2, 16, VPSRLD, 16) \
+	CODES(3, 24, VPSRLD, 24) \
+	CODES(4, 4, VPSRLD, 2) \
+	CODES(5, 12, VPSRLD, 10) \
+	CODES(6, 20, VPSRLD, 18) \
+	CODES(7, 28, VPSRLD, 26) \
 	NEXT_DWORD
 
 // func matvecQ6_KAVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)

@@ -32,8 +32,9 @@ type groupRows struct {
 }
 
 // packings has every type that a weight may have. In the layouts [16] is one
-// value a row; codes of 1, 2 and 4 bits stand in dwords, the first column in
-// the low bits.
+// value a row. Codes of b bits stand in dwords: byte j has columns j, j+4, j+8
+// and so on, from its low bits up, so that one shift and one mask give bytes of
+// four columns in order.
 var packings = [numTypes]packing{
 	kernels.F32:      {1, 4 * lanes, packF32},
 	kernels.F16:      {1, 2 * lanes, pack16},

@@ -39,51 +39,39 @@ func pack8(dst []byte, src *groupRows, n int) {
 	}
 }
 
-// Packed block of Q8_0, 32 columns: d F16 [16]; codes i8 [32, 16].
+// Packed block of Q8_0, 32 columns: d F16 [16]; codes i8 [8, 16, 4].
 func packQ8_0(dst []byte, src *groupRows, n int) {
 	for b := range n {
 		block := dst[b*34*lanes:][:34*lanes]
 		for r, row := range src.data {
 			q := row[b*34:][:34]
 			copy(block[2*r:], q[:2])
-			for k, c := range q[2:] {
-				block[2*lanes+k*lanes+r] = c
-			}
+			putCodes(block[2*lanes:], r, q[2:], 0, 8)
 		}
 	}
 }
 
-// putCodes writes codes of 1, 2 or 4 bits for row r, one from each byte, from
+// putCodes writes codes of 1, 2, 4 or 8 bits for row r, one from each byte, from
 // bit shift up: dwords [len(src)*bits/32, 16].
 func putCodes(dst []byte, r int, src []byte, shift, bits int) {
-	pieces := 4 / bits // of 8 codes, in a dword
+	mask := uint32(1<<bits-1) * 0x01010101
 	for i := 0; len(src) > 0; i++ {
 		var v uint32
-		for p := range pieces {
-			v |= squeeze(binary.LittleEndian.Uint64(src[8*p:])>>shift, bits) << (8 * bits * p)
+		for at := 0; at < 8; at += bits {
+			v |= binary.LittleEndian.Uint32(src) >> shift & mask << at
+			src = src[4:]
 		}
 		binary.LittleEndian.PutUint32(dst[(i*lanes+r)*4:], v)
-		src = src[8*pieces:]
 	}
 }
 
-// squeeze joins the low bits of 8 bytes, by pairs, fours and eights.
-func squeeze(x uint64, bits int) uint32 {
-	switch bits {
-	case 4:
-		x &= 0x0f0f0f0f0f0f0f0f
-		x = (x | x>>4) & 0x00ff00ff00ff00ff
-		x = (x | x>>8) & 0x0000ffff0000ffff
-		return uint32(x | x>>16)
-	case 2:
-		x &= 0x0303030303030303
-		x = (x | x>>6) & 0x000f000f000f000f
-		x = (x | x>>12) & 0x000000ff000000ff
-		return uint32(x|x>>24) & 0xffff
-	default:
-		// Multiplying gathers the eight lowest bits in the top byte.
-		return uint32(x & 0x0101010101010101 * 0x0102040810204080 >> 56)
+// putBits writes 32 codes of one bit each.
+func putBits(dst []byte, r int, bits uint32) {
+	var codes [32]byte
+	for k := range codes {
+		codes[k] = byte(bits >> k & 1)
 	}
+	putCodes(dst, r, codes[:], 0, 1)
 }
 
 // putHalves writes codes of 4 bits, of which the low nibbles are the first half.
@@ -109,7 +97,7 @@ func packHalves(dst []byte, src *groupRows, n, values int, fifth bool) {
 			}
 			at := 2 * values
 			if fifth {
-				copy(block[at*lanes+4*r:], q[at:][:4])
+				putBits(block[at*lanes:], r, binary.LittleEndian.Uint32(q[at:]))
 				at += 4
 			}
 			putHalves(block[at*lanes:], r, q[at:])
@@ -165,9 +153,11 @@ func packNVFP4x16(dst []byte, src *groupRows, n int) {
 		block := dst[b*10*lanes:][:10*lanes]
 		for r, row := range src.data {
 			binary.LittleEndian.PutUint16(block[2*r:], toF16(e4m3(src.scales[r][b])/2))
-			for i := range 2 { // in order already: the low nibble is the even column
-				copy(block[2*lanes+(i*lanes+r)*4:], row[8*b+4*i:][:4])
+			var codes [16]byte // the low nibble is the even column
+			for i, c := range row[8*b:][:8] {
+				codes[2*i], codes[2*i+1] = c, c>>4
 			}
+			putCodes(block[2*lanes:], r, codes[:], 0, 4)
 		}
 	}
 }
@@ -206,7 +196,7 @@ func packQ4_K(dst []byte, src *groupRows, n int) {
 }
 
 // Packed block of Q5_K, 256 columns: the head; for each 32 columns the fifth
-// bits u32 [16], column k in bit k, then the low bits u32 [4, 16].
+// bits u32 [16], then the low bits u32 [4, 16].
 func packQ5_K(dst []byte, src *groupRows, n int) {
 	for b := range n {
 		block := dst[b*180*lanes:][:180*lanes]

@@ -45,7 +45,8 @@ func unpackBF16Generic(panel *float32, src unsafe.Pointer, n int) {
 // code returns column k's code of a number of bits from dwords [.., 16].
 func code(b []byte, k, r, bits int) uint32 {
 	perDword := 32 / bits
-	return binary.LittleEndian.Uint32(b[(k/perDword*lanes+r)*4:]) >> (k % perDword * bits) & (1<<bits - 1)
+	c := b[(k/perDword*lanes+r)*4+k%4]
+	return uint32(c) >> (k % perDword / 4 * bits) & (1<<bits - 1)
 }
 
 func nibble(b []byte, k, r int) uint32 { return code(b, k, r, 4) }
@@ -90,7 +91,7 @@ func unpackQ5_1Generic(panel *float32, src unsafe.Pointer, n int) {
 
 func unpackQ8_0Generic(panel *float32, src unsafe.Pointer, n int) {
 	each(panel, src, n, 32, 34*lanes, func(b []byte, k, r int) float32 {
-		return f16At(b, r) * float32(int8(b[2*lanes+k*lanes+r]))
+		return f16At(b, r) * float32(int8(code(b[2*lanes:], k, r, 8)))
 	})
 }
 
@@ -189,10 +190,9 @@ func unpackQ5_KGeneric(panel *float32, src unsafe.Pointer, n int) {
 		group := block[320+g%8*320:][:320]
 		for r := range lanes {
 			s, m := headScales(block, g%8, r)
-			high := binary.LittleEndian.Uint32(group[4*r:])
 			for k := range 32 {
-				code := nibble(group[64:], k, r) | high>>k&1<<4
-				p[(32*g+k)*lanes+r] = float32(s*float32(code)) - m
+				c := nibble(group[64:], k, r) | code(group, k, r, 1)<<4
+				p[(32*g+k)*lanes+r] = float32(s*float32(c)) - m
 			}
 		}
 	}
@@ -206,8 +206,8 @@ func unpackQ6_KGeneric(panel *float32, src unsafe.Pointer, n int) {
 		group := block[288+384*g:][:384]
 		for r := range lanes {
 			s := f16At(block, r) * float32(int8(block[2*lanes+k%256/16*lanes+r]))
-			high := binary.LittleEndian.Uint32(group[256+(i/16*lanes+r)*4:]) >> (i % 16 * 2) & 3
-			p[k*lanes+r] = s * float32(int32(nibble(group, i, r)|high<<4)-32)
+			c := nibble(group, i, r) | code(group[256:], i, r, 2)<<4
+			p[k*lanes+r] = s * float32(int32(c)-32)
 		}
 	}
 }

@@ -61,6 +61,19 @@ test:
 	VZEROUPPER
 	RET
 
+// BYTE_COLUMN writes byte J of the dwords in Y8, Y9 with the scales Y4, Y5.
+#define BYTE_COLUMN(J) \
+	VPSLLD    $(24-8*J), Y8, Y0 \
+	VPSLLD    $(24-8*J), Y9, Y1 \
+	VPSRAD    $24, Y0, Y0 \
+	VPSRAD    $24, Y1, Y1 \
+	VCVTDQ2PS Y0, Y0 \
+	VCVTDQ2PS Y1, Y1 \
+	VMULPS    Y4, Y0, Y0 \
+	VMULPS    Y5, Y1, Y1 \
+	VMOVUPS   Y0, (64*J)(DI) \
+	VMOVUPS   Y1, (64*J+32)(DI)
+
 // func unpackQ8_0AVX2(panel *float32, src unsafe.Pointer, n int)
 // Requires: AVX2, F16C
 TEXT ·unpackQ8_0AVX2(SB), NOSPLIT, $0-24
@@ -72,35 +85,33 @@ block:
 	VCVTPH2PS (SI), Y4
 	VCVTPH2PS 16(SI), Y5
 	ADDQ      $32, SI
-	MOVQ      $32, R8
+	MOVQ      $8, R8
 
-column:
-	VPMOVSXBD (SI), Y0
-	VPMOVSXBD 8(SI), Y1
-	VCVTDQ2PS Y0, Y0
-	VCVTDQ2PS Y1, Y1
-	VMULPS    Y4, Y0, Y0
-	VMULPS    Y5, Y1, Y1
-	VMOVUPS   Y0, (DI)
-	VMOVUPS   Y1, 32(DI)
-	ADDQ      $16, SI
-	ADDQ      $64, DI
-	DECQ      R8
-	JNZ       column
-	SUBQ      $32, CX
-	JNZ       block
+four:
+	VMOVDQU (SI), Y8
+	VMOVDQU 32(SI), Y9
+	BYTE_COLUMN(0)
+	BYTE_COLUMN(1)
+	BYTE_COLUMN(2)
+	BYTE_COLUMN(3)
+	ADDQ    $64, SI
+	ADDQ    $256, DI
+	DECQ    R8
+	JNZ     four
+	SUBQ    $32, CX
+	JNZ     block
 	VZEROUPPER
 	RET
 
-// NIBBLE writes column J of a dword: code * Y4 - Y6, code * Y5 - Y7. The
-// codes are in Y8, Y9, the mask in Y12.
-#define NIBBLE(J) \
-	CODE(J) \
+// NIBBLE writes column J of a dword, whose bits begin at AT: code * Y4 - Y6,
+// code * Y5 - Y7. The codes are in Y8, Y9, the mask in Y12.
+#define NIBBLE(J, AT) \
+	CODE(AT) \
 	AFFINE(J)
 
-#define CODE(J) \
-	VPSRLD $(4*J), Y8, Y0 \
-	VPSRLD $(4*J), Y9, Y1 \
+#define CODE(AT) \
+	VPSRLD $(AT), Y8, Y0 \
+	VPSRLD $(AT), Y9, Y1 \
 	VPAND  Y12, Y0, Y0 \
 	VPAND  Y12, Y1, Y1
 
@@ -115,14 +126,14 @@ column:
 #define EIGHT_NIBBLES(BASE, OFFSET) \
 	VMOVDQU OFFSET(BASE), Y8 \
 	VMOVDQU (OFFSET+32)(BASE), Y9 \
-	NIBBLE(0) \
-	NIBBLE(1) \
-	NIBBLE(2) \
-	NIBBLE(3) \
-	NIBBLE(4) \
-	NIBBLE(5) \
-	NIBBLE(6) \
-	NIBBLE(7) \
+	NIBBLE(0, 0) \
+	NIBBLE(1, 8) \
+	NIBBLE(2, 16) \
+	NIBBLE(3, 24) \
+	NIBBLE(4, 4) \
+	NIBBLE(5, 12) \
+	NIBBLE(6, 20) \
+	NIBBLE(7, 28) \
 	ADDQ $512, DI
 
 // func unpackQ4_0AVX2(panel *float32, src unsafe.Pointer, n int)
@@ -208,26 +219,26 @@ group:
 	VPOR  Y2, Y0, Y0 \
 	VPOR  Y3, Y1, Y1
 
-#define WITH_HIGH(J, SHIFT, BY) \
-	CODE(J) \
+#define WITH_HIGH(J, AT, SHIFT, BY) \
+	CODE(AT) \
 	HIGH(SHIFT, BY) \
 	AFFINE(J)
 
-// EIGHT_FIFTHS unpacks the dwords at R10 with the low 8 bits of Y10, Y11 as
-// fifth bits.
+// EIGHT_FIFTHS unpacks the dwords at R10 with the low 2 bits of the bytes of
+// Y10, Y11 as fifth bits.
 #define EIGHT_FIFTHS \
 	VMOVDQU (R10), Y8 \
 	VMOVDQU 32(R10), Y9 \
-	WITH_HIGH(0, VPSLLD, 4) \
-	WITH_HIGH(1, VPSLLD, 3) \
-	WITH_HIGH(2, VPSLLD, 2) \
-	WITH_HIGH(3, VPSLLD, 1) \
-	WITH_HIGH(4, VPSLLD, 0) \
-	WITH_HIGH(5, VPSRLD, 1) \
-	WITH_HIGH(6, VPSRLD, 2) \
-	WITH_HIGH(7, VPSRLD, 3) \
-	VPSRLD  $8, Y10, Y10 \
-	VPSRLD  $8, Y11, Y11 \
+	WITH_HIGH(0, 0, VPSLLD, 4) \
+	WITH_HIGH(1, 8, VPSRLD, 4) \
+	WITH_HIGH(2, 16, VPSRLD, 12) \
+	WITH_HIGH(3, 24, VPSRLD, 20) \
+	WITH_HIGH(4, 4, VPSLLD, 3) \
+	WITH_HIGH(5, 12, VPSRLD, 5) \
+	WITH_HIGH(6, 20, VPSRLD, 13) \
+	WITH_HIGH(7, 28, VPSRLD, 21) \
+	VPSRLD  $2, Y10, Y10 \
+	VPSRLD  $2, Y11, Y11 \
 	ADDQ    $64, R10 \
 	ADDQ    $512, DI
 
@@ -304,16 +315,16 @@ half:
 dword:
 	VMOVDQU (R10), Y8
 	VMOVDQU 32(R10), Y9
-	WITH_HIGH(0, VPSLLD, 4)
-	WITH_HIGH(1, VPSLLD, 2)
-	WITH_HIGH(2, VPSLLD, 0)
-	WITH_HIGH(3, VPSRLD, 2)
-	WITH_HIGH(4, VPSRLD, 4)
-	WITH_HIGH(5, VPSRLD, 6)
-	WITH_HIGH(6, VPSRLD, 8)
-	WITH_HIGH(7, VPSRLD, 10)
-	VPSRLD  $16, Y10, Y10
-	VPSRLD  $16, Y11, Y11
+	WITH_HIGH(0, 0, VPSLLD, 4)
+	WITH_HIGH(1, 8, VPSRLD, 4)
+	WITH_HIGH(2, 16, VPSRLD, 12)
+	WITH_HIGH(3, 24, VPSRLD, 20)
+	WITH_HIGH(4, 4, VPSLLD, 2)
+	WITH_HIGH(5, 12, VPSRLD, 6)
+	WITH_HIGH(6, 20, VPSRLD, 14)
+	WITH_HIGH(7, 28, VPSRLD, 22)
+	VPSRLD  $4, Y10, Y10
+	VPSRLD  $4, Y11, Y11
 	ADDQ    $64, R10
 	ADDQ    $512, DI
 	DECQ    R13
@@ -424,15 +435,15 @@ block:
 	VZEROUPPER
 	RET
 
-// PAIR takes column J, 2 bits, from the dwords in Y8, Y9.
-#define PAIR(J) \
-	VPSRLD $(2*J), Y8, Y0 \
-	VPSRLD $(2*J), Y9, Y1 \
+// PAIR takes the 2 bits from AT on of the dwords in Y8, Y9.
+#define PAIR(AT) \
+	VPSRLD $(AT), Y8, Y0 \
+	VPSRLD $(AT), Y9, Y1 \
 	VPAND  Y12, Y0, Y0 \
 	VPAND  Y12, Y1, Y1
 
-#define TWO_BITS(J) \
-	PAIR(J) \
+#define TWO_BITS(J, AT) \
+	PAIR(AT) \
 	AFFINE(J)
 
 // func unpackQ2_KAVX2(panel *float32, src unsafe.Pointer, n int)
@@ -468,22 +479,22 @@ group:
 	VMULPS    Y3, Y7, Y7
 	VMOVDQU   (R10), Y8
 	VMOVDQU   32(R10), Y9
-	TWO_BITS(0)
-	TWO_BITS(1)
-	TWO_BITS(2)
-	TWO_BITS(3)
-	TWO_BITS(4)
-	TWO_BITS(5)
-	TWO_BITS(6)
-	TWO_BITS(7)
-	TWO_BITS(8)
-	TWO_BITS(9)
-	TWO_BITS(10)
-	TWO_BITS(11)
-	TWO_BITS(12)
-	TWO_BITS(13)
-	TWO_BITS(14)
-	TWO_BITS(15)
+	TWO_BITS(0, 0)
+	TWO_BITS(1, 8)
+	TWO_BITS(2, 16)
+	TWO_BITS(3, 24)
+	TWO_BITS(4, 2)
+	TWO_BITS(5, 10)
+	TWO_BITS(6, 18)
+	TWO_BITS(7, 26)
+	TWO_BITS(8, 4)
+	TWO_BITS(9, 12)
+	TWO_BITS(10, 20)
+	TWO_BITS(11, 28)
+	TWO_BITS(12, 6)
+	TWO_BITS(13, 14)
+	TWO_BITS(14, 22)
+	TWO_BITS(15, 30)
 	ADDQ      $16, R9
 	ADDQ      $64, R10
 	ADDQ      $1024, DI
@@ -495,8 +506,8 @@ group:
 	VZEROUPPER
 	RET
 
-#define THREE_BITS(J, SHIFT, BY) \
-	PAIR(J) \
+#define THREE_BITS(J, AT, SHIFT, BY) \
+	PAIR(AT) \
 	HIGH(SHIFT, BY) \
 	AFFINE(J)
 
@@ -538,24 +549,24 @@ half:
 	ADDQ    $64, R10
 	VMOVDQU (R10), Y8
 	VMOVDQU 32(R10), Y9
-	THREE_BITS(0, VPSLLD, 2)
-	THREE_BITS(1, VPSLLD, 1)
-	THREE_BITS(2, VPSLLD, 0)
-	THREE_BITS(3, VPSRLD, 1)
-	THREE_BITS(4, VPSRLD, 2)
-	THREE_BITS(5, VPSRLD, 3)
-	THREE_BITS(6, VPSRLD, 4)
-	THREE_BITS(7, VPSRLD, 5)
-	THREE_BITS(8, VPSRLD, 6)
-	THREE_BITS(9, VPSRLD, 7)
-	THREE_BITS(10, VPSRLD, 8)
-	THREE_BITS(11, VPSRLD, 9)
-	THREE_BITS(12, VPSRLD, 10)
-	THREE_BITS(13, VPSRLD, 11)
-	THREE_BITS(14, VPSRLD, 12)
-	THREE_BITS(15, VPSRLD, 13)
-	VPSRLD  $16, Y10, Y10
-	VPSRLD  $16, Y11, Y11
+	THREE_BITS(0, 0, VPSLLD, 2)
+	THREE_BITS(1, 8, VPSRLD, 6)
+	THREE_BITS(2, 16, VPSRLD, 14)
+	THREE_BITS(3, 24, VPSRLD, 22)
+	THREE_BITS(4, 2, VPSLLD, 1)
+	THREE_BITS(5, 10, VPSRLD, 7)
+	THREE_BITS(6, 18, VPSRLD, 15)
+	THREE_BITS(7, 26, VPSRLD, 23)
+	THREE_BITS(8, 4, VPSLLD, 0)
+	THREE_BITS(9, 12, VPSRLD, 8)
+	THREE_BITS(10, 20, VPSRLD, 16)
+	THREE_BITS(11, 28, VPSRLD, 24)
+	THREE_BITS(12, 6, VPSRLD, 1)
+	THREE_BITS(13, 14, VPSRLD, 9)
+	THREE_BITS(14, 22, VPSRLD, 17)
+	THREE_BITS(15, 30, VPSRLD, 25)
+	VPSRLD  $4, Y10, Y10
+	VPSRLD  $4, Y11, Y11
 	ADDQ    $1024, DI
 	DECQ    R11
 	JNZ     half
@@ -604,13 +615,13 @@ DATA e2m1<>+56(SB)/4, $0xc1000000
 DATA e2m1<>+60(SB)/4, $0xc1400000
 GLOBL e2m1<>(SB), RODATA|NOPTR, $64
 
-// LOOKUP takes column J, 4 bits, from the dwords in Y8, Y9 and looks it up in
-// the table Y12 (codes 0 to 7) and Y13; the code's top bit chooses.
-#define LOOKUP(J) \
-	VPSRLD    $(4*J), Y8, Y0 \
-	VPSRLD    $(4*J), Y9, Y1 \
-	VPSLLD    $(28-4*J), Y8, Y2 \
-	VPSLLD    $(28-4*J), Y9, Y3 \
+// LOOKUP takes column J, 4 bits from AT on, from the dwords in Y8, Y9 and looks
+// it up in the table Y12 (codes 0 to 7) and Y13; the code's top bit chooses.
+#define LOOKUP(J, AT) \
+	VPSRLD    $(AT), Y8, Y0 \
+	VPSRLD    $(AT), Y9, Y1 \
+	VPSLLD    $(28-AT), Y8, Y2 \
+	VPSLLD    $(28-AT), Y9, Y3 \
 	VPERMPS   Y12, Y0, Y10 \
 	VPERMPS   Y13, Y0, Y0 \
 	VPERMPS   Y12, Y1, Y11 \
@@ -625,14 +636,14 @@ GLOBL e2m1<>(SB), RODATA|NOPTR, $64
 #define EIGHT_LOOKUPS(BASE, OFFSET) \
 	VMOVDQU OFFSET(BASE), Y8 \
 	VMOVDQU (OFFSET+32)(BASE), Y9 \
-	LOOKUP(0) \
-	LOOKUP(1) \
-	LOOKUP(2) \
-	LOOKUP(3) \
-	LOOKUP(4) \
-	LOOKUP(5) \
-	LOOKUP(6) \
-	LOOKUP(7) \
+	LOOKUP(0, 0) \
+	LOOKUP(1, 8) \
+	LOOKUP(2, 16) \
+	LOOKUP(3, 24) \
+	LOOKUP(4, 4) \
+	LOOKUP(5, 12) \
+	LOOKUP(6, 20) \
+	LOOKUP(7, 28) \
 	ADDQ $512, DI
 
 // func unpackIQ4_NLAVX2(panel *float32, src unsafe.Pointer, n int)

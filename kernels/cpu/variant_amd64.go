@@ -82,15 +82,11 @@ func avx2() variant {
 	return v
 }
 
-// avx512 is avx2 with wider loops where they were measured to be as fast or faster.
+// avx512 is avx2 with a wider gemm.
 func avx512() variant {
 	v := avx2()
 	v.name = "avx512"
 	v.gemm = gemmAVX512
-	v.matvec[kernels.Q4_0] = matvecQ4_0AVX512
-	v.matvec[kernels.Q4_K] = matvecQ4_KAVX512
-	v.matvec[kernels.Q5_K] = matvecQ5_KAVX512
-	v.matvec[kernels.Q6_K] = matvecQ6_KAVX512
 	return v
 }
 
@@ -197,18 +193,6 @@ func scaleAVX2(panel, factors *float32, n int)
 
 //go:noescape
 func gemmAVX512(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
-
-//go:noescape
-func matvecQ4_0AVX512(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
-
-//go:noescape
-func matvecQ4_KAVX512(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
-
-//go:noescape
-func matvecQ5_KAVX512(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
-
-//go:noescape
-func matvecQ6_KAVX512(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
 
 //go:noescape
 func matvecF8E4M3AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, factors, x *float32, n int)
