@@ -39,8 +39,9 @@ type drafter struct {
 	blocks *BlockManager
 	known  []*Sequence // those with a reading
 
+	ready []*Sequence // that have room
 	batch model.Batch
-	asked []*Sequence
+	asked []*Sequence // that draw
 	draws []kernels.SampleRow
 	drawn []kernels.Sampled
 }
@@ -85,16 +86,7 @@ func (d *drafter) guess(list []*Sequence, most int) error {
 	if share == 0 {
 		return nil
 	}
-	d.batch.Reset()
-	d.asked = d.asked[:0]
-	left := d.rows
-	for _, few := range []bool{true, false} { // rows with decode arithmetic stand first
-		for _, q := range list {
-			if d.open(q, share) && (len(q.tokens)-len(q.reading.tokens) <= fewRows) == few {
-				left -= d.read(q, left, few)
-			}
-		}
-	}
+	d.begin(list, share)
 	for n := 1; len(d.batch.Tokens) > 0; n++ {
 		if err := d.draw(); err != nil {
 			return err
@@ -106,6 +98,25 @@ func (d *drafter) guess(list []*Sequence, most int) error {
 		}
 	}
 	return nil
+}
+
+// begin makes a batch of what the model has not read of sequences.
+func (d *drafter) begin(list []*Sequence, share int) {
+	d.batch.Reset()
+	d.ready, d.asked = d.ready[:0], d.asked[:0]
+	for _, q := range list {
+		if d.open(q, share) {
+			d.ready = append(d.ready, q)
+		}
+	}
+	left := d.rows
+	for _, few := range []bool{true, false} { // rows with decode arithmetic stand first
+		for _, q := range d.ready {
+			if (len(q.tokens)-len(q.reading.tokens) <= fewRows) == few {
+				left -= d.read(q, left, few)
+			}
+		}
+	}
 }
 
 // fewRows is how many rows of a sequence are computed as decoding is: as many as

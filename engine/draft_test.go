@@ -2,7 +2,6 @@ package engine
 
 import (
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -122,9 +121,17 @@ func TestDraftRefused(t *testing.T) {
 // Several sequences are read and guess at once, each as if alone.
 func TestDraftTogether(t *testing.T) {
 	path := tiny(t, modeltest.Shape{})
+	for _, g := range []rig{{rows: 64, logits: 24, draft: path}, {rows: 12, logits: 12, draft: path}, {rows: 12, logits: 12, draft: other(t)}} {
+		g.path = path
+		g.Options = Options{MaxNumSeqs: 6, PrefillRows: 12, SpeculateTokens: 4}
+		draftTogether(t, g, rig{path: path}.engine(t))
+	}
+}
+
+func draftTogether(t *testing.T, g rig, alone *Engine) {
 	h := newHooks()
-	e := rig{path: path, draft: path, rows: 64, logits: 24, wrap: h.wrap, Options: Options{MaxNumSeqs: 6, SpeculateTokens: 4}}.engine(t)
-	alone := rig{path: path}.engine(t)
+	g.wrap = h.wrap
+	e := g.engine(t)
 	rng := rand.New(rand.NewPCG(35, 0))
 	var requests []Request
 	for i := range 6 {
@@ -143,8 +150,10 @@ func TestDraftTogether(t *testing.T) {
 	for i, s := range streams {
 		a := read(t.Context(), s)
 		require.Equal(t, complete(t, alone, requests[i]).tokens, a.tokens)
-		require.Positive(t, a.Accepted)
-		require.Equal(t, a.Drafted, a.Accepted)
+		if g.rows == 64 { // else there are not enough rows for all
+			require.Positive(t, a.Accepted)
+			require.Equal(t, a.Drafted, a.Accepted)
+		}
 	}
-	require.True(t, slices.IsSorted([]int64{e.Stats().Steps, e.Stats().GeneratedTokens / 2}), "%+v", e.Stats())
+	require.Positive(t, e.Stats().AcceptedTokens)
 }
