@@ -26,26 +26,29 @@ type Constraint interface {
 // AllowTokens allows these tokens and no others. Ids that no vocabulary has
 // change nothing.
 func AllowTokens(ids []int32) Constraint {
-	var a allowed
-	for _, id := range ids {
-		if id < 0 {
-			continue
-		}
-		for len(a) <= int(id>>5) {
-			a = append(a, 0)
-		}
-		a[id>>5] |= 1 << (id & 31)
-	}
+	a := allowed(slices.Clone(ids))
+	slices.Sort(a)
 	return a
 }
 
-// allowed is the mask itself.
-type allowed []uint32
+// allowed is ids in ascending order.
+type allowed []int32
 
-func (a allowed) Mask(dst []uint32)    { copy(dst, a) }
-func (a allowed) Accept(id int32) bool { return hasBit(a, id) }
-func (a allowed) Save() any            { return nil }
-func (a allowed) Restore(any)          {}
+func (a allowed) Mask(dst []uint32) {
+	for _, id := range a {
+		if id >= 0 && int(id>>5) < len(dst) {
+			dst[id>>5] |= 1 << (id & 31)
+		}
+	}
+}
+
+func (a allowed) Accept(id int32) bool {
+	_, ok := slices.BinarySearch(a, id)
+	return ok
+}
+
+func (a allowed) Save() any   { return nil }
+func (a allowed) Restore(any) {}
 
 // hasBit reports whether a mask allows a token.
 func hasBit(mask []uint32, id int32) bool {
