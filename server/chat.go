@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"trona/tokenizer"
 )
 
@@ -34,7 +32,7 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request, m *Mode
 	for _, whole := range wholes {
 		response.Choices = append(response.Choices, chatChoice{
 			Index:        whole.choice,
-			Message:      chatMessage{Role: "assistant", Content: whole.text, ReasoningContent: whole.reasoning},
+			Message:      newChatMessage(whole),
 			Logprobs:     c.chatLogprobs(whole.tokens),
 			FinishReason: whole.finish,
 			StopReason:   whole.stopReason,
@@ -104,7 +102,7 @@ func (c *chat) stream(ctx context.Context, w http.ResponseWriter, id string) err
 	return events.close(err)
 }
 
-// deltas returns the chunks of a piece: reasoning, text, end. The tokens go
+// deltas returns the chunks of a piece: reasoning, text, calls, end. The tokens go
 // with the first of them.
 func (c *chat) deltas(p piece) []chatChunkChoice {
 	var list []chatChunkChoice
@@ -120,6 +118,9 @@ func (c *chat) deltas(p piece) []chatChunkChoice {
 	}
 	if p.text != "" {
 		add(chatChunkChoice{Delta: chatDelta{Content: &p.text}})
+	}
+	for _, call := range p.calls {
+		add(chatChunkChoice{Delta: chatDelta{ToolCalls: []callPart{newCallPart(call)}}})
 	}
 	if p.finish != "" {
 		add(chatChunkChoice{FinishReason: &p.finish, StopReason: p.stopReason})
@@ -137,17 +138,27 @@ func (s *Server) readChat(w http.ResponseWriter, r *http.Request, m *Model) (*ch
 	if err != nil {
 		return nil, err
 	}
+	ignored, err := c.read(body)
+	if err != nil {
+		return nil, err
+	}
+	noteIgnored(w, ignored)
+	return c, nil
+}
+
+// read reads the body of a request. It returns the fields without effect.
+func (c *chat) read(body []byte) (ignored []string, err error) {
+	m := c.model
 	o, d := decodeObject(body)
 	c.readModel(o)
-	c.params = s.readParams(o, m, 1)
+	c.params = c.server.readParams(o, m, 1)
 	c.readLogprobs(o)
 	c.readOpenAI(o)
-	c.input.read(o, m)
+	c.params.tools = c.input.read(o, m)
 	o.rest()
 	if d.err != nil {
 		return nil, d.err
 	}
-	noteIgnored(w, d.ignored)
 	p, err := c.input.prompt(m)
 	if err != nil {
 		return nil, err
@@ -156,7 +167,7 @@ func (s *Server) readChat(w http.ResponseWriter, r *http.Request, m *Model) (*ch
 		return nil, err
 	}
 	c.prompts = []prompt{*p}
-	return c, nil
+	return d.ignored, nil
 }
 
 func (c *chat) readLogprobs(o *object) {
@@ -192,23 +203,17 @@ func (c *chat) readOpenAI(o *object) {
 		v.object()
 	}
 	o.flag("store", false)
-	o.flag("parallel_tool_calls", true)
 }
 
-// read takes the fields that make the prompt.
-func (in *renderInput) read(o *object, m *Model) {
-	in.readMessages(o.need("messages"))
-	if v := o.take("tools"); v != nil {
-		in.tools = readTools(v)
+// read takes the fields that make the prompt, and says which tools may be called.
+func (in *renderInput) read(o *object, m *Model) toolChoice {
+	in.readMessages(o.need("messages"), m.tools)
+	choice := in.readTools(o)
+	if choice.required {
+		o.take("tool_choice").fail("only auto and none are supported by this server")
 	}
-	if v := o.take("tool_choice"); v != nil {
-		if v.raw.Kind() == '{' {
-			v.fail("a named tool is not supported by this server")
-		} else if choice := v.oneOf("none", "auto", "required"); choice == "required" {
-			v.fail("required is not supported by this server")
-		} else if choice == "none" {
-			in.tools = nil // what the model does not see it cannot call
-		}
+	if len(in.tools) > 0 && m.tools.ignored {
+		o.d.ignored = append(o.d.ignored, "tools")
 	}
 	if v := o.take("documents"); v != nil {
 		for _, document := range v.list(0, maxMessages) {
@@ -228,6 +233,7 @@ func (in *renderInput) read(o *object, m *Model) {
 		}
 		in.addGenerationPrompt = false
 	}
+	return choice
 }
 
 // ownFields are variables of templates that are fields of a request.
@@ -245,22 +251,4 @@ func (in *renderInput) readVariables(o *object) {
 		}
 		in.variables = append(in.variables, tokenizer.Variable{Name: v.name, Value: v.raw})
 	}
-}
-
-// readTools checks the tools that the template will describe.
-func readTools(v *value) []jsontext.Value {
-	var tools []jsontext.Value
-	for _, element := range v.list(0, maxTools) {
-		tool := element.object()
-		tool.need("type").oneOf("function")
-		function := tool.need("function").object()
-		function.need("name").label(maxToolName)
-		function.text("description", len(function.raw))
-		function.flag("strict", false)
-		if parameters := function.take("parameters"); parameters != nil && parameters.raw.Kind() != '{' {
-			parameters.must("an object")
-		}
-		tools = append(tools, tool.raw)
-	}
-	return tools
 }

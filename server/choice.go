@@ -37,6 +37,7 @@ func (j *job) submit(ctx context.Context, i int) (*choice, error) {
 // run passes on the answer in pieces.
 func (c *choice) run(emit func(piece) error) error {
 	defer c.cancel()
+	defer c.text.close()
 	err := c.pieces(emit)
 	reason := c.finish
 	switch {
@@ -79,15 +80,15 @@ func (c *choice) take(event engine.Event) {
 	if event.Token >= 0 {
 		offset := c.text.runes
 		silent := event.Finish == engine.FinishStop && !(p.includeStop && slices.Contains(p.stopIDs, event.Token))
-		reasoning, text := c.text.token(event.Token, silent)
-		c.next.reasoning += reasoning
-		c.next.text += text
+		c.next.add(c.text.token(event.Token, silent))
 		c.next.tokens = append(c.next.tokens, drawn{event, offset})
 		c.out.tokens++
 	}
 	switch {
 	case c.text.stopped != "":
 		c.next.finish, c.next.stopReason = finishStop, c.text.stopped
+	case c.text.complete():
+		c.next.finish = finishStop
 	case event.Finish == engine.FinishStop:
 		c.next.finish = finishStop
 		if slices.Contains(p.stopIDs, event.Token) && (p.ignoreEOS || !slices.Contains(c.job.model.EOS, event.Token)) {
@@ -102,16 +103,18 @@ func (c *choice) take(event engine.Event) {
 const (
 	finishStop   = "stop"
 	finishLength = "length"
+	finishCalls  = "tool_calls"
 )
 
 // end completes the text. Where the engine would go on it is told to stop, and
 // has let go of the request when end returns.
 func (c *choice) end(ended bool) error {
-	reasoning, text := c.text.end()
-	c.next.reasoning += reasoning
-	c.next.text += text
+	c.next.add(c.text.end())
 	if c.text.stopped != "" {
 		c.next.finish, c.next.stopReason = finishStop, c.text.stopped
+	}
+	if c.text.called > 0 && c.next.finish == finishStop {
+		c.next.finish = finishCalls
 	}
 	c.cancel()
 	for !ended {
@@ -128,7 +131,7 @@ func (c *choice) end(ended bool) error {
 // pass passes on the next piece where there is something to say.
 func (c *choice) pass(emit func(piece) error) error {
 	p := &c.next
-	if !p.first && p.text == "" && p.reasoning == "" && p.finish == "" {
+	if !p.first && p.empty() && p.finish == "" {
 		return nil
 	}
 	if p.first {

@@ -169,6 +169,10 @@ func babbles(t testing.TB) *fakeEngine {
 			copy(ids, thought)
 			copy(ids[min(len(ids), len(thought)+rng.IntN(20)):], tok.Encode("\n\n</think>\n\nso", tokenizer.EncodeOptions{}))
 		}
+		if rng.IntN(2) == 0 { // end with calls
+			calls := tok.Encode("\n"+toolAnswers[rng.IntN(len(toolAnswers))].answer, tokenizer.EncodeOptions{})
+			copy(ids[rng.IntN(60):], append(calls, eot))
+		}
 		return ids
 	}}
 }

@@ -39,12 +39,11 @@ type outcome struct {
 // piece is what one choice adds to its answer. Each choice begins with a piece
 // whose first is set and ends with one whose finish is not empty.
 type piece struct {
+	fragment
 	choice     int // over all prompts
 	first      bool
 	prompt     []engine.PromptLogprob // of the first piece, if asked for
-	text       string
-	reasoning  string
-	tokens     []drawn // since the last piece
+	tokens     []drawn                // since the last piece
 	finish     string
 	stopReason any  // the stop string, or the id of a stop token of the request
 	last       bool // all other choices have ended
@@ -121,6 +120,7 @@ func (j *job) collect(ctx context.Context) ([]piece, error) {
 		}
 		texts[p.choice].text.WriteString(p.text)
 		texts[p.choice].reasoning.WriteString(p.reasoning)
+		whole.calls = joinCalls(whole.calls, p.calls)
 		whole.tokens = append(whole.tokens, p.tokens...)
 		whole.finish, whole.stopReason, whole.last = p.finish, p.stopReason, p.last
 		return nil
@@ -130,6 +130,18 @@ func (j *job) collect(ctx context.Context) ([]piece, error) {
 		wholes[i].text, wholes[i].reasoning = texts[i].text.String(), texts[i].reasoning.String()
 	}
 	return wholes, err
+}
+
+// joinCalls adds pieces of calls to whole ones.
+func joinCalls(calls, pieces []callDelta) []callDelta {
+	for _, p := range pieces {
+		if p.index == len(calls) {
+			calls = append(calls, p)
+		} else {
+			calls[p.index].arguments += p.arguments
+		}
+	}
+	return calls
 }
 
 // cause returns why the context ended, if that is the reason of err.

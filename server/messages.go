@@ -15,7 +15,7 @@ type message struct {
 
 // readMessages checks a conversation and gives each message the form that
 // templates know: content is one string.
-func (in *renderInput) readMessages(v *value) {
+func (in *renderInput) readMessages(v *value, use toolUse) {
 	for _, element := range v.list(1, maxMessages) {
 		m := element.object()
 		got := message{raw: m.raw, role: m.need("role").oneOf("system", "developer", "user", "assistant", "tool")}
@@ -36,6 +36,7 @@ func (in *renderInput) readMessages(v *value) {
 		}
 		if calls != nil {
 			readCalls(calls, got.role)
+			got.fitCalls(calls, use)
 		}
 		for _, name := range []string{"name", "tool_call_id"} {
 			if label := m.take(name); label != nil {
@@ -53,27 +54,39 @@ func (in *renderInput) readMessages(v *value) {
 }
 
 // set gives a member of the message a text, in its place or at the end.
-func (m *message) set(name, text string) {
+func (m *message) set(name, text string) { m.setRaw(name, quote(nil, text)) }
+
+// setRaw gives a member of the message a value; nil takes it away.
+func (m *message) setRaw(name string, raw jsontext.Value) {
 	old := value{d: &decoding{}, raw: m.raw}
+	m.raw = old.object().with(name, raw)
+}
+
+// with returns the object with another value of a member, in its place or at
+// the end; nil takes it away.
+func (o *object) with(name string, raw jsontext.Value) jsontext.Value {
 	out := jsontext.Value{'{'}
 	add := func(member string, raw jsontext.Value) {
+		if raw == nil {
+			return
+		}
 		if len(out) > 1 {
 			out = append(out, ',')
 		}
 		out = append(append(quote(out, member), ':'), raw...)
 	}
 	found := false
-	for _, member := range old.object().members {
+	for _, member := range o.members {
 		if member.name == name {
 			found = true
-			member.raw = quote(nil, text)
+			member.raw = raw
 		}
 		add(member.name, member.raw)
 	}
 	if !found {
-		add(name, quote(nil, text))
+		add(name, raw)
 	}
-	m.raw = append(out, '}')
+	return append(out, '}')
 }
 
 // quote appends a text as JSON. What was read before is valid UTF-8.
@@ -132,5 +145,40 @@ func readCalls(v *value, role string) {
 		if arguments := function.need("arguments"); arguments.raw.Kind() != '"' && arguments.raw.Kind() != '{' {
 			arguments.must("a string")
 		}
+	}
+}
+
+// fitCalls gives the arguments of earlier calls the form that the template
+// needs, and takes away an empty list of calls, which some templates mistake.
+func (m *message) fitCalls(calls *value, use toolUse) {
+	list := jsontext.Value{'['}
+	for _, element := range calls.list(0, maxTools) {
+		call := element.object()
+		function := call.need("function").object()
+		arguments := function.need("arguments")
+		raw := arguments.raw
+		switch {
+		case use.objects && raw.Kind() == '"':
+			text := jsontext.Value(strings.Trim(arguments.text(0, len(raw)), blank))
+			if len(text) == 0 {
+				text = jsontext.Value("{}")
+			}
+			if text.Kind() != '{' || !text.IsValid() {
+				arguments.fail("must be the text of a JSON object: this model's template needs one")
+				return
+			}
+			raw = text
+		case use.text && raw.Kind() == '{':
+			raw = quote(nil, string(raw))
+		}
+		if len(list) > 1 {
+			list = append(list, ',')
+		}
+		list = append(list, call.with("function", function.with("arguments", raw))...)
+	}
+	if len(list) == 1 {
+		m.setRaw("tool_calls", nil)
+	} else if use.objects || use.text {
+		m.setRaw("tool_calls", append(list, ']'))
 	}
 }

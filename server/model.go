@@ -63,6 +63,7 @@ type Model struct {
 	Created       time.Time
 
 	special  *specialTokens
+	tools    toolUse
 	thinking thinking
 }
 

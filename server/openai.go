@@ -37,10 +37,47 @@ type chatChoice struct {
 }
 
 type chatMessage struct {
-	Role             string  `json:"role"`
-	Content          string  `json:"content"`
-	Refusal          *string `json:"refusal"`
-	ReasoningContent string  `json:"reasoning_content,omitempty"`
+	Role             string     `json:"role"`
+	Content          *string    `json:"content"` // null beside calls where there is no text
+	Refusal          *string    `json:"refusal"`
+	ReasoningContent string     `json:"reasoning_content,omitempty"`
+	ToolCalls        []callPart `json:"tool_calls,omitempty"`
+}
+
+// newChatMessage returns a whole answer.
+func newChatMessage(whole piece) chatMessage {
+	m := chatMessage{Role: "assistant", ReasoningContent: whole.reasoning}
+	if whole.text != "" || len(whole.calls) == 0 {
+		m.Content = &whole.text
+	}
+	for _, call := range whole.calls {
+		part := newCallPart(call)
+		part.Index = nil
+		m.ToolCalls = append(m.ToolCalls, part)
+	}
+	return m
+}
+
+// callPart is a tool call, or a piece of one in a stream: only the first of a
+// call has id, type and name.
+type callPart struct {
+	Index    *int         `json:"index,omitzero"` // in streams
+	ID       string       `json:"id,omitempty"`
+	Type     string       `json:"type,omitempty"`
+	Function callFunction `json:"function"`
+}
+
+type callFunction struct {
+	Name      string `json:"name,omitempty"`
+	Arguments string `json:"arguments"`
+}
+
+func newCallPart(call callDelta) callPart {
+	part := callPart{Index: &call.index, ID: call.id, Function: callFunction{call.name, call.arguments}}
+	if call.name != "" {
+		part.Type = "function"
+	}
+	return part
 }
 
 type chatChunk struct {
@@ -61,9 +98,10 @@ type chatChunkChoice struct {
 }
 
 type chatDelta struct {
-	Role             string  `json:"role,omitempty"`
-	Content          *string `json:"content,omitzero"`
-	ReasoningContent string  `json:"reasoning_content,omitempty"`
+	Role             string     `json:"role,omitempty"`
+	Content          *string    `json:"content,omitzero"`
+	ReasoningContent string     `json:"reasoning_content,omitempty"`
+	ToolCalls        []callPart `json:"tool_calls,omitempty"`
 }
 
 type chatLogprobs struct {

@@ -43,6 +43,7 @@ type params struct {
 	ignoreEOS       bool
 	includeStop     bool
 	choices         int // n
+	tools           toolChoice
 	promptLogprobs  int // -1: none
 	echoLogprobs    int // the same, for the prompt as part of the answer
 	priority        int

@@ -64,6 +64,7 @@ func New(o Options) *Server {
 func (s *Server) SetModel(m *Model) {
 	m.special = newSpecialTokens(m.Tokenizer)
 	m.thinking = findThinking(m)
+	m.tools = findTools(m)
 	s.model.Store(m)
 }
 

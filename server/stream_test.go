@@ -20,7 +20,7 @@ import (
 func joinChat(t require.TestingT, chunks []map[string]any, choices int) []any {
 	joined := make([]any, choices)
 	for i := range joined {
-		joined[i] = map[string]any{"text": "", "reasoning": "", "logprobs": []any{}, "ids": []any{}, "finish": nil, "stop": nil}
+		joined[i] = map[string]any{"text": "", "reasoning": "", "logprobs": []any{}, "ids": []any{}, "calls": [][3]string(nil), "finish": nil, "stop": nil}
 	}
 	for _, chunk := range chunks {
 		for _, c := range get(chunk, "choices").([]any) {
@@ -32,6 +32,18 @@ func joinChat(t require.TestingT, chunks []map[string]any, choices int) []any {
 			reasoning, _ := delta["reasoning_content"].(string)
 			to["text"] = to["text"].(string) + text
 			to["reasoning"] = to["reasoning"].(string) + reasoning
+			for _, call := range listOf(delta["tool_calls"]) {
+				i := int(get(call, "index").(float64))
+				calls := to["calls"].([][3]string)
+				if name, ok := get(call, "function", "name").(string); ok {
+					require.Equal(t, len(calls), i)
+					require.Regexp(t, "^chatcmpl-tool-[0-9a-f]{32}$", get(call, "id"))
+					to["calls"] = append(calls, [3]string{get(call, "type").(string), name, get(call, "function", "arguments").(string)})
+					continue
+				}
+				require.Equal(t, len(calls)-1, i)
+				calls[i][2] += get(call, "function", "arguments").(string)
+			}
 			if c["logprobs"] != nil {
 				to["logprobs"] = append(to["logprobs"].([]any), get(c, "logprobs", "content").([]any)...)
 			}
@@ -44,12 +56,23 @@ func joinChat(t require.TestingT, chunks []map[string]any, choices int) []any {
 	return joined
 }
 
+// listOf returns a list that may be absent.
+func listOf(v any) []any {
+	l, _ := v.([]any)
+	return l
+}
+
 // wholeChat gives a response the form of joinChat.
 func wholeChat(response map[string]any) []any {
 	var list []any
 	for _, c := range response["choices"].([]any) {
 		reasoning, _ := get(c, "message", "reasoning_content").(string)
-		whole := map[string]any{"text": get(c, "message", "content"), "reasoning": reasoning, "logprobs": []any{}, "ids": []any{},
+		text, _ := get(c, "message", "content").(string)
+		var calls [][3]string
+		for _, call := range listOf(get(c, "message", "tool_calls")) {
+			calls = append(calls, [3]string{get(call, "type").(string), get(call, "function", "name").(string), get(call, "function", "arguments").(string)})
+		}
+		whole := map[string]any{"text": text, "reasoning": reasoning, "calls": calls, "logprobs": []any{}, "ids": []any{},
 			"finish": get(c, "finish_reason"), "stop": get(c, "stop_reason")}
 		if get(c, "logprobs") != nil {
 			whole["logprobs"] = get(c, "logprobs", "content")
@@ -73,6 +96,7 @@ func TestChatStreamEqualsWhole(t *testing.T) {
 			`"max_tokens":1`, `"max_tokens":30`, `"stop":["a","\u4f60","<","th"]`, `"stop":"in"`, `"include_stop_str_in_output":true`,
 			`"logprobs":true`, `"return_token_ids":true`, `"reasoning_format":"none"`, `"include_reasoning":false`, `"min_tokens":1`,
 			`"ignore_eos":true`, `"stop_token_ids":[65,66,67,100,101]`, `"return_tokens_as_token_ids":true`,
+			`"tools":[{"type":"function","function":{"name":"f"}}]`, `"parallel_tool_calls":false`,
 		} {
 			name, _, _ := strings.Cut(option, ":")
 			if !strings.Contains(fields.String(), name+":") && rapid.IntRange(0, 2).Draw(rt, option) == 0 {

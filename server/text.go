@@ -7,44 +7,77 @@ import (
 )
 
 // textStream turns the tokens of one answer into text: decoder, then stop
-// strings, then the parting of reasoning and answer.
+// strings, then the parting of reasoning and answer, then of text and calls.
 type textStream struct {
 	decoder     *tokenizer.Decoder
 	stop        stopMatcher
 	split       reasoningSplitter
-	merge       bool // reasoning stays in the answer
+	calls       *toolParser // nil: no tools
+	merge       bool        // reasoning stays in the answer
+	raw         string      // what is held of a merged answer
 	includeStop bool
-	tags        [2]int32 // special tokens that the decoder would drop; -1: ordinary text
-	minTokens   int      // no stop string counts before
+	tags        map[int32]string // special tokens that the decoder would drop
+	minTokens   int              // no stop string counts before
 
 	tokens    int
 	reasoning int // tokens up to the end of the reasoning
 	runes     int // decoded so far, held back or not
+	called    int // calls so far
 	stopped   string
 }
 
-// newTextStream begins an answer of the model after a prompt.
+// fragment is what some tokens add to an answer.
+type fragment struct {
+	reasoning, text string
+	calls           []callDelta
+}
+
+func (f *fragment) add(g fragment) {
+	f.reasoning += g.reasoning
+	f.text += g.text
+	f.calls = append(f.calls, g.calls...)
+}
+
+func (f *fragment) empty() bool { return f.reasoning == "" && f.text == "" && len(f.calls) == 0 }
+
+// newTextStream begins an answer of the model after a prompt; close must follow.
 func newTextStream(m *Model, p *params, from *prompt) *textStream {
 	t := &textStream{
 		decoder:     m.Tokenizer.NewDecoder(tokenizer.DecodeOptions{Continue: from.continued}),
 		stop:        stopMatcher{table: p.stops},
 		split:       reasoningSplitter{state: from.begin},
+		calls:       p.tools.parser(m.tools.form),
 		merge:       p.mergeReasoning,
 		includeStop: p.includeStop,
 		minTokens:   p.minTokens,
+		tags:        map[int32]string{},
 	}
-	for i, tag := range []string{thinkOpen, thinkClose} {
-		t.tags[i] = -1
-		if id, ok := m.Tokenizer.ID(tag); ok && m.Tokenizer.IsSpecial(id) {
-			t.tags[i] = id
-		}
+	m.specialTags(t.tags, thinkOpen, thinkClose)
+	if t.calls != nil {
+		m.specialTags(t.tags, m.tools.form.open, m.tools.form.close)
 	}
 	return t
 }
 
-// token takes a token and returns what text is certain by now. A silent token
+// specialTags adds the tags that are special tokens.
+func (m *Model) specialTags(to map[int32]string, tags ...string) {
+	for _, tag := range tags {
+		if id, ok := m.Tokenizer.ID(tag); ok && m.Tokenizer.IsSpecial(id) {
+			to[id] = tag
+		}
+	}
+}
+
+// close lets go of an answer that may not have come to its end.
+func (t *textStream) close() {
+	if t.calls != nil {
+		t.calls.close()
+	}
+}
+
+// token takes a token and returns what is certain by now. A silent token
 // counts but has no text.
-func (t *textStream) token(id int32, silent bool) (reasoning, answer string) {
+func (t *textStream) token(id int32, silent bool) fragment {
 	t.tokens++
 	piece := ""
 	if !silent {
@@ -54,16 +87,13 @@ func (t *textStream) token(id int32, silent bool) (reasoning, answer string) {
 }
 
 func (t *textStream) decode(id int32) string {
-	switch id {
-	case t.tags[0]:
-		return t.decoder.Flush() + thinkOpen
-	case t.tags[1]:
-		return t.decoder.Flush() + thinkClose
+	if tag, ok := t.tags[id]; ok {
+		return t.decoder.Flush() + tag
 	}
 	return t.decoder.Append(id)
 }
 
-func (t *textStream) write(piece string) (reasoning, answer string) {
+func (t *textStream) write(piece string) fragment {
 	t.runes += utf8.RuneCountInString(piece)
 	text := piece
 	if t.tokens > t.minTokens {
@@ -73,32 +103,61 @@ func (t *textStream) write(piece string) (reasoning, answer string) {
 		}
 	}
 	before := t.split.thinking()
-	reasoning, answer = t.split.write(text)
+	reasoning, answer := t.split.write(text)
 	if before || t.split.thinking() || reasoning != "" {
 		t.reasoning = t.tokens
 	}
-	return t.merged(text, reasoning, answer)
+	return t.part(text, reasoning, answer)
 }
 
-// merged puts reasoning back where it was, if it is to stay there.
-func (t *textStream) merged(text, reasoning, answer string) (string, string) {
-	if t.merge {
-		return "", text
+// part parts the answer into text and calls, and puts reasoning back where it
+// was if it is to stay there.
+func (t *textStream) part(text, reasoning, answer string) fragment {
+	before := ""
+	if t.merge { // what the splitter dropped or held stands before the answer
+		t.raw += text
+		known := len(t.raw) - len(t.split.held)
+		before = t.raw[:known-len(answer)]
+		t.raw, reasoning = t.raw[known:], ""
 	}
-	return reasoning, answer
+	f := fragment{reasoning: reasoning, text: answer}
+	if t.calls != nil {
+		f.text, f.calls = t.calls.write(answer)
+		t.count(f.calls)
+	}
+	f.text = before + f.text
+	return f
 }
+
+// count counts the calls that begin.
+func (t *textStream) count(calls []callDelta) {
+	for _, call := range calls {
+		if call.name != "" {
+			t.called++
+		}
+	}
+}
+
+// complete reports whether the only call that is wanted is there.
+func (t *textStream) complete() bool { return t.calls != nil && t.calls.done }
 
 // end returns what was held back; nothing follows.
-func (t *textStream) end() (reasoning, answer string) {
+func (t *textStream) end() fragment {
+	var f fragment
 	text := ""
 	if t.stopped == "" {
-		reasoning, answer = t.write(t.decoder.Flush())
+		f = t.write(t.decoder.Flush())
 		if t.stopped == "" {
 			text = t.stop.end()
 		}
 	}
-	moreReasoning, moreAnswer := t.split.write(text)
-	lastReasoning, lastAnswer := t.split.end()
-	moreReasoning, moreAnswer = t.merged(text, moreReasoning+lastReasoning, moreAnswer+lastAnswer)
-	return reasoning + moreReasoning, answer + moreAnswer
+	reasoning, answer := t.split.write(text)
+	moreReasoning, moreAnswer := t.split.end()
+	f.add(t.part(text, reasoning+moreReasoning, answer+moreAnswer))
+	if t.calls != nil {
+		rest, calls := t.calls.end()
+		t.count(calls)
+		f.add(fragment{text: rest, calls: calls})
+	}
+	return f
 }

@@ -1,0 +1,152 @@
+package server
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// toolForm is how a model writes tool calls: after a tag, JSON or Python.
+type toolForm struct {
+	open, close string // the tags; "": none
+	bare        string // with what calls may begin at the beginning of an answer, without a tag
+	strict      bool   // only what has the name of a tool is a call
+	method      bool   // name.call(...) is a call of name
+	arguments   string // what JSON calls the arguments
+}
+
+// toolUse is what a model's chat template shows about tools.
+type toolUse struct {
+	form    toolForm
+	ignored bool // the template does not describe tools
+	objects bool // it wants the arguments of earlier calls as objects, not as text
+	text    bool // it wants them as text
+}
+
+const pythonTag = "<|python_tag|>"
+
+// findTools looks for the forms in the text of the template, and renders a
+// small conversation to see what becomes of tools.
+func findTools(m *Model) (use toolUse) {
+	source := ""
+	if m.Template != nil {
+		source = m.Template.Source()
+	}
+	switch tagged := strings.Contains(source, "<TOOLCALL>"); {
+	case !tagged && (strings.Contains(source, pythonTag) || strings.Contains(source, `"parameters": `)):
+		use.form = toolForm{open: pythonTag, bare: "{[", strict: true, method: true, arguments: "parameters"}
+	case !tagged && strings.Contains(source, "[func_name1("):
+		use.form = toolForm{bare: "[", strict: true, arguments: "arguments"}
+	default: // the form of Nemotron, JSON or Python
+		use.form = toolForm{open: "<TOOLCALL>", close: "</TOOLCALL>", arguments: "arguments"}
+	}
+	render := func(tools []jsontext.Value, messages ...message) string {
+		in := renderInput{messages: messages, tools: tools, addGenerationPrompt: true, now: time.Now()}
+		if m.Template == nil {
+			return ""
+		}
+		text, _ := in.render(m) // a template that refuses shows nothing
+		return text
+	}
+	question := newMessage("user", "x")
+	tool := jsontext.Value(`{"type":"function","function":{"name":"f","description":"y","parameters":{"type":"object","properties":{}}}}`)
+	use.ignored = !strings.Contains(render([]jsontext.Value{tool}, question), `"f"`)
+	const arguments = `{"a": 1}`
+	called := func(raw jsontext.Value) bool {
+		answer := newMessage("assistant", "")
+		answer.setRaw("tool_calls", jsontext.Value(`[{"id":"1","type":"function","function":{"name":"f","arguments":`+string(raw)+`}}]`))
+		text := render([]jsontext.Value{tool}, question, answer)
+		return strings.Contains(text, arguments) || strings.Contains(text, `{"a":1}`)
+	}
+	asText, asObject := called(quote(nil, arguments)), called(jsontext.Value(arguments))
+	use.objects, use.text = asObject && !asText, asText && !asObject
+	return use
+}
+
+// toolChoice is what a request wants called.
+type toolChoice struct {
+	tools    []tool
+	required bool   // at least one call must come
+	name     string // of the one tool to call; "": any
+	single   bool   // at most one call
+}
+
+// tool is a function that the model may call.
+type tool struct {
+	name       string
+	parameters jsontext.Value // a schema; nil: any object
+	strict     bool
+	at         string // where the schema stands in the request
+}
+
+// parser returns what reads the calls of an answer; nil where there can be none.
+func (c *toolChoice) parser(form toolForm) *toolParser {
+	if len(c.tools) == 0 {
+		return nil
+	}
+	known := map[string]bool{}
+	for _, t := range c.tools {
+		known[t.name] = true
+	}
+	return newToolParser(form, known, c.single)
+}
+
+// same reports whether tools have one name.
+func (t tool) same(other tool) bool { return t.name == other.name }
+
+// readTools takes tools, tool_choice and parallel_tool_calls.
+func (in *renderInput) readTools(o *object) (choice toolChoice) {
+	if v := o.take("tools"); v != nil {
+		for _, element := range v.list(0, maxTools) {
+			choice.tools = append(choice.tools, readTool(element.object()))
+			in.tools = append(in.tools, element.raw)
+		}
+		for i, t := range choice.tools {
+			if slices.ContainsFunc(choice.tools[:i], t.same) {
+				v.fail("two of them have the name %q", t.name)
+			}
+		}
+	}
+	choice.single = !o.flag("parallel_tool_calls", true)
+	v := o.take("tool_choice")
+	switch {
+	case v == nil:
+	case v.raw.Kind() == '{':
+		named := v.object()
+		named.need("type").oneOf("function")
+		name := named.need("function").object().need("name")
+		choice.name, choice.required, choice.single = name.label(maxToolName), true, true
+		if !slices.ContainsFunc(choice.tools, tool{name: choice.name}.same) {
+			name.fail("is not the name of a tool")
+		}
+	default:
+		switch v.oneOf("none", "auto", "required") {
+		case "none":
+			in.tools, choice = nil, toolChoice{} // what the model does not see it cannot call
+		case "required":
+			choice.required = true
+			if len(choice.tools) == 0 {
+				v.fail("needs tools")
+			}
+		}
+	}
+	return choice
+}
+
+// readTool checks a tool that the template will describe.
+func readTool(o *object) (t tool) {
+	o.need("type").oneOf("function")
+	function := o.need("function").object()
+	t.name = function.need("name").label(maxToolName)
+	function.text("description", len(function.raw))
+	t.strict = function.flag("strict", false)
+	if parameters := function.take("parameters"); parameters != nil {
+		if parameters.raw.Kind() != '{' {
+			parameters.must("an object")
+		}
+		t.parameters, t.at = parameters.raw, parameters.path()
+	}
+	return t
+}

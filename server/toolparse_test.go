@@ -1,0 +1,170 @@
+package server
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// toolForms are those of the released models.
+var toolForms = map[string]toolForm{
+	"nemotron": {open: "<TOOLCALL>", close: "</TOOLCALL>", arguments: "arguments"},
+	"llama":    {open: pythonTag, bare: "{[", strict: true, method: true, arguments: "parameters"},
+	"python":   {bare: "[", strict: true, arguments: "arguments"},
+}
+
+// parsed is an answer taken apart: text, then calls as "name arguments".
+func parsed(form string, single bool, cuts ...string) []string {
+	p := newToolParser(toolForms[form], map[string]bool{"f": true, "g.h": true, "get_time": true}, single)
+	defer p.close()
+	var all fragment
+	for _, piece := range cuts {
+		text, calls := p.write(piece)
+		all.text += text
+		all.calls = joinCalls(all.calls, calls)
+	}
+	text, calls := p.end()
+	all.text += text
+	out := []string{all.text}
+	for _, call := range joinCalls(all.calls, calls) {
+		out = append(out, call.name+" "+call.arguments)
+	}
+	return out
+}
+
+// toolAnswers are answers by form, and what they hold.
+var toolAnswers = []struct {
+	form, answer string
+	want         []string
+}{
+	{"nemotron", "Hello", []string{"Hello"}},
+	{"nemotron", "", []string{""}},
+	{"nemotron", " \n", []string{" \n"}},
+	{"nemotron", `<TOOLCALL>[{"name": "f", "arguments": {"a": 1}}]</TOOLCALL>`, []string{"", `f {"a": 1}`}},
+	{"nemotron", "Wait.\n <TOOLCALL>[{\"name\":\"f\",\"arguments\":{}}, {\"name\":\"g\",\"arguments\":{\"x\":[1,{\"y\":null}]}}]</TOOLCALL>\n",
+		[]string{"Wait.", `f {}`, `g {"x":[1,{"y":null}]}`}},
+	{"nemotron", `<TOOLCALL>[{"name":"f","arguments":{}}]</TOOLCALL> and <TOOLCALL>[{"name":"g","arguments":{}}]</TOOLCALL>`, []string{" and", "f {}", "g {}"}},
+	{"nemotron", `<TOOLCALL>{"name":"f","arguments":{}}</TOOLCALL>`, []string{"", "f {}"}},
+	{"nemotron", `<TOOLCALL>[{"arguments":{"a":"}"},"name":"f"}]</TOOLCALL>`, []string{"", `f {"a":"}"}`}},
+	{"nemotron", `<TOOLCALL>[{"id":"1","type":"function","name":"f","arguments":"{\"a\": 1}"}]</TOOLCALL>`, []string{"", `f {"a": 1}`}},
+	{"nemotron", `<TOOLCALL>[{"name":"f"}]</TOOLCALL>`, []string{"", "f {}"}},
+	{"nemotron", `<TOOLCALL>[{"name":"f","arguments":null}]</TOOLCALL>`, []string{"", "f {}"}},
+	{"nemotron", `<TOOLCALL>[{"name":"f","arguments":{"a":1}]</TOOLCALL>`, []string{"", `f {"a":1}`}}, // without its last brace
+	{"nemotron", "<TOOLCALL>[{\"name\":\"f\",\"arguments\":{\"a\":\"x\ny\\u00e4\u4f60\"}}]", []string{"", "f {\"a\":\"x\\u000ay\\u00e4\u4f60\"}"}},
+	{"nemotron", `<TOOLCALL>[{"name":"f","arguments":{"a":"\`, []string{"", `f {"a":"`}},                  // cut off
+	{"nemotron", `<TOOLCALL>[{"name":"f","arguments":{"a":-1.5e3}},{"na`, []string{"", `f {"a":-1.5e3}`}}, // cut off later
+	{"nemotron", `<TOOLCALL>[{"name":"f","argu`, []string{`<TOOLCALL>[{"name":"f","argu`}},                // cut off before
+	{"nemotron", `<TOOLCALL>[{"name":"f","arguments":{"a":1`, []string{"", `f {"a":1`}},
+	// What is no call is text.
+	{"nemotron", `a < b <TOOL <<TOOLCALL`, []string{`a < b <TOOL <<TOOLCALL`}},
+	{"nemotron", `<TOOLCALL>[]</TOOLCALL>`, []string{`<TOOLCALL>[]</TOOLCALL>`}},
+	{"nemotron", `<TOOLCALL>nothing</TOOLCALL>.`, []string{`<TOOLCALL>nothing</TOOLCALL>.`}},
+	{"nemotron", `<TOOLCALL>[{"title":"f"}]</TOOLCALL>`, []string{`<TOOLCALL>[{"title":"f"}]</TOOLCALL>`}},
+	{"nemotron", `<TOOLCALL>[{"name":"f","arguments":[1]}]</TOOLCALL>`, []string{`<TOOLCALL>[{"name":"f","arguments":[1]}]</TOOLCALL>`}},
+	{"nemotron", `<TOOLCALL>[{"name":"f","arguments":"[1]"}]</TOOLCALL>`, []string{`<TOOLCALL>[{"name":"f","arguments":"[1]"}]</TOOLCALL>`}},
+	{"nemotron", "<TOOLCALL>[{\"name\":\"f\",\"arguments\":{\"a\":01}}]\x00!", []string{"1}}]\x00!", `f {"a":0`}}, // broken off
+	{"nemotron", `<TOOLCALL>[{"name":"f","arguments":{}}, x]`, []string{`, x]`, "f {}"}},
+	{"nemotron", "a\x00 <TOOLCALL>[f()]</TOOLCALL>", []string{"a\x00", "f {}"}},
+	// Python.
+	{"nemotron", `<TOOLCALL>[f(a="x", b=[1, -2.5], c={'k': None, "l": (True, False)}), g.h()]</TOOLCALL>`,
+		[]string{"", `f {"a": "x", "b": [1, -2.5], "c": {"k": null, "l": [true, false]}}`, "g.h {}"}},
+	{"nemotron", `<TOOLCALL>[f(a='it\'s "so"\n\x41\u00e9\U0001F600\d',)]</TOOLCALL>`, []string{"", `f {"a": "it's \"so\"\nA\u00e9😀\\d"}`}},
+	{"nemotron", `<TOOLCALL>[f (x)]</TOOLCALL>`, []string{`<TOOLCALL>[f (x)]</TOOLCALL>`}},
+	{"nemotron", `<TOOLCALL>[f(a=1, a=2)]</TOOLCALL>`, []string{`, a=2)]</TOOLCALL>`, `f {"a": 1`}},
+	{"nemotron", `<TOOLCALL>[f(a=open("x"))]</TOOLCALL>`, []string{`open("x"))]</TOOLCALL>`, `f {"a": `}},
+	{"python", ` [f(a=1), get_time(city="Rome")] `, []string{"", `f {"a": 1}`, `get_time {"city": "Rome"}`}},
+	{"python", `[other(a=1)]`, []string{`[other(a=1)]`}},
+	{"python", `[1, 2]`, []string{`[1, 2]`}},
+	{"python", `so [f(a=1)]`, []string{`so [f(a=1)]`}},
+	// Llama 3.
+	{"llama", `{"name": "f", "parameters": {"a": "b"}}`, []string{"", `f {"a": "b"}`}},
+	{"llama", `{"type": "function", "name": "f", "parameters": {}}; {"name": "f", "parameters": {"a": 1}}`, []string{"", "f {}", `f {"a": 1}`}},
+	{"llama", pythonTag + `{"name": "f", "parameters": {}}`, []string{"", "f {}"}},
+	{"llama", "Well. " + pythonTag + `[{"name": "f", "parameters": {}}]`, []string{"Well.", "f {}"}},
+	{"llama", pythonTag + `get_time.call(city="Rome")`, []string{"", `get_time {"city": "Rome"}`}},
+	{"llama", pythonTag + "print(1)", []string{pythonTag + "print(1)"}},
+	{"llama", `{"name": "Ada", "parameters": {}}`, []string{`{"name": "Ada", "parameters": {}}`}},
+	{"llama", `{"a": 1}`, []string{`{"a": 1}`}},
+	{"llama", `so {"name": "f", "parameters": {}}`, []string{`so {"name": "f", "parameters": {}}`}},
+}
+
+func TestToolParser(t *testing.T) {
+	for _, c := range toolAnswers {
+		require.Equal(t, c.want, parsed(c.form, false, c.answer), "%s: %s", c.form, c.answer)
+		require.Equal(t, c.want, parsed(c.form, false, strings.Split(c.answer, "")...), "%s: %s", c.form, c.answer)
+	}
+	// Where one call is wanted the first is all.
+	require.Equal(t, []string{"", `f {"a":1}`}, parsed("nemotron", true, `<TOOLCALL>[{"name":"f","arguments":{"a":1}},{"name":"g"}]</TOOLCALL> x`))
+	deep := `<TOOLCALL>[{"name":"f","arguments":{"a":` + strings.Repeat("[", 1000)
+	require.Equal(t, []string{deep[40+maxToolDepth-1:], `f {"a":` + strings.Repeat("[", maxToolDepth-1)}, parsed("nemotron", false, deep))
+}
+
+// babble makes answers that are almost calls.
+func babble(rng *rand.Rand) string {
+	words := []string{
+		"<TOOLCALL>", "</TOOLCALL>", "[", "]", "{", "}", `"name"`, ":", `"f"`, ",", `"arguments"`, " ", "\n", "f(", "a=", ")", `'x"\n'`, `"\u00e9"`, "-1.5",
+		"True", "null", "word", "<", pythonTag, "f.call(", ";", `{"name":"f","arguments":{`, `"a":1`, "\x00", "é", `\`, "(", `"parameters":`,
+	}
+	var text strings.Builder
+	if rng.IntN(2) == 0 {
+		text.WriteString([]string{`<TOOLCALL>[{"name":"f","arguments":{`, `<TOOLCALL>[f(a=`, `{"name":"f","parameters":{`, `[f(a=`}[rng.IntN(4)])
+	}
+	for range rng.IntN(12) {
+		text.WriteString(words[rng.IntN(len(words))])
+	}
+	return text.String()
+}
+
+// pieces cuts a text at random.
+func pieces(rng *rand.Rand, text string) (list []string) {
+	for len(text) > 0 {
+		n := 1 + rng.IntN(min(len(text), 9))
+		list = append(list, text[:n])
+		text = text[n:]
+	}
+	return list
+}
+
+// Any cut of an answer gives what the whole gives.
+func TestToolParserSplits(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	calls := 0
+	for range 20_000 {
+		answer := babble(rng)
+		if rng.IntN(4) == 0 {
+			answer = toolAnswers[rng.IntN(len(toolAnswers))].answer + answer
+		}
+		for _, form := range []string{"nemotron", "llama", "python"} {
+			single := rng.IntN(3) == 0
+			whole := parsed(form, single, answer)
+			require.Equal(t, whole, parsed(form, single, pieces(rng, answer)...), "%s: %q", form, answer)
+			for _, call := range whole[1:] {
+				_, arguments, _ := strings.Cut(call, " ")
+				require.True(t, arguments == "" || arguments[0] == '{', "%q: %s", answer, arguments)
+				if json.Valid([]byte(arguments)) {
+					calls++
+				}
+			}
+		}
+	}
+	require.Greater(t, calls, 2_000)
+}
+
+func FuzzToolParser(f *testing.F) {
+	for _, c := range toolAnswers {
+		f.Add(c.answer, uint64(1))
+	}
+	f.Fuzz(func(t *testing.T, answer string, seed uint64) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		for form := range toolForms {
+			whole := parsed(form, seed%2 == 0, answer)
+			require.Equal(t, whole, parsed(form, seed%2 == 0, pieces(rng, answer)...), form)
+			if len(whole) == 1 { // nothing is lost
+				require.Equal(t, answer, whole[0])
+			}
+		}
+	})
+}
