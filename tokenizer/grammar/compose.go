@@ -1,0 +1,83 @@
+package grammar
+
+import "slices"
+
+// Sequence allows a text of each part, one after the other. The parts are of
+// one compiler.
+func Sequence(parts ...*Grammar) *Grammar {
+	return compose(parts, [][]symbol{roots(parts)})
+}
+
+// OneOf allows what one of the parts allows. They are of one compiler.
+func OneOf(parts ...*Grammar) *Grammar {
+	var alts [][]symbol
+	for _, root := range roots(parts) {
+		alts = append(alts, []symbol{root})
+	}
+	return compose(parts, alts)
+}
+
+func compose(parts []*Grammar, alts [][]symbol) *Grammar {
+	g := &Grammar{vocabulary: parts[0].vocabulary, marks: parts[0].marks, root: &rule{alts: alts}}
+	for _, part := range parts {
+		g.maxDepth = max(g.maxDepth, part.maxDepth+1)
+		g.bytes += part.bytes
+	}
+	return g
+}
+
+func roots(parts []*Grammar) (list []symbol) {
+	for _, part := range parts {
+		list = append(list, part.root)
+	}
+	return list
+}
+
+// Until compiles any bytes that end with the first tag in them.
+func (c *Compiler) Until(tag string) (*Grammar, error) {
+	return c.compile("until", tag, func(b *budget) (symbol, error) {
+		if tag == "" {
+			return nil, failf("", "the tag is empty")
+		}
+		// A state is how much of the tag the text ends with: the automaton of
+		// Knuth, Morris and Pratt (SIAM J. Comput. 6(2), 1977).
+		a := automaton[int]{
+			step: func(n int, x byte) (int, bool) {
+				if n == len(tag) {
+					return 0, false
+				}
+				text := tag[:n] + string([]byte{x})
+				for len(text) > 0 && text != tag[:min(len(text), len(tag))] {
+					text = text[1:]
+				}
+				return len(text), true
+			},
+			accept: func(n int) int32 {
+				if n == len(tag) {
+					return 1
+				}
+				return 0
+			},
+			same: func(x byte) byte {
+				if slices.Contains([]byte(tag), x) {
+					return x
+				}
+				return other(tag)
+			},
+		}
+		d, err := a.build(b)
+		if err != nil {
+			return nil, err
+		}
+		return newTerminal(d), nil
+	})
+}
+
+// other returns a byte that the tag does not hold; it is shorter than 256 bytes.
+func other(tag string) byte {
+	b := byte(0)
+	for slices.Contains([]byte(tag), b) {
+		b++
+	}
+	return b
+}
