@@ -19,8 +19,8 @@ func newKeyring(keys []string) keyring {
 	return ring
 }
 
-// check wants "Authorization: Bearer KEY", once. The time it takes depends on
-// the number of keys only.
+// check wants "Authorization: Bearer KEY", once; routes of Anthropic take
+// "x-api-key: KEY" too. The time it takes depends on the number of keys only.
 func (k keyring) check(r *http.Request) error {
 	if len(k) == 0 {
 		return nil
@@ -30,6 +30,9 @@ func (k keyring) check(r *http.Request) error {
 		message: "a valid API key is required: send the header Authorization: Bearer KEY",
 	}
 	headers := r.Header.Values("Authorization")
+	if own := r.Header.Values("X-Api-Key"); len(headers) == 0 && len(own) == 1 && anthropicPath(r.URL.Path) {
+		headers = []string{"Bearer " + own[0]}
+	}
 	if len(headers) != 1 {
 		return refused
 	}

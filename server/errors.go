@@ -138,8 +138,8 @@ func shorten(s string) string {
 	return fmt.Sprintf("%.*s...", maxMessageBytes/4, s) // runes: at most 4 bytes each
 }
 
-// writeError answers with an error.
-func writeError(w http.ResponseWriter, e *apiError) {
+// writeError answers with an error, in the language of the route.
+func writeError(w http.ResponseWriter, r *http.Request, e *apiError) {
 	h := w.Header()
 	switch e.status {
 	case http.StatusUnauthorized:
@@ -155,6 +155,10 @@ func writeError(w http.ResponseWriter, e *apiError) {
 	}
 	if e.code == codeShutdown {
 		h.Set("Connection", "close")
+	}
+	if anthropicPath(r.URL.Path) {
+		writeJSON(w, e.status, e.anthropic(h.Get(headerRequestID)))
+		return
 	}
 	writeJSON(w, e.status, e.body())
 }

@@ -83,6 +83,8 @@ func (s *Server) table() []route {
 		{method: "POST", path: "/v1/chat/completions", work: s.chatCompletions},
 		{method: "POST", path: "/v1/chat/completions/render", work: s.render},
 		{method: "POST", path: "/v1/completions", work: s.completions},
+		{method: "POST", path: "/v1/messages", work: s.createMessage},
+		{method: "POST", path: "/v1/messages/count_tokens", work: s.countMessageTokens},
 		{method: "POST", path: "/tokenize", work: s.tokenize},
 		{method: "POST", path: "/detokenize", work: s.detokenize},
 		{method: "GET", path: "/v1/models", serve: s.listModels},
@@ -164,6 +166,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	id := requestID(r)
 	out.Header().Set(headerRequestID, id)
+	if anthropicPath(r.URL.Path) {
+		out.Header().Set("Request-Id", id)
+	}
 	out.Header().Set("X-Content-Type-Options", "nosniff")
 	found, err := s.route(r)
 	if err == nil {
@@ -177,7 +182,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.options.Log.Error("request failed", "id", id, "error", err)
 		}
 		if out.status == 0 && status != statusClientClosed {
-			writeError(out, answer)
+			writeError(out, r, answer)
 		}
 		if status == http.StatusRequestEntityTooLarge {
 			s.discard(out, r)

@@ -41,6 +41,11 @@ func newEventStream(w http.ResponseWriter, heartbeat time.Duration) *eventStream
 // send writes one event.
 func (e *eventStream) send(v any) error { return e.write("data: " + string(marshal(v)) + "\n\n") }
 
+// sendNamed writes one event that has a name.
+func (e *eventStream) sendNamed(name string, v any) error {
+	return e.write("event: " + name + "\ndata: " + string(marshal(v)) + "\n\n")
+}
+
 // end writes what OpenAI's streams end with.
 func (e *eventStream) end() error { return e.write("data: [DONE]\n\n") }
 
@@ -70,12 +75,17 @@ func (e *eventStream) write(text string) error {
 // close ends the comments and returns err where a status can still tell it;
 // else it writes err as the last event.
 func (e *eventStream) close(err error) error {
+	return e.closeWith(err, func(failed *apiError) { _ = e.send(failed.body()) }) // the client may be gone
+}
+
+// closeWith is close for a stream that has a last event of its own.
+func (e *eventStream) closeWith(err error, last func(*apiError)) error {
 	close(e.quit)
 	e.done.Wait()
 	if err == nil || !e.started {
 		return err
 	}
-	_ = e.send(errorFor(err).body()) // the client may be gone
+	last(errorFor(err))
 	return nil
 }
 

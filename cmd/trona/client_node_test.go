@@ -12,9 +12,16 @@ import (
 	"trona/testdata"
 )
 
-// OpenAI's own JavaScript client works unchanged. Its tests are in
-// testdata/clients/openai-js; npm installs the client from the lock file.
-func TestOpenAIJavaScript(t *testing.T) {
+// OpenAI's own JavaScript client works unchanged.
+func TestOpenAIJavaScript(t *testing.T) { runNode(t, "openai-js", "/v1") }
+
+// Anthropic's own JavaScript client works unchanged.
+func TestAnthropicJavaScript(t *testing.T) { runNode(t, "anthropic-js", "") }
+
+// runNode runs the tests of a client in testdata/clients; npm installs the
+// client from its lock file.
+func runNode(t *testing.T, name, base string) {
+	t.Helper()
 	missing := t.Skipf
 	if os.Getenv("CI") == "true" || os.Getenv("REQUIRE_NODE") == "1" {
 		missing = t.Fatalf
@@ -26,7 +33,7 @@ func TestOpenAIJavaScript(t *testing.T) {
 	}
 	// A copy, so that nothing is installed into the sources.
 	folder := t.TempDir()
-	require.NoError(t, os.CopyFS(folder, os.DirFS(testdata.Path(t, "clients", "openai-js"))))
+	require.NoError(t, os.CopyFS(folder, os.DirFS(testdata.Path(t, "clients", name))))
 	require.NoError(t, os.RemoveAll(filepath.Join(folder, "node_modules")))
 	install := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
 	install.Dir = folder
@@ -36,7 +43,7 @@ func TestOpenAIJavaScript(t *testing.T) {
 	s := startForClients(t)
 	client := exec.Command("node", "--test", "client.test.js")
 	client.Dir = folder
-	client.Env = append(os.Environ(), "BASE_URL="+s.url+"/v1", "API_KEY="+clientKey)
+	client.Env = append(os.Environ(), "BASE_URL="+s.url+base, "API_KEY="+clientKey)
 	out, err := client.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.Eventually(t, func() bool { return idle(t, s) }, 10*time.Second, 5*time.Millisecond)

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/anthropics/anthropic-sdk-go/v2"
+	"github.com/anthropics/anthropic-sdk-go/v2/option"
+	"github.com/stretchr/testify/require"
+)
+
+// anthropicClient is a client whose questions are answered greedily.
+func anthropicClient(s *serving, key string) anthropic.Client {
+	return anthropic.NewClient(option.WithBaseURL(s.url), option.WithAPIKey(key), option.WithMaxRetries(0), option.WithJSONSet("temperature", 0))
+}
+
+// askMessage is a question.
+func askMessage(question string) anthropic.MessageNewParams {
+	return anthropic.MessageNewParams{
+		Model: "test", MaxTokens: 200,
+		Messages: []anthropic.MessageParam{anthropic.NewUserMessage(anthropic.NewTextBlock(question))},
+	}
+}
+
+// adaptive lets the model reason.
+func adaptive() anthropic.ThinkingConfigParamUnion {
+	return anthropic.ThinkingConfigParamUnion{OfAdaptive: &anthropic.ThinkingConfigAdaptiveParam{}}
+}
+
+// Anthropic's own Go client works unchanged.
+func TestAnthropicGo(t *testing.T) {
+	s := startForClients(t)
+	client := anthropicClient(s, clientKey)
+	t.Run("message", func(t *testing.T) { anthropicWhole(t, client) })
+	t.Run("streaming", func(t *testing.T) { anthropicStreaming(t, client) })
+	t.Run("turns", func(t *testing.T) { anthropicTurns(t, client) })
+	t.Run("errors", func(t *testing.T) { anthropicErrors(t, client, s) })
+}
+
+func anthropicWhole(t *testing.T, client anthropic.Client) {
+	got, err := client.Messages.New(t.Context(), askMessage(clientQuestion))
+	require.NoError(t, err)
+	require.Len(t, got.Content, 1)
+	require.Contains(t, got.Content[0].AsText().Text, "call tools and write JSON")
+	require.Equal(t, anthropic.StopReasonEndTurn, got.StopReason)
+	count, err := client.Messages.CountTokens(t.Context(), anthropic.MessageCountTokensParams{Model: "test", Messages: askMessage(clientQuestion).Messages})
+	require.NoError(t, err)
+	require.Equal(t, count.InputTokens, got.Usage.InputTokens+got.Usage.CacheReadInputTokens)
+	stop := askMessage(clientQuestion)
+	stop.StopSequences = []string{"call x", "ools"}
+	got, err = client.Messages.New(t.Context(), stop)
+	require.NoError(t, err)
+	require.True(t, strings.HasSuffix(got.Content[0].Text, "call t"))
+	require.Equal(t, anthropic.StopReasonStopSequence, got.StopReason)
+	require.Equal(t, "ools", got.StopSequence)
+}
+
+// anthropicStreaming holds the client's own accumulator against the whole answer.
+func anthropicStreaming(t *testing.T, client anthropic.Client) {
+	for _, thinks := range []bool{false, true} {
+		request := askMessage("12 + 34 = ?")
+		if thinks {
+			request.Thinking = adaptive()
+		}
+		_, err := client.Messages.New(t.Context(), request) // fills the prefix cache
+		require.NoError(t, err)
+		whole, err := client.Messages.New(t.Context(), request)
+		require.NoError(t, err)
+		stream := client.Messages.NewStreaming(t.Context(), request)
+		var joined anthropic.Message
+		for stream.Next() {
+			require.NoError(t, joined.Accumulate(stream.Current()))
+		}
+		require.NoError(t, stream.Err())
+		require.Len(t, joined.Content, len(whole.Content))
+		for i := range whole.Content {
+			require.Equal(t, whole.Content[i].Type, joined.Content[i].Type)
+			require.Equal(t, whole.Content[i].Text, joined.Content[i].Text)
+			require.Equal(t, whole.Content[i].Thinking, joined.Content[i].Thinking)
+		}
+		require.Equal(t, thinks, whole.Content[0].Type == "thinking")
+		require.Equal(t, whole.StopReason, joined.StopReason)
+		require.Equal(t, whole.Usage.InputTokens, joined.Usage.InputTokens)
+		require.Equal(t, whole.Usage.CacheReadInputTokens, joined.Usage.CacheReadInputTokens)
+		require.Equal(t, whole.Usage.OutputTokens, joined.Usage.OutputTokens)
+	}
+}
+
+// anthropicTurns sends a whole answer back, thoughts included.
+func anthropicTurns(t *testing.T, client anthropic.Client) {
+	request := askMessage("12 + 34 = ?")
+	request.Thinking = adaptive()
+	got, err := client.Messages.New(t.Context(), request)
+	require.NoError(t, err)
+	require.Len(t, got.Content, 2)
+	require.Contains(t, got.Content[1].Text, "46")
+	request.Messages = append(request.Messages, got.ToParam(), askMessage(clientQuestion).Messages[0])
+	request.System = []anthropic.TextBlockParam{{Text: "detailed thinking off"}}
+	got, err = client.Messages.New(t.Context(), request)
+	require.NoError(t, err)
+	require.Contains(t, got.Content[0].Text, "call tools")
+}
+
+func anthropicErrors(t *testing.T, client anthropic.Client, s *serving) {
+	fails := func(request anthropic.MessageNewParams, client anthropic.Client, options ...option.RequestOption) *anthropic.Error {
+		t.Helper()
+		_, err := client.Messages.New(t.Context(), request, options...)
+		var failed *anthropic.Error
+		require.True(t, errors.As(err, &failed), "%v", err)
+		return failed
+	}
+	hot := option.WithJSONSet("temperature", 3)
+	failed := fails(askMessage("Hi"), client, hot)
+	require.Equal(t, 400, failed.StatusCode)
+	require.Contains(t, failed.RawJSON(), "temperature: must be")
+	require.NotEmpty(t, failed.RequestID)
+	other := askMessage("Hi")
+	other.Model = "other"
+	require.Equal(t, 404, fails(other, client).StatusCode)
+	require.Equal(t, 401, fails(askMessage("Hi"), anthropicClient(s, "sk-wrong")).StatusCode)
+	stream := client.Messages.NewStreaming(t.Context(), askMessage("Hi"), hot)
+	require.False(t, stream.Next())
+	require.Error(t, stream.Err())
+}

@@ -1,0 +1,203 @@
+package server
+
+import (
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// readMessagesAPI reads a request in the shape of Anthropic's Messages API. A
+// request whose tokens are only counted needs no max_tokens.
+func (t *translation) readMessagesAPI(o *object, counting bool) {
+	if counting {
+		t.pass(o.take("max_tokens"), "max_tokens")
+	} else {
+		t.pass(o.need("max_tokens"), "max_tokens")
+	}
+	t.pass(o.take("temperature"), "temperature")
+	t.pass(o.take("top_p"), "top_p")
+	t.pass(o.take("top_k"), "top_k")
+	if v := o.take("stop_sequences"); v != nil {
+		if v.raw.Kind() != '[' {
+			v.must("a list of strings")
+		}
+		t.pass(v, "stop")
+	}
+	t.stream = o.flag("stream", false)
+	if v := o.take("system"); v != nil {
+		t.say("system", readBlocks(v))
+	}
+	t.names["messages"] = "messages"
+	for _, element := range o.need("messages").list(1, maxMessages) {
+		m := element.object()
+		if role := m.need("role").oneOf("user", "assistant"); role == "user" {
+			t.readUser(m.need("content"))
+		} else {
+			t.readAssistant(m.need("content"))
+		}
+		m.rest()
+	}
+	t.prefill()
+	t.readThinkingConfig(o)
+	o.unsupported("tools", "tool_choice")
+	if v := o.take("output_config"); v != nil {
+		config := v.object()
+		config.text("effort", maxNameBytes) // a hint
+		t.readOutputFormat(config.take("format"))
+		config.rest()
+	}
+	readMetadata(o.take("metadata"))
+	o.text("service_tier", maxNameBytes)
+	o.unsupported("container", "mcp_servers", "context_management")
+	o.rest()
+}
+
+// prefill lets the answer go on where the last message of the model ends.
+func (t *translation) prefill() {
+	if len(t.messages) == 0 {
+		return
+	}
+	last := t.messages[len(t.messages)-1]
+	if _, calls := last["tool_calls"]; last["role"] == "assistant" && !calls {
+		t.put("continue_final_message", true, "messages")
+		t.put("add_generation_prompt", false, "messages")
+	}
+}
+
+// readBlocks reads a text that may come as blocks.
+func readBlocks(v *value) string {
+	switch v.raw.Kind() {
+	case '"':
+		return v.text(0, len(v.raw))
+	case '[':
+	default:
+		v.must("a string or a list of blocks")
+		return ""
+	}
+	var texts []string
+	for _, element := range v.list(0, maxMessages) {
+		block := element.object()
+		if kind := block.need("type"); kind.text(1, maxNameBytes) != "text" {
+			kind.fail("only text is supported by this server")
+		}
+		texts = append(texts, readTextBlock(block))
+	}
+	return joinTexts(texts)
+}
+
+func readTextBlock(block *object) string {
+	text := block.need("text").text(0, len(block.raw))
+	for _, name := range []string{"cache_control", "citations"} { // without effect
+		block.take(name)
+	}
+	block.rest()
+	return text
+}
+
+// readUser reads what the user says, and what tools returned: messages of
+// their own in a chat.
+func (t *translation) readUser(content *value) {
+	if content.raw.Kind() != '[' {
+		t.say("user", readBlocks(content))
+		return
+	}
+	var texts []string
+	said := false
+	flush := func() {
+		if len(texts) > 0 {
+			t.say("user", joinTexts(texts))
+			texts, said = nil, true
+		}
+	}
+	for _, element := range content.list(1, maxMessages) {
+		block := element.object()
+		switch kind := block.need("type"); kind.text(1, maxNameBytes) {
+		case "text":
+			texts = append(texts, readTextBlock(block))
+		case "tool_result":
+			flush()
+			id, result := block.need("tool_use_id").label(maxNameBytes), ""
+			if v := block.take("content"); v != nil {
+				result = readBlocks(v)
+			}
+			block.flag("is_error", false) // the text says so
+			block.take("cache_control")
+			block.rest()
+			t.say("tool", result, "tool_call_id", id)
+			said = true
+		default:
+			kind.fail("only text and tool_result are supported by this server")
+		}
+	}
+	flush()
+	if !said && content.d.err == nil {
+		t.say("user", "")
+	}
+}
+
+// readAssistant reads an earlier answer.
+func (t *translation) readAssistant(content *value) {
+	if content.raw.Kind() != '[' {
+		t.say("assistant", readBlocks(content))
+		return
+	}
+	m := t.say("assistant", "")
+	var texts, thoughts []string
+	for _, element := range content.list(0, maxMessages) {
+		block := element.object()
+		switch kind := block.need("type"); kind.text(1, maxNameBytes) {
+		case "text":
+			texts = append(texts, readTextBlock(block))
+		case "thinking":
+			thoughts = append(thoughts, block.need("thinking").text(0, len(block.raw)))
+			block.text("signature", len(block.raw))
+			block.rest()
+		case "tool_use":
+			input := block.need("input").object()
+			t.call(block.need("id").label(maxNameBytes), block.need("name").label(maxNameBytes), compact(input.raw))
+			for _, name := range []string{"cache_control", "caller"} { // without effect
+				block.take(name)
+			}
+			block.rest()
+		default:
+			kind.fail("only text, thinking and tool_use are supported by this server")
+		}
+	}
+	m["content"] = joinTexts(texts)
+	if len(thoughts) > 0 {
+		m["reasoning_content"] = joinTexts(thoughts)
+	}
+}
+
+// readThinkingConfig switches reasoning. It is off unless asked for: clients of
+// this interface expect a text first.
+func (t *translation) readThinkingConfig(o *object) {
+	kind := "disabled"
+	if v := o.take("thinking"); v != nil {
+		config := v.object()
+		kind = config.need("type").oneOf("enabled", "disabled", "adaptive")
+		if kind == "enabled" {
+			budget := config.need("budget_tokens")
+			budget.integer(1, maxTokensAllowed)
+			t.put("thinking_token_budget", budget.raw, "thinking.budget_tokens")
+		}
+		config.text("display", maxNameBytes)
+		config.rest()
+		t.names["reasoning_effort"] = "thinking"
+	}
+	if kind == "disabled" {
+		t.fields["reasoning_effort"] = "none"
+	} else {
+		t.fields["reasoning_effort"] = "medium"
+	}
+}
+
+// readOutputFormat passes on the schema of a structured answer.
+func (t *translation) readOutputFormat(v *value) {
+	if v == nil {
+		return
+	}
+	format := v.object()
+	format.need("type").oneOf("json_schema")
+	schema := map[string]jsontext.Value{"name": jsontext.Value(`"output"`), "schema": format.need("schema").raw, "strict": jsontext.Value("true")}
+	t.put("response_format", map[string]any{"type": "json_schema", "json_schema": schema}, v.path())
+	format.rest()
+}

@@ -1,0 +1,267 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"trona/engine"
+	"trona/testdata"
+)
+
+const messagesPath = "/v1/messages"
+
+// namedEvent is one event of a stream whose events have names.
+type namedEvent struct {
+	name string
+	data map[string]any
+}
+
+// namedEvents reads such a stream.
+func namedEvents(t tester, stream []byte) (list []namedEvent) {
+	t.Helper()
+	lines := bufio.NewScanner(bytes.NewReader(stream))
+	lines.Buffer(nil, 1<<24)
+	for lines.Scan() {
+		if name, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+			list = append(list, namedEvent{name: name})
+		} else if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			require.NotEmpty(t, list)
+			require.Nil(t, list[len(list)-1].data)
+			require.NoError(t, json.Unmarshal([]byte(data), &list[len(list)-1].data))
+			require.Equal(t, list[len(list)-1].name, list[len(list)-1].data["type"])
+		} else {
+			require.Empty(t, lines.Text())
+		}
+	}
+	return list
+}
+
+// joinMessage puts a stream together as Anthropic's clients do.
+func joinMessage(t tester, list []namedEvent) map[string]any {
+	require.Equal(t, "message_start", list[0].name)
+	require.Equal(t, "message_stop", list[len(list)-1].name)
+	message := list[0].data["message"].(map[string]any)
+	content, open := []any{}, false
+	for _, e := range list[1:] {
+		switch e.name {
+		case "content_block_start":
+			require.False(t, open)
+			open = true
+			require.EqualValues(t, len(content), e.data["index"])
+			content = append(content, e.data["content_block"])
+		case "content_block_delta":
+			require.True(t, open)
+			block, delta := content[int(e.data["index"].(float64))].(map[string]any), e.data["delta"].(map[string]any)
+			member, ok := strings.CutSuffix(delta["type"].(string), "_delta")
+			require.True(t, ok)
+			require.Equal(t, block["type"], member)
+			require.NotEmpty(t, delta[member])
+			block[member] = block[member].(string) + delta[member].(string)
+		case "content_block_stop":
+			require.True(t, open)
+			open = false
+		case "message_delta":
+			require.False(t, open)
+			for name, v := range e.data["delta"].(map[string]any) {
+				message[name] = v
+			}
+			message["usage"] = e.data["usage"]
+		}
+	}
+	message["content"] = content
+	return message
+}
+
+func TestMessages(t *testing.T) {
+	for _, c := range []struct{ says, fields, blocks, reason, sequence string }{
+		{"<think>\nhm\n</think>\n\nHello", `,"thinking":{"type":"adaptive"}`, "thinking text", "end_turn", ""},
+		{"Hello", "", "text", "end_turn", ""},
+		{"Hello there", `,"stop_sequences":["x","the"]`, "text", "stop_sequence", "the"},
+		{"Hello", `,"max_tokens":2`, "text", "max_tokens", ""},
+		{"<think>hm", `,"thinking":{"type":"adaptive"}`, "thinking", "end_turn", ""},
+		{"", "", "", "end_turn", ""},
+	} {
+		s := newServer(t, says(t, c.says))
+		fields := c.fields
+		if !strings.Contains(fields, "max_tokens") {
+			fields += `,"max_tokens":50`
+		}
+		got := post(t, s, 200, messagesPath, `{"model":"test",`+hello+fields+`}`)
+		var kinds []string
+		for _, block := range got["content"].([]any) {
+			kinds = append(kinds, get(block, "type").(string))
+		}
+		require.Equal(t, c.blocks, strings.Join(kinds, " "))
+		require.Equal(t, c.reason, got["stop_reason"])
+		if c.sequence == "" {
+			require.Nil(t, got["stop_sequence"])
+		} else {
+			require.Equal(t, c.sequence, got["stop_sequence"])
+		}
+		require.Regexp(t, "^msg_[0-9a-f]{32}$", got["id"])
+		require.Equal(t, []any{"message", "assistant", "test"}, []any{got["type"], got["role"], got["model"]})
+		count := post(t, s, 200, messagesPath+"/count_tokens", `{"model":"test",`+hello+c.fields+`}`)
+		require.Equal(t, count["input_tokens"], get(got, "usage", "input_tokens").(float64)+get(got, "usage", "cache_read_input_tokens").(float64))
+	}
+}
+
+// A conversation becomes the one that a chat with the same content has.
+func TestMessagesPrompt(t *testing.T) {
+	for _, c := range []struct{ messages, chat string }{
+		{`"system":"be","messages":[{"role":"user","content":"a"}]`,
+			`"messages":[{"role":"system","content":"be"},{"role":"user","content":"a"}]`},
+		{`"system":[{"type":"text","text":"be","cache_control":{"type":"ephemeral"}},{"type":"text","text":"it"}],"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]`,
+			`"messages":[{"role":"system","content":"be\nit"},{"role":"user","content":"a\nb"}]`},
+		{`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"thinking","thinking":"h","signature":""},{"type":"text","text":"b"}]},{"role":"user","content":"c"}]`,
+			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"h"},{"role":"user","content":"c"}]`},
+		{`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"tool_use","id":"t1","name":"f","input":{"x": 1}}]},` +
+			`{"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","content":"5"},{"type":"text","text":"so?"}]}]`,
+			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"","tool_calls":[{"id":"t1","type":"function","function":{"name":"f","arguments":"{\"x\":1}"}}]},` +
+				`{"role":"tool","tool_call_id":"t1","content":"5"},{"role":"user","content":"so?"}]`},
+		{`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"I say"}]`,
+			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"I say"}],"continue_final_message":true,"add_generation_prompt":false`},
+		{`"messages":[{"role":"user","content":"a"}],"thinking":{"type":"adaptive"},"temperature":0.5,"top_k":3,"top_p":0.5,"stop_sequences":["x"]`,
+			`"messages":[{"role":"user","content":"a"}],"reasoning_effort":"medium","temperature":0.5,"top_k":3,"top_p":0.5,"stop":["x"]`},
+	} {
+		e := says(t, "ok")
+		s := newServer(t, e)
+		post(t, s, 200, messagesPath, `{"max_tokens":9,`+c.messages+`}`)
+		chat := c.chat
+		if !strings.Contains(chat, "reasoning_effort") {
+			chat += `,"reasoning_effort":"none"`
+		}
+		post(t, s, 200, chatPath, `{"max_tokens":9,`+chat+`}`)
+		one, other := e.requests[0], e.requests[1]
+		one.ID, one.Sampling.Seed = other.ID, other.Sampling.Seed
+		require.Equal(t, other, one, c.messages)
+	}
+}
+
+// A stream says what the same request says without streaming, with events in
+// the order of Anthropic's own.
+func TestMessagesStreamEqualsWhole(t *testing.T) {
+	e := babbles(t)
+	random := e.answer
+	e.answer = func(r engine.Request) []int32 { r.Sampling.Seed = uint64(r.MaxTokens); return random(r) }
+	s := newServer(t, e)
+	rapid.Check(t, func(rt *rapid.T) {
+		fields := fmt.Sprintf(`%s,"max_tokens":%d`, hello, rapid.IntRange(1, 200).Draw(rt, "tokens"))
+		if rapid.Bool().Draw(rt, "thinking") {
+			fields += `,"thinking":{"type":"adaptive"}`
+		}
+		if rapid.Bool().Draw(rt, "stop") {
+			fields += `,"stop_sequences":["a","\u4f60","<","th"]`
+		}
+		whole := post(rt, s, 200, messagesPath, "{"+fields+"}")
+		w, _ := call(rt, s, "POST", messagesPath, "{"+fields+`,"stream":true}`)
+		require.Equal(rt, 200, w.Code)
+		joined := joinMessage(rt, namedEvents(rt, w.Body.Bytes()))
+		joined["id"] = whole["id"]
+		require.Equal(rt, whole, joined)
+	})
+}
+
+// Events have the order of a recorded stream, and all members that it has.
+func TestMessagesRecorded(t *testing.T) {
+	recorded, err := os.ReadFile(testdata.Shared(t, "anthropic", "basic_response.sse"))
+	require.NoError(t, err)
+	w, _ := call(t, newServer(t, says(t, "abc")), "POST", messagesPath, `{`+hello+`,"max_tokens":9,"stream":true}`)
+	order := func(list []namedEvent) (names []string) {
+		for _, e := range list {
+			if e.name != "ping" { // may come anywhere
+				names = append(names, e.name)
+			}
+		}
+		return names
+	}
+	want, got := namedEvents(t, recorded), namedEvents(t, w.Body.Bytes())
+	require.Equal(t, order(want), order(got))
+	for i := range got {
+		for _, e := range want {
+			if e.name == got[i].name {
+				holds(t, e.data, got[i].data)
+			}
+		}
+	}
+}
+
+// holds wants the members of one value in another, values aside.
+func holds(t *testing.T, want, got map[string]any) {
+	t.Helper()
+	for name, v := range want {
+		require.Contains(t, got, name)
+		if inner, ok := v.(map[string]any); ok {
+			holds(t, inner, got[name].(map[string]any))
+		}
+	}
+}
+
+func TestMessagesErrors(t *testing.T) {
+	s := newServer(t, says(t, "ok"))
+	for _, c := range []struct{ body, message string }{
+		{`{` + hello + `}`, "max_tokens: is required"},
+		{`{"max_tokens":9}`, "messages: is required"},
+		{`{"max_tokens":0,` + hello + `}`, "max_tokens: must be between"},
+		{`{"max_tokens":9,"messages":[]}`, "messages: must have at least 1"},
+		{`{"max_tokens":9,"messages":[{"role":"system","content":"a"}]}`, "messages[0].role: must be one of user, assistant"},
+		{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"image","source":{}}]}]}`, "messages[0].content[0].type: only text"},
+		{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"tool_result"}]}]}`, "messages[0].content[0].tool_use_id: is required"},
+		{`{"max_tokens":9,"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":"x"}]}]}`, "messages[0].content[0].input: must be an object"},
+		{`{"max_tokens":9,"messages":[{"role":"user","content":7}]}`, "messages[0].content: must be a string or a list"},
+		{`{"max_tokens":9,` + hello + `,"system":7}`, "system: must be"},
+		{`{"max_tokens":9,` + hello + `,"stop_sequences":"a"}`, "stop_sequences: must be a list"},
+		{`{"max_tokens":9,` + hello + `,"stop_sequences":[1]}`, "stop_sequences: must be a string"},
+		{`{"max_tokens":9,` + hello + `,"temperature":3}`, "temperature: must be between 0 and 2"},
+		{`{"max_tokens":9,` + hello + `,"thinking":{"type":"on"}}`, "thinking.type: must be one of"},
+		{`{"max_tokens":9,` + hello + `,"thinking":{"type":"enabled"}}`, "thinking.budget_tokens: is required"},
+		{`{"max_tokens":9,` + hello + `,"metadata":{"user_id":7}}`, "metadata.user_id: must be a string"},
+		{`{"max_tokens":9,` + hello + `,"container":"x"}`, "container: is not supported"},
+		{`{"max_tokens":300,` + hello + `}`, "max_tokens: this model's maximum context length"},
+		{`{"max_tokens":9,"messages":[{"role":"user","content":"` + strings.Repeat("x", 300) + `"}]}`, "messages: this model's maximum context length"},
+	} {
+		got := post(t, s, 400, messagesPath, c.body)
+		require.Equal(t, "error", got["type"])
+		require.Equal(t, "invalid_request_error", get(got, "error", "type"), c.body)
+		require.True(t, strings.HasPrefix(get(got, "error", "message").(string), c.message), "%s -> %v", c.body, got)
+	}
+	w, got := call(t, s, "POST", messagesPath, `{`+hello+`,"max_tokens":9,"model":"other"}`)
+	require.Equal(t, 404, w.Code)
+	require.Equal(t, "not_found_error", get(got, "error", "type"))
+	require.Equal(t, w.Header().Get("Request-Id"), got["request_id"])
+	for err, kind := range map[error]string{engine.ErrOverloaded: "rate_limit_error", engine.ErrFailed: "overloaded_error", engine.ErrNumeric: "api_error"} {
+		e := says(t, "abc")
+		e.fail = err
+		_, got := call(t, newServer(t, e), "POST", messagesPath, `{`+hello+`,"max_tokens":9,"stream":true}`)
+		require.Equal(t, kind, get(got, "error", "type"))
+		// In a stream that has begun the error is the last event.
+		e.failAt = 2
+		w, _ := call(t, newServer(t, e), "POST", messagesPath, `{`+hello+`,"max_tokens":9,"stream":true}`)
+		list := namedEvents(t, w.Body.Bytes())
+		require.Equal(t, "error", list[len(list)-1].name)
+		require.Equal(t, kind, get(list[len(list)-1].data, "error", "type"))
+	}
+}
+
+// Only what the client itself sent is named as ignored.
+func TestMessagesIgnored(t *testing.T) {
+	s := newServer(t, says(t, "ok"))
+	m := s.model.Load()
+	m.thinking = thinking{} // a template without a way
+	for fields, want := range map[string]string{
+		"":                                "",
+		`,"thinking":{"type":"disabled"}`: "thinking",
+		`,"odd":1,"thinking":{"type":"adaptive","x":1}`: "odd, thinking, thinking.x",
+	} {
+		w, _ := call(t, s, "POST", messagesPath, `{`+hello+`,"max_tokens":9`+fields+`}`)
+		require.Equal(t, 200, w.Code)
+		require.Equal(t, want, w.Header().Get("X-Trona-Ignored"))
+	}
+}

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// translation turns a request of another interface into one for
+// /v1/chat/completions, so that all of them are read, checked and answered in
+// one way. What the other interface has in its own shape is checked here; what
+// both have is passed on as it came.
+type translation struct {
+	fields   map[string]any    // of the chat request
+	messages []map[string]any  // its messages
+	names    map[string]string // what a field of the chat is called in the request
+	stream   bool
+}
+
+func newTranslation() *translation {
+	return &translation{fields: map[string]any{}, names: map[string]string{}}
+}
+
+// pass gives the chat a field as it came, under the name that it has there.
+func (t *translation) pass(v *value, as string) {
+	if v != nil {
+		t.put(as, v.raw, v.path())
+	}
+}
+
+// put gives the chat a field that follows from one of the request.
+func (t *translation) put(name string, as any, from string) {
+	t.fields[name] = as
+	t.names[name] = from
+}
+
+// say adds a message.
+func (t *translation) say(role string, content any, further ...any) map[string]any {
+	m := map[string]any{"role": role, "content": content}
+	for i := 0; i < len(further); i += 2 {
+		m[further[i].(string)] = further[i+1]
+	}
+	t.messages = append(t.messages, m)
+	return m
+}
+
+// call adds a tool call to the last message.
+func (t *translation) call(id, name, arguments string) {
+	m := t.messages[len(t.messages)-1]
+	calls, _ := m["tool_calls"].([]any)
+	m["tool_calls"] = append(calls, map[string]any{
+		"id": id, "type": "function", "function": map[string]any{"name": name, "arguments": arguments},
+	})
+}
+
+// chat reads the request that came out. Errors and ignored fields have the
+// names of the original request.
+func (t *translation) chat(j *job, w http.ResponseWriter, original *decoding) (*chat, error) {
+	if original.err != nil {
+		return nil, original.err
+	}
+	t.fields["messages"] = t.messages
+	c := &chat{job: j}
+	ignored, err := c.read(marshal(t.fields))
+	if err != nil {
+		return nil, t.original(err)
+	}
+	c.params.stream = t.stream
+	for _, name := range ignored {
+		if from := t.name(name); from != "" {
+			original.ignored = append(original.ignored, from)
+		}
+	}
+	noteIgnored(w, slices.Compact(slices.Sorted(slices.Values(original.ignored))))
+	return c, nil
+}
+
+// name returns what a path of the chat is called in the original request, ""
+// where nothing there asked for it.
+func (t *translation) name(path string) string {
+	top, _, _ := strings.Cut(path, ".")
+	top, _, _ = strings.Cut(top, "[")
+	return t.names[top]
+}
+
+// original gives an error of the chat the field of the original request.
+func (t *translation) original(err error) error {
+	var failed *apiError
+	if !errors.As(err, &failed) || failed.param == "" {
+		return err
+	}
+	renamed := *failed
+	renamed.param = t.name(failed.param)
+	return &renamed
+}
+
+// joinTexts joins parts of a text as chats do.
+func joinTexts(parts []string) string { return strings.Join(parts, "\n") }
+
+// compact returns a JSON value without white space.
+func compact(raw jsontext.Value) string {
+	text := raw.Clone()
+	if text.Compact() != nil {
+		return string(raw) // it was read before, so this cannot be
+	}
+	return string(text)
+}
+
+// whole collects the only choice of a chat.
+func (c *chat) whole(ctx context.Context) (piece, error) {
+	pieces, err := c.collect(ctx)
+	if err != nil {
+		return piece{}, err
+	}
+	return pieces[0], nil
+}

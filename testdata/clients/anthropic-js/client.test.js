@@ -1,0 +1,80 @@
+// Talks to a running server as Anthropic's own JavaScript client does. The
+// server serves the demo model under the names "test" and "org/test".
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import Anthropic from '@anthropic-ai/sdk';
+
+const baseURL = process.env.BASE_URL;
+const client = new Anthropic({ baseURL, apiKey: process.env.API_KEY, maxRetries: 0 });
+const ask = (question) => ({ model: 'test', max_tokens: 200, messages: [{ role: 'user', content: question }], temperature: 0 });
+const base = ask('What can you do?');
+
+test('message', async () => {
+  const got = await client.messages.create(base);
+  assert.equal(got.content.length, 1);
+  assert.match(got.content[0].text, /call tools and write JSON/);
+  assert.equal(got.stop_reason, 'end_turn');
+  assert.ok(got.usage.output_tokens > 0);
+  assert.match(got._request_id, /^req-/);
+});
+
+test('thinking', async () => {
+  const got = await client.messages.create({ ...ask('12 + 34 = ?'), thinking: { type: 'adaptive' } });
+  assert.deepEqual(got.content.map((block) => block.type), ['thinking', 'text']);
+  assert.match(got.content[1].text, /46/);
+  // The whole answer can be sent back.
+  const next = { ...base, messages: [...ask('12 + 34 = ?').messages, { role: 'assistant', content: got.content }, ...base.messages] };
+  assert.match((await client.messages.create(next)).content[0].text, /call tools/);
+});
+
+for (const thinking of [{ type: 'disabled' }, { type: 'adaptive' }]) {
+  test(`streaming gives what not streaming gives, thinking ${thinking.type}`, async () => {
+    const options = { ...ask('12 + 34 = ?'), thinking };
+    const whole = await client.messages.create(options);
+    const stream = client.messages.stream(options);
+    let text = '';
+    stream.on('text', (delta) => { text += delta; });
+    const joined = await stream.finalMessage();
+    assert.deepEqual(joined.content, whole.content);
+    assert.equal(joined.stop_reason, whole.stop_reason);
+    assert.equal(joined.usage.output_tokens, whole.usage.output_tokens);
+    assert.equal(text, whole.content.at(-1).text);
+  });
+}
+
+test('stop sequence', async () => {
+  const got = await client.messages.create({ ...base, stop_sequences: ['call x', 'ools'] });
+  assert.match(got.content[0].text, /call t$/);
+  assert.equal(got.stop_reason, 'stop_sequence');
+  assert.equal(got.stop_sequence, 'ools');
+});
+
+test('count tokens', async () => {
+  const got = await client.messages.create(base);
+  const count = await client.messages.countTokens({ model: 'test', messages: base.messages });
+  assert.equal(count.input_tokens, got.usage.input_tokens + got.usage.cache_read_input_tokens);
+});
+
+test('errors', async () => {
+  await assert.rejects(client.messages.create({ ...base, temperature: 3 }), (err) => {
+    assert.ok(err instanceof Anthropic.BadRequestError);
+    assert.equal(err.error.error.type, 'invalid_request_error');
+    assert.match(err.error.error.message, /^temperature: /);
+    assert.equal(err.requestID, err.error.request_id);
+    return true;
+  });
+  await assert.rejects(client.messages.create({ ...base, model: 'other' }), Anthropic.NotFoundError);
+  const stranger = new Anthropic({ baseURL, apiKey: 'wrong', maxRetries: 0 });
+  await assert.rejects(stranger.messages.create(base), Anthropic.AuthenticationError);
+  const bearer = new Anthropic({ baseURL, apiKey: null, authToken: process.env.API_KEY, maxRetries: 0 });
+  assert.equal((await bearer.messages.create(base)).stop_reason, 'end_turn');
+});
+
+test('abort', async () => {
+  const stream = await client.messages.create({ ...ask('Count to 90.'), max_tokens: 400, stream: true });
+  let deltas = 0;
+  for await (const event of stream) {
+    if (event.type === 'content_block_delta' && ++deltas === 5) stream.controller.abort();
+  }
+  assert.ok(deltas >= 5);
+});
