@@ -110,22 +110,21 @@ type attentionArgs struct {
 	items addr `c:"const AttentionItem*"`
 	count addr `c:"const i32*"` // items that exist; surplus blocks return
 	table addr `c:"const i32*"`
-	// Partial results of decode items, by item and head: [heads, dim], then
-	// maximum and sum [heads, 2].
+	// What decoding finds of each item's splits [blocks, DECODE_SPLITS]: sums
+	// [heads, dim], then greatest score and sum of weights [heads, 2].
 	parts addr `c:"float*"`
 	heads int32
 	scale float32
+	first int32 // of the items that this launch does
+	_     int32
 }
 
-// AttentionItem is a piece of work: rows [row, row+rows) of the batch, at
-// positions from position. A decode item has one row and covers positions
-// [first, last) of it; part is its place among the row's parts, of parts.
+// attentionItem is rows [row, row+rows) of the batch, at positions from
+// position; one row where it decodes.
 type attentionItem struct {
-	row, rows   int32
-	position    int32
-	table       int32
-	first, last int32
-	part, parts int32
+	row, rows int32
+	position  int32
+	table     int32
 }
 
 // convertArgs: out [n, ld] BF16 = x [n, cols], zeros from cols to ld.

@@ -11,7 +11,7 @@ constexpr i32 GEMM_ROWS = 64;
 constexpr i32 GEMM_THREADS = 128;
 constexpr i32 ATTENTION_THREADS = 128;
 constexpr i32 PREFILL_QUERIES = 64;
-constexpr i32 DECODE_POSITIONS = 256;
+constexpr i32 DECODE_SPLITS = 16;
 constexpr i32 SAMPLE_THREADS = 512;
 constexpr i32 SAMPLE_SCRATCH = 2;
 constexpr i32 FAULT_TOKEN = 1;
@@ -120,12 +120,8 @@ struct AttentionItem {
     i32 rows;
     i32 position;
     i32 table;
-    i32 first;
-    i32 last;
-    i32 part;
-    i32 parts;
 };
-static_assert(sizeof(AttentionItem) == 32, "AttentionItem");
+static_assert(sizeof(AttentionItem) == 16, "AttentionItem");
 
 struct AttentionArgs {
     KvArgs cache;
@@ -137,8 +133,10 @@ struct AttentionArgs {
     float* parts;
     i32 heads;
     float scale;
+    i32 first;
+    i32 unused10;
 };
-static_assert(sizeof(AttentionArgs) == 104, "AttentionArgs");
+static_assert(sizeof(AttentionArgs) == 112, "AttentionArgs");
 
 struct ConvertArgs {
     u16* out;

@@ -2,8 +2,8 @@
 // each row's own sequence up to its own, from the paged cache, with a running
 // maximum and sum (Milakov and Gimelshein, arXiv 1805.02867).
 //
-// attention_any_C: every type and head size. A block does one row and the
-// heads that share one KV head, 64 positions (a block of the cache) at a time.
+// attention_any_C: every type and head size. A block does one row of an item and
+// the heads that share one KV head, 64 positions (a block of the cache) at a time.
 // Scores and sums are taken in order of dimension and position: a row's result
 // depends on its own position alone.
 #include "gpu.h"
@@ -111,12 +111,15 @@ template <class C> DEVICE void add(const Work& w, const KvArgs& cache, i64 row, 
 }
 
 template <class C> DEVICE void attention_any(const AttentionArgs& args) {
-    if (block_x() >= *args.count) return;
-    const AttentionItem item = args.items[block_x()];
+    const i32 number = args.first + block_x();
+    if (number >= *args.count) return;
+    const AttentionItem item = args.items[number];
     const KvArgs& cache = args.cache;
-    const i32 dim = cache.dim, share = args.heads / cache.kvHeads, head = block_y();
+    const i32 rows = grid_y() / cache.kvHeads, item_row = block_y() % rows, head = block_y() / rows;
+    if (item_row >= item.rows) return;
+    const i32 dim = cache.dim, share = args.heads / cache.kvHeads, last = item.position + item_row;
     const Work w = Work::of(share, dim);
-    const i64 at = (i64(item.row) * args.heads + head * share) * dim;
+    const i64 at = (i64(item.row + item_row) * args.heads + head * share) * dim;
     for (i32 i = thread(); i < share * dim; i += ATTENTION_THREADS) {
         w.q[i] = args.q[at + i] * args.scale;
         w.sums[i] = 0;
@@ -125,8 +128,8 @@ template <class C> DEVICE void attention_any(const AttentionArgs& args) {
         w.highest[h] = NONE;
         w.total[h] = 0;
     }
-    for (i32 first = 0; first <= item.position; first += BLOCK_POSITIONS) {
-        const i32 seen = least(BLOCK_POSITIONS, item.position - first + 1);
+    for (i32 first = 0; first <= last; first += BLOCK_POSITIONS) {
+        const i32 seen = least(BLOCK_POSITIONS, last - first + 1);
         const i32 block = args.table[item.table + first / BLOCK_POSITIONS];
         const i64 row = (i64(block) * cache.kvHeads + head) * BLOCK_POSITIONS;
         sync();

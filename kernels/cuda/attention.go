@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"unsafe"
 
 	"trona/kernels"
@@ -32,39 +33,59 @@ func (p *planBuffer) close(t *thread) {
 	}
 }
 
-const planHead = 16 // the number of items, and what aligns them
+const planHead = 16 // the numbers of items, and what aligns them
 
-// tablesAt returns the offset of the block tables behind the items of n rows.
-func tablesAt(rows int64) int64 { return planHead + rows*int64(unsafe.Sizeof(attentionItem{})) }
+// planShape is the room that a plan has: rows that decode, one an item, and
+// other items of up to prefillQueries rows.
+type planShape struct{ decode, prefill int64 }
 
-// encode writes the items and tables of a plan to p.next: the number of items,
-// the items, one for each row, with room for `rows`, and the tables.
-func (p *planBuffer) encode(plan *kernels.AttentionPlan, rows int64) error {
-	used, blocks := int64(0), int64(0)
+func shapeOf(plan *kernels.AttentionPlan, rows int64) planShape {
+	return planShape{plan.Decode, rows - plan.Decode}
+}
+
+// itemsAt returns the offsets of both kinds of items, and of the block tables.
+func (s planShape) itemsAt() (decode, prefill, tables int64) {
+	size := int64(unsafe.Sizeof(attentionItem{}))
+	return planHead, planHead + s.decode*size, planHead + (s.decode+s.prefill)*size
+}
+
+// encode writes a plan to p.next: the numbers of items, the items, with room
+// for those of a shape, and the tables.
+func (p *planBuffer) encode(plan *kernels.AttentionPlan, shape planShape) error {
+	decodeAt, prefillAt, tablesAt := shape.itemsAt()
+	blocks := int64(0)
 	for i := range plan.Seqs {
-		used += plan.Seqs[i].Rows
 		blocks += blocksOf(&plan.Seqs[i])
 	}
-	tables := tablesAt(rows)
-	size := tables + 4*blocks
+	size := tablesAt + 4*blocks
 	if size > planBytes {
-		return fmt.Errorf("%s: a plan of %d rows and %d blocks is too large", kernels.OpAttention, rows, blocks)
+		return fmt.Errorf("%s: a plan of %d rows and %d blocks is too large", kernels.OpAttention, shape.decode+shape.prefill, blocks)
 	}
 	if int64(cap(p.next)) < size {
 		p.next = make([]byte, size, 2*size)
 	}
 	p.next = p.next[:size]
-	clear(p.next[:tables])
-	*(*int32)(unsafe.Pointer(&p.next[0])) = int32(used)
-	items := unsafe.Slice((*attentionItem)(unsafe.Pointer(&p.next[planHead])), rows)
+	clear(p.next[:tablesAt])
+	counts := (*[2]int32)(unsafe.Pointer(&p.next[0]))
+	lists := [2][]attentionItem{
+		unsafe.Slice((*attentionItem)(unsafe.Pointer(&p.next[decodeAt])), shape.decode),
+		unsafe.Slice((*attentionItem)(unsafe.Pointer(&p.next[prefillAt])), shape.prefill),
+	}
 	table := int32(0)
 	for i := range plan.Seqs {
 		s := &plan.Seqs[i]
-		n := blocksOf(s)
-		for r := range s.Rows {
-			items[s.Row+r] = attentionItem{row: int32(s.Row + r), rows: 1, position: int32(s.Position + r), table: table}
+		kind, most := 0, int64(1)
+		if s.Row >= plan.Decode {
+			kind, most = 1, prefillQueries
 		}
-		copy(p.next[tables+4*int64(table):], bytesOf(s.Blocks[:n]))
+		for r := int64(0); r < s.Rows; r += most {
+			lists[kind][counts[kind]] = attentionItem{
+				row: int32(s.Row + r), rows: int32(min(most, s.Rows-r)), position: int32(s.Position + r), table: table,
+			}
+			counts[kind]++
+		}
+		n := blocksOf(s)
+		copy(p.next[tablesAt+4*int64(table):], bytesOf(s.Blocks[:n]))
 		table += int32(n)
 	}
 	return nil
@@ -78,25 +99,86 @@ func blocksOf(s *kernels.AttentionSeq) int64 { return pieces(s.Position+s.Rows, 
 // own position only.
 func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernels.AttentionPlan) {
 	kernels.CheckAttention(out, q, cache, plan)
-	rows := q.Shape[0]
+	shape := shapeOf(plan, q.Shape[0])
 	if d.recording {
-		d.recorded.rows = rows // the plan comes with Replay
+		d.recorded.shape = shape // the plan comes with Replay
 	} else {
-		d.sendPlan(plan, rows)
+		d.sendPlan(plan, shape)
 	}
 	base := addr(d.plan.device)
-	heads, kvHeads, dim := q.Shape[1], cache.K.Shape[1], q.Shape[2]
-	d.launch(&d.kernels.attention[cache.K.Type], rows, kvHeads, attentionThreads, attentionShared(heads/kvHeads, dim), words(attentionArgs{
-		cache: cacheArgs(cache), out: addr(out.Addr), q: addr(q.Addr),
-		count: base, items: base + planHead, table: base + addr(tablesAt(rows)),
-		heads: int32(heads), scale: float32(1 / math.Sqrt(float64(dim))),
-	}))
+	decodeAt, prefillAt, tablesAt := shape.itemsAt()
+	a := attentionArgs{
+		cache: cacheArgs(cache), out: addr(out.Addr), q: addr(q.Addr), table: base + addr(tablesAt),
+		heads: int32(q.Shape[1]), scale: float32(1 / math.Sqrt(float64(q.Shape[2]))),
+	}
+	if shape.decode > 0 {
+		a.count, a.items = base, base+addr(decodeAt)
+		d.decodeAttention(a, cache.K.Type, shape.decode)
+	}
+	if shape.prefill > 0 {
+		a.count, a.items = base+4, base+addr(prefillAt)
+		d.prefillAttention(a, cache.K.Type, shape.prefill)
+	}
+}
+
+// decodeAttention splits the positions of each row among blocks, as many rows
+// at a time as the workspace has room for their parts.
+func (d *Device) decodeAttention(a attentionArgs, t kernels.DType, items int64) {
+	heads, kvHeads, dim := int64(a.heads), int64(a.cache.kvHeads), int64(a.cache.dim)
+	k := d.attentionKernel(&d.kernels.decodeAtt, t, dim)
+	if k == nil || heads/kvHeads > decodeHeads {
+		d.anyAttention(a, t, items, 1)
+		return
+	}
+	most := d.work / (4 * decodeSplits * heads * (dim + 2))
+	if most == 0 {
+		d.fail(errWorkspace(kernels.OpAttention, d.work))
+		return
+	}
+	a.parts = addr(d.workspace)
+	for from := int64(0); from < items; from += most {
+		n := min(most, items-from)
+		a.first = int32(from)
+		d.launch(k, n, kvHeads*decodeSplits, attentionThreads, decodeShared(dim), words(a))
+		d.launch(&d.kernels.mergeAtt, n, heads, attentionThreads, 0, words(a))
+	}
+}
+
+// prefillAttention does items of many rows.
+func (d *Device) prefillAttention(a attentionArgs, t kernels.DType, items int64) {
+	k := d.attentionKernel(&d.kernels.prefillAtt, t, int64(a.cache.dim))
+	if k == nil {
+		d.anyAttention(a, t, items, prefillQueries)
+		return
+	}
+	d.launch(k, items, int64(a.heads), attentionThreads, prefillShared(int64(a.cache.dim)), words(a))
+}
+
+// anyAttention does every type and head size, each row by itself.
+func (d *Device) anyAttention(a attentionArgs, t kernels.DType, items, rows int64) {
+	kvHeads := int64(a.cache.kvHeads)
+	shared := attentionShared(int64(a.heads)/kvHeads, int64(a.cache.dim))
+	if shared > attentionSharedMost {
+		d.fail(fmt.Errorf("%s: %d heads of %d that share a KV head need %d bytes of shared memory, a block has %d",
+			kernels.OpAttention, int64(a.heads)/kvHeads, a.cache.dim, shared, attentionSharedMost))
+		return
+	}
+	d.launch(&d.kernels.attention[t], items, kvHeads*rows, attentionThreads, shared, words(a))
+}
+
+// attentionKernel returns the kernel for a type and a head size, nil if there is none.
+func (d *Device) attentionKernel(set *[numTypes][len(headSizes)]kernel, t kernels.DType, dim int64) *kernel {
+	i := slices.Index(headSizes[:], dim)
+	if i < 0 || set[t][i].name == "" {
+		return nil
+	}
+	return &set[t][i]
 }
 
 // sendPlan brings a plan to the device, unless it lies there.
-func (d *Device) sendPlan(plan *kernels.AttentionPlan, rows int64) {
+func (d *Device) sendPlan(plan *kernels.AttentionPlan, shape planShape) {
 	p := &d.plan
-	if err := p.encode(plan, rows); err != nil {
+	if err := p.encode(plan, shape); err != nil {
 		d.fail(err)
 		return
 	}

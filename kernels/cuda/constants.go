@@ -1,5 +1,7 @@
 package cuda
 
+import "trona/kernels"
+
 // Shapes of launches that kernels and Go must agree on; args_gen.h has them.
 const (
 	warp = 32
@@ -16,8 +18,9 @@ const (
 	gemmThreads = 128
 
 	attentionThreads = 128
-	prefillQueries   = 64  // queries (rows times heads of a group) of a prefill item
-	decodePositions  = 256 // positions of a decode item
+	prefillQueries   = 64 // queries (rows times heads that share a KV head) of a block of attention_prefill, and most rows of an item
+	decodeSplits     = 16 // most blocks that share the positions of a row
+	decodeHeads      = 16 // most heads that share a KV head in attention_decode
 
 	sampleThreads = 512
 	sampleScratch = 2 // words of scratch for each token of the vocabulary: a count and an adjusted logit
@@ -25,6 +28,9 @@ const (
 
 // Bytes of shared memory of a block.
 const (
+	defaultShared       = 48 << 10 // more must be allowed
+	attentionSharedMost = 96 << 10 // of attention_any: what every device has
+
 	normShared   = 4 * rowThreads / warp // a float for each warp
 	sampleShared = 16 << 10
 )
@@ -38,6 +44,11 @@ var gemmShared = [len(gemmSizes)]int{32 << 10, 48 << 10}
 // attentionShared is for a number of heads that share a KV head: queries, 64
 // scores, sums of values, the greatest score and the sum of weights of each.
 func attentionShared(share, dim int64) int { return int(4 * share * (2*dim + 64 + 2)) }
+
+// prefillShared and decodeShared are for a head size: two stages of keys and
+// values, and what stands beside them.
+func prefillShared(dim int64) int { return int(512*dim) + 4*kernels.BlockSize }
+func decodeShared(dim int64) int  { return int(512*dim) + 4*16*2*4 }
 
 // Codes of fault.
 const (
@@ -57,7 +68,7 @@ func constants() []constant {
 		{"ROW_THREADS", rowThreads}, {"FLAT_THREADS", flatThreads}, {"FLAT_ITEMS", flatItems},
 		{"GEMV_TOKENS", gemvTokens}, {"GEMV_WARPS", gemvWarps}, {"GEMV_ROWS", gemvRows},
 		{"GEMM_ROWS", gemmRows}, {"GEMM_THREADS", gemmThreads},
-		{"ATTENTION_THREADS", attentionThreads}, {"PREFILL_QUERIES", prefillQueries}, {"DECODE_POSITIONS", decodePositions},
+		{"ATTENTION_THREADS", attentionThreads}, {"PREFILL_QUERIES", prefillQueries}, {"DECODE_SPLITS", decodeSplits},
 		{"SAMPLE_THREADS", sampleThreads}, {"SAMPLE_SCRATCH", sampleScratch},
 		{"FAULT_TOKEN", faultToken}, {"FAULT_SLOT", faultSlot}, {"FAULT_ROW", faultRow},
 	}

@@ -9,6 +9,7 @@
 // A sum is taken in order of columns, 16 at a time by one instruction: the
 // same for every N, so it does not depend on the number of tokens.
 #include "gpu.h"
+#include "tile.h"
 
 KERNEL(convert_bf16, ConvertArgs, ROW_THREADS, 1) {
     const float* x = args.x + i64(block_x()) * args.cols;
@@ -17,40 +18,28 @@ KERNEL(convert_bf16, ConvertArgs, ROW_THREADS, 1) {
 }
 
 constexpr i32 STEP = 64;            // columns of a step: 128 bytes of a row
-constexpr i32 PIECES = STEP * 2 / 16; // of 16 bytes in a row
+constexpr i32 PIECES = STEP / 8;      // of 16 bytes in a row
 constexpr i32 STAGES = 3;
 
-// Tile is `rows` rows of a step in shared memory. Piece p of row r stands at
-// place p ^ r%8 of the row, so that 8 rows of one piece lie in all banks.
-struct Tile {
-    u8* memory;
-    DEVICE u8* at(const Tile& t, i32 row, i32 piece) { return t.memory + row * (PIECES * 16) + (piece ^ row % 8) * 16; }
-};
-
 // fetch starts the copies of `rows` rows of a step, zeros from row `limit` on.
-template <i32 rows> DEVICE void fetch(const Tile& to, const u16* from, i64 ld, i32 column, i32 limit) {
+template <i32 rows> DEVICE void fetch(const Tile<PIECES>& to, const u16* from, i64 ld, i32 column, i32 limit) {
     UNROLL
     for (i32 i = 0; i < rows * PIECES / GEMM_THREADS; i++) {
         const i32 at = i * GEMM_THREADS + thread(), row = at / PIECES, piece = at % PIECES;
         const bool there = row < limit;
-        copy_async(Tile::at(to, row, piece), from + (there ? row : 0) * ld + column + piece * 8, there ? 16 : 0);
+        copy_async(Tile<PIECES>::at(to, row, piece), from + (there ? row : 0) * ld + column + piece * 8, there ? 16 : 0);
     }
 }
 
 // products adds a step to a warp's sums: M x 16 out-features by T x 8 tokens.
-template <i32 M, i32 T> DEVICE void products(float (&sums)[M][T][4], const Tile& w, const Tile& x, i32 first_row, i32 first_token) {
-    const i32 row = lane() % 16, column = lane() / 16; // of the matrices this lane addresses
+template <i32 M, i32 T> DEVICE void products(float (&sums)[M][T][4], const Tile<PIECES>& w, const Tile<PIECES>& x, i32 first_row, i32 first_token) {
     UNROLL
     for (i32 k = 0; k < STEP / 16; k++) {
         u32 a[M][4], b[T][2];
         UNROLL
-        for (i32 m = 0; m < M; m++) load_matrices(a[m], Tile::at(w, first_row + 16 * m + row, 2 * k + column));
+        for (i32 m = 0; m < M; m++) load_left(a[m], w, first_row + 16 * m, 2 * k);
         UNROLL
-        for (i32 t = 0; t < T; t += 2) {
-            u32 both[4]; // tokens 0 to 7 and 8 to 15, first 8 columns, then the others
-            load_matrices(both, Tile::at(x, first_token + 8 * t + row, 2 * k + column));
-            b[t][0] = both[0], b[t + 1][0] = both[1], b[t][1] = both[2], b[t + 1][1] = both[3];
-        }
+        for (i32 t = 0; t < T; t += 2) load_right(b[t], b[t + 1], x, first_token + 8 * t, 2 * k);
         UNROLL
         for (i32 m = 0; m < M; m++) {
             UNROLL
@@ -72,8 +61,8 @@ template <i32 N, i32 M, i32 T> DEVICE void gemm(const GemmArgs& args) {
     const auto start = [&](i32 step) {
         if (step < steps) {
             u8* stage = shared() + step % STAGES * stage_bytes;
-            fetch<GEMM_ROWS>(Tile{stage}, w, args.ldW, step * STEP, args.rows - row);
-            fetch<N>(Tile{stage + GEMM_ROWS * STEP * 2}, x, args.ldX, step * STEP, args.n - token);
+            fetch<GEMM_ROWS>(Tile<PIECES>{stage}, w, args.ldW, step * STEP, args.rows - row);
+            fetch<N>(Tile<PIECES>{stage + GEMM_ROWS * STEP * 2}, x, args.ldX, step * STEP, args.n - token);
         }
         commit_async();
     };
@@ -86,7 +75,7 @@ template <i32 N, i32 M, i32 T> DEVICE void gemm(const GemmArgs& args) {
         sync(); // all copies of this step are there, and all are done with the step before
         start(step + STAGES - 1);
         u8* stage = shared() + step % STAGES * stage_bytes;
-        products<M, T>(sums, Tile{stage}, Tile{stage + GEMM_ROWS * STEP * 2}, first_row, first_token);
+        products<M, T>(sums, Tile<PIECES>{stage}, Tile<PIECES>{stage + GEMM_ROWS * STEP * 2}, first_row, first_token);
     }
     UNROLL
     for (i32 m = 0; m < M; m++) {

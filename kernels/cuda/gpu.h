@@ -431,7 +431,8 @@ DEVICE double shuffle_xor(double v, i32 mask) { return bits<double>(shuffle_xor(
 #ifdef GPU_DEVICE
 
 // warp_sum and warp_max return to all lanes the sum, in the order of a
-// butterfly from the farthest lane to the nearest, and the greatest.
+// butterfly from the farthest lane to the nearest, and the greatest. Those of
+// a quad are of 4 lanes, from a multiple of 4.
 template <class T> DEVICE T warp_sum(T v) {
     UNROLL
     for (i32 mask = WARP / 2; mask > 0; mask /= 2) v = v + shuffle_xor(v, mask);
@@ -442,6 +443,16 @@ template <class T> DEVICE T warp_max(T v) {
     UNROLL
     for (i32 mask = WARP / 2; mask > 0; mask /= 2) v = greatest(v, shuffle_xor(v, mask));
     return v;
+}
+
+template <class T> DEVICE T quad_sum(T v) {
+    v = v + shuffle_xor(v, 2);
+    return v + shuffle_xor(v, 1);
+}
+
+template <class T> DEVICE T quad_max(T v) {
+    v = greatest(v, shuffle_xor(v, 2));
+    return greatest(v, shuffle_xor(v, 1));
 }
 
 #endif

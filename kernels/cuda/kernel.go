@@ -14,6 +14,7 @@ type kernel struct {
 	name     string
 	file     string // the .cu file without its ending
 	bytes    int    // of its arguments
+	shared   int    // most bytes of dynamic shared memory, where they are many
 	function driver.Function
 }
 
@@ -43,8 +44,11 @@ type kernelSet struct {
 	convert        kernel
 	gemm           [len(gemmSizes)]kernel
 
-	appendKV, attention [numTypes]kernel // by type of the cache
-	sample              kernel
+	// By type of the cache, and those for some head sizes.
+	appendKV, attention   [numTypes]kernel
+	prefillAtt, decodeAtt [numTypes][len(headSizes)]kernel
+	mergeAtt              kernel
+	sample                kernel
 }
 
 // weightTypes are the types that Pack takes and kernels read. Both forms of
@@ -55,6 +59,9 @@ var weightTypes = []kernels.DType{
 	kernels.Q2_K, kernels.Q3_K, kernels.Q4_K, kernels.Q5_K, kernels.Q6_K,
 	kernels.IQ4_NL, kernels.IQ4_XS, kernels.MXFP4, kernels.NVFP4,
 }
+
+// headSizes are those that the attention kernels with tensor cores know.
+var headSizes = [...]int64{64, 128}
 
 // cacheTypes are the types of a KV cache, the preferred one first.
 var cacheTypes = []kernels.DType{kernels.F16, kernels.BF16, kernels.F32, kernels.I8}
@@ -69,6 +76,7 @@ func newKernelSet() *kernelSet {
 		gather:     define[gatherArgs]("gather", "gather"),
 		rope:       define[ropeArgs]("rope", "rope"),
 		convert:    define[convertArgs]("gemm", "convert_bf16"),
+		mergeAtt:   define[attentionArgs]("attention_decode", "attention_merge"),
 		sample:     define[sampleArgs]("sample", "sample"),
 	}
 	for _, t := range weightTypes {
@@ -88,6 +96,16 @@ func newKernelSet() *kernelSet {
 		name := strings.ToLower(t.String())
 		s.appendKV[t] = define[appendArgs]("append", "append_"+name)
 		s.attention[t] = define[attentionArgs]("attention", "attention_any_"+name)
+		s.attention[t].shared = attentionSharedMost
+		for i, dim := range headSizes {
+			if t == kernels.F32 {
+				continue // no tensor core keeps its precision
+			}
+			s.prefillAtt[t][i] = define[attentionArgs]("attention_prefill", fmt.Sprintf("attention_prefill_%s_%d", name, dim))
+			s.prefillAtt[t][i].shared = prefillShared(dim)
+			s.decodeAtt[t][i] = define[attentionArgs]("attention_decode", fmt.Sprintf("attention_decode_%s_%d", name, dim))
+			s.decodeAtt[t][i].shared = decodeShared(dim)
+		}
 	}
 	return s
 }
@@ -99,7 +117,7 @@ func define[Args any](file, name string) kernel {
 // all returns every kernel that has a name.
 func (s *kernelSet) all() []*kernel {
 	list := []*kernel{
-		&s.rmsNorm, &s.addRMSNorm, &s.add, &s.swiglu, &s.gather, &s.rope, &s.convert, &s.sample,
+		&s.rmsNorm, &s.addRMSNorm, &s.add, &s.swiglu, &s.gather, &s.rope, &s.convert, &s.mergeAtt, &s.sample,
 	}
 	for i := range s.gemm {
 		list = append(list, &s.gemm[i])
@@ -108,6 +126,9 @@ func (s *kernelSet) all() []*kernel {
 		list = append(list, &s.embed[t], &s.dequant[t], &s.appendKV[t], &s.attention[t])
 		for i := range s.gemv[t] {
 			list = append(list, &s.gemv[t][i])
+		}
+		for i := range headSizes {
+			list = append(list, &s.prefillAtt[t][i], &s.decodeAtt[t][i])
 		}
 	}
 	named := list[:0]

@@ -45,6 +45,11 @@ func (t *thread) loadKernels(set *kernelSet, archs []string) ([]driver.Module, e
 		if k.function, err = t.Function(m, k.name); err != nil {
 			return modules, err
 		}
+		if k.shared > defaultShared {
+			if err = t.AllowShared(k.function, k.shared); err != nil {
+				return modules, k.failed(err)
+			}
+		}
 	}
 	return modules, nil
 }

@@ -9,7 +9,7 @@ import (
 
 // recorded says what a recording is of.
 type recorded struct {
-	rows int64 // of Attention; 0: it has none
+	shape planShape // of Attention; zero: it has none
 }
 
 // Record keeps the ops that f queues as a graph of the driver.
@@ -44,15 +44,15 @@ func (d *Device) Replay(r kernels.Recording, plan *kernels.AttentionPlan) {
 	if !ok {
 		panic(fmt.Sprintf("cuda: replay of %#x, which is no recording", r))
 	}
-	if what.rows > 0 {
+	if what.shape != (planShape{}) {
 		rows := int64(0)
 		for i := range plan.Seqs {
 			rows += plan.Seqs[i].Rows
 		}
-		if rows > what.rows {
-			panic(fmt.Sprintf("cuda: replay with a plan of %d rows; %d were recorded", rows, what.rows))
+		if now := shapeOf(plan, rows); now.decode > what.shape.decode || now.prefill > what.shape.prefill {
+			panic(fmt.Sprintf("cuda: replay with a plan of %d and %d rows; %d and %d were recorded", now.decode, now.prefill, what.shape.decode, what.shape.prefill))
 		}
-		d.sendPlan(plan, what.rows)
+		d.sendPlan(plan, what.shape)
 	}
 	d.thread.commands <- command{kind: launchGraph, graph: driver.Graph(r)}
 }

@@ -72,7 +72,13 @@ DEVICE float approximate(float v) {
 }
 
 DEVICE float flush(float v) { return __builtin_fabsf(v) < 0x1p-126f ? __builtin_copysignf(0, v) : v; }
-DEVICE float approx_exp2(float v) { return flush(approximate(__builtin_exp2f(flush(v)))); }
+
+// approx_exp2 is exact for whole numbers, as on the device.
+DEVICE float approx_exp2(float v) {
+    const float d = __builtin_exp2f(flush(v));
+    return flush(v == nearest(v) ? d : approximate(d));
+}
+
 DEVICE float approx_rsqrt(float v) { return approximate(float(1 / __builtin_sqrt(double(flush(v))))); }
 DEVICE float approx_reciprocal(float v) { return flush(approximate(1 / flush(v))); }
 
@@ -261,13 +267,13 @@ DEVICE u32 ballot(bool v, Site at = Site::here()) {
     return mine;
 }
 
-// butterfly combines the lanes' values in the order of shuffle_xor by 16, 8,
-// 4, 2, 1, in one meeting.
-template <class T, class Combine> DEVICE T butterfly(const char *op, T v, emu::Site at, Combine combine) {
+// butterfly combines the lanes' values in the order of shuffle_xor by width/2
+// and so on to 1, in one meeting.
+template <i32 width, class T, class Combine> DEVICE T butterfly(const char *op, T v, emu::Site at, Combine combine) {
     emu::meet(op, v, at, [combine](emu::Thread *threads) {
         T a[WARP], b[WARP];
         for (i32 i = 0; i < WARP; i++) a[i] = *static_cast<T *>(threads[i].argument);
-        for (i32 mask = WARP / 2; mask > 0; mask /= 2) {
+        for (i32 mask = width / 2; mask > 0; mask /= 2) {
             for (i32 i = 0; i < WARP; i++) b[i] = combine(a[i], a[i ^ mask]);
             for (i32 i = 0; i < WARP; i++) a[i] = b[i];
         }
@@ -277,11 +283,19 @@ template <class T, class Combine> DEVICE T butterfly(const char *op, T v, emu::S
 }
 
 template <class T> DEVICE T warp_sum(T v, Site at = Site::here()) {
-    return butterfly("warp_sum", v, at, [](T a, T b) { return a + b; });
+    return butterfly<WARP>("warp_sum", v, at, [](T a, T b) { return a + b; });
 }
 
 template <class T> DEVICE T warp_max(T v, Site at = Site::here()) {
-    return butterfly("warp_max", v, at, [](T a, T b) { return a < b ? b : a; });
+    return butterfly<WARP>("warp_max", v, at, [](T a, T b) { return a < b ? b : a; });
+}
+
+template <class T> DEVICE T quad_sum(T v, Site at = Site::here()) {
+    return butterfly<4>("quad_sum", v, at, [](T a, T b) { return a + b; });
+}
+
+template <class T> DEVICE T quad_max(T v, Site at = Site::here()) {
+    return butterfly<4>("quad_max", v, at, [](T a, T b) { return a < b ? b : a; });
 }
 
 // ---- Copies

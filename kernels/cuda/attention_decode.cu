@@ -1,0 +1,211 @@
+// attention_decode_C_D: attention (attention.cu) of one row, head size D, by
+// tensor cores: up to 16 heads that share a KV head are the rows of the left
+// operand. The positions are split among up to DECODE_SPLITS blocks, the blocks
+// of the cache in a split among the warps; a warp does 16 positions at a time,
+// the next on their way meanwhile. What a block finds goes to `parts`.
+//
+// attention_merge: out = the parts of a row together, in order.
+//
+// How a row is split depends on its position alone, and so does its result.
+//
+// Shared memory: two stages of 16 keys and values for each warp, in which the
+// warps' results then meet; greatest score and sum of weights of each.
+#include "gpu.h"
+#include "attention_tiles.h"
+
+constexpr i32 WARPS = ATTENTION_THREADS / WARP;
+constexpr i32 SLICE = 16; // positions
+
+// Split is how the positions of a row are split: `count` times `blocks` blocks
+// of the cache, at least one for each warp.
+struct Split {
+    i32 count, blocks;
+
+    DEVICE Split of(i32 position) {
+        const i32 all = position / BLOCK_POSITIONS + 1;
+        const i32 blocks = greatest(WARPS, (all + DECODE_SPLITS - 1) / DECODE_SPLITS);
+        return {(all + blocks - 1) / blocks, blocks};
+    }
+};
+
+// Slices is a warp's part of the shared memory; as in attention_prefill.cu.
+template <class C, i32 D> struct Slices {
+    static constexpr i32 tile = SLICE * D * 2;
+    static constexpr i32 stage = 2 * SLICE * D * C::bytes;
+    static constexpr i32 all = 4 * tile; // of a warp
+
+    DEVICE u8* raw(i32 i) { return shared() + warp() * all + i % 2 * stage; }
+    DEVICE u8* wide(i32 i) { return IsCoded<C>::value ? shared() + warp() * all + 2 * stage : raw(i); }
+    DEVICE Tile<D / 8> keys(i32 i) { return {wide(i)}; }
+    DEVICE Tile<D / 8> values(i32 i) { return {wide(i) + tile}; }
+};
+
+// fetch starts the copies of slice i: SLICE positions of the cache from `row`,
+// zeros from number `limit` on.
+template <class C, i32 D> DEVICE void fetch(const KvArgs& cache, i64 row, i32 i, i32 limit) {
+    typedef Slices<C, D> S;
+    constexpr i32 pieces = D * C::bytes / 16;
+    UNROLL
+    for (i32 n = 0; n < SLICE * pieces / WARP; n++) {
+        const i32 at = n * WARP + lane(), position = at / pieces, piece = at % pieces;
+        const bool there = position < limit;
+        const i64 from = (row + (there ? position : 0)) * (D * C::bytes) + piece * 16;
+        u8 *key, *value;
+        if (IsCoded<C>::value) {
+            key = S::raw(i) + at * 16;
+            value = key + SLICE * D;
+        } else {
+            key = Tile<D / 8>::at(S::keys(i), position, piece);
+            value = Tile<D / 8>::at(S::values(i), position, piece);
+        }
+        copy_async(key, cache.k + from, there ? 16 : 0);
+        copy_async(value, cache.v + from, there ? 16 : 0);
+    }
+}
+
+// widen makes numbers of the codes of slice i.
+template <i32 D> DEVICE void widen(i32 i) {
+    typedef Slices<CacheI8, D> S;
+    constexpr i32 pieces = D / 16;
+    UNROLL
+    for (i32 n = 0; n < SLICE * pieces / WARP; n++) {
+        const i32 at = n * WARP + lane(), position = at / pieces, piece = at % pieces;
+        const u8* codes = S::raw(i) + at * 16;
+        widen_codes(S::keys(i), position, 2 * piece, load16(codes));
+        widen_codes(S::values(i), position, 2 * piece, load16(codes + SLICE * D));
+    }
+}
+
+// attend adds all positions of every fourth block of the cache from `first` to
+// `end`; the row sees `seen` positions. row_of(b) is where block b begins.
+template <class C, i32 D, class RowOf>
+DEVICE void attend(Running<D>& r, const Queries<C, D>& q, const KvArgs& cache, i32 first, i32 end, i32 seen, RowOf row_of) {
+    typedef Slices<C, D> S;
+    constexpr i32 in_block = BLOCK_POSITIONS / SLICE;
+    const i32 blocks = (end - first + WARPS - 1) / WARPS, last = first + (blocks - 1) * WARPS;
+    if (blocks <= 0) return;
+    const i32 slices = (blocks - 1) * in_block + (least(BLOCK_POSITIONS, seen - last * BLOCK_POSITIONS) + SLICE - 1) / SLICE;
+    const auto block = [&](i32 i) { return first + i / in_block * WARPS; };
+    const auto left = [&](i32 i) { return seen - block(i) * BLOCK_POSITIONS - i % in_block * SLICE; };
+    const auto row = [&](i32 i) { return row_of(block(i)) + i % in_block * SLICE; };
+    const auto start = [&](i32 i) {
+        if (i < slices) fetch<C, D>(cache, row(i), i, left(i));
+        commit_async();
+    };
+    start(0);
+    start(1);
+    NO_UNROLL
+    for (i32 i = 0; i < slices; i++) {
+        wait_async<1>();
+        sync_warp(); // all lanes' copies are there
+        if (IsCoded<C>::value) {
+            widen<D>(i);
+            sync_warp();
+        }
+        const i32 limit = left(i);
+        const auto sees = [&](i32, i32 column) { return column < limit; };
+        float s[SLICE / 8][4];
+        score(s, q, S::keys(i), 0);
+        if (IsCoded<C>::value) scale_columns(s, cache.kScale + row(i), limit);
+        weigh(r, s, sees);
+        if (IsCoded<C>::value) scale_weights(s, cache.vScale + row(i), sees);
+        add<C>(r, s, S::values(i), 0);
+        sync_warp(); // all are done with the stage
+        start(i + 2);
+    }
+}
+
+// Parts is a part of the result for each head: sums [heads, dim], then the
+// greatest score and the sum of weights [heads, 2].
+struct Parts {
+    float* sums;
+    float* state;
+
+    DEVICE Parts of(const AttentionArgs& args, i32 split) {
+        const i64 heads = args.heads, dim = args.cache.dim;
+        float* p = args.parts + (i64(block_x()) * DECODE_SPLITS + split) * heads * (dim + 2);
+        return {p, p + heads * dim};
+    }
+};
+
+template <class C, i32 D> DEVICE void attention_decode(const AttentionArgs& args) {
+    const i32 number = args.first + block_x();
+    if (number >= *args.count) return;
+    const AttentionItem item = args.items[number];
+    const KvArgs& cache = args.cache;
+    const i32 share = args.heads / cache.kvHeads, kvHead = block_y() / DECODE_SPLITS, head = kvHead * share;
+    const i32 split = block_y() % DECODE_SPLITS;
+    const Split splits = Split::of(item.position);
+    if (split >= splits.count) return;
+    const float* query = args.q + (i64(item.row) * args.heads + head) * D;
+    const i32 row = lane() / 4;
+    Queries<C, D> q;
+    Queries<C, D>::load(q, row < share ? query + row * D : nullptr, row + 8 < share ? query + (row + 8) * D : nullptr,
+                        args.scale * LOG2E);
+    Running<D> r;
+    Running<D>::begin(r);
+    const i32 end = least((split + 1) * splits.blocks, item.position / BLOCK_POSITIONS + 1);
+    attend<C, D>(r, q, cache, split * splits.blocks + warp(), end, item.position + 1, [&](i32 b) {
+        return (i64(args.table[item.table + b]) * cache.kvHeads + kvHead) * BLOCK_POSITIONS;
+    });
+    const float totals[2] = {quad_sum(r.total[0]), quad_sum(r.total[1])};
+
+    // The warps' results [WARPS, 16, D] meet where keys and values were.
+    float* sums = reinterpret_cast<float*>(shared());
+    float* state = reinterpret_cast<float*>(shared() + WARPS * Slices<C, D>::all); // [WARPS, 16, 2]
+    sync();
+    UNROLL
+    for (i32 i = 0; i < 2; i++) {
+        const i32 at = warp() * 16 + row + 8 * i;
+        UNROLL
+        for (i32 d = 0; d < D / 8; d++) {
+            const U32x2 two = {bits<u32>(r.sums[d][2 * i]), bits<u32>(r.sums[d][2 * i + 1])};
+            store8(sums + at * D + 8 * d + lane() % 4 * 2, two);
+        }
+        if (lane() % 4 == 0) state[2 * at] = r.highest[i], state[2 * at + 1] = totals[i];
+    }
+    sync();
+    const Parts out = Parts::of(args, split);
+    for (i32 i = thread(); i < share * D; i += ATTENTION_THREADS) {
+        const i32 h = i / D;
+        float highest = NONE, sum = 0, total = 0;
+        UNROLL
+        for (i32 w = 0; w < WARPS; w++) highest = greatest(highest, state[2 * (w * 16 + h)]);
+        UNROLL
+        for (i32 w = 0; w < WARPS; w++) {
+            const float weight = approx_exp2(state[2 * (w * 16 + h)] - highest);
+            sum = fma(weight, sums[w * 16 * D + i], sum);
+            total = fma(weight, state[2 * (w * 16 + h) + 1], total);
+        }
+        out.sums[head * D + i] = sum;
+        if (i % D == 0) out.state[2 * (head + h)] = highest, out.state[2 * (head + h) + 1] = total;
+    }
+}
+
+KERNEL(attention_decode_f16_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF16, 64>(args); }
+KERNEL(attention_decode_f16_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF16, 128>(args); }
+KERNEL(attention_decode_bf16_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheBF16, 64>(args); }
+KERNEL(attention_decode_bf16_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheBF16, 128>(args); }
+KERNEL(attention_decode_i8_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheI8, 64>(args); }
+KERNEL(attention_decode_i8_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheI8, 128>(args); }
+
+KERNEL(attention_merge, AttentionArgs, ATTENTION_THREADS, 1) {
+    const i32 number = args.first + block_x();
+    if (number >= *args.count) return;
+    const AttentionItem item = args.items[number];
+    const i32 head = block_y(), dim = args.cache.dim, splits = Split::of(item.position).count;
+    float highest = NONE, total = 0;
+    for (i32 i = 0; i < splits; i++) highest = greatest(highest, Parts::of(args, i).state[2 * head]);
+    for (i32 i = 0; i < splits; i++) {
+        const float* state = Parts::of(args, i).state + 2 * head;
+        total = fma(approx_exp2(state[0] - highest), state[1], total);
+    }
+    for (i32 d = thread(); d < dim; d += ATTENTION_THREADS) {
+        float sum = 0;
+        for (i32 i = 0; i < splits; i++) {
+            const Parts part = Parts::of(args, i);
+            sum = fma(approx_exp2(part.state[2 * head] - highest), part.sums[head * dim + d], sum);
+        }
+        args.out[(i64(item.row) * args.heads + head) * dim + d] = sum / total;
+    }
+}
