@@ -18,9 +18,12 @@ import (
 	"trona/testdata"
 )
 
-// openCPU opens a device that the test closes.
-func openCPU(t testing.TB) kernels.Device {
-	dev, err := cpu.Open(cpu.Options{})
+// openCPU opens a device that the test closes. Its products are exact.
+func openCPU(t testing.TB) kernels.Device { return openVariant(t, "exact") }
+
+// openVariant opens the device with an instruction set; "": the default.
+func openVariant(t testing.TB, variant string) kernels.Device {
+	dev, err := cpu.Open(cpu.Options{Variant: variant})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, dev.Close()) })
 	return dev
@@ -37,15 +40,14 @@ type loaded struct {
 // load opens and loads a checkpoint with a cache for one sequence. The
 // sequence's blocks are not in order, as in real use.
 func load(t testing.TB, path string, kv kernels.DType, rows, positions int) *loaded {
+	return loadOn(t, openCPU(t), path, kv, rows, positions)
+}
+
+func loadOn(t testing.TB, dev kernels.Device, path string, kv kernels.DType, rows, positions int) *loaded {
 	ckpt, err := Open(path)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, ckpt.Close()) }()
-	return loadCheckpoint(t, ckpt, kv, rows, positions)
-}
-
-func loadCheckpoint(t testing.TB, ckpt *Checkpoint, kv kernels.DType, rows, positions int) *loaded {
-	l := &loaded{dev: openCPU(t)}
-	var err error
+	l := &loaded{dev: dev}
 	l.Model, err = Load(ckpt, l.dev, LoadOptions{MaxRows: rows, MaxLogits: min(rows, 64)})
 	require.NoError(t, err)
 	n := int(kvBlocks(positions))
@@ -94,8 +96,19 @@ type golden struct {
 	Files    []string
 	Vocab    int
 	TolF16KV float64 `json:"tol_f16kv"`
+	TolQ8    float64 `json:"tol_q8act"`
+	KLPrompt int     `json:"kl_prompt"`
+	Engines  map[string]struct{ KL divergence }
 	Prompts  []goldenPrompt
 	rows     []float32
+}
+
+// divergence is KL(reference || engine) over all positions of the KL prompt, and
+// over the stored ones.
+type divergence struct {
+	Mean, Max  float64
+	MeanStored float64 `json:"mean_stored"`
+	MaxStored  float64 `json:"max_stored"`
 }
 
 type goldenPrompt struct {
@@ -105,6 +118,7 @@ type goldenPrompt struct {
 	TolExact       float64 `json:"tol_exact"`
 	TolF16KV       float64 `json:"tol_f16kv"`
 	TolBF16KV      float64 `json:"tol_bf16kv"`
+	TolQ8          float64 `json:"tol_q8act"`
 }
 
 func readGolden(t testing.TB, path string) *golden {
@@ -122,9 +136,10 @@ func readGolden(t testing.TB, path string) *golden {
 
 // check feeds a prompt in chunks and then its greedy tokens one by one. Every
 // stored row must be within tol, and every greedy token must follow whose
-// margin is above twice tol (all of them where exact is set).
-func (g *golden) check(t *testing.T, l *loaded, p *goldenPrompt, chunk int, tol float64, exact bool) {
-	stored := map[int]int{}
+// margin is above twice tol (all of them where exact is set). It returns what
+// came for the stored rows, by their number.
+func (g *golden) check(t *testing.T, l *loaded, p *goldenPrompt, chunk int, tol float64, exact bool) map[int][]float32 {
+	rows, stored := map[int][]float32{}, map[int]int{}
 	for _, s := range p.Logits {
 		stored[s.Position] = s.Row
 	}
@@ -133,9 +148,10 @@ func (g *golden) check(t *testing.T, l *loaded, p *goldenPrompt, chunk int, tol 
 		if !ok {
 			return
 		}
-		for i, want := range g.rows[row*g.Vocab:][:g.Vocab] {
+		for i, want := range g.row(row) {
 			require.InDelta(t, want, got[i], tol, "position %d, logit %d", position, i)
 		}
+		rows[row] = got
 		delete(stored, position)
 	}
 	next := func(i int, got []float32) {
@@ -164,7 +180,10 @@ func (g *golden) check(t *testing.T, l *loaded, p *goldenPrompt, chunk int, tol 
 		next(i+1, got)
 	}
 	require.Empty(t, stored, "stored rows that were never reached")
+	return rows
 }
+
+func (g *golden) row(i int) []float32 { return g.rows[i*g.Vocab:][:g.Vocab] }
 
 func TestGoldens(t *testing.T) {
 	folder := testdata.Shared(t, "models", "golden")

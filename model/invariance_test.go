@@ -26,7 +26,7 @@ type other struct {
 
 func newCrowd(t testing.TB, path string, kv kernels.DType, others int) *crowd {
 	const perSeq = 8
-	c := &crowd{loaded: load(t, path, kv, 512, perSeq*kernels.BlockSize*(others+1)), rng: rand.New(rand.NewPCG(1, 2)), perSeq: perSeq}
+	c := &crowd{loaded: loadOn(t, openVariant(t, ""), path, kv, 512, perSeq*kernels.BlockSize*(others+1)), rng: rand.New(rand.NewPCG(1, 2)), perSeq: perSeq}
 	pool := c.blocks
 	c.rng.Shuffle(len(pool), func(i, j int) { pool[i], pool[j] = pool[j], pool[i] })
 	c.blocks = pool[:perSeq]

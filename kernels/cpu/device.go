@@ -1,21 +1,30 @@
 // Package cpu is the device that every machine has: plain Go, with assembly
-// where the processor allows. All activations are F32 and weights are
-// dequantised to F32, so its answers are as exact as F32 sums are.
+// where the processor allows. All activations are F32.
+//
+// # How exact is a product?
+//
+// Weights of floats are widened to F32, and so are quantised ones in the exact
+// variants: the answers are as exact as F32 sums are. The variants whose names
+// end in "-int8" round the input of a product with a quantised weight to 8 bits,
+// every 32 columns on their own, and multiply integers (int8.go): several
+// times faster, with an error below that of the weights themselves.
 //
 // # Why does a row's result not depend on the batch?
 //
 // Every output of a product is computed by one rule, whoever computes it: the
 // in-features are taken in chunks of 256, each chunk is one chain of
-// multiply-adds in ascending order, and the chunks are added in order.
-// Attention does the same with blocks of 64 positions. Threads, tiles and
-// token blocks decide only who computes an output. Decode and prefill
-// arithmetic are therefore the same on this device.
+// multiply-adds in ascending order, and the chunks are added in order; in 8 bits
+// it is one chain over all groups of columns. Attention does the same with
+// blocks of 64 positions. Threads, tiles and token blocks decide only who
+// computes an output. Decode and prefill arithmetic are therefore the same on
+// this device.
 //
 // # Which instruction sets are there?
 //
-// Open picks the best variant of Variants; Options.Variant or the environment
-// variable TRONA_CPU name another one. The build tag purego removes all
-// assembly. Variants round differently, within the tolerances of kerneltest.
+// Open picks the last variant of Variants; Options.Variant or the environment
+// variable TRONA_CPU name another one, or "exact", the best one without
+// rounding. The build tag purego removes all assembly. Variants round
+// differently, within the tolerances of kerneltest.
 package cpu
 
 import (
@@ -31,7 +40,7 @@ import (
 // Options configures Open. The zero value is right for most.
 type Options struct {
 	Threads int    // 0: as many as Go may use at a time (GOMAXPROCS, which knows cgroup limits)
-	Variant string // one of Variants; "": that of TRONA_CPU, else the best
+	Variant string // one of Variants, or "exact"; "": that of TRONA_CPU, else the default
 }
 
 // Device is a kernels.Device. Its ops have run when they return.
@@ -43,8 +52,9 @@ type Device struct {
 
 	mu sync.Mutex // guards what Pack, called in parallel, touches
 
-	jobs jobs
-	rope ropeTable
+	jobs    jobs
+	rope    ropeTable
+	rounded []block8 // the input of a product
 }
 
 // jobs holds the arguments of each op's parallel part, so that ops allocate
@@ -54,6 +64,7 @@ type jobs struct {
 	norm      normJob
 	add       addJob
 	matmul    matmulJob
+	matmul8   matmul8Job
 	rope      ropeJob
 	appendKV  appendKVJob
 	attention attentionJob
@@ -62,7 +73,7 @@ type jobs struct {
 }
 
 // Variants returns the names of the instruction sets that this machine can
-// run, the best last: "generic", "avx2".
+// run, the default last: "generic", "avx2", "avx2-int8".
 func Variants() []string {
 	var names []string
 	for _, v := range variants() {
@@ -94,8 +105,8 @@ func choose(name string) (*variant, error) {
 	if name == "" {
 		return &all[len(all)-1], nil
 	}
-	for i := range all {
-		if all[i].name == name {
+	for i := len(all) - 1; i >= 0; i-- {
+		if all[i].name == name || name == "exact" && all[i].exact() {
 			return &all[i], nil
 		}
 	}

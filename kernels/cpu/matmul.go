@@ -28,11 +28,16 @@ func (d *Device) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
 	}
 	j := &d.jobs.matmul
 	groups := (w.Rows + lanes - 1) / lanes
+	loops := d.kern.integer(w, l)
 	for from := int64(0); from < x.Shape[0]; from += tokenBlock {
 		n := min(tokenBlock, x.Shape[0]-from)
 		*j = matmulJob{
 			kern: d.kern, w: w, l: l, n: n,
 			out: out.Addr + uintptr(4*from*w.Rows), x: x.Addr + uintptr(4*from*w.Cols),
+		}
+		if loops != nil {
+			d.matmul8(*j, loops)
+			continue
 		}
 		pieces := groups
 		if j.fused() {
@@ -74,8 +79,7 @@ func (j *matmulJob) vector(w *worker, g int64) {
 	if rows <= lanes {
 		second = g // computed twice and dropped
 	}
-	src0 := pointer(j.w.Addr + uintptr(g*j.l.groupBytes))
-	src1 := pointer(j.w.Addr + uintptr(second*j.l.groupBytes))
+	src0, src1 := j.packed(g, 0), j.packed(second, 0)
 	x, cols := (*float32)(pointer(j.x)), int(j.w.Cols)
 	if scaled := j.kern.matvecScaled[j.w.Type]; scaled != nil {
 		for i, group := range [2]int64{g, second} {
@@ -90,7 +94,6 @@ func (j *matmulJob) vector(w *worker, g int64) {
 
 // group computes 16 rows of the output for all tokens of the block.
 func (j *matmulJob) group(w *worker, g int64) {
-	rows := min(lanes, j.w.Rows-g*lanes)
 	tile := w.tile[:j.n*lanes]
 	clear(tile)
 	for from := int64(0); from < j.w.Cols; from += chunk {
@@ -99,15 +102,26 @@ func (j *matmulJob) group(w *worker, g int64) {
 		x := (*float32)(pointer(j.x + uintptr(4*from)))
 		j.kern.gemm(&tile[0], lanes, panel, lanes, x, int(j.w.Cols), int(j.n), n)
 	}
+	j.write(g, tile)
+}
+
+// write copies a tile of results, [n, 16], to group g of the output.
+func (j *matmulJob) write(g int64, tile []float32) {
+	rows := min(lanes, j.w.Rows-g*lanes)
 	for t := range j.n {
 		out := floatsOf(j.out+uintptr(4*(t*j.w.Rows+g*lanes)), rows)
 		copy(out, tile[t*lanes:])
 	}
 }
 
+// packed returns column `from` of group g of the weight.
+func (j *matmulJob) packed(g, from int64) unsafe.Pointer {
+	return pointer(j.w.Addr + uintptr(g*j.l.groupBytes+from/int64(j.l.cols)*int64(j.l.bytes)))
+}
+
 // panel returns columns [from, from+n) of group g as [n, 16].
 func (j *matmulJob) panel(w *worker, g, from int64, n int) *float32 {
-	src := pointer(j.w.Addr + uintptr(g*j.l.groupBytes+from/int64(j.l.cols)*int64(j.l.bytes)))
+	src := j.packed(g, from)
 	if j.w.Type == kernels.F32 && j.l.scale == nil {
 		return (*float32)(src)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 )
 
 // job is the parallel part of an op, cut into pieces that may run in any order.
@@ -17,6 +18,7 @@ type job interface {
 // worker is one thread's own scratch memory. Worker 0 is the caller of the op.
 type worker struct {
 	panel   []float32 // a tile of weights, [256, 16]
+	panel8  *panel8   // the same in 8 bits
 	factors [2 * lanes]float32
 	tile    []float32 // a tile of results
 	attn    attentionScratch
@@ -54,6 +56,7 @@ func newPool(threads int) *pool {
 	p.state.Store(jobClosed)
 	for i := range threads {
 		w := &worker{wake: make(chan struct{}, 1), panel: alignedFloats(chunk * lanes), tile: alignedFloats(tokenBlock * lanes)}
+		w.panel8 = (*panel8)(unsafe.Pointer(&alignedFloats(int(unsafe.Sizeof(panel8{})) / 4)[0]))
 		p.workers = append(p.workers, w)
 		if i > 0 {
 			p.stopped.Add(1)

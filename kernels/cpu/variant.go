@@ -25,6 +25,10 @@ type variant struct {
 	matvec [numTypes]func(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
 	// matvecScaled is matvec with a factor for each of the 32 rows.
 	matvecScaled [numTypes]func(out0, out1 *float32, src0, src1 unsafe.Pointer, factors, x *float32, n int)
+	// integers has the loops of types whose products are in 8 bits; nil: exact.
+	integers [numTypes]*integer
+	// quantize rounds n columns of x, for groups of 16 or 32 columns of a weight.
+	quantize func(dst *block8, x *float32, n, group int, offset int16)
 	// widen converts n cache elements to F32.
 	widen [kernels.BF16 + 1]func(dst *float32, src unsafe.Pointer, n int)
 	// widenI8 converts rows of codes with a scale each.
@@ -36,4 +40,14 @@ type variant struct {
 	expSum func(s *float32, m float32) float32
 	// swiglu writes silu(gate) * up.
 	swiglu func(out, gate, up *float32, n int)
+}
+
+// exact reports whether products round nothing but sums.
+func (v *variant) exact() bool {
+	for _, loops := range v.integers {
+		if loops != nil {
+			return false
+		}
+	}
+	return true
 }

@@ -10,14 +10,15 @@ import (
 	"trona/kernels"
 )
 
-// variants lists what this processor can run, the best last.
+// variants lists what this processor can run, the default last.
 func variants() []variant {
-	all := []variant{generic()}
+	all := []variant{genericInt8(), generic()}
 	if x := &cpu.X86; x.HasAVX2 && x.HasFMA && x.HasF16C {
 		all = append(all, avx2())
 		if x.HasAVX512F {
 			all = append(all, avx512())
 		}
+		all = append(all, int8AVX2(all[len(all)-1]))
 	}
 	return all
 }
@@ -87,6 +88,12 @@ func avx512() variant {
 	v := avx2()
 	v.name = "avx512"
 	v.gemm = gemmAVX512
+	return v
+}
+
+// int8AVX2 adds products in 8 bits to an exact variant.
+func int8AVX2(v variant) variant {
+	v.name += "-int8"
 	return v
 }
 

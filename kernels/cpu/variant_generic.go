@@ -13,6 +13,7 @@ func generic() variant {
 		transpose: transposeGeneric,
 		expSum:    expSumGeneric,
 		swiglu:    swigluGeneric,
+		quantize:  quantizeGeneric,
 	}
 	v.unpack[kernels.F32] = unpackF32Generic
 	v.unpack[kernels.F16] = unpackF16Generic
@@ -25,5 +26,19 @@ func generic() variant {
 	}
 	v.widen[kernels.F16] = widenF16Generic
 	v.widen[kernels.BF16] = widenBF16Generic
+	return v
+}
+
+// genericInt8 is generic with products in 8 bits: the oracle of all other
+// variants that have them.
+func genericInt8() variant {
+	v := generic()
+	v.name += "-int8"
+	for t := range codings {
+		// A min of 16 columns would need the sums of 16: those products stay exact.
+		if c := &codings[t]; c.code != nil && (c.group == 32 || c.min == nil) {
+			v.integers[t] = integerGeneric(kernels.DType(t))
+		}
+	}
 	return v
 }

@@ -2,7 +2,7 @@
 
 package cpu
 
-func variants() []variant { return []variant{generic()} }
+func variants() []variant { return []variant{genericInt8(), generic()} }
 
 // pause stands for the processor's hint that it waits.
 func pause() {}

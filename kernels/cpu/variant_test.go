@@ -16,7 +16,10 @@ import (
 // TestUnpack: every instruction set unpacks to the bits of the plain Go.
 func TestUnpack(t *testing.T) {
 	plain := generic()
-	for _, v := range variants()[1:] {
+	for _, v := range variants() {
+		if !v.exact() || v.name == plain.name {
+			continue // the others' loops are the same
+		}
 		for typ, unpack := range v.unpack {
 			if unpack == nil {
 				continue

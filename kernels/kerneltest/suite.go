@@ -13,6 +13,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,9 +33,14 @@ type Suite struct {
 	// Rounding is the relative error of a product of two inputs: 0 where they
 	// stay F32, 2^-7 where both are rounded to BF16.
 	Rounding float64
+	// Rounded returns what a product with a weight of type t sees of its input, rows
+	// of cols values, where the device rounds it by a rule of its own. nil: all of it.
+	Rounded func(t kernels.DType, x []float32, cols int64) []float32
 	// Brief leaves out what takes long and asks no kernel for more: statistics of
 	// many draws, every type of a weight where a few stand for all.
 	Brief bool
+	// Only names the subtests to run, as in "matmul"; nil: all.
+	Only []string
 	// Lazy: the device may allocate on the host as ops run.
 	Lazy bool
 }
@@ -82,7 +88,9 @@ func (s Suite) Run(t *testing.T) {
 		{"record", testRecord},
 		{"misuse", testMisuse},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(s.context(t, dev)) })
+		if s.Only == nil || slices.Contains(s.Only, c.name) {
+			t.Run(c.name, func(t *testing.T) { c.test(s.context(t, dev)) })
+		}
 	}
 }
 

@@ -76,7 +76,7 @@ func readGolden(t testing.TB, name string) *golden {
 // calls what with each row, the one that is wanted and the prompt's tolerance.
 func (g *golden) compare(t testing.TB, ckpt *model.Checkpoint, what func(want, got []float32, tol float64)) {
 	t.Helper()
-	dev, err := cpu.Open(cpu.Options{})
+	dev, err := cpu.Open(cpu.Options{Variant: "exact"})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, dev.Close()) }()
 	m, err := model.Load(ckpt, dev, model.LoadOptions{MaxRows: 256, MaxLogits: 64})

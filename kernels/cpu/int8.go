@@ -1,0 +1,160 @@
+package cpu
+
+import (
+	"math"
+	"unsafe"
+
+	"trona/kernels"
+)
+
+// # Products in 8 bits
+//
+// Where a variant has integer loops for a type, a product rounds its input to
+// 8 bits. Every 32 columns of a row have a scale of their own, amax/127, and
+// codes to nearest even. For each group of columns that share a scale of the
+// weight (32, or 16) the products of codes add up to an exact integer, and the
+// groups follow one another in ascending order:
+//
+//	out = fma(float(Σ code·code), scale·scale, out)
+//	out = fma(-min, Σ value of x, out)      where the weight has mins
+//
+// begun at 0. The integers make it free in which order the columns of a group
+// are taken, so one token and many, plain Go and assembly give the same bits.
+
+// block8 is 32 columns of a row in 8 bits.
+type block8 struct {
+	code  [32]int8
+	scale float32
+	sum   float32 // scale * Σ code
+	// bias makes up for codes of a weight that assembly stores with an offset
+	// (intCoding.offset) to have no sign: -offset times the sum of x's codes, for
+	// columns 0 and 1 of four, and for 2 and 3. With groups of 16 one for each;
+	// with groups of 32 the first for all 32 columns, the second 0.
+	bias [2][2]int16
+}
+
+// panel8 is a chunk of a group of 16 rows as codes of 8 bits.
+type panel8 struct {
+	code  [chunk / 4][lanes][4]uint8 // plain Go: signed; assembly: with offset
+	scale [chunk / 16][lanes]float32 // of each 16 or 32 columns
+	min   [chunk / 32][lanes]float32
+}
+
+// integer is a type's integer loops.
+type integer struct {
+	// offset is what is added to the codes of a panel to make them unsigned.
+	offset int16
+	// unpack fills a panel with n columns, a multiple of the packed block's.
+	unpack func(p *panel8, src unsafe.Pointer, n int)
+	// gemm continues sums: out[t][r] for t < tokens, r < 16, over n columns. The
+	// rows of x are stride blocks apart.
+	gemm func(out *float32, p *panel8, x *block8, stride, tokens, n int)
+	// matvec computes out0 and out1 for one token straight from two packed
+	// groups of rows. nil: unpack and gemm.
+	matvec func(out0, out1 *float32, src0, src1 unsafe.Pointer, x *block8, n int)
+}
+
+// smallest is the least amax that rounds to codes: what is smaller counts as
+// zeros of that size, so that 127/amax is finite.
+const smallest = 0x1p-100
+
+// quantizeGeneric is variant.quantize. A block with a NaN or an infinity gets a
+// NaN for its scale, so that it is not lost.
+func quantizeGeneric(dst *block8, x *float32, n, group int, offset int16) {
+	all, blocks := unsafe.Slice(x, n), unsafe.Slice(dst, n/32)
+	for i := range blocks {
+		blocks[i].round(all[32*i:][:32])
+		blocks[i].count(group, offset)
+	}
+}
+
+// round sets scale and codes.
+func (b *block8) round(x []float32) {
+	amax := float32(smallest)
+	for _, v := range x {
+		if v != v || math.IsInf(float64(v), 0) {
+			*b = block8{scale: float32(math.NaN())}
+			return
+		}
+		amax = max(amax, v, -v)
+	}
+	b.scale = amax / 127
+	inverse := 127 / amax
+	for k, v := range x {
+		b.code[k] = int8(math.RoundToEven(float64(v * inverse)))
+	}
+}
+
+// count sets sum and bias.
+func (b *block8) count(group int, offset int16) {
+	sum := int32(0)
+	b.bias = [2][2]int16{}
+	for k, c := range b.code {
+		sum += int32(c)
+		b.bias[k/group][k%4/2] -= offset * int16(c)
+	}
+	b.sum = b.scale * float32(sum)
+}
+
+// integerGeneric returns the plain loops of a type with a coding.
+func integerGeneric(t kernels.DType) *integer {
+	return &integer{
+		unpack: func(p *panel8, src unsafe.Pointer, n int) { unpack8Generic(p, t, src, n) },
+		gemm: func(out *float32, p *panel8, x *block8, stride, tokens, n int) {
+			gemm8Generic(out, p, &codings[t], x, stride, tokens, n)
+		},
+	}
+}
+
+// unpack8Generic is integer.unpack.
+func unpack8Generic(p *panel8, t kernels.DType, src unsafe.Pointer, n int) {
+	c := &codings[t]
+	eachGroup(t, src, n, func(block []byte, from, at, r int) {
+		p.scale[from/c.group][r] = c.scale(block, at/c.group, r)
+		if c.min != nil {
+			p.min[from/c.group][r] = c.min(block, at/c.group, r)
+		}
+		for k := range c.group {
+			p.code[(from+k)/4][r][k%4] = uint8(c.code(block, at+k, r))
+		}
+	})
+}
+
+// gemm8Generic is integer.gemm.
+func gemm8Generic(out *float32, p *panel8, c *coding, x *block8, stride, tokens, n int) {
+	for t := range tokens {
+		sums := (*[lanes]float32)(unsafe.Add(unsafe.Pointer(out), 4*lanes*t))
+		row := unsafe.Slice((*block8)(unsafe.Add(unsafe.Pointer(x), int(unsafe.Sizeof(*x))*stride*t)), n/32)
+		for from := 0; from < n; from += c.group {
+			b, g := &row[from/32], from/c.group
+			for r := range sums {
+				products := int32(0)
+				for k := from; k < from+c.group; k++ {
+					products += int32(int8(p.code[k/4][r][k%4])) * int32(b.code[k%32])
+				}
+				sums[r] = fma(float32(products), p.scale[g][r]*b.scale, sums[r])
+				if c.min != nil {
+					sums[r] = fma(-p.min[g][r], b.sum, sums[r])
+				}
+			}
+		}
+	}
+}
+
+// fma is x*y + z, rounded once. In float64 the product is exact; rounding the
+// sum to odd keeps what the rounding to float32 has to know (Boldo and
+// Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
+func fma(x, y, z float32) float32 {
+	p := float64(x) * float64(y)
+	s := p + float64(z)
+	t := s - p
+	lost := (p - (s - t)) + (float64(z) - t)
+	if bits := math.Float64bits(s); lost != 0 && bits&1 == 0 {
+		if (lost > 0) == (s > 0) {
+			s = math.Float64frombits(bits + 1)
+		} else {
+			s = math.Float64frombits(bits - 1)
+		}
+	}
+	return float32(s)
+}

@@ -1,0 +1,162 @@
+package cpu
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/kernels"
+)
+
+// TestFMA compares with exact sums.
+func TestFMA(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 0))
+	for range 50000 {
+		x, y := float32(rng.NormFloat64()), float32(rng.NormFloat64())
+		z := float32(math.Ldexp(rng.NormFloat64(), rng.IntN(80)-40))
+		if rng.IntN(2) == 0 {
+			// Near a tie: z is half a unit of the product away from a float32.
+			z = math.Float32frombits(math.Float32bits(x*y)&0xff800000 - 24<<23)
+		}
+		exact := new(big.Float).SetPrec(300).Mul(big.NewFloat(float64(x)), big.NewFloat(float64(y)))
+		want, _ := exact.Add(exact, big.NewFloat(float64(z))).Float32()
+		require.Equal(t, math.Float32bits(want), math.Float32bits(fma(x, y, z)), "%v * %v + %v", x, y, z)
+	}
+	inf := float32(math.Inf(1))
+	require.Equal(t, inf, fma(inf, 1, 1))
+	require.Equal(t, inf, fma(math.MaxFloat32, 2, 1))
+	require.True(t, math.IsNaN(float64(fma(inf, 0, 1))))
+}
+
+// rows8 returns rows of random numbers, some all zero, some very small.
+func rows8(rng *rand.Rand, n int) []float32 {
+	x := alignedFloats(n)
+	for i := range x {
+		switch i / 32 % 7 {
+		case 3:
+		case 5:
+			x[i] = float32(rng.NormFloat64()) * 0x1p-101
+		default:
+			x[i] = float32(rng.NormFloat64() * math.Exp(rng.NormFloat64()))
+		}
+	}
+	return x
+}
+
+// TestQuantize: codes are nearest, sums and biases those of the codes, and every
+// instruction set has the bits of the plain Go.
+func TestQuantize(t *testing.T) {
+	const n = 32 * 40
+	x := rows8(rand.New(rand.NewPCG(5, 0)), n)
+	for _, group := range []int{16, 32} {
+		want := make([]block8, n/32)
+		quantizeGeneric(&want[0], &x[0], n, group, 12)
+		for i := range want {
+			sum, bias := 0, [2][2]int{}
+			for k, c := range want[i].code {
+				require.InDelta(t, x[32*i+k], float32(c)*want[i].scale, float64(want[i].scale)*0.50001)
+				sum += int(c)
+				bias[k/group][k%4/2] -= 12 * int(c)
+			}
+			require.Equal(t, want[i].scale*float32(sum), want[i].sum)
+			for h := range bias {
+				require.EqualValues(t, []int{int(want[i].bias[h][0]), int(want[i].bias[h][1])}, bias[h][:])
+			}
+		}
+		for _, v := range variants() {
+			got := make([]block8, n/32)
+			v.quantize(&got[0], &x[0], n, group, 12)
+			require.Equal(t, want, got, v.name)
+		}
+	}
+	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		x[70] = float32(bad)
+		for _, v := range variants() {
+			got := make([]block8, n/32)
+			v.quantize(&got[0], &x[0], n, 32, 8)
+			for i, b := range got {
+				require.Equal(t, i == 2, math.IsNaN(float64(b.scale)), "%s: %v", v.name, bad)
+				require.Equal(t, i == 2, math.IsNaN(float64(b.sum)), "%s: %v", v.name, bad)
+			}
+		}
+	}
+}
+
+// product8 computes tokens rows of output through panels.
+func product8(loops *integer, t kernels.DType, src []byte, x *block8, tokens, n int) []float32 {
+	out, p := make([]float32, tokens*lanes), new(panel8)
+	for from := 0; from < n; from += chunk {
+		k := min(chunk, n-from)
+		loops.unpack(p, unsafe.Pointer(&src[from/packings[t].cols*packings[t].bytes]), k)
+		loops.gemm(&out[0], p, (*block8)(unsafe.Add(unsafe.Pointer(x), from/32*int(unsafe.Sizeof(*x)))), n/32, tokens, k)
+	}
+	return out
+}
+
+// TestInt8: every instruction set has the bits of the plain Go, in any number of
+// tokens, and so have the loops for one token.
+func TestInt8(t *testing.T) {
+	for _, v := range variants() {
+		for typ, loops := range v.integers {
+			if loops == nil || v.name == "generic-int8" {
+				continue
+			}
+			dt, p := kernels.DType(typ), packings[typ]
+			t.Run(v.name+"/"+dt.String(), func(t *testing.T) {
+				for _, n := range []int{max(32, p.cols), 256, 256 + max(32, p.cols), 768} {
+					rng := rand.New(rand.NewPCG(uint64(n), uint64(typ)))
+					const tokens = 11
+					x, raw := make([]block8, tokens*n/32), rows8(rng, tokens*n)
+					var groups [2][]byte
+					var want [2][]float32
+					v.quantize(&x[0], &raw[0], tokens*n, codings[typ].group, loops.offset)
+					for g := range groups {
+						groups[g] = randomBlocks(rng, n/p.cols*p.bytes)
+						want[g] = product8(integerGeneric(dt), dt, groups[g], &x[0], tokens, n)
+						for m := 1; m <= tokens; m++ {
+							same(t, want[g][:m*lanes], product8(loops, dt, groups[g], &x[0], m, n), "%d tokens, %d columns", m, n)
+						}
+					}
+					if loops.matvec == nil {
+						continue
+					}
+					got := make([]float32, 2*lanes)
+					loops.matvec(&got[0], &got[lanes], unsafe.Pointer(&groups[0][0]), unsafe.Pointer(&groups[1][0]), &x[0], n)
+					same(t, want[0][:lanes], got[:lanes], "one token, %d columns, first group", n)
+					same(t, want[1][:lanes], got[lanes:], "one token, %d columns, second group", n)
+				}
+			})
+		}
+	}
+}
+
+// randomBlocks returns packed blocks whose halves are finite, and whose codes
+// are extreme here and there.
+func randomBlocks(rng *rand.Rand, n int) []byte {
+	b := make([]byte, n)
+	for i := 0; i < n; i += 2 {
+		h := uint16(rng.Uint32())
+		if i/512%5 == 3 {
+			h = 0x8080 * uint16(rng.IntN(2)) // the most negative codes of all types
+		}
+		binary.LittleEndian.PutUint16(b[i:], h&0xbbff)
+	}
+	return b
+}
+
+// same demands equal bits.
+func same(t *testing.T, want, got []float32, format string, args ...any) {
+	t.Helper()
+	require.Len(t, got, len(want))
+	for i := range want {
+		if math.Float32bits(want[i]) != math.Float32bits(got[i]) {
+			require.FailNow(t, "bits differ", "element %d: %v, not %v: %s", i, got[i], want[i], fmt.Sprintf(format, args...))
+		}
+	}
+}
