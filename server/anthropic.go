@@ -1,9 +1,10 @@
 package server
 
 import (
-	"context"
 	"net/http"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Anthropic's Messages API over the chat of this server: POST /v1/messages and
@@ -21,12 +22,16 @@ type anthropicMessage struct {
 	Usage        anthropicUsage `json:"usage"`
 }
 
-// contentBlock is one part of an answer: a text or the thoughts before it.
+// contentBlock is one part of an answer: a text, the thoughts before it, or a
+// tool call.
 type contentBlock struct {
-	Type      string  `json:"type"`
-	Text      *string `json:"text,omitzero"`
-	Thinking  *string `json:"thinking,omitzero"`
-	Signature *string `json:"signature,omitzero"` // empty: this server takes any thoughts back
+	Type      string         `json:"type"`
+	Text      *string        `json:"text,omitzero"`
+	Thinking  *string        `json:"thinking,omitzero"`
+	Signature *string        `json:"signature,omitzero"` // empty: this server takes any thoughts back
+	ID        string         `json:"id,omitempty"`
+	Name      string         `json:"name,omitempty"`
+	Input     jsontext.Value `json:"input,omitzero"` // an object
 }
 
 // anthropicUsage counts tokens; those found in the cache are not in InputTokens.
@@ -35,12 +40,6 @@ type anthropicUsage struct {
 	CacheCreationTokens int `json:"cache_creation_input_tokens"`
 	CacheReadTokens     int `json:"cache_read_input_tokens"`
 	OutputTokens        int `json:"output_tokens"`
-}
-
-func textBlock(text string) contentBlock { return contentBlock{Type: "text", Text: &text} }
-
-func thinkingBlock(text string) contentBlock {
-	return contentBlock{Type: "thinking", Thinking: &text, Signature: new(string)}
 }
 
 // createMessage serves POST /v1/messages.
@@ -53,18 +52,19 @@ func (s *Server) createMessage(w http.ResponseWriter, r *http.Request, m *Model)
 	if c.params.stream {
 		return c.streamMessage(r.Context(), w, id)
 	}
-	p, err := c.whole(r.Context())
+	response := c.message(id)
+	var blocks blockList
+	err = c.run(r.Context(), func(p piece) error {
+		response.StopReason, response.StopSequence = anthropicStop(p)
+		for _, a := range blocksOf(p) {
+			blocks.add(a)
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	response := c.message(id)
-	if p.reasoning != "" {
-		response.Content = append(response.Content, thinkingBlock(p.reasoning))
-	}
-	if p.text != "" {
-		response.Content = append(response.Content, textBlock(p.text))
-	}
-	response.StopReason, response.StopSequence = anthropicStop(p)
+	response.Content = append(response.Content, blocks.content()...)
 	response.Usage = c.anthropicUsage()
 	writeJSON(w, http.StatusOK, response)
 	return nil
@@ -111,112 +111,14 @@ func anthropicStop(p piece) (reason, sequence *string) {
 	name := "end_turn"
 	if stop, ok := p.stopReason.(string); ok {
 		name, sequence = "stop_sequence", &stop
-	} else if p.finish == finishLength {
+	}
+	switch p.finish {
+	case finishLength:
 		name = "max_tokens"
+	case finishCalls:
+		name = "tool_use"
 	}
 	return &name, sequence
-}
-
-// messageEvent is an event of a stream; its type is its name too.
-type messageEvent struct {
-	Type    string            `json:"type"`
-	Message *anthropicMessage `json:"message,omitzero"`
-	Index   *int              `json:"index,omitzero"`
-	Block   *contentBlock     `json:"content_block,omitzero"`
-	Delta   any               `json:"delta,omitzero"`
-	Usage   *anthropicUsage   `json:"usage,omitzero"`
-}
-
-// blockDelta is what is added to a block.
-type blockDelta struct {
-	Type     string `json:"type"`
-	Text     string `json:"text,omitempty"`
-	Thinking string `json:"thinking,omitempty"`
-}
-
-// messageDelta is what is known at the end of a message.
-type messageDelta struct {
-	StopReason   *string `json:"stop_reason"`
-	StopSequence *string `json:"stop_sequence"`
-}
-
-// messageStream sends one answer as events.
-type messageStream struct {
-	*eventStream
-	block int    // index of the last one that began; -1: none
-	open  string // its type; "": it has ended
-}
-
-// streamMessage answers with events: the message begins, each block begins,
-// grows and ends, and the message ends.
-func (c *chat) streamMessage(ctx context.Context, w http.ResponseWriter, id string) error {
-	s := &messageStream{eventStream: newEventStream(w, c.server.options.Heartbeat), block: -1}
-	err := c.run(ctx, func(p piece) error {
-		if p.first {
-			begun := c.message(id)
-			begun.Usage.InputTokens = len(c.prompts[0].ids)
-			if err := s.event(messageEvent{Type: "message_start", Message: &begun}); err != nil {
-				return err
-			}
-			if err := s.event(messageEvent{Type: "ping"}); err != nil {
-				return err
-			}
-		}
-		if err := s.piece(p); err != nil || p.finish == "" {
-			return err
-		}
-		if err := s.stop(); err != nil {
-			return err
-		}
-		var end messageDelta
-		end.StopReason, end.StopSequence = anthropicStop(p)
-		used := c.anthropicUsage()
-		if err := s.event(messageEvent{Type: "message_delta", Delta: end, Usage: &used}); err != nil {
-			return err
-		}
-		return s.event(messageEvent{Type: "message_stop"})
-	})
-	return s.closeWith(err, func(e *apiError) { _ = s.sendNamed("error", e.anthropic(c.id)) })
-}
-
-// event sends one event under its type.
-func (s *messageStream) event(e messageEvent) error { return s.sendNamed(e.Type, e) }
-
-// piece sends thoughts and text.
-func (s *messageStream) piece(p piece) error {
-	if p.reasoning != "" {
-		if err := s.grow(thinkingBlock(""), blockDelta{Type: "thinking_delta", Thinking: p.reasoning}); err != nil {
-			return err
-		}
-	}
-	if p.text != "" {
-		return s.grow(textBlock(""), blockDelta{Type: "text_delta", Text: p.text})
-	}
-	return nil
-}
-
-// grow adds to the open block, or begins one where another kind is open.
-func (s *messageStream) grow(empty contentBlock, delta blockDelta) error {
-	if s.open != empty.Type {
-		if err := s.stop(); err != nil {
-			return err
-		}
-		s.block++
-		s.open = empty.Type
-		if err := s.event(messageEvent{Type: "content_block_start", Index: &s.block, Block: &empty}); err != nil {
-			return err
-		}
-	}
-	return s.event(messageEvent{Type: "content_block_delta", Index: &s.block, Delta: delta})
-}
-
-// stop ends the open block, if there is one.
-func (s *messageStream) stop() error {
-	if s.open == "" {
-		return nil
-	}
-	s.open = ""
-	return s.event(messageEvent{Type: "content_block_stop", Index: &s.block})
 }
 
 // anthropicPath reports whether a route speaks Anthropic's language.

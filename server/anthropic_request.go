@@ -37,7 +37,7 @@ func (t *translation) readMessagesAPI(o *object, counting bool) {
 	}
 	t.prefill()
 	t.readThinkingConfig(o)
-	o.unsupported("tools", "tool_choice")
+	t.readAnthropicTools(o)
 	if v := o.take("output_config"); v != nil {
 		config := v.object()
 		config.text("effort", maxNameBytes) // a hint
@@ -188,6 +188,43 @@ func (t *translation) readThinkingConfig(o *object) {
 	} else {
 		t.fields["reasoning_effort"] = "medium"
 	}
+}
+
+// readAnthropicTools reads tools and which of them may be used.
+func (t *translation) readAnthropicTools(o *object) {
+	if v := o.take("tools"); v != nil {
+		var tools []any
+		for _, element := range v.list(0, maxTools) {
+			tool := element.object()
+			if kind := tool.take("type"); kind != nil && kind.text(0, maxNameBytes) != "custom" {
+				kind.fail("only custom is supported: this server runs no tools")
+			}
+			name := tool.need("name").label(maxToolName)
+			tools = append(tools, chatTool(name, tool.take("description"), tool.need("input_schema"), tool.take("strict")))
+			tool.take("cache_control")
+			tool.rest()
+		}
+		t.put("tools", tools, v.path())
+	}
+	v := o.take("tool_choice")
+	if v == nil {
+		return
+	}
+	choice := v.object()
+	var as any
+	switch kind := choice.need("type").oneOf("auto", "any", "tool", "none"); kind {
+	case "any":
+		as = "required"
+	case "tool":
+		as = map[string]any{"type": "function", "function": map[string]any{"name": choice.need("name").label(maxToolName)}}
+	default:
+		as = kind
+	}
+	t.put("tool_choice", as, v.path())
+	if only := choice.take("disable_parallel_tool_use"); only != nil {
+		t.put("parallel_tool_calls", !only.boolean(), only.path())
+	}
+	choice.rest()
 }
 
 // readOutputFormat passes on the schema of a structured answer.

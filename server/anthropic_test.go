@@ -49,7 +49,7 @@ func joinMessage(t tester, list []namedEvent) map[string]any {
 	require.Equal(t, "message_start", list[0].name)
 	require.Equal(t, "message_stop", list[len(list)-1].name)
 	message := list[0].data["message"].(map[string]any)
-	content, open := []any{}, false
+	content, inputs, open := []any{}, map[int]string{}, false
 	for _, e := range list[1:] {
 		switch e.name {
 		case "content_block_start":
@@ -62,7 +62,12 @@ func joinMessage(t tester, list []namedEvent) map[string]any {
 			block, delta := content[int(e.data["index"].(float64))].(map[string]any), e.data["delta"].(map[string]any)
 			member, ok := strings.CutSuffix(delta["type"].(string), "_delta")
 			require.True(t, ok)
-			require.Equal(t, block["type"], member)
+			require.Equal(t, block["type"], map[string]string{"input_json": "tool_use", "text": "text", "thinking": "thinking"}[member])
+			if member == "input_json" {
+				require.NotEmpty(t, delta["partial_json"])
+				inputs[len(content)-1] += delta["partial_json"].(string)
+				continue
+			}
 			require.NotEmpty(t, delta[member])
 			block[member] = block[member].(string) + delta[member].(string)
 		case "content_block_stop":
@@ -76,9 +81,17 @@ func joinMessage(t tester, list []namedEvent) map[string]any {
 			message["usage"] = e.data["usage"]
 		}
 	}
+	for i, text := range inputs { // what was cut off is no JSON
+		var input any
+		if json.Unmarshal([]byte(text), &input) == nil {
+			content[i].(map[string]any)["input"] = input
+		}
+	}
 	message["content"] = content
 	return message
 }
+
+const messageTools = `[{"name":"f","description":"d","input_schema":{"type":"object","properties":{"x":{"type":"integer"}}}}]`
 
 func TestMessages(t *testing.T) {
 	for _, c := range []struct{ says, fields, blocks, reason, sequence string }{
@@ -88,13 +101,19 @@ func TestMessages(t *testing.T) {
 		{"Hello", `,"max_tokens":2`, "text", "max_tokens", ""},
 		{"<think>hm", `,"thinking":{"type":"adaptive"}`, "thinking", "end_turn", ""},
 		{"", "", "", "end_turn", ""},
+		{"so <TOOLCALL>[{\"name\": \"f\", \"arguments\": {\"x\": 1}}, {\"name\": \"f\", \"arguments\": {}}]</TOOLCALL>", `,"tools":` + messageTools, "text tool_use tool_use", "tool_use", ""},
+		{"<TOOLCALL>[{\"name\": \"f\", \"arguments\": {\"x\": 1}}]</TOOLCALL>", `,"max_tokens":40,"tools":` + messageTools, "tool_use", "max_tokens", ""},
+		{"<TOOLCALL>[]</TOOLCALL>", `,"tools":` + messageTools + `,"tool_choice":{"type":"none"}`, "text", "end_turn", ""},
 	} {
 		s := newServer(t, says(t, c.says))
+		s.model.Load().ContextLength = 2 * testContext
 		fields := c.fields
 		if !strings.Contains(fields, "max_tokens") {
-			fields += `,"max_tokens":50`
+			fields += `,"max_tokens":100`
 		}
 		got := post(t, s, 200, messagesPath, `{"model":"test",`+hello+fields+`}`)
+		joined, _ := call(t, s, "POST", messagesPath, `{"model":"test","stream":true,`+hello+fields+`}`)
+		sameMessage(t, got, joinMessage(t, namedEvents(t, joined.Body.Bytes())))
 		var kinds []string
 		for _, block := range got["content"].([]any) {
 			kinds = append(kinds, get(block, "type").(string))
@@ -106,11 +125,27 @@ func TestMessages(t *testing.T) {
 		} else {
 			require.Equal(t, c.sequence, got["stop_sequence"])
 		}
-		require.Regexp(t, "^msg_[0-9a-f]{32}$", got["id"])
+		require.Equal(t, "same", got["id"])
 		require.Equal(t, []any{"message", "assistant", "test"}, []any{got["type"], got["role"], got["model"]})
 		count := post(t, s, 200, messagesPath+"/count_tokens", `{"model":"test",`+hello+c.fields+`}`)
 		require.Equal(t, count["input_tokens"], get(got, "usage", "input_tokens").(float64)+get(got, "usage", "cache_read_input_tokens").(float64))
 	}
+}
+
+// sameMessage wants two answers to be equal but for ids.
+func sameMessage(t tester, want, got map[string]any) {
+	t.Helper()
+	for _, message := range []map[string]any{want, got} {
+		require.NotEmpty(t, message["id"])
+		message["id"] = "same"
+		for _, block := range message["content"].([]any) {
+			if block := block.(map[string]any); block["type"] == "tool_use" {
+				require.NotEmpty(t, block["id"])
+				block["id"] = "same"
+			}
+		}
+	}
+	require.Equal(t, want, got)
 }
 
 // A conversation becomes the one that a chat with the same content has.
@@ -128,6 +163,8 @@ func TestMessagesPrompt(t *testing.T) {
 				`{"role":"tool","tool_call_id":"t1","content":"5"},{"role":"user","content":"so?"}]`},
 		{`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"I say"}]`,
 			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"I say"}],"continue_final_message":true,"add_generation_prompt":false`},
+		{`"messages":[{"role":"user","content":"a"}],"tools":` + messageTools + `,"tool_choice":{"type":"auto","disable_parallel_tool_use":true}`,
+			`"messages":[{"role":"user","content":"a"}],"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object","properties":{"x":{"type":"integer"}}}}}],"parallel_tool_calls":false`},
 		{`"messages":[{"role":"user","content":"a"}],"thinking":{"type":"adaptive"},"temperature":0.5,"top_k":3,"top_p":0.5,"stop_sequences":["x"]`,
 			`"messages":[{"role":"user","content":"a"}],"reasoning_effort":"medium","temperature":0.5,"top_k":3,"top_p":0.5,"stop":["x"]`},
 	} {
@@ -153,9 +190,12 @@ func TestMessagesStreamEqualsWhole(t *testing.T) {
 	e.answer = func(r engine.Request) []int32 { r.Sampling.Seed = uint64(r.MaxTokens); return random(r) }
 	s := newServer(t, e)
 	rapid.Check(t, func(rt *rapid.T) {
-		fields := fmt.Sprintf(`%s,"max_tokens":%d`, hello, rapid.IntRange(1, 200).Draw(rt, "tokens"))
+		fields := fmt.Sprintf(`%s,"max_tokens":%d`, hello, rapid.IntRange(1, 60).Draw(rt, "tokens"))
 		if rapid.Bool().Draw(rt, "thinking") {
 			fields += `,"thinking":{"type":"adaptive"}`
+		}
+		if rapid.Bool().Draw(rt, "tools") {
+			fields += `,"tools":` + messageTools
 		}
 		if rapid.Bool().Draw(rt, "stop") {
 			fields += `,"stop_sequences":["a","\u4f60","<","th"]`
@@ -164,8 +204,7 @@ func TestMessagesStreamEqualsWhole(t *testing.T) {
 		w, _ := call(rt, s, "POST", messagesPath, "{"+fields+`,"stream":true}`)
 		require.Equal(rt, 200, w.Code)
 		joined := joinMessage(rt, namedEvents(rt, w.Body.Bytes()))
-		joined["id"] = whole["id"]
-		require.Equal(rt, whole, joined)
+		sameMessage(rt, whole, joined)
 	})
 }
 
@@ -223,6 +262,9 @@ func TestMessagesErrors(t *testing.T) {
 		{`{"max_tokens":9,` + hello + `,"thinking":{"type":"on"}}`, "thinking.type: must be one of"},
 		{`{"max_tokens":9,` + hello + `,"thinking":{"type":"enabled"}}`, "thinking.budget_tokens: is required"},
 		{`{"max_tokens":9,` + hello + `,"metadata":{"user_id":7}}`, "metadata.user_id: must be a string"},
+		{`{"max_tokens":9,` + hello + `,"tools":[{"type":"bash_20250124","name":"bash"}]}`, "tools[0].type: only custom"},
+		{`{"max_tokens":9,` + hello + `,"tools":[{"name":"f"}]}`, "tools[0].input_schema: is required"},
+		{`{"max_tokens":9,` + hello + `,"tools":` + messageTools + `,"tool_choice":{"type":"tool","name":"g"}}`, "tool_choice: is not the name"},
 		{`{"max_tokens":9,` + hello + `,"container":"x"}`, "container: is not supported"},
 		{`{"max_tokens":300,` + hello + `}`, "max_tokens: this model's maximum context length"},
 		{`{"max_tokens":9,"messages":[{"role":"user","content":"` + strings.Repeat("x", 300) + `"}]}`, "messages: this model's maximum context length"},

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -48,13 +47,40 @@ func (t *translation) say(role string, content any, further ...any) map[string]a
 	return m
 }
 
+// chatFunction is a tool, or a call of one. The order of its members counts:
+// templates may print it as it is.
+type chatFunction struct {
+	ID       string `json:"id,omitempty"`
+	Type     string `json:"type"`
+	Function struct {
+		Name        string         `json:"name"`
+		Description jsontext.Value `json:"description,omitzero"`
+		Parameters  jsontext.Value `json:"parameters,omitzero"`
+		Strict      jsontext.Value `json:"strict,omitzero"`
+		Arguments   *string        `json:"arguments,omitzero"`
+	} `json:"function"`
+}
+
 // call adds a tool call to the last message.
 func (t *translation) call(id, name, arguments string) {
 	m := t.messages[len(t.messages)-1]
-	calls, _ := m["tool_calls"].([]any)
-	m["tool_calls"] = append(calls, map[string]any{
-		"id": id, "type": "function", "function": map[string]any{"name": name, "arguments": arguments},
-	})
+	call := chatFunction{ID: id, Type: "function"}
+	call.Function.Name, call.Function.Arguments = name, &arguments
+	calls, _ := m["tool_calls"].([]chatFunction)
+	m["tool_calls"] = append(calls, call)
+}
+
+// chatTool returns the chat's form of a function that the model may call.
+func chatTool(name string, description, parameters, strict *value) (tool chatFunction) {
+	tool.Type, tool.Function.Name = "function", name
+	for member, v := range map[*jsontext.Value]*value{
+		&tool.Function.Description: description, &tool.Function.Parameters: parameters, &tool.Function.Strict: strict,
+	} {
+		if v != nil {
+			*member = v.raw
+		}
+	}
+	return tool
 }
 
 // chat reads the request that came out. Errors and ignored fields have the
@@ -108,13 +134,4 @@ func compact(raw jsontext.Value) string {
 		return string(raw) // it was read before, so this cannot be
 	}
 	return string(text)
-}
-
-// whole collects the only choice of a chat.
-func (c *chat) whole(ctx context.Context) (piece, error) {
-	pieces, err := c.collect(ctx)
-	if err != nil {
-		return piece{}, err
-	}
-	return pieces[0], nil
 }
