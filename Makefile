@@ -22,7 +22,7 @@ build: go ## the program, bin/trona
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/trona
 
 .PHONY: test
-test: fmt vet tidy unit purego race cross fuzz ## all tests, as continuous integration runs them
+test: fmt vet tidy unit purego gorgonia race cross compiled fuzz ## all tests, as continuous integration runs them
 	@echo "all tests passed"
 
 .PHONY: check
@@ -30,9 +30,10 @@ check: fmt vet tidy ## format, vet, tidy, staticcheck, known vulnerabilities
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(GOVULNCHECK) ./...
 
+# CUDA is tested on an emulated driver, clients on the packages of their makers.
 .PHONY: unit
-unit: go ## the tests of all packages
-	$(GO) test ./...
+unit: go g++ node ## the tests of all packages
+	REQUIRE_EMULATOR=1 $(GO) test ./...
 
 .PHONY: race
 race: go gcc ## the tests of concurrent packages under the race detector
@@ -42,6 +43,22 @@ race: go gcc ## the tests of concurrent packages under the race detector
 purego: go ## the tests of the CPU device without assembly
 	$(GO) build -tags purego ./...
 	$(GO) test -short -tags purego ./kernels/cpu
+
+.PHONY: gorgonia
+gorgonia: go g++ python3 ## the tests of the CUDA driver through gorgonia.org/cu
+	kernels/cuda/driver/gorgonia.sh $(GO) test -tags gorgonia ./kernels/cuda/driver
+
+.PHONY: emulator
+emulator: g++ ## build/emulator/libcuda.so.1, which runs the CUDA kernels on this CPU
+	kernels/cuda/emulator/build.sh build/emulator
+
+.PHONY: kernels
+kernels: go python3 ## compile the CUDA kernels, ahead of time and without a GPU
+	$(GO) run ./cmd/kernelc
+
+.PHONY: compiled
+compiled: go python3 ## the committed CUDA kernels are what their sources give
+	$(GO) run ./cmd/kernelc -check
 
 .PHONY: cross
 cross: go ## builds for every system
@@ -86,13 +103,22 @@ tidy: go ## the rules of cmd/tidy; prints lines per package
 
 # What is missing on a Debian machine is installed. A Go that is too old
 # fetches the version of go.mod by itself, unless GOTOOLCHAIN=local.
-.PHONY: go gcc
+.PHONY: go gcc g++ node python3
 go:
 	@command -v $(GO) >/dev/null || $(call install,golang-go)
 	@$(GO) version >/dev/null || { echo "trona needs the Go of go.mod: unset GOTOOLCHAIN or install it" >&2; exit 1; }
 
 gcc:
 	@command -v gcc >/dev/null || $(call install,gcc libc6-dev)
+
+g++:
+	@command -v g++ >/dev/null || $(call install,g++)
+
+node:
+	@command -v npm >/dev/null || $(call install,nodejs npm)
+
+python3:
+	@python3 -m pip --version >/dev/null 2>&1 || $(call install,python3 python3-pip)
 
 define install
 { command -v apt-get >/dev/null || { echo "install $(1) first" >&2; exit 1; }; apt-get update -q && apt-get install -y -q $(1); }
