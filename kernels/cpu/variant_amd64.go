@@ -91,12 +91,6 @@ func avx512() variant {
 	return v
 }
 
-// int8AVX2 adds products in 8 bits to an exact variant.
-func int8AVX2(v variant) variant {
-	v.name += "-int8"
-	return v
-}
-
 // after returns the address of element n behind p.
 func after(p *float32, n int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*n)) }
 
