@@ -12,11 +12,11 @@ import (
 )
 
 // architectures are those that there may be code for; a file is compiled for
-// the usual ones: Ampere (Ada runs its code), Hopper, and text for chips that
-// came later.
+// the usual ones: Ampere (Ada runs its code), Hopper, Blackwell of data centres
+// and of desks, and text for chips that came later.
 var (
-	architectures = []string{"sm_80", "sm_89", "sm_90a", "compute_80"}
-	usual         = []string{"sm_80", "sm_90a", "compute_80"}
+	architectures = []string{"sm_80", "sm_89", "sm_90a", "sm_100", "sm_120", "compute_80"}
+	usual         = []string{"sm_80", "sm_90a", "sm_100", "sm_120", "compute_80"}
 )
 
 // sources are the files that compiled code is made from.
