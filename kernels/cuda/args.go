@@ -127,18 +127,21 @@ type attentionItem struct {
 	table     int32
 }
 
-// convertArgs: out [n, ld] BF16 = x [n, cols], zeros from cols to ld.
+// convertArgs: out [n, ld] F16 = x [n, cols] divided by a power of two for each
+// row, scale [n], that brings its greatest value to 2^14; zeros from cols to ld.
 type convertArgs struct {
 	out      addr `c:"u16*"`
+	scale    addr `c:"float*"`
 	x        addr `c:"const float*"`
 	cols, ld int32
 }
 
-// dequantArgs: out [rows, ld] BF16 = rows [first, first+rows) of w, zeros from
-// cols to ld.
+// dequantArgs: out [rows, ld] and scale [rows] likewise, of rows [first,
+// first+rows) of w.
 type dequantArgs struct {
 	w           weightArgs
 	out         addr `c:"u16*"`
+	scale       addr `c:"float*"`
 	first, rows int32
 	ld          int32
 	_           int32
@@ -153,13 +156,15 @@ type gemvArgs struct {
 	_   int32
 }
 
-// gemmArgs: out[t*ldOut + r] = x[t] · w[r] for n tokens and rows out-features,
-// BF16 in, float sums. ldX and ldW are multiples of 64, and both x and w have
-// zeros from cols up to there.
+// gemmArgs: out[t*ldOut + r] = x[t] · w[r] times their scales, for n tokens and
+// rows out-features; x is F16, w F16 or BF16, the sums are float. ldX and ldW
+// are multiples of 64, and both x and w have zeros from cols up to there.
 type gemmArgs struct {
 	out      addr  `c:"float*"`
 	x        addr  `c:"const u16*"`
 	w        addr  `c:"const u16*"`
+	xScale   addr  `c:"const float*"`
+	wScale   addr  `c:"const float*"` // null: 1
 	ldX, ldW int64 // elements
 	ldOut    int64
 	n, rows  int32

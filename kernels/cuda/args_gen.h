@@ -140,21 +140,23 @@ static_assert(sizeof(AttentionArgs) == 112, "AttentionArgs");
 
 struct ConvertArgs {
     u16* out;
+    float* scale;
     const float* x;
     i32 cols;
     i32 ld;
 };
-static_assert(sizeof(ConvertArgs) == 24, "ConvertArgs");
+static_assert(sizeof(ConvertArgs) == 32, "ConvertArgs");
 
 struct DequantArgs {
     WeightArgs w;
     u16* out;
+    float* scale;
     i32 first;
     i32 rows;
     i32 ld;
-    i32 unused5;
+    i32 unused6;
 };
-static_assert(sizeof(DequantArgs) == 80, "DequantArgs");
+static_assert(sizeof(DequantArgs) == 88, "DequantArgs");
 
 struct GemvArgs {
     WeightArgs w;
@@ -169,15 +171,17 @@ struct GemmArgs {
     float* out;
     const u16* x;
     const u16* w;
+    const float* xScale;
+    const float* wScale;
     i64 ldX;
     i64 ldW;
     i64 ldOut;
     i32 n;
     i32 rows;
     i32 cols;
-    i32 unused9;
+    i32 unused11;
 };
-static_assert(sizeof(GemmArgs) == 64, "GemmArgs");
+static_assert(sizeof(GemmArgs) == 80, "GemmArgs");
 
 struct SampleRow {
     u64 seed;

@@ -12,7 +12,8 @@ func TestArchitectures(t *testing.T) {
 		want         []string
 	}{
 		{8, 0, []string{"sm_80"}}, {8, 6, []string{"sm_80"}}, {8, 7, []string{"sm_80"}}, {8, 9, []string{"sm_89", "sm_80"}},
-		{9, 0, []string{"sm_90a"}}, {10, 0, []string{"compute_80"}}, {10, 3, []string{"compute_80"}}, {12, 0, []string{"compute_80"}},
+		{9, 0, []string{"sm_90a"}}, {10, 0, []string{"sm_100"}}, {10, 3, []string{"sm_100"}}, {12, 0, []string{"sm_120"}},
+		{11, 0, []string{"compute_80"}}, {13, 0, []string{"compute_80"}},
 	} {
 		got, err := architectures(c.major, c.minor)
 		require.NoError(t, err)
@@ -32,7 +33,7 @@ func TestChooseGEMV(t *testing.T) {
 }
 
 func TestChooseGEMM(t *testing.T) {
-	for _, c := range []struct{ n, want int64 }{{1, 16}, {16, 16}, {17, 64}, {64, 64}, {5000, 64}} {
+	for _, c := range []struct{ n, want int64 }{{1, 16}, {16, 16}, {17, 64}, {64, 64}, {65, 128}, {5000, 128}} {
 		require.Equal(t, c.want, gemmSizes[chooseGEMM(c.n)], "%d tokens", c.n)
 	}
 }
@@ -45,18 +46,20 @@ func TestPlanPrefill(t *testing.T) {
 		tokens, unpackedRows     int64
 	}{
 		{512, 4096, 4096, 256 << 20, 512, 4096},
-		{512, 128256, 16384, 256 << 20, 512, 7680},
-		{8192, 53248, 16384, 256 << 20, 2048, 6144},
+		{512, 128256, 16384, 256 << 20, 512, 7616},
+		{8192, 53248, 16384, 256 << 20, 2047, 6080},
 		{1, 16, 77, 1 << 20, 1, 16},
-		{100, 300, 4096, 1 << 20, 32, 64},
+		{100, 300, 4096, 1 << 20, 31, 64},
 		{4, 4, 1 << 18, 1 << 20, 1, 1},
 	} {
 		p, ok := planPrefill(c.n, c.rows, c.cols, c.workspace)
 		require.True(t, ok)
 		require.Equal(t, [2]int64{c.tokens, c.unpackedRows}, [2]int64{p.tokens, p.rows}, "%+v", c)
 		require.Zero(t, p.ld%gemmAlign)
-		require.GreaterOrEqual(t, p.unpacked, p.tokens*p.ld*2)
-		require.LessOrEqual(t, p.unpacked+p.rows*p.ld*2, c.workspace)
+		require.GreaterOrEqual(t, p.scales, 2*p.tokens*p.ld)
+		require.GreaterOrEqual(t, p.weights, p.scales+4*p.tokens)
+		require.GreaterOrEqual(t, p.weightScale, p.weights+2*p.rows*p.ld)
+		require.LessOrEqual(t, p.weightScale+4*p.rows, c.workspace)
 	}
 	_, ok := planPrefill(1, 1, 1<<20, 1<<20)
 	require.False(t, ok)

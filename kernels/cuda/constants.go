@@ -31,7 +31,7 @@ const (
 	defaultShared       = 48 << 10 // more must be allowed
 	attentionSharedMost = 96 << 10 // of attention_any: what every device has
 
-	normShared   = 4 * rowThreads / warp // a float for each warp
+	normShared   = 4 * rowThreads / warp // a float for each warp: norms, convert, dequant
 	sampleShared = 16 << 10
 )
 
@@ -39,7 +39,7 @@ const (
 func gemvShared(size int) int { return int(4 * gemvChunk * gemvSizes[size]) }
 
 // gemmShared is for gemmSizes.
-var gemmShared = [len(gemmSizes)]int{32 << 10, 48 << 10}
+var gemmShared = [len(gemmSizes)]int{30 << 10, 48 << 10, 72 << 10}
 
 // attentionShared is for a number of heads that share a KV head: queries, 64
 // scores, sums of values, the greatest score and the sum of weights of each.

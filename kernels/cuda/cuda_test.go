@@ -19,12 +19,8 @@ func TestMain(m *testing.M) { os.Exit(cudatest.Main(m)) }
 // opener opens a device with little memory, so that ops work in pieces.
 func opener() (kernels.Device, error) { return Open(Options{Workspace: 4 << 20, Staging: 256 << 10}) }
 
-// bf16Rounding is the greatest relative error of a product of two numbers that
-// were rounded to BF16.
-const bf16Rounding = 0x1p-7
-
 func suite(open func() (kernels.Device, error)) kerneltest.Suite {
-	return kerneltest.Suite{Name: "emulator", Open: open, Rounding: bf16Rounding}
+	return kerneltest.Suite{Name: "emulator", Open: open, Rounding: 0x1p-10, AttentionRounding: 0x1p-7}
 }
 
 // TestConformance runs the suite of all devices, and demands that it reached

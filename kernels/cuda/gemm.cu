@@ -1,21 +1,18 @@
-// convert_bf16: out [n, ld] BF16 = x [n, cols], zeros from cols on. A block
-// does a row.
+// gemm_W_N: out[t * ldOut + r] = x[t] · w[r] times the scales of both rows: F16
+// inputs, weights of F16 or BF16, float sums, by tensor cores. A block does
+// GEMM_ROWS out-features and N tokens; weights are the left operand, so that few
+// tokens waste little. Both operands pass through shared memory, STAGES steps of
+// 64 columns at a time on their way.
 //
-// gemm_bf16_N: out[t * ldOut + r] = x[t] · w[r], BF16 numbers and float sums, by
-// tensor cores. A block does GEMM_ROWS out-features and N tokens; weights are
-// the left operand, so that few tokens waste little. Both operands pass through
-// shared memory, STAGES steps of 64 columns at a time on their way.
+// BF16 weights become F16 in registers: exact from 2^-14 to 2^16, where weights
+// lie; smaller ones are rounded to a multiple of 2^-24.
 //
 // A sum is taken in order of columns, 16 at a time by one instruction: the
 // same for every N, so it does not depend on the number of tokens.
+//
+// expect HMMA LDGSTS LDSM: gemm_
 #include "gpu.h"
 #include "tile.h"
-
-KERNEL(convert_bf16, ConvertArgs, ROW_THREADS, 1) {
-    const float* x = args.x + i64(block_x()) * args.cols;
-    u16* out = args.out + i64(block_x()) * args.ld;
-    for (i32 i = thread(); i < args.ld; i += ROW_THREADS) out[i] = i < args.cols ? to_bf16(x[i]) : u16(0);
-}
 
 constexpr i32 STEP = 64;            // columns of a step: 128 bytes of a row
 constexpr i32 PIECES = STEP / 8;      // of 16 bytes in a row
@@ -31,25 +28,39 @@ template <i32 rows> DEVICE void fetch(const Tile<PIECES>& to, const u16* from, i
     }
 }
 
+// The weights' types: narrow makes a register of two numbers one of F16.
+struct WeightF16 {
+    DEVICE u32 narrow(u32 two) { return two; }
+};
+
+struct WeightBF16 {
+    DEVICE u32 narrow(u32 two) { return pack_f16(bits<float>(two << 16), bits<float>(two & 0xffff0000)); }
+};
+
 // products adds a step to a warp's sums: M x 16 out-features by T x 8 tokens.
-template <i32 M, i32 T> DEVICE void products(float (&sums)[M][T][4], const Tile<PIECES>& w, const Tile<PIECES>& x, i32 first_row, i32 first_token) {
+template <class W, i32 M, i32 T>
+DEVICE void products(float (&sums)[M][T][4], const Tile<PIECES>& w, const Tile<PIECES>& x, i32 first_row, i32 first_token) {
     UNROLL
     for (i32 k = 0; k < STEP / 16; k++) {
         u32 a[M][4], b[T][2];
         UNROLL
-        for (i32 m = 0; m < M; m++) load_left(a[m], w, first_row + 16 * m, 2 * k);
+        for (i32 m = 0; m < M; m++) {
+            load_left(a[m], w, first_row + 16 * m, 2 * k);
+            UNROLL
+            for (i32 i = 0; i < 4; i++) a[m][i] = W::narrow(a[m][i]);
+        }
         UNROLL
         for (i32 t = 0; t < T; t += 2) load_right(b[t], b[t + 1], x, first_token + 8 * t, 2 * k);
         UNROLL
         for (i32 m = 0; m < M; m++) {
             UNROLL
-            for (i32 t = 0; t < T; t++) multiply_bf16(sums[m][t], a[m], b[t]);
+            for (i32 t = 0; t < T; t++) multiply_f16(sums[m][t], a[m], b[t]);
         }
     }
 }
 
 // gemm gives each of the 4 warps M x 16 out-features and T x 8 tokens.
-template <i32 N, i32 M, i32 T> DEVICE void gemm(const GemmArgs& args) {
+template <class W, i32 N, i32 M, i32 T> DEVICE void gemm(const GemmArgs& args) {
     const i32 down = GEMM_ROWS / (16 * M);
     const i32 first_row = warp() % down * 16 * M, first_token = warp() / down * 8 * T;
     const i32 row = block_x() * GEMM_ROWS, token = block_y() * N;
@@ -75,21 +86,33 @@ template <i32 N, i32 M, i32 T> DEVICE void gemm(const GemmArgs& args) {
         sync(); // all copies of this step are there, and all are done with the step before
         start(step + STAGES - 1);
         u8* stage = shared() + step % STAGES * stage_bytes;
-        products<M, T>(sums, Tile<PIECES>{stage}, Tile<PIECES>{stage + GEMM_ROWS * STEP * 2}, first_row, first_token);
+        products<W, M, T>(sums, Tile<PIECES>{stage}, Tile<PIECES>{stage + GEMM_ROWS * STEP * 2}, first_row, first_token);
+    }
+    // A lane has rows r and r+8 of each M, tokens n and n+1 of each T.
+    const i32 r0 = row + first_row + lane() / 4, n0 = token + first_token + lane() % 4 * 2;
+    float x_scale[T][2];
+    UNROLL
+    for (i32 i = 0; i < 2 * T; i++) {
+        const i32 n = n0 + 8 * (i / 2) + i % 2;
+        x_scale[i / 2][i % 2] = n < args.n ? args.xScale[n] : 0;
     }
     UNROLL
-    for (i32 m = 0; m < M; m++) {
+    for (i32 i = 0; i < 2 * M; i++) {
+        const i32 r = r0 + 8 * i;
+        if (r >= args.rows) continue;
+        const float w_scale = args.wScale ? args.wScale[r] : 1;
         UNROLL
-        for (i32 t = 0; t < T; t++) {
-            UNROLL
-            for (i32 i = 0; i < 4; i++) {
-                const i32 r = row + first_row + 16 * m + lane() / 4 + i / 2 * 8;
-                const i32 n = token + first_token + 8 * t + lane() % 4 * 2 + i % 2;
-                if (r < args.rows && n < args.n) args.out[n * args.ldOut + r] = sums[m][t][i];
-            }
+        for (i32 j = 0; j < 2 * T; j++) {
+            const i32 n = n0 + 8 * (j / 2) + j % 2;
+            const float sum = sums[i / 2][j / 2][i % 2 * 2 + j % 2];
+            if (n < args.n) args.out[n * args.ldOut + r] = sum * (x_scale[j / 2][j % 2] * w_scale);
         }
     }
 }
 
-KERNEL(gemm_bf16_16, GemmArgs, GEMM_THREADS, 1) { gemm<16, 1, 2>(args); }
-KERNEL(gemm_bf16_64, GemmArgs, GEMM_THREADS, 1) { gemm<64, 2, 4>(args); }
+KERNEL(gemm_f16_16, GemmArgs, GEMM_THREADS, 1) { gemm<WeightF16, 16, 1, 2>(args); }
+KERNEL(gemm_f16_64, GemmArgs, GEMM_THREADS, 1) { gemm<WeightF16, 64, 2, 4>(args); }
+KERNEL(gemm_f16_128, GemmArgs, GEMM_THREADS, 1) { gemm<WeightF16, 128, 2, 8>(args); }
+KERNEL(gemm_bf16_16, GemmArgs, GEMM_THREADS, 1) { gemm<WeightBF16, 16, 1, 2>(args); }
+KERNEL(gemm_bf16_64, GemmArgs, GEMM_THREADS, 1) { gemm<WeightBF16, 64, 2, 4>(args); }
+KERNEL(gemm_bf16_128, GemmArgs, GEMM_THREADS, 1) { gemm<WeightBF16, 128, 2, 8>(args); }

@@ -32,7 +32,7 @@ const numTypes = int(kernels.NVFP4x16) + 1
 // those of a block of gemm.
 var (
 	gemvSizes = [...]int64{1, 4, 8}
-	gemmSizes = [...]int64{16, 64}
+	gemmSizes = [...]int64{16, 64, 128}
 )
 
 // kernelSet has every kernel. Those of a type that has none are nameless.
@@ -42,7 +42,7 @@ type kernelSet struct {
 	embed, dequant [numTypes]kernel
 	gemv           [numTypes][len(gemvSizes)]kernel
 	convert        kernel
-	gemm           [len(gemmSizes)]kernel
+	gemm           [numTypes][len(gemmSizes)]kernel // F16 and BF16: by type of the weights
 
 	// By type of the cache, and those for some head sizes.
 	appendKV, attention   [numTypes]kernel
@@ -75,22 +75,25 @@ func newKernelSet() *kernelSet {
 		swiglu:     define[swigluArgs]("swiglu", "swiglu"),
 		gather:     define[gatherArgs]("gather", "gather"),
 		rope:       define[ropeArgs]("rope", "rope"),
-		convert:    define[convertArgs]("gemm", "convert_bf16"),
+		convert:    define[convertArgs]("convert", "convert_f16"),
 		mergeAtt:   define[attentionArgs]("attention_decode", "attention_merge"),
 		sample:     define[sampleArgs]("sample", "sample"),
 	}
 	for _, t := range weightTypes {
 		name := strings.ToLower(t.String())
 		s.embed[t] = define[embedArgs]("embed", "embed_"+name)
-		if t != kernels.F32 {
+		if t != kernels.F32 { // its products are never of F16
 			s.dequant[t] = define[dequantArgs]("dequant", "dequant_"+name)
 		}
 		for i, n := range gemvSizes {
 			s.gemv[t][i] = define[gemvArgs]("gemv", fmt.Sprintf("gemv_%s_%d", name, n))
 		}
 	}
-	for i, n := range gemmSizes {
-		s.gemm[i] = define[gemmArgs]("gemm", fmt.Sprintf("gemm_bf16_%d", n))
+	for _, t := range []kernels.DType{kernels.F16, kernels.BF16} {
+		for i, n := range gemmSizes {
+			s.gemm[t][i] = define[gemmArgs]("gemm", fmt.Sprintf("gemm_%s_%d", strings.ToLower(t.String()), n))
+			s.gemm[t][i].shared = gemmShared[i]
+		}
 	}
 	for _, t := range cacheTypes {
 		name := strings.ToLower(t.String())
@@ -119,13 +122,13 @@ func (s *kernelSet) all() []*kernel {
 	list := []*kernel{
 		&s.rmsNorm, &s.addRMSNorm, &s.add, &s.swiglu, &s.gather, &s.rope, &s.convert, &s.mergeAtt, &s.sample,
 	}
-	for i := range s.gemm {
-		list = append(list, &s.gemm[i])
-	}
 	for t := range numTypes {
 		list = append(list, &s.embed[t], &s.dequant[t], &s.appendKV[t], &s.attention[t])
 		for i := range s.gemv[t] {
 			list = append(list, &s.gemv[t][i])
+		}
+		for i := range s.gemm[t] {
+			list = append(list, &s.gemm[t][i])
 		}
 		for i := range headSizes {
 			list = append(list, &s.prefillAtt[t][i], &s.decodeAtt[t][i])

@@ -35,7 +35,7 @@ func codeFor(t *testing.T, archs []string) map[string]cubin.Kernel {
 // TestCompiledKernels: for every device, the code has each kernel that Go
 // names, with one parameter of the size of Go's struct, and no other.
 func TestCompiledKernels(t *testing.T) {
-	for _, capability := range [][2]int{{8, 0}, {8, 9}, {9, 0}, {10, 0}} {
+	for _, capability := range [][2]int{{8, 0}, {8, 9}, {9, 0}, {10, 0}, {12, 0}, {13, 0}} {
 		archs, err := architectures(capability[0], capability[1])
 		require.NoError(t, err)
 		code := codeFor(t, archs)

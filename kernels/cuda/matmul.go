@@ -1,13 +1,11 @@
 package cuda
 
-import (
-	"trona/kernels"
-	"trona/kernels/cuda/driver"
-)
+import "trona/kernels"
 
 // MatMul computes out = x · wᵀ. Decode rows, and all rows of an F32 weight, are
-// products in float; the others of BF16, with weights of other types unpacked
-// into the workspace, some rows at a time.
+// products in float; the others of F16, each row scaled by a power of two so
+// that nothing overflows, with weights of other types unpacked into the
+// workspace, some rows at a time.
 func (d *Device) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
 	kernels.CheckMatMul(out, x, w, decode)
 	l := layoutOf(kernels.OpMatMul, w)
@@ -55,26 +53,28 @@ func chooseGEMM(n int64) int {
 // gemmAlign is what the rows of gemm's inputs are padded to, in elements.
 const gemmAlign = 64
 
-// prefillPlan says how a product is cut so that its BF16 inputs fit the
+// prefillPlan says how a product is cut so that its F16 inputs fit the
 // workspace: at most `tokens` tokens at a time, and weights, where they are
-// unpacked, `rows` rows at a time.
+// unpacked, `rows` rows at a time. After the inputs stand their scales.
 type prefillPlan struct {
-	tokens, rows int64
-	ld           int64 // elements of a row of either
-	unpacked     int64 // offset in the workspace
+	tokens, rows                 int64
+	ld                           int64 // elements of a row of either
+	scales, weights, weightScale int64 // offsets in the workspace
 }
 
 // planPrefill gives activations a quarter of the workspace, and at least one
 // row of each its place.
 func planPrefill(n, rows, cols, workspace int64) (p prefillPlan, ok bool) {
 	p.ld = align(cols, gemmAlign)
-	rowBytes := 2 * p.ld
+	rowBytes := 2*p.ld + 4
 	p.tokens = min(n, max(1, workspace/4/rowBytes))
-	p.unpacked = align(p.tokens*rowBytes, 256)
-	p.rows = min(rows, (workspace-p.unpacked)/rowBytes)
+	p.scales = align(2*p.tokens*p.ld, 256)
+	p.weights = p.scales + align(4*p.tokens, 256)
+	p.rows = min(rows, (workspace-p.weights-256)/rowBytes)
 	if p.rows > gemmRows {
 		p.rows = p.rows / gemmRows * gemmRows
 	}
+	p.weightScale = p.weights + align(2*p.rows*p.ld, 256)
 	return p, p.rows > 0
 }
 
@@ -88,33 +88,36 @@ func (d *Device) prefill(out, x kernels.Tensor, l *layout) {
 	}
 	for from := int64(0); from < n; from += p.tokens {
 		tokens := min(p.tokens, n-from)
-		d.launch(&d.kernels.convert, tokens, 1, rowThreads, 0, words(convertArgs{
-			out: addr(d.workspace), x: rowAddr(x, from), cols: w.cols, ld: int32(p.ld),
+		d.launch(&d.kernels.convert, tokens, 1, rowThreads, normShared, words(convertArgs{
+			out: d.at(0), scale: d.at(p.scales), x: rowAddr(x, from), cols: w.cols, ld: int32(p.ld),
 		}))
 		d.products(rowAddr(out, from), tokens, l, p)
 	}
 }
 
+// at returns an address in the workspace.
+func (d *Device) at(offset int64) addr { return addr(d.workspace) + addr(offset) }
+
 // products multiplies converted tokens with all rows of a weight.
 func (d *Device) products(out addr, tokens int64, l *layout, p prefillPlan) {
 	w := &l.args
-	a := gemmArgs{x: addr(d.workspace), ldX: p.ld, ldOut: int64(w.rows), n: int32(tokens), cols: w.cols}
+	a := gemmArgs{x: d.at(0), xScale: d.at(p.scales), ldX: p.ld, ldOut: int64(w.rows), n: int32(tokens), cols: w.cols}
 	size := chooseGEMM(tokens)
-	step := p.rows
-	direct := l.kind == kernels.BF16 && w.scale == 0 && int64(w.cols)%gemmAlign == 0
-	if direct {
-		step = int64(w.rows)
+	kind, step := l.kind, int64(w.rows)
+	direct := (kind == kernels.F16 || kind == kernels.BF16) && w.scale == 0 && int64(w.cols)%gemmAlign == 0
+	if !direct {
+		kind, step = kernels.F16, p.rows
 	}
 	for first := int64(0); first < int64(w.rows); first += step {
 		rows := min(step, int64(w.rows)-first)
 		a.out, a.rows = out+addr(4*first), int32(rows)
 		a.w, a.ldW = w.data+addr(first*w.rowBytes), w.rowBytes/2
 		if !direct {
-			a.w, a.ldW = addr(d.workspace+driver.Memory(p.unpacked)), p.ld
-			d.launch(&d.kernels.dequant[l.kind], rows, 1, rowThreads, 0, words(dequantArgs{
-				w: l.args, out: a.w, first: int32(first), rows: int32(rows), ld: int32(p.ld),
+			a.w, a.wScale, a.ldW = d.at(p.weights), d.at(p.weightScale), p.ld
+			d.launch(&d.kernels.dequant[l.kind], rows, 1, rowThreads, normShared, words(dequantArgs{
+				w: l.args, out: a.w, scale: a.wScale, first: int32(first), rows: int32(rows), ld: int32(p.ld),
 			}))
 		}
-		d.launch(&d.kernels.gemm[size], pieces(rows, gemmRows), pieces(tokens, gemmSizes[size]), gemmThreads, gemmShared[size], words(a))
+		d.launch(&d.kernels.gemm[kind][size], pieces(rows, gemmRows), pieces(tokens, gemmSizes[size]), gemmThreads, gemmShared[size], words(a))
 	}
 }

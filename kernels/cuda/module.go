@@ -20,6 +20,10 @@ func architectures(major, minor int) ([]string, error) {
 		return []string{"sm_89", "sm_80"}, nil
 	case major == 9 && minor == 0:
 		return []string{"sm_90a"}, nil
+	case major == 10:
+		return []string{"sm_100"}, nil
+	case major == 12:
+		return []string{"sm_120"}, nil
 	}
 	return []string{"compute_80"}, nil
 }

@@ -234,7 +234,7 @@ func (c *context) attention(t kernels.DType, a attentionCase) {
 	kv := c.fillCache(in)
 	q, out := c.floats(in.q, in.n, a.heads, a.dim), c.empty(kernels.F32, in.n, a.heads, a.dim)
 	c.dev.Attention(out, q, kv, in.plan)
-	want, tol := in.reference(c.readCache(kv.K, kv.KScale), c.readCache(kv.V, kv.VScale), c.suite.Rounding)
+	want, tol := in.reference(c.readCache(kv.K, kv.KScale), c.readCache(kv.V, kv.VScale), c.suite.AttentionRounding)
 	c.close(c.read(out), want, tol)
 	c.noAllocs(func() { c.dev.Attention(out, q, kv, in.plan) })
 }

@@ -31,8 +31,9 @@ type Suite struct {
 	// same with other thread counts.
 	Peers []func() (kernels.Device, error)
 	// Rounding is the relative error of a product of two inputs: 0 where they
-	// stay F32, 2^-7 where both are rounded to BF16.
-	Rounding float64
+	// stay F32, 2^-10 where both are rounded to F16, 2^-7 where to BF16.
+	// AttentionRounding is that of attention.
+	Rounding, AttentionRounding float64
 	// Rounded returns what a product with a weight of type t sees of its input, rows
 	// of cols values, where the device rounds it by a rule of its own. nil: all of it.
 	Rounded func(t kernels.DType, x []float32, cols int64) []float32
