@@ -50,7 +50,7 @@ func TestPlanPrefill(t *testing.T) {
 		{8192, 53248, 16384, 256 << 20, 2047, 6080},
 		{1, 16, 77, 1 << 20, 1, 16},
 		{100, 300, 4096, 1 << 20, 31, 64},
-		{4, 4, 1 << 18, 1 << 20, 1, 1},
+		{4, 4, 1 << 18, 2 << 20, 1, 2},
 	} {
 		p, ok := planPrefill(c.n, c.rows, c.cols, c.workspace)
 		require.True(t, ok)
