@@ -166,6 +166,9 @@ func (c *chat) read(body []byte) (ignored []string, err error) {
 	if err := c.params.checkContext(m, "messages", len(p.ids)); err != nil {
 		return nil, err
 	}
+	if err := c.params.constrain(m, p); err != nil {
+		return nil, err
+	}
 	c.prompts = []prompt{*p}
 	return d.ignored, nil
 }
@@ -209,9 +212,6 @@ func (c *chat) readOpenAI(o *object) {
 func (in *renderInput) read(o *object, m *Model) toolChoice {
 	in.readMessages(o.need("messages"), m.tools)
 	choice := in.readTools(o)
-	if choice.required {
-		o.take("tool_choice").fail("only auto and none are supported by this server")
-	}
 	if len(in.tools) > 0 && m.tools.ignored {
 		o.d.ignored = append(o.d.ignored, "tools")
 	}

@@ -30,7 +30,7 @@ func (j *job) submit(ctx context.Context, i int) (*choice, error) {
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	c.text = newTextStream(j.model, j.params, prompt)
 	var err error
-	c.stream, err = j.model.Engine.Submit(c.ctx, j.params.request(j.id, j.model, prompt.ids, i%j.params.choices))
+	c.stream, err = j.model.Engine.Submit(c.ctx, j.params.request(j.id, j.model, prompt, i%j.params.choices))
 	return c, err
 }
 

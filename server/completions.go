@@ -113,6 +113,9 @@ func (c *completion) read(w http.ResponseWriter, body []byte) error {
 	if d.err != nil {
 		return d.err
 	}
+	if err := c.params.constrain(c.model, &c.prompts[0]); err != nil {
+		return err
+	}
 	noteIgnored(w, d.ignored)
 	if c.echo && c.params.sampling.Logprob {
 		c.params.echoLogprobs = c.params.sampling.TopLogprobs

@@ -52,6 +52,7 @@ const (
 	codeShutdown      = "shutting_down"
 	codeEngine        = "engine_unavailable"
 	codeNumeric       = "model_output_invalid"
+	codeConstraint    = "constraint_failed"
 	codeInternal      = "internal_error"
 	maxMessageBytes   = 1 << 10
 	retryAfterSeconds = 1
@@ -85,6 +86,8 @@ func errorFor(err error) *apiError {
 		return &apiError{status: http.StatusServiceUnavailable, kind: kindUnavailable, code: codeShutdown, message: errDraining.Error()}
 	case errors.Is(err, engine.ErrFailed):
 		return &apiError{status: http.StatusServiceUnavailable, kind: kindUnavailable, code: codeEngine, message: "the engine failed; retry later"}
+	case errors.Is(err, engine.ErrConstraint):
+		return &apiError{status: http.StatusBadRequest, kind: kindInvalid, code: codeConstraint, message: "no token satisfies all that the request asks of its answer"}
 	case errors.Is(err, engine.ErrNumeric):
 		return &apiError{status: http.StatusInternalServerError, kind: kindServer, code: codeNumeric, message: engine.ErrNumeric.Error()}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

@@ -101,7 +101,11 @@ func (s *fakeStream) Next(ctx context.Context) (engine.Event, error) {
 		s.end()
 		return engine.Event{}, s.engine.fail
 	}
-	id := s.tokens[s.n]
+	id, err := s.draw(s.tokens[s.n])
+	if err != nil {
+		s.end()
+		return engine.Event{}, err
+	}
 	s.n++
 	e := engine.Event{Token: id}
 	if s.request.Sampling.Logprob {
@@ -120,6 +124,38 @@ func (s *fakeStream) Next(ctx context.Context) (engine.Event, error) {
 		s.end()
 	}
 	return e, nil
+}
+
+// draw returns the token, or another one that the constraint allows: one that
+// ends the answer if it may.
+func (s *fakeStream) draw(id int32) (int32, error) {
+	c := s.request.Constraint
+	if c == nil {
+		return id, nil
+	}
+	before := c.Save()
+	mask := make([]uint32, 16)
+	allowed := func(id int32) bool { return mask[id>>5]>>(id&31)&1 != 0 }
+	c.Mask(mask)
+	for _, end := range s.request.StopIDs {
+		if !allowed(id) && allowed(end) {
+			id = end
+		}
+	}
+	for tried := 0; !allowed(id); tried++ {
+		if tried == 32*len(mask) {
+			return 0, engine.ErrConstraint
+		}
+		id = (id + 1) % int32(32*len(mask))
+	}
+	if s.n%3 == 0 { // as where tokens are guessed ahead
+		c.Accept(id)
+		c.Restore(before)
+	}
+	if !c.Accept(id) {
+		return 0, engine.ErrConstraint
+	}
+	return id, nil
 }
 
 func (s *fakeStream) Timings() engine.Timings {
@@ -157,7 +193,7 @@ func babbles(t testing.TB) *fakeEngine {
 	eot, _ := tok.ID("<|eot_id|>")
 	return &fakeEngine{answer: func(r engine.Request) []int32 {
 		rng := rand.New(rand.NewPCG(r.Sampling.Seed, uint64(len(r.Prompt))))
-		ids := make([]int32, testContext-len(r.Prompt))
+		ids := make([]int32, max(testContext-len(r.Prompt), 128)) // some tests have a longer context
 		for i := range ids {
 			ids[i] = int32(rng.IntN(tok.VocabSize() - 4))
 			if rng.IntN(30) == 0 {

@@ -27,6 +27,7 @@ type prompt struct {
 	addedBOS  bool           // ids begin with a token that text does not have
 	begin     reasoningState // of the answer
 	continued bool           // the answer goes on where the prompt's text ends
+	written   string         // what the last message has of the answer already, without reasoning
 }
 
 // outcome is how one choice ended.

@@ -7,6 +7,7 @@ import (
 
 	"trona/engine"
 	"trona/tokenizer"
+	"trona/tokenizer/grammar"
 )
 
 // Engine is what the server needs of an engine, in this process or in another.
@@ -64,6 +65,7 @@ type Model struct {
 
 	special  *specialTokens
 	tools    toolUse
+	compiler func() (*grammar.Compiler, error)
 	thinking thinking
 }
 

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"trona/engine"
+	"trona/tokenizer/grammar"
 )
 
 // Bounds of request fields. Where OpenAI states a limit it is that one.
@@ -44,8 +45,11 @@ type params struct {
 	includeStop     bool
 	choices         int // n
 	tools           toolChoice
-	promptLogprobs  int // -1: none
-	echoLogprobs    int // the same, for the prompt as part of the answer
+	structure       structure
+	grammar         *grammar.Grammar // nil: any answer
+	openEnd         bool             // the answer may end before any tool call
+	promptLogprobs  int              // -1: none
+	echoLogprobs    int              // the same, for the prompt as part of the answer
 	priority        int
 	salt            string
 	maxTokensField  string
@@ -61,8 +65,7 @@ type params struct {
 // unbuilt are fields of vLLM, NIM and OpenAI that ask for what this server
 // cannot do, in chats and completions alike.
 var unbuilt = []string{
-	"guided_json", "guided_regex", "guided_choice", "guided_grammar", "guided_whitespace_pattern",
-	"structured_outputs", "thinking_token_budget", "truncate_prompt_tokens", "allowed_token_ids",
+	"thinking_token_budget", "truncate_prompt_tokens", "allowed_token_ids",
 	"bad_words", "prompt_embeds", "logits_processors", "kv_transfer_params",
 }
 
@@ -91,7 +94,9 @@ func (s *Server) readParams(o *object, m *Model, least int64) *params {
 	p.tokensAsIDs = o.flag("return_tokens_as_token_ids", false)
 	readReasoning(o, p)
 	readStreaming(o, p)
+	p.structure.read(o)
 	readFixed(o)
+	p.readNIM(o.take("nvext"))
 	return p
 }
 
@@ -223,28 +228,21 @@ func readFixed(o *object) {
 	if v := o.take("length_penalty"); v != nil {
 		v.number(1, 1)
 	}
-	if v := o.take("response_format"); v != nil {
-		format := v.object()
-		if kind := format.need("type"); kind.oneOf("text", "json_object", "json_schema") != "text" {
-			v.fail("only the type text is supported by this server")
-		}
-		format.rest()
-	}
-	readNIM(o.take("nvext"))
 	if v := o.take("user"); v != nil {
 		v.text(0, maxUserBytes)
 	}
 	readMetadata(o.take("metadata"))
 }
 
-// readNIM refuses NIM's extensions but for empty ones.
-func readNIM(v *value) {
+// readNIM takes NIM's extensions.
+func (p *params) readNIM(v *value) {
 	if v == nil {
 		return
 	}
 	extension := v.object()
-	extension.unsupported("guided_json", "guided_regex", "guided_choice", "guided_grammar", "guided_whitespace_pattern",
-		"max_thinking_tokens", "ignore_eos", "repetition_penalty", "top_k")
+	p.structure.readGuided(extension)
+	p.ignoreEOS = extension.flag("ignore_eos", p.ignoreEOS)
+	extension.unsupported("max_thinking_tokens", "repetition_penalty", "top_k")
 	extension.rest()
 }
 
@@ -278,10 +276,11 @@ func choiceSeed(seed uint64, i int) uint64 {
 }
 
 // request returns what the engine is asked for choice i of a prompt.
-func (p *params) request(id string, m *Model, prompt []int32, i int) engine.Request {
+func (p *params) request(id string, m *Model, from *prompt, i int) engine.Request {
 	r := engine.Request{
 		ID:             id,
-		Prompt:         prompt,
+		Prompt:         from.ids,
+		Constraint:     p.constraint(m, from),
 		Sampling:       p.sampling,
 		MaxTokens:      max(p.maxTokens, 0),
 		MinTokens:      p.minTokens,

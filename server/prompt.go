@@ -67,7 +67,13 @@ func (in *renderInput) prompt(m *Model) (*prompt, error) {
 	}
 	p := &prompt{text: text, begin: promptReasoning(text), continued: in.continueFinal}
 	if in.continueFinal {
-		p.begin = continuedReasoning(in.messages[len(in.messages)-1].text)
+		last := in.messages[len(in.messages)-1].text
+		if p.begin = continuedReasoning(last); p.begin == reasonAnswer {
+			_, after, found := strings.Cut(last, thinkClose)
+			if p.written = last; found {
+				p.written = strings.TrimLeft(after, blank)
+			}
+		}
 	}
 	if p.ids, err = in.encode(m, text); err != nil {
 		return nil, err

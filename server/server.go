@@ -65,6 +65,7 @@ func (s *Server) SetModel(m *Model) {
 	m.special = newSpecialTokens(m.Tokenizer)
 	m.thinking = findThinking(m)
 	m.tools = findTools(m)
+	m.compiler = newCompiler(m)
 	s.model.Store(m)
 }
 

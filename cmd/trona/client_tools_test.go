@@ -74,3 +74,39 @@ func TestOpenAIGoTools(t *testing.T) {
 	require.NotEmpty(t, last.Choices[0].Message.Content)
 	t.Log(last.Choices[0].Message.Content)
 }
+
+// Calls that must come, and answers that must be JSON, from the demo model.
+func TestOpenAIGoStructure(t *testing.T) {
+	client := goClient(startForClients(t), clientKey)
+	request := askFor("12 + 34 = ?")
+	request.Tools = weatherTools()
+	request.ToolChoice = openai.ToolChoiceOptionFunctionToolChoice(openai.ChatCompletionNamedToolChoiceFunctionParam{Name: "get_time"})
+	request.MaxCompletionTokens = param.NewOpt[int64](120)
+	got, err := client.Chat.Completions.New(t.Context(), request)
+	require.NoError(t, err)
+	require.Equal(t, "tool_calls", got.Choices[0].FinishReason)
+	require.Len(t, got.Choices[0].Message.ToolCalls, 1)
+	require.Equal(t, "get_time", got.Choices[0].Message.ToolCalls[0].Function.Name)
+	var arguments struct{ City *string }
+	require.NoError(t, json.Unmarshal([]byte(got.Choices[0].Message.ToolCalls[0].Function.Arguments), &arguments))
+	require.NotNil(t, arguments.City)
+
+	// The reasoning is free, the answer is not.
+	sum := askFor("12 + 34 = ?")
+	sum.Messages = sum.Messages[1:]
+	sum.ReasoningEffort = "high"
+	sum.ResponseFormat = openai.ChatCompletionNewParamsResponseFormatUnion{OfJSONSchema: &shared.ResponseFormatJSONSchemaParam{
+		JSONSchema: shared.ResponseFormatJSONSchemaJSONSchemaParam{Name: "sum", Strict: param.NewOpt(true), Schema: map[string]any{
+			"type": "object", "properties": map[string]any{"sum": map[string]any{"type": "integer", "minimum": 0, "maximum": 999}},
+			"required": []string{"sum"}, "additionalProperties": false,
+		}},
+	}}
+	got, err = client.Chat.Completions.New(t.Context(), sum)
+	require.NoError(t, err)
+	require.Equal(t, "stop", got.Choices[0].FinishReason)
+	require.Contains(t, got.Choices[0].Message.JSON.ExtraFields, "reasoning_content")
+	var answer struct{ Sum *int }
+	require.NoError(t, json.Unmarshal([]byte(got.Choices[0].Message.Content), &answer))
+	require.NotNil(t, answer.Sum)
+	t.Log(got.Choices[0].Message.Content)
+}

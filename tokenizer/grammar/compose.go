@@ -17,6 +17,14 @@ func OneOf(parts ...*Grammar) *Grammar {
 	return compose(parts, alts)
 }
 
+// List allows one item or more, with separators between them.
+func List(item, separator *Grammar) *Grammar {
+	g := compose([]*Grammar{item, separator}, nil)
+	list := g.root.(*rule)
+	list.alts = [][]symbol{{item.root}, {item.root, separator.root, list}}
+	return g
+}
+
 func compose(parts []*Grammar, alts [][]symbol) *Grammar {
 	g := &Grammar{vocabulary: parts[0].vocabulary, marks: parts[0].marks, root: &rule{alts: alts}}
 	for _, part := range parts {

@@ -64,6 +64,10 @@ func TestCompose(t *testing.T) {
 	require.True(t, allowedBy(t, list, c, tokens, `[{"a":1}]`))
 	require.False(t, allowedBy(t, list, c, tokens, `[{"a":1}`))
 	require.Positive(t, list.Bytes())
+	many := Sequence(must(c.Choice([]string{"["})), List(inner, must(c.Regex(", ?"))), must(c.Choice([]string{"]"})))
+	for text, want := range map[string]bool{`[{"a":1}]`: true, `[{"a":1},{"a":2}, {"a":3}]`: true, `[]`: false, `[{"a":1},]`: false, `[{"a":1}{"a":1}]`: false} {
+		require.Equal(t, want, allowedBy(t, many, c, tokens, text), "%q", text)
+	}
 	_, err := c.Until("")
 	require.Error(t, err)
 }

@@ -12,6 +12,9 @@ type Grammar struct {
 	bytes      int // of memory, about
 }
 
+// Vocabulary returns the vocabulary of the masks.
+func (g *Grammar) Vocabulary() *Vocabulary { return g.vocabulary }
+
 // Bytes returns about how much memory the grammar holds.
 func (g *Grammar) Bytes() int { return g.bytes }
 

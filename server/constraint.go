@@ -1,0 +1,279 @@
+package server
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"trona/engine"
+	"trona/tokenizer/grammar"
+)
+
+// maxGrammars bounds the bytes of compiled grammars that a model keeps.
+const maxGrammars = 64 << 20
+
+// newCompiler returns what makes the compiler of a model when it is first
+// needed: a large vocabulary takes a moment.
+func newCompiler(m *Model) func() (*grammar.Compiler, error) {
+	return sync.OnceValues(func() (*grammar.Compiler, error) {
+		text := m.tokenText()
+		v := grammar.NewVocabulary(m.VocabSize, func(id int32) []byte { return []byte(text(id)) }, m.EOS)
+		return grammar.NewCompiler(v, grammar.DefaultLimits(), maxGrammars)
+	})
+}
+
+// tokenText returns what tells the text of a token as it stands in an answer:
+// none for special tokens but tags.
+func (m *Model) tokenText() func(int32) string {
+	tags := map[int32]string{}
+	m.specialTags(tags, thinkOpen, thinkClose, m.tools.form.open, m.tools.form.close)
+	return func(id int32) string {
+		switch tag, ok := tags[id]; {
+		case ok:
+			return tag
+		case int(id) >= m.Tokenizer.VocabSize() || m.Tokenizer.IsSpecial(id):
+			return ""
+		}
+		return string(m.Tokenizer.TokenBytes(id))
+	}
+}
+
+// builder makes the grammar of an answer; the first error stays.
+type builder struct {
+	*grammar.Compiler
+	model *Model
+	err   error
+}
+
+func (b *builder) must(at string, g *grammar.Grammar, err error) *grammar.Grammar {
+	if b.err == nil && err != nil {
+		b.err = constraintError(at, err)
+	}
+	return g
+}
+
+// constrain compiles what an answer after the prompt must be.
+func (p *params) constrain(m *Model, from *prompt) error {
+	forced := p.tools.required || p.tools.strict()
+	if p.structure.at == "" && !forced {
+		return nil
+	}
+	if p.ignoreEOS {
+		return invalid("ignore_eos", "is not possible where the answer has a form")
+	}
+	c, err := m.compiler()
+	if err != nil {
+		return err
+	}
+	b := &builder{Compiler: c, model: m}
+	var inner *grammar.Grammar
+	if p.structure.at != "" {
+		g, err := p.structure.compile(c)
+		inner = b.must(p.structure.at, g, err)
+	}
+	if forced || len(p.tools.tools) > 0 {
+		calls := b.calls(&p.tools, inner == nil && !p.tools.required)
+		switch {
+		case inner == nil || p.tools.required:
+			inner = calls
+		default:
+			inner = b.either(inner, calls)
+		}
+		p.openEnd = !p.tools.required && p.structure.at == "" && m.tools.form.bare == ""
+	}
+	if p.grammar = b.thinking(inner, from); b.err == nil && !p.grammar.NewMatcher().AcceptBytes([]byte(from.written)) {
+		return invalid("continue_final_message", "the last message does not begin an answer of the form that is asked for")
+	}
+	return b.err
+}
+
+// either allows one of two; nil where something went wrong before.
+func (b *builder) either(x, y *grammar.Grammar) *grammar.Grammar {
+	if b.err != nil {
+		return nil
+	}
+	return grammar.OneOf(x, y)
+}
+
+// sequence allows parts one after the other.
+func (b *builder) sequence(parts ...*grammar.Grammar) *grammar.Grammar {
+	parts = slices.DeleteFunc(parts, func(g *grammar.Grammar) bool { return g == nil })
+	if b.err != nil || len(parts) == 0 {
+		return nil
+	}
+	return grammar.Sequence(parts...)
+}
+
+// literal allows one text; nil for none.
+func (b *builder) literal(text string) *grammar.Grammar {
+	if text == "" {
+		return nil
+	}
+	g, err := b.Choice([]string{text})
+	return b.must("", g, err)
+}
+
+func (b *builder) until(tag string) *grammar.Grammar {
+	g, err := b.Until(tag)
+	return b.must("", g, err)
+}
+
+func (b *builder) regex(pattern string) *grammar.Grammar {
+	g, err := b.Regex(pattern)
+	return b.must("", g, err)
+}
+
+func (b *builder) space() *grammar.Grammar { return b.regex(`[ \t\r\n]{0,8}`) }
+
+// thinking lets the answer reason before the constraint begins, if the model
+// does so.
+func (b *builder) thinking(inner *grammar.Grammar, from *prompt) *grammar.Grammar {
+	if b.err != nil {
+		return nil
+	}
+	switch from.begin {
+	case reasonOpened, reasonInside:
+		return b.sequence(b.until(thinkClose), b.space(), inner)
+	case reasonClosed:
+		return b.sequence(b.space(), inner)
+	case reasonStart:
+		if b.model.thinking != (thinking{}) && !from.continued {
+			thought := b.sequence(b.space(), b.literal(thinkOpen), b.until(thinkClose), b.space(), inner)
+			return b.either(inner, thought)
+		}
+	}
+	return inner
+}
+
+// strict reports whether a tool wants its schema kept.
+func (c *toolChoice) strict() bool {
+	return slices.ContainsFunc(c.tools, func(t tool) bool { return t.strict })
+}
+
+// calls allows tool calls in the model's form: JSON, whose arguments satisfy
+// the schemas of the tools. Text may come before them where free is set.
+func (b *builder) calls(c *toolChoice, free bool) *grammar.Grammar {
+	form := b.model.tools.form
+	var one []*grammar.Grammar
+	for _, t := range c.tools {
+		if c.name == "" || c.name == t.name {
+			one = append(one, b.call(t, form.arguments, t.strict || c.required))
+		}
+	}
+	if b.err != nil {
+		return nil
+	}
+	body := grammar.OneOf(one...)
+	if !strings.Contains(form.bare, "{") {
+		if !c.single {
+			body = grammar.List(body, b.regex(`, ?`))
+		}
+		body = b.sequence(b.literal("["), body, b.literal("]"))
+	}
+	if form.bare != "" && free {
+		return b.either(body, b.regex(`([^`+regexp.QuoteMeta(form.bare)+` \t\r\n](.|\n)*)?`))
+	} else if form.bare != "" {
+		return body
+	}
+	opening := b.literal(form.open)
+	if free {
+		opening = b.until(form.open)
+	}
+	return b.sequence(opening, body, b.literal(form.close), b.space())
+}
+
+// call allows one call. Its arguments satisfy the schema of the tool where they
+// are to keep it: the one of a strict tool must be supported.
+func (b *builder) call(t tool, arguments string, keep bool) *grammar.Grammar {
+	g, err := b.JSONObject()
+	if t.parameters != nil && keep {
+		kept, wrong := b.JSONSchema(t.parameters, grammar.SchemaOptions{})
+		if wrong == nil || t.strict {
+			g, err = kept, wrong
+		}
+	}
+	values := b.must(t.at, g, err)
+	name := regexp.QuoteMeta(string(quote(nil, t.name)))
+	return b.sequence(b.regex(`\{ ?"name": ?`+name+`, ?"`+arguments+`": ?`), values, b.regex(` ?\}`))
+}
+
+// matching is a grammar as the engine wants it.
+type matching struct {
+	*grammar.Matcher
+	vocabulary *grammar.Vocabulary
+	// open is a tag that need not come: before it the text may end. "": none.
+	open string
+	ends []int32
+	text func(int32) string
+	free freeText
+}
+
+// freeText is the part of an answer before a tag, reasoning aside.
+type freeText struct {
+	split reasoningSplitter
+	tail  string // the end of the text, in which the tag may begin
+	over  bool   // the tag has come, or the end
+}
+
+type matchingPlace struct {
+	state grammar.State
+	free  freeText
+}
+
+// Mask sets the tokens that may come next.
+func (g *matching) Mask(dst []uint32) {
+	g.Matcher.Mask(dst[:g.vocabulary.Words()])
+	if g.open == "" || g.free.over {
+		return
+	}
+	for _, id := range g.ends {
+		dst[id>>5] |= 1 << (id & 31)
+	}
+}
+
+// Accept takes a token.
+func (g *matching) Accept(id int32) bool {
+	f := &g.free
+	if g.open == "" || f.over {
+		return g.Matcher.Accept(id)
+	}
+	if f.over = slices.Contains(g.ends, id); f.over {
+		return true
+	}
+	_, text := f.split.write(g.text(id))
+	text = f.tail + text
+	f.over = strings.Contains(text, g.open)
+	f.tail = text[len(text)-overlap(text, g.open):]
+	return g.Matcher.Accept(id)
+}
+
+// Save returns the present place.
+func (g *matching) Save() any { return matchingPlace{g.Matcher.Save(), g.free} }
+
+// Restore goes back to a place.
+func (g *matching) Restore(place any) {
+	p := place.(matchingPlace)
+	g.Matcher.Restore(p.state)
+	g.free = p.free
+}
+
+// constraint returns what limits the tokens of an answer; nil: nothing.
+func (p *params) constraint(m *Model, from *prompt) engine.Constraint {
+	var all []engine.Constraint
+	if p.grammar != nil {
+		g := &matching{Matcher: p.grammar.NewMatcher(), vocabulary: p.grammar.Vocabulary(), ends: m.EOS, text: m.tokenText()}
+		if p.openEnd {
+			g.open, g.free.split.state = m.tools.form.open, from.begin
+		}
+		g.AcceptBytes([]byte(from.written)) // constrain has tried it
+		all = append(all, g)
+	}
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
+	}
+	return engine.AllOf(all...)
+}

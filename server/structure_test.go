@@ -1,0 +1,188 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"trona/engine"
+	"trona/tokenizer"
+)
+
+// structureServer serves a model that may reason, with a longer context.
+func structureServer(t *testing.T, e Engine) *Server {
+	s := newServer(t, e)
+	m := *s.model.Load()
+	m.ContextLength = 1 << 12
+	s.SetModel(&m)
+	return s
+}
+
+const schemaA = `{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"],"additionalProperties":false}`
+
+// structures are constraints and what the answer must look like.
+var structures = []struct{ fields, pattern string }{
+	{`"response_format":{"type":"json_object"}`, `^\s*\{`},
+	{`"response_format":{"type":"json_object","schema":` + schemaA + `}`, `^\s*\{\s*"a"\s*:\s*-?\d`},
+	{`"response_format":{"type":"json_schema","json_schema":{"name":"x","strict":true,"schema":` + schemaA + `}}`, `^\s*\{\s*"a"\s*:\s*-?\d`},
+	{`"response_format":{"type":"json_schema","json_schema":{"name":"x"}}`, `^\s*\{`},
+	{`"guided_json":` + schemaA, `^\s*\{\s*"a"\s*:\s*-?\d`},
+	{`"guided_json":` + string(quote(nil, schemaA)), `^\s*\{\s*"a"\s*:\s*-?\d`},
+	{`"json_schema":` + schemaA, `^\s*\{\s*"a"\s*:\s*-?\d`},
+	{`"guided_regex":"[xyz]{3,9}"`, `^[xyz]{3,9}$`},
+	{`"guided_choice":["yes","no","maybe"]`, `^(yes|no|maybe)$`},
+	{`"guided_grammar":"root ::= \"(\" root \")\" | \"x\""`, `^\(*x\)*$`},
+	{`"grammar":"root ::= [a-c]+ \".\""`, `^[a-c]+\.$`},
+	{`"nvext":{"guided_choice":["yes","no"]}`, `^(yes|no)$`},
+	{`"nvext":{"guided_regex":"[0-9]{2}"}`, `^[0-9]{2}$`},
+	{`"nvext":{"guided_json":` + schemaA + `}`, `^\s*\{\s*"a"`},
+	{`"nvext":{"guided_grammar":"root ::= \"ok\""}`, `^ok$`},
+	{`"structured_outputs":{"json":` + schemaA + `}`, `^\s*\{\s*"a"`},
+	{`"structured_outputs":{"json_object":true}`, `^\s*\{`},
+	{`"structured_outputs":{"regex":"a+b"}`, `^a+b$`},
+	{`"structured_outputs":{"choice":["A","B"]}`, `^[AB]$`},
+	{`"structured_outputs":{"grammar":"root ::= \"g\"+"}`, `^g+$`},
+}
+
+// Whatever the model would say, the answer has the form that was asked for, in
+// chats and completions, with and without reasoning before it.
+func TestStructures(t *testing.T) {
+	for _, c := range structures {
+		want := regexp.MustCompile(c.pattern)
+		for said, reasoning := range map[string]any{
+			"Sure, here you are: 12": nil, "<think>\nhm { \"a\"\n</think>\n\nSure": `hm { "a"`, "{\"a\": 7": nil, "yes": nil, "": nil,
+		} {
+			s := structureServer(t, says(t, said))
+			got := post(t, s, 200, chatPath, `{`+hello+`,"max_tokens":400,`+c.fields+`}`)
+			text := get(got, "choices", 0, "message", "content").(string)
+			if get(got, "choices", 0, "finish_reason") == "stop" {
+				require.Regexp(t, want, text, "%s: %q", c.fields, said)
+			}
+			if reasoning != nil { // else the fake engine may wander into a thought
+				require.Equal(t, reasoning, get(got, "choices", 0, "message", "reasoning_content"))
+			}
+			if strings.Contains(c.fields, "json") && get(got, "choices", 0, "finish_reason") == "stop" {
+				require.True(t, json.Valid([]byte(text)), "%q", text)
+			}
+			got = post(t, s, 200, completionPath, `{"prompt":"x","max_tokens":400,`+c.fields+`}`)
+			if text := get(got, "choices", 0, "text").(string); get(got, "choices", 0, "finish_reason") == "stop" {
+				require.Regexp(t, want, text, "%s: %q", c.fields, said)
+			}
+		}
+	}
+}
+
+// What cannot be kept is refused, with its place.
+func TestStructureErrors(t *testing.T) {
+	s := newServer(t, says(t, "ok"))
+	for fields, param := range map[string]string{
+		`"guided_json":{"type":"object","properties":{"a":{"pattern":"(?=x)"}}}`:                                       "guided_json.properties.a.pattern",
+		`"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"items":{"$ref":"other.json"}}}}`: "response_format.json_schema.schema.items.$ref",
+		`"guided_regex":"(?<=a)b"`:      "guided_regex",
+		`"guided_grammar":"root ::= x"`: "guided_grammar",
+		`"tools":[{"type":"function","function":{"name":"f","strict":true,"parameters":{"properties":{"a":{"pattern":"(?=x)"}}}}}]`: "tools[0].function.parameters.properties.a.pattern",
+	} {
+		wantsError(t, s, chatPath, `{`+hello+`,`+fields+`}`, param)
+	}
+	// An answer that goes on must have begun in the form.
+	begun := `"messages":[{"role":"user","content":"x"},{"role":"assistant","content":%q}],"continue_final_message":true,"guided_regex":"ab+c"`
+	wantsError(t, s, chatPath, fmt.Sprintf(`{`+begun+`}`, "x"), "continue_final_message")
+	s = newServer(t, says(t, "bbc"))
+	got := post(t, s, 200, chatPath, fmt.Sprintf(`{`+begun+`}`, "ab"))
+	require.Equal(t, "bbc", get(got, "choices", 0, "message", "content"))
+}
+
+const toolFG = `"tools":[{"type":"function","function":{"name":"f","parameters":` + schemaA + `}},` +
+	`{"type":"function","function":{"name":"g.h","strict":true,"parameters":{"$ref":"#/$defs/x","$defs":{"x":{"type":"object","properties":{"b":{"enum":["p","q"]}},"required":["b"],"additionalProperties":false}}}}}]`
+
+// A call that must come does, with arguments that the schema allows.
+func TestForcedCalls(t *testing.T) {
+	for form := range map[string]bool{"": true, "<|python_tag|>": true, "[func_name1(": true} {
+		for said, reasoning := range map[string]any{"I would rather not.": nil, "<think>a</think>": "a", `<TOOLCALL>[{"name": "f", "arguments": {"a": "x"}}]</TOOLCALL>`: nil} {
+			for choice, names := range map[string]string{`"required"`: "^(f|g.h)$", `{"type":"function","function":{"name":"g.h"}}`: "^g.h$"} {
+				s := structureServer(t, says(t, said))
+				s.model.Load().tools.form = findTools(testModelOf(t, form)).form
+				got := post(t, s, 200, chatPath, `{`+hello+`,"max_tokens":600,`+toolFG+`,"tool_choice":`+choice+`}`)
+				if reasoning != nil {
+					require.Equal(t, reasoning, get(got, "choices", 0, "message", "reasoning_content"))
+				}
+				if get(got, "choices", 0, "finish_reason") == "length" {
+					continue // the fake engine wanders
+				}
+				require.Equal(t, "tool_calls", get(got, "choices", 0, "finish_reason"), "%s %s", form, said)
+				calls := listOf(get(got, "choices", 0, "message", "tool_calls"))
+				require.NotEmpty(t, calls)
+				for _, call := range calls {
+					name := get(call, "function", "name").(string)
+					require.Regexp(t, names, name)
+					var arguments map[string]any
+					require.NoError(t, json.Unmarshal([]byte(get(call, "function", "arguments").(string)), &arguments))
+					require.Len(t, arguments, 1)
+					require.Contains(t, arguments, map[string]string{"f": "a", "g.h": "b"}[name])
+				}
+			}
+		}
+	}
+}
+
+// testModelOf has a template that names a form of calls.
+func testModelOf(t *testing.T, form string) *Model {
+	m := testModel(t, says(t, ""))
+	template, err := tokenizer.NewTemplate("{# " + form + " #}{{ messages[0].content }}")
+	require.NoError(t, err)
+	m.Template = template
+	return m
+}
+
+// A strict tool leaves the model free to answer, and binds the calls it makes.
+func TestStrictTools(t *testing.T) {
+	for said, want := range map[string][2]any{
+		"Just text.": {"Just text.", nil},
+		`Well. <TOOLCALL>[{"name": "g.h", "arguments": {"b": "p"}}]</TOOLCALL>`:   {"Well.", `{"b": "p"}`},
+		`<TOOLCALL>[{"name": "g.h", "arguments": {"b": "q", "c": 1}}]</TOOLCALL>`: {nil, `{"b": "q"`},
+		`<think><TOOLCALL> no</think>Text`:                                        {"Text", nil},
+	} {
+		s := structureServer(t, says(t, said))
+		got := post(t, s, 200, chatPath, `{`+hello+`,"max_tokens":300,`+toolFG+`}`)
+		require.Equal(t, want[0], get(got, "choices", 0, "message", "content"), said)
+		calls := listOf(get(got, "choices", 0, "message", "tool_calls"))
+		if want[1] == nil {
+			require.Empty(t, calls)
+			continue
+		}
+		require.Contains(t, get(calls[0], "function", "arguments"), want[1])
+	}
+}
+
+// Streams and choices keep the form too.
+func TestStructureStreams(t *testing.T) {
+	s := structureServer(t, babbles(t))
+	rapid.Check(t, func(rt *rapid.T) {
+		fields := structures[rapid.IntRange(0, len(structures)-1).Draw(rt, "structure")].fields
+		if rapid.IntRange(0, 3).Draw(rt, "tools") == 0 {
+			fields += `,"tool_choice":` + rapid.SampledFrom([]string{`"auto"`, `"required"`}).Draw(rt, "choice") + "," + toolFG
+		}
+		n := rapid.IntRange(1, 3).Draw(rt, "n")
+		request := fmt.Sprintf(`{%s,"seed":%d,"n":%d,"max_tokens":100,"logprobs":true,%s`, hello, rapid.Int16().Draw(rt, "seed"), n, fields)
+		whole := post(t, s, 200, chatPath, request+"}")
+		w, _ := call(t, s, "POST", chatPath, request+`,"stream":true,"stream_options":{"include_usage":true}}`)
+		chunks, done := events(t, w.Body.Bytes())
+		require.True(rt, done, "%s", w.Body)
+		require.Equal(rt, wholeChat(whole), joinChat(rt, chunks, n))
+		require.Equal(rt, whole["usage"], chunks[len(chunks)-1]["usage"])
+	})
+}
+
+// A constraint that leaves nothing to draw fails the request and not the server.
+func TestConstraintFails(t *testing.T) {
+	e := says(t, "ok")
+	e.fail = fmt.Errorf("%w: no token is allowed", engine.ErrConstraint)
+	w, got := call(t, newServer(t, e), "POST", chatPath, `{`+hello+`,"guided_regex":"a"}`)
+	require.Equal(t, 400, w.Code)
+	require.Equal(t, "constraint_failed", get(got, "error", "code"))
+}
