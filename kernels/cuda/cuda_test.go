@@ -29,7 +29,7 @@ func TestConformance(t *testing.T) {
 	s := suite(opener)
 	s.Brief = testing.Short()
 	s.Run(t)
-	if t.Failed() || t.Skipped() || strings.Contains(flag.Lookup("test.run").Value.String(), "/") {
+	if t.Failed() || t.Skipped() || s.Brief || strings.Contains(flag.Lookup("test.run").Value.String(), "/") {
 		return
 	}
 	executed, launches := 0, cudatest.Launches(t)

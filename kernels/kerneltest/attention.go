@@ -72,7 +72,7 @@ func half(h uint16) float64 {
 // testAppendKV: what is stored is what was given, rounded as its type rounds,
 // and nothing else is touched.
 func testAppendKV(c *context) {
-	for _, t := range c.dev.Info().KVTypes {
+	for _, t := range c.cacheTypes() {
 		for _, dim := range []int64{2, 10, 64, 128} {
 			c.run(fmt.Sprintf("%v/%d", t, dim), func(c *context) { c.appendKV(t, dim) })
 		}
@@ -166,7 +166,7 @@ var attentionCases = map[string]attentionCase{
 }
 
 func testAttention(c *context) {
-	for _, t := range c.dev.Info().KVTypes {
+	for _, t := range c.cacheTypes() {
 		for name, a := range attentionCases {
 			c.run(fmt.Sprintf("%v/%s", t, name), func(c *context) { c.attention(t, a) })
 		}

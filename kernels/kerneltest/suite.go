@@ -121,6 +121,22 @@ func (s Suite) context(t *testing.T, dev kernels.Device) *context {
 	return c
 }
 
+// weightTypes and cacheTypes are those to test.
+func (c *context) weightTypes() []kernels.DType {
+	if c.suite.Brief {
+		return []kernels.DType{kernels.F32, kernels.F16, kernels.BF16, kernels.Q5_0, kernels.Q4_K, kernels.NVFP4x16}
+	}
+	return weightTypes
+}
+
+func (c *context) cacheTypes() []kernels.DType {
+	types := c.dev.Info().KVTypes
+	if c.suite.Brief {
+		return []kernels.DType{types[0], types[len(types)-1]}
+	}
+	return types
+}
+
 // on returns the same context, with the same random inputs to come, on another device.
 func (c *context) on(dev kernels.Device) *context {
 	return &context{T: c.T, suite: c.suite, dev: dev, seed: c.seed, rng: rand.New(rand.NewPCG(c.seed, 0))}
