@@ -257,7 +257,7 @@ DEVICE bool choose_bin(u64 want) {
 
 // cut_at returns a number that is at most the greatest key such that the
 // weights of it and of all greater keys reach want, and above the next lower
-// key; the present cut if they never do.
+// key, but never below the present cut; that one if they never do.
 template <class Weight> DEVICE u64 cut_at(const Candidates& c, u64 want, Weight weight) {
     u64 prefix = 0;
     NO_UNROLL
@@ -279,7 +279,7 @@ template <class Weight> DEVICE u64 cut_at(const Candidates& c, u64 want, Weight 
         want = mine().left;
         if (mine().alone) break; // no other key begins like this
     }
-    return prefix;
+    return greatest(prefix, c.cut); // a short prefix may lie below the present cut
 }
 
 // keep_most keeps the k likeliest tokens.

@@ -224,14 +224,17 @@ func noise(r kernels.SampleRow, token int32) float64 {
 
 // sampleReference draws as the definition says: sort, filter, add noise.
 func sampleReference(c *context) {
-	for i := range 60 {
+	for i := range 120 {
 		n := 2 + c.rng.IntN(3000)
+		if i%4 == 0 { // few logits are apart in their first bits
+			n = 2 + c.rng.IntN(60)
+		}
 		logits := c.normal(int64(n), 2)
 		r := kernels.SampleRow{Temperature: 0.2 + 2*c.rng.Float32(), Seed: c.rng.Uint64(), Position: c.rng.Int64()}
 		if i%2 == 0 {
 			r.TopK = int32(1 + c.rng.IntN(n+5))
 		}
-		if i%3 == 0 {
+		if i%3 == 0 || i%4 == 0 {
 			r.TopP = c.rng.Float32()
 		}
 		if i%5 == 0 {
