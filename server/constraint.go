@@ -269,6 +269,15 @@ func (p *params) constraint(m *Model, from *prompt) engine.Constraint {
 		g.AcceptBytes([]byte(from.written)) // constrain has tried it
 		all = append(all, g)
 	}
+	if p.budget >= 0 {
+		all = append(all, newThinkingBudget(m, p.budget, from))
+	}
+	if p.allowed != nil {
+		all = append(all, engine.AllowTokens(p.allowed))
+	}
+	if len(p.forbidden) > 0 {
+		all = append(all, engine.ForbidSequences(p.forbidden...))
+	}
 	switch len(all) {
 	case 0:
 		return nil

@@ -190,8 +190,6 @@ func TestFieldErrors(t *testing.T) {
 		hello + `,"guided_regex":"a","ignore_eos":true`:                                  "ignore_eos",
 		hello + `,"guided_regex":"a","guided_whitespace_pattern":" "`:                    "guided_whitespace_pattern",
 		hello + `,"grammar":"x ::= y"`:                                                   "grammar",
-		hello + `,"nvext":{"max_thinking_tokens":5}`:                                     "nvext.max_thinking_tokens",
-		hello + `,"thinking_token_budget":5`:                                             "thinking_token_budget",
 		hello + `,"tool_choice":"required"`:                                              "tool_choice",
 		hello + `,"tool_choice":"some"`:                                                  "tool_choice",
 		hello + `,"tool_choice":{"type":"function","function":{"name":"f"}}`:             "tool_choice.function.name",

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"trona/engine"
+	"trona/tokenizer"
 	"trona/tokenizer/grammar"
 )
 
@@ -48,6 +49,9 @@ type params struct {
 	structure       structure
 	grammar         *grammar.Grammar // nil: any answer
 	openEnd         bool             // the answer may end before any tool call
+	budget          int              // tokens of reasoning; -1: any number
+	allowed         []int32          // the only tokens that may come; nil: all
+	forbidden       [][]int32        // sequences that must not
 	promptLogprobs  int              // -1: none
 	echoLogprobs    int              // the same, for the prompt as part of the answer
 	priority        int
@@ -65,13 +69,12 @@ type params struct {
 // unbuilt are fields of vLLM, NIM and OpenAI that ask for what this server
 // cannot do, in chats and completions alike.
 var unbuilt = []string{
-	"thinking_token_budget", "truncate_prompt_tokens", "allowed_token_ids",
-	"bad_words", "prompt_embeds", "logits_processors", "kv_transfer_params",
+	"truncate_prompt_tokens", "prompt_embeds", "logits_processors", "kv_transfer_params",
 }
 
 // readParams takes the shared fields. Least is the smallest max_tokens.
 func (s *Server) readParams(o *object, m *Model, least int64) *params {
-	p := &params{maxTokens: -1, echoLogprobs: -1, maxTokensField: "max_tokens"}
+	p := &params{maxTokens: -1, budget: -1, echoLogprobs: -1, maxTokensField: "max_tokens"}
 	readSampling(o, m, &p.sampling)
 	p.choices = int(o.integer("n", 1, int64(s.options.MaxChoices), 1))
 	for _, name := range []string{"max_tokens", "max_completion_tokens"} {
@@ -95,6 +98,8 @@ func (s *Server) readParams(o *object, m *Model, least int64) *params {
 	readReasoning(o, p)
 	readStreaming(o, p)
 	p.structure.read(o)
+	p.readBudget(o.take("thinking_token_budget"))
+	p.readTokens(o, m)
 	readFixed(o)
 	p.readNIM(o.take("nvext"))
 	return p
@@ -191,6 +196,24 @@ func readStops(o *object, m *Model, p *params) {
 	p.includeStop = o.flag("include_stop_str_in_output", false)
 }
 
+// readTokens takes allowed_token_ids and bad_words. A word counts also with a
+// space before it.
+func (p *params) readTokens(o *object, m *Model) {
+	if v := o.take("allowed_token_ids"); v != nil {
+		for _, id := range v.list(1, m.VocabSize) {
+			p.allowed = append(p.allowed, id.tokenID(m.VocabSize))
+		}
+	}
+	if v := o.take("bad_words"); v != nil {
+		for _, word := range v.list(0, maxBiasEntries) {
+			text := word.text(1, maxStopBytes)
+			for _, spelled := range []string{text, " " + text} {
+				p.forbidden = append(p.forbidden, m.Tokenizer.Encode(spelled, tokenizer.EncodeOptions{}))
+			}
+		}
+	}
+}
+
 // readReasoning takes the fields that say where reasoning goes.
 func readReasoning(o *object, p *params) {
 	if v := o.take("reasoning_format"); v != nil {
@@ -242,7 +265,8 @@ func (p *params) readNIM(v *value) {
 	extension := v.object()
 	p.structure.readGuided(extension)
 	p.ignoreEOS = extension.flag("ignore_eos", p.ignoreEOS)
-	extension.unsupported("max_thinking_tokens", "repetition_penalty", "top_k")
+	p.readBudget(extension.take("max_thinking_tokens"))
+	extension.unsupported("repetition_penalty", "top_k")
 	extension.rest()
 }
 
