@@ -2,10 +2,10 @@
 
 #include "textflag.h"
 
-// Registers of a product of a panel in 8 bits: SI panel, DX x of the tile's
-// first token, R10 the distance of two tokens, DI out, R11 tokens left. Inside a
-// tile: R8 codes, R9 scales, R13 mins, BX x of token 0, R12 x of token 3, CX
-// groups of 32 columns left.
+// A product of a panel in 8 bits with tiles of four tokens, or with one tile of
+// one or two. SI is the panel, DX x, DI out, R11 tokens left. Inside a tile: R8
+// codes, R9 scales, R13 mins, BX x, CX groups of 32 columns left, R10 the
+// distance of a token's blocks.
 //
 // Y0 to Y7 are two vectors of integer sums for each of four tokens: a dword is a
 // row, and before the sums of a group are complete it holds two words, of
@@ -22,19 +22,18 @@ GLOBL words<>(SB), RODATA|NOPTR, $32
 	MOVQ    out+0(FP), DI \
 	MOVQ    p+8(FP), SI \
 	MOVQ    x+16(FP), DX \
-	MOVQ    stride+24(FP), R10 \
 	MOVQ    tokens+32(FP), R11 \
-	LEAQ    (R10)(R10*2), R10 \
-	SHLQ    $4, R10 \
-	VMOVDQU words<>(SB), Y15
+	VMOVDQU words<>(SB), Y15 \
+	CMPQ    R11, $4 \
+	JGE     four \
+	LEAQ    (R11)(R11*2), R10 \
+	SHLQ    $4, R10
 
 #define TILE \
 	MOVQ SI, R8 \
 	LEAQ 4096(SI), R9 \
 	LEAQ 5120(SI), R13 \
 	MOVQ DX, BX \
-	LEAQ (DX)(R10*2), R12 \
-	ADDQ R10, R12 \
 	MOVQ n+40(FP), CX \
 	SHRQ $5, CX
 
@@ -43,14 +42,29 @@ GLOBL words<>(SB), RODATA|NOPTR, $32
 	ADDQ $512, R8 \
 	ADDQ $BYTES, R9 \
 	ADDQ $64, R13 \
-	ADDQ $48, BX \
-	ADDQ $48, R12 \
 	DECQ CX \
 	JNZ  LOOP
 
-#define NEXT_TOKENS(N) \
-	ADDQ $(64*N), DI \
-	SUBQ $N, R11
+// NEXT_TILE goes on to the next four tokens, NEXT_TOKEN to the next of a tile of
+// one or two.
+#define NEXT_TILE \
+	MOVQ stride+24(FP), R10 \
+	LEAQ (R10)(R10*2), R10 \
+	SHLQ $4, R10 \
+	ADDQ R10, DX \
+	ADDQ $256, DI \
+	SUBQ $4, R11 \
+	JNZ  four \
+	VZEROUPPER \
+	RET
+
+#define NEXT_TOKEN \
+	ADDQ $48, DX \
+	ADDQ $64, DI \
+	DECQ R11 \
+	JNZ  one \
+	VZEROUPPER \
+	RET
 
 #define CODES(I) \
 	VMOVDQU (64*I)(R8), Y8 \
@@ -72,16 +86,16 @@ GLOBL words<>(SB), RODATA|NOPTR, $32
 #define FIRST4(I) \
 	CODES(I) \
 	FIRST((4*I)(BX), Y0, Y1) \
-	FIRST((4*I)(BX)(R10*1), Y2, Y3) \
-	FIRST((4*I)(BX)(R10*2), Y4, Y5) \
-	FIRST((4*I)(R12), Y6, Y7)
+	FIRST((4*I+48)(BX), Y2, Y3) \
+	FIRST((4*I+96)(BX), Y4, Y5) \
+	FIRST((4*I+144)(BX), Y6, Y7)
 
 #define MORE4(I) \
 	CODES(I) \
 	MORE((4*I)(BX), Y0, Y1) \
-	MORE((4*I)(BX)(R10*1), Y2, Y3) \
-	MORE((4*I)(BX)(R10*2), Y4, Y5) \
-	MORE((4*I)(R12), Y6, Y7)
+	MORE((4*I+48)(BX), Y2, Y3) \
+	MORE((4*I+96)(BX), Y4, Y5) \
+	MORE((4*I+144)(BX), Y6, Y7)
 
 #define FIRST1(I) \
 	CODES(I) \
@@ -91,6 +105,18 @@ GLOBL words<>(SB), RODATA|NOPTR, $32
 	CODES(I) \
 	MORE((4*I)(BX), Y0, Y1)
 
+// EIGHT uses a macro for the first of all eight fours of columns and
+// another for those that follow.
+#define EIGHT(BEGIN, THEN) \
+	BEGIN(0) \
+	THEN(1) \
+	THEN(2) \
+	THEN(3) \
+	THEN(4) \
+	THEN(5) \
+	THEN(6) \
+	THEN(7)
+
 // BIAS begins the sums of a token with what makes up for codes without sign.
 #define BIAS(X, LO, HI) \
 	VPBROADCASTD X, LO \
@@ -98,9 +124,9 @@ GLOBL words<>(SB), RODATA|NOPTR, $32
 
 #define BIAS4(AT) \
 	BIAS(AT(BX), Y0, Y1) \
-	BIAS(AT(BX)(R10*1), Y2, Y3) \
-	BIAS(AT(BX)(R10*2), Y4, Y5) \
-	BIAS(AT(R12), Y6, Y7)
+	BIAS((AT+48)(BX), Y2, Y3) \
+	BIAS((AT+96)(BX), Y4, Y5) \
+	BIAS((AT+144)(BX), Y6, Y7)
 
 // SCALES reads the scales of a group, MINS its mins.
 #define SCALES(AT) \
@@ -116,9 +142,15 @@ GLOBL words<>(SB), RODATA|NOPTR, $32
 	VPMADDWD Y15, LO, LO \
 	VPMADDWD Y15, HI, HI
 
-// ADD adds the sums of a token, times its scale, to out.
+#define JOIN4 \
+	JOIN(Y0, Y1) \
+	JOIN(Y2, Y3) \
+	JOIN(Y4, Y5) \
+	JOIN(Y6, Y7)
+
+// ADD adds the sums of the token at X, times its scale, to out.
 #define ADD(X, LO, HI, OUT) \
-	VBROADCASTSS X, Y10 \
+	VBROADCASTSS (X+32)(BX), Y10 \
 	VCVTDQ2PS    LO, LO \
 	VCVTDQ2PS    HI, HI \
 	VMULPS       Y8, Y10, Y11 \
@@ -131,53 +163,22 @@ GLOBL words<>(SB), RODATA|NOPTR, $32
 	VMOVUPS HI, (OUT+32)(DI)
 
 #define FINISH(X, LO, HI, OUT) \
-	JOIN(LO, HI) \
 	ADD(X, LO, HI, OUT) \
 	STORE(LO, HI, OUT)
 
 // FINISH_MIN takes off the mins too, times the sum of x.
-#define FINISH_MIN(X, SUM, LO, HI, OUT) \
+#define FINISH_MIN(X, LO, HI, OUT) \
 	ADD(X, LO, HI, OUT) \
-	VBROADCASTSS SUM, Y10 \
+	VBROADCASTSS (X+36)(BX), Y10 \
 	VFNMADD231PS Y13, Y10, LO \
 	VFNMADD231PS Y14, Y10, HI \
 	STORE(LO, HI, OUT)
 
-#define FINISH4 \
-	FINISH(32(BX), Y0, Y1, 0) \
-	FINISH(32(BX)(R10*1), Y2, Y3, 64) \
-	FINISH(32(BX)(R10*2), Y4, Y5, 128) \
-	FINISH(32(R12), Y6, Y7, 192)
-
-#define FINISH_MIN4 \
-	FINISH_MIN(32(BX), 36(BX), Y0, Y1, 0) \
-	FINISH_MIN(32(BX)(R10*1), 36(BX)(R10*1), Y2, Y3, 64) \
-	FINISH_MIN(32(BX)(R10*2), 36(BX)(R10*2), Y4, Y5, 128) \
-	FINISH_MIN(32(R12), 36(R12), Y6, Y7, 192)
-
-#define MORE4_FROM4 \
-	MORE4(4) \
-	MORE4(5) \
-	MORE4(6) \
-	MORE4(7)
-
-#define MORE1_FROM4 \
-	MORE1(4) \
-	MORE1(5) \
-	MORE1(6) \
-	MORE1(7)
-
-#define MORE4_FROM0 \
-	MORE4(0) \
-	MORE4(1) \
-	MORE4(2) \
-	MORE4(3)
-
-#define MORE1_FROM0 \
-	MORE1(0) \
-	MORE1(1) \
-	MORE1(2) \
-	MORE1(3)
+#define FINISH4(WHICH) \
+	WHICH(0, Y0, Y1, 0) \
+	WHICH(48, Y2, Y3, 64) \
+	WHICH(96, Y4, Y5, 128) \
+	WHICH(144, Y6, Y7, 192)
 
 // func gemmOffsetAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
 // Codes of 5 bits at most with an offset, scales of 32 columns: the sums of 32
@@ -186,41 +187,31 @@ GLOBL words<>(SB), RODATA|NOPTR, $32
 TEXT ·gemmOffsetAVX2(SB), NOSPLIT, $0-48
 	ARGUMENTS
 
-four:
-	CMPQ R11, $4
-	JLT  one
-	TILE
-
-fourLoop:
-	BIAS4(40)
-	MORE4_FROM0
-	MORE4_FROM4
-	SCALES(0)
-	FINISH4
-	NEXT_GROUP(64, fourLoop)
-	NEXT_TOKENS(4)
-	LEAQ (DX)(R10*4), DX
-	JMP  four
-
 one:
-	TESTQ R11, R11
-	JEQ   done
 	TILE
 
-oneLoop:
+oneGroup:
 	BIAS(40(BX), Y0, Y1)
-	MORE1_FROM0
-	MORE1_FROM4
+	EIGHT(MORE1, MORE1)
+	JOIN(Y0, Y1)
 	SCALES(0)
-	FINISH(32(BX), Y0, Y1, 0)
-	NEXT_GROUP(64, oneLoop)
-	NEXT_TOKENS(1)
-	ADDQ R10, DX
-	JMP  one
+	FINISH(0, Y0, Y1, 0)
+	ADDQ R10, BX
+	NEXT_GROUP(64, oneGroup)
+	NEXT_TOKEN
 
-done:
-	VZEROUPPER
-	RET
+four:
+	TILE
+
+fourGroup:
+	BIAS4(40)
+	EIGHT(MORE4, MORE4)
+	JOIN4
+	SCALES(0)
+	FINISH4(FINISH)
+	ADDQ $192, BX
+	NEXT_GROUP(64, fourGroup)
+	NEXT_TILE
 
 // func gemmMinAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
 // Codes of 4 bits, scales and mins of 32 columns.
@@ -228,132 +219,84 @@ done:
 TEXT ·gemmMinAVX2(SB), NOSPLIT, $0-48
 	ARGUMENTS
 
-four:
-	CMPQ R11, $4
-	JLT  one
-	TILE
-
-fourLoop:
-	FIRST4(0)
-	MORE4(1)
-	MORE4(2)
-	MORE4(3)
-	MORE4_FROM4
-	JOIN(Y0, Y1)
-	JOIN(Y2, Y3)
-	JOIN(Y4, Y5)
-	JOIN(Y6, Y7)
-	SCALES(0)
-	MINS
-	FINISH_MIN4
-	NEXT_GROUP(64, fourLoop)
-	NEXT_TOKENS(4)
-	LEAQ (DX)(R10*4), DX
-	JMP  four
-
 one:
-	TESTQ R11, R11
-	JEQ   done
 	TILE
 
-oneLoop:
-	FIRST1(0)
-	MORE1(1)
-	MORE1(2)
-	MORE1(3)
-	MORE1_FROM4
+oneGroup:
+	EIGHT(FIRST1, MORE1)
 	JOIN(Y0, Y1)
 	SCALES(0)
 	MINS
-	FINISH_MIN(32(BX), 36(BX), Y0, Y1, 0)
-	NEXT_GROUP(64, oneLoop)
-	NEXT_TOKENS(1)
-	ADDQ R10, DX
-	JMP  one
+	FINISH_MIN(0, Y0, Y1, 0)
+	ADDQ R10, BX
+	NEXT_GROUP(64, oneGroup)
+	NEXT_TOKEN
 
-done:
-	VZEROUPPER
-	RET
+four:
+	TILE
 
-// The sums of 16 columns of 5 bits are all that fit words: they wait in the
-// frame as dwords for those of the other 16.
-#define PUT(LO, HI, AT) \
-	VMOVDQU LO, half-(256-AT)(SP) \
-	VMOVDQU HI, half-(224-AT)(SP)
+fourGroup:
+	EIGHT(FIRST4, MORE4)
+	JOIN4
+	SCALES(0)
+	MINS
+	FINISH4(FINISH_MIN)
+	ADDQ $192, BX
+	NEXT_GROUP(64, fourGroup)
+	NEXT_TILE
 
-#define JOIN_HALF(LO, HI, AT) \
-	JOIN(LO, HI) \
-	VPADDD half-(256-AT)(SP), LO, LO \
-	VPADDD half-(224-AT)(SP), HI, HI
+// GIVE_BACK adds what the bias took off.
+#define GIVE_BACK(X, LO, HI) \
+	VPBROADCASTD X, Y10 \
+	VPADDD       Y10, LO, LO \
+	VPADDD       Y10, HI, HI
 
 // func gemmFifthMinAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
-// Codes of 5 bits, scales and mins of 32 columns.
+// Codes of 5 bits, scales and mins of 32 columns: an offset keeps the sums of
+// words small.
 // Requires: AVX2, FMA
-TEXT ·gemmFifthMinAVX2(SB), NOSPLIT, $256-48
+TEXT ·gemmFifthMinAVX2(SB), NOSPLIT, $0-48
 	ARGUMENTS
 
-four:
-	CMPQ R11, $4
-	JLT  one
-	TILE
-
-fourLoop:
-	FIRST4(0)
-	MORE4(1)
-	MORE4(2)
-	MORE4(3)
-	JOIN(Y0, Y1)
-	JOIN(Y2, Y3)
-	JOIN(Y4, Y5)
-	JOIN(Y6, Y7)
-	PUT(Y0, Y1, 0)
-	PUT(Y2, Y3, 64)
-	PUT(Y4, Y5, 128)
-	PUT(Y6, Y7, 192)
-	FIRST4(4)
-	MORE4(5)
-	MORE4(6)
-	MORE4(7)
-	JOIN_HALF(Y0, Y1, 0)
-	JOIN_HALF(Y2, Y3, 64)
-	JOIN_HALF(Y4, Y5, 128)
-	JOIN_HALF(Y6, Y7, 192)
-	SCALES(0)
-	MINS
-	FINISH_MIN4
-	NEXT_GROUP(64, fourLoop)
-	NEXT_TOKENS(4)
-	LEAQ (DX)(R10*4), DX
-	JMP  four
-
 one:
-	TESTQ R11, R11
-	JEQ   done
 	TILE
 
-oneLoop:
-	FIRST1(0)
-	MORE1(1)
-	MORE1(2)
-	MORE1(3)
+oneGroup:
+	BIAS(40(BX), Y0, Y1)
+	EIGHT(MORE1, MORE1)
 	JOIN(Y0, Y1)
-	PUT(Y0, Y1, 0)
-	FIRST1(4)
-	MORE1(5)
-	MORE1(6)
-	MORE1(7)
-	JOIN_HALF(Y0, Y1, 0)
+	GIVE_BACK(44(BX), Y0, Y1)
 	SCALES(0)
 	MINS
-	FINISH_MIN(32(BX), 36(BX), Y0, Y1, 0)
-	NEXT_GROUP(64, oneLoop)
-	NEXT_TOKENS(1)
-	ADDQ R10, DX
-	JMP  one
+	FINISH_MIN(0, Y0, Y1, 0)
+	ADDQ R10, BX
+	NEXT_GROUP(64, oneGroup)
+	NEXT_TOKEN
 
-done:
-	VZEROUPPER
-	RET
+four:
+	TILE
+
+fourGroup:
+	BIAS4(40)
+	EIGHT(MORE4, MORE4)
+	JOIN4
+	GIVE_BACK(44(BX), Y0, Y1)
+	GIVE_BACK(92(BX), Y2, Y3)
+	GIVE_BACK(140(BX), Y4, Y5)
+	GIVE_BACK(188(BX), Y6, Y7)
+	SCALES(0)
+	MINS
+	FINISH4(FINISH_MIN)
+	ADDQ $192, BX
+	NEXT_GROUP(64, fourGroup)
+	NEXT_TILE
+
+// FOUR is the first or second half of EIGHT.
+#define FOUR(THEN, I) \
+	THEN(I) \
+	THEN((I+1)) \
+	THEN((I+2)) \
+	THEN((I+3))
 
 // func gemmSixteenAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
 // Codes of 6 bits at most with an offset, scales of 16 columns.
@@ -361,50 +304,44 @@ done:
 TEXT ·gemmSixteenAVX2(SB), NOSPLIT, $0-48
 	ARGUMENTS
 
-four:
-	CMPQ R11, $4
-	JLT  one
-	TILE
-
-fourLoop:
-	BIAS4(40)
-	MORE4_FROM0
-	SCALES(0)
-	FINISH4
-	BIAS4(44)
-	MORE4_FROM4
-	SCALES(64)
-	FINISH4
-	NEXT_GROUP(128, fourLoop)
-	NEXT_TOKENS(4)
-	LEAQ (DX)(R10*4), DX
-	JMP  four
-
 one:
-	TESTQ R11, R11
-	JEQ   done
 	TILE
 
-oneLoop:
+oneGroup:
 	BIAS(40(BX), Y0, Y1)
-	MORE1_FROM0
+	FOUR(MORE1, 0)
+	JOIN(Y0, Y1)
 	SCALES(0)
-	FINISH(32(BX), Y0, Y1, 0)
+	FINISH(0, Y0, Y1, 0)
 	BIAS(44(BX), Y0, Y1)
-	MORE1_FROM4
+	FOUR(MORE1, 4)
+	JOIN(Y0, Y1)
 	SCALES(64)
-	FINISH(32(BX), Y0, Y1, 0)
-	NEXT_GROUP(128, oneLoop)
-	NEXT_TOKENS(1)
-	ADDQ R10, DX
-	JMP  one
+	FINISH(0, Y0, Y1, 0)
+	ADDQ R10, BX
+	NEXT_GROUP(128, oneGroup)
+	NEXT_TOKEN
 
-done:
-	VZEROUPPER
-	RET
+four:
+	TILE
+
+fourGroup:
+	BIAS4(40)
+	FOUR(MORE4, 0)
+	JOIN4
+	SCALES(0)
+	FINISH4(FINISH)
+	BIAS4(44)
+	FOUR(MORE4, 4)
+	JOIN4
+	SCALES(64)
+	FINISH4(FINISH)
+	ADDQ $192, BX
+	NEXT_GROUP(128, fourGroup)
+	NEXT_TILE
 
 // Codes with a sign: x takes it over, and the magnitudes are Y13 and Y14.
-#define SIGNED_CODES(I) \
+#define MAGNITUDES(I) \
 	CODES(I) \
 	VPABSB Y8, Y13 \
 	VPABSB Y9, Y14
@@ -421,23 +358,19 @@ done:
 	VPADDD       Y12, HI, HI
 
 #define SIGNED4(I) \
-	SIGNED_CODES(I) \
+	MAGNITUDES(I) \
 	SIGNED((4*I)(BX), Y0, Y1) \
-	SIGNED((4*I)(BX)(R10*1), Y2, Y3) \
-	SIGNED((4*I)(BX)(R10*2), Y4, Y5) \
-	SIGNED((4*I)(R12), Y6, Y7)
+	SIGNED((4*I+48)(BX), Y2, Y3) \
+	SIGNED((4*I+96)(BX), Y4, Y5) \
+	SIGNED((4*I+144)(BX), Y6, Y7)
 
 #define SIGNED1(I) \
-	SIGNED_CODES(I) \
+	MAGNITUDES(I) \
 	SIGNED((4*I)(BX), Y0, Y1)
 
 #define ZERO(LO, HI) \
 	VPXOR LO, LO, LO \
 	VPXOR HI, HI, HI
-
-#define FINISH_SIGNED(X, LO, HI, OUT) \
-	ADD(X, LO, HI, OUT) \
-	STORE(LO, HI, OUT)
 
 // func gemmSignedAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
 // Codes of 8 bits, scales of 32 columns. A product of two codes fits 15 bits, so
@@ -446,56 +379,29 @@ done:
 TEXT ·gemmSignedAVX2(SB), NOSPLIT, $0-48
 	ARGUMENTS
 
-four:
-	CMPQ R11, $4
-	JLT  one
+one:
 	TILE
 
-fourLoop:
+oneGroup:
+	ZERO(Y0, Y1)
+	EIGHT(SIGNED1, SIGNED1)
+	SCALES(0)
+	FINISH(0, Y0, Y1, 0)
+	ADDQ R10, BX
+	NEXT_GROUP(64, oneGroup)
+	NEXT_TOKEN
+
+four:
+	TILE
+
+fourGroup:
 	ZERO(Y0, Y1)
 	ZERO(Y2, Y3)
 	ZERO(Y4, Y5)
 	ZERO(Y6, Y7)
-	SIGNED4(0)
-	SIGNED4(1)
-	SIGNED4(2)
-	SIGNED4(3)
-	SIGNED4(4)
-	SIGNED4(5)
-	SIGNED4(6)
-	SIGNED4(7)
+	EIGHT(SIGNED4, SIGNED4)
 	SCALES(0)
-	FINISH_SIGNED(32(BX), Y0, Y1, 0)
-	FINISH_SIGNED(32(BX)(R10*1), Y2, Y3, 64)
-	FINISH_SIGNED(32(BX)(R10*2), Y4, Y5, 128)
-	FINISH_SIGNED(32(R12), Y6, Y7, 192)
-	NEXT_GROUP(64, fourLoop)
-	NEXT_TOKENS(4)
-	LEAQ (DX)(R10*4), DX
-	JMP  four
-
-one:
-	TESTQ R11, R11
-	JEQ   done
-	TILE
-
-oneLoop:
-	ZERO(Y0, Y1)
-	SIGNED1(0)
-	SIGNED1(1)
-	SIGNED1(2)
-	SIGNED1(3)
-	SIGNED1(4)
-	SIGNED1(5)
-	SIGNED1(6)
-	SIGNED1(7)
-	SCALES(0)
-	FINISH_SIGNED(32(BX), Y0, Y1, 0)
-	NEXT_GROUP(64, oneLoop)
-	NEXT_TOKENS(1)
-	ADDQ R10, DX
-	JMP  one
-
-done:
-	VZEROUPPER
-	RET
+	FINISH4(FINISH)
+	ADDQ $192, BX
+	NEXT_GROUP(64, fourGroup)
+	NEXT_TILE

@@ -27,9 +27,10 @@ type block8 struct {
 	scale float32
 	sum   float32 // scale * Σ code
 	// bias makes up for codes of a weight that assembly stores with an offset
-	// (intCoding.offset) to have no sign: -offset times the sum of x's codes, for
-	// columns 0 and 1 of four, and for 2 and 3. With groups of 16 one for each;
-	// with groups of 32 the first for all 32 columns, the second 0.
+	// (integer.offset) to have no sign, or to keep sums small: -offset times the
+	// sum of x's codes, for columns 0 and 1 of four, and for 2 and 3. With groups
+	// of 16 there is one for each half. With groups of 32 the first is for all 32
+	// columns; the second, as one number, gives back what the first takes off.
 	bias [2][2]int16
 }
 
@@ -46,13 +47,30 @@ type integer struct {
 	offset int16
 	// unpack fills a panel with n columns, a multiple of the packed block's.
 	unpack func(p *panel8, src unsafe.Pointer, n int)
-	// gemm continues sums: out[t][r] for t < tokens, r < 16, over n columns. The
-	// rows of x are stride blocks apart.
+	// gemm continues sums: out[t][r] for t < tokens, r < 16, over n columns. Tokens
+	// are tiles of four, stride blocks apart, or one tile of one or two.
 	gemm func(out *float32, p *panel8, x *block8, stride, tokens, n int)
-	// matvec computes out0 and out1 for one token straight from two packed
-	// groups of rows. nil: unpack and gemm.
-	matvec func(out0, out1 *float32, src0, src1 unsafe.Pointer, x *block8, n int)
+	// direct does the same for a tile of one, two or four tokens straight from a
+	// packed group of rows. It pays up to that many tokens.
+	direct       [3]direct
+	directTokens int64
 }
+
+type direct func(out *float32, src unsafe.Pointer, x *block8, n int)
+
+// tileOf returns the first token and the width of the tile that token t of n is
+// in: tiles of four, then one of two or one; three tokens get a tile of four, whose
+// last is of no use. A tile's blocks stand together, those of its tokens side by
+// side: for each 32 columns one block of each token.
+func tileOf(t, n int64) (first, width int64) {
+	if first = t &^ 3; n-first >= 3 {
+		return first, 4
+	}
+	return first, n - first
+}
+
+// padded returns the number of tokens in the tiles of n.
+func padded(n int64) int64 { return n + n>>1&n&1 }
 
 // smallest is the least amax that rounds to codes: what is smaller counts as
 // zeros of that size, so that 127/amax is finite.
@@ -60,12 +78,18 @@ const smallest = 0x1p-100
 
 // quantizeGeneric is variant.quantize. A block with a NaN or an infinity gets a
 // NaN for its scale, so that it is not lost.
-func quantizeGeneric(dst *block8, x *float32, n, group int, offset int16) {
-	all, blocks := unsafe.Slice(x, n), unsafe.Slice(dst, n/32)
-	for i := range blocks {
-		blocks[i].round(all[32*i:][:32])
-		blocks[i].count(group, offset)
+func quantizeGeneric(dst *block8, step int, x *float32, n, group int, offset int16) {
+	all := unsafe.Slice(x, n)
+	for i := range n / 32 {
+		b := blockAt(dst, i*step)
+		b.round(all[32*i:][:32])
+		b.count(group, offset)
 	}
+}
+
+// blockAt returns the i-th block from b on.
+func blockAt(b *block8, i int) *block8 {
+	return (*block8)(unsafe.Add(unsafe.Pointer(b), i*int(unsafe.Sizeof(*b))))
 }
 
 // round sets scale and codes.
@@ -92,6 +116,10 @@ func (b *block8) count(group int, offset int16) {
 	for k, c := range b.code {
 		sum += int32(c)
 		b.bias[k/group][k%4/2] -= offset * int16(c)
+	}
+	if group == 32 {
+		total := uint32(sum * int32(offset))
+		b.bias[1] = [2]int16{int16(total), int16(total >> 16)}
 	}
 	b.sum = b.scale * float32(sum)
 }
@@ -122,11 +150,12 @@ func unpack8Generic(p *panel8, t kernels.DType, src unsafe.Pointer, n int) {
 
 // gemm8Generic is integer.gemm.
 func gemm8Generic(out *float32, p *panel8, c *coding, x *block8, stride, tokens, n int) {
+	width := min(4, tokens)
 	for t := range tokens {
 		sums := (*[lanes]float32)(unsafe.Add(unsafe.Pointer(out), 4*lanes*t))
-		row := unsafe.Slice((*block8)(unsafe.Add(unsafe.Pointer(x), int(unsafe.Sizeof(*x))*stride*t)), n/32)
+		first := blockAt(x, t/4*stride+t%4)
 		for from := 0; from < n; from += c.group {
-			b, g := &row[from/32], from/c.group
+			b, g := blockAt(first, from/32*width), from/c.group
 			for r := range sums {
 				products := int32(0)
 				for k := from; k < from+c.group; k++ {

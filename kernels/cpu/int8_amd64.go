@@ -13,26 +13,26 @@ func int8AVX2(v variant) variant {
 	v.name += "-int8"
 	v.quantize = quantizeAVX2
 	v.integers = [numTypes]*integer{
-		kernels.Q4_0:     {8, unpack8Q4_0AVX2, gemmOffsetAVX2, matvec8Q4_0AVX2},
-		kernels.Q4_1:     {0, unpack8Q4_1AVX2, gemmMinAVX2, nil},
-		kernels.Q5_0:     {16, unpack8Q5_0AVX2, gemmOffsetAVX2, nil},
-		kernels.Q5_1:     {0, unpack8Q5_1AVX2, gemmFifthMinAVX2, nil},
-		kernels.Q8_0:     {0, unpack8Q8_0AVX2, gemmSignedAVX2, matvec8Q8_0AVX2},
-		kernels.Q3_K:     {4, unpack8Q3_KAVX2, gemmSixteenAVX2, nil},
-		kernels.Q4_K:     {0, unpack8Q4_KAVX2, gemmMinAVX2, matvec8Q4_KAVX2},
-		kernels.Q5_K:     {0, unpack8Q5_KAVX2, gemmFifthMinAVX2, matvec8Q5_KAVX2},
-		kernels.Q6_K:     {32, unpack8Q6_KAVX2, gemmSixteenAVX2, matvec8Q6_KAVX2},
-		kernels.IQ4_NL:   {0, unpack8IQ4_NLAVX2, gemmSignedAVX2, nil},
-		kernels.IQ4_XS:   {0, unpack8IQ4_XSAVX2, gemmSignedAVX2, nil},
-		kernels.MXFP4:    {12, unpack8MXFP4AVX2, gemmOffsetAVX2, nil},
-		kernels.NVFP4:    {12, unpack8NVFP4AVX2, gemmSixteenAVX2, nil},
-		kernels.NVFP4x16: {12, unpack8NVFP4AVX2, gemmSixteenAVX2, nil},
+		kernels.Q4_0:     {8, unpack8Q4_0AVX2, gemmOffsetAVX2, [3]direct{directQ4_0x1AVX2, directQ4_0x2AVX2, directQ4_0x4AVX2}, 16},
+		kernels.Q4_1:     {0, unpack8Q4_1AVX2, gemmMinAVX2, [3]direct{}, 0},
+		kernels.Q5_0:     {16, unpack8Q5_0AVX2, gemmOffsetAVX2, [3]direct{}, 0},
+		kernels.Q5_1:     {16, unpack8Q5_1AVX2, gemmFifthMinAVX2, [3]direct{}, 0},
+		kernels.Q8_0:     {0, unpack8Q8_0AVX2, gemmSignedAVX2, [3]direct{directQ8_0x1AVX2, directQ8_0x2AVX2, directQ8_0x4AVX2}, 16},
+		kernels.Q3_K:     {4, unpack8Q3_KAVX2, gemmSixteenAVX2, [3]direct{}, 0},
+		kernels.Q4_K:     {0, unpack8Q4_KAVX2, gemmMinAVX2, [3]direct{directQ4_Kx1AVX2, directQ4_Kx2AVX2, directQ4_Kx4AVX2}, 8},
+		kernels.Q5_K:     {16, unpack8Q5_KAVX2, gemmFifthMinAVX2, [3]direct{directQ5_Kx1AVX2, directQ5_Kx2AVX2, directQ5_Kx4AVX2}, 4},
+		kernels.Q6_K:     {32, unpack8Q6_KAVX2, gemmSixteenAVX2, [3]direct{directQ6_Kx1AVX2, directQ6_Kx2AVX2, directQ6_Kx4AVX2}, 4},
+		kernels.IQ4_NL:   {0, unpack8IQ4_NLAVX2, gemmSignedAVX2, [3]direct{}, 0},
+		kernels.IQ4_XS:   {0, unpack8IQ4_XSAVX2, gemmSignedAVX2, [3]direct{}, 0},
+		kernels.MXFP4:    {12, unpack8MXFP4AVX2, gemmOffsetAVX2, [3]direct{}, 0},
+		kernels.NVFP4:    {12, unpack8NVFP4AVX2, gemmSixteenAVX2, [3]direct{}, 0},
+		kernels.NVFP4x16: {12, unpack8NVFP4AVX2, gemmSixteenAVX2, [3]direct{}, 0},
 	}
 	return v
 }
 
 //go:noescape
-func quantizeAVX2(dst *block8, x *float32, n, group int, offset int16)
+func quantizeAVX2(dst *block8, step int, x *float32, n, group int, offset int16)
 
 //go:noescape
 func unpack8Q4_0AVX2(p *panel8, src unsafe.Pointer, n int)
@@ -89,16 +89,46 @@ func gemmSixteenAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
 func gemmSignedAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
 
 //go:noescape
-func matvec8Q4_0AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *block8, n int)
+func directQ4_0x1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
-func matvec8Q8_0AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *block8, n int)
+func directQ4_0x2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
-func matvec8Q4_KAVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *block8, n int)
+func directQ4_0x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
-func matvec8Q5_KAVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *block8, n int)
+func directQ8_0x1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
-func matvec8Q6_KAVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *block8, n int)
+func directQ8_0x2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ8_0x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ4_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ4_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ4_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ5_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ5_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ5_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ6_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ6_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ6_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)

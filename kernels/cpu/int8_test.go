@@ -56,7 +56,7 @@ func TestQuantize(t *testing.T) {
 	x := rows8(rand.New(rand.NewPCG(5, 0)), n)
 	for _, group := range []int{16, 32} {
 		want := make([]block8, n/32)
-		quantizeGeneric(&want[0], &x[0], n, group, 12)
+		quantizeGeneric(&want[0], 1, &x[0], n, group, 12)
 		for i := range want {
 			sum, bias := 0, [2][2]int{}
 			for k, c := range want[i].code {
@@ -65,13 +65,16 @@ func TestQuantize(t *testing.T) {
 				bias[k/group][k%4/2] -= 12 * int(c)
 			}
 			require.Equal(t, want[i].scale*float32(sum), want[i].sum)
+			if group == 32 {
+				bias[1] = [2]int{int(int16(12 * sum)), 12 * sum >> 16}
+			}
 			for h := range bias {
 				require.EqualValues(t, []int{int(want[i].bias[h][0]), int(want[i].bias[h][1])}, bias[h][:])
 			}
 		}
 		for _, v := range variants() {
 			got := make([]block8, n/32)
-			v.quantize(&got[0], &x[0], n, group, 12)
+			v.quantize(&got[0], 1, &x[0], n, group, 12)
 			require.Equal(t, want, got, v.name)
 		}
 	}
@@ -79,7 +82,7 @@ func TestQuantize(t *testing.T) {
 		x[70] = float32(bad)
 		for _, v := range variants() {
 			got := make([]block8, n/32)
-			v.quantize(&got[0], &x[0], n, 32, 8)
+			v.quantize(&got[0], 1, &x[0], n, 32, 8)
 			for i, b := range got {
 				require.Equal(t, i == 2, math.IsNaN(float64(b.scale)), "%s: %v", v.name, bad)
 				require.Equal(t, i == 2, math.IsNaN(float64(b.sum)), "%s: %v", v.name, bad)
@@ -88,48 +91,63 @@ func TestQuantize(t *testing.T) {
 	}
 }
 
+// tokens8 is a batch of rounded rows, in tiles.
+func tokens8(v *variant, x []float32, n, columns, group int, offset int16) []block8 {
+	blocks := make([]block8, int(padded(int64(n)))*columns/32)
+	for t := range n {
+		first, width := tileOf(int64(t), int64(n))
+		at := int(first)*columns/32 + t - int(first)
+		v.quantize(&blocks[at], int(width), &x[t*columns], columns, group, offset)
+	}
+	return blocks
+}
+
 // product8 computes tokens rows of output through panels.
-func product8(loops *integer, t kernels.DType, src []byte, x *block8, tokens, n int) []float32 {
-	out, p := make([]float32, tokens*lanes), new(panel8)
+func product8(loops *integer, t kernels.DType, src []byte, x []block8, tokens, n int) []float32 {
+	all := int(padded(int64(tokens)))
+	out, p, fours := make([]float32, all*lanes), new(panel8), all&^3
 	for from := 0; from < n; from += chunk {
 		k := min(chunk, n-from)
 		loops.unpack(p, unsafe.Pointer(&src[from/packings[t].cols*packings[t].bytes]), k)
-		loops.gemm(&out[0], p, (*block8)(unsafe.Add(unsafe.Pointer(x), from/32*int(unsafe.Sizeof(*x)))), n/32, tokens, k)
+		if fours > 0 {
+			loops.gemm(&out[0], p, &x[from/32*4], 4*n/32, fours, k)
+		}
+		if rest := all - fours; rest > 0 {
+			loops.gemm(&out[fours*lanes], p, &x[fours*n/32+from/32*rest], 0, rest, k)
+		}
 	}
-	return out
+	return out[:tokens*lanes]
 }
 
 // TestInt8: every instruction set has the bits of the plain Go, in any number of
-// tokens, and so have the loops for one token.
+// tokens, through panels and straight from the packed weight.
 func TestInt8(t *testing.T) {
+	plain := genericInt8()
 	for _, v := range variants() {
 		for typ, loops := range v.integers {
-			if loops == nil || v.name == "generic-int8" {
+			if loops == nil || v.name == plain.name {
 				continue
 			}
 			dt, p := kernels.DType(typ), packings[typ]
 			t.Run(v.name+"/"+dt.String(), func(t *testing.T) {
 				for _, n := range []int{max(32, p.cols), 256, 256 + max(32, p.cols), 768} {
 					rng := rand.New(rand.NewPCG(uint64(n), uint64(typ)))
-					const tokens = 11
-					x, raw := make([]block8, tokens*n/32), rows8(rng, tokens*n)
-					var groups [2][]byte
-					var want [2][]float32
-					v.quantize(&x[0], &raw[0], tokens*n, codings[typ].group, loops.offset)
-					for g := range groups {
-						groups[g] = randomBlocks(rng, n/p.cols*p.bytes)
-						want[g] = product8(integerGeneric(dt), dt, groups[g], &x[0], tokens, n)
-						for m := 1; m <= tokens; m++ {
-							same(t, want[g][:m*lanes], product8(loops, dt, groups[g], &x[0], m, n), "%d tokens, %d columns", m, n)
+					src, raw := randomBlocks(rng, n/p.cols*p.bytes), rows8(rng, 11*n)
+					for tokens := 1; tokens <= 11; tokens++ {
+						group := codings[typ].group
+						want := product8(plain.integers[typ], dt, src, tokens8(&plain, raw, tokens, n, group, 0), tokens, n)
+						x := tokens8(&v, raw, tokens, n, group, loops.offset)
+						same(t, want, product8(loops, dt, src, x, tokens, n), "%d tokens, %d columns", tokens, n)
+						if loops.direct[0] == nil {
+							continue
 						}
+						got := make([]float32, (tokens+1)*lanes)
+						for at := 0; at < tokens; at += 4 {
+							_, width := tileOf(int64(at), int64(tokens))
+							loops.direct[width/2](&got[at*lanes], unsafe.Pointer(&src[0]), &x[at*n/32], n)
+						}
+						same(t, want, got[:tokens*lanes], "%d tokens, %d columns, packed", tokens, n)
 					}
-					if loops.matvec == nil {
-						continue
-					}
-					got := make([]float32, 2*lanes)
-					loops.matvec(&got[0], &got[lanes], unsafe.Pointer(&groups[0][0]), unsafe.Pointer(&groups[1][0]), &x[0], n)
-					same(t, want[0][:lanes], got[:lanes], "one token, %d columns, first group", n)
-					same(t, want[1][:lanes], got[lanes:], "one token, %d columns, second group", n)
 				}
 			})
 		}

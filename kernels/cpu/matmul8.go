@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"unsafe"
-
 	"trona/kernels"
 )
 
@@ -13,7 +11,11 @@ type matmul8Job struct {
 	loops *integer
 	group int // columns that share a scale of the weight
 	rows  *block8
-	round bool // whether pieces are rows to round
+	// piece8 is the number of columns that stand together in rows: a chunk for
+	// panels, which then read all tokens in order, or all.
+	piece8 int64
+	span   int64 // groups of rows in a piece
+	round  bool  // whether pieces are rows of the input to round
 }
 
 // integer returns the integer loops for a weight; nil: its product is exact.
@@ -27,64 +29,96 @@ func (v *variant) integer(w kernels.Weight, l *layout) *integer {
 
 // matmul8 multiplies a block of tokens.
 func (d *Device) matmul8(m matmulJob, loops *integer) {
-	blocks := m.n * m.w.Cols / 32
+	blocks := padded(m.n) * m.w.Cols / 32
 	if int64(len(d.rounded)) < blocks {
 		d.rounded = make([]block8, blocks)
 	}
 	j := &d.jobs.matmul8
-	*j = matmul8Job{matmulJob: m, loops: loops, group: codings[m.w.Type].group, rows: &d.rounded[0], round: true}
+	*j = matmul8Job{matmulJob: m, loops: loops, group: codings[m.w.Type].group, rows: &d.rounded[0], piece8: chunk, round: true}
+	if j.direct() {
+		j.piece8 = m.w.Cols
+	}
 	d.run(kernels.OpMatMul, j, m.n, m.n*m.w.Cols < fewFlops/2)
 	j.round = false
 	groups := (m.w.Rows + lanes - 1) / lanes
-	if j.fused() {
-		groups = (groups + 1) / 2
+	j.span = 1
+	if j.direct() {
+		j.span = max(1, min(directBytes/m.l.groupBytes, groups/int64(8*len(d.pool.workers))))
 	}
-	d.run(kernels.OpMatMul, j, groups, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
+	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
 }
 
-func (j *matmul8Job) fused() bool { return j.n == 1 && j.loops.matvec != nil && j.l.scale == nil }
+// directBytes is how much of a weight a thread reads in one go.
+const directBytes = 128 << 10
+
+// direct reports whether the loops use packed codes as they are.
+func (j *matmul8Job) direct() bool { return j.n <= j.loops.directTokens && j.l.scale == nil }
 
 func (j *matmul8Job) piece(w *worker, i int64) {
-	switch {
-	case j.round:
-		x := (*float32)(pointer(j.x + uintptr(4*i*j.w.Cols)))
-		j.kern.quantize(j.row(i, 0), x, int(j.w.Cols), j.group, j.loops.offset)
-	case j.fused():
-		j.vector(w, 2*i)
-	default:
-		j.tile(w, i)
+	if j.round {
+		j.quantize(i)
+		return
+	}
+	for g := i * j.span; g < min((i+1)*j.span, (j.w.Rows+lanes-1)/lanes); g++ {
+		j.tile(w, g)
 	}
 }
 
-// row returns row t of the rounded input from a column on.
-func (j *matmul8Job) row(t, column int64) *block8 {
-	return (*block8)(unsafe.Add(unsafe.Pointer(j.rows), (t*j.w.Cols+column)/32*int64(unsafe.Sizeof(block8{}))))
+// quantize rounds row t of the input.
+func (j *matmul8Job) quantize(t int64) {
+	first, width := tileOf(t, j.n)
+	for from := int64(0); from < j.w.Cols; from += j.piece8 {
+		x := (*float32)(pointer(j.x + uintptr(4*(t*j.w.Cols+from))))
+		b := blockAt(j.block(first, from), int(t-first))
+		j.kern.quantize(b, int(width), x, int(min(j.piece8, j.w.Cols-from)), j.group, j.loops.offset)
+	}
 }
 
-// vector computes groups g and g+1 of the output for one token.
-func (j *matmul8Job) vector(w *worker, g int64) {
-	rows := min(2*lanes, j.w.Rows-g*lanes)
-	second := g + 1
-	if rows <= lanes {
-		second = g // computed twice and dropped
-	}
-	j.loops.matvec(&w.tile[0], &w.tile[lanes], j.packed(g, 0), j.packed(second, 0), j.rows, int(j.w.Cols))
-	copy(floatsOf(j.out+uintptr(4*g*lanes), rows), w.tile)
+// block returns the first block of the tile that begins with token t, of the
+// piece of its columns that begins with column from.
+func (j *matmul8Job) block(t, from int64) *block8 {
+	return blockAt(j.rows, int(from*padded(j.n)+t*min(j.piece8, j.w.Cols-from))/32)
 }
 
 // tile computes 16 rows of the output for all tokens of the block.
 func (j *matmul8Job) tile(w *worker, g int64) {
-	tile := w.tile[:j.n*lanes]
+	tile := w.tile[:padded(j.n)*lanes]
 	clear(tile)
+	if j.direct() {
+		j.unpacked(tile, g)
+	} else {
+		j.panels(w, tile, g)
+	}
+	j.write(g, tile)
+}
+
+// unpacked uses the packed group as it is.
+func (j *matmul8Job) unpacked(tile []float32, g int64) {
+	for t := int64(0); t < j.n; t += 4 {
+		_, width := tileOf(t, j.n)
+		j.loops.direct[width/2](&tile[t*lanes], j.packed(g, 0), j.block(t, 0), int(j.w.Cols))
+	}
+}
+
+// panels unpacks the group, a chunk at a time.
+func (j *matmul8Job) panels(w *worker, tile []float32, g int64) {
+	fours := padded(j.n) &^ 3
 	for from := int64(0); from < j.w.Cols; from += chunk {
 		n := int(min(chunk, j.w.Cols-from))
 		j.loops.unpack(w.panel8, j.packed(g, from), n)
+		if from+chunk < j.w.Cols {
+			prefetch(j.packed(g, from+chunk), chunk/j.l.cols*j.l.bytes)
+		}
 		if j.l.scale != nil {
 			j.scale8(w, g, from, n)
 		}
-		j.loops.gemm(&tile[0], w.panel8, j.row(0, from), int(j.w.Cols/32), int(j.n), n)
+		if fours > 0 {
+			j.loops.gemm(&tile[0], w.panel8, j.block(0, from), n/8, int(fours), n)
+		}
+		if rest := j.n - fours; rest > 0 {
+			j.loops.gemm(&tile[fours*lanes], w.panel8, j.block(fours, from), 0, int(rest), n)
+		}
 	}
-	j.write(g, tile)
 }
 
 // scale8 multiplies the scales of a panel by those beside the tensor.

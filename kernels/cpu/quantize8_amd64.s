@@ -20,24 +20,23 @@ DATA inOrder<>+16(SB)/8, $0x0000000600000002
 DATA inOrder<>+24(SB)/8, $0x0000000700000003
 GLOBL inOrder<>(SB), RODATA|NOPTR, $32
 
-// func quantizeAVX2(dst *block8, x *float32, n, group int, offset int16)
+// func quantizeAVX2(dst *block8, step int, x *float32, n, group int, offset int16)
 // The largest magnitude is sought among integers: a NaN is the largest of all.
 // Requires: AVX2
-TEXT ·quantizeAVX2(SB), NOSPLIT, $0-34
+TEXT ·quantizeAVX2(SB), NOSPLIT, $0-42
 	MOVQ         dst+0(FP), DI
-	MOVQ         x+8(FP), SI
-	MOVQ         n+16(FP), CX
+	MOVQ         step+8(FP), DX
+	LEAQ         (DX)(DX*2), DX
+	SHLQ         $4, DX
+	MOVQ         x+16(FP), SI
+	MOVQ         n+24(FP), CX
 	SHRQ         $5, CX
-	MOVWLSX      offset+32(FP), AX
-	NEGL         AX
-	VMOVD        AX, X11
-	VPBROADCASTW X11, X11
-	VPXOR        X10, X10, X10
-	CMPQ         group+24(FP), $32
-	JNE          constants
-	VPCMPEQD     X10, X10, X10 // all columns in the first bias
-
-constants:
+	MOVQ         group+32(FP), R8
+	MOVWLSX      offset+40(FP), AX
+	VMOVD        AX, X10
+	VPBROADCASTW X10, X11
+	VPXOR        X12, X12, X12
+	VPSUBW       X11, X12, X11
 	VPBROADCASTD magnitude<>(SB), Y15
 	VMOVSS       most<>(SB), X14
 	VMOVDQU      inOrder<>(SB), Y13
@@ -91,20 +90,28 @@ block:
 	VPADDW       Y2, Y1, Y1
 	VEXTRACTI128 $1, Y1, X2
 	VPADDW       X2, X1, X3
-	VPMADDWD     X9, X3, X3
-	VCVTDQ2PS    X3, X3
-	VMULSS       X5, X3, X3
-	VPAND        X10, X2, X4
-	VPADDW       X4, X1, X1
-	VPANDN       X2, X10, X2
+	VPMADDWD     X9, X3, X4
+	VPMULLD      X10, X4, X7
+	VCVTDQ2PS    X4, X4
+	VMULSS       X5, X4, X6
+	VMOVSS       X5, 32(DI)
+	VMOVSS       X6, 36(DI)
+	CMPQ         R8, $32
+	JEQ          whole
 	VPMULLW      X11, X1, X1
 	VPMULLW      X11, X2, X2
-	VMOVSS       X5, 32(DI)
-	VMOVSS       X3, 36(DI)
 	VMOVD        X1, 40(DI)
 	VMOVD        X2, 44(DI)
+	JMP          next
+
+whole:
+	VPMULLW      X11, X3, X3
+	VMOVD        X3, 40(DI)
+	VMOVD        X7, 44(DI)
+
+next:
 	ADDQ         $128, SI
-	ADDQ         $48, DI
+	ADDQ         DX, DI
 	DECQ         CX
 	JNZ          block
 	VZEROUPPER

@@ -27,8 +27,9 @@ type variant struct {
 	matvecScaled [numTypes]func(out0, out1 *float32, src0, src1 unsafe.Pointer, factors, x *float32, n int)
 	// integers has the loops of types whose products are in 8 bits; nil: exact.
 	integers [numTypes]*integer
-	// quantize rounds n columns of x, for groups of 16 or 32 columns of a weight.
-	quantize func(dst *block8, x *float32, n, group int, offset int16)
+	// quantize rounds n columns of x to blocks `step` apart, for groups of 16 or 32
+	// columns of a weight.
+	quantize func(dst *block8, step int, x *float32, n, group int, offset int16)
 	// widen converts n cache elements to F32.
 	widen [kernels.BF16 + 1]func(dst *float32, src unsafe.Pointer, n int)
 	// widenI8 converts rows of codes with a scale each.

@@ -99,6 +99,11 @@ func after(p *float32, n int) *float32 { return (*float32)(unsafe.Add(unsafe.Poi
 //go:noescape
 func pause()
 
+// prefetch asks for n bytes from src on to be in the caches soon.
+//
+//go:noescape
+func prefetch(src unsafe.Pointer, n int)
+
 //go:noescape
 func gemmAVX2(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
 

@@ -1,0 +1,490 @@
+//go:build !purego
+
+#include "textflag.h"
+
+// Products of packed rows with one, two or four tokens in 8 bits: 16 rows are
+// unpacked in registers and used at once. AX is at the packed codes, R10 at the
+// block, R12 the offset of its scales' bytes, DX x, DI out, CX blocks left.
+//
+// Y0 to Y7 are integer sums as in gemm8_amd64.s; with one or two tokens Y4 to Y7
+// are sums of out instead. Y8, Y9 and Y13, Y14 are codes of two times four
+// columns of 16 rows, then scales and mins. Y15 is the mask of nibbles.
+
+DATA words<>+0(SB)/8, $0x0001000100010001
+DATA words<>+8(SB)/8, $0x0001000100010001
+DATA words<>+16(SB)/8, $0x0001000100010001
+DATA words<>+24(SB)/8, $0x0001000100010001
+GLOBL words<>(SB), RODATA|NOPTR, $32
+DATA fifths<>+0(SB)/8, $0x1010101010101010
+DATA fifths<>+8(SB)/8, $0x1010101010101010
+DATA fifths<>+16(SB)/8, $0x1010101010101010
+DATA fifths<>+24(SB)/8, $0x1010101010101010
+GLOBL fifths<>(SB), RODATA|NOPTR, $32
+DATA sixths<>+0(SB)/8, $0x3030303030303030
+DATA sixths<>+8(SB)/8, $0x3030303030303030
+DATA sixths<>+16(SB)/8, $0x3030303030303030
+DATA sixths<>+24(SB)/8, $0x3030303030303030
+GLOBL sixths<>(SB), RODATA|NOPTR, $32
+DATA nibbles<>+0(SB)/4, $0x0f0f0f0f
+GLOBL nibbles<>(SB), RODATA|NOPTR, $4
+
+#define ARGUMENTS \
+	MOVQ         out+0(FP), DI \
+	MOVQ         src+8(FP), AX \
+	MOVQ         x+16(FP), DX \
+	MOVQ         n+24(FP), CX \
+	VPBROADCASTD nibbles<>(SB), Y15
+
+// AHEAD prefetches a cache line that will be read soon.
+#define AHEAD(OFFSET) PREFETCHT0 (OFFSET+1024)(AX)
+
+// The sums of out stay in registers for one and two tokens.
+#define OUT1(MOVE) \
+	MOVE(0, Y4) \
+	MOVE(32, Y5)
+
+#define OUT2(MOVE) \
+	MOVE(0, Y4) \
+	MOVE(32, Y5) \
+	MOVE(64, Y6) \
+	MOVE(96, Y7)
+
+#define OUT4(MOVE)
+
+#define LOAD(AT, SUM) VMOVUPS AT(DI), SUM
+#define STORE(AT, SUM) VMOVUPS SUM, AT(DI)
+
+// USE adds four columns of 16 rows, times x, to the words of a token.
+#define USE(X, A, B, LO, HI) \
+	VPBROADCASTD (X)(DX), Y10 \
+	VPMADDUBSW   Y10, A, Y11 \
+	VPMADDUBSW   Y10, B, Y12 \
+	VPADDW       Y11, LO, LO \
+	VPADDW       Y12, HI, HI
+
+#define USE1(I, A, B) \
+	USE(4*I, A, B, Y0, Y1)
+
+#define USE2(I, A, B) \
+	USE(4*I, A, B, Y0, Y1) \
+	USE(4*I+48, A, B, Y2, Y3)
+
+#define USE4(I, A, B) \
+	USE(4*I, A, B, Y0, Y1) \
+	USE(4*I+48, A, B, Y2, Y3) \
+	USE(4*I+96, A, B, Y4, Y5) \
+	USE(4*I+144, A, B, Y6, Y7)
+
+// The other steps for one, two and four tokens; STEP gets a token's offset in x,
+// its integer sums, and where it has some its sums of out.
+#define EACH1(STEP, AT) \
+	STEP(AT, Y0, Y1)
+
+#define EACH2(STEP, AT) \
+	STEP(AT, Y0, Y1) \
+	STEP((AT+48), Y2, Y3)
+
+#define EACH4(STEP, AT) \
+	STEP(AT, Y0, Y1) \
+	STEP((AT+48), Y2, Y3) \
+	STEP((AT+96), Y4, Y5) \
+	STEP((AT+144), Y6, Y7)
+
+#define ADD1(MIN) \
+	ADD(0, Y0, Y1, Y4, Y5) \
+	MIN(0, Y4, Y5)
+
+#define ADD2(MIN) \
+	ADD(0, Y0, Y1, Y4, Y5) \
+	MIN(0, Y4, Y5) \
+	ADD(48, Y2, Y3, Y6, Y7) \
+	MIN(48, Y6, Y7)
+
+#define ADD4(MIN) \
+	ADD_OUT(0, Y0, Y1, 0) \
+	MIN(0, Y0, Y1) \
+	STORE_OUT(Y0, Y1, 0) \
+	ADD_OUT(48, Y2, Y3, 64) \
+	MIN(48, Y2, Y3) \
+	STORE_OUT(Y2, Y3, 64) \
+	ADD_OUT(96, Y4, Y5, 128) \
+	MIN(96, Y4, Y5) \
+	STORE_OUT(Y4, Y5, 128) \
+	ADD_OUT(144, Y6, Y7, 192) \
+	MIN(144, Y6, Y7) \
+	STORE_OUT(Y6, Y7, 192)
+
+#define ZERO(X, LO, HI) \
+	VPXOR LO, LO, LO \
+	VPXOR HI, HI, HI
+
+#define BIAS(X, LO, HI) \
+	VPBROADCASTD X(DX), LO \
+	VMOVDQA      LO, HI
+
+#define JOIN(X, LO, HI) \
+	VPMADDWD words<>(SB), LO, LO \
+	VPMADDWD words<>(SB), HI, HI
+
+#define GIVE_BACK(X, LO, HI) \
+	VPBROADCASTD X(DX), Y10 \
+	VPADDD       Y10, LO, LO \
+	VPADDD       Y10, HI, HI
+
+// TIMES makes integer sums floats, and Y11 and Y12 the scales times that of x.
+#define TIMES(X, LO, HI) \
+	VBROADCASTSS (X+32)(DX), Y10 \
+	VCVTDQ2PS    LO, LO \
+	VCVTDQ2PS    HI, HI \
+	VMULPS       Y8, Y10, Y11 \
+	VMULPS       Y9, Y10, Y12
+
+#define ADD(X, LO, HI, A, B) \
+	TIMES(X, LO, HI) \
+	VFMADD231PS Y11, LO, A \
+	VFMADD231PS Y12, HI, B
+
+#define ADD_OUT(X, LO, HI, OUT) \
+	TIMES(X, LO, HI) \
+	VFMADD213PS OUT(DI), Y11, LO \
+	VFMADD213PS (OUT+32)(DI), Y12, HI
+
+#define STORE_OUT(LO, HI, OUT) \
+	VMOVUPS LO, OUT(DI) \
+	VMOVUPS HI, (OUT+32)(DI)
+
+#define NO_MIN(X, A, B)
+
+#define MIN(X, A, B) \
+	VBROADCASTSS (X+36)(DX), Y10 \
+	VFNMADD231PS Y13, Y10, A \
+	VFNMADD231PS Y14, Y10, B
+
+// NIBBLES unpacks eight columns.
+#define NIBBLES(AT) \
+	AHEAD(AT) \
+	VMOVDQU AT(AX), Y8 \
+	VMOVDQU (AT+32)(AX), Y9 \
+	VPSRLW  $4, Y8, Y13 \
+	VPSRLW  $4, Y9, Y14 \
+	VPAND   Y15, Y8, Y8 \
+	VPAND   Y15, Y9, Y9 \
+	VPAND   Y15, Y13, Y13 \
+	VPAND   Y15, Y14, Y14
+
+#define NIBBLES32(USE) \
+	NIBBLES(0) \
+	USE(0, Y8, Y9) \
+	USE(1, Y13, Y14) \
+	NIBBLES(64) \
+	USE(2, Y8, Y9) \
+	USE(3, Y13, Y14) \
+	NIBBLES(128) \
+	USE(4, Y8, Y9) \
+	USE(5, Y13, Y14) \
+	NIBBLES(192) \
+	USE(6, Y8, Y9) \
+	USE(7, Y13, Y14)
+
+#define Q4_0(EACH, USE, ADD, OUT, XBYTES) \
+	ARGUMENTS                 \
+	SHRQ      $5, CX          \
+	OUT(LOAD)                 \
+block:                        \
+	EACH(BIAS, 40)            \
+	ADDQ      $32, AX         \
+	NIBBLES32(USE)            \
+	EACH(JOIN, 0)             \
+	VCVTPH2PS -32(AX), Y8     \
+	VCVTPH2PS -16(AX), Y9     \
+	ADD(NO_MIN)               \
+	ADDQ      $256, AX        \
+	ADDQ      $XBYTES, DX     \
+	DECQ      CX              \
+	JNZ       block           \
+	OUT(STORE)                \
+	VZEROUPPER                \
+	RET
+
+// func directQ4_0x1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ4_0x1AVX2(SB), NOSPLIT, $0-32
+	Q4_0(EACH1, USE1, ADD1, OUT1, 48)
+
+// func directQ4_0x2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ4_0x2AVX2(SB), NOSPLIT, $0-32
+	Q4_0(EACH2, USE2, ADD2, OUT2, 96)
+
+// func directQ4_0x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ4_0x4AVX2(SB), NOSPLIT, $0-32
+	Q4_0(EACH4, USE4, ADD4, OUT4, 192)
+
+// K_HEAD begins a block of Q4_K or Q5_K, K_SCALES reads its scales and mins.
+#define K_HEAD \
+	MOVQ AX, R10 \
+	AHEAD(0) \
+	AHEAD(64) \
+	AHEAD(128) \
+	AHEAD(192) \
+	AHEAD(256) \
+	ADDQ $320, AX \
+	XORQ R12, R12
+
+#define K_SCALES \
+	VPMOVZXBD 64(R10)(R12*1), Y8 \
+	VPMOVZXBD 72(R10)(R12*1), Y9 \
+	VPMOVZXBD 80(R10)(R12*1), Y13 \
+	VPMOVZXBD 88(R10)(R12*1), Y14 \
+	VCVTPH2PS (R10), Y11 \
+	VCVTPH2PS 16(R10), Y12 \
+	VCVTDQ2PS Y8, Y8 \
+	VCVTDQ2PS Y9, Y9 \
+	VCVTDQ2PS Y13, Y13 \
+	VCVTDQ2PS Y14, Y14 \
+	VMULPS    Y11, Y8, Y8 \
+	VMULPS    Y12, Y9, Y9 \
+	VCVTPH2PS 32(R10), Y11 \
+	VCVTPH2PS 48(R10), Y12 \
+	VMULPS    Y11, Y13, Y13 \
+	VMULPS    Y12, Y14, Y14 \
+	ADDQ      $32, R12
+
+#define Q4_K(EACH, USE, ADD, OUT, XBYTES) \
+	ARGUMENTS           \
+	SHRQ $8, CX         \
+	OUT(LOAD)           \
+block:                  \
+	K_HEAD              \
+group:                  \
+	EACH(ZERO, 0)       \
+	NIBBLES32(USE)      \
+	EACH(JOIN, 0)       \
+	K_SCALES            \
+	ADD(MIN)            \
+	ADDQ $256, AX       \
+	ADDQ $XBYTES, DX    \
+	CMPQ R12, $256      \
+	JNE  group          \
+	DECQ CX             \
+	JNZ  block          \
+	OUT(STORE)          \
+	VZEROUPPER          \
+	RET
+
+// func directQ4_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ4_Kx1AVX2(SB), NOSPLIT, $0-32
+	Q4_K(EACH1, USE1, ADD1, OUT1, 48)
+
+// func directQ4_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ4_Kx2AVX2(SB), NOSPLIT, $0-32
+	Q4_K(EACH2, USE2, ADD2, OUT2, 96)
+
+// func directQ4_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ4_Kx4AVX2(SB), NOSPLIT, $0-32
+	Q4_K(EACH4, USE4, ADD4, OUT4, 192)
+
+// HIGH joins bits of the dwords at SRC to two times four columns of 8 rows.
+#define HIGH(SRC, MASK, SHIFT0, BY0, SHIFT1, BY1, A, B) \
+	VMOVDQU SRC, Y11 \
+	SHIFT0  $(BY0), Y11, Y12 \
+	SHIFT1  $(BY1), Y11, Y11 \
+	VPAND   MASK<>(SB), Y12, Y12 \
+	VPAND   MASK<>(SB), Y11, Y11 \
+	VPOR    Y12, A, A \
+	VPOR    Y11, B, B
+
+#define FIFTHS(AT, SHIFT0, BY0, SHIFT1, BY1) \
+	NIBBLES(AT) \
+	HIGH((AX), fifths, SHIFT0, BY0, SHIFT1, BY1, Y8, Y13) \
+	HIGH(32(AX), fifths, SHIFT0, BY0, SHIFT1, BY1, Y9, Y14)
+
+#define FIFTHS32(USE) \
+	AHEAD(0) \
+	FIFTHS(64, VPSLLW, 4, VPSLLW, 3) \
+	USE(0, Y8, Y9) \
+	USE(1, Y13, Y14) \
+	FIFTHS(128, VPSLLW, 2, VPSLLW, 1) \
+	USE(2, Y8, Y9) \
+	USE(3, Y13, Y14) \
+	FIFTHS(192, VPSLLW, 0, VPSRLW, 1) \
+	USE(4, Y8, Y9) \
+	USE(5, Y13, Y14) \
+	FIFTHS(256, VPSRLW, 2, VPSRLW, 3) \
+	USE(6, Y8, Y9) \
+	USE(7, Y13, Y14)
+
+#define Q5_K(EACH, USE, ADD, OUT, XBYTES) \
+	ARGUMENTS           \
+	SHRQ $8, CX         \
+	OUT(LOAD)           \
+block:                  \
+	K_HEAD              \
+group:                  \
+	EACH(BIAS, 40)      \
+	FIFTHS32(USE)       \
+	EACH(JOIN, 0)       \
+	EACH(GIVE_BACK, 44) \
+	K_SCALES            \
+	ADD(MIN)            \
+	ADDQ $320, AX       \
+	ADDQ $XBYTES, DX    \
+	CMPQ R12, $256      \
+	JNE  group          \
+	DECQ CX             \
+	JNZ  block          \
+	OUT(STORE)          \
+	VZEROUPPER          \
+	RET
+
+// func directQ5_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ5_Kx1AVX2(SB), NOSPLIT, $0-32
+	Q5_K(EACH1, USE1, ADD1, OUT1, 48)
+
+// func directQ5_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ5_Kx2AVX2(SB), NOSPLIT, $0-32
+	Q5_K(EACH2, USE2, ADD2, OUT2, 96)
+
+// func directQ5_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ5_Kx4AVX2(SB), NOSPLIT, $0-32
+	Q5_K(EACH4, USE4, ADD4, OUT4, 192)
+
+#define SIXTHS(AT, HIGH_AT, SHIFT0, BY0, SHIFT1, BY1) \
+	NIBBLES(AT) \
+	HIGH((HIGH_AT)(AX), sixths, SHIFT0, BY0, SHIFT1, BY1, Y8, Y13) \
+	HIGH((HIGH_AT+32)(AX), sixths, SHIFT0, BY0, SHIFT1, BY1, Y9, Y14)
+
+// SIX_SCALES reads the scales of 16 columns of Q6_K.
+#define SIX_SCALES \
+	VPMOVSXBD 32(R10)(R12*1), Y8 \
+	VPMOVSXBD 40(R10)(R12*1), Y9 \
+	VCVTPH2PS (R10), Y11 \
+	VCVTPH2PS 16(R10), Y12 \
+	VCVTDQ2PS Y8, Y8 \
+	VCVTDQ2PS Y9, Y9 \
+	VMULPS    Y11, Y8, Y8 \
+	VMULPS    Y12, Y9, Y9 \
+	ADDQ      $16, R12
+
+#define SIXTEEN(H, EACH, USE, ADD) \
+	EACH(BIAS, (40+4*H)) \
+	AHEAD(256+64*H) \
+	SIXTHS(128*H, 256+64*H, VPSLLW, 4, VPSLLW, 2) \
+	USE((4*H), Y8, Y9) \
+	USE((4*H+1), Y13, Y14) \
+	SIXTHS(128*H+64, 256+64*H, VPSLLW, 0, VPSRLW, 2) \
+	USE((4*H+2), Y8, Y9) \
+	USE((4*H+3), Y13, Y14) \
+	EACH(JOIN, 0) \
+	SIX_SCALES \
+	ADD(NO_MIN)
+
+#define Q6_K(EACH, USE, ADD, OUT, XBYTES) \
+	ARGUMENTS                 \
+	SHRQ $8, CX               \
+	OUT(LOAD)                 \
+block:                        \
+	MOVQ AX, R10              \
+	AHEAD(0)                  \
+	AHEAD(64)                 \
+	AHEAD(128)                \
+	AHEAD(192)                \
+	AHEAD(256)                \
+	ADDQ $288, AX             \
+	XORQ R12, R12             \
+group:                        \
+	SIXTEEN(0, EACH, USE, ADD) \
+	SIXTEEN(1, EACH, USE, ADD) \
+	ADDQ $384, AX             \
+	ADDQ $XBYTES, DX          \
+	CMPQ R12, $256            \
+	JNE  group                \
+	DECQ CX                   \
+	JNZ  block                \
+	OUT(STORE)                \
+	VZEROUPPER                \
+	RET
+
+// func directQ6_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ6_Kx1AVX2(SB), NOSPLIT, $0-32
+	Q6_K(EACH1, USE1, ADD1, OUT1, 48)
+
+// func directQ6_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ6_Kx2AVX2(SB), NOSPLIT, $0-32
+	Q6_K(EACH2, USE2, ADD2, OUT2, 96)
+
+// func directQ6_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ6_Kx4AVX2(SB), NOSPLIT, $0-32
+	Q6_K(EACH4, USE4, ADD4, OUT4, 192)
+
+// SIGNED is USE for codes with a sign, which x takes over: magnitudes in Y13, Y14.
+#define SIGNED(X, LO, HI) \
+	VPBROADCASTD (X)(DX), Y10 \
+	VPSIGNB      Y8, Y10, Y11 \
+	VPSIGNB      Y9, Y10, Y12 \
+	VPMADDUBSW   Y11, Y13, Y11 \
+	VPMADDUBSW   Y12, Y14, Y12 \
+	VPMADDWD     Y15, Y11, Y11 \
+	VPMADDWD     Y15, Y12, Y12 \
+	VPADDD       Y11, LO, LO \
+	VPADDD       Y12, HI, HI
+
+#define BYTES(I, EACH) \
+	AHEAD(64*I) \
+	VMOVDQU (64*I)(AX), Y8 \
+	VMOVDQU (64*I+32)(AX), Y9 \
+	VPABSB  Y8, Y13 \
+	VPABSB  Y9, Y14 \
+	EACH(SIGNED, (4*I))
+
+#define Q8_0(EACH, ADD, OUT, XBYTES) \
+	ARGUMENTS                 \
+	VMOVDQU   words<>(SB), Y15 \
+	SHRQ      $5, CX          \
+	OUT(LOAD)                 \
+block:                        \
+	EACH(ZERO, 0)             \
+	ADDQ      $32, AX         \
+	BYTES(0, EACH)            \
+	BYTES(1, EACH)            \
+	BYTES(2, EACH)            \
+	BYTES(3, EACH)            \
+	BYTES(4, EACH)            \
+	BYTES(5, EACH)            \
+	BYTES(6, EACH)            \
+	BYTES(7, EACH)            \
+	VCVTPH2PS -32(AX), Y8     \
+	VCVTPH2PS -16(AX), Y9     \
+	ADD(NO_MIN)               \
+	ADDQ      $512, AX        \
+	ADDQ      $XBYTES, DX     \
+	DECQ      CX              \
+	JNZ       block           \
+	OUT(STORE)                \
+	VZEROUPPER                \
+	RET
+
+// func directQ8_0x1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ8_0x1AVX2(SB), NOSPLIT, $0-32
+	Q8_0(EACH1, ADD1, OUT1, 48)
+
+// func directQ8_0x2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ8_0x2AVX2(SB), NOSPLIT, $0-32
+	Q8_0(EACH2, ADD2, OUT2, 96)
+
+// func directQ8_0x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ8_0x4AVX2(SB), NOSPLIT, $0-32
+	Q8_0(EACH4, ADD4, OUT4, 192)
