@@ -89,6 +89,17 @@ bench-peer: build ## speed in turns with a peer: LLAMA_BENCH=path MODEL=file
 eval: go ## measured accuracy of the demo model, thinking on and off
 	$(GO) test ./cmd/trona -run '^TestEval$$' -v -count=1 -timeout 60m -eval
 
+.PHONY: golden
+golden: go ## rewrite the expected texts that are made by programs; review the difference
+	$(GO) test ./engine -run '^TestScripts$$' -rewrite
+	$(GO) test ./cmd/trona -run '^TestDocsCommands$$' -rewrite
+	$(GO) test ./kernels/cuda -run ArgsHeader -rewrite
+
+.PHONY: gpu
+gpu: go ## what a GPU has to confirm, on this machine's own
+	kernels/cuda/gpu.sh build build/gpu
+	kernels/cuda/gpu.sh run build/gpu
+
 .PHONY: fmt
 fmt: go ## fails where gofmt would change a file
 	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "gofmt: $$files"; exit 1; }
