@@ -13,8 +13,8 @@ type thinkingBudget struct {
 	text   func(int32) string
 	limit  int     // tokens
 	grace  int     // further ones to finish a line
-	within []int32 // the closing tag within a line, with a line end
-	begun  []int32 // the closing tag at the beginning of a line
+	within []int32 // a line end, the closing tag and an empty line
+	begun  []int32 // the same at the beginning of a line
 	budgetPlace
 }
 
@@ -31,13 +31,14 @@ const maxTagTokens = 8
 // of the limit, as NIM has it.
 func newThinkingBudget(m *Model, limit int, from *prompt) engine.Constraint {
 	b := &thinkingBudget{text: m.tokenText(), limit: limit, grace: limit / 10}
-	b.begun = []int32{}
+	// Models know the tag with an empty line behind it, which may share a token
+	// with it.
+	encode := func(text string) []int32 { return m.Tokenizer.Encode(text, tokenizer.EncodeOptions{}) }
+	b.begun, b.within = encode(thinkClose+"\n\n"), encode("\n"+thinkClose+"\n\n")
 	if id, ok := m.Tokenizer.ID(thinkClose); ok && m.Tokenizer.IsSpecial(id) {
-		b.begun = append(b.begun, id)
-	} else {
-		b.begun = m.Tokenizer.Encode(thinkClose, tokenizer.EncodeOptions{})
+		b.begun = append([]int32{id}, encode("\n\n")...)
+		b.within = append(encode("\n"), b.begun...)
 	}
-	b.within = append(m.Tokenizer.Encode("\n", tokenizer.EncodeOptions{}), b.begun...)
 	b.split.state = from.begin
 	if limit == 0 && b.split.thinking() {
 		b.forced = b.begun

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
 	"github.com/openai/openai-go/v3/packages/param"
 	"github.com/openai/openai-go/v3/shared"
 	"github.com/stretchr/testify/require"
@@ -109,4 +110,21 @@ func TestOpenAIGoStructure(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(got.Choices[0].Message.Content), &answer))
 	require.NotNil(t, answer.Sum)
 	t.Log(got.Choices[0].Message.Content)
+}
+
+// A budget ends the demo model's reasoning, and the answer goes on.
+func TestThinkingBudgetDemo(t *testing.T) {
+	client := goClient(startForClients(t), clientKey)
+	request := askFor("345 + 278 = ?")
+	request.Messages = request.Messages[1:]
+	for _, budget := range []int64{0, 16, 64, 500} {
+		got, err := client.Chat.Completions.New(t.Context(), request, option.WithJSONSet("thinking_token_budget", budget))
+		require.NoError(t, err)
+		require.Equal(t, "stop", got.Choices[0].FinishReason)
+		require.Contains(t, got.Choices[0].Message.Content, "345 + 278 = ")
+		require.LessOrEqual(t, got.Usage.CompletionTokensDetails.ReasoningTokens, budget+budget/10+10)
+		if budget >= 64 { // all it needs
+			require.Contains(t, got.Choices[0].Message.Content, "623")
+		}
+	}
 }
