@@ -19,8 +19,9 @@ type PlanOptions struct {
 	MaxModelLen  int           // positions of a sequence; 0: all that the checkpoint declares
 	MaxNumSeqs   int           // sequences at once; 0: 1
 	KVType       kernels.DType // of the KV cache; 0: BF16
-	MaxRows      int           // rows of a step; 0: 512, or MaxNumSeqs where that is more
-	MaxLogits    int           // rows of a step with logits; 0: MaxNumSeqs, but not above MaxRows
+	Drafts       int           // tokens that a sequence guesses ahead in a step
+	MaxRows      int           // rows of a step; 0: 512, or MaxNumSeqs and Drafts where they are more
+	MaxLogits    int           // rows of a step with logits; 0: one for each sequence and draft, but not above MaxRows
 	DeviceMemory int64         // bytes that may be used; 0: no limit
 }
 
@@ -28,6 +29,7 @@ type PlanOptions struct {
 const (
 	maxPositions = 1<<31 - 1
 	maxSequences = 1 << 16
+	maxDrafts    = 1 << 10
 )
 
 // Plan is what a model needs on its device, in bytes. Loaded with the same
@@ -58,10 +60,10 @@ type PlanRow struct {
 func MakePlan(ckpt *Checkpoint, dev Sizer, o PlanOptions) (*Plan, error) {
 	c, given := &ckpt.Config, o
 	o.defaults(c)
-	if o.MaxModelLen > maxPositions || o.MaxNumSeqs > maxSequences {
-		return nil, fmt.Errorf("plan: at most %d positions and %d sequences", maxPositions, maxSequences)
+	if o.MaxModelLen > maxPositions || o.MaxNumSeqs > maxSequences || o.Drafts > maxDrafts {
+		return nil, fmt.Errorf("plan: at most %d positions, %d sequences and %d drafts", maxPositions, maxSequences, maxDrafts)
 	}
-	if o.MaxModelLen < 0 || o.MaxNumSeqs < 0 || o.MaxRows < 0 || o.MaxLogits < 0 || o.DeviceMemory < 0 {
+	if o.MaxModelLen < 0 || o.MaxNumSeqs < 0 || o.Drafts < 0 || o.MaxRows < 0 || o.MaxLogits < 0 || o.DeviceMemory < 0 {
 		return nil, errors.New("plan: options must not be negative")
 	}
 	if !o.KVType.Valid() || o.KVType.Block() != 1 {
@@ -93,10 +95,10 @@ func (o *PlanOptions) defaults(c *Config) {
 		o.KVType = kernels.BF16
 	}
 	if o.MaxRows == 0 {
-		o.MaxRows = max(512, o.MaxNumSeqs)
+		o.MaxRows = max(512, o.MaxNumSeqs+o.Drafts)
 	}
 	if o.MaxLogits == 0 {
-		o.MaxLogits = min(o.MaxNumSeqs, o.MaxRows)
+		o.MaxLogits = min(o.MaxNumSeqs*(1+o.Drafts), o.MaxRows)
 	}
 }
 

@@ -123,6 +123,12 @@ var engineSeries = []struct {
 	}, {
 		"preemptions_total", "num_preemptions_total", "Times a request gave up its memory, to be computed again.", prometheus.CounterValue,
 		func(s *engine.Stats) float64 { return float64(s.Preemptions) },
+	}, {
+		"spec_decode_num_draft_tokens_total", "spec_decode_num_draft_tokens_total", "Tokens that were guessed ahead and computed.", prometheus.CounterValue,
+		func(s *engine.Stats) float64 { return float64(s.DraftedTokens) },
+	}, {
+		"spec_decode_num_accepted_tokens_total", "spec_decode_num_accepted_tokens_total", "Tokens of answers that were guessed right.", prometheus.CounterValue,
+		func(s *engine.Stats) float64 { return float64(s.AcceptedTokens) },
 	},
 }
 

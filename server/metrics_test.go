@@ -13,7 +13,7 @@ import (
 func TestEngineMetrics(t *testing.T) {
 	e := says(t, "ok")
 	e.stats = engine.Stats{Waiting: 2, Blocks: 8, BlocksUsed: 2, BlocksCached: 4, PromptTokens: 11, GeneratedTokens: 12,
-		PrefixQueryTokens: 13, PrefixHitTokens: 14, Preemptions: 15}
+		PrefixQueryTokens: 13, PrefixHitTokens: 14, Preemptions: 15, DraftedTokens: 17, AcceptedTokens: 16}
 	e.running = 3
 	s := New(Options{})
 	scrape := func() string {
@@ -37,6 +37,8 @@ func TestEngineMetrics(t *testing.T) {
 		{"prefix_cache_query_tokens_total", "prefix_cache_queries_total", "counter", 13},
 		{"prefix_cache_hit_tokens_total", "prefix_cache_hits_total", "counter", 14},
 		{"preemptions_total", "num_preemptions_total", "counter", 15},
+		{"spec_decode_num_draft_tokens_total", "spec_decode_num_draft_tokens_total", "counter", 17},
+		{"spec_decode_num_accepted_tokens_total", "spec_decode_num_accepted_tokens_total", "counter", 16},
 	} {
 		require.Contains(t, text, fmt.Sprintf("# TYPE trona_%s %s\ntrona_%[1]s %[3]v\n", c.ours, c.kind, c.value))
 		require.Contains(t, text, fmt.Sprintf("# TYPE vllm:%s %s\nvllm:%[1]s{engine=\"0\",model_name=\"test\"} %[3]v\n", c.theirs, c.kind, c.value))

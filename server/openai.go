@@ -183,6 +183,8 @@ type timings struct {
 	PredictedMS        float64 `json:"predicted_ms"`
 	PredictedPerSecond float64 `json:"predicted_per_second"`
 	CacheN             int     `json:"cache_n"`
+	DraftN             int     `json:"draft_n,omitzero"`          // guessed ahead
+	DraftNAccepted     *int    `json:"draft_n_accepted,omitzero"` // right among them; nil where nothing was guessed
 }
 
 type modelList struct {

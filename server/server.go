@@ -31,13 +31,14 @@ func (o *Options) maxText() int { return int(o.MaxBodyBytes) }
 // Server answers requests for one model. It is an http.Handler; Serve adds the
 // limits that concern connections.
 type Server struct {
-	options  Options
-	keys     keyring
-	model    atomic.Pointer[Model]
-	metrics  *metrics
-	routes   *http.ServeMux
-	inFlight inFlight
-	http     *http.Server
+	options   Options
+	keys      keyring
+	model     atomic.Pointer[Model]
+	metrics   *metrics
+	routes    *http.ServeMux
+	inFlight  inFlight
+	responses *responseStore
+	http      *http.Server
 
 	ctx    context.Context // ends when a shutdown no longer waits
 	cancel context.CancelCauseFunc
@@ -50,7 +51,7 @@ func New(o Options) *Server {
 	o.MaxConns = cmp.Or(o.MaxConns, 12_000)
 	o.Heartbeat = cmp.Or(o.Heartbeat, 15*time.Second)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
-	s := &Server{options: o, keys: newKeyring(o.APIKeys), routes: http.NewServeMux()}
+	s := &Server{options: o, keys: newKeyring(o.APIKeys), routes: http.NewServeMux(), responses: newResponseStore()}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.metrics = newMetrics(s.model.Load)
 	for path, routes := range groupRoutes(s.table()) {
@@ -86,6 +87,11 @@ func (s *Server) table() []route {
 		{method: "POST", path: "/v1/completions", work: s.completions},
 		{method: "POST", path: "/v1/messages", work: s.createMessage},
 		{method: "POST", path: "/v1/messages/count_tokens", work: s.countMessageTokens},
+		{method: "POST", path: "/v1/responses", work: s.createResponse},
+		{method: "POST", path: "/v1/responses/input_tokens", work: s.countResponseTokens},
+		{method: "GET", path: "/v1/responses/{id}", serve: s.getResponse},
+		{method: "DELETE", path: "/v1/responses/{id}", serve: s.deleteResponse},
+		{method: "POST", path: "/v1/responses/{id}/cancel", serve: s.cancelResponse},
 		{method: "POST", path: "/tokenize", work: s.tokenize},
 		{method: "POST", path: "/detokenize", work: s.detokenize},
 		{method: "GET", path: "/v1/models", serve: s.listModels},

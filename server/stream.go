@@ -93,6 +93,7 @@ func (e *eventStream) closeWith(err error, last func(*apiError)) error {
 func (j *job) totals() (usage, timings) {
 	var u usage
 	var t timings
+	accepted := 0
 	for i := range j.prompts {
 		u.PromptTokens += len(j.prompts[i].ids)
 	}
@@ -105,9 +106,14 @@ func (j *job) totals() (usage, timings) {
 			t.CacheN += out.timings.Cached
 			t.PromptN += out.timings.Prompt - out.timings.Cached
 		}
+		t.DraftN += out.timings.Drafted
+		accepted += out.timings.Accepted
 		t.QueueMS = max(t.QueueMS, milliseconds(out.timings.Queue))
 		t.PromptMS = max(t.PromptMS, milliseconds(out.timings.Prefill))
 		t.PredictedMS = max(t.PredictedMS, milliseconds(out.timings.Decode))
+	}
+	if t.DraftN > 0 {
+		t.DraftNAccepted = &accepted
 	}
 	u.TotalTokens = u.PromptTokens + u.CompletionTokens
 	t.PromptPerSecond = perSecond(t.PromptN, t.PromptMS)

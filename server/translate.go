@@ -18,6 +18,7 @@ type translation struct {
 	messages []map[string]any  // its messages
 	names    map[string]string // what a field of the chat is called in the request
 	stream   bool
+	own      int // where the messages begin that a later request may go on from
 }
 
 func newTranslation() *translation {

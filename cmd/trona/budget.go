@@ -16,7 +16,7 @@ func (f *cacheFlags) options(c *model.Config, kv kernels.DType) (model.PlanOptio
 	if f.MaxModelLen > c.ContextLength {
 		return model.PlanOptions{}, fmt.Errorf("--max-model-len %d: the model declares %d", f.MaxModelLen, c.ContextLength)
 	}
-	return model.PlanOptions{MaxModelLen: f.MaxModelLen, MaxNumSeqs: f.MaxNumSeqs, KVType: kv}, nil
+	return model.PlanOptions{MaxModelLen: f.MaxModelLen, MaxNumSeqs: f.MaxNumSeqs, Drafts: f.drafts(), KVType: kv}, nil
 }
 
 // budget is the memory that a model may take.

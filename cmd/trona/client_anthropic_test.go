@@ -35,6 +35,7 @@ func TestAnthropicGo(t *testing.T) {
 	t.Run("message", func(t *testing.T) { anthropicWhole(t, client) })
 	t.Run("streaming", func(t *testing.T) { anthropicStreaming(t, client) })
 	t.Run("turns", func(t *testing.T) { anthropicTurns(t, client) })
+	t.Run("tools", func(t *testing.T) { anthropicTools(t, client) })
 	t.Run("errors", func(t *testing.T) { anthropicErrors(t, client, s) })
 }
 
@@ -100,6 +101,30 @@ func anthropicTurns(t *testing.T, client anthropic.Client) {
 	got, err = client.Messages.New(t.Context(), request)
 	require.NoError(t, err)
 	require.Contains(t, got.Content[0].Text, "call tools")
+}
+
+// anthropicTools goes from a question to a call, and from its result to the answer.
+func anthropicTools(t *testing.T, client anthropic.Client) {
+	request := askMessage("What is 552 + 15137.")
+	schema := anthropic.ToolInputSchemaParam{Properties: calculator()["properties"], Required: []string{"expression"}}
+	request.Tools = []anthropic.ToolUnionParam{{OfTool: &anthropic.ToolParam{
+		Name: "calculator", Description: anthropic.String("Evaluate an expression"), InputSchema: schema,
+	}}}
+	stream := client.Messages.NewStreaming(t.Context(), request)
+	var got anthropic.Message
+	for stream.Next() {
+		require.NoError(t, got.Accumulate(stream.Current()))
+	}
+	require.NoError(t, stream.Err())
+	require.Equal(t, anthropic.StopReasonToolUse, got.StopReason)
+	require.Len(t, got.Content, 1)
+	call := got.Content[0].AsToolUse()
+	require.Equal(t, "calculator", call.Name)
+	require.JSONEq(t, `{"expression": "552 + 15137"}`, string(call.Input))
+	request.Messages = append(request.Messages, got.ToParam(), anthropic.NewUserMessage(anthropic.NewToolResultBlock(call.ID, "15689", false)))
+	answer, err := client.Messages.New(t.Context(), request)
+	require.NoError(t, err)
+	require.Contains(t, answer.Content[0].Text, "15689")
 }
 
 func anthropicErrors(t *testing.T, client anthropic.Client, s *serving) {

@@ -51,6 +51,7 @@ type cacheFlags struct {
 	MaxModelLen  int    `help:"Most tokens of a prompt and its answer; 0: as many as the model declares and memory holds." placeholder:"N"`
 	MaxNumSeqs   int    `help:"Most requests in work at once." default:"16" placeholder:"16"`
 	KVCacheDtype string `name:"kv-cache-dtype" help:"Type of the KV cache: auto, f16, bf16, fp8 or int8." enum:"auto,f16,bf16,fp8,int8" default:"auto" placeholder:"auto"`
+	speculateFlags
 }
 
 // kvType returns the type of the cache on a device.
@@ -83,5 +84,5 @@ func (f *cacheFlags) check() error {
 	if f.MaxNumSeqs < 1 {
 		return usagef("--max-num-seqs %d: must be at least 1", f.MaxNumSeqs)
 	}
-	return nil
+	return f.speculateFlags.check()
 }

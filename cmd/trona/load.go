@@ -125,7 +125,7 @@ func (l *loader) start(ckpt *model.Checkpoint, dev kernels.Device, m *server.Mod
 	if err := weights.Record(cache); err != nil {
 		return nil, err
 	}
-	e, err := engine.New(weights, cache, dev, engine.Options{MaxModelLen: context, MaxNumSeqs: options.MaxNumSeqs})
+	e, err := engine.New(weights, cache, dev, engine.Options{MaxModelLen: context, MaxNumSeqs: options.MaxNumSeqs, SpeculateTokens: options.Drafts})
 	if err != nil {
 		return nil, err
 	}

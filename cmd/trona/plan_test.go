@@ -40,6 +40,8 @@ func TestPlanIsServed(t *testing.T) {
 		"fp8 blocks":    {"llama-tiny-fp8-block", "--max-model-len", "65"},
 		"nvfp4":         {"nas-super-nvfp4", "--max-model-len", "64"},
 		"SentencePiece": {"llama-spm-F16.gguf"},
+		"guesses":       {"llama-tiny-Q8_0.gguf", "--max-num-seqs", "5", "--num-speculative-tokens", "3"},
+		"many guesses":  {"demo", "--max-model-len", "64", "--max-num-seqs", "600", "--num-speculative-tokens", "20"},
 		"K-quants":      {"nas-ultra-Q4_K_M.gguf", "--threads", "1"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -153,6 +153,10 @@ type answer struct {
 			Cached int `json:"cached_tokens"`
 		} `json:"prompt_tokens_details"`
 	} `json:"usage"`
+	Timings struct {
+		Drafted  int  `json:"draft_n"`
+		Accepted *int `json:"draft_n_accepted"`
+	} `json:"timings"`
 	Fingerprint string `json:"system_fingerprint"`
 	Error       *struct {
 		Message string `json:"message"`

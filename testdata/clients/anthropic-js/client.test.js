@@ -55,6 +55,22 @@ test('count tokens', async () => {
   assert.equal(count.input_tokens, got.usage.input_tokens + got.usage.cache_read_input_tokens);
 });
 
+test('tools', async () => {
+  const options = {
+    ...ask('What is 552 + 15137.'),
+    tools: [{ name: 'calculator', description: 'Evaluate an expression', input_schema: { type: 'object', properties: { expression: { type: 'string' } }, required: ['expression'] } }],
+  };
+  const got = await client.messages.stream(options).finalMessage();
+  assert.equal(got.stop_reason, 'tool_use');
+  const [call] = got.content;
+  assert.equal(call.name, 'calculator');
+  assert.deepEqual(call.input, { expression: '552 + 15137' });
+  assert.deepEqual((await client.messages.create(options)).content[0].input, call.input);
+  const result = { role: 'user', content: [{ type: 'tool_result', tool_use_id: call.id, content: '15689' }] };
+  const next = await client.messages.create({ ...options, messages: [...options.messages, { role: 'assistant', content: got.content }, result] });
+  assert.match(next.content[0].text, /15689/);
+});
+
 test('errors', async () => {
   await assert.rejects(client.messages.create({ ...base, temperature: 3 }), (err) => {
     assert.ok(err instanceof Anthropic.BadRequestError);

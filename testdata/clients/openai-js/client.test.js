@@ -75,6 +75,21 @@ test('seed', async () => {
   assert.notDeepEqual(await draw(8), first);
 });
 
+test('responses', async () => {
+  const options = { model: 'test', instructions: 'detailed thinking on', input: '12 + 34 = ?', temperature: 0 };
+  const whole = await client.responses.create(options);
+  assert.match(whole.output_text, /46/);
+  assert.equal(whole.status, 'completed');
+  const joined = await client.responses.stream(options).finalResponse();
+  assert.deepEqual(joined.output.map((item) => item.content[0].text), whole.output.map((item) => item.content[0].text));
+  assert.deepEqual(joined.usage.output_tokens_details, whole.usage.output_tokens_details);
+  const next = await client.responses.create({ ...options, input: 'What can you do?', instructions: 'detailed thinking off', previous_response_id: whole.id });
+  assert.match(next.output_text, /call tools/);
+  assert.equal((await client.responses.retrieve(whole.id)).output_text, whole.output_text);
+  await client.responses.delete(whole.id);
+  await assert.rejects(client.responses.retrieve(whole.id), OpenAI.NotFoundError);
+});
+
 test('errors', async () => {
   await assert.rejects(client.chat.completions.create({ ...base, temperature: 3 }), (err) => {
     assert.ok(err instanceof OpenAI.BadRequestError);

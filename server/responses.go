@@ -1,0 +1,223 @@
+package server
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// OpenAI's Responses API over the chat of this server. Answers are kept in
+// memory for previous_response_id, GET and DELETE, unless store is false.
+
+type responseObject struct {
+	ID                string             `json:"id"`
+	Object            string             `json:"object"`
+	CreatedAt         int64              `json:"created_at"` // Unix seconds
+	CompletedAt       *int64             `json:"completed_at"`
+	Status            string             `json:"status"` // in_progress, completed, incomplete, failed
+	Background        bool               `json:"background"`
+	Error             *responseError     `json:"error"`
+	IncompleteDetails *incompleteDetails `json:"incomplete_details"`
+	Instructions      jsontext.Value     `json:"instructions"`
+	MaxOutputTokens   jsontext.Value     `json:"max_output_tokens"`
+	Metadata          jsontext.Value     `json:"metadata"`
+	Model             string             `json:"model"`
+	Output            []*outputItem      `json:"output"`
+	ParallelToolCalls bool               `json:"parallel_tool_calls"`
+	Previous          *string            `json:"previous_response_id"`
+	Reasoning         responseReasoning  `json:"reasoning"`
+	Store             bool               `json:"store"`
+	Temperature       float32            `json:"temperature"`
+	Text              jsontext.Value     `json:"text"`
+	ToolChoice        jsontext.Value     `json:"tool_choice"`
+	Tools             jsontext.Value     `json:"tools"`
+	TopP              float32            `json:"top_p"`
+	Truncation        string             `json:"truncation"`
+	Usage             *responseUsage     `json:"usage,omitzero"`
+	User              jsontext.Value     `json:"user,omitzero"`
+}
+
+type responseError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+type incompleteDetails struct {
+	Reason string `json:"reason"`
+}
+
+type responseReasoning struct {
+	Effort  jsontext.Value `json:"effort"`
+	Summary *string        `json:"summary"`
+}
+
+type responseUsage struct {
+	InputTokens        int               `json:"input_tokens"`
+	InputTokensDetails inputDetails      `json:"input_tokens_details"`
+	OutputTokens       int               `json:"output_tokens"`
+	OutputDetails      completionDetails `json:"output_tokens_details"`
+	TotalTokens        int               `json:"total_tokens"`
+}
+
+type inputDetails struct {
+	CachedTokens     int `json:"cached_tokens"`
+	CacheWriteTokens int `json:"cache_write_tokens"`
+}
+
+// createResponse serves POST /v1/responses.
+func (s *Server) createResponse(w http.ResponseWriter, r *http.Request, m *Model) error {
+	c, t, echo, err := s.readResponse(w, r, m)
+	if err != nil {
+		return err
+	}
+	run := &responseRun{response: c.response(echo)}
+	if !c.params.stream {
+		if err := run.run(r.Context(), c); err != nil {
+			return err
+		}
+		s.keep(r, t, run.response)
+		writeJSON(w, http.StatusOK, run.response)
+		return nil
+	}
+	events := newEventStream(w, s.options.Heartbeat)
+	run.send = events.sendNamed
+	run.kept = func() { s.keep(r, t, run.response) }
+	err = run.run(r.Context(), c)
+	return events.closeWith(err, run.fail)
+}
+
+// readResponse reads a request up to the tokens of its prompt.
+func (s *Server) readResponse(w http.ResponseWriter, r *http.Request, m *Model) (*chat, *translation, responseEcho, error) {
+	j := s.newJob(w, m)
+	body, err := s.readBody(w, r)
+	if err != nil {
+		return nil, nil, responseEcho{}, err
+	}
+	o, d := decodeObject(body)
+	j.readModel(o)
+	t := newTranslation()
+	echo := t.readResponsesAPI(o, func(id string) *storedResponse { return s.responses.get(s.owner(r), id) })
+	c, err := t.chat(j, w, d)
+	return c, t, echo, err
+}
+
+// response returns an answer that has no output yet.
+func (c *chat) response(echo responseEcho) *responseObject {
+	return &responseObject{
+		ID: "resp_" + randomHex(), Object: "response", CreatedAt: c.began.Unix(), Status: "in_progress",
+		Instructions: echo.instructions, MaxOutputTokens: echo.maxTokens, Metadata: echo.metadata, Model: c.model.Names[0],
+		Output: []*outputItem{}, ParallelToolCalls: echo.parallel, Previous: echo.previous,
+		Reasoning: responseReasoning{Effort: echo.effort}, Store: echo.store, Temperature: c.params.sampling.Temperature,
+		Text: echo.text, ToolChoice: echo.toolChoice, Tools: echo.tools, TopP: c.params.sampling.TopP, Truncation: "disabled", User: echo.user,
+	}
+}
+
+// keep stores an answer with its conversation, where the request wants that.
+func (s *Server) keep(r *http.Request, t *translation, response *responseObject) {
+	if !response.Store {
+		return
+	}
+	for _, item := range response.Output {
+		t.remember(item)
+	}
+	s.responses.add(&storedResponse{id: response.ID, owner: s.owner(r), body: marshal(response), messages: t.messages[t.own:]})
+}
+
+// remember adds an item of the answer to the conversation.
+func (t *translation) remember(item *outputItem) {
+	switch item.Type {
+	case "reasoning":
+		t.say("assistant", "")["reasoning_content"] = item.text()
+	case "message":
+		if last := t.open(); last != nil && last["content"] == "" {
+			last["content"] = item.text()
+		} else {
+			t.say("assistant", item.text())
+		}
+	case "function_call":
+		if t.open() == nil {
+			t.say("assistant", "")
+		}
+		t.call(item.CallID, item.Name, *item.Arguments)
+	}
+}
+
+// owner tells the holders of keys apart: nobody sees what another one stored.
+func (s *Server) owner(r *http.Request) string {
+	if len(s.keys) == 0 {
+		return ""
+	}
+	digest := sha256.Sum256([]byte(r.Header.Get("Authorization")))
+	return string(digest[:])
+}
+
+// responseID returns the id in a path.
+func responseID(r *http.Request) string {
+	id, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v1/responses/"), "/")
+	return id
+}
+
+// stored returns the response that a path names.
+func (s *Server) stored(r *http.Request) (*storedResponse, error) {
+	id := responseID(r)
+	if found := s.responses.get(s.owner(r), id); found != nil {
+		return found, nil
+	}
+	return nil, noResponse(id)
+}
+
+func noResponse(id string) *apiError {
+	return &apiError{status: http.StatusNotFound, kind: kindInvalid, message: fmt.Sprintf("there is no stored response %.128q", id)}
+}
+
+// getResponse serves GET /v1/responses/{id}.
+func (s *Server) getResponse(w http.ResponseWriter, r *http.Request) error {
+	found, err := s.stored(r)
+	if err != nil {
+		return err
+	}
+	if stream := r.URL.Query().Get("stream"); stream != "" && stream != "false" {
+		return invalid("stream", "is not supported by this server: a stored response is whole")
+	}
+	writeJSON(w, http.StatusOK, jsontext.Value(found.body))
+	return nil
+}
+
+// deleteResponse serves DELETE /v1/responses/{id}.
+func (s *Server) deleteResponse(w http.ResponseWriter, r *http.Request) error {
+	id := responseID(r)
+	if !s.responses.remove(s.owner(r), id) {
+		return noResponse(id)
+	}
+	writeJSON(w, http.StatusOK, struct {
+		ID      string `json:"id"`
+		Object  string `json:"object"`
+		Deleted bool   `json:"deleted"`
+	}{id, "response", true})
+	return nil
+}
+
+// cancelResponse serves POST /v1/responses/{id}/cancel. Only responses in the
+// background can be cancelled, and there are none.
+func (s *Server) cancelResponse(_ http.ResponseWriter, r *http.Request) error {
+	if _, err := s.stored(r); err != nil {
+		return err
+	}
+	return invalid("", "a response that is not in the background cannot be cancelled; close its connection instead")
+}
+
+// countResponseTokens serves POST /v1/responses/input_tokens; nothing is generated.
+func (s *Server) countResponseTokens(w http.ResponseWriter, r *http.Request, m *Model) error {
+	c, _, _, err := s.readResponse(w, r, m)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Object      string `json:"object"`
+		InputTokens int    `json:"input_tokens"`
+	}{"response.input_tokens", len(c.prompts[0].ids)})
+	return nil
+}

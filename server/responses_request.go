@@ -1,0 +1,249 @@
+package server
+
+import "github.com/go-json-experiment/json/jsontext"
+
+// responseEcho is what an answer repeats of its request.
+type responseEcho struct {
+	instructions, maxTokens, effort, text jsontext.Value
+	tools, toolChoice, metadata, user     jsontext.Value
+	previous                              *string
+	store, parallel                       bool
+}
+
+// readResponsesAPI reads a request in the shape of OpenAI's Responses API.
+// Earlier turns come from find, which knows what was stored.
+func (t *translation) readResponsesAPI(o *object, find func(id string) *storedResponse) (echo responseEcho) {
+	echo = responseEcho{
+		instructions: null(), maxTokens: null(), effort: null(), text: jsontext.Value(`{"format":{"type":"text"}}`),
+		tools: jsontext.Value("[]"), toolChoice: jsontext.Value(`"auto"`), metadata: jsontext.Value("{}"),
+	}
+	if v := o.take("instructions"); v != nil {
+		t.say("system", v.text(0, len(v.raw)))
+		echo.instructions = v.raw
+	}
+	t.own = len(t.messages)
+	if v := o.take("previous_response_id"); v != nil {
+		id := v.label(maxNameBytes)
+		echo.previous = &id
+		if before := find(id); before != nil {
+			t.messages = append(t.messages, before.messages...)
+		} else if v.fail("there is no stored response with this id"); o.d.err.param == v.path() {
+			o.d.err.code = "previous_response_not_found"
+		}
+	}
+	t.names["messages"] = "input"
+	t.readInput(o.need("input"))
+	if v := o.take("max_output_tokens"); v != nil {
+		t.pass(v, "max_tokens")
+		echo.maxTokens = v.raw
+	}
+	for _, name := range []string{"temperature", "top_p"} {
+		t.pass(o.take(name), name)
+	}
+	if v := o.take("reasoning"); v != nil {
+		reasoning := v.object()
+		if effort := reasoning.take("effort"); effort != nil {
+			t.pass(effort, "reasoning_effort")
+			echo.effort = effort.raw
+		}
+		for _, name := range []string{"summary", "generate_summary"} { // the reasoning itself is there
+			reasoning.text(name, maxNameBytes)
+		}
+		reasoning.rest()
+	}
+	if v := o.take("text"); v != nil {
+		text := v.object()
+		t.readTextFormat(text.take("format"))
+		text.text("verbosity", maxNameBytes)
+		text.rest()
+		echo.text = v.raw
+	}
+	t.readResponsesTools(o, &echo)
+	t.readResponsesRest(o, &echo)
+	return echo
+}
+
+func null() jsontext.Value { return jsontext.Value("null") }
+
+// readResponsesRest takes fields that change nothing, and refuses what is not built.
+func (t *translation) readResponsesRest(o *object, echo *responseEcho) {
+	t.stream = o.flag("stream", false)
+	if v := o.take("stream_options"); v != nil {
+		options := v.object()
+		options.flag("include_obfuscation", false)
+		options.rest()
+	}
+	echo.store = o.flag("store", true)
+	if v := o.take("metadata"); v != nil {
+		readMetadata(v)
+		echo.metadata = v.raw
+	}
+	if v := o.take("user"); v != nil {
+		v.text(0, maxUserBytes)
+		echo.user = v.raw
+	}
+	for _, name := range []string{"safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier"} {
+		o.text(name, maxMetadataText)
+	}
+	if v := o.take("truncation"); v != nil && v.oneOf("auto", "disabled") == "auto" {
+		v.fail("auto is not supported by this server")
+	}
+	if v := o.take("include"); v != nil {
+		for _, what := range v.list(0, maxTools) {
+			what.oneOf("reasoning.encrypted_content") // reasoning comes in the clear
+		}
+	}
+	o.refuseTrue("background")
+	o.unsupported("conversation", "prompt", "max_tool_calls", "top_logprobs", "context_management")
+	o.rest()
+}
+
+// readInput reads a text, or the items of a conversation.
+func (t *translation) readInput(v *value) {
+	if v.raw.Kind() == '"' {
+		t.say("user", v.text(0, len(v.raw)))
+		return
+	}
+	if v.raw.Kind() != '[' {
+		v.must("a string or a list of items")
+		return
+	}
+	for _, element := range v.list(1, maxMessages) {
+		t.readItem(element.object())
+	}
+}
+
+func (t *translation) readItem(item *object) {
+	kind := item.take("type")
+	name := "message"
+	if kind != nil {
+		name = kind.text(1, maxNameBytes)
+	}
+	for _, member := range []string{"id", "status", "phase"} { // without effect
+		item.text(member, maxNameBytes)
+	}
+	switch name {
+	case "message":
+		role := item.need("role").oneOf("user", "assistant", "system", "developer")
+		text := readInputText(item.need("content"))
+		if last := t.open(); role == "assistant" && last != nil && last["content"] == "" {
+			last["content"] = text
+		} else {
+			t.say(role, text)
+		}
+	case "reasoning":
+		var thoughts []string
+		if v := item.take("content"); v != nil {
+			thoughts = append(thoughts, readInputText(v))
+		}
+		item.take("summary")
+		item.take("encrypted_content")
+		t.say("assistant", "")["reasoning_content"] = joinTexts(thoughts)
+	case "function_call":
+		if t.open() == nil {
+			t.say("assistant", "")
+		}
+		arguments := item.need("arguments")
+		t.call(item.need("call_id").label(maxNameBytes), item.need("name").label(maxNameBytes), arguments.text(0, len(arguments.raw)))
+	case "function_call_output":
+		t.say("tool", readInputText(item.need("output")), "tool_call_id", item.need("call_id").label(maxNameBytes))
+	default:
+		kind.fail("only message, reasoning, function_call and function_call_output are supported by this server")
+	}
+	item.rest()
+}
+
+// open returns the last message where it is the model's, so that an item can
+// join it.
+func (t *translation) open() map[string]any {
+	if len(t.messages) == 0 || t.messages[len(t.messages)-1]["role"] != "assistant" {
+		return nil
+	}
+	return t.messages[len(t.messages)-1]
+}
+
+// readInputText reads a text that may come in parts.
+func readInputText(v *value) string {
+	switch v.raw.Kind() {
+	case '"':
+		return v.text(0, len(v.raw))
+	case '[':
+	default:
+		v.must("a string or a list of parts")
+		return ""
+	}
+	var texts []string
+	for _, element := range v.list(0, maxMessages) {
+		part := element.object()
+		switch kind := part.need("type"); kind.text(1, maxNameBytes) {
+		case "input_text", "output_text", "reasoning_text":
+			texts = append(texts, part.need("text").text(0, len(part.raw)))
+		case "refusal":
+			texts = append(texts, part.need("refusal").text(0, len(part.raw)))
+		default:
+			kind.fail("only text is supported by this server")
+		}
+		for _, name := range []string{"annotations", "logprobs"} { // without effect
+			part.take(name)
+		}
+		part.rest()
+	}
+	return joinTexts(texts)
+}
+
+// readTextFormat passes on what form the answer must have.
+func (t *translation) readTextFormat(v *value) {
+	if v == nil {
+		return
+	}
+	format := v.object()
+	kind := format.need("type").oneOf("text", "json_object", "json_schema")
+	as := map[string]any{"type": kind}
+	if kind == "json_schema" {
+		schema := map[string]any{"name": format.need("name").raw, "schema": format.need("schema").raw}
+		for _, name := range []string{"strict", "description"} {
+			if member := format.take(name); member != nil {
+				schema[name] = member.raw
+			}
+		}
+		as["json_schema"] = schema
+	}
+	t.put("response_format", as, v.path())
+	format.rest()
+}
+
+// readResponsesTools reads functions, which are flat here, and which of them
+// may be called.
+func (t *translation) readResponsesTools(o *object, echo *responseEcho) {
+	if v := o.take("tools"); v != nil {
+		tools := []any{}
+		for _, element := range v.list(0, maxTools) {
+			tool := element.object()
+			if kind := tool.need("type"); kind.text(1, maxNameBytes) != "function" {
+				kind.fail("only function is supported: this server runs no tools")
+			}
+			name := tool.need("name").label(maxToolName)
+			tools = append(tools, chatTool(name, tool.take("description"), tool.take("parameters"), tool.take("strict")))
+			tool.rest()
+		}
+		t.put("tools", tools, v.path())
+		echo.tools = v.raw
+	}
+	if v := o.take("tool_choice"); v != nil {
+		echo.toolChoice = v.raw
+		if v.raw.Kind() != '{' {
+			t.pass(v, "tool_choice")
+		} else {
+			choice := v.object()
+			choice.need("type").oneOf("function")
+			name := choice.need("name").label(maxToolName)
+			t.put("tool_choice", map[string]any{"type": "function", "function": map[string]any{"name": name}}, v.path())
+			choice.rest()
+		}
+	}
+	echo.parallel = true
+	if v := o.take("parallel_tool_calls"); v != nil {
+		echo.parallel = v.boolean()
+		t.pass(v, "parallel_tool_calls")
+	}
+}

@@ -1,0 +1,207 @@
+package server
+
+import (
+	"context"
+	"time"
+)
+
+// outputItem is one item of an answer: reasoning, a message, or a tool call.
+type outputItem struct {
+	ID        string       `json:"id"`
+	Type      string       `json:"type"`
+	Status    string       `json:"status"`
+	Role      string       `json:"role,omitempty"`
+	Summary   []outputPart `json:"summary,omitzero"` // of reasoning: none, the reasoning itself is the content
+	Content   []outputPart `json:"content,omitzero"`
+	CallID    string       `json:"call_id,omitempty"`
+	Name      string       `json:"name,omitempty"`
+	Arguments *string      `json:"arguments,omitzero"`
+	call      int          // of the answer
+}
+
+type outputPart struct {
+	Type        string `json:"type"`
+	Text        string `json:"text"`
+	Annotations []int  `json:"annotations,omitzero"` // none
+	Logprobs    []int  `json:"logprobs,omitzero"`    // none
+}
+
+// text returns the text of an item.
+func (i *outputItem) text() string {
+	if len(i.Content) == 0 {
+		return ""
+	}
+	return i.Content[0].Text
+}
+
+// responseEvent is an event of a stream; its type is its name too.
+type responseEvent struct {
+	Type         string          `json:"type"`
+	Sequence     int             `json:"sequence_number"`
+	Response     *responseObject `json:"response,omitzero"`
+	OutputIndex  *int            `json:"output_index,omitzero"`
+	ItemID       string          `json:"item_id,omitempty"`
+	Item         *outputItem     `json:"item,omitzero"`
+	ContentIndex *int            `json:"content_index,omitzero"`
+	Part         *outputPart     `json:"part,omitzero"`
+	Name         string          `json:"name,omitempty"`
+	Delta        *string         `json:"delta,omitzero"`
+	Text         *string         `json:"text,omitzero"`
+	Arguments    *string         `json:"arguments,omitzero"`
+	Logprobs     []int           `json:"logprobs,omitzero"` // none
+}
+
+// responseRun makes an answer out of pieces, and sends its events where it is
+// streamed. So a stream adds up to the whole.
+type responseRun struct {
+	response *responseObject
+	send     func(name string, event any) error // nil: nobody listens
+	kept     func()                             // before the last event, so that the client can go on from it
+	sequence int
+	open     *outputItem
+	err      error // of sending
+}
+
+// run fills the response.
+func (r *responseRun) run(ctx context.Context, c *chat) error {
+	return c.run(ctx, func(p piece) error {
+		if p.first {
+			r.event(responseEvent{Type: "response.created", Response: r.response})
+			r.event(responseEvent{Type: "response.in_progress", Response: r.response})
+		}
+		if p.reasoning != "" {
+			r.grow("reasoning", callDelta{index: -1, arguments: p.reasoning})
+		}
+		if p.text != "" {
+			r.grow("message", callDelta{index: -1, arguments: p.text})
+		}
+		for _, call := range p.calls {
+			r.grow("function_call", call)
+		}
+		if p.finish != "" {
+			r.finish(c, p)
+		}
+		return r.err
+	})
+}
+
+// event sends an event; after an error nothing more.
+func (r *responseRun) event(e responseEvent) {
+	if r.send == nil || r.err != nil {
+		return
+	}
+	e.Sequence = r.sequence
+	r.sequence++
+	r.err = r.send(e.Type, e)
+}
+
+// about sends an event about the open item, or about its only part.
+func (r *responseRun) about(e responseEvent, part bool) {
+	index := len(r.response.Output) - 1
+	e.OutputIndex = &index
+	if e.Item == nil {
+		e.ItemID = r.open.ID
+	}
+	if part {
+		e.ContentIndex = new(int)
+	}
+	r.event(e)
+}
+
+// grow adds to the open item, or ends it and begins another. The arguments of
+// the delta are what is added, whatever the kind.
+func (r *responseRun) grow(kind string, d callDelta) {
+	if r.open == nil || r.open.Type != kind || r.open.call != d.index {
+		r.end("completed")
+		r.begin(kind, d)
+	}
+	if d.arguments == "" {
+		return
+	}
+	added := responseEvent{Delta: &d.arguments}
+	switch kind {
+	case "function_call":
+		whole := *r.open.Arguments + d.arguments
+		r.open.Arguments = &whole
+		added.Type = "response.function_call_arguments.delta"
+		r.about(added, false)
+		return
+	case "message":
+		added.Type, added.Logprobs = "response.output_text.delta", []int{}
+	default:
+		added.Type = "response.reasoning_text.delta"
+	}
+	r.open.Content[0].Text += d.arguments
+	r.about(added, true)
+}
+
+// begin opens an item.
+func (r *responseRun) begin(kind string, d callDelta) {
+	item := &outputItem{Type: kind, Status: "in_progress", call: d.index}
+	part := outputPart{Type: "reasoning_text"}
+	switch kind {
+	case "reasoning":
+		item.ID, item.Summary, item.Content = "rs_"+randomHex(), []outputPart{}, []outputPart{}
+	case "message":
+		item.ID, item.Role, item.Content = "msg_"+randomHex(), "assistant", []outputPart{}
+		part = outputPart{Type: "output_text", Annotations: []int{}, Logprobs: []int{}}
+	default:
+		item.ID, item.CallID, item.Name, item.Arguments = "fc_"+randomHex(), d.id, d.name, new(string)
+	}
+	r.open = item
+	r.response.Output = append(r.response.Output, item)
+	r.about(responseEvent{Type: "response.output_item.added", Item: item}, false)
+	if kind != "function_call" {
+		item.Content = append(item.Content, part)
+		r.about(responseEvent{Type: "response.content_part.added", Part: &part}, true)
+	}
+}
+
+// end closes the open item.
+func (r *responseRun) end(status string) {
+	if r.open == nil {
+		return
+	}
+	r.open.Status = status
+	switch text := r.open.text(); r.open.Type {
+	case "function_call":
+		r.about(responseEvent{Type: "response.function_call_arguments.done", Name: r.open.Name, Arguments: r.open.Arguments}, false)
+	case "message":
+		r.about(responseEvent{Type: "response.output_text.done", Text: &text, Logprobs: []int{}}, true)
+		r.about(responseEvent{Type: "response.content_part.done", Part: &r.open.Content[0]}, true)
+	default:
+		r.about(responseEvent{Type: "response.reasoning_text.done", Text: &text}, true)
+		r.about(responseEvent{Type: "response.content_part.done", Part: &r.open.Content[0]}, true)
+	}
+	r.about(responseEvent{Type: "response.output_item.done", Item: r.open}, false)
+	r.open = nil
+}
+
+// finish completes the response.
+func (r *responseRun) finish(c *chat, p piece) {
+	status := "completed"
+	if p.finish == finishLength {
+		status = "incomplete"
+		r.response.IncompleteDetails = &incompleteDetails{Reason: "max_output_tokens"}
+	}
+	r.end(status)
+	now := time.Now().Unix()
+	u, _ := c.totals()
+	r.response.Status, r.response.CompletedAt = status, &now
+	r.response.Usage = &responseUsage{
+		InputTokens: u.PromptTokens, InputTokensDetails: inputDetails{CachedTokens: u.PromptTokensDetails.CachedTokens},
+		OutputTokens: u.CompletionTokens, OutputDetails: u.CompletionTokensDetails, TotalTokens: u.TotalTokens,
+	}
+	if r.kept != nil {
+		r.kept()
+	}
+	r.event(responseEvent{Type: "response." + status, Response: r.response})
+}
+
+// fail ends a stream that has begun.
+func (r *responseRun) fail(e *apiError) {
+	r.err = nil
+	r.response.Status = "failed"
+	r.response.Error = &responseError{Code: "server_error", Message: shorten(e.message)}
+	r.event(responseEvent{Type: "response.failed", Response: r.response})
+}

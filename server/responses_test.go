@@ -1,0 +1,252 @@
+package server
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"trona/engine"
+)
+
+const (
+	responsesPath = "/v1/responses"
+	responseTools = `[{"type":"function","name":"f","description":"d","strict":false,"parameters":{"type":"object"}}]`
+)
+
+// plain takes away what differs between two answers to the same request.
+func plain(response map[string]any) map[string]any {
+	for _, name := range []string{"id", "created_at", "completed_at"} {
+		delete(response, name)
+	}
+	for _, item := range listOf(response["output"]) {
+		delete(item.(map[string]any), "id")
+		delete(item.(map[string]any), "call_id")
+	}
+	return response
+}
+
+func TestResponses(t *testing.T) {
+	for _, c := range []struct{ says, fields, items, status string }{
+		{"<think>\nhm\n</think>\n\nHello", "", "reasoning message", "completed"},
+		{"Hello", `,"reasoning":{"effort":"none"}`, "message", "completed"},
+		{"Hello", `,"max_output_tokens":2`, "message", "incomplete"},
+		{"", "", "", "completed"},
+		{"so <TOOLCALL>[{\"name\": \"f\", \"arguments\": {\"x\": 1}}, {\"name\": \"f\", \"arguments\": {}}]</TOOLCALL>", `,"tools":` + responseTools, "message function_call function_call", "completed"},
+	} {
+		s := newServer(t, says(t, c.says))
+		s.model.Load().ContextLength = 2 * testContext
+		got := post(t, s, 200, responsesPath, `{"model":"test","input":"Hi"`+c.fields+`}`)
+		require.Regexp(t, "^resp_[0-9a-f]{32}$", got["id"])
+		var kinds []string
+		for _, item := range listOf(got["output"]) {
+			kinds = append(kinds, get(item, "type").(string))
+			require.Contains(t, []any{"completed", c.status}, get(item, "status"))
+		}
+		require.Equal(t, c.items, strings.Join(kinds, " "))
+		require.Equal(t, c.status, got["status"])
+		require.Equal(t, c.status == "incomplete", got["incomplete_details"] != nil)
+		count := post(t, s, 200, responsesPath+"/input_tokens", `{"model":"test","input":"Hi"`+c.fields+`}`)
+		require.Equal(t, count["input_tokens"], get(got, "usage", "input_tokens"))
+		_, stored := call(t, s, "GET", responsesPath+"/"+got["id"].(string), "")
+		require.Equal(t, got, stored)
+	}
+}
+
+// joinResponse holds each event of a stream against those before it, and
+// returns the response that they add up to.
+func joinResponse(t tester, list []namedEvent) map[string]any {
+	output := []any{}
+	last := list[len(list)-1].data["response"].(map[string]any)
+	for i, e := range list {
+		require.EqualValues(t, i, e.data["sequence_number"])
+		var item map[string]any
+		if index, ok := e.data["output_index"].(float64); ok && int(index) < len(output) {
+			item = output[int(index)].(map[string]any)
+			require.EqualValues(t, len(output)-1, index)
+		}
+		switch e.name {
+		case "response.output_item.added":
+			require.EqualValues(t, len(output), e.data["output_index"])
+			output = append(output, e.data["item"])
+		case "response.content_part.added":
+			item["content"] = append(item["content"].([]any), e.data["part"])
+		case "response.output_text.delta", "response.reasoning_text.delta":
+			require.Equal(t, item["id"], e.data["item_id"])
+			part := item["content"].([]any)[0].(map[string]any)
+			part["text"] = part["text"].(string) + e.data["delta"].(string)
+		case "response.function_call_arguments.delta":
+			item["arguments"] = item["arguments"].(string) + e.data["delta"].(string)
+		case "response.output_text.done", "response.reasoning_text.done":
+			require.Equal(t, get(item, "content", 0, "text"), e.data["text"])
+		case "response.content_part.done":
+			require.Equal(t, get(item, "content", 0), e.data["part"])
+		case "response.function_call_arguments.done":
+			require.Equal(t, item["arguments"], e.data["arguments"])
+		case "response.output_item.done":
+			item["status"] = get(e.data, "item", "status")
+			require.Equal(t, item, e.data["item"])
+		case "response.created", "response.in_progress":
+			require.Less(t, i, 2)
+			require.Equal(t, "in_progress", get(e.data, "response", "status"))
+		default:
+			require.Equal(t, len(list)-1, i, e.name)
+			require.Equal(t, "response."+last["status"].(string), e.name)
+		}
+	}
+	require.Equal(t, output, last["output"])
+	return last
+}
+
+// A stream says what the same request says without streaming.
+func TestResponsesStreamEqualsWhole(t *testing.T) {
+	e := babbles(t)
+	random := e.answer
+	e.answer = func(r engine.Request) []int32 { r.Sampling.Seed = uint64(r.MaxTokens); return random(r) }
+	s := newServer(t, e)
+	rapid.Check(t, func(rt *rapid.T) {
+		fields := fmt.Sprintf(`"input":"Hi","max_output_tokens":%d`, rapid.IntRange(1, 60).Draw(rt, "tokens"))
+		if rapid.Bool().Draw(rt, "tools") {
+			fields += `,"tools":` + responseTools
+		}
+		whole := post(rt, s, 200, responsesPath, "{"+fields+"}")
+		w, _ := call(rt, s, "POST", responsesPath, "{"+fields+`,"stream":true}`)
+		require.Equal(rt, 200, w.Code)
+		require.Equal(rt, plain(whole), plain(joinResponse(rt, namedEvents(rt, w.Body.Bytes()))))
+	})
+}
+
+// A conversation becomes the one that a chat with the same content has.
+func TestResponsesPrompt(t *testing.T) {
+	e := says(t, "<think>h</think>b")
+	s := newServer(t, e)
+	first := post(t, s, 200, responsesPath, `{"instructions":"be","input":"a"}`)
+	second := `"previous_response_id":"` + first["id"].(string) + `","input":[{"role":"user","content":[{"type":"input_text","text":"c"}]}]`
+	for _, c := range []struct{ fields, chat string }{
+		{`"instructions":"be","input":"a"`, `"messages":[{"role":"system","content":"be"},{"role":"user","content":"a"}]`},
+		{second, `"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"h"},{"role":"user","content":"c"}]`},
+		{`"input":[{"role":"user","content":"a"},{"type":"reasoning","id":"r","summary":[],"content":[{"type":"reasoning_text","text":"h"}]},` +
+			`{"type":"message","role":"assistant","content":[{"type":"output_text","text":"b","annotations":[]}]},{"type":"function_call","call_id":"1","name":"f","arguments":"{}"},` +
+			`{"type":"function_call_output","call_id":"1","output":"5"}],"tools":` + responseTools + `,"temperature":0.5,"reasoning":{"effort":"low"}`,
+			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"h","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},` +
+				`{"role":"tool","tool_call_id":"1","content":"5"}],"temperature":0.5,"reasoning_effort":"low",` +
+				`"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"},"strict":false}}]`},
+	} {
+		e.requests = nil
+		post(t, s, 200, responsesPath, `{`+c.fields+`}`)
+		post(t, s, 200, chatPath, `{`+c.chat+`}`)
+		one, other := e.requests[0], e.requests[1]
+		one.ID, one.Sampling.Seed = other.ID, other.Sampling.Seed
+		require.Equal(t, other, one, c.fields)
+	}
+}
+
+func TestResponsesStore(t *testing.T) {
+	s := newServer(t, says(t, "ok"), func(o *Options) { o.APIKeys = []string{"a", "b"} })
+	ask := func(status int, method, path, body, key string) map[string]any {
+		t.Helper()
+		w, got := call(t, s, method, path, body, "Authorization", "Bearer "+key)
+		require.Equal(t, status, w.Code, w.Body.String())
+		return got
+	}
+	id := ask(200, "POST", responsesPath, `{"input":"Hi"}`, "a")["id"].(string)
+	ask(200, "GET", responsesPath+"/"+id, "", "a")
+	ask(404, "GET", responsesPath+"/"+id, "", "b")
+	ask(404, "DELETE", responsesPath+"/"+id, "", "b")
+	ask(404, "POST", responsesPath+"/"+id+"/cancel", "", "b")
+	ask(400, "POST", responsesPath+"/"+id+"/cancel", "", "a")
+	ask(400, "GET", responsesPath+"/"+id+"?stream=true", "", "a")
+	got := ask(400, "POST", responsesPath, `{"input":"Hi","previous_response_id":"`+id+`"}`, "b")
+	require.Equal(t, "previous_response_not_found", get(got, "error", "code"))
+	require.Equal(t, map[string]any{"id": id, "object": "response", "deleted": true}, ask(200, "DELETE", responsesPath+"/"+id, "", "a"))
+	ask(404, "GET", responsesPath+"/"+id, "", "a")
+	id = ask(200, "POST", responsesPath, `{"input":"Hi","store":false}`, "a")["id"].(string)
+	ask(404, "GET", responsesPath+"/"+id, "", "a")
+
+	// Both bounds hold, and the oldest goes first.
+	store := newResponseStore()
+	for i := range maxStoredResponses + 2 {
+		store.add(&storedResponse{id: fmt.Sprint(i)})
+	}
+	require.Nil(t, store.get("", "1"))
+	require.NotNil(t, store.get("", "2"))
+	require.Len(t, store.byID, maxStoredResponses)
+	store.add(&storedResponse{id: "large", body: make([]byte, maxStoredBytes-100)})
+	require.NotNil(t, store.get("", "large"))
+	require.LessOrEqual(t, store.bytes, maxStoredBytes)
+	store.add(&storedResponse{id: "too large", body: make([]byte, maxStoredBytes)})
+	require.Nil(t, store.get("", "too large"))
+	require.NotNil(t, store.get("", "large"))
+	for id := range store.byID {
+		require.True(t, store.remove("", id))
+	}
+	require.Zero(t, store.bytes)
+}
+
+func TestResponsesErrors(t *testing.T) {
+	s := newServer(t, says(t, "ok"))
+	for body, param := range map[string]string{
+		`{}`:                                   "input",
+		`{"input":7}`:                          "input",
+		`{"input":[]}`:                         "input",
+		`{"input":[{"type":"image"}]}`:         "input[0].type",
+		`{"input":[{"role":"tool"}]}`:          "input[0].role",
+		`{"input":[{"role":"user"}]}`:          "input[0].content",
+		`{"input":[{"type":"function_call"}]}`: "input[0].arguments",
+		`{"input":[{"role":"user","content":[{"type":"input_image"}]}]}`: "input[0].content[0].type",
+		`{"input":"Hi","background":true}`:                               "background",
+		`{"input":"Hi","max_output_tokens":0}`:                           "max_output_tokens",
+		`{"input":"Hi","max_output_tokens":300}`:                         "max_output_tokens",
+		`{"input":"` + strings.Repeat("x", 300) + `"}`:                   "input",
+		`{"input":"Hi","reasoning":{"effort":"big"}}`:                    "reasoning.effort",
+		`{"input":"Hi","text":{"format":{"type":"x"}}}`:                  "text.format.type",
+		`{"input":"Hi","truncation":"auto"}`:                             "truncation",
+		`{"input":"Hi","include":["file_search"]}`:                       "include[0]",
+		`{"input":"Hi","tools":[{"type":"web_search"}]}`:                 "tools[0].type",
+		`{"input":"Hi","metadata":{"a":1}}`:                              "metadata.a",
+		`{"input":"Hi","previous_response_id":"x"}`:                      "previous_response_id",
+		`{"input":"Hi","temperature":3}`:                                 "temperature",
+	} {
+		wantsError(t, s, responsesPath, body, param)
+	}
+	// In a stream that has begun the failure is the last event.
+	e := says(t, "abc")
+	e.fail, e.failAt = engine.ErrFailed, 2
+	w, _ := call(t, newServer(t, e), "POST", responsesPath, `{"input":"Hi","stream":true}`)
+	list := namedEvents(t, w.Body.Bytes())
+	require.Equal(t, "response.failed", list[len(list)-1].name)
+	require.NotEmpty(t, get(list[len(list)-1].data, "response", "error", "message"))
+}
+
+// Responses and their events have the form that OpenAI publishes.
+func TestResponsesSchemas(t *testing.T) {
+	schemas := openAISchemas(t, "Response", "ResponseStreamEvent", "TokenCountsResource")
+	check := func(name string, body []byte) {
+		t.Helper()
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+		require.NoError(t, err)
+		require.NoError(t, schemas[name].Validate(value), "%s", body)
+	}
+	require.Error(t, schemas["Response"].Validate(map[string]any{}))
+	for _, text := range []string{"<think>\nhm</think>\n\nHello", `<TOOLCALL>[{"name": "f", "arguments": {}}]</TOOLCALL>`} {
+		s := newServer(t, says(t, text))
+		for _, fields := range []string{"", `,"max_output_tokens":3`, `,"tools":` + responseTools, `,"metadata":{"a":"b"},"instructions":"x","reasoning":{"effort":"low"}`} {
+			w, _ := call(t, s, "POST", responsesPath, `{"input":"Hi"`+fields+`}`)
+			require.Equal(t, 200, w.Code)
+			check("Response", w.Body.Bytes())
+			w, _ = call(t, s, "POST", responsesPath, `{"stream":true,"input":"Hi"`+fields+`}`)
+			for _, e := range namedEvents(t, w.Body.Bytes()) {
+				data, err := json.Marshal(e.data)
+				require.NoError(t, err)
+				check("ResponseStreamEvent", data)
+			}
+		}
+		w, _ := call(t, s, "POST", responsesPath+"/input_tokens", `{"input":"Hi"}`)
+		check("TokenCountsResource", w.Body.Bytes())
+	}
+}
