@@ -33,11 +33,11 @@ check: fmt vet tidy ## format, vet, tidy, staticcheck, known vulnerabilities
 # CUDA is tested on an emulated driver, clients on the packages of their makers.
 .PHONY: unit
 unit: go g++ node ## the tests of all packages
-	REQUIRE_EMULATOR=1 $(GO) test ./...
+	REQUIRE_EMULATOR=1 $(GO) test -timeout 30m ./...
 
 .PHONY: race
 race: go gcc ## the tests of concurrent packages under the race detector
-	CGO_ENABLED=1 $(GO) test -race -short $(CONCURRENT)
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m $(CONCURRENT)
 
 .PHONY: purego
 purego: go ## the tests of the CPU device without assembly

@@ -1,6 +1,7 @@
 // Package server speaks HTTP and JSON: OpenAI's routes over an engine that
 // knows tokens only. It reads requests strictly, turns messages into tokens
-// and tokens into text, and holds no state but counters and the responses it was asked to keep.
+// and tokens into text, and holds no state but counters and the responses that
+// it was asked to keep.
 //
 //	body -> decode.go (object, value) -> chat.go / completions.go (fields)
 //	     -> messages.go, thinking.go, prompt.go (template, tokens) -> generate.go (one goroutine a choice)
