@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -106,7 +107,7 @@ func TestStops(t *testing.T) {
 	} {
 		text, reason, stop := finish(c.fields)
 		require.Equal(t, []any{c.text, c.reason, c.stop}, []any{text, reason, stop}, c.fields)
-		require.Zero(t, e.running, c.fields)
+		require.Eventually(t, func() bool { return e.Stats().Running == 0 }, 5*time.Second, time.Millisecond, c.fields)
 	}
 }
 
