@@ -12,9 +12,20 @@
 	MOVQ DX, BX \
 	MOVQ k+56(FP), CX
 
-#define COLUMN \
+// A column of a panel of F32, F16 or BF16 to Y12, Y13.
+#define COLUMN32 \
 	VMOVUPS (SI), Y12 \
 	VMOVUPS 32(SI), Y13
+
+#define COLUMN_F16 \
+	VCVTPH2PS (SI), Y12 \
+	VCVTPH2PS 16(SI), Y13
+
+#define COLUMN_BF16 \
+	VPMOVZXWD (SI), Y12 \
+	VPMOVZXWD 16(SI), Y13 \
+	VPSLLD    $16, Y12, Y12 \
+	VPSLLD    $16, Y13, Y13
 
 // MULADD adds a column to the sums LO, HI of the token whose x is at ADDR.
 #define MULADD(ADDR, T, LO, HI) \
@@ -36,121 +47,125 @@
 	VMOVUPS HI, 32(DI) \
 	ADDQ R8, DI
 
+#define GEMM(COLUMN, LOG_SIZE) \
+	MOVQ out+0(FP), DI \
+	MOVQ outStride+8(FP), R8 \
+	MOVQ panel+16(FP), AX \
+	MOVQ panelStride+24(FP), R9 \
+	MOVQ x+32(FP), DX \
+	MOVQ xStride+40(FP), R10 \
+	MOVQ tokens+48(FP), R11 \
+	SHLQ $2, R8 \
+	SHLQ $LOG_SIZE, R9 \
+	SHLQ $2, R10 \
+six: \
+	CMPQ R11, $6 \
+	JLT  four \
+	TILE \
+	LEAQ (DX)(R10*2), R12 \
+	ADDQ R10, R12 \
+	VXORPS Y0, Y0, Y0 \
+	VXORPS Y1, Y1, Y1 \
+	VXORPS Y2, Y2, Y2 \
+	VXORPS Y3, Y3, Y3 \
+	VXORPS Y4, Y4, Y4 \
+	VXORPS Y5, Y5, Y5 \
+	VXORPS Y6, Y6, Y6 \
+	VXORPS Y7, Y7, Y7 \
+	VXORPS Y8, Y8, Y8 \
+	VXORPS Y9, Y9, Y9 \
+	VXORPS Y10, Y10, Y10 \
+	VXORPS Y11, Y11, Y11 \
+sixLoop: \
+	COLUMN \
+	MULADD((BX), Y14, Y0, Y1) \
+	MULADD((BX)(R10*1), Y15, Y2, Y3) \
+	MULADD((BX)(R10*2), Y14, Y4, Y5) \
+	MULADD((R12), Y15, Y6, Y7) \
+	MULADD((R12)(R10*1), Y14, Y8, Y9) \
+	MULADD((R12)(R10*2), Y15, Y10, Y11) \
+	ADDQ $4, R12 \
+	NEXT(sixLoop) \
+	STORE(Y0, Y1) \
+	STORE(Y2, Y3) \
+	STORE(Y4, Y5) \
+	STORE(Y6, Y7) \
+	STORE(Y8, Y9) \
+	STORE(Y10, Y11) \
+	LEAQ (R10)(R10*2), R12 \
+	LEAQ (DX)(R12*2), DX \
+	SUBQ $6, R11 \
+	JMP  six \
+four: \
+	CMPQ R11, $4 \
+	JLT  two \
+	TILE \
+	LEAQ (DX)(R10*2), R12 \
+	VXORPS Y0, Y0, Y0 \
+	VXORPS Y1, Y1, Y1 \
+	VXORPS Y2, Y2, Y2 \
+	VXORPS Y3, Y3, Y3 \
+	VXORPS Y4, Y4, Y4 \
+	VXORPS Y5, Y5, Y5 \
+	VXORPS Y6, Y6, Y6 \
+	VXORPS Y7, Y7, Y7 \
+fourLoop: \
+	COLUMN \
+	MULADD((BX), Y14, Y0, Y1) \
+	MULADD((BX)(R10*1), Y15, Y2, Y3) \
+	MULADD((R12), Y14, Y4, Y5) \
+	MULADD((R12)(R10*1), Y15, Y6, Y7) \
+	ADDQ $4, R12 \
+	NEXT(fourLoop) \
+	STORE(Y0, Y1) \
+	STORE(Y2, Y3) \
+	STORE(Y4, Y5) \
+	STORE(Y6, Y7) \
+	LEAQ (DX)(R10*4), DX \
+	SUBQ $4, R11 \
+two: \
+	CMPQ R11, $2 \
+	JLT  one \
+	TILE \
+	VXORPS Y0, Y0, Y0 \
+	VXORPS Y1, Y1, Y1 \
+	VXORPS Y2, Y2, Y2 \
+	VXORPS Y3, Y3, Y3 \
+twoLoop: \
+	COLUMN \
+	MULADD((BX), Y14, Y0, Y1) \
+	MULADD((BX)(R10*1), Y15, Y2, Y3) \
+	NEXT(twoLoop) \
+	STORE(Y0, Y1) \
+	STORE(Y2, Y3) \
+	LEAQ (DX)(R10*2), DX \
+	SUBQ $2, R11 \
+one: \
+	TESTQ R11, R11 \
+	JEQ   done \
+	TILE \
+	VXORPS Y0, Y0, Y0 \
+	VXORPS Y1, Y1, Y1 \
+oneLoop: \
+	COLUMN \
+	MULADD((BX), Y14, Y0, Y1) \
+	NEXT(oneLoop) \
+	STORE(Y0, Y1) \
+done: \
+	VZEROUPPER \
+	RET
+
 // func gemmAVX2(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
 // Requires: AVX, FMA
 TEXT ·gemmAVX2(SB), NOSPLIT, $0-64
-	MOVQ out+0(FP), DI
-	MOVQ outStride+8(FP), R8
-	MOVQ panel+16(FP), AX
-	MOVQ panelStride+24(FP), R9
-	MOVQ x+32(FP), DX
-	MOVQ xStride+40(FP), R10
-	MOVQ tokens+48(FP), R11
-	SHLQ $2, R8
-	SHLQ $2, R9
-	SHLQ $2, R10
+	GEMM(COLUMN32, 2)
 
-six:
-	CMPQ R11, $6
-	JLT  four
-	TILE
-	LEAQ (DX)(R10*2), R12
-	ADDQ R10, R12
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
+// func gemmF16AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int)
+// Requires: AVX, FMA, F16C
+TEXT ·gemmF16AVX2(SB), NOSPLIT, $0-64
+	GEMM(COLUMN_F16, 1)
 
-sixLoop:
-	COLUMN
-	MULADD((BX), Y14, Y0, Y1)
-	MULADD((BX)(R10*1), Y15, Y2, Y3)
-	MULADD((BX)(R10*2), Y14, Y4, Y5)
-	MULADD((R12), Y15, Y6, Y7)
-	MULADD((R12)(R10*1), Y14, Y8, Y9)
-	MULADD((R12)(R10*2), Y15, Y10, Y11)
-	ADDQ $4, R12
-	NEXT(sixLoop)
-	STORE(Y0, Y1)
-	STORE(Y2, Y3)
-	STORE(Y4, Y5)
-	STORE(Y6, Y7)
-	STORE(Y8, Y9)
-	STORE(Y10, Y11)
-	LEAQ (R10)(R10*2), R12
-	LEAQ (DX)(R12*2), DX
-	SUBQ $6, R11
-	JMP  six
-
-four:
-	CMPQ R11, $4
-	JLT  two
-	TILE
-	LEAQ (DX)(R10*2), R12
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-fourLoop:
-	COLUMN
-	MULADD((BX), Y14, Y0, Y1)
-	MULADD((BX)(R10*1), Y15, Y2, Y3)
-	MULADD((R12), Y14, Y4, Y5)
-	MULADD((R12)(R10*1), Y15, Y6, Y7)
-	ADDQ $4, R12
-	NEXT(fourLoop)
-	STORE(Y0, Y1)
-	STORE(Y2, Y3)
-	STORE(Y4, Y5)
-	STORE(Y6, Y7)
-	LEAQ (DX)(R10*4), DX
-	SUBQ $4, R11
-
-two:
-	CMPQ R11, $2
-	JLT  one
-	TILE
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-twoLoop:
-	COLUMN
-	MULADD((BX), Y14, Y0, Y1)
-	MULADD((BX)(R10*1), Y15, Y2, Y3)
-	NEXT(twoLoop)
-	STORE(Y0, Y1)
-	STORE(Y2, Y3)
-	LEAQ (DX)(R10*2), DX
-	SUBQ $2, R11
-
-one:
-	TESTQ R11, R11
-	JEQ   done
-	TILE
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-
-oneLoop:
-	COLUMN
-	MULADD((BX), Y14, Y0, Y1)
-	NEXT(oneLoop)
-	STORE(Y0, Y1)
-
-done:
-	VZEROUPPER
-	RET
+// func gemmBF16AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int)
+// Requires: AVX2, FMA
+TEXT ·gemmBF16AVX2(SB), NOSPLIT, $0-64
+	GEMM(COLUMN_BF16, 1)

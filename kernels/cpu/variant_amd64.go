@@ -78,6 +78,10 @@ func avx2() variant {
 		// Rows up to the next multiple of 8 are the scratch's own.
 		transposeAVX2(dst, src, (rows+7)&^7, cols)
 	}
+	v.gemm16[kernels.F16] = gemmF16AVX2
+	v.gemm16[kernels.BF16] = gemmBF16AVX2
+	v.transpose16 = transpose16AVX2
+	v.max = maxAVX2
 	v.expSum = expSumAVX2
 	v.swiglu = swigluAVX2
 	return v
@@ -106,6 +110,18 @@ func prefetch(src unsafe.Pointer, n int)
 
 //go:noescape
 func gemmAVX2(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
+
+//go:noescape
+func gemmF16AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int)
+
+//go:noescape
+func gemmBF16AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int)
+
+//go:noescape
+func transpose16AVX2(dst, src, ahead unsafe.Pointer, rows, cols int)
+
+//go:noescape
+func maxAVX2(s *float32, m float32) float32
 
 //go:noescape
 func widenF16AVX2(dst *float32, src unsafe.Pointer, n int)

@@ -11,6 +11,7 @@ func generic() variant {
 		scale:     scaleGeneric,
 		widenI8:   widenI8Generic,
 		transpose: transposeGeneric,
+		max:       maxGeneric,
 		expSum:    expSumGeneric,
 		swiglu:    swigluGeneric,
 		quantize:  quantizeGeneric,

@@ -171,7 +171,13 @@ func testAttention(c *context) {
 			c.run(fmt.Sprintf("%v/%s", t, name), func(c *context) { c.attention(t, a) })
 		}
 		for _, arithmetic := range []string{"prefill", "decode"} {
-			c.run(fmt.Sprintf("%v/invariance/%s", t, arithmetic), func(c *context) { c.attentionInvariance(t, arithmetic == "decode") })
+			for name, a := range map[string]attentionCase{
+				"invariance": {8, 2, 64, 0, [][2]int64{{100, 40}, {20, 0}}},
+				// A device may cut a long sequence up for its threads.
+				"long invariance": {8, 2, 16, 0, [][2]int64{{9, 2040}, {2, 1020}}},
+			} {
+				c.run(fmt.Sprintf("%v/%s/%s", t, name, arithmetic), func(c *context) { c.attentionInvariance(t, a, arithmetic == "decode") })
+			}
 		}
 		c.run(fmt.Sprintf("%v/decode and prefill", t), func(c *context) { c.attentionMixed(t) })
 	}
@@ -292,10 +298,9 @@ func (in *attentionInput) query(q []float32, k, v []float64, blocks []int32, hea
 // attentionInvariance: a row has the same bits in any chunk, in any batch and
 // on any peer, and what comes after it in the cache does not matter. Rows that
 // decode may come several of a sequence at a time too.
-func (c *context) attentionInvariance(t kernels.DType, decode bool) {
-	a := attentionCase{8, 2, 64, 0, [][2]int64{{100, 40}, {20, 0}}}
+func (c *context) attentionInvariance(t kernels.DType, a attentionCase, decode bool) {
 	if decode {
-		a.decode = 120
+		a.decode = a.seqs[0][0] + a.seqs[1][0]
 	}
 	in := c.attentionInput(t, a)
 	kv := c.fillCache(in)

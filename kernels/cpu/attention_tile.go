@@ -1,0 +1,276 @@
+package cpu
+
+import (
+	"math"
+	"unsafe"
+
+	"trona/kernels"
+)
+
+// attentionScratch is a worker's memory for one tile of queries.
+type attentionScratch struct {
+	wide    []float32 // [64, dim]: a block as F32
+	keys    []float32 // [dim, 64]: keys, a position a lane; or the same in 16 bits
+	values  []float32 // [64, D]
+	queries []float32 // [queries, dim], scaled by 1/sqrt(dim)
+	s       []float32 // [queries, 64]: scores, then probabilities
+	factors [lanes]float32
+	first   attentionSums // of the first span, then of all
+	later   attentionSums // of a later span
+}
+
+// reserve makes room for n queries of size dim, so that pieces allocate
+// nothing.
+func (a *attentionScratch) reserve(n, dim int64) {
+	wide := (dim + lanes - 1) / lanes * lanes
+	grow(&a.wide, kernels.BlockSize*dim)
+	grow(&a.keys, kernels.BlockSize*dim)
+	grow(&a.values, kernels.BlockSize*wide)
+	grow(&a.queries, n*dim)
+	grow(&a.s, n*kernels.BlockSize)
+	for _, s := range []*attentionSums{&a.first, &a.later} {
+		grow(&s.acc, n*wide)
+		grow(&s.m, n)
+		grow(&s.l, n)
+	}
+}
+
+// grow makes s n long; what it holds is lost.
+func grow(s *[]float32, n int64) {
+	if int64(cap(*s)) < n {
+		*s = alignedFloats(int(n))
+	}
+	*s = (*s)[:n]
+}
+
+// slice returns the sums of n queries.
+func (s *attentionSums) slice(n, wide int64) attentionSums {
+	return attentionSums{s.acc[:n*wide], s.m[:n], s.l[:n]}
+}
+
+// attentionTile is rows [row, row+rows) of the batch, at consecutive positions.
+type attentionTile struct {
+	*attentionJob
+	*attentionScratch
+	attentionSums
+	seq                 *kernels.AttentionSeq
+	head                int64
+	row, rows, position int64
+	narrow              bool // 16-bit keys and values are used as they are
+}
+
+// attend goes through all spans.
+func (t *attentionTile) attend() {
+	t.begin()
+	n, wide := t.rows*t.share, t.wideDim()
+	sums := t.first.slice(n, wide)
+	t.attentionSums = sums
+	t.span(0)
+	for i := int64(1); i*attentionSpan < t.position+t.rows; i++ {
+		t.attentionSums = t.later.slice(n, wide)
+		t.span(i)
+		sums.add(&t.attentionSums)
+	}
+	t.finish(&sums)
+}
+
+// begin loads the queries.
+func (t *attentionTile) begin() {
+	scale := float32(1 / math.Sqrt(float64(t.dim)))
+	for i := range t.rows * t.share {
+		q := t.queries[i*t.dim:][:t.dim]
+		for k, v := range floatsOf(t.address(t.q, i), t.dim) {
+			q[k] = v * scale
+		}
+	}
+}
+
+// span computes the sums of a span of positions.
+func (t *attentionTile) span(i int64) {
+	clear(t.acc)
+	clear(t.l)
+	for k := range t.m {
+		t.m[k] = float32(math.Inf(-1))
+	}
+	for from := i * attentionSpan; from < min((i+1)*attentionSpan, t.position+t.rows); from += kernels.BlockSize {
+		t.block(from / kernels.BlockSize)
+	}
+}
+
+// finish writes what the sums say.
+func (t *attentionTile) finish(s *attentionSums) {
+	wide := t.wideDim()
+	for i, l := range s.l {
+		out := floatsOf(t.address(t.out, int64(i)), t.dim)
+		for k, v := range s.acc[int64(i)*wide:][:t.dim] {
+			out[k] = v / l
+		}
+	}
+}
+
+// address returns that of query i of the tile in a tensor [n, heads, dim].
+func (t *attentionTile) address(base uintptr, i int64) uintptr {
+	row, head := t.row+i/t.share, t.head*t.share+i%t.share
+	return base + uintptr(4*(row*t.heads+head)*t.dim)
+}
+
+// block adds the positions of block b of the sequence.
+func (t *attentionTile) block(b int64) {
+	from := b * kernels.BlockSize
+	// Rows before r0 do not see this block, rows from r1 see all of it.
+	r0 := max(0, from-t.position)
+	r1 := min(t.rows, max(0, from+kernels.BlockSize-1-t.position))
+	r1 = max(r0, r1)
+	t.load(b, min(kernels.BlockSize, t.position+t.rows-from))
+	t.scores(r0)
+	for r := r0; r < t.rows; r++ {
+		seen := min(kernels.BlockSize, t.position+r-from+1)
+		for i := r * t.share; i < (r+1)*t.share; i++ {
+			t.softmax(i, seen)
+		}
+		// What a row does not see must not touch it, not even as 0 * Inf.
+		if r < r1 {
+			t.weigh(b, r, 1, seen)
+		}
+	}
+	if r1 < t.rows {
+		t.weigh(b, r1, t.rows-r1, kernels.BlockSize)
+	}
+}
+
+// fewQueries is for how many queries a block is converted as it is read, not
+// before.
+const fewQueries = 16
+
+// useNarrow reports whether 16-bit keys and values are used as they are.
+func (t *attentionTile) useNarrow() bool {
+	typ := t.cache.K.Type
+	return (typ == kernels.F16 || typ == kernels.BF16) && t.kern.gemm16[typ] != nil && t.dim%lanes == 0 && t.rows*t.share <= fewQueries
+}
+
+// at returns where block b of the sequence begins, in rows of the cache.
+func (t *attentionTile) at(b int64) int64 {
+	return (int64(t.seq.Blocks[b])*t.kvHeads + t.head) * kernels.BlockSize
+}
+
+// source returns the address of a row of a cache.
+func (t *attentionTile) source(c kernels.Tensor, at int64) unsafe.Pointer {
+	return pointer(c.Addr + uintptr(at*t.rowBytes))
+}
+
+// load reads n positions of block b into keys and values.
+func (t *attentionTile) load(b, n int64) {
+	at := t.at(b)
+	if t.narrow {
+		t.kern.transpose16(unsafe.Pointer(&t.keys[0]), t.source(t.cache.K, at), t.source(t.cache.V, at), int(n+7)&^7, int(t.dim))
+		return
+	}
+	keys := t.widen(t.wide, t.cache.K, t.cache.KScale, at, n)
+	t.kern.transpose(&t.keys[0], keys, int(n), int(t.dim))
+	wide := t.wideDim()
+	if wide == t.dim {
+		t.widen(t.values, t.cache.V, t.cache.VScale, at, n)
+		return
+	}
+	t.widen(t.wide, t.cache.V, t.cache.VScale, at, n)
+	for p := range n {
+		row := t.values[p*wide:][:wide]
+		copy(row, t.wide[p*t.dim:][:t.dim])
+		clear(row[t.dim:])
+	}
+}
+
+// widen converts n rows of a cache to dst and returns where they are.
+func (t *attentionTile) widen(dst []float32, c, scale kernels.Tensor, at, n int64) *float32 {
+	src := t.source(c, at)
+	switch c.Type {
+	case kernels.F32:
+		copy(dst, unsafe.Slice((*float32)(src), n*t.dim))
+	case kernels.I8:
+		t.kern.widenI8(&dst[0], src, (*float32)(pointer(scale.Addr+uintptr(4*at))), int(n), int(t.dim))
+	default:
+		t.kern.widen[c.Type](&dst[0], src, int(n*t.dim))
+	}
+	return &dst[0]
+}
+
+// scores computes s = q · keysᵀ for rows from r0.
+func (t *attentionTile) scores(r0 int64) {
+	i, n := r0*t.share, (t.rows-r0)*t.share
+	s := t.s[i*kernels.BlockSize:][:n*kernels.BlockSize]
+	clear(s)
+	q, dim := &t.queries[i*t.dim], int(t.dim)
+	for p := 0; p < kernels.BlockSize; p += lanes {
+		if t.narrow {
+			keys := unsafe.Add(unsafe.Pointer(&t.keys[0]), 2*p)
+			t.kern.gemm16[t.cache.K.Type](&s[p], kernels.BlockSize, keys, kernels.BlockSize, q, dim, int(n), dim)
+		} else {
+			t.kern.gemm(&s[p], kernels.BlockSize, &t.keys[p], kernels.BlockSize, q, dim, int(n), dim)
+		}
+	}
+}
+
+// softmax turns the scores of query i into weights relative to the running
+// maximum; positions from seen on get none.
+func (t *attentionTile) softmax(i, seen int64) {
+	s := t.s[i*kernels.BlockSize:][:kernels.BlockSize]
+	for k := seen; k < kernels.BlockSize; k++ {
+		s[k] = float32(math.Inf(-1))
+	}
+	old := t.m[i]
+	m := t.kern.max(&s[0], old)
+	if m != old && !math.IsInf(float64(old), -1) {
+		shrink := exp(old - m)
+		t.l[i] *= shrink
+		t.times(i, shrink)
+	}
+	t.m[i] = m
+	t.l[i] += t.kern.expSum(&s[0], m)
+}
+
+// times multiplies the sums of query i.
+func (t *attentionTile) times(i int64, factor float32) {
+	for k := range t.factors {
+		t.factors[k] = factor
+	}
+	wide := t.wideDim()
+	t.kern.scale(&t.acc[i*wide], &t.factors[0], int(wide/lanes))
+}
+
+// weigh adds the first n values, weighted, for rows [r, r+rows) to their sums.
+func (t *attentionTile) weigh(b, r, rows, n int64) {
+	i, wide := r*t.share, int(t.wideDim())
+	queries, weights := int(rows*t.share), &t.s[i*kernels.BlockSize]
+	for k := 0; k < wide; k += lanes {
+		sums := &t.acc[int(i)*wide+k]
+		if t.narrow {
+			if (b+1)*kernels.BlockSize < t.position+t.rows {
+				// A part of the keys of the next block.
+				prefetch(unsafe.Add(t.source(t.cache.K, t.at(b+1)), 2*k*kernels.BlockSize), 2*lanes*kernels.BlockSize)
+			}
+			values := unsafe.Add(t.source(t.cache.V, t.at(b)), 2*k)
+			t.kern.gemm16[t.cache.V.Type](sums, wide, values, wide, weights, kernels.BlockSize, queries, int(n))
+		} else {
+			t.kern.gemm(sums, wide, &t.values[k], wide, weights, kernels.BlockSize, queries, int(n))
+		}
+	}
+}
+
+// maxGeneric is variant.max.
+func maxGeneric(s *float32, m float32) float32 {
+	for _, v := range unsafe.Slice(s, kernels.BlockSize) {
+		if v > m {
+			m = v
+		}
+	}
+	return m
+}
+
+func transposeGeneric(dst, src *float32, rows, cols int) {
+	d, s := unsafe.Slice(dst, cols*kernels.BlockSize), unsafe.Slice(src, rows*cols)
+	for r := range rows {
+		for c, v := range s[r*cols:][:cols] {
+			d[c*kernels.BlockSize+r] = v
+		}
+	}
+}
