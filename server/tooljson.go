@@ -69,7 +69,7 @@ func (p *toolParser) arguments() (string, bool) {
 	switch p.peek() {
 	case '{':
 		ok := p.value(0)
-		return string(p.held[from:]), ok
+		return escapeControls(p.held[from:]), ok
 	case '"':
 		text, ok := p.jsonText()
 		text = strings.Trim(text, blank)
@@ -85,7 +85,7 @@ func (p *toolParser) jsonText() (string, bool) {
 	if p.peek() != '"' || !p.value(0) {
 		return "", false
 	}
-	text, err := jsontext.AppendUnquote(nil, p.held[from:])
+	text, err := jsontext.AppendUnquote(nil, escapeControls(p.held[from:]))
 	return string(text), err == nil
 }
 
@@ -145,7 +145,7 @@ func (p *toolParser) nested(end int, element func() bool) bool {
 }
 
 // quoted reads a string. Control characters, which models leave as they are,
-// are escaped.
+// are escaped where they become arguments; what is held stays as it came.
 func (p *toolParser) quoted() bool {
 	p.take()
 	for {
@@ -160,21 +160,39 @@ func (p *toolParser) quoted() bool {
 		case b < 0:
 			return false
 		case b < ' ':
-			p.replace(fmt.Sprintf(`\u%04x`, b))
+			p.control()
 		default:
 			p.take()
 		}
 	}
 }
 
-// replace reads a byte as if it were something else.
-func (p *toolParser) replace(text string) {
-	if p.open {
-		p.put(text)
-	} else {
-		p.held = append(p.held, text...)
+// control reads a control character of a string.
+func (p *toolParser) control() {
+	if !p.open {
+		p.take()
+		return
 	}
+	p.put(fmt.Sprintf(`\u%04x`, p.peek()))
 	p.at++
+}
+
+// escapeControls escapes control characters in the strings of a JSON value.
+func escapeControls(value []byte) string {
+	var out strings.Builder
+	inside, escaped := false, false
+	for _, b := range value {
+		if inside && b < ' ' {
+			fmt.Fprintf(&out, `\u%04x`, b)
+		} else {
+			out.WriteByte(b)
+		}
+		if b == '"' && !escaped {
+			inside = !inside
+		}
+		escaped = inside && b == '\\' && !escaped
+	}
+	return out.String()
 }
 
 // escape reads an escape sequence. Half of one is never passed on.

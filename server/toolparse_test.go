@@ -68,6 +68,8 @@ var toolAnswers = []struct {
 	{"nemotron", "<TOOLCALL>[{\"name\":\"f\",\"arguments\":{\"a\":01}}]\x00!", []string{"1}}]\x00!", `f {"a":0`}}, // broken off
 	{"nemotron", `<TOOLCALL>[{"name":"f","arguments":{}}, x]`, []string{`, x]`, "f {}"}},
 	{"nemotron", "a\x00 <TOOLCALL>[f()]</TOOLCALL>", []string{"a\x00", "f {}"}},
+	{"nemotron", "<TOOLCALL>[{\"na\x1f\n", []string{"<TOOLCALL>[{\"na\x1f\n"}},
+	{"nemotron", "<TOOLCALL>[{\"arguments\":{\"a\":\"\\\"\n\"}\n,\"name\":\"f\n\"}]</TOOLCALL>", []string{"", "f\n {\"a\":\"\\\"\\u000a\"}"}},
 	// Python.
 	{"nemotron", `<TOOLCALL>[f(a="x", b=[1, -2.5], c={'k': None, "l": (True, False)}), g.h()]</TOOLCALL>`,
 		[]string{"", `f {"a": "x", "b": [1, -2.5], "c": {"k": null, "l": [true, false]}}`, "g.h {}"}},
