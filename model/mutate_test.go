@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime/metrics"
 	"slices"
 	"strings"
 	"testing"
@@ -17,27 +16,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"trona/kernels"
+	"trona/model/fault"
+	"trona/model/faulttest"
 	"trona/model/gguf"
-	"trona/model/safetensors"
 	"trona/testdata"
 )
-
-// allocates returns the bytes that f allocates, freed or not.
-func allocates(f func()) uint64 {
-	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	metrics.Read(s)
-	before := s[0].Value.Uint64()
-	f()
-	metrics.Read(s)
-	return s[0].Value.Uint64() - before
-}
 
 // requireOpens opens a checkpoint of that many bytes, or gets a typed error
 // that names a field. What opens can be planned and digested.
 func requireOpens(t testing.TB, what string, size int, dev Sizer, open func() (*Checkpoint, error)) {
 	var c *Checkpoint
 	var err error
-	if n := allocates(func() { c, err = open() }); n > 4*uint64(size)+1<<20 {
+	if n := faulttest.Allocated(func() { c, err = open() }); n > faulttest.Bound(size) {
 		t.Fatalf("%s: %d bytes allocated for %d", what, n, size)
 	}
 	if err != nil {
@@ -53,12 +43,10 @@ func requireOpens(t testing.TB, what string, size int, dev Sizer, open func() (*
 
 func requireTyped(t testing.TB, what string, err error) {
 	var config *ConfigError
-	var ggufError *gguf.Error
-	var safetensorsError *safetensors.Error
+	var file *fault.Error
 	switch {
 	case errors.As(err, &config) && config.File != "" && config.Message != "":
-	case errors.As(err, &ggufError) && ggufError.Field != "":
-	case errors.As(err, &safetensorsError) && safetensorsError.Field != "":
+	case errors.As(err, &file) && file.Field != "":
 	default:
 		t.Fatalf("%s: %#v", what, err)
 	}

@@ -27,10 +27,10 @@ func (r *report) files(root string) ([]string, error) {
 			return err
 		}
 		name = filepath.ToSlash(name)
-		if entry.IsDir() {
-			if skipFolder(name) {
-				return fs.SkipDir
-			}
+		switch {
+		case skip(name) && entry.IsDir():
+			return fs.SkipDir
+		case skip(name) || entry.IsDir():
 			return nil
 		}
 		info, err := entry.Info()

@@ -28,9 +28,11 @@ var mayImport = map[string][]string{
 	"kernels/kerneltest":         {"kernels", "model/quant"},
 	"model":                      {"kernels", "model/gguf", "model/mmap", "model/safetensors", "model/quant"},
 	"model/convert":              {"kernels", "model", "model/gguf", "model/quant"},
-	"model/gguf":                 {"model/mmap"},
+	"model/gguf":                 {"model/fault", "model/mmap"},
+	"model/fault":                {},
+	"model/faulttest":            {"model/fault"},
 	"model/mmap":                 {},
-	"model/safetensors":          {"model/mmap"},
+	"model/safetensors":          {"model/fault", "model/mmap"},
 	"model/quant":                {"kernels"}, // its type names and matrices
 	"model/demo":                 {"model", "model/gguf"},
 	"model/modeltest":            {"kernels", "model", "model/gguf", "model/safetensors", "model/quant"},
@@ -51,7 +53,7 @@ var mayImport = map[string][]string{
 var anything = []string{"cmd/trona"}
 
 // testOnly are the packages that only tests may import.
-var testOnly = []string{"testdata", "model/modeltest", "kernels/kerneltest", "kernels/cuda/cudatest"}
+var testOnly = []string{"testdata", "model/faulttest", "model/modeltest", "kernels/kerneltest", "kernels/cuda/cudatest"}
 
 // pureCalls are the calls that may give a package-level variable its value;
 // besides them functions of the package itself, which make tables.
@@ -61,8 +63,9 @@ var pureCalls = []string{
 	"json.JoinOptions", "flag.Bool", "flag.Uint64", "flag.Int", "flag.String",
 }
 
-// skipFolders are never read: results of builds, and what git keeps.
-func skipFolder(path string) bool {
+// skip tells what is never read: results of builds, and what git keeps, which
+// is a file in a second work tree.
+func skip(path string) bool {
 	switch path {
 	case ".git", "bin", "build":
 		return true

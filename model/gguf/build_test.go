@@ -119,16 +119,3 @@ func writeFile(t testing.TB, name string, data []byte) string {
 	require.NoError(t, os.WriteFile(path, data, 0o600))
 	return path
 }
-
-// requireError asks for an Error about that field, at that offset unless it is -1.
-func requireError(t *testing.T, err error, field string, offset int64) *Error {
-	t.Helper()
-	var e *Error
-	require.ErrorAs(t, err, &e)
-	require.Equal(t, field, e.Field, "%v", err)
-	if offset >= 0 {
-		require.Equal(t, offset, e.Offset, "%v", err)
-	}
-	require.Less(t, len(err.Error()), 500)
-	return e
-}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 
+	"trona/model/fault"
 	"trona/model/mmap"
 )
 
@@ -39,7 +40,7 @@ type Tensor struct {
 }
 
 // Open opens a file, or, given the first file of a split set, all of them. What
-// is wrong with a file's content is an *Error. Data that is not there (yet)
+// is wrong with a file's content is a *fault.Error. Data that is not there (yet)
 // does not matter until it is asked for.
 func Open(path string) (*File, error) {
 	f := &File{}
@@ -57,8 +58,8 @@ func Open(path string) (*File, error) {
 // Parse reads a file in memory, which must not change while the File is in
 // use. Files of a split set are refused.
 func Parse(data []byte) (*File, error) {
-	f := &File{parts: []part{{file: mmap.Memory(data)}}}
-	h, err := readHeader("", f.parts[0].file)
+	f := &File{parts: []part{{path: "GGUF", file: mmap.Memory(data)}}}
+	h, err := readHeader(f.parts[0].path, f.parts[0].file)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +89,7 @@ func (f *File) unique() error {
 	slices.SortFunc(sorted, func(a, b int32) int { return cmp.Compare(f.tensors[a].Name, f.tensors[b].Name) })
 	for i := 1; i < len(sorted); i++ {
 		if t := &f.tensors[sorted[i]]; t.Name == f.tensors[sorted[i-1]].Name {
-			return &Error{File: f.parts[t.part].path, Field: "tensor " + short(t.Name), Offset: t.at, Message: "is there twice"}
+			return &fault.Error{File: f.parts[t.part].path, Field: "tensor " + fault.Name(t.Name), Offset: t.at, Message: "is there twice"}
 		}
 	}
 	return nil
@@ -125,7 +126,7 @@ func (f *File) missing(t Tensor, cause error) error {
 	if cause == io.EOF {
 		cause = io.ErrUnexpectedEOF
 	}
-	return &Error{File: f.parts[t.part].path, Field: "data of tensor " + short(t.Name), Offset: t.offset, Message: "not in the file", Err: cause}
+	return &fault.Error{File: f.parts[t.part].path, Field: "data of tensor " + fault.Name(t.Name), Offset: t.offset, Message: "not in the file", Err: cause}
 }
 
 // Close closes all files. What Data returned is gone then; names and values

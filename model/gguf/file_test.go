@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"trona/model/faulttest"
 	"trona/testdata"
 )
 
@@ -132,10 +133,10 @@ func TestUnfinishedFile(t *testing.T) {
 	last := list[len(list)-1]
 	_, err = f.Data(last)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	requireError(t, err, `data of tensor "c"`, last.offset)
+	faulttest.RequireError(t, err, `data of tensor "c"`, last.offset)
 	err = f.ReadAt(last, make([]byte, 4), 0)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	requireError(t, err, `data of tensor "c"`, last.offset)
+	faulttest.RequireError(t, err, `data of tensor "c"`, last.offset)
 }
 
 // A file that shrinks after it was opened is an error, not a fault.
@@ -187,7 +188,7 @@ func TestFixtures(t *testing.T) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			f, err := Open(path)
 			if strings.Contains(path, "-0000") && !strings.Contains(path, "-00001-") {
-				requireError(t, err, splitNo, -1)
+				faulttest.RequireError(t, err, splitNo, -1)
 				return
 			}
 			require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"trona/model/fault"
 	"trona/model/mmap"
 )
 
@@ -108,7 +109,7 @@ func (r *reader) entry() (entry, error) {
 		return entry{}, err
 	}
 	if problem := badName(key); problem != "" {
-		return entry{}, r.fail("%s: %s", short(key), problem)
+		return entry{}, r.fail("%s: %s", fault.Name(key), problem)
 	}
 	r.field("value of", key)
 	k, err := r.number(4)
@@ -143,7 +144,7 @@ func (r *reader) tensor() (Tensor, error) {
 		return t, err
 	}
 	if problem := badName(t.Name); problem != "" {
-		return t, r.fail("%s: %s", short(t.Name), problem)
+		return t, r.fail("%s: %s", fault.Name(t.Name), problem)
 	}
 	r.field("dimensions of tensor", t.Name)
 	n, err := r.number(4)

@@ -8,28 +8,16 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime/metrics"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"trona/model/fault"
+	"trona/model/faulttest"
 	"trona/model/mmap"
 	"trona/testdata"
 )
-
-// measure returns the bytes that f allocates, freed or not.
-func measure(f func()) uint64 {
-	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	metrics.Read(s)
-	before := s[0].Value.Uint64()
-	f()
-	metrics.Read(s)
-	return s[0].Value.Uint64() - before
-}
-
-// bound is what opening a file may allocate.
-func bound(data []byte) uint64 { return 4*uint64(len(data)) + 1<<20 }
 
 // use opens a file and asks for everything in it.
 func use(data []byte) error {
@@ -51,32 +39,16 @@ func use(data []byte) error {
 		if err == nil && int64(len(bytes)) != x.Bytes {
 			return fmt.Errorf("%d bytes for %d of %s", len(bytes), x.Bytes, x.Name)
 		}
-		if e := new(Error); err != nil && !errors.As(err, &e) {
+		if e := new(fault.Error); err != nil && !errors.As(err, &e) {
 			return err
 		}
 	}
 	return f.Close()
 }
 
-// requireSound asks that a file opens, or fails with an Error that says where,
-// and that it costs no more memory than it may.
-func requireSound(t testing.TB, data []byte, what string) {
-	var err error
-	allocated := measure(func() { err = use(data) })
-	if err != nil {
-		var e *Error
-		if !errors.As(err, &e) || e.Field == "" || e.Message == "" || e.Offset < 0 || e.Offset > int64(len(data)) {
-			t.Fatalf("%s: %#v", what, err)
-		}
-	}
-	if allocated > bound(data) {
-		t.Fatalf("%s: %d bytes allocated for a file of %d", what, allocated, len(data))
-	}
-}
-
 // withoutData cuts a file 64 bytes after its header.
 func withoutData(t testing.TB, data []byte) []byte {
-	h, err := readHeader("", mmap.Memory(data))
+	h, err := readHeader("memory", mmap.Memory(data))
 	require.NoError(t, err)
 	return data[:min(int64(len(data)), h.tensors[0].offset+64)]
 }
@@ -102,7 +74,7 @@ func TestTruncations(t *testing.T) {
 			step = 7
 		}
 		for n := 0; n < len(data); n += step {
-			requireSound(t, data[:n:n], fmt.Sprintf("%s cut at %d", name, n))
+			faulttest.RequireSound(t, data[:n:n], fmt.Sprintf("%s cut at %d", name, n), use)
 		}
 	}
 }
@@ -116,39 +88,22 @@ func TestFixtureTruncations(t *testing.T) {
 		require.NoError(t, err)
 		data = withoutData(t, data)
 		for n := i; n < len(data); n += 97 {
-			requireSound(t, data[:n:n], fmt.Sprintf("%s cut at %d", filepath.Base(path), n))
+			faulttest.RequireSound(t, data[:n:n], fmt.Sprintf("%s cut at %d", filepath.Base(path), n), use)
 		}
 	}
 }
 
-// mutate changes a file a little, mostly where it hurts: numbers become sizes
-// that overflow.
-func mutate(rng *rand.Rand, data []byte) []byte {
-	data = slices.Clone(data)
-	for range 1 + rng.IntN(3) {
-		if len(data) < 16 {
-			return data
+// hurt makes a number one that overflows where it becomes a size.
+func hurt(rng *rand.Rand) func(data []byte, at int) []byte {
+	return func(data []byte, at int) []byte {
+		n := hurtful[rng.IntN(len(hurtful))]
+		if rng.IntN(2) == 0 {
+			binary.LittleEndian.PutUint64(data[at:], n)
+		} else {
+			binary.LittleEndian.PutUint32(data[at:], uint32(n))
 		}
-		at := rng.IntN(len(data) - 8)
-		switch rng.IntN(7) {
-		case 0:
-			data[at] ^= 1 << rng.IntN(8)
-		case 1:
-			data[at] = byte(rng.Uint32())
-		case 2:
-			binary.LittleEndian.PutUint64(data[at:], hurtful[rng.IntN(len(hurtful))])
-		case 3:
-			binary.LittleEndian.PutUint32(data[at:], uint32(hurtful[rng.IntN(len(hurtful))]))
-		case 4:
-			data = slices.Delete(data, at, at+1+rng.IntN(8))
-		case 5:
-			from := rng.IntN(len(data) - 8)
-			data = slices.Insert(data, at, data[from:from+1+rng.IntN(8)]...)
-		case 6:
-			data = data[:at]
-		}
+		return data
 	}
-	return data
 }
 
 var hurtful = []uint64{
@@ -171,7 +126,7 @@ func TestMutations(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for i := range n {
 		name := names[i%len(names)]
-		requireSound(t, mutate(rng, all[name]), fmt.Sprintf("%s, mutation %d", name, i))
+		faulttest.RequireSound(t, faulttest.Mutate(rng, all[name], hurt(rng)), fmt.Sprintf("%s, mutation %d", name, i), use)
 	}
 }
 
@@ -214,9 +169,9 @@ func TestMemory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var f *File
 			var err error
-			allocated := measure(func() { f, err = Parse(data) })
+			allocated := faulttest.Allocated(func() { f, err = Parse(data) })
 			t.Logf("%.2f bytes for each of %d: %v", float64(allocated)/float64(len(data)), len(data), err)
-			require.LessOrEqual(t, allocated, bound(data))
+			require.LessOrEqual(t, allocated, faulttest.Bound(len(data)))
 			if err != nil {
 				return
 			}
@@ -224,7 +179,7 @@ func TestMemory(t *testing.T) {
 				f.Ints(key)
 				f.Floats(key)
 			}
-			require.LessOrEqual(t, measure(func() { f.Ints("a"); f.Floats("a"); f.Strings("a") }), bound(data))
+			require.LessOrEqual(t, faulttest.Allocated(func() { f.Ints("a"); f.Floats("a"); f.Strings("a") }), faulttest.Bound(len(data)))
 		})
 	}
 }
@@ -235,5 +190,5 @@ func FuzzParse(f *testing.F) {
 			f.Add(data)
 		}
 	}
-	f.Fuzz(func(t *testing.T, data []byte) { requireSound(t, data, "file") })
+	f.Fuzz(func(t *testing.T, data []byte) { faulttest.RequireSound(t, data, "file", use) })
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 
+	"trona/model/fault"
 	"trona/model/mmap"
 )
 
@@ -85,9 +86,9 @@ func (r *reader) fail(format string, args ...any) error {
 func (r *reader) failed(cause error, format string, args ...any) error {
 	field := r.what
 	if r.name != "" {
-		field += " " + short(r.name)
+		field += " " + fault.Name(r.name)
 	}
-	return &Error{File: r.file, Field: field, Offset: r.last, Message: fmt.Sprintf(format, args...), Err: cause}
+	return &fault.Error{File: r.file, Field: field, Offset: r.last, Message: fmt.Sprintf(format, args...), Err: cause}
 }
 
 // claim sets n elements of at least size bytes aside.

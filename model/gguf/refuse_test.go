@@ -9,6 +9,8 @@ import (
 	"slices"
 	"testing"
 
+	"trona/model/faulttest"
+
 	"github.com/stretchr/testify/require"
 )
 
@@ -107,11 +109,11 @@ func TestRefuses(t *testing.T) {
 		"a file of a set":                  {oneKey(splitCount, uint32(2), uint16(3)), splitCount, -1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			allocated := measure(func() {
+			allocated := faulttest.Allocated(func() {
 				_, err := Parse(tc.data)
-				requireError(t, err, tc.field, tc.offset)
+				faulttest.RequireError(t, err, tc.field, tc.offset)
 			})
-			require.LessOrEqual(t, allocated, bound(tc.data))
+			require.LessOrEqual(t, allocated, faulttest.Bound(len(tc.data)))
 		})
 	}
 }
@@ -187,7 +189,7 @@ func TestZeros(t *testing.T) {
 		for at := range len(data) - width {
 			zero := slices.Clone(data)
 			clear(zero[at : at+width])
-			requireSound(t, zero, fmt.Sprintf("%d zeros at %d", width, at))
+			faulttest.RequireSound(t, zero, fmt.Sprintf("%d zeros at %d", width, at), use)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+
+	"trona/model/fault"
 )
 
 // Keys of split sets, as llama.cpp's gguf-split writes them.
@@ -17,7 +19,7 @@ const (
 var splitName = regexp.MustCompile(`^(.*)-(\d{5})-of-(\d{5})\.gguf$`)
 
 func (f *File) splitError(part int, field, format string, args ...any) error {
-	e := &Error{File: f.parts[part].path, Field: field, Message: fmt.Sprintf(format, args...)}
+	e := &fault.Error{File: f.parts[part].path, Field: field, Message: fmt.Sprintf(format, args...)}
 	if entry, ok := f.find(field); ok && part == 0 {
 		e.Offset = entry.at
 	}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"trona/model/faulttest"
+
 	"github.com/stretchr/testify/require"
 )
 
@@ -85,18 +87,18 @@ func TestSplitRefuses(t *testing.T) {
 			parts := set()
 			tc.change(parts)
 			_, err := Open(filepath.Join(writeSet(t, parts), "m-00001-of-00003.gguf"))
-			e := requireError(t, err, tc.field, -1)
+			e := faulttest.RequireError(t, err, tc.field, -1)
 			require.Contains(t, e.File, fmt.Sprintf("m-%05d-of", tc.part+1))
 		})
 	}
 	dir := writeSet(t, set())
 	_, err := Open(filepath.Join(dir, "m-00002-of-00003.gguf"))
-	requireError(t, err, splitNo, -1)
+	faulttest.RequireError(t, err, splitNo, -1)
 	require.ErrorContains(t, err, "open "+filepath.Join(dir, "m-00001-of-00003.gguf"))
 	require.NoError(t, os.Remove(filepath.Join(dir, "m-00003-of-00003.gguf")))
 	_, err = Open(filepath.Join(dir, "m-00001-of-00003.gguf"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.NoError(t, os.Rename(filepath.Join(dir, "m-00001-of-00003.gguf"), filepath.Join(dir, "m.gguf")))
 	_, err = Open(filepath.Join(dir, "m.gguf"))
-	requireError(t, err, splitCount, -1)
+	faulttest.RequireError(t, err, splitCount, -1)
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"trona/model/fault"
 )
 
 // Writer writes a file of version 3. Set all keys and Add all tensors, then
@@ -33,7 +35,7 @@ func NewWriter(out io.Writer) *Writer {
 // it. The key general.alignment takes effect.
 func (w *Writer) Set(key string, value any) error {
 	if problem := badName(key); problem != "" || len(key) > maxKey || w.names["key "+key] || w.begun {
-		return fmt.Errorf("gguf: key %s: empty, too long, not text, there twice, or set after data was written", short(key))
+		return fmt.Errorf("gguf: key %s: empty, too long, not text, there twice, or set after data was written", fault.Name(key))
 	}
 	if key == alignmentKey {
 		n, _ := value.(uint32)
@@ -46,7 +48,7 @@ func (w *Writer) Set(key string, value any) error {
 	at := len(b)
 	b, k, err := appendValue(append(b, 0, 0, 0, 0), value, 0)
 	if err != nil {
-		return fmt.Errorf("gguf: key %s: %w", short(key), err)
+		return fmt.Errorf("gguf: key %s: %w", fault.Name(key), err)
 	}
 	binary.LittleEndian.PutUint32(b[at:], uint32(k))
 	w.keys, w.names["key "+key] = b, true
@@ -57,16 +59,16 @@ func (w *Writer) Set(key string, value any) error {
 // Add declares a tensor; shape is outermost first.
 func (w *Writer) Add(name string, t Type, shape ...int64) error {
 	if problem := badName(name); problem != "" || len(name) > maxName || w.names["tensor "+name] || w.begun {
-		return fmt.Errorf("gguf: tensor %s: empty, too long, not text, there twice, or added after data was written", short(name))
+		return fmt.Errorf("gguf: tensor %s: empty, too long, not text, there twice, or added after data was written", fault.Name(name))
 	}
 	if len(shape) < 1 || len(shape) > maxDims || slices.Min(shape) < 0 {
-		return fmt.Errorf("gguf: tensor %s: shape %v needs 1 to %d dimensions", short(name), shape, maxDims)
+		return fmt.Errorf("gguf: tensor %s: shape %v needs 1 to %d dimensions", fault.Name(name), shape, maxDims)
 	}
 	x := Tensor{Name: name, Type: t, Shape: slices.Clone(shape)}
 	slices.Reverse(x.Shape)
 	var err error
 	if x.Bytes, err = t.size(x.Shape); err != nil {
-		return fmt.Errorf("gguf: tensor %s: %w", short(name), err)
+		return fmt.Errorf("gguf: tensor %s: %w", fault.Name(name), err)
 	}
 	w.tensors, w.names["tensor "+name] = append(w.tensors, x), true
 	return nil
@@ -93,7 +95,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 func (w *Writer) Close() error {
 	err := w.begin()
 	if err == nil && w.current < len(w.tensors) {
-		err = fmt.Errorf("gguf: tensor %s lacks %d bytes", short(w.tensors[w.current].Name), w.left)
+		err = fmt.Errorf("gguf: tensor %s lacks %d bytes", fault.Name(w.tensors[w.current].Name), w.left)
 	}
 	return errors.Join(err, w.out.Flush())
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"trona/model/fault"
 	"trona/model/mmap"
 )
 
@@ -47,7 +48,7 @@ type Tensor struct {
 
 // Open opens one file, or the folder of a checkpoint: model.safetensors, or the
 // files that model.safetensors.index.json names. What is wrong with a file's
-// content is an *Error. Data that is not there (yet) does not matter until it
+// content is a *fault.Error. Data that is not there (yet) does not matter until it
 // is asked for.
 func Open(path string) (*Files, error) {
 	f := &Files{}
@@ -126,7 +127,7 @@ func (f *Files) missing(t Tensor, cause error) error {
 	if cause == io.EOF {
 		cause = io.ErrUnexpectedEOF
 	}
-	return &Error{File: f.shards[t.shard].name, Field: "data of tensor " + short(t.Name), Offset: t.offset, Message: "not in the file", Err: cause}
+	return &fault.Error{File: f.shards[t.shard].name, Field: "data of tensor " + fault.Name(t.Name), Offset: t.offset, Message: "not in the file", Err: cause}
 }
 
 // Close closes all files. What Data returned is gone then.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"trona/model/fault"
 	"trona/model/mmap"
 )
 
@@ -74,7 +75,7 @@ func readHeader(path string, f *mmap.File) ([]Tensor, error) {
 // headerText reads the JSON of a header.
 func headerText(path string, f *mmap.File) ([]byte, error) {
 	fail := func(field string, offset int64, message string, cause error) error {
-		return &Error{File: path, Field: field, Offset: offset, Message: message, Err: cause}
+		return &fault.Error{File: path, Field: field, Offset: offset, Message: message, Err: cause}
 	}
 	var length [lengthBytes]byte
 	if f.Size() < lengthBytes {
@@ -106,7 +107,7 @@ func (p *parser) metadata() error {
 	err := p.members("an object of strings", func(name []byte) error {
 		switch {
 		case seen[string(name)]:
-			return p.fail("%s is there twice", short(string(name)))
+			return p.fail("%s is there twice", fault.Name(name))
 		case len(seen) == maxMetadata:
 			return p.fail("more than %d entries", maxMetadata)
 		}
@@ -141,7 +142,7 @@ func (p *parser) tensor(name string) (Tensor, error) {
 			have = &haveOffsets
 			t.offset, end, err = p.offsets()
 		default:
-			return p.fail("has %s, which is not known", short(string(key)))
+			return p.fail("has %s, which is not known", fault.Name(key))
 		}
 		if err == nil && *have {
 			return p.fail("has %s twice", key)
@@ -172,7 +173,7 @@ func (p *parser) dtype() (DType, error) {
 	}
 	t, ok := parseDType(name)
 	if !ok {
-		return 0, p.fail("dtype %s is not known", short(string(name)))
+		return 0, p.fail("dtype %s is not known", fault.Name(name))
 	}
 	return t, nil
 }
@@ -257,7 +258,7 @@ func (p *parser) place(tensors []Tensor, header, size int64) error {
 		t.offset += start
 	}
 	if p.field("data", ""); end < size-start {
-		return &Error{File: p.file, Field: p.what, Offset: start + end, Message: "the file goes on after the last tensor"}
+		return &fault.Error{File: p.file, Field: p.what, Offset: start + end, Message: "the file goes on after the last tensor"}
 	}
 	return nil
 }

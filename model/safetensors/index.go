@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"trona/model/fault"
 	"trona/model/mmap"
 )
 
@@ -25,11 +26,11 @@ func (f *Files) openIndex(dir string) error {
 	}
 	defer file.Close()
 	if file.Size() > maxIndex {
-		return &Error{File: path, Field: "index", Message: fmt.Sprintf("longer than %d bytes", maxIndex)}
+		return &fault.Error{File: path, Field: "index", Message: fmt.Sprintf("longer than %d bytes", maxIndex)}
 	}
 	text := make([]byte, file.Size())
 	if _, err := file.ReadAt(text, 0); err != nil && err != io.EOF {
-		return &Error{File: path, Field: "index", Message: "read", Err: err}
+		return &fault.Error{File: path, Field: "index", Message: "read", Err: err}
 	}
 	return f.readIndex(path, text)
 }
@@ -45,7 +46,7 @@ func (f *Files) readIndex(path string, text []byte) error {
 		}
 		name := string(file)
 		if !plainName(name) {
-			return p.fail("%s is no name of a file beside the index", short(name))
+			return p.fail("%s is no name of a file beside the index", fault.Name(name))
 		}
 		if len(shards) == maxShards {
 			return p.fail("more than %d files", maxShards)
@@ -65,7 +66,7 @@ func (f *Files) readIndex(path string, text []byte) error {
 		at, ok := slices.BinarySearchFunc(sorted, name, func(i int32, name string) int { return strings.Compare(f.tensors[i].Name, name) })
 		switch {
 		case !ok || f.tensors[sorted[at]].shard != shards[string(file)]:
-			return p.fail("is not in %s", short(string(file)))
+			return p.fail("is not in %s", fault.Name(file))
 		case seen[sorted[at]]:
 			return p.fail("is there twice")
 		}

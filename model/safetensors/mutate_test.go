@@ -7,28 +7,16 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime/metrics"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"trona/model/fault"
+	"trona/model/faulttest"
 	"trona/testdata"
 )
-
-// measure returns the bytes that f allocates, freed or not.
-func measure(f func()) uint64 {
-	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	metrics.Read(s)
-	before := s[0].Value.Uint64()
-	f()
-	metrics.Read(s)
-	return s[0].Value.Uint64() - before
-}
-
-// bound is what opening a file may allocate.
-func bound(data []byte) uint64 { return 4*uint64(len(data)) + 1<<20 }
 
 // use opens a file and asks for everything in it.
 func use(data []byte) error {
@@ -42,28 +30,12 @@ func use(data []byte) error {
 		if err == nil && (int64(len(bytes)) != x.Bytes || x.offset < end) {
 			return fmt.Errorf("%d bytes at %d for %d of %s", len(bytes), x.offset, x.Bytes, x.Name)
 		}
-		if e := new(Error); err != nil && !errors.As(err, &e) {
+		if e := new(fault.Error); err != nil && !errors.As(err, &e) {
 			return err
 		}
 		end = x.offset + x.Bytes
 	}
 	return f.Close()
-}
-
-// requireSound asks that use succeeds, or fails with an Error that says where,
-// and that it costs no more memory than it may.
-func requireSound(t testing.TB, data []byte, what string, use func([]byte) error) {
-	var err error
-	allocated := measure(func() { err = use(data) })
-	if err != nil {
-		var e *Error
-		if !errors.As(err, &e) || e.Field == "" || e.Message == "" || e.Offset < 0 || e.Offset > int64(len(data)) {
-			t.Fatalf("%s: %#v", what, err)
-		}
-	}
-	if allocated > bound(data) {
-		t.Fatalf("%s: %d bytes allocated for a file of %d", what, allocated, len(data))
-	}
 }
 
 func seeds() [][]byte {
@@ -77,7 +49,7 @@ func seeds() [][]byte {
 func TestTruncations(t *testing.T) {
 	for i, data := range seeds() {
 		for n := range data {
-			requireSound(t, data[:n:n], fmt.Sprintf("seed %d cut at %d", i, n), use)
+			faulttest.RequireSound(t, data[:n:n], fmt.Sprintf("seed %d cut at %d", i, n), use)
 		}
 	}
 	paths, err := filepath.Glob(filepath.Join(testdata.Shared(t, "models"), "*", "*.safetensors"))
@@ -88,38 +60,21 @@ func TestTruncations(t *testing.T) {
 		f, err := parse(data)
 		require.NoError(t, err)
 		for n := i; n < int(f.Tensors()[0].offset)+10; n += 31 {
-			requireSound(t, data[:n:n], fmt.Sprintf("%s cut at %d", path, n), use)
+			faulttest.RequireSound(t, data[:n:n], fmt.Sprintf("%s cut at %d", path, n), use)
 		}
 	}
 }
 
-// mutate changes a file a little, mostly where it hurts.
-func mutate(rng *rand.Rand, data []byte) []byte {
-	data = slices.Clone(data)
-	for range 1 + rng.IntN(3) {
-		if len(data) < 16 {
-			return data
+// hurt writes what JSON is broken by, in between or over what is there.
+func hurt(rng *rand.Rand) func(data []byte, at int) []byte {
+	return func(data []byte, at int) []byte {
+		text := hurtful[rng.IntN(len(hurtful))]
+		if rng.IntN(2) == 0 {
+			return slices.Insert(data, at, []byte(text)...)
 		}
-		at := rng.IntN(len(data) - 8)
-		switch rng.IntN(7) {
-		case 0:
-			data[at] ^= 1 << rng.IntN(8)
-		case 1:
-			data[at] = byte(rng.Uint32())
-		case 2:
-			data = slices.Insert(data, at, []byte(hurtful[rng.IntN(len(hurtful))])...)
-		case 3:
-			copy(data[at:], hurtful[rng.IntN(len(hurtful))])
-		case 4:
-			data = slices.Delete(data, at, at+1+rng.IntN(8))
-		case 5:
-			from := rng.IntN(len(data) - 8)
-			data = slices.Insert(data, at, data[from:from+1+rng.IntN(8)]...)
-		case 6:
-			data = data[:at]
-		}
+		copy(data[at:], text)
+		return data
 	}
-	return data
 }
 
 var hurtful = []string{
@@ -137,13 +92,13 @@ func TestMutations(t *testing.T) {
 	all := seeds()
 	rng := rand.New(rand.NewPCG(3, 4))
 	for i := range n {
-		data := mutate(rng, all[i%len(all)])
+		data := faulttest.Mutate(rng, all[i%len(all)], hurt(rng))
 		if i%2 == 0 && len(data) > 8 {
 			end := strings.LastIndexByte(string(data), '}') + 1
 			clear(data[:8])
 			data[0], data[1] = byte(max(0, end-8)), byte(max(0, end-8)>>8)
 		}
-		requireSound(t, data, fmt.Sprintf("mutation %d", i), use)
+		faulttest.RequireSound(t, data, fmt.Sprintf("mutation %d", i), use)
 	}
 }
 
@@ -168,7 +123,7 @@ func TestIndexMutations(t *testing.T) {
 	index, err := os.ReadFile(filepath.Join(dir, indexName))
 	require.NoError(t, err)
 	for n := range index {
-		requireSound(t, index[:n:n], fmt.Sprintf("cut at %d", n), useIndex(dir))
+		faulttest.RequireSound(t, index[:n:n], fmt.Sprintf("cut at %d", n), useIndex(dir))
 	}
 	n := 100_000
 	if testing.Short() {
@@ -176,7 +131,7 @@ func TestIndexMutations(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(5, 6))
 	for i := range n {
-		requireSound(t, mutate(rng, index), fmt.Sprintf("mutation %d", i), useIndex(dir))
+		faulttest.RequireSound(t, faulttest.Mutate(rng, index, hurt(rng)), fmt.Sprintf("mutation %d", i), useIndex(dir))
 	}
 }
 
@@ -203,19 +158,19 @@ func TestMemory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			data := file(header, 0)
 			var err error
-			allocated := measure(func() { _, err = parse(data) })
+			allocated := faulttest.Allocated(func() { _, err = parse(data) })
 			t.Logf("%.2f bytes for each of %d: %.200v", float64(allocated)/float64(len(data)), len(data), err)
-			require.LessOrEqual(t, allocated, bound(data))
+			require.LessOrEqual(t, allocated, faulttest.Bound(len(data)))
 		})
 	}
 	t.Run("index", func(t *testing.T) {
 		text := many(300_000, `"%x":"m-1.safetensors",`)
 		dir := writeFolder(t, map[string]string{indexName: `{"weight_map":` + text + `}`})
 		var err error
-		allocated := measure(func() { _, err = Open(dir) })
+		allocated := faulttest.Allocated(func() { _, err = Open(dir) })
 		t.Logf("%.2f bytes for each of %d", float64(allocated)/float64(len(text)), len(text))
-		require.LessOrEqual(t, allocated, bound([]byte(text)))
-		requireError(t, err, `weight_map of tensor "0"`, -1)
+		require.LessOrEqual(t, allocated, faulttest.Bound(len(text)))
+		faulttest.RequireError(t, err, `weight_map of tensor "0"`, -1)
 	})
 }
 
@@ -223,7 +178,7 @@ func FuzzHeader(f *testing.F) {
 	for _, data := range seeds() {
 		f.Add(data)
 	}
-	f.Fuzz(func(t *testing.T, data []byte) { requireSound(t, data, "file", use) })
+	f.Fuzz(func(t *testing.T, data []byte) { faulttest.RequireSound(t, data, "file", use) })
 }
 
 func FuzzIndex(f *testing.F) {
@@ -232,5 +187,5 @@ func FuzzIndex(f *testing.F) {
 	require.NoError(f, err)
 	f.Add(index)
 	f.Add([]byte(`{"metadata":{"total_size":1},"weight_map":{}}`))
-	f.Fuzz(func(t *testing.T, text []byte) { requireSound(t, text, "index", useIndex(dir)) })
+	f.Fuzz(func(t *testing.T, text []byte) { faulttest.RequireSound(t, text, "index", useIndex(dir)) })
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"strconv"
 
+	"trona/model/fault"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -36,9 +38,9 @@ func (p *parser) fail(format string, args ...any) error {
 func (p *parser) failed(cause error, offset int64, format string, args ...any) error {
 	field := p.what
 	if p.name != "" {
-		field += " " + short(p.name)
+		field += " " + fault.Name(p.name)
 	}
-	return &Error{File: p.file, Field: field, Offset: p.base + offset, Message: fmt.Sprintf(format, args...), Err: cause}
+	return &fault.Error{File: p.file, Field: field, Offset: p.base + offset, Message: fmt.Sprintf(format, args...), Err: cause}
 }
 
 // syntax describes an error of the decoder.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"trona/model/faulttest"
+
 	"github.com/stretchr/testify/require"
 )
 
@@ -105,12 +107,12 @@ func TestRefuses(t *testing.T) {
 		"metadata many":   {file(`{"__metadata__":{`+manyNames(5000)+`}}`, 0), "__metadata__"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			allocated := measure(func() {
+			allocated := faulttest.Allocated(func() {
 				_, err := parse(tc.data)
-				e := requireError(t, err, tc.field, -1)
+				e := faulttest.RequireError(t, err, tc.field, -1)
 				require.LessOrEqual(t, e.Offset, int64(len(tc.data)))
 			})
-			require.LessOrEqual(t, allocated, bound(tc.data))
+			require.LessOrEqual(t, allocated, faulttest.Bound(len(tc.data)))
 		})
 	}
 }

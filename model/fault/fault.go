@@ -1,11 +1,12 @@
-package safetensors
+// Package fault is how the formats of checkpoints say what is wrong with a file.
+package fault
 
 import "fmt"
 
 // Error says what is wrong with a file, and where.
 type Error struct {
-	File    string // as it was opened; empty: bytes in memory
-	Field   string // "header length", or what of which tensor
+	File    string // as it was opened, or the name of the format: bytes in memory
+	Field   string // "version", a key, or what of which tensor
 	Offset  int64  // of the field or of what follows it, in bytes from the beginning of the file
 	Message string
 	// Err is the cause where there is one: io.ErrUnexpectedEOF where the file
@@ -14,22 +15,18 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	file := e.File
-	if file == "" {
-		file = "safetensors"
-	}
 	message := e.Message
 	if e.Err != nil {
 		message += ": " + e.Err.Error()
 	}
-	return fmt.Sprintf("%s: %s (byte %d): %s", file, e.Field, e.Offset, message)
+	return fmt.Sprintf("%s: %s (byte %d): %s", e.File, e.Field, e.Offset, message)
 }
 
 // Unwrap returns the cause, or nil.
 func (e *Error) Unwrap() error { return e.Err }
 
-// short cuts a name for a message.
-func short(name string) string {
+// Name quotes a name from a file for a message and cuts it where it is long.
+func Name[T string | []byte](name T) string {
 	const most = 80
 	if len(name) > most {
 		return fmt.Sprintf("%.*q...", most, name)
