@@ -129,11 +129,16 @@ type attentionItem struct {
 
 // convertArgs: out [n, ld] F16 = x [n, cols] divided by a power of two for each
 // row, scale [n], that brings its greatest value to 2^14; zeros from cols to ld.
+// Columns stand in the order of weights. sums [ld/16, stride] are those of out
+// over 16 columns, by row; null: not wanted.
 type convertArgs struct {
 	out      addr `c:"u16*"`
 	scale    addr `c:"float*"`
+	sums     addr `c:"float*"`
 	x        addr `c:"const float*"`
 	cols, ld int32
+	stride   int32
+	_        int32
 }
 
 // dequantArgs: out [rows, ld] and scale [rows] likewise, of rows [first,
@@ -147,6 +152,19 @@ type dequantArgs struct {
 	_           int32
 }
 
+// matmulArgs: out [n, rows] = x [n, cols] · wᵀ; x, xScale and sums are those of
+// convertArgs.
+type matmulArgs struct {
+	w      weightArgs
+	out    addr `c:"float*"`
+	x      addr `c:"const u16*"`
+	xScale addr `c:"const float*"`
+	sums   addr `c:"const float*"`
+	ld     int64
+	n      int32
+	stride int32
+}
+
 // gemvArgs: out [n, rows] = x [n, cols] · wᵀ for n up to 8 tokens, in float.
 type gemvArgs struct {
 	w   weightArgs
@@ -158,7 +176,7 @@ type gemvArgs struct {
 
 // gemmArgs: out[t*ldOut + r] = x[t] · w[r] times their scales, for n tokens and
 // rows out-features; x is F16, w F16 or BF16, the sums are float. ldX and ldW
-// are multiples of 64, and both x and w have zeros from cols up to there.
+// are multiples of 128, and cols is one of 64; the order of columns is any.
 type gemmArgs struct {
 	out      addr  `c:"float*"`
 	x        addr  `c:"const u16*"`

@@ -1,22 +1,24 @@
 // Code generated from args.go by TestArgsHeader -rewrite. DO NOT EDIT.
 #pragma once
 
-constexpr i32 ROW_THREADS = 256;
-constexpr i32 FLAT_THREADS = 256;
-constexpr i32 FLAT_ITEMS = 1024;
-constexpr i32 GEMV_TOKENS = 8;
-constexpr i32 GEMV_WARPS = 4;
-constexpr i32 GEMV_ROWS = 8;
-constexpr i32 GEMM_ROWS = 64;
-constexpr i32 GEMM_THREADS = 128;
-constexpr i32 ATTENTION_THREADS = 128;
-constexpr i32 PREFILL_QUERIES = 64;
-constexpr i32 DECODE_SPLITS = 16;
-constexpr i32 SAMPLE_THREADS = 512;
-constexpr i32 SAMPLE_SCRATCH = 2;
-constexpr i32 FAULT_TOKEN = 1;
-constexpr i32 FAULT_SLOT = 2;
-constexpr i32 FAULT_ROW = 3;
+#define ROW_THREADS i32(256)
+#define FLAT_THREADS i32(256)
+#define FLAT_ITEMS i32(1024)
+#define MATMUL_WARPS i32(8)
+#define MATMUL_ROWS i32(16)
+#define GEMV_TOKENS i32(8)
+#define GEMV_WARPS i32(4)
+#define GEMV_ROWS i32(8)
+#define GEMM_ROWS i32(64)
+#define GEMM_THREADS i32(128)
+#define ATTENTION_THREADS i32(128)
+#define PREFILL_QUERIES i32(64)
+#define DECODE_SPLITS i32(16)
+#define SAMPLE_THREADS i32(512)
+#define SAMPLE_SCRATCH i32(2)
+#define FAULT_TOKEN i32(1)
+#define FAULT_SLOT i32(2)
+#define FAULT_ROW i32(3)
 
 struct Fault {
     u32 code;
@@ -141,11 +143,14 @@ static_assert(sizeof(AttentionArgs) == 112, "AttentionArgs");
 struct ConvertArgs {
     u16* out;
     float* scale;
+    float* sums;
     const float* x;
     i32 cols;
     i32 ld;
+    i32 stride;
+    i32 unused7;
 };
-static_assert(sizeof(ConvertArgs) == 32, "ConvertArgs");
+static_assert(sizeof(ConvertArgs) == 48, "ConvertArgs");
 
 struct DequantArgs {
     WeightArgs w;
@@ -157,6 +162,18 @@ struct DequantArgs {
     i32 unused6;
 };
 static_assert(sizeof(DequantArgs) == 88, "DequantArgs");
+
+struct MatmulArgs {
+    WeightArgs w;
+    float* out;
+    const u16* x;
+    const float* xScale;
+    const float* sums;
+    i64 ld;
+    i32 n;
+    i32 stride;
+};
+static_assert(sizeof(MatmulArgs) == 104, "MatmulArgs");
 
 struct GemvArgs {
     WeightArgs w;

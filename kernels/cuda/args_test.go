@@ -18,7 +18,7 @@ var rewrite = flag.Bool("rewrite", false, "rewrite generated files")
 func argStructs() []any {
 	return []any{
 		fault{}, weightArgs{}, embedArgs{}, rmsnormArgs{}, addArgs{}, swigluArgs{}, gatherArgs{}, ropeArgs{},
-		kvArgs{}, appendArgs{}, attentionItem{}, attentionArgs{}, convertArgs{}, dequantArgs{}, gemvArgs{}, gemmArgs{},
+		kvArgs{}, appendArgs{}, attentionItem{}, attentionArgs{}, convertArgs{}, dequantArgs{}, matmulArgs{}, gemvArgs{}, gemmArgs{},
 		sampleRow{}, sampled{}, tokenLogprob{}, sampleArgs{},
 	}
 }
@@ -37,8 +37,9 @@ func TestArgsHeader(t *testing.T) {
 func argsHeader(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString("// Code generated from args.go by TestArgsHeader -rewrite. DO NOT EDIT.\n#pragma once\n\n")
+	// Macros: the compiler would put constants into the memory of every module.
 	for _, c := range constants() {
-		fmt.Fprintf(&b, "constexpr i32 %s = %d;\n", c.name, c.value)
+		fmt.Fprintf(&b, "#define %s i32(%d)\n", c.name, c.value)
 	}
 	for _, s := range argStructs() {
 		typ := reflect.TypeOf(s)

@@ -9,8 +9,8 @@
 #include "cache.h"
 #include "tile.h"
 
-constexpr float LOG2E = 1.44269504f;
-constexpr float NONE = -3.402823466e38f; // below all scores
+#define LOG2E 1.44269504f
+#define NONE (-3.402823466e38f) // below all scores
 
 DEVICE float minus_infinity() { return bits<float>(0xff800000u); }
 

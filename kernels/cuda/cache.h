@@ -3,7 +3,7 @@
 // one after another.
 #pragma once
 
-constexpr i32 BLOCK_POSITIONS = 64;
+#define BLOCK_POSITIONS i32(64)
 
 // Each type stores a row by a warp, rounded, and reads an element of one. What
 // load returns is multiplied by the row's scale.

@@ -32,6 +32,12 @@ func TestChooseGEMV(t *testing.T) {
 	}
 }
 
+func TestChooseMatmul(t *testing.T) {
+	for n, want := range map[int64]int64{1: 8, 8: 8, 9: 32, 32: 32, 300: 32} {
+		require.Equal(t, want, matmulSizes[chooseMatmul(n)], "%d tokens", n)
+	}
+}
+
 func TestChooseGEMM(t *testing.T) {
 	for _, c := range []struct{ n, want int64 }{{1, 16}, {16, 16}, {17, 64}, {64, 64}, {65, 128}, {5000, 128}} {
 		require.Equal(t, c.want, gemmSizes[chooseGEMM(c.n)], "%d tokens", c.n)

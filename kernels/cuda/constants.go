@@ -10,6 +10,8 @@ const (
 	flatThreads = 256  // of a block of add and swiglu
 	flatItems   = 1024 // elements that it does
 
+	matmulWarps = 8         // of a block of matmul, which share the columns
+	matmulRows  = 16        // out-features of such a block
 	gemvTokens  = 8         // most tokens of a gemv
 	gemvWarps   = 4         // of a block of gemv
 	gemvRows    = 8         // out-features of such a block
@@ -34,6 +36,9 @@ const (
 	normShared   = 4 * rowThreads / warp // a float for each warp: norms, convert, dequant
 	sampleShared = 16 << 10
 )
+
+// matmulShared is for an entry of matmulSizes: the sums of each warp.
+func matmulShared(size int) int { return int(4 * matmulWarps * matmulRows * matmulSizes[size]) }
 
 // gemvShared is for an entry of gemvSizes: a chunk of columns of its tokens.
 func gemvShared(size int) int { return int(4 * gemvChunk * gemvSizes[size]) }
@@ -66,6 +71,7 @@ type constant struct {
 func constants() []constant {
 	return []constant{
 		{"ROW_THREADS", rowThreads}, {"FLAT_THREADS", flatThreads}, {"FLAT_ITEMS", flatItems},
+		{"MATMUL_WARPS", matmulWarps}, {"MATMUL_ROWS", matmulRows},
 		{"GEMV_TOKENS", gemvTokens}, {"GEMV_WARPS", gemvWarps}, {"GEMV_ROWS", gemvRows},
 		{"GEMM_ROWS", gemmRows}, {"GEMM_THREADS", gemmThreads},
 		{"ATTENTION_THREADS", attentionThreads}, {"PREFILL_QUERIES", prefillQueries}, {"DECODE_SPLITS", decodeSplits},

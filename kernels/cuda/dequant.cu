@@ -1,6 +1,7 @@
 // dequant: out [rows, ld] F16 and scale [rows] = rows of a weight (scale.h),
-// zeros from cols to ld. A block unpacks a row, twice, the second time from a
-// cache; it moves the packed row and 2 bytes a column.
+// zeros from cols to ld, in the order of packed columns. A block unpacks a row,
+// twice, the second time from a cache; it moves the packed row and 2 bytes a
+// column.
 #include "gpu.h"
 #include "scale.h"
 #include "weights.h"
@@ -20,12 +21,15 @@ template <class T> DEVICE void dequant_row(const DequantArgs& args) {
     if (thread() == 0) args.scale[block_x()] = power_of_two(shift);
     for (i32 from = warp() * CHUNK; from < args.ld; from += stride) {
         read_lane<T>(v, args.w, row, from);
-        // ld is a multiple of 64, and a group of 4 columns lies within it or not at all.
+        // ld is whole units, and a lane's columns stand side by side.
+        u16* to = out + from + lane() * LANE_COLUMNS;
+        if (from + lane() * LANE_COLUMNS >= args.ld) continue;
         UNROLL
-        for (i32 i = 0; i < LANE_COLUMNS; i += 4) {
-            const i32 c = from + lane_column<T>(i);
-            const u32 low = pack_f16(v[i] * down, v[i + 1] * down), high = pack_f16(v[i + 2] * down, v[i + 3] * down);
-            if (c < args.ld) store8(out + c, {low, high});
+        for (i32 i = 0; i < LANE_COLUMNS; i += 8) {
+            u32 two[4];
+            UNROLL
+            for (i32 k = 0; k < 4; k++) two[k] = pack_f16(v[i + 2 * k] * down, v[i + 2 * k + 1] * down);
+            store16(to + i, {two[0], two[1], two[2], two[3]});
         }
     }
 }

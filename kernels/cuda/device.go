@@ -10,9 +10,10 @@
 //
 // # Which arithmetic does a row get?
 //
-// Decode rows are products in float on the plain cores, which cost nothing
-// beside reading the weights; prefill rows are products of BF16 on the matrix
-// cores. Either way a row's sums have an order that only its shape decides.
+// Products are of F16 inputs on the matrix cores, with float sums (of F32
+// weights: in float). Decode rows meet the weights' codes as they are, so that
+// reading them once is all that it costs; for prefill rows weights are unpacked
+// first. Either way a row's sums have an order that only its shape decides.
 //
 // # What is allocated when?
 //

@@ -15,7 +15,7 @@ template <class T> DEVICE void embed_row(const EmbedArgs& args) {
         read_lane<T>(v, args.w, id, from);
         UNROLL
         for (i32 i = 0; i < LANE_COLUMNS; i++) {
-            const i32 c = from + lane_column<T>(i);
+            const i32 c = from + lane_column(i);
             if (c < args.w.cols) out[c] = v[i];
         }
     }

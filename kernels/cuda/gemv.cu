@@ -1,5 +1,5 @@
-// gemv: out [n, rows] = x [n, cols] · wᵀ for few tokens, in float. It streams
-// the weights once: their bytes are the limit.
+// gemv_f32_N: out [n, rows] = x [n, cols] · wᵀ for few tokens, in float. It
+// streams the weights once: their bytes are the limit.
 //
 // A block takes GEMV_ROWS rows, a warp some of them. The inputs of a chunk of
 // columns are copied to shared memory, for all warps, in the order in which
@@ -14,10 +14,9 @@ constexpr i32 WARP_ROWS = GEMV_ROWS / GEMV_WARPS;
 
 // stage_inputs copies a chunk of n tokens to xs [N, LANE_COLUMNS/4, WARP, 4],
 // zeros beyond the last column and the last token.
-template <class T, i32 N> DEVICE void stage_inputs(float* xs, const GemvArgs& args, i32 from) {
+template <i32 N> DEVICE void stage_inputs(float* xs, const GemvArgs& args, i32 from) {
     for (i32 c = thread(); c < CHUNK; c += THREADS) {
-        const i32 owner = c % (WARP * T::group) / T::group;
-        const i32 i = c / (WARP * T::group) * T::group + c % T::group;
+        const i32 owner = c / UNIT * 4 + c % 8 / 2, i = c % UNIT / 16 * 4 + c % 16 / 8 * 2 + c % 2; // lane_column is c
         float* to = xs + i / 4 * (4 * WARP) + 4 * owner + i % 4;
         UNROLL
         for (i32 t = 0; t < N; t++) {
@@ -27,19 +26,19 @@ template <class T, i32 N> DEVICE void stage_inputs(float* xs, const GemvArgs& ar
     }
 }
 
-template <class T, i32 N> DEVICE void gemv(const GemvArgs& args) {
+template <i32 N> DEVICE void gemv(const GemvArgs& args) {
     float* xs = reinterpret_cast<float*>(shared());
     const i32 first = block_x() * GEMV_ROWS + warp() * WARP_ROWS;
     float sums[WARP_ROWS][N] = {};
     for (i32 from = 0; from < args.w.cols; from += CHUNK) {
         sync();
-        stage_inputs<T, N>(xs, args, from);
+        stage_inputs<N>(xs, args, from);
         sync();
         UNROLL
         for (i32 r = 0; r < WARP_ROWS; r++) {
             if (first + r >= args.w.rows) continue;
             float v[LANE_COLUMNS];
-            read_lane<T>(v, args.w, first + r, from);
+            read_lane<f32>(v, args.w, first + r, from);
             UNROLL
             for (i32 i = 0; i < LANE_COLUMNS; i += 4) {
                 UNROLL
@@ -64,8 +63,6 @@ template <class T, i32 N> DEVICE void gemv(const GemvArgs& args) {
     }
 }
 
-#define DEFINE(type)                                                             \
-    KERNEL(gemv_##type##_1, GemvArgs, THREADS, 1) { gemv<type, 1>(args); }       \
-    KERNEL(gemv_##type##_4, GemvArgs, THREADS, 1) { gemv<type, 4>(args); }       \
-    KERNEL(gemv_##type##_8, GemvArgs, THREADS, 1) { gemv<type, 8>(args); }
-FOR_WEIGHT_TYPES(DEFINE)
+KERNEL(gemv_f32_1, GemvArgs, THREADS, 1) { gemv<1>(args); }
+KERNEL(gemv_f32_4, GemvArgs, THREADS, 1) { gemv<4>(args); }
+KERNEL(gemv_f32_8, GemvArgs, THREADS, 1) { gemv<8>(args); }

@@ -33,8 +33,8 @@ struct alignas(8) U32x2 { u32 x, y; };
 struct alignas(16) F32x4 { float x, y, z, w; };
 struct alignas(16) U32x4 { u32 x, y, z, w; };
 
-constexpr i32 WARP = 32;
-constexpr u32 ALL_LANES = 0xffffffff;
+#define WARP i32(32)
+#define ALL_LANES u32(0xffffffff)
 
 #ifdef GPU_DEVICE
 
@@ -180,6 +180,19 @@ DEVICE u32 pack_f16(float low, float high) {
 DEVICE u32 pack_bf16(float low, float high) {
     u32 d;
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(d) : "f"(high), "f"(low));
+    return d;
+}
+
+// add_f16x2 and multiply_f16x2 work on both halves.
+DEVICE u32 add_f16x2(u32 a, u32 b) {
+    u32 d;
+    asm("add.rn.f16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
+    return d;
+}
+
+DEVICE u32 multiply_f16x2(u32 a, u32 b) {
+    u32 d;
+    asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
     return d;
 }
 

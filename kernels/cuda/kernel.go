@@ -28,11 +28,12 @@ func (k *kernel) failed(err error) error {
 
 const numTypes = int(kernels.NVFP4x16) + 1
 
-// gemvSizes are the numbers of tokens that a gemv is compiled for, gemmSizes
-// those of a block of gemm.
+// gemvSizes are the numbers of tokens that a gemv is compiled for, matmulSizes
+// and gemmSizes those of a block of matmul and gemm.
 var (
-	gemvSizes = [...]int64{1, 4, 8}
-	gemmSizes = [...]int64{16, 64, 128}
+	gemvSizes   = [...]int64{1, 4, 8}
+	matmulSizes = [...]int64{8, 32}
+	gemmSizes   = [...]int64{16, 64, 128}
 )
 
 // kernelSet has every kernel. Those of a type that has none are nameless.
@@ -40,7 +41,8 @@ type kernelSet struct {
 	rmsNorm, addRMSNorm, add, swiglu, gather, rope kernel
 
 	embed, dequant [numTypes]kernel
-	gemv           [numTypes][len(gemvSizes)]kernel
+	matmul         [numTypes][len(matmulSizes)]kernel
+	gemv           [len(gemvSizes)]kernel // of F32
 	convert        kernel
 	gemm           [numTypes][len(gemmSizes)]kernel // F16 and BF16: by type of the weights
 
@@ -82,12 +84,16 @@ func newKernelSet() *kernelSet {
 	for _, t := range weightTypes {
 		name := strings.ToLower(t.String())
 		s.embed[t] = define[embedArgs]("embed", "embed_"+name)
-		if t != kernels.F32 { // its products are never of F16
-			s.dequant[t] = define[dequantArgs]("dequant", "dequant_"+name)
+		if t == kernels.F32 {
+			continue // its products are never of F16
 		}
-		for i, n := range gemvSizes {
-			s.gemv[t][i] = define[gemvArgs]("gemv", fmt.Sprintf("gemv_%s_%d", name, n))
+		s.dequant[t] = define[dequantArgs]("dequant", "dequant_"+name)
+		for i, n := range matmulSizes {
+			s.matmul[t][i] = define[matmulArgs]("matmul", fmt.Sprintf("matmul_%s_%d", name, n))
 		}
+	}
+	for i, n := range gemvSizes {
+		s.gemv[i] = define[gemvArgs]("gemv", fmt.Sprintf("gemv_f32_%d", n))
 	}
 	for _, t := range []kernels.DType{kernels.F16, kernels.BF16} {
 		for i, n := range gemmSizes {
@@ -124,8 +130,8 @@ func (s *kernelSet) all() []*kernel {
 	}
 	for t := range numTypes {
 		list = append(list, &s.embed[t], &s.dequant[t], &s.appendKV[t], &s.attention[t])
-		for i := range s.gemv[t] {
-			list = append(list, &s.gemv[t][i])
+		for i := range s.matmul[t] {
+			list = append(list, &s.matmul[t][i])
 		}
 		for i := range s.gemm[t] {
 			list = append(list, &s.gemm[t][i])
@@ -133,6 +139,9 @@ func (s *kernelSet) all() []*kernel {
 		for i := range headSizes {
 			list = append(list, &s.prefillAtt[t][i], &s.decodeAtt[t][i])
 		}
+	}
+	for i := range s.gemv {
+		list = append(list, &s.gemv[i])
 	}
 	named := list[:0]
 	for _, k := range list {

@@ -35,6 +35,9 @@ func codeFor(t *testing.T, archs []string) map[string]cubin.Kernel {
 // TestCompiledKernels: for every device, the code has each kernel that Go
 // names, with one parameter of the size of Go's struct, and no other.
 func TestCompiledKernels(t *testing.T) {
+	if !fatbin.Embedded {
+		t.Skip("built without compiled kernels")
+	}
 	for _, capability := range [][2]int{{8, 0}, {8, 9}, {9, 0}, {10, 0}, {12, 0}, {13, 0}} {
 		archs, err := architectures(capability[0], capability[1])
 		require.NoError(t, err)
@@ -70,6 +73,9 @@ func threadsOf(kernel string) int {
 
 // TestManifest: it speaks of every kernel.
 func TestManifest(t *testing.T) {
+	if !fatbin.Embedded {
+		t.Skip("built without compiled kernels")
+	}
 	text := fatbin.Manifest()
 	for _, k := range newKernelSet().all() {
 		require.Contains(t, text, " "+k.name+" params ", "%s", k.name)

@@ -7,8 +7,8 @@ import (
 )
 
 // planes says how many bytes each plane of a type takes for `cols` columns of
-// a row (README.md, "Layout of weights"). Where all are whole for the columns
-// of a row, padding to 16 bytes follows.
+// a row (README.md, "Layout of weights"). A row has whole units of columns, the
+// last padded with zeros, and each plane whole multiples of 16 bytes.
 type planes struct {
 	cols                       int64
 	codes, halves, steps, high int64
@@ -51,18 +51,19 @@ func align(n, to int64) int64 { return (n + to - 1) / to * to }
 // weightLayout lays a matrix out at an address and returns the bytes of it.
 func weightLayout(m *kernels.Matrix, at addr) (layout, int64) {
 	p := &layouts[m.Type]
-	blocks := m.Cols / p.cols
+	cols := align(m.Cols, unit)
+	bytes := func(of int64) int64 { return align((cols*of+p.cols-1)/p.cols, planeAlign) }
 	l := layout{kind: m.Type, args: weightArgs{data: at, rows: int32(m.Rows), cols: int32(m.Cols)}}
 	if m.Type == kernels.NVFP4x16 {
 		l.kind = kernels.NVFP4
 	}
-	row := align(blocks*p.codes, planeAlign)
+	row := bytes(p.codes)
 	for _, plane := range []struct {
 		offset *int32
 		bytes  int64
 	}{{&l.args.halves, p.halves}, {&l.args.steps, p.steps}, {&l.args.high, p.high}} {
 		*plane.offset = int32(row)
-		row += align(blocks*plane.bytes, planeAlign)
+		row += bytes(plane.bytes)
 	}
 	l.args.rowBytes = row
 	total := m.Rows * row

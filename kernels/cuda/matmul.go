@@ -2,26 +2,69 @@ package cuda
 
 import "trona/kernels"
 
-// MatMul computes out = x · wᵀ. Decode rows, and all rows of an F32 weight, are
-// products in float; the others of F16, each row scaled by a power of two so
-// that nothing overflows, with weights of other types unpacked into the
-// workspace, some rows at a time.
+// MatMul computes out = x · wᵀ. The inputs become F16, each row scaled by a power
+// of two so that nothing overflows; with an F32 weight all stay floats. Decode
+// rows meet the weights' codes as they are, whose scales come afterwards; for
+// the others weights are unpacked to F16 in the workspace, some rows at a time.
 func (d *Device) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
 	kernels.CheckMatMul(out, x, w, decode)
 	l := layoutOf(kernels.OpMatMul, w)
 	n := x.Shape[0]
 	if l.kind == kernels.F32 {
-		decode = n
+		d.gemv(out, x, l)
+		return
 	}
-	for from := int64(0); from < decode; {
-		size, tokens := chooseGEMV(decode - from)
-		d.launch(&d.kernels.gemv[l.kind][size], pieces(w.Rows, gemvRows), 1, warp*gemvWarps, gemvShared(size), words(gemvArgs{
+	if decode > 0 {
+		d.decode(out.Slice(0, decode), x.Slice(0, decode), l)
+	}
+	if decode < n {
+		d.prefill(out.Slice(decode, n), x.Slice(decode, n), l)
+	}
+}
+
+// gemv multiplies rows in float.
+func (d *Device) gemv(out, x kernels.Tensor, l *layout) {
+	for from := int64(0); from < x.Shape[0]; {
+		size, tokens := chooseGEMV(x.Shape[0] - from)
+		d.launch(&d.kernels.gemv[size], pieces(int64(l.args.rows), gemvRows), 1, warp*gemvWarps, gemvShared(size), words(gemvArgs{
 			w: l.args, out: rowAddr(out, from), x: rowAddr(x, from), n: int32(tokens),
 		}))
 		from += tokens
 	}
-	if decode < n {
-		d.prefill(out.Slice(decode, n), x.Slice(decode, n), l)
+}
+
+// chooseMatmul returns which size of matmul does n tokens.
+func chooseMatmul(n int64) int {
+	if n <= matmulSizes[0] {
+		return 0
+	}
+	return 1
+}
+
+// decode multiplies rows with decode arithmetic, as many at a time as their
+// inputs have room in the workspace.
+func (d *Device) decode(out, x kernels.Tensor, l *layout) {
+	ld := align(int64(l.args.cols), unit)
+	// Inputs, their scales, sums of 16 columns; the last two by whole tiles of 8.
+	perToken := 2*ld + 4 + 4*ld/16
+	most := (d.work - 512 - 8*perToken) / perToken
+	if most <= 0 {
+		d.fail(errWorkspace(kernels.OpMatMul, d.work))
+		return
+	}
+	for from := int64(0); from < x.Shape[0]; from += most {
+		n := min(most, x.Shape[0]-from)
+		stride := align(n, 8)
+		scales := align(2*n*ld, 256)
+		sums := scales + align(4*n, 256)
+		d.launch(&d.kernels.convert, n, 1, rowThreads, normShared, words(convertArgs{
+			out: d.at(0), scale: d.at(scales), sums: d.at(sums), x: rowAddr(x, from), cols: l.args.cols, ld: int32(ld), stride: int32(stride),
+		}))
+		size := chooseMatmul(n)
+		d.launch(&d.kernels.matmul[l.kind][size], pieces(n, matmulSizes[size]), pieces(int64(l.args.rows), matmulRows),
+			warp*matmulWarps, matmulShared(size), words(matmulArgs{
+				w: l.args, out: rowAddr(out, from), x: d.at(0), xScale: d.at(scales), sums: d.at(sums), ld: ld, n: int32(n), stride: int32(stride),
+			}))
 	}
 }
 
@@ -51,7 +94,7 @@ func chooseGEMM(n int64) int {
 }
 
 // gemmAlign is what the rows of gemm's inputs are padded to, in elements.
-const gemmAlign = 64
+const gemmAlign = unit
 
 // prefillPlan says how a product is cut so that its F16 inputs fit the
 // workspace: at most `tokens` tokens at a time, and weights, where they are
@@ -101,10 +144,10 @@ func (d *Device) at(offset int64) addr { return addr(d.workspace) + addr(offset)
 // products multiplies converted tokens with all rows of a weight.
 func (d *Device) products(out addr, tokens int64, l *layout, p prefillPlan) {
 	w := &l.args
-	a := gemmArgs{x: d.at(0), xScale: d.at(p.scales), ldX: p.ld, ldOut: int64(w.rows), n: int32(tokens), cols: w.cols}
+	a := gemmArgs{x: d.at(0), xScale: d.at(p.scales), ldX: p.ld, ldOut: int64(w.rows), n: int32(tokens), cols: int32(p.ld)}
 	size := chooseGEMM(tokens)
 	kind, step := l.kind, int64(w.rows)
-	direct := (kind == kernels.F16 || kind == kernels.BF16) && w.scale == 0 && int64(w.cols)%gemmAlign == 0
+	direct := (kind == kernels.F16 || kind == kernels.BF16) && w.scale == 0
 	if !direct {
 		kind, step = kernels.F16, p.rows
 	}

@@ -53,8 +53,9 @@ func (d *Device) packRows(m *kernels.Matrix, l *layout) error {
 		n := min(perBuffer, m.Rows-from)
 		err := d.load(l.args.data+addr(from*l.args.rowBytes), n*l.args.rowBytes, func(buffer []byte) {
 			clear(buffer)
+			ordered := make([]byte, l.args.rowBytes)
 			for r := range n {
-				packRow(buffer[r*l.args.rowBytes:][:l.args.rowBytes], m, l, from+r)
+				packRow(buffer[r*l.args.rowBytes:][:l.args.rowBytes], ordered, m, l, from+r)
 			}
 		})
 		if err != nil {
@@ -94,13 +95,22 @@ type rowSource struct {
 	scales []byte // NVFP4x16
 }
 
-// packRow writes row r of m.
-func packRow(dst []byte, m *kernels.Matrix, l *layout, r int64) {
+// packRow writes row r of m to dst, which is zeros. ordered is as large, for
+// planes in the order of the columns; it is zeros beyond the last column.
+func packRow(dst, ordered []byte, m *kernels.Matrix, l *layout, r int64) {
 	size := m.Type.RowBytes(m.Cols)
 	src := rowSource{data: m.Data[r*size:][:size]}
 	if m.GroupScale != nil {
 		src.scales = m.GroupScale[r*(m.Cols/16):][:m.Cols/16]
 	}
-	p := rowPlanes{dst[:l.args.halves], dst[l.args.halves:l.args.steps], dst[l.args.steps:l.args.high], dst[l.args.high:]}
-	layouts[m.Type].pack(p, src, int(m.Cols/layouts[m.Type].cols))
+	p := &layouts[m.Type]
+	a := &l.args
+	p.pack(rowPlanes{
+		codes: ordered[:a.halves], halves: dst[a.halves:a.steps], steps: dst[a.steps:a.high], high: ordered[a.high:],
+	}, src, int(m.Cols/p.cols))
+	cols := align(m.Cols, unit)
+	permute(dst, ordered[:cols*p.codes/p.cols], int(8*p.codes/p.cols))
+	if p.high > 0 {
+		permute(dst[a.high:], ordered[a.high:][:cols*p.high/p.cols], int(8*p.high/p.cols))
+	}
 }

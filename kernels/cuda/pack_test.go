@@ -17,6 +17,16 @@ import (
 // the kernels do, without their care for rounding.
 type planeReader struct{ codes, halves, steps, high []byte }
 
+// place returns the entry of column c in a plane of numbers of 16 bits or more,
+// or in one of codes.
+func place(c int, codes bool) int {
+	s, h, t, e := c%unit/16, c%16/8, c%8/2, c%2
+	if codes {
+		return c/unit*unit + t*laneColumns + s/2*8 + s%2*2 + h + 4*e
+	}
+	return c/unit*unit + t*laneColumns + s*4 + h*2 + e
+}
+
 // bits returns entry i of codes of n bits, the first in the lowest bits.
 func bits(b []byte, i, n int) int { return int(b[i*n/8] >> (i * n % 8) & (1<<n - 1)) }
 
@@ -37,46 +47,47 @@ var (
 
 // value returns column c of a row of a type.
 func (p *planeReader) value(t kernels.DType, c int) float64 {
+	wide, at := place(c, false), place(c, true)
 	switch t {
 	case kernels.F32:
-		return float64(math.Float32frombits(binary.LittleEndian.Uint32(p.codes[4*c:])))
+		return float64(math.Float32frombits(binary.LittleEndian.Uint32(p.codes[4*wide:])))
 	case kernels.F16:
-		return halfOf(binary.LittleEndian.Uint16(p.codes[2*c:]))
+		return halfOf(binary.LittleEndian.Uint16(p.codes[2*wide:]))
 	case kernels.BF16:
-		return float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(p.codes[2*c:])) << 16))
+		return float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(p.codes[2*wide:])) << 16))
 	case kernels.F8E4M3:
-		return float64(quant.E4M3(p.codes[c]))
+		return float64(quant.E4M3(p.codes[at]))
 	case kernels.Q4_0:
-		return p.half(c/32) * float64(bits(p.codes, c, 4)-8)
+		return p.half(c/32) * float64(bits(p.codes, at, 4)-8)
 	case kernels.Q4_1:
-		return p.half(c/32*2)*float64(bits(p.codes, c, 4)) + p.half(c/32*2+1)
+		return p.half(c/32*2)*float64(bits(p.codes, at, 4)) + p.half(c/32*2+1)
 	case kernels.Q5_0:
-		return p.half(c/32) * float64(bits(p.codes, c, 4)+16*bits(p.high, c, 1)-16)
+		return p.half(c/32) * float64(bits(p.codes, at, 4)+16*bits(p.high, at, 1)-16)
 	case kernels.Q5_1:
-		return p.half(c/32*2)*float64(bits(p.codes, c, 4)+16*bits(p.high, c, 1)) + p.half(c/32*2+1)
+		return p.half(c/32*2)*float64(bits(p.codes, at, 4)+16*bits(p.high, at, 1)) + p.half(c/32*2+1)
 	case kernels.Q8_0:
-		return p.half(c/32) * float64(int8(p.codes[c]))
+		return p.half(c/32) * float64(int8(p.codes[at]))
 	case kernels.Q2_K:
 		s := p.steps[c/16]
-		return p.half(c/256*2)*float64(s&15)*float64(bits(p.codes, c, 2)) - p.half(c/256*2+1)*float64(s>>4)
+		return p.half(c/256*2)*float64(s&15)*float64(bits(p.codes, at, 2)) - p.half(c/256*2+1)*float64(s>>4)
 	case kernels.Q3_K:
-		return p.half(c/256) * float64(int8(p.steps[c/16])) * float64(bits(p.codes, c, 2)+4*bits(p.high, c, 1)-4)
+		return p.half(c/256) * float64(int8(p.steps[c/16])) * float64(bits(p.codes, at, 2)+4*bits(p.high, at, 1)-4)
 	case kernels.Q4_K, kernels.Q5_K:
-		code := bits(p.codes, c, 4)
+		code := bits(p.codes, at, 4)
 		if t == kernels.Q5_K {
-			code += 16 * bits(p.high, c, 1)
+			code += 16 * bits(p.high, at, 1)
 		}
 		return p.half(c/256*2)*float64(p.steps[c/32*2])*float64(code) - p.half(c/256*2+1)*float64(p.steps[c/32*2+1])
 	case kernels.Q6_K:
-		return p.half(c/256) * float64(int8(p.steps[c/16])) * float64(bits(p.codes, c, 4)+16*bits(p.high, c, 2)-32)
+		return p.half(c/256) * float64(int8(p.steps[c/16])) * float64(bits(p.codes, at, 4)+16*bits(p.high, at, 2)-32)
 	case kernels.IQ4_NL:
-		return p.half(c/32) * iq4[bits(p.codes, c, 4)]
+		return p.half(c/32) * iq4[bits(p.codes, at, 4)]
 	case kernels.IQ4_XS:
-		return p.half(c/256) * float64(int8(p.steps[c/32])) * iq4[bits(p.codes, c, 4)]
+		return p.half(c/256) * float64(int8(p.steps[c/32])) * iq4[bits(p.codes, at, 4)]
 	case kernels.MXFP4:
-		return math.Ldexp(e2m1[bits(p.codes, c, 4)], int(p.steps[c/32])-127)
+		return math.Ldexp(e2m1[bits(p.codes, at, 4)], int(p.steps[c/32])-127)
 	case kernels.NVFP4:
-		return float64(quant.E4M3(p.steps[c/16])) * e2m1[bits(p.codes, c, 4)]
+		return float64(quant.E4M3(p.steps[c/16])) * e2m1[bits(p.codes, at, 4)]
 	}
 	panic(fmt.Sprintf("no reader of %v", t))
 }
@@ -131,7 +142,7 @@ func TestPackedValues(t *testing.T) {
 		want := make([]float32, cols)
 		for r := range int64(rows) {
 			row := make([]byte, l.args.rowBytes)
-			packRow(row, m, &l, r)
+			packRow(row, make([]byte, len(row)), m, &l, r)
 			p := planeReader{row[:l.args.halves], row[l.args.halves:l.args.steps], row[l.args.steps:l.args.high], row[l.args.high:]}
 			quant.Row(want, m, r)
 			for c, v := range want {
@@ -145,7 +156,7 @@ func TestPackedValues(t *testing.T) {
 // TestWeightLayout: planes are aligned, in order and as large as they must be.
 func TestWeightLayout(t *testing.T) {
 	for _, typ := range packed() {
-		for _, blocks := range []int64{1, 3, 64} {
+		for _, blocks := range []int64{1, 3, 1024} {
 			m := &kernels.Matrix{Type: typ, Rows: 5, Cols: blocks * int64(typ.Block()), Scale: make([]float32, 2), ScaleRows: 4, ScaleCols: 1 << 20}
 			l, total := weightLayout(m, 4096)
 			a := l.args
@@ -160,7 +171,7 @@ func TestWeightLayout(t *testing.T) {
 			}
 			require.Equal(t, addr(4096)+addr(5*a.rowBytes), a.scale)
 			require.Equal(t, 5*a.rowBytes+planeAlign, total)
-			if blocks == 64 && typ != kernels.NVFP4x16 {
+			if blocks == 1024 && typ != kernels.NVFP4x16 {
 				// Scales of 6 bits become 8, scales of 16 columns stay one byte.
 				require.LessOrEqual(t, float64(a.rowBytes), 1.06*float64(typ.RowBytes(m.Cols)), "%v grows", typ)
 			}
@@ -198,11 +209,11 @@ func BenchmarkPack(b *testing.B) {
 		b.Run(t.String(), func(b *testing.B) {
 			m := randomMatrix(rng, t, 64, 8192)
 			l, _ := weightLayout(m, 0)
-			row := make([]byte, l.args.rowBytes)
+			row, ordered := make([]byte, l.args.rowBytes), make([]byte, l.args.rowBytes)
 			b.SetBytes(int64(len(m.Data)))
 			for b.Loop() {
 				for r := range m.Rows {
-					packRow(row, m, &l, r)
+					packRow(row, ordered, m, &l, r)
 				}
 			}
 		})

@@ -1,25 +1,56 @@
-// Reading packed weights (README.md, "Layout of weights"): the values of a row
-// as floats, bit for bit those of package model/quant but for the sign of zero.
+// Packed weights (README.md, "Layout of weights"): the codes of a row as tensor
+// cores multiply them, their scales, and the values as floats, which are bit for
+// bit those of package model/quant but for the sign of zero.
 //
-// A warp reads a row in chunks of CHUNK columns, of which each lane gets
-// LANE_COLUMNS, in groups of T::group: one group is one load of at most 16
-// bytes, and the groups of a warp's lanes stand side by side.
+// A row is units of 128 columns. Four lanes share a unit: lane t = lane%4 has
+// the columns 16s + {2t, 2t+1, 2t+8, 2t+9} of all steps s = 0..7, 32 in all, side
+// by side in memory, because these are what it contributes to a product of 16
+// columns. They come as 16 pairs: pair 2s has the first two of a step, pair 2s+1
+// the others. So a register of 8 codes has those of two steps; code i of pair p
+// stands there at place p%4 + 4i, where one mask finds both codes of a pair.
 #pragma once
 
-constexpr i32 LANE_COLUMNS = 32;
-constexpr i32 CHUNK = WARP * LANE_COLUMNS;
+#define UNIT i32(128)
+#define LANE_COLUMNS i32(32)
+#define CHUNK (WARP * LANE_COLUMNS) // of a warp's lanes together
 
-// whole is v - bias for whole v and bias, at most 2^22, in two instructions.
-DEVICE float whole(u32 v, float bias) { return bits<float>(0x4b000000u | v) - (8388608.0f + bias); }
+// unit_column is the column, within its unit, of number i of 32 of lane t.
+DEVICE i32 unit_column(i32 t, i32 i) { return i / 4 * 16 + 2 * t + i / 2 % 2 * 8 + i % 2; }
 
-DEVICE u16 load2(const u8* p) { return *reinterpret_cast<const u16*>(p); }
-DEVICE u32 load4(const u8* p) { return *reinterpret_cast<const u32*>(p); }
+DEVICE float half_of(u32 word, i32 i) { return from_f16(u16(word >> 16 * i)); }
+DEVICE u32 byte_of(const u32* words, i32 i) { return words[i / 4] >> i % 4 * 8 & 255; }
+DEVICE u32 half_word(const u32* words, i32 i) { return words[i / 2] >> i % 2 * 16 & 0xffff; }
 
-// half_at is number i of a plane of F16.
-DEVICE float half_at(const u8* plane, i32 i) { return from_f16(load2(plane + 2 * i)); }
+// load_words reads N words, of memory that is aligned to their size or to 16.
+template <i32 N> DEVICE void load_words(u32* d, const u8* p) {
+    if (N == 1) {
+        d[0] = stream4(p);
+    } else if (N == 2) {
+        const U32x2 v = stream8(p);
+        d[0] = v.x, d[1] = v.y;
+    } else {
+        UNROLL
+        for (i32 i = 0; i < N; i += 4) {
+            const U32x4 v = stream16(p + 4 * i);
+            d[i] = v.x, d[i + 1] = v.y, d[i + 2] = v.z, d[i + 3] = v.w;
+        }
+    }
+}
 
-DEVICE u32 word_of(const U32x4& v, i32 i) { return i == 0 ? v.x : i == 1 ? v.y : i == 2 ? v.z : v.w; }
-DEVICE u32 word_of(const U32x2& v, i32 i) { return i == 0 ? v.x : v.y; }
+// Whole numbers from 0 to 1023 as F16: 1024 + n is the number's bits behind
+// 0x6400. whole_pair takes 1024 + bias away again.
+DEVICE u32 whole_pair(u32 two, i32 bias) {
+    const u32 minus = 0xe400u + u32(bias);
+    return add_f16x2(two | 0x64006400u, minus << 16 | minus);
+}
+
+// pair_of_4 finds pair p%4 of 8 codes of 4 bits; pair_of_2 and pair_of_1 of
+// codes of 2 bits and 1, which wide_2 and wide_1 have spread.
+DEVICE u32 pair_of_4(u32 word, i32 p) { return word >> 4 * p & 0x000f000f; }
+DEVICE u32 wide_2(u32 half) { return (half & 0xff) | (half & 0xff00) << 8; }
+DEVICE u32 pair_of_2(u32 wide, i32 p) { return wide >> 2 * p & 0x00030003; }
+DEVICE u32 wide_1(u32 byte) { return (byte & 15) | (byte & 0xf0) << 12; }
+DEVICE u32 pair_of_1(u32 wide, i32 p) { return wide >> p & 0x00010001; }
 
 // Table has 16 whole numbers, as bytes that are 128 too large.
 struct Table { u32 a, b, c, d; };
@@ -31,13 +62,12 @@ DEVICE u32 look_up(const Table& t, u32 v) {
     return permute_bytes(low, high, 0x3210 | (v & 0x8888) >> 1);
 }
 
-// table_values multiplies the numbers of 8 codes by a factor.
-DEVICE void table_values(float* v, const Table& t, u32 word, float factor) {
+// table_pairs finds the numbers of 8 codes of 4 bits, as pairs.
+DEVICE void table_pairs(u32 (&pairs)[4], const Table& t, u32 word) {
+    const u32 first = look_up(t, word & 0xffff), second = look_up(t, word >> 16);
     UNROLL
-    for (i32 half = 0; half < 2; half++) {
-        const u32 found = look_up(t, word >> 16 * half & 0xffff);
-        UNROLL
-        for (i32 i = 0; i < 4; i++) v[4 * half + i] = factor * whole(found >> 8 * i & 255, 128);
+    for (i32 p = 0; p < 4; p++) {
+        pairs[p] = whole_pair((first >> 8 * p & 255) | (second >> 8 * p & 255) << 16, 128);
     }
 }
 
@@ -45,256 +75,271 @@ DEVICE void table_values(float* v, const Table& t, u32 word, float factor) {
 DEVICE Table iq4() { return {0x3f2d1801, 0x766a5d4f, 0xa6998d81, 0xf1d9c5b5}; }
 DEVICE Table e2m1_twice() { return {0x83828180, 0x8c888684, 0x7d7e7f80, 0x74787a7c}; }
 
-// The types. group columns are a load; read writes their values, the first of
-// which is column c, a multiple of group.
+// Lane is what a lane has of a row's unit: codes, bits above them, and the
+// scales that the unit's columns share, all as they stand in memory.
+template <i32 codeWords, i32 highWords, i32 stepWords, i32 halfWords> struct Lane {
+    static constexpr i32 code_words = codeWords, high_words = highWords, step_words = stepWords, half_words = halfWords;
+    u32 codes[codeWords];
+    u32 high[highWords ? highWords : 1];
+    u32 steps[stepWords ? stepWords : 1];
+    u32 halves[halfWords ? halfWords : 1];
+};
 
-struct f32 {
-    static constexpr i32 group = 4;
-    DEVICE void read(float (&v)[group], const WeightArgs&, const u8* row, i32 c) {
-        const U32x4 q = stream16(row + 4 * c);
+// read_unit reads a lane's part of a unit. Scales of fewer bytes than a word
+// for a unit are read by the types themselves.
+template <class T> DEVICE void read_unit(typename T::Lane& l, const WeightArgs& w, const u8* row, i32 unit) {
+    typedef typename T::Lane L;
+    const i32 place = unit * 4 + lane() % 4;
+    load_words<L::code_words>(l.codes, row + place * (4 * L::code_words));
+    if (L::high_words > 0) load_words<L::high_words ? L::high_words : 1>(l.high, row + w.high + place * (4 * L::high_words));
+    if (L::step_words > 0) load_words<L::step_words ? L::step_words : 1>(l.steps, row + w.steps + unit * (4 * L::step_words));
+    T::read_halves(l, row + w.halves, unit);
+}
+
+// The types. `group` columns share a scale; 0: codes are values. pairs are
+// those of steps 2j and 2j+1, codes as F16 numbers, exact. The value of a code
+// is code * scale - low, in group g of the unit. is_float: floats are the
+// values, and pairs are not always exact.
+
+// Plain is what types without scales of their own share.
+struct Plain {
+    static constexpr i32 group = 0;
+    static constexpr bool has_low = false, is_float = false;
+    template <class L> DEVICE void read_halves(L&, const u8*, i32) {}
+    template <class L> DEVICE float scale(const L&, i32) { return 1; }
+    template <class L> DEVICE float low(const L&, i32) { return 0; }
+};
+
+struct f32 : Plain {
+    static constexpr bool is_float = true;
+    typedef ::Lane<32, 0, 0, 0> Lane;
+    DEVICE void floats(float (&v)[8], const Lane& l, i32 j) {
         UNROLL
-        for (i32 i = 0; i < group; i++) v[i] = bits<float>(word_of(q, i));
+        for (i32 i = 0; i < 8; i++) v[i] = bits<float>(l.codes[8 * j + i]);
     }
 };
 
-struct f16 {
-    static constexpr i32 group = 8;
-    DEVICE void read(float (&v)[group], const WeightArgs&, const u8* row, i32 c) {
-        const U32x4 q = stream16(row + 2 * c);
+struct f16 : Plain {
+    typedef ::Lane<16, 0, 0, 0> Lane;
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         UNROLL
-        for (i32 i = 0; i < group; i++) v[i] = from_f16(u16(word_of(q, i / 2) >> 16 * (i % 2)));
+        for (i32 i = 0; i < 4; i++) p[i] = l.codes[4 * j + i];
     }
 };
 
-struct bf16 {
-    static constexpr i32 group = 8;
-    DEVICE void read(float (&v)[group], const WeightArgs&, const u8* row, i32 c) {
-        const U32x4 q = stream16(row + 2 * c);
+// Numbers of BF16 are exact in F16 from 2^-14 to 2^16, where weights lie;
+// smaller ones are rounded to a multiple of 2^-24.
+struct bf16 : Plain {
+    static constexpr bool is_float = true;
+    typedef ::Lane<16, 0, 0, 0> Lane;
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         UNROLL
-        for (i32 i = 0; i < group; i++) v[i] = from_bf16(u16(word_of(q, i / 2) >> 16 * (i % 2)));
+        for (i32 i = 0; i < 4; i++) p[i] = pack_f16(bits<float>(l.codes[4 * j + i] << 16), bits<float>(l.codes[4 * j + i] & 0xffff0000));
+    }
+    DEVICE void floats(float (&v)[8], const Lane& l, i32 j) {
+        UNROLL
+        for (i32 i = 0; i < 8; i++) v[i] = from_bf16(u16(l.codes[4 * j + i / 2] >> 16 * (i % 2)));
     }
 };
 
-struct f8_e4m3 {
-    static constexpr i32 group = 16;
-    DEVICE void read(float (&v)[group], const WeightArgs&, const u8* row, i32 c) {
-        const U32x4 q = stream16(row + c);
+// byte_pair brings byte p of two words to the low bytes of both halves.
+DEVICE u32 byte_pair(u32 first, u32 second, i32 p) { return (first >> 8 * p & 255) | (second >> 8 * p & 255) << 16; }
+
+struct f8_e4m3 : Plain {
+    typedef ::Lane<8, 0, 0, 0> Lane;
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         UNROLL
-        for (i32 i = 0; i < group; i++) v[i] = from_e4m3(u8(word_of(q, i / 4) >> 8 * (i % 4)));
-    }
-};
-
-// nibble is code i of 32.
-DEVICE u32 nibble(const U32x4& q, i32 i) { return word_of(q, i / 8) >> 4 * (i % 8) & 15; }
-
-struct q4_0 {
-    static constexpr i32 group = 32;
-    DEVICE void read(float (&v)[group], const WeightArgs& w, const u8* row, i32 c) {
-        const U32x4 q = stream16(row + c / 2);
-        const float d = half_at(row + w.halves, c / 32);
-        UNROLL
-        for (i32 i = 0; i < group; i++) v[i] = whole(nibble(q, i), 8) * d;
-    }
-};
-
-struct q4_1 {
-    static constexpr i32 group = 32;
-    DEVICE void read(float (&v)[group], const WeightArgs& w, const u8* row, i32 c) {
-        const U32x4 q = stream16(row + c / 2);
-        const float d = half_at(row + w.halves, c / 16), m = half_at(row + w.halves, c / 16 + 1);
-        UNROLL
-        for (i32 i = 0; i < group; i++) v[i] = whole(nibble(q, i), 0) * d + m;
-    }
-};
-
-// five is code i of 32 with its fifth bit.
-DEVICE u32 five(const U32x4& q, u32 high, i32 i) { return nibble(q, i) | (high >> i & 1) << 4; }
-
-struct q5_0 {
-    static constexpr i32 group = 32;
-    DEVICE void read(float (&v)[group], const WeightArgs& w, const u8* row, i32 c) {
-        const U32x4 q = stream16(row + c / 2);
-        const u32 high = load4(row + w.high + c / 8);
-        const float d = half_at(row + w.halves, c / 32);
-        UNROLL
-        for (i32 i = 0; i < group; i++) v[i] = whole(five(q, high, i), 16) * d;
-    }
-};
-
-struct q5_1 {
-    static constexpr i32 group = 32;
-    DEVICE void read(float (&v)[group], const WeightArgs& w, const u8* row, i32 c) {
-        const U32x4 q = stream16(row + c / 2);
-        const u32 high = load4(row + w.high + c / 8);
-        const float d = half_at(row + w.halves, c / 16), m = half_at(row + w.halves, c / 16 + 1);
-        UNROLL
-        for (i32 i = 0; i < group; i++) v[i] = whole(five(q, high, i), 0) * d + m;
-    }
-};
-
-struct q8_0 {
-    static constexpr i32 group = 16;
-    DEVICE void read(float (&v)[group], const WeightArgs& w, const u8* row, i32 c) {
-        const U32x4 q = stream16(row + c);
-        const float d = half_at(row + w.halves, c / 32);
-        UNROLL
-        for (i32 i = 0; i < group; i++) v[i] = whole((word_of(q, i / 4) >> 8 * (i % 4) & 255) ^ 128, 128) * d;
-    }
-};
-
-struct q2_k {
-    static constexpr i32 group = 32;
-    DEVICE void read(float (&v)[group], const WeightArgs& w, const u8* row, i32 c) {
-        const U32x2 q = stream8(row + c / 4);
-        const u32 steps = load2(row + w.steps + c / 16);
-        const float d = half_at(row + w.halves, c / 256 * 2), dmin = half_at(row + w.halves, c / 256 * 2 + 1);
-        UNROLL
-        for (i32 part = 0; part < 2; part++) {
-            const u32 step = steps >> 8 * part;
-            const float scale = d * whole(step & 15, 0), low = dmin * whole(step >> 4 & 15, 0);
-            UNROLL
-            for (i32 i = 0; i < 16; i++) v[16 * part + i] = scale * whole(word_of(q, part) >> 2 * i & 3, 0) - low;
+        for (i32 i = 0; i < 4; i++) {
+            const u32 two = byte_pair(l.codes[2 * j], l.codes[2 * j + 1], i), size = two & 0x007f007f;
+            // The bits of the size, as F16, are 2^-8 of it; 0x5c00 is 2^8. The
+            // size 7f is NaN: adding 1 reaches the bit above.
+            const u32 nan = ((size + 0x00010001) & 0x00800080) * (0x7e00 >> 7);
+            p[i] = multiply_f16x2(size << 7, 0x5c005c00) | nan | (two & 0x00800080) << 8;
         }
     }
 };
 
-struct q3_k {
+// Halves is what types share whose scales are F16, one or two for 32 columns.
+template <i32 codeWords, i32 highWords, bool both> struct Halves {
     static constexpr i32 group = 32;
-    DEVICE void read(float (&v)[group], const WeightArgs& w, const u8* row, i32 c) {
-        const U32x2 q = stream8(row + c / 4);
-        const u32 high = load4(row + w.high + c / 8), steps = load2(row + w.steps + c / 16);
-        const float d = half_at(row + w.halves, c / 256);
+    static constexpr bool has_low = both, is_float = false;
+    typedef ::Lane<codeWords, highWords, 0, both ? 4 : 2> Lane;
+    DEVICE void read_halves(Lane& l, const u8* halves, i32 unit) {
+        load_words<both ? 4 : 2>(l.halves, halves + unit * (both ? 16 : 8));
+    }
+    DEVICE float scale(const Lane& l, i32 g) { return both ? half_of(l.halves[g], 0) : half_of(l.halves[g / 2], g % 2); }
+    // The type adds it.
+    DEVICE float low(const Lane& l, i32 g) { return both ? -half_of(l.halves[g], 1) : 0; }
+};
+
+struct q4_0 : Halves<4, 0, false> {
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         UNROLL
-        for (i32 part = 0; part < 2; part++) {
-            const float scale = d * whole((steps >> 8 * part & 255) ^ 128, 128);
-            UNROLL
-            for (i32 i = 0; i < 16; i++) {
-                const u32 code = (word_of(q, part) >> 2 * i & 3) | (high >> (16 * part + i) & 1) << 2;
-                v[16 * part + i] = scale * whole(code, 4);
-            }
-        }
+        for (i32 i = 0; i < 4; i++) p[i] = whole_pair(pair_of_4(l.codes[j], i), 8);
     }
 };
 
-struct q4_k {
-    static constexpr i32 group = 32;
-    DEVICE void read(float (&v)[group], const WeightArgs& w, const u8* row, i32 c) {
-        const U32x4 q = stream16(row + c / 2);
-        const u32 steps = load2(row + w.steps + c / 16);
-        const float scale = half_at(row + w.halves, c / 256 * 2) * whole(steps & 255, 0);
-        const float low = half_at(row + w.halves, c / 256 * 2 + 1) * whole(steps >> 8, 0);
+struct q4_1 : Halves<4, 0, true> {
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         UNROLL
-        for (i32 i = 0; i < group; i++) v[i] = scale * whole(nibble(q, i), 0) - low;
+        for (i32 i = 0; i < 4; i++) p[i] = whole_pair(pair_of_4(l.codes[j], i), 0);
     }
 };
 
-struct q5_k {
-    static constexpr i32 group = 32;
-    DEVICE void read(float (&v)[group], const WeightArgs& w, const u8* row, i32 c) {
-        const U32x4 q = stream16(row + c / 2);
-        const u32 high = load4(row + w.high + c / 8), steps = load2(row + w.steps + c / 16);
-        const float scale = half_at(row + w.halves, c / 256 * 2) * whole(steps & 255, 0);
-        const float low = half_at(row + w.halves, c / 256 * 2 + 1) * whole(steps >> 8, 0);
+// five finds pairs of codes of 5 bits, less a bias.
+template <class L> DEVICE void five(u32 (&p)[4], const L& l, i32 j, i32 bias) {
+    const u32 high = wide_1(byte_of(l.high, j));
+    UNROLL
+    for (i32 i = 0; i < 4; i++) p[i] = whole_pair(pair_of_4(l.codes[j], i) | pair_of_1(high, i) << 4, bias);
+}
+
+struct q5_0 : Halves<4, 1, false> {
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { five(p, l, j, 16); }
+};
+
+struct q5_1 : Halves<4, 1, true> {
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { five(p, l, j, 0); }
+};
+
+struct q8_0 : Halves<8, 0, false> {
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         UNROLL
-        for (i32 i = 0; i < group; i++) v[i] = scale * whole(five(q, high, i), 0) - low;
+        for (i32 i = 0; i < 4; i++) p[i] = whole_pair(byte_pair(l.codes[2 * j], l.codes[2 * j + 1], i) ^ 0x00800080, 128);
     }
 };
 
-struct q6_k {
-    static constexpr i32 group = 32;
-    DEVICE void read(float (&v)[group], const WeightArgs& w, const u8* row, i32 c) {
-        const U32x4 q = stream16(row + c / 2);
-        const U32x2 high = stream8(row + w.high + c / 4);
-        const u32 steps = load2(row + w.steps + c / 16);
-        const float d = half_at(row + w.halves, c / 256);
-        UNROLL
-        for (i32 part = 0; part < 2; part++) {
-            const float scale = d * whole((steps >> 8 * part & 255) ^ 128, 128);
-            UNROLL
-            for (i32 i = 0; i < 16; i++) {
-                const u32 code = nibble(q, 16 * part + i) | (word_of(high, part) >> 2 * i & 3) << 4;
-                v[16 * part + i] = scale * whole(code, 32);
-            }
-        }
-    }
+struct iq4_nl : Halves<4, 0, false> {
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { table_pairs(p, iq4(), l.codes[j]); }
 };
 
-struct iq4_nl {
-    static constexpr i32 group = 32;
-    DEVICE void read(float (&v)[group], const WeightArgs& w, const u8* row, i32 c) {
-        const U32x4 q = stream16(row + c / 2);
-        const float d = half_at(row + w.halves, c / 32);
-        UNROLL
-        for (i32 i = 0; i < 4; i++) table_values(v + 8 * i, iq4(), word_of(q, i), d);
+// Super is what types share that have a scale for 256 columns, F16, and steps
+// of it, whole numbers, for 16 or 32.
+template <i32 codeWords, i32 highWords, i32 stepWords, bool both, i32 columns> struct Super {
+    static constexpr i32 group = columns;
+    static constexpr bool has_low = both, is_float = false;
+    typedef ::Lane<codeWords, highWords, stepWords, 1> Lane;
+    DEVICE void read_halves(Lane& l, const u8* halves, i32 unit) {
+        l.halves[0] = both ? *reinterpret_cast<const u32*>(halves + unit / 2 * 4) : *reinterpret_cast<const u16*>(halves + unit / 2 * 2);
     }
+    // signed_step is the scale with a step from -128 to 127.
+    DEVICE float signed_step(const Lane& l, i32 g) { return half_of(l.halves[0], 0) * float(i8(byte_of(l.steps, g))); }
+    DEVICE float low(const Lane&, i32) { return 0; }
 };
 
-struct iq4_xs {
-    static constexpr i32 group = 32;
-    DEVICE void read(float (&v)[group], const WeightArgs& w, const u8* row, i32 c) {
-        const U32x4 q = stream16(row + c / 2);
-        const float scale = half_at(row + w.halves, c / 256) * whole(row[w.steps + c / 32] ^ 128u, 128);
+struct q2_k : Super<2, 0, 2, true, 16> {
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
+        const u32 wide = wide_2(half_word(l.codes, j));
         UNROLL
-        for (i32 i = 0; i < 4; i++) table_values(v + 8 * i, iq4(), word_of(q, i), scale);
+        for (i32 i = 0; i < 4; i++) p[i] = whole_pair(pair_of_2(wide, i), 0);
     }
+    DEVICE float scale(const Lane& l, i32 g) { return half_of(l.halves[0], 0) * float(byte_of(l.steps, g) & 15); }
+    DEVICE float low(const Lane& l, i32 g) { return half_of(l.halves[0], 1) * float(byte_of(l.steps, g) >> 4); }
+};
+
+struct q3_k : Super<2, 1, 2, false, 16> {
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
+        const u32 wide = wide_2(half_word(l.codes, j)), high = wide_1(byte_of(l.high, j));
+        UNROLL
+        for (i32 i = 0; i < 4; i++) p[i] = whole_pair(pair_of_2(wide, i) | pair_of_1(high, i) << 2, 4);
+    }
+    DEVICE float scale(const Lane& l, i32 g) { return signed_step(l, g); }
+};
+
+struct q4_k : Super<4, 0, 2, true, 32> {
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
+        UNROLL
+        for (i32 i = 0; i < 4; i++) p[i] = whole_pair(pair_of_4(l.codes[j], i), 0);
+    }
+    DEVICE float scale(const Lane& l, i32 g) { return half_of(l.halves[0], 0) * float(byte_of(l.steps, 2 * g)); }
+    DEVICE float low(const Lane& l, i32 g) { return half_of(l.halves[0], 1) * float(byte_of(l.steps, 2 * g + 1)); }
+};
+
+struct q5_k : Super<4, 1, 2, true, 32> {
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { five(p, l, j, 0); }
+    DEVICE float scale(const Lane& l, i32 g) { return half_of(l.halves[0], 0) * float(byte_of(l.steps, 2 * g)); }
+    DEVICE float low(const Lane& l, i32 g) { return half_of(l.halves[0], 1) * float(byte_of(l.steps, 2 * g + 1)); }
+};
+
+struct q6_k : Super<4, 2, 2, false, 16> {
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
+        const u32 high = wide_2(half_word(l.high, j));
+        UNROLL
+        for (i32 i = 0; i < 4; i++) p[i] = whole_pair(pair_of_4(l.codes[j], i) | pair_of_2(high, i) << 4, 32);
+    }
+    DEVICE float scale(const Lane& l, i32 g) { return signed_step(l, g); }
+};
+
+struct iq4_xs : Super<4, 0, 1, false, 32> {
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { table_pairs(p, iq4(), l.codes[j]); }
+    DEVICE float scale(const Lane& l, i32 g) { return signed_step(l, g); }
 };
 
 // half_e8m0 is half the power of two that a code of MXFP4 scales means: the
 // greatest would be no float.
 DEVICE float half_e8m0(u32 e) { return bits<float>(e >= 2 ? (e - 1) << 23 : 0x00200000u << e); }
 
-struct mxfp4 {
+struct mxfp4 : Plain {
     static constexpr i32 group = 32;
-    DEVICE void read(float (&v)[group], const WeightArgs& w, const u8* row, i32 c) {
-        const U32x4 q = stream16(row + c / 2);
-        const float half = half_e8m0(row[w.steps + c / 32]);
-        UNROLL
-        for (i32 i = 0; i < 4; i++) table_values(v + 8 * i, e2m1_twice(), word_of(q, i), half);
-    }
+    typedef ::Lane<4, 0, 1, 0> Lane;
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { table_pairs(p, e2m1_twice(), l.codes[j]); }
+    DEVICE float scale(const Lane& l, i32 g) { return half_e8m0(byte_of(l.steps, g)); }
 };
 
-struct nvfp4 {
-    static constexpr i32 group = 32;
-    DEVICE void read(float (&v)[group], const WeightArgs& w, const u8* row, i32 c) {
-        const U32x4 q = stream16(row + c / 2);
-        const u32 steps = load2(row + w.steps + c / 16);
-        UNROLL
-        for (i32 i = 0; i < 4; i++) {
-            const float half = from_e4m3(u8(steps >> 8 * (i / 2))) * 0.5f;
-            table_values(v + 8 * i, e2m1_twice(), word_of(q, i), half);
-        }
-    }
+struct nvfp4 : Plain {
+    static constexpr i32 group = 16;
+    typedef ::Lane<4, 0, 2, 0> Lane;
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { table_pairs(p, e2m1_twice(), l.codes[j]); }
+    DEVICE float scale(const Lane& l, i32 g) { return from_e4m3(u8(byte_of(l.steps, g))) * 0.5f; }
 };
 
-// FOR_WEIGHT_TYPES calls F(type) for each type, FOR_NARROW_TYPES for all but f32.
-#define FOR_WEIGHT_TYPES(F) F(f32) FOR_NARROW_TYPES(F)
+// FOR_NARROW_TYPES calls F(type) for each type that tensor cores multiply,
+// FOR_WEIGHT_TYPES for all.
 #define FOR_NARROW_TYPES(F) \
     F(f16) F(bf16) F(f8_e4m3) F(q4_0) F(q4_1) F(q5_0) F(q5_1) F(q8_0) \
     F(q2_k) F(q3_k) F(q4_k) F(q5_k) F(q6_k) F(iq4_nl) F(iq4_xs) F(mxfp4) F(nvfp4)
+#define FOR_WEIGHT_TYPES(F) F(f32) FOR_NARROW_TYPES(F)
 
-// lane_column is the column, within its chunk, of number i of this lane.
-template <class T> DEVICE i32 lane_column(i32 i) {
-    return i / T::group * (WARP * T::group) + lane() * T::group + i % T::group;
+// tile_scale is the scale beside the tensor of row `row` at a column.
+DEVICE float tile_scale(const WeightArgs& w, i64 row, i32 column) {
+    return w.scale ? w.scale[row / w.scaleRows * w.scaleStride + column / w.scaleCols] : 1;
+}
+
+// values writes the floats of steps 2j and 2j+1 of a unit.
+template <class T> DEVICE void values(float (&v)[8], const typename T::Lane& l, i32 j) {
+    if constexpr (T::is_float) {
+        T::floats(v, l, j);
+    } else {
+        u32 p[4];
+        T::pairs(p, l, j);
+        UNROLL
+        for (i32 i = 0; i < 8; i++) {
+            const i32 g = T::group == 32 ? j : 2 * j + i / 4;
+            v[i] = half_of(p[i / 2], i % 2);
+            if (T::group > 0) v[i] = v[i] * T::scale(l, g);
+            if (T::has_low) v[i] = v[i] - T::low(l, g);
+        }
+    }
 }
 
 // read_lane reads this lane's columns of a chunk that begins at column `from`,
-// zeros beyond the last.
+// scales beside the tensor included; zeros beyond the last.
 template <class T> DEVICE void read_lane(float (&v)[LANE_COLUMNS], const WeightArgs& w, i64 row, i32 from) {
-    const u8* data = w.data + row * w.rowBytes;
-    const float* scales = w.scale ? w.scale + row / w.scaleRows * w.scaleStride : nullptr;
+    const i32 unit = from / UNIT + lane() / 4;
     UNROLL
-    for (i32 i = 0; i < LANE_COLUMNS; i += T::group) {
-        const i32 c = from + lane_column<T>(i);
-        float g[T::group] = {};
-        if (c < w.cols) {
-            T::read(g, w, data, c);
-            if (scales) {
-                const float scale = scales[c / w.scaleCols];
-                UNROLL
-                for (i32 j = 0; j < T::group; j++) g[j] = g[j] * scale;
-            }
-        }
+    for (i32 i = 0; i < LANE_COLUMNS; i++) v[i] = 0;
+    if (unit * UNIT >= w.cols) return;
+    typename T::Lane l;
+    read_unit<T>(l, w, w.data + row * w.rowBytes, unit);
+    UNROLL
+    for (i32 j = 0; j < 4; j++) {
+        if (unit * UNIT + 32 * j >= w.cols) return;
+        float part[8];
+        values<T>(part, l, j);
+        const float scale = tile_scale(w, row, unit * UNIT + 32 * j);
         UNROLL
-        for (i32 j = 0; j < T::group; j++) v[i + j] = g[j];
+        for (i32 i = 0; i < 8; i++) v[8 * j + i] = part[i] * scale;
     }
 }
+
+// lane_column is the column, within its chunk, of number i of this lane.
+DEVICE i32 lane_column(i32 i) { return lane() / 4 * UNIT + unit_column(lane() % 4, i); }

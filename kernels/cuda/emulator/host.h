@@ -116,6 +116,16 @@ DEVICE u16 to_bf16(float v) {
 DEVICE u32 pack_f16(float low, float high) { return u32(to_f16(high)) << 16 | to_f16(low); }
 DEVICE u32 pack_bf16(float low, float high) { return u32(to_bf16(high)) << 16 | to_bf16(low); }
 
+// A float holds more than twice the bits of a half, so rounding twice is
+// rounding once.
+DEVICE u32 add_f16x2(u32 a, u32 b) {
+    return pack_f16(from_f16(u16(a)) + from_f16(u16(b)), from_f16(u16(a >> 16)) + from_f16(u16(b >> 16)));
+}
+
+DEVICE u32 multiply_f16x2(u32 a, u32 b) {
+    return pack_f16(from_f16(u16(a)) * from_f16(u16(b)), from_f16(u16(a >> 16)) * from_f16(u16(b >> 16)));
+}
+
 // ---- Memory
 
 DEVICE void check_alignment(const void *p, size_t bytes, emu::Site at) {

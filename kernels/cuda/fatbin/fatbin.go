@@ -1,3 +1,5 @@
+//go:build (linux && !nocuda) || gorgonia
+
 // Package fatbin holds the compiled CUDA kernels that cmd/kernelc wrote: for
 // each .cu file and architecture one image, compressed, and MANIFEST, which
 // says what they were made from.
@@ -9,6 +11,9 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 )
+
+// Embedded reports whether this program has the compiled kernels.
+const Embedded = true
 
 //go:embed MANIFEST *.zst
 var files embed.FS
