@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"iter"
@@ -212,21 +213,37 @@ func (v *value) integer(least, most int64) int64 {
 	}
 	n, err := strconv.ParseInt(string(v.raw), 10, 64)
 	if errors.Is(err, strconv.ErrSyntax) {
-		// A float64 is exact below 2^53.
-		f, _ := strconv.ParseFloat(string(v.raw), 64)
-		if math.Abs(f) <= 1<<53 && f != math.Trunc(f) {
+		text, ok := wholeNumber(string(v.raw))
+		if !ok {
 			v.fail("must be a whole number, not %.32s", v.raw)
 			return 0
 		}
-		if math.Abs(f) <= 1<<53 {
-			n, err = int64(f), nil
-		}
+		n, err = strconv.ParseInt(text, 10, 64)
 	}
 	if err != nil || n < least || n > most {
 		v.fail("must be between %d and %d, not %.32s", least, most, v.raw)
 		return 0
 	}
 	return n
+}
+
+// wholeNumber writes a JSON number without point and exponent; false where it
+// has a fraction, however small.
+func wholeNumber(number string) (string, bool) {
+	mantissa, power, _ := strings.Cut(strings.ToLower(number), "e")
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	fraction = strings.TrimRight(fraction, "0")
+	digits := strings.TrimRight(whole+fraction, "0")
+	if strings.Trim(digits, "-") == "" {
+		return "0", true
+	}
+	exponent, err := strconv.Atoi(cmp.Or(power, "0"))
+	if err != nil { // beyond all numbers
+		return number, power[0] != '-'
+	}
+	// So many zeros follow the digits.
+	zeros := len(whole) + exponent - len(digits)
+	return digits + strings.Repeat("0", min(max(zeros, 0), 20)), zeros >= 0
 }
 
 // tokenID returns the id of a token of a vocabulary.

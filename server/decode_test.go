@@ -37,6 +37,22 @@ var numericValues = []string{
 	`-9223372036854775809`, `1e999`, `-1e999`, `1e-400`, `1e2`, `255`, `256`,
 }
 
+// Numbers are whole by their value, not by how they are written.
+func TestWholeNumber(t *testing.T) {
+	for number, want := range map[string]string{
+		"0": "0", "-0": "0", "0.0": "0", "0e99999999999999999999": "0", "-0.00E-5": "0", "7": "7", "-70": "-70", "2.0": "2", "1e2": "100", "1E+2": "100",
+		"1.5e1": "15", "-1.25e2": "-125", "100e-2": "1", "10.0e-1": "1", "0.5e1": "05", "9223372036854775807.0": "9223372036854775807",
+		"1e400": "1" + strings.Repeat("0", 20),
+		"0.5":   "", "1e-400": "", "1.00000000000000000000001": "", "15e-1": "", "9007199254740993.5": "", "1e-99999999999999999999": "",
+	} {
+		got, ok := wholeNumber(number)
+		require.Equal(t, want != "", ok, number)
+		if ok {
+			require.Equal(t, want, got, number)
+		}
+	}
+}
+
 func TestNumericFields(t *testing.T) {
 	type field struct {
 		path, name string
@@ -49,7 +65,7 @@ func TestNumericFields(t *testing.T) {
 	signed2 := slices.Concat(real2, []string{`-1`, `-2`})
 	whole := func(least, most int) (list []string) {
 		for value, n := range map[string]int{
-			`-2`: -2, `-1`: -1, `0`: 0, `-0`: 0, `1e-400`: 0, `1`: 1, `1.0`: 1, `1e0`: 1, `2`: 2, `16`: 16, `17`: 17, `20`: 20, `21`: 21, `100`: 100, `-100`: -100, `1e2`: 100,
+			`-2`: -2, `-1`: -1, `0`: 0, `-0`: 0, `1`: 1, `1.0`: 1, `1e0`: 1, `2`: 2, `16`: 16, `17`: 17, `20`: 20, `21`: 21, `100`: 100, `-100`: -100, `1e2`: 100,
 			`255`: 255, `256`: 256, `2147483647`: 1<<31 - 1,
 		} {
 			if n >= least && n <= most {
