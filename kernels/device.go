@@ -38,6 +38,8 @@ type Info struct {
 	// Uniform: decode and prefill arithmetic give the same bits, always. What
 	// decoding put into the cache then serves prompts too.
 	Uniform bool
+	// Int8 lists the weight types whose products round activations to 8 bits.
+	Int8 []DType
 }
 
 // Device is one device: memory, and the operations of a model. Ops queue in

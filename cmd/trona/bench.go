@@ -55,6 +55,7 @@ type benchRow struct {
 	ShareOfCompute   float64 `json:"share_of_compute"`
 	BandwidthCeiling float64 `json:"bandwidth_ceiling_gb_per_s"`
 	ComputeCeiling   float64 `json:"compute_ceiling_gflop_per_s"`
+	Int8Ceiling      float64 `json:"int8_ceiling_gop_per_s"` // 0: no products of 8 bits
 }
 
 // name returns the test's name in llama-bench.
@@ -120,10 +121,13 @@ func (c *benchCommand) Run(std stdio) error {
 	if c.Peer != "" {
 		return c.comparePeer(std, b, tests)
 	}
-	top := measureCeilings(b.threads)
+	var top ceilings // of a GPU nothing is known
+	if b.info.Device == "cpu" {
+		top = measureCeilings(b.threads)
+	}
 	for i := range tests {
 		b.describe(&tests[i], top)
-		if err := b.measure(&tests[i], c.Repetitions); err != nil {
+		if err := b.measure(&tests[i], c.Repetitions, top); err != nil {
 			return err
 		}
 	}
@@ -204,17 +208,17 @@ func (b *bench) close() {
 func (b *bench) describe(r *benchRow, top ceilings) {
 	shared := b.info
 	shared.NPrompt, shared.NGen, shared.NDepth, shared.Batch = r.NPrompt, r.NGen, r.NDepth, r.Batch
-	shared.BandwidthCeiling, shared.ComputeCeiling = top.Bandwidth/1e9, top.Compute/1e9
+	shared.BandwidthCeiling, shared.ComputeCeiling, shared.Int8Ceiling = top.Bandwidth/1e9, top.Compute/1e9, top.Int8/1e9
 	*r = shared
 }
 
 // measure runs a test some times, after a run that does not count, and fills
 // in its speed.
-func (b *bench) measure(r *benchRow, repetitions int) error {
+func (b *bench) measure(r *benchRow, repetitions int, top ceilings) error {
 	if err := b.fill(r); err != nil {
 		return err
 	}
-	b.dev.total = kernels.Cost{}
+	b.dev.total, b.dev.int8 = kernels.Cost{}, 0
 	elapsed := time.Duration(0)
 	for range repetitions {
 		start := time.Now()
@@ -228,7 +232,10 @@ func (b *bench) measure(r *benchRow, repetitions int) error {
 	r.AvgTS, r.StddevTS = meanDeviation(r.Samples)
 	r.GBPerS = float64(b.dev.total.Bytes) / elapsed.Seconds() / 1e9
 	r.GFLOPPerS = float64(b.dev.total.Flops) / elapsed.Seconds() / 1e9
-	r.ShareOfBandwidth, r.ShareOfCompute = r.GBPerS/r.BandwidthCeiling, r.GFLOPPerS/r.ComputeCeiling
+	if top != (ceilings{}) {
+		r.ShareOfBandwidth = r.GBPerS / r.BandwidthCeiling
+		r.ShareOfCompute = top.share(float64(b.dev.total.Flops), b.dev.int8, elapsed.Seconds())
+	}
 	return nil
 }
 
@@ -306,12 +313,27 @@ func printBench(out io.Writer, tests []benchRow, top ceilings) error {
 	fmt.Fprint(w, "| test\t| batch\t| tokens/s\t| GB/s\t| of bandwidth\t| GFLOP/s\t| of compute\t|\n")
 	fmt.Fprint(w, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|\n")
 	for _, t := range tests {
-		fmt.Fprintf(w, "| %s\t| %d\t| %.2f ± %.2f\t| %.2f\t| %.0f %%\t| %.1f\t| %.0f %%\t|\n",
-			t.name(), t.Batch, t.AvgTS, t.StddevTS, t.GBPerS, 100*t.ShareOfBandwidth, t.GFLOPPerS, 100*t.ShareOfCompute)
+		fmt.Fprintf(w, "| %s\t| %d\t| %.2f ± %.2f\t| %.2f\t| %s\t| %.1f\t| %s\t|\n",
+			t.name(), t.Batch, t.AvgTS, t.StddevTS, t.GBPerS, percent(t.ShareOfBandwidth), t.GFLOPPerS, percent(t.ShareOfCompute))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "\nmeasured ceilings: %.1f GB/s, %.0f GFLOP/s\n", top.Bandwidth/1e9, top.Compute/1e9)
+	if top == (ceilings{}) {
+		return nil
+	}
+	fmt.Fprintf(out, "\nmeasured ceilings: %.1f GB/s, %.0f GFLOP/s", top.Bandwidth/1e9, top.Compute/1e9)
+	if top.Int8 > 0 {
+		fmt.Fprintf(out, ", %.0f GOP/s in 8 bits", top.Int8/1e9)
+	}
+	_, err := fmt.Fprintln(out)
 	return err
+}
+
+// percent writes a share; of nothing there is none.
+func percent(share float64) string {
+	if share == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f %%", 100*share)
 }

@@ -1,11 +1,16 @@
 package main
 
-import "trona/kernels"
+import (
+	"slices"
+
+	"trona/kernels"
+)
 
 // costDevice is a device that adds up what its ops have to move and to compute.
 type costDevice struct {
 	kernels.Device
 	total kernels.Cost
+	int8  float64 // of total.Flops, those in 8 bits
 }
 
 func (d *costDevice) add(c kernels.Cost) {
@@ -34,7 +39,11 @@ func (d *costDevice) Add(x, delta kernels.Tensor) {
 }
 
 func (d *costDevice) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
-	d.add(kernels.MatMulCost(x, w))
+	cost := kernels.MatMulCost(x, w)
+	d.add(cost)
+	if slices.Contains(d.Info().Int8, w.Type) {
+		d.int8 += float64(cost.Flops)
+	}
 	d.Device.MatMul(out, x, w, decode)
 }
 

@@ -10,6 +10,7 @@ import (
 type ceilings struct {
 	Bandwidth float64 // bytes a second, reading memory
 	Compute   float64 // float32 operations a second; a multiply-add counts as two
+	Int8      float64 // the same of products of 8 bits; 0: no instructions for them
 }
 
 // measureCeilings measures them in a second or so.
@@ -21,17 +22,36 @@ func measureCeilings(threads int) ceilings {
 	}
 	part := words / threads
 	read := best(threads, func(thread int) { sum(memory[thread*part : (thread+1)*part]) })
-	const rounds = 1 << 20
-	var flops int64
-	compute := best(threads, func(thread int) {
-		if n := multiplyAdd(rounds); thread == 0 {
-			flops = n
-		}
-	})
 	return ceilings{
 		Bandwidth: float64(8*part*threads) / read.Seconds(),
-		Compute:   float64(flops) * float64(threads) / compute.Seconds(),
+		Compute:   rate(threads, multiplyAdd),
+		Int8:      rate(threads, multiplyAddInt8),
 	}
+}
+
+// rate returns the operations a second of a loop on all threads.
+func rate(threads int, loop func(rounds int64) int64) float64 {
+	const rounds = 1 << 20
+	var operations int64
+	took := best(threads, func(thread int) {
+		if n := loop(rounds); thread == 0 {
+			operations = n
+		}
+	})
+	return float64(operations) * float64(threads) / took.Seconds()
+}
+
+// share returns how much of what could be done in the time was done, where some
+// operations are products of 8 bits.
+func (c *ceilings) share(operations, int8, seconds float64) float64 {
+	if c.Int8 == 0 {
+		int8 = 0
+	}
+	least := (operations - int8) / c.Compute
+	if int8 > 0 {
+		least += int8 / c.Int8
+	}
+	return least / seconds
 }
 
 // best returns the shortest of some runs of work on all threads at once.

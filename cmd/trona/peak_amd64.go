@@ -11,6 +11,12 @@ func multiplyAddAVX2(rounds int64)
 func multiplyAddAVX512(rounds int64)
 
 //go:noescape
+func multiplyAddInt8AVX2(rounds int64)
+
+//go:noescape
+func multiplyAddInt8VNNI(rounds int64)
+
+//go:noescape
 func sumAVX2(words *uint64, n int64) uint64
 
 // multiplyAdd keeps the multiply-add units busy and returns the operations done.
@@ -24,6 +30,20 @@ func multiplyAdd(rounds int64) int64 {
 		return rounds * 12 * 8 * 2
 	}
 	return multiplyAddScalar(rounds)
+}
+
+// multiplyAddInt8 does the same with products of 8 bits; 0: there are no
+// instructions for them.
+func multiplyAddInt8(rounds int64) int64 {
+	switch {
+	case cpu.X86.HasAVX512F && cpu.X86.HasAVX512VNNI:
+		multiplyAddInt8VNNI(rounds)
+		return rounds * 12 * 64 * 2
+	case cpu.X86.HasAVX2:
+		multiplyAddInt8AVX2(rounds)
+		return rounds * 6 * 32 * 2
+	}
+	return 0
 }
 
 // sum adds words, to read them.

@@ -122,6 +122,7 @@ func (d *Device) Info() kernels.Info {
 		KVTypes:  []kernels.DType{kernels.F16, kernels.F32, kernels.BF16, kernels.I8},
 		Features: []string{d.kern.name},
 		Uniform:  true, // no op looks at how many rows decode
+		Int8:     d.kern.int8(),
 	}
 }
 

@@ -51,12 +51,16 @@ type variant struct {
 	swiglu func(out, gate, up *float32, n int)
 }
 
-// exact reports whether products round nothing but sums.
-func (v *variant) exact() bool {
-	for _, loops := range v.integers {
+// int8 returns the weight types whose products are in 8 bits.
+func (v *variant) int8() []kernels.DType {
+	var types []kernels.DType
+	for t, loops := range v.integers {
 		if loops != nil {
-			return false
+			types = append(types, kernels.DType(t))
 		}
 	}
-	return true
+	return types
 }
+
+// exact reports whether products round nothing but sums.
+func (v *variant) exact() bool { return len(v.int8()) == 0 }
