@@ -71,5 +71,8 @@ func (b budget) short(p *model.Plan, cache int64, advice string) error {
 		human(p.Weights), human(p.Workspace), human(cache), human(fixed+cache), human(b.free), advice)
 }
 
+// addSizes adds two sizes, up to the largest int64.
+func addSizes(a, b int64) int64 { return a + min(b, math.MaxInt64-a) }
+
 // blocksOf returns the blocks of a sequence of n tokens.
 func blocksOf(n int) int64 { return (int64(n) + kernels.BlockSize - 1) / kernels.BlockSize }

@@ -50,11 +50,18 @@ func (l *loader) load(bar *progress) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
+	draft, err := l.cache.openDraft(ckpt)
+	if err != nil {
+		return nil, err
+	}
+	if draft != nil {
+		defer draft.Close()
+	}
 	dev, err := l.device.open()
 	if err != nil {
 		return nil, err
 	}
-	loaded, err := l.start(ckpt, dev, m, bar)
+	loaded, err := l.start(ckpt, draft, dev, m, bar)
 	if err != nil {
 		return nil, errors.Join(err, dev.Close())
 	}
@@ -95,44 +102,56 @@ func (l *loader) describe(ckpt *model.Checkpoint) (*server.Model, error) {
 
 // start loads the weights, allocates the cache and starts the engine. The
 // device stays the caller's where it fails.
-func (l *loader) start(ckpt *model.Checkpoint, dev kernels.Device, m *server.Model, bar *progress) (*loaded, error) {
+func (l *loader) start(ckpt, draft *model.Checkpoint, dev kernels.Device, m *server.Model, bar *progress) (*loaded, error) {
 	kv, err := l.cache.kvType(dev.Info())
 	if err != nil {
 		return nil, err
 	}
-	options, err := l.cache.options(&ckpt.Config, kv)
+	plans, err := l.cache.plans(ckpt, draft, dev, kv, 0)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := model.MakePlan(ckpt, dev, options)
+	blocks, context, err := budget{free: freeMemory(dev.Info()), cache: int64(l.memory)}.blocks(plans.both, l.cache.MaxModelLen)
 	if err != nil {
 		return nil, err
 	}
-	options = plan.Options
-	blocks, context, err := budget{free: freeMemory(dev.Info()), cache: int64(l.memory)}.blocks(plan, l.cache.MaxModelLen)
+	options := plans.own.Options
+	how := engine.Options{MaxModelLen: context, MaxNumSeqs: options.MaxNumSeqs, SpeculateTokens: options.Drafts}
+	weights, cache, err := loadWeights(ckpt, dev, plans.own, blocks, bar)
 	if err != nil {
 		return nil, err
 	}
-	weights, err := model.Load(ckpt, dev, model.LoadOptions{MaxRows: options.MaxRows, MaxLogits: options.MaxLogits, Progress: bar.set})
-	bar.stop()
-	if err != nil {
-		return nil, err
+	bytes := [2]int64{weights.Bytes(), cache.Bytes()}
+	if draft != nil {
+		if how.Draft.Model, how.Draft.Cache, err = loadWeights(draft, dev, plans.draft, blocks, bar); err != nil {
+			return nil, err
+		}
+		bytes[0] += how.Draft.Model.Bytes()
+		bytes[1] += how.Draft.Cache.Bytes()
 	}
-	cache, err := model.NewKVCache(dev, &ckpt.Config, kv, blocks)
-	if err != nil {
-		return nil, err
-	}
-	if err := weights.Record(cache); err != nil {
-		return nil, err
-	}
-	e, err := engine.New(weights, cache, dev, engine.Options{MaxModelLen: context, MaxNumSeqs: options.MaxNumSeqs, SpeculateTokens: options.Drafts})
+	e, err := engine.New(weights, cache, dev, how)
 	if err != nil {
 		return nil, err
 	}
 	m.Engine, m.ContextLength = server.InProcess(e), e.ContextLength()
 	summary := fmt.Sprintf("%s: %s bytes of weights and workspace, %s bytes of KV cache (%s); %s tokens of context, %d requests at once; %s",
-		m.Names[0], count(weights.Bytes()), count(cache.Bytes()), kv, count(int64(m.ContextLength)), options.MaxNumSeqs, dev.Info().Detail)
+		m.Names[0], count(bytes[0]), count(bytes[1]), kv, count(int64(m.ContextLength)), options.MaxNumSeqs, dev.Info().Detail)
 	return &loaded{model: m, engine: e, summary: summary}, nil
+}
+
+// loadWeights loads a model as planned, with a cache of so many blocks.
+func loadWeights(ckpt *model.Checkpoint, dev kernels.Device, p *model.Plan, blocks int, bar *progress) (*model.Model, *model.KVCache, error) {
+	o := p.Options
+	m, err := model.Load(ckpt, dev, model.LoadOptions{MaxRows: o.MaxRows, MaxLogits: o.MaxLogits, Progress: bar.set})
+	bar.stop()
+	if err != nil {
+		return nil, nil, err
+	}
+	cache, err := model.NewKVCache(dev, &ckpt.Config, o.KVType, blocks)
+	if err != nil {
+		return nil, nil, err
+	}
+	return m, cache, m.Record(cache)
 }
 
 // freeMemory returns the bytes of a device that this process may take; 0 if unknown.

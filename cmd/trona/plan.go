@@ -21,6 +21,7 @@ type planCommand struct {
 // planResult is the JSON of the command.
 type planResult struct {
 	Model             string    `json:"model"`
+	SpeculativeModel  string    `json:"speculative_model,omitempty"`
 	Device            string    `json:"device"`
 	DeviceMemoryBytes int64     `json:"device_memory_bytes"`
 	MaxModelLen       int       `json:"max_model_len"`
@@ -67,6 +68,13 @@ func (c *planCommand) Run(std stdio) error {
 }
 
 func (c *planCommand) plan(ckpt *model.Checkpoint) (*planResult, error) {
+	draft, err := c.openDraft(ckpt)
+	if err != nil {
+		return nil, err
+	}
+	if draft != nil {
+		defer draft.Close()
+	}
 	dev, err := c.open()
 	if err != nil {
 		return nil, err
@@ -81,20 +89,19 @@ func (c *planCommand) plan(ckpt *model.Checkpoint) (*planResult, error) {
 	if memory == 0 {
 		memory = info.Memory
 	}
-	options, err := c.options(&ckpt.Config, kv)
+	plans, err := c.plans(ckpt, draft, dev, kv, memory)
 	if err != nil {
 		return nil, err
 	}
-	options.DeviceMemory = memory
-	p, err := model.MakePlan(ckpt, dev, options)
-	if err != nil {
-		return nil, err
-	}
+	p := plans.both
 	result := &planResult{
 		Model: ckpt.Path, Device: info.Name, DeviceMemoryBytes: memory,
 		MaxModelLen: p.Options.MaxModelLen, MaxNumSeqs: p.Options.MaxNumSeqs, KVCacheDtype: kv.String(),
 		WeightsBytes: p.Weights, WorkspaceBytes: p.Workspace, KVBytesPerToken: p.KVBytesPerToken, KVBytes: p.KV,
 		TotalBytes: p.Total, Fits: p.Fits,
+	}
+	if draft != nil {
+		result.SpeculativeModel = draft.Path
 	}
 	for _, row := range p.Table {
 		result.Table = append(result.Table, planRow{row.Context, row.Concurrency, row.KV, row.Total, row.Fits})
@@ -107,8 +114,12 @@ func (r *planResult) print(out io.Writer) error {
 	line := func(name string, n int64, note string) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t  %s\n", name, count(n), human(n), note)
 	}
+	name := r.Model
+	if r.SpeculativeModel != "" {
+		name += " and " + r.SpeculativeModel
+	}
 	fmt.Fprintf(out, "%s on %s: %s tokens, %d sequences, KV cache in %s\n\n",
-		r.Model, r.Device, count(int64(r.MaxModelLen)), r.MaxNumSeqs, r.KVCacheDtype)
+		name, r.Device, count(int64(r.MaxModelLen)), r.MaxNumSeqs, r.KVCacheDtype)
 	line("weights", r.WeightsBytes, "")
 	line("workspace", r.WorkspaceBytes, "")
 	line("KV cache", r.KVBytes, fmt.Sprintf("%s bytes per token", count(r.KVBytesPerToken)))

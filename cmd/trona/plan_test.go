@@ -42,11 +42,14 @@ func TestPlanIsServed(t *testing.T) {
 		"SentencePiece": {"llama-spm-F16.gguf"},
 		"guesses":       {"llama-tiny-Q8_0.gguf", "--max-num-seqs", "5", "--num-speculative-tokens", "3"},
 		"many guesses":  {"demo", "--max-model-len", "64", "--max-num-seqs", "600", "--num-speculative-tokens", "20"},
+		"draft model":   {"llama-tiny-F16.gguf", "--speculative-model", "llama-tiny-Q4_0.gguf", "--max-num-seqs", "5", "--max-model-len", "300"},
 		"K-quants":      {"nas-ultra-Q4_K_M.gguf", "--threads", "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if args[0] != "demo" {
-				args[0] = sharedModel(t, args[0])
+			for i, arg := range args {
+				if strings.HasPrefix(arg, "llama-") || strings.HasPrefix(arg, "nas-") {
+					args[i] = sharedModel(t, arg)
+				}
 			}
 			plan := planOf(t, args...)
 			s := start(t, args...)
