@@ -83,7 +83,7 @@ func (s *Server) countMessageTokens(w http.ResponseWriter, r *http.Request, m *M
 }
 
 func (s *Server) readMessage(w http.ResponseWriter, r *http.Request, m *Model, counting bool) (*chat, error) {
-	j := s.newJob(w, m)
+	j := s.newJob(w, r, m)
 	body, err := s.readBody(w, r)
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request, m *Mode
 	if err != nil {
 		return err
 	}
-	id := "chatcmpl-" + randomHex()
+	id := c.params.newID("chatcmpl-")
 	if c.params.stream {
 		return c.stream(r.Context(), w, id)
 	}
@@ -133,7 +133,7 @@ func (c *chat) deltas(p piece) []chatChunkChoice {
 
 // readChat reads a request up to the tokens of its prompt.
 func (s *Server) readChat(w http.ResponseWriter, r *http.Request, m *Model) (*chat, error) {
-	c := &chat{job: s.newJob(w, m)}
+	c := &chat{job: s.newJob(w, r, m)}
 	body, err := s.readBody(w, r)
 	if err != nil {
 		return nil, err
@@ -142,8 +142,7 @@ func (s *Server) readChat(w http.ResponseWriter, r *http.Request, m *Model) (*ch
 	if err != nil {
 		return nil, err
 	}
-	noteIgnored(w, ignored)
-	return c, nil
+	return c, c.noteIgnored(w, ignored)
 }
 
 // read reads the body of a request. It returns the fields without effect.
@@ -163,6 +162,7 @@ func (c *chat) read(body []byte) (ignored []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	c.params.truncate(m, p)
 	if err := c.params.checkContext(m, "messages", len(p.ids)); err != nil {
 		return nil, err
 	}

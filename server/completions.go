@@ -1,8 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -15,11 +17,12 @@ import (
 type completion struct {
 	*job
 	echo bool
+	keep int // n: answers to each prompt, out of those that are drawn
 }
 
 // completions serves POST /v1/completions.
 func (s *Server) completions(w http.ResponseWriter, r *http.Request, m *Model) error {
-	c := completion{job: s.newJob(w, m)}
+	c := completion{job: s.newJob(w, r, m)}
 	body, err := s.readBody(w, r)
 	if err != nil {
 		return err
@@ -27,7 +30,7 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request, m *Model) e
 	if err := c.read(w, body); err != nil {
 		return err
 	}
-	id := "cmpl-" + randomHex()
+	id := c.params.newID("cmpl-")
 	if c.params.stream {
 		return c.stream(r.Context(), w, id)
 	}
@@ -36,8 +39,10 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request, m *Model) e
 		return err
 	}
 	response := completionResponse{header: c.header(id, objectCompletion)}
-	for _, whole := range wholes {
-		response.Choices = append(response.Choices, c.choice(whole))
+	for i, whole := range c.best(wholes) {
+		choice := c.choice(whole)
+		choice.Index = i
+		response.Choices = append(response.Choices, choice)
 	}
 	u, t := c.totals()
 	response.Usage, response.Timings = &u, &t
@@ -102,9 +107,7 @@ func (c *completion) read(w http.ResponseWriter, body []byte) error {
 		c.params.sampling.Logprob = true
 		c.params.sampling.TopLogprobs = int(v.integer(0, maxTopLogprobs))
 	}
-	if v := o.take("best_of"); v != nil && v.integer(1, int64(c.server.options.MaxChoices)) != int64(c.params.choices) {
-		v.fail("is not supported by this server unless it equals n")
-	}
+	c.readBestOf(o.take("best_of"))
 	if v := o.take("suffix"); v != nil && v.text(0, maxNameBytes) != "" {
 		v.fail("is not supported by this server")
 	}
@@ -119,11 +122,49 @@ func (c *completion) read(w http.ResponseWriter, body []byte) error {
 	if err := c.params.constrain(c.model, &c.prompts[0]); err != nil {
 		return err
 	}
-	noteIgnored(w, d.ignored)
+	if err := c.noteIgnored(w, d.ignored); err != nil {
+		return err
+	}
 	if c.echo && c.params.sampling.Logprob {
 		c.params.echoLogprobs = c.params.sampling.TopLogprobs
 	}
 	return nil
+}
+
+// readBestOf takes how many answers are drawn for each prompt.
+func (c *completion) readBestOf(v *value) {
+	c.keep = c.params.choices
+	if v == nil {
+		return
+	}
+	c.params.choices = int(v.integer(1, int64(c.server.options.MaxChoices)))
+	c.params.ranked = c.params.choices > c.keep
+	switch {
+	case c.params.choices < c.keep:
+		v.fail("must not be below n")
+	case c.params.ranked && c.params.stream:
+		v.fail("must equal n where stream is true")
+	}
+}
+
+// best returns the n answers to each prompt whose tokens have the highest log
+// probability on average, the best first.
+func (c *completion) best(wholes []piece) (kept []piece) {
+	if !c.params.ranked {
+		return wholes
+	}
+	mean := func(p piece) float64 {
+		sum := 0.0
+		for _, token := range p.tokens {
+			sum += float64(token.Logprob)
+		}
+		return sum / float64(max(len(p.tokens), 1))
+	}
+	for drawn := range slices.Chunk(wholes, c.params.choices) {
+		slices.SortStableFunc(drawn, func(a, b piece) int { return cmp.Compare(mean(b), mean(a)) })
+		kept = append(kept, drawn[:c.keep]...)
+	}
+	return kept
 }
 
 // readPrompts reads a string, strings, ids or lists of ids.
@@ -188,7 +229,7 @@ func (c *completion) add(v *value, p prompt) {
 	if v.d.err != nil {
 		return
 	}
-	if len(p.ids) == 0 {
+	if c.params.truncate(c.model, &p); len(p.ids) == 0 {
 		v.fail("must have at least one token")
 	} else if err := c.params.checkContext(c.model, v.path(), len(p.ids)); err != nil {
 		v.d.err = err
@@ -197,8 +238,8 @@ func (c *completion) add(v *value, p prompt) {
 }
 
 // newJob begins a request; the handler has noted its id in the header.
-func (s *Server) newJob(w http.ResponseWriter, m *Model) *job {
-	return &job{server: s, model: m, id: w.Header().Get(headerRequestID), began: time.Now()}
+func (s *Server) newJob(w http.ResponseWriter, r *http.Request, m *Model) *job {
+	return &job{server: s, model: m, id: w.Header().Get(headerRequestID), strict: s.strict(r), began: time.Now()}
 }
 
 // readModel takes the name of the model.

@@ -103,7 +103,8 @@ func TestNumericFields(t *testing.T) {
 		field{completionPath, "max_tokens", "", whole(0, 200)},
 		field{chatPath, "top_logprobs", `"logprobs":true`, whole(0, 20)},
 		field{completionPath, "logprobs", "", whole(0, 20)},
-		field{completionPath, "best_of", "", whole(1, 1)},
+		field{completionPath, "best_of", "", whole(1, 16)},
+		field{completionPath, "truncate_prompt_tokens", "", slices.Concat(whole(-1, -1), whole(1, 256))},
 	)
 	s := newServer(t, says(t, "ok"))
 	for _, f := range fields {
@@ -229,7 +230,6 @@ func TestFieldErrors(t *testing.T) {
 		hello + `,"include_reasoning":"yes"`:                                             "include_reasoning",
 		hello + `,"continue_final_message":true,"add_generation_prompt":true`:            "continue_final_message",
 		hello + `,"echo":true`:                                                           "echo",
-		hello + `,"skip_special_tokens":false`:                                           "skip_special_tokens",
 		hello + `,"use_beam_search":true`:                                                "use_beam_search",
 		hello + `,"user":"` + long + `"`:                                                 "user",
 		hello + `,"metadata":{"a":1}`:                                                    "metadata.a",
@@ -257,7 +257,7 @@ func TestFieldErrors(t *testing.T) {
 		`"prompt":"a","length_penalty":2`:                                "length_penalty",
 		`"prompt":"a","min_tokens":257`:                                  "min_tokens",
 		`"prompt":"a","metadata":{` + strings.Join(bias[:17], ",") + `}`: "metadata",
-		`"prompt":"a","best_of":2`:                                       "best_of",
+		`"prompt":"a","n":2,"best_of":1`:                                 "best_of",
 		`"prompt":"a","echo":1`:                                          "echo",
 		`"prompt":"a","prompt_embeds":"x"`:                               "prompt_embeds",
 		`"prompt":"a","add_special_tokens":0`:                            "add_special_tokens",

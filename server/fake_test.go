@@ -186,6 +186,11 @@ func says(t testing.TB, text string) *fakeEngine {
 	return &fakeEngine{answer: func(engine.Request) []int32 { return append(slices.Clip(ids), eot) }}
 }
 
+// speaks makes an engine that answers with these tokens.
+func speaks(ids []int32) *fakeEngine {
+	return &fakeEngine{answer: func(engine.Request) []int32 { return ids }}
+}
+
 // babbles makes an engine that answers with random tokens, a function of prompt
 // and seed; about one in thirty ends the turn.
 func babbles(t testing.TB) *fakeEngine {

@@ -15,6 +15,7 @@ type job struct {
 	model    *Model
 	params   *params
 	id       string
+	strict   bool // a field without effect is an error
 	prompts  []prompt
 	began    time.Time
 	outcomes []outcome // one for each choice of each prompt
@@ -24,6 +25,7 @@ type job struct {
 type prompt struct {
 	text      string
 	ids       []int32
+	truncated int            // tokens that were dropped before them
 	addedBOS  bool           // ids begin with a token that text does not have
 	begin     reasoningState // of the answer
 	continued bool           // the answer goes on where the prompt's text ends

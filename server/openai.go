@@ -183,6 +183,7 @@ type timings struct {
 	PredictedMS        float64 `json:"predicted_ms"`
 	PredictedPerSecond float64 `json:"predicted_per_second"`
 	CacheN             int     `json:"cache_n"`
+	TruncatedN         int     `json:"truncated_n,omitzero"`      // dropped at the beginning of prompts, where the request wants that
 	DraftN             int     `json:"draft_n,omitzero"`          // guessed ahead
 	DraftNAccepted     *int    `json:"draft_n_accepted,omitzero"` // right among them; nil where nothing was guessed
 }

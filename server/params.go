@@ -2,9 +2,7 @@ package server
 
 import (
 	"math"
-	"math/rand/v2"
 	"slices"
-	"strconv"
 
 	"trona/engine"
 	"trona/tokenizer"
@@ -44,7 +42,11 @@ type params struct {
 	stopIDs         []int32 // of the request; the model's own are added
 	ignoreEOS       bool
 	includeStop     bool
-	choices         int // n
+	choices         int  // answers drawn for each prompt
+	ranked          bool // only the likeliest of them count
+	truncateTo      int  // tokens of a prompt; -1: what the answer leaves, 0: all
+	showSpecial     bool // special tokens have text
+	responseID      string
 	tools           toolChoice
 	structure       structure
 	grammar         *grammar.Grammar // nil: any answer
@@ -69,7 +71,7 @@ type params struct {
 // unbuilt are fields of vLLM, NIM and OpenAI that ask for what this server
 // cannot do, in chats and completions alike.
 var unbuilt = []string{
-	"truncate_prompt_tokens", "prompt_embeds", "logits_processors", "kv_transfer_params",
+	"prompt_embeds", "logits_processors", "kv_transfer_params",
 }
 
 // readParams takes the shared fields. Least is the smallest max_tokens.
@@ -100,75 +102,10 @@ func (s *Server) readParams(o *object, m *Model, least int64) *params {
 	p.structure.read(o)
 	p.readBudget(o.take("thinking_token_budget"))
 	p.readTokens(o, m)
+	p.readPrompt(o, m)
 	readFixed(o)
-	p.readNIM(o.take("nvext"))
+	p.readNIM(o, m)
 	return p
-}
-
-// readSampling takes the fields that say how tokens are drawn.
-func readSampling(o *object, m *Model, s *engine.Sampling) {
-	real := func(name string, least, most float64, absent *float64, otherwise float64) float32 {
-		if given := o.number(name, least, most); given != nil {
-			return float32(*given)
-		}
-		if absent != nil {
-			return float32(*absent)
-		}
-		return float32(otherwise)
-	}
-	s.Temperature = real("temperature", 0, maxTemperature, m.Defaults.Temperature, 1)
-	if v := o.take("top_p"); v != nil {
-		v.above(0, 1)
-	}
-	s.TopP = real("top_p", 0, 1, m.Defaults.TopP, 1)
-	s.MinP = real("min_p", 0, 1, m.Defaults.MinP, 0)
-	s.PresencePenalty = real("presence_penalty", -maxPenalty, maxPenalty, nil, 0)
-	s.FrequencyPenalty = real("frequency_penalty", -maxPenalty, maxPenalty, nil, 0)
-	if v := o.take("repetition_penalty"); v != nil {
-		v.above(0, maxRepetition)
-	}
-	s.RepetitionPenalty = real("repetition_penalty", 0, maxRepetition, m.Defaults.RepetitionPenalty, 1)
-	topK := int64(0)
-	if m.Defaults.TopK != nil {
-		topK = int64(*m.Defaults.TopK)
-	}
-	// vLLM writes -1 for off.
-	s.TopK = int(min(max(o.integer("top_k", -1, math.MaxInt32, topK), 0), int64(m.VocabSize)))
-	if v := o.take("seed"); v != nil {
-		s.Seed = uint64(v.integer(math.MinInt64, math.MaxInt64))
-	} else {
-		s.Seed = rand.Uint64()
-	}
-	readBias(o.take("logit_bias"), m, s)
-}
-
-// readBias reads an object from ids, as strings, to numbers.
-func readBias(v *value, m *Model, s *engine.Sampling) {
-	if v == nil {
-		return
-	}
-	members := v.object().members
-	if len(members) > maxBiasEntries {
-		v.fail("must not have more than %d entries", maxBiasEntries)
-		return
-	}
-	s.Bias = slices.Grow(s.Bias, len(members))[:len(members)]
-	for i := range members {
-		entry := &members[i]
-		id, err := strconv.ParseUint(entry.name, 10, 31)
-		if err != nil || id >= uint64(m.VocabSize) {
-			v.fail("its names must be token ids from 0 to %d, not %.32q", m.VocabSize-1, entry.name)
-			return
-		}
-		s.Bias[i].Token = int32(id)
-		s.Bias[i].Bias = float32(entry.number(-100, 100))
-		for j := range i { // "7" and "07"
-			if s.Bias[j].Token == s.Bias[i].Token {
-				v.fail("names token %d twice", id)
-				return
-			}
-		}
-	}
 }
 
 // readStops takes what ends an answer.
@@ -214,6 +151,45 @@ func (p *params) readTokens(o *object, m *Model) {
 	}
 }
 
+// readPrompt takes what bears on the tokens of the prompt, and on the text of
+// special tokens in the answer.
+func (p *params) readPrompt(o *object, m *Model) {
+	if v := o.take("truncate_prompt_tokens"); v != nil {
+		if p.truncateTo = int(v.integer(-1, int64(m.ContextLength))); p.truncateTo == 0 {
+			v.fail("must be -1 or at least 1")
+		}
+	}
+	p.showSpecial = !o.flag("skip_special_tokens", true)
+	if v := o.take("request_id"); v != nil {
+		if p.responseID = v.text(1, maxRequestIDBytes); !saneID(p.responseID) {
+			v.fail("must hold letters, digits, points, lines and dashes only")
+		}
+	}
+}
+
+// truncate drops the beginning of a prompt that has more tokens than the
+// request wants.
+func (p *params) truncate(m *Model, from *prompt) {
+	limit := p.truncateTo
+	if limit < 0 {
+		limit = m.ContextLength - max(p.maxTokens, 1)
+	}
+	if limit <= 0 || len(from.ids) <= limit {
+		return
+	}
+	from.truncated = len(from.ids) - limit
+	from.ids, from.addedBOS = from.ids[from.truncated:], false
+	from.text = m.Tokenizer.Decode(from.ids, tokenizer.DecodeOptions{ShowSpecial: true})
+}
+
+// newID returns the id of a response.
+func (p *params) newID(kind string) string {
+	if p.responseID != "" {
+		return kind + p.responseID
+	}
+	return kind + randomHex()
+}
+
 // readReasoning takes the fields that say where reasoning goes.
 func readReasoning(o *object, p *params) {
 	if v := o.take("reasoning_format"); v != nil {
@@ -244,9 +220,6 @@ func readStreaming(o *object, p *params) {
 func readFixed(o *object) {
 	o.unsupported(unbuilt...)
 	o.refuseTrue("use_beam_search")
-	if v := o.take("skip_special_tokens"); v != nil && !v.boolean() {
-		v.fail("is not supported by this server: special tokens have no text")
-	}
 	o.flag("spaces_between_special_tokens", true)
 	if v := o.take("length_penalty"); v != nil {
 		v.number(1, 1)
@@ -258,15 +231,25 @@ func readFixed(o *object) {
 }
 
 // readNIM takes NIM's extensions.
-func (p *params) readNIM(v *value) {
+func (p *params) readNIM(o *object, m *Model) {
+	v := o.take("nvext")
 	if v == nil {
 		return
 	}
 	extension := v.object()
+	for name, read := range map[string]func(*value){
+		"top_k":              func(v *value) { p.sampling.TopK = v.topK(m) },
+		"repetition_penalty": func(v *value) { p.sampling.RepetitionPenalty = v.repetition() },
+	} {
+		if v := extension.take(name); v != nil {
+			if read(v); o.take(name) != nil {
+				v.fail("is given twice")
+			}
+		}
+	}
 	p.structure.readGuided(extension)
 	p.ignoreEOS = extension.flag("ignore_eos", p.ignoreEOS)
 	p.readBudget(extension.take("max_thinking_tokens"))
-	extension.unsupported("repetition_penalty", "top_k")
 	extension.rest()
 }
 
@@ -287,18 +270,6 @@ func readMetadata(v *value) {
 	}
 }
 
-// choiceSeed returns the seed of choice i: the request's own for the first, then
-// the values of SplitMix64 (Steele et al., OOPSLA 2014) that starts there.
-func choiceSeed(seed uint64, i int) uint64 {
-	if i == 0 {
-		return seed
-	}
-	z := seed + uint64(i)*0x9e3779b97f4a7c15
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
-
 // request returns what the engine is asked for choice i of a prompt.
 func (p *params) request(id string, m *Model, from *prompt, i int) engine.Request {
 	r := engine.Request{
@@ -317,6 +288,7 @@ func (p *params) request(id string, m *Model, from *prompt, i int) engine.Reques
 		r.MaxTokens = 1 // the engine takes 0 for no limit; the token is dropped
 	}
 	r.Sampling.Seed = choiceSeed(p.sampling.Seed, i)
+	r.Sampling.Logprob = p.sampling.Logprob || p.ranked
 	if !p.ignoreEOS {
 		r.StopIDs = slices.Concat(m.EOS, p.stopIDs)
 	}

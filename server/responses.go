@@ -91,7 +91,7 @@ func (s *Server) createResponse(w http.ResponseWriter, r *http.Request, m *Model
 
 // readResponse reads a request up to the tokens of its prompt.
 func (s *Server) readResponse(w http.ResponseWriter, r *http.Request, m *Model) (*chat, *translation, responseEcho, error) {
-	j := s.newJob(w, m)
+	j := s.newJob(w, r, m)
 	body, err := s.readBody(w, r)
 	if err != nil {
 		return nil, nil, responseEcho{}, err

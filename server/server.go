@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"path"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -23,6 +22,7 @@ type Options struct {
 	MaxChoices   int           // n; 16
 	MaxConns     int           // open connections; 12,000
 	Heartbeat    time.Duration // between comments in a silent stream; 15 s
+	Strict       bool          // refuse fields that have no effect, unless a request says otherwise
 	Log          *slog.Logger  // one line a request, without contents; none
 }
 
@@ -235,30 +235,3 @@ func (s *Server) safely(w *response, r *http.Request, found *route) (err error) 
 
 // panicError is a bug that fails one request.
 func panicError(p any) error { return fmt.Errorf("panic: %v\n%s", p, debug.Stack()) }
-
-// maxIgnored bounds the names in x-trona-ignored.
-const maxIgnored = 32
-
-// noteIgnored tells the client which fields had no effect.
-func noteIgnored(w http.ResponseWriter, paths []string) {
-	if len(paths) == 0 {
-		return
-	}
-	slices.Sort(paths)
-	names := make([]string, 0, maxIgnored)
-	for _, p := range paths[:min(len(paths), maxIgnored)] {
-		names = append(names, strings.Map(headerRune, fmt.Sprintf("%.64s", p)))
-	}
-	if len(paths) > maxIgnored {
-		names = append(names, "...")
-	}
-	w.Header().Set("X-Trona-Ignored", strings.Join(names, ", "))
-}
-
-// headerRune replaces what does not belong into a list in a header.
-func headerRune(r rune) rune {
-	if r <= ' ' || r >= 0x7f || r == ',' {
-		return '?'
-	}
-	return r
-}

@@ -96,6 +96,7 @@ func (j *job) totals() (usage, timings) {
 	accepted := 0
 	for i := range j.prompts {
 		u.PromptTokens += len(j.prompts[i].ids)
+		t.TruncatedN += j.prompts[i].truncated
 	}
 	for i, out := range j.outcomes {
 		u.CompletionTokens += out.tokens

@@ -43,7 +43,7 @@ func (f *fragment) empty() bool { return f.reasoning == "" && f.text == "" && le
 // newTextStream begins an answer of the model after a prompt; close must follow.
 func newTextStream(m *Model, p *params, from *prompt) *textStream {
 	t := &textStream{
-		decoder:     m.Tokenizer.NewDecoder(tokenizer.DecodeOptions{Continue: from.continued}),
+		decoder:     m.Tokenizer.NewDecoder(tokenizer.DecodeOptions{Continue: from.continued, ShowSpecial: p.showSpecial}),
 		stop:        stopMatcher{table: p.stops},
 		split:       reasoningSplitter{state: from.begin},
 		calls:       p.tools.parser(m.tools.form),

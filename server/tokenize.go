@@ -16,7 +16,7 @@ type tokenizeResponse struct {
 
 // tokenize serves POST /tokenize: a prompt, or the messages of a chat, as tokens.
 func (s *Server) tokenize(w http.ResponseWriter, r *http.Request, m *Model) error {
-	j := s.newJob(w, m)
+	j := s.newJob(w, r, m)
 	body, err := s.readBody(w, r)
 	if err != nil {
 		return err
@@ -45,7 +45,9 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request, m *Model) erro
 	if d.err != nil {
 		return d.err
 	}
-	noteIgnored(w, d.ignored)
+	if err := j.noteIgnored(w, d.ignored); err != nil {
+		return err
+	}
 	response := tokenizeResponse{Count: len(p.ids), MaxModelLen: m.ContextLength, Tokens: p.ids}
 	if strs {
 		response.TokenStrs = make([]string, len(p.ids))
@@ -59,7 +61,7 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request, m *Model) erro
 
 // detokenize serves POST /detokenize. Special tokens come back as their text.
 func (s *Server) detokenize(w http.ResponseWriter, r *http.Request, m *Model) error {
-	j := s.newJob(w, m)
+	j := s.newJob(w, r, m)
 	body, err := s.readBody(w, r)
 	if err != nil {
 		return err
@@ -75,7 +77,9 @@ func (s *Server) detokenize(w http.ResponseWriter, r *http.Request, m *Model) er
 	if d.err != nil {
 		return d.err
 	}
-	noteIgnored(w, d.ignored)
+	if err := j.noteIgnored(w, d.ignored); err != nil {
+		return err
+	}
 	writeJSON(w, http.StatusOK, struct {
 		Prompt string `json:"prompt"`
 	}{m.Tokenizer.Decode(ids, tokenizer.DecodeOptions{ShowSpecial: true})})

@@ -102,8 +102,7 @@ func (t *translation) chat(j *job, w http.ResponseWriter, original *decoding) (*
 			original.ignored = append(original.ignored, from)
 		}
 	}
-	noteIgnored(w, slices.Compact(slices.Sorted(slices.Values(original.ignored))))
-	return c, nil
+	return c, j.noteIgnored(w, slices.Compact(slices.Sorted(slices.Values(original.ignored))))
 }
 
 // name returns what a path of the chat is called in the original request, ""

@@ -25,6 +25,7 @@ type serveCommand struct {
 	KVCacheMemory   size          `name:"kv-cache-memory" help:"Memory of the KV cache, such as 16GiB; absent: what the requests can use, within what is free." placeholder:"SIZE"`
 	APIKey          []string      `name:"api-key" sep:"none" help:"Key that requests must carry; may be repeated. Other users of the machine can see it: prefer TRONA_API_KEY or a file." placeholder:"KEY"`
 	APIKeyFile      string        `name:"api-key-file" help:"File with such keys, one a line." placeholder:"FILE"`
+	Strict          bool          `help:"Refuse requests with fields that have no effect, instead of naming them in the header x-trona-ignored."`
 	LogRequests     bool          `help:"Log a line for each request, without contents."`
 	DrainTimeout    time.Duration `help:"How long running requests may go on after SIGTERM." default:"30s" placeholder:"30s"`
 	cacheFlags
@@ -67,7 +68,7 @@ func (c *serveCommand) serve(std stdio, listener net.Listener, keys []string) er
 		level = slog.LevelInfo
 	}
 	api := server.New(server.Options{
-		Version: version, APIKeys: keys, Hosts: []string{c.Host},
+		Version: version, APIKeys: keys, Hosts: []string{c.Host}, Strict: c.Strict,
 		Log: slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: level})),
 	})
 	failed := make(chan error, 1)
