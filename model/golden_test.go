@@ -47,7 +47,12 @@ func loadOn(t testing.TB, dev kernels.Device, path string, kv kernels.DType, row
 	ckpt, err := Open(path)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, ckpt.Close()) }()
+	return loadCheckpoint(t, dev, ckpt, kv, rows, positions)
+}
+
+func loadCheckpoint(t testing.TB, dev kernels.Device, ckpt *Checkpoint, kv kernels.DType, rows, positions int) *loaded {
 	l := &loaded{dev: dev}
+	var err error
 	l.Model, err = Load(ckpt, l.dev, LoadOptions{MaxRows: rows, MaxLogits: min(rows, 64)})
 	require.NoError(t, err)
 	n := int(kvBlocks(positions))

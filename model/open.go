@@ -89,22 +89,28 @@ func openFolder(dir string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Checkpoint{
-		Path: dir, Config: f.config, Unread: f.unread,
-		source: &folderSource{files: files}, names: &hfNames, divisors: -1, close: files.Close,
-	}
-	c.tensors = c.source.tensors()
-	find, err := newFinder(dir, c.tensors, f.quantization)
-	if err == nil {
-		if c.Config.TiedEmbedding {
-			find.take(hfNames.head + ".weight") // an alias of the embedding
-		}
-		err = c.find(find, find.hf)
-	}
+	c, err := f.checkpoint(dir, &folderSource{files: files})
 	if err != nil {
 		return nil, errors.Join(err, files.Close())
 	}
+	c.close = files.Close
 	return c, nil
+}
+
+// checkpoint finds the weights that a folder's config.json asks for.
+func (f *folder) checkpoint(path string, s source) (*Checkpoint, error) {
+	c := &Checkpoint{
+		Path: path, Config: f.config, Unread: f.unread, source: s, names: &hfNames, divisors: -1, tensors: s.tensors(),
+		close: func() error { return nil },
+	}
+	find, err := newFinder(path, c.tensors, f.quantization)
+	if err != nil {
+		return nil, err
+	}
+	if c.Config.TiedEmbedding {
+		find.take(hfNames.head + ".weight") // an alias of the embedding
+	}
+	return c, c.find(find, find.hf)
 }
 
 // GGUF returns the file, for its tokenizer; nil where the checkpoint is a folder.

@@ -94,6 +94,8 @@ func TestExitCodes(t *testing.T) {
 		"prompt as model":   {[]string{"run", "what is 1+1?"}, exitUsage, "trona run demo"},
 		"run no model":      {[]string{"run", missing, "hi"}, exitFailed, "absent.gguf"},
 		"think maybe":       {[]string{"run", "--think", "maybe", "demo", "hi"}, exitUsage, "maybe"},
+		"no shape":          {[]string{"plan", "random:" + missing}, exitFailed, "random:FOLDER"},
+		"random words":      {[]string{"run", "random:../../testdata/shapes/llama-1b", "hi"}, exitFailed, "tokenizer"},
 		"bad type":          {[]string{"quantize", "demo", missing, "--type", "Q9_9"}, exitUsage, "Q9_9"},
 	}
 	for name, test := range tests {

@@ -11,13 +11,20 @@ import (
 	"trona/tokenizer"
 )
 
-// openCheckpoint opens what MODEL names: "demo", a .gguf file or a folder.
+// randomPrefix stands before a folder of which only the config.json is used.
+const randomPrefix = "random:"
+
+// openCheckpoint opens what MODEL names: "demo", a .gguf file, a folder, or
+// random weights.
 func openCheckpoint(path string) (*model.Checkpoint, error) {
 	if path == demo.Name {
 		return demo.Open()
 	}
 	if err := exists(path); err != nil {
 		return nil, err
+	}
+	if dir, random := strings.CutPrefix(path, randomPrefix); random {
+		return model.OpenRandom(dir)
 	}
 	return model.Open(path)
 }
@@ -34,6 +41,7 @@ func openTokenizer(path string) (*tokenizer.Tokenizer, error) {
 	if err := exists(path); err != nil {
 		return nil, err
 	}
+	path = strings.TrimPrefix(path, randomPrefix)
 	if info, err := os.Stat(path); err == nil && (info.IsDir() || strings.HasSuffix(path, ".json")) {
 		return tokenizer.Open(path)
 	}
@@ -66,9 +74,9 @@ func exists(path string) error {
 	if path == demo.Name {
 		return nil
 	}
-	_, err := os.Stat(path)
+	_, err := os.Stat(strings.TrimPrefix(path, randomPrefix))
 	if os.IsNotExist(err) {
-		return fmt.Errorf("there is no model %q: want a .gguf file, a folder, or %s", path, demo.Name)
+		return fmt.Errorf("there is no model %q: want a .gguf file, a folder, %s, or %sFOLDER", path, demo.Name, randomPrefix)
 	}
 	return err
 }

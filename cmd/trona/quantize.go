@@ -40,9 +40,11 @@ func (c *quantizeCommand) Run(std stdio) error {
 	}
 	defer ckpt.Close()
 	bar := newProgress(std.err, "writing "+c.Dest)
-	result, err := convert.File(ctx, ckpt, c.Dest, convert.Options{
-		Target: target, Name: modelName(ckpt.Path), Threads: c.Threads, Progress: bar.set, Tokenizer: tokenizerWriter(ckpt),
-	})
+	options := convert.Options{Target: target, Name: modelName(ckpt.Path), Threads: c.Threads, Progress: bar.set}
+	if !strings.HasPrefix(c.Source, randomPrefix) { // random weights have no text to write
+		options.Tokenizer = tokenizerWriter(ckpt)
+	}
+	result, err := convert.File(ctx, ckpt, c.Dest, options)
 	bar.stop()
 	switch {
 	case errors.Is(err, fs.ErrExist):

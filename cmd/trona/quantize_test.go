@@ -84,3 +84,17 @@ func TestQuantizeKeeps(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, entries, 2)
 }
+
+// TestQuantizeRandom: random weights become a file that can be measured.
+func TestQuantizeRandom(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "config.json"), []byte(`{"architectures": ["LlamaForCausalLM"],
+		"vocab_size": 300, "hidden_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+		"intermediate_size": 512, "rms_norm_eps": 1e-5, "rope_theta": 10000, "max_position_embeddings": 128, "hidden_act": "silu"}`), 0o600))
+	dst := filepath.Join(folder, "random.gguf")
+	r := trona(t, "", "quantize", "random:"+folder, dst, "--type", "Q4_K_M")
+	require.Equal(t, exitDone, r.code, r.err)
+	require.Equal(t, inspected(t, "random:"+folder).Parameters, inspected(t, dst).Parameters)
+	require.Contains(t, ok(t, "", "bench", dst, "-p", "4", "-n", "2", "-r", "1"), "| tg2")
+	require.Contains(t, trona(t, "", "run", dst, "hi").err, "tokenizer")
+}
