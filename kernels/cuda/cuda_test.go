@@ -43,9 +43,9 @@ func TestConformance(t *testing.T) {
 	t.Logf("%d kernels, %d executed", len(newKernelSet().all()), executed)
 }
 
-// TestSchedules runs the suite's quick part under other schedules of the
-// emulated device: other orders of threads and blocks, copies early and late,
-// memory at either end of its pages.
+// TestSchedules runs every op with every type and shape under other schedules of
+// the emulated device: other orders of threads and blocks, copies early and
+// late, memory at either end of its pages.
 func TestSchedules(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
@@ -55,7 +55,7 @@ func TestSchedules(t *testing.T) {
 			cudatest.Set(t, "TRONA_EMU_SEED", fmt.Sprint(seed))
 			defer cudatest.Set(t, "TRONA_EMU_SEED", "0")
 			s := suite(opener)
-			s.Brief = true
+			s.Brief, s.Lazy = true, true // TestConformance counts what ops allocate
 			s.Run(t)
 		})
 	}

@@ -56,52 +56,60 @@ func readGolden(t *testing.T, path string) *golden {
 	return g
 }
 
-// goldenRun is a model on the device with a cache for one sequence, whose
+// goldenRun is a model on the device with a cache for several sequences, whose
 // blocks are not in order.
 type goldenRun struct {
 	*testing.T
-	dev    kernels.Device
-	model  *model.Model
-	cache  *model.KVCache
-	blocks []int32
+	dev   kernels.Device
+	model *model.Model
+	cache *model.KVCache
+	seqs  []model.BatchSeq // of the next step
 }
 
-func newGoldenRun(t *testing.T, path string, positions int) *goldenRun {
+// newGoldenRun makes room for sequences of up to `positions` tokens, of `rows`
+// tokens in all.
+func newGoldenRun(t *testing.T, path string, sequences, positions, rows int) *goldenRun {
 	ckpt, err := model.Open(path)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, ckpt.Close()) }()
 	r := &goldenRun{T: t, dev: kerneltest.Open(t, "emulator", opener)}
-	r.model, err = model.Load(ckpt, r.dev, model.LoadOptions{MaxRows: 256, MaxLogits: 64})
+	r.model, err = model.Load(ckpt, r.dev, model.LoadOptions{MaxRows: rows, MaxLogits: 64})
 	require.NoError(t, err)
-	n := (positions + kernels.BlockSize - 1) / kernels.BlockSize
+	each := (positions + kernels.BlockSize - 1) / kernels.BlockSize
+	n := sequences * each
 	r.cache, err = model.NewKVCache(r.dev, &ckpt.Config, r.dev.Info().KVTypes[0], n+1)
 	require.NoError(t, err)
-	for i := range n {
-		r.blocks = append(r.blocks, int32(n-i))
+	for s := range sequences {
+		var blocks []int32
+		for i := range each {
+			blocks = append(blocks, int32(n-i*sequences-s))
+		}
+		r.seqs = append(r.seqs, model.BatchSeq{Blocks: blocks})
 	}
 	require.NoError(t, r.model.Record(r.cache))
 	return r
 }
 
-// feed runs tokens at a position and returns the logits of the wanted ones.
-func (r *goldenRun) feed(tokens []int32, position int, decode bool, wanted ...int32) [][]float32 {
-	out := r.model.Forward(&model.Batch{
-		Tokens: tokens, Logits: wanted,
-		Seqs: []model.BatchSeq{{Rows: len(tokens), Position: int64(position), Blocks: r.blocks, Decode: decode}},
-	}, r.cache)
-	require.NoError(r, r.dev.Sync())
-	if len(wanted) == 0 {
-		return nil
+// feed runs a step, the next tokens of each sequence, and returns the logits of
+// the wanted rows.
+func (r *goldenRun) feed(tokens [][]int32, decode bool, wanted []int32) [][]float32 {
+	for i := range r.seqs {
+		s := &r.seqs[i]
+		s.Position += int64(s.Rows)
+		s.Rows, s.Decode = len(tokens[i]), decode
 	}
+	out := r.model.Forward(&model.Batch{Tokens: slices.Concat(tokens...), Logits: wanted, Seqs: r.seqs}, r.cache)
 	flat := make([]float32, out.Len())
 	r.dev.Download(bytesOf(flat), out)
 	require.NoError(r, r.dev.Sync())
 	return slices.Collect(slices.Chunk(flat, int(out.Shape[1])))
 }
 
+// goldenTokens is the length of the longest prompts that are tested.
+const goldenTokens = 200
+
 // TestGoldens: every model has the logits and greedy tokens that it must have,
-// by the rule for engines that round the inputs of products. Prompts of
-// 200 tokens are for one form of each model, unless TRONA_LONG=1 asks for all.
+// by the rule for engines that round the inputs of products.
 func TestGoldens(t *testing.T) {
 	folder := testdata.Shared(t, "models", "golden")
 	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
@@ -115,59 +123,75 @@ func TestGoldens(t *testing.T) {
 		if testing.Short() && name != "llama-tiny-Q4_K_M.gguf" && name != "nas-super" {
 			continue
 		}
-		most := 65
-		if !strings.Contains(name, "-tiny-") || os.Getenv("TRONA_LONG") == "1" {
-			most = 200
-		}
+		g.Prompts = slices.DeleteFunc(g.Prompts, func(p goldenPrompt) bool { return len(p.Tokens) > goldenTokens })
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g.check(newGoldenRun(t, filepath.Join(folder, "..", name), 256), most)
+			rows := 0
+			for i := range g.Prompts {
+				rows += len(g.Prompts[i].Tokens)
+			}
+			g.check(newGoldenRun(t, filepath.Join(folder, "..", name), len(g.Prompts), 256, rows))
 		})
 	}
 }
 
-func (g *golden) check(r *goldenRun, most int) {
+// check feeds all prompts in one step and then their greedy tokens, one of each
+// a step: each stored row must be within the tolerance, each token follow whose
+// margin is above twice that.
+func (g *golden) check(r *goldenRun) {
+	stored := make([]map[int][]float32, len(g.Prompts)) // by prompt and position
+	tokens := make([][]int32, len(g.Prompts))
+	var wanted []int32 // rows of the first step: those stored, and the last of each prompt
+	begin := 0
+	for i, p := range g.Prompts {
+		stored[i] = map[int][]float32{}
+		for _, s := range p.Logits {
+			stored[i][s.Position] = g.rows[s.Row*g.Vocab:][:g.Vocab]
+		}
+		for at := range p.Tokens {
+			if stored[i][at] != nil || at == len(p.Tokens)-1 {
+				wanted = append(wanted, int32(begin+at))
+			}
+		}
+		tokens[i] = p.Tokens
+		begin += len(p.Tokens)
+	}
+	compare := func(i, position int, got []float32) {
+		for j, v := range stored[i][position] {
+			require.InDelta(r, v, got[j], g.Prompts[i].tolerance(), "prompt %d, position %d, logit %d", i, position, j)
+		}
+		delete(stored[i], position)
+	}
+	last := make([][]float32, len(g.Prompts))
+	for k, row := range r.feed(tokens, false, wanted) {
+		i, at := 0, int(wanted[k])
+		for at >= len(tokens[i]) {
+			at -= len(tokens[i])
+			i++
+		}
+		compare(i, at, row)
+		last[i] = row
+	}
+	wanted = wanted[:0]
 	for i := range g.Prompts {
-		if p := &g.Prompts[i]; len(p.Tokens) <= most {
-			g.checkPrompt(r, p)
+		wanted = append(wanted, int32(i))
+	}
+	for step := range g.Prompts[0].Greedy {
+		for i := range g.Prompts {
+			p := &g.Prompts[i]
+			if p.Margins[step] > 2*p.tolerance() {
+				require.Equal(r, p.Greedy[step], largest(last[i]), "prompt %d, greedy token %d", i, step)
+			}
+			tokens[i] = p.Greedy[step : step+1]
+		}
+		last = r.feed(tokens, true, wanted)
+		for i := range g.Prompts {
+			compare(i, len(g.Prompts[i].Tokens)+step, last[i])
 		}
 	}
-}
-
-// checkPrompt feeds a prompt and then its greedy tokens one by one: each stored
-// row must be within the tolerance, each token follow whose margin is above
-// twice that.
-func (g *golden) checkPrompt(r *goldenRun, p *goldenPrompt) {
-	tol, last := p.tolerance(), len(p.Tokens)-1
-	want := map[int][]float32{}
-	wanted := []int32{}
-	for _, s := range p.Logits {
-		want[s.Position] = g.rows[s.Row*g.Vocab:][:g.Vocab]
-		if s.Position < last {
-			wanted = append(wanted, int32(s.Position))
-		}
+	for i := range stored {
+		require.Empty(r, stored[i], "stored rows of prompt %d that were never reached", i)
 	}
-	compare := func(position int, got []float32) {
-		for i, v := range want[position] {
-			require.InDelta(r, v, got[i], tol, "position %d, logit %d", position, i)
-		}
-		delete(want, position)
-	}
-	slices.Sort(wanted)
-	wanted = append(wanted, int32(last))
-	rows := r.feed(p.Tokens, 0, false, wanted...)
-	for i, at := range wanted {
-		compare(int(at), rows[i])
-	}
-	got := rows[len(rows)-1]
-	for i, id := range p.Greedy {
-		if p.Margins[i] > 2*tol {
-			require.Equal(r, id, largest(got), "greedy token %d", i)
-		}
-		got = r.feed([]int32{id}, len(p.Tokens)+i, true, 0)[0]
-		compare(len(p.Tokens)+i, got)
-	}
-	require.Empty(r, want, "stored rows that were never reached")
 }
 
 func largest(row []float32) int32 {

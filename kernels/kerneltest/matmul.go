@@ -40,7 +40,7 @@ func matmulShapes(t kernels.DType) []matmulShape {
 }
 
 func testMatMul(c *context) {
-	for _, t := range c.weightTypes() {
+	for _, t := range weightTypes {
 		for _, s := range matmulShapes(t) {
 			c.run(fmt.Sprintf("%v/%dx%dx%d", t, s.n, s.rows, s.cols), func(c *context) {
 				c.matmul(s, c.matrix(t, s.rows, s.cols))
@@ -64,7 +64,7 @@ func testMatMul(c *context) {
 			c.matmulInvariance(c.scaled(c.matrix(s.t, 40, 512), s.scaleRows, s.scaleCols))
 		})
 	}
-	for _, t := range c.weightTypes() {
+	for _, t := range weightTypes {
 		if c.suite.Brief && t != kernels.BF16 && t != kernels.Q4_K {
 			continue
 		}

@@ -38,7 +38,7 @@ type Suite struct {
 	// of cols values, where the device rounds it by a rule of its own. nil: all of it.
 	Rounded func(t kernels.DType, x []float32, cols int64) []float32
 	// Brief leaves out what takes long and asks no kernel for more: statistics of
-	// many draws, every type of a weight where a few stand for all.
+	// many draws, long batches, invariance of every type where two stand for all.
 	Brief bool
 	// Only names the subtests to run, as in "matmul"; nil: all.
 	Only []string
@@ -121,22 +121,6 @@ func (s Suite) context(t *testing.T, dev kernels.Device) *context {
 	return c
 }
 
-// weightTypes and cacheTypes are those to test.
-func (c *context) weightTypes() []kernels.DType {
-	if c.suite.Brief {
-		return []kernels.DType{kernels.F32, kernels.F16, kernels.BF16, kernels.Q5_0, kernels.Q4_K, kernels.NVFP4x16}
-	}
-	return weightTypes
-}
-
-func (c *context) cacheTypes() []kernels.DType {
-	types := c.dev.Info().KVTypes
-	if c.suite.Brief {
-		return []kernels.DType{types[0], types[len(types)-1]}
-	}
-	return types
-}
-
 // on returns the same context, with the same random inputs to come, on another device.
 func (c *context) on(dev kernels.Device) *context {
 	return &context{T: c.T, suite: c.suite, dev: dev, seed: c.seed, rng: rand.New(rand.NewPCG(c.seed, 0))}
@@ -192,5 +176,5 @@ func (c *context) noAllocs(op func()) {
 		return
 	}
 	op()
-	require.Zero(c, testing.AllocsPerRun(5, op), "allocations of one call")
+	require.Zero(c, testing.AllocsPerRun(2, op), "allocations of one call")
 }
