@@ -56,6 +56,7 @@ type Model struct {
 	Engine        Engine
 	Tokenizer     *tokenizer.Tokenizer
 	Template      *tokenizer.Template // nil: the model does not chat
+	ToolTemplate  *tokenizer.Template // of conversations with tools; nil: the same
 	VocabSize     int                 // of the model's output
 	ContextLength int                 // tokens of a prompt and its answer
 	EOS           []int32             // tokens that end an answer
@@ -63,10 +64,20 @@ type Model struct {
 	Fingerprint   string // digest of weights, configuration and engine version
 	Created       time.Time
 
-	special  *specialTokens
-	tools    toolUse
-	compiler func() (*grammar.Compiler, error)
-	thinking thinking
+	special      *specialTokens
+	tools        toolUse
+	compiler     func() (*grammar.Compiler, error)
+	thinking     thinking
+	toolThinking thinking // in conversations with tools
+}
+
+// template returns what writes a conversation, with tools or without; nil where
+// the model does not chat.
+func (m *Model) template(tools bool) *tokenizer.Template {
+	if tools && m.ToolTemplate != nil {
+		return m.ToolTemplate
+	}
+	return m.Template
 }
 
 // named returns an error where the model does not have the name that a request

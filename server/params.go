@@ -36,7 +36,8 @@ const (
 // params are the fields that chats and completions share.
 type params struct {
 	sampling        engine.Sampling
-	maxTokens       int // -1: as many as the context holds
+	drawn           bool // the request or the checkpoint says how tokens are drawn
+	maxTokens       int  // -1: as many as the context holds
 	minTokens       int
 	stops           *stopTable
 	stopIDs         []int32 // of the request; the model's own are added
@@ -77,7 +78,7 @@ var unbuilt = []string{
 // readParams takes the shared fields. Least is the smallest max_tokens.
 func (s *Server) readParams(o *object, m *Model, least int64) *params {
 	p := &params{maxTokens: -1, budget: -1, echoLogprobs: -1, maxTokensField: "max_tokens"}
-	readSampling(o, m, &p.sampling)
+	p.readSampling(o, m)
 	p.choices = int(o.integer("n", 1, int64(s.options.MaxChoices), 1))
 	for _, name := range []string{"max_tokens", "max_completion_tokens"} {
 		if v := o.take(name); v != nil {
@@ -238,7 +239,7 @@ func (p *params) readNIM(o *object, m *Model) {
 	}
 	extension := v.object()
 	for name, read := range map[string]func(*value){
-		"top_k":              func(v *value) { p.sampling.TopK = v.topK(m) },
+		"top_k":              func(v *value) { p.sampling.TopK, p.drawn = v.topK(m), true },
 		"repetition_penalty": func(v *value) { p.sampling.RepetitionPenalty = v.repetition() },
 	} {
 		if v := extension.take(name); v != nil {

@@ -52,7 +52,7 @@ func (m *Model) encodeText(text string, addBOS bool) (ids []int32, added bool) {
 // special tokens in what the client sent stays text: only those that the
 // template writes are tokens.
 func (in *renderInput) prompt(m *Model) (*prompt, error) {
-	if m.Template == nil {
+	if m.template(len(in.tools) > 0) == nil {
 		e := invalid("messages", "this model has no chat template; use /v1/completions")
 		e.code = codeTemplate
 		return nil, e
@@ -127,7 +127,7 @@ func (in *renderInput) render(m *Model) (string, error) {
 			input.Special[name] = text
 		}
 	}
-	text, err := m.Template.Render(input)
+	text, err := m.template(len(in.tools) > 0).Render(input)
 	if err == nil {
 		return text, nil
 	}

@@ -9,8 +9,32 @@ import (
 	"trona/engine"
 )
 
+// What NVIDIA recommends for its reasoning models: this where they reason, the
+// likeliest token where they do not (model cards of Nano, Super and Ultra).
+const (
+	thinkingTemperature = 0.6
+	thinkingTopP        = 0.95
+)
+
+// recommend draws tokens as the model's makers recommend, where neither the
+// request nor the checkpoint says how. Several answers are to differ.
+func (p *params) recommend(reasons reasoning) {
+	switch {
+	case p.drawn || reasons == reasonUnsaid:
+	case reasons == reasonOn || p.choices > 1:
+		p.sampling.Temperature, p.sampling.TopP = thinkingTemperature, thinkingTopP
+	default:
+		p.sampling.Temperature, p.sampling.TopP = 0, 1
+	}
+}
+
 // readSampling takes the fields that say how tokens are drawn.
-func readSampling(o *object, m *Model, s *engine.Sampling) {
+func (p *params) readSampling(o *object, m *Model) {
+	s := &p.sampling
+	p.drawn = m.Defaults.Temperature != nil || m.Defaults.TopP != nil
+	for _, name := range []string{"temperature", "top_p", "top_k", "min_p"} {
+		p.drawn = p.drawn || o.take(name) != nil
+	}
 	real := func(name string, least, most float64, absent *float64, otherwise float64) float32 {
 		if given := o.number(name, least, most); given != nil {
 			return float32(*given)

@@ -64,7 +64,10 @@ func New(o Options) *Server {
 // SetModel makes the server ready for requests.
 func (s *Server) SetModel(m *Model) {
 	m.special = newSpecialTokens(m.Tokenizer)
-	m.thinking = findThinking(m)
+	m.thinking = findThinking(m, false)
+	if m.toolThinking = m.thinking; m.template(true) != m.Template {
+		m.toolThinking = findThinking(m, true)
+	}
 	m.tools = findTools(m)
 	m.compiler = newCompiler(m)
 	s.model.Store(m)

@@ -13,11 +13,21 @@ import (
 // thinking is how a chat template is told whether the model reasons before it
 // answers. A template has at most one of these ways.
 type thinking struct {
-	variable string // it has this variable: true or false
-	slash    bool   // it takes /think and /no_think out of the system message (Super v1.5)
-	detailed bool   // the model knows "detailed thinking on" and "off" (Nano, Super v1, Ultra)
-	effort   bool   // besides, it reads the variable reasoning_effort
+	variable string    // it has this variable: true or false
+	slash    bool      // it takes /think and /no_think out of the system message (Super v1.5)
+	detailed bool      // the model knows "detailed thinking on" and "off" (Nano, Super v1, Ultra)
+	effort   bool      // besides, it reads the variable reasoning_effort
+	unsaid   reasoning // what it says itself to a model that is told in detail
 }
+
+// reasoning is what a conversation says about it in the way of Nemotron models.
+type reasoning uint8
+
+const (
+	reasonUnsaid reasoning = iota
+	reasonOn
+	reasonOff
+)
 
 const (
 	slashOn, slashOff       = "/think", "/no_think"
@@ -25,13 +35,16 @@ const (
 )
 
 // findThinking asks the template itself: it renders small conversations and
-// looks at what makes a difference.
-func findThinking(m *Model) (how thinking) {
-	if m.Template == nil {
+// looks at what makes a difference. With tools it is the template for those.
+func findThinking(m *Model, tools bool) (how thinking) {
+	if m.template(tools) == nil {
 		return thinking{}
 	}
 	render := func(variables []tokenizer.Variable, messages ...message) string {
 		in := renderInput{messages: messages, variables: variables, addGenerationPrompt: true, now: time.Now()}
+		if tools {
+			in.tools = append(in.tools, exampleTool())
+		}
 		text, err := in.render(m)
 		if err != nil {
 			return "" // a template that refuses has no such way
@@ -55,9 +68,18 @@ func findThinking(m *Model) (how thinking) {
 	}
 	// Super v1 does not name its switch: it is a Llama 3 that drops old reasoning.
 	past := render(nil, question, newMessage("assistant", thinkOpen+"y"+thinkClose+"z"), question)
-	how.detailed = strings.Contains(render(nil, question), "detailed thinking ") ||
+	how.unsaid = detailedReasoning(render(nil, question))
+	how.detailed = how.unsaid != reasonUnsaid ||
 		strings.Contains(past, "<|start_header_id|>assistant") && !strings.Contains(past, thinkOpen)
 	return how
+}
+
+// switches returns how the template of the conversation is told.
+func (in *renderInput) switches(m *Model) thinking {
+	if len(in.tools) > 0 {
+		return m.toolThinking
+	}
+	return m.thinking
 }
 
 // newMessage returns a message of this program.
@@ -87,6 +109,31 @@ func (in *renderInput) think(how thinking, on bool) bool {
 		return false
 	}
 	return true
+}
+
+// detailedReasoning returns what a text says to models that know these words.
+func detailedReasoning(text string) reasoning {
+	switch {
+	case strings.Contains(text, detailedOn):
+		return reasonOn
+	case strings.Contains(text, detailedOff):
+		return reasonOff
+	}
+	return reasonUnsaid
+}
+
+// reasons returns whether a Nemotron model is told to reason.
+func (in *renderInput) reasons(how thinking) reasoning {
+	system := in.messages[0].role == "system"
+	switch {
+	case how.slash && system && strings.Contains(in.messages[0].text, slashOff):
+		return reasonOff
+	case how.slash:
+		return reasonOn
+	case how.detailed && system:
+		return detailedReasoning(in.messages[0].text)
+	}
+	return how.unsaid
 }
 
 // say puts words at the beginning of the system message, unless it has one of
@@ -134,7 +181,7 @@ func (in *renderInput) readThinking(o *object, m *Model) {
 	if effort != "" && in.variable("reasoning_effort") == nil {
 		in.variables = append(in.variables, tokenizer.StringVariable("reasoning_effort", effort))
 	}
-	on, asked, effect := effort != "none", "reasoning_effort", effort == "" || m.thinking.effort
+	on, asked, effect := effort != "none", "reasoning_effort", effort == "" || in.switches(m).effort
 	for _, name := range []string{"thinking", "enable_thinking"} {
 		switch kind := in.variable(name).Kind(); kind {
 		case 't', 'f':
@@ -144,7 +191,7 @@ func (in *renderInput) readThinking(o *object, m *Model) {
 	if asked == "reasoning_effort" && effort == "" {
 		return
 	}
-	if !in.think(m.thinking, on) && !effect {
+	if !in.think(in.switches(m), on) && !effect {
 		o.d.ignored = append(o.d.ignored, asked)
 	}
 }

@@ -56,14 +56,14 @@ func nemotronServer(t *testing.T, name string) *Server {
 
 func TestFindThinking(t *testing.T) {
 	for name, want := range map[string]thinking{
-		"nano": {detailed: true}, "super1": {detailed: true}, "ultra": {detailed: true}, "super1.5": {slash: true}, "llama3.1": {},
+		"nano": {detailed: true, unsaid: reasonOff}, "super1": {detailed: true}, "ultra": {detailed: true, unsaid: reasonOn}, "super1.5": {slash: true}, "llama3.1": {},
 		"variable": {variable: "enable_thinking"}, "other variable": {variable: "thinking"}, "effort": {effort: true}, "refuses": {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, want, nemotronServer(t, name).model.Load().thinking)
 		})
 	}
-	require.Equal(t, thinking{}, findThinking(&Model{}))
+	require.Equal(t, thinking{}, findThinking(&Model{}, false))
 }
 
 // Each template is told in its own way, by each of the switches, and the words
@@ -130,6 +130,49 @@ func TestThinkingSwitch(t *testing.T) {
 			} else {
 				_, plain := call(t, s, "POST", "/v1/chat/completions/render", request+"}")
 				require.Equal(t, plain, got)
+			}
+		})
+	}
+}
+
+// Where nobody says how to draw tokens it is done as the model's makers say.
+func TestRecommendedSampling(t *testing.T) {
+	const off, on = `,"reasoning_effort":"none"`, `,"reasoning_effort":"high"`
+	user := `"messages":[{"role":"user","content":"detailed thinking on"}]`
+	system := func(text string) string {
+		return fmt.Sprintf(`"messages":[{"role":"system","content":%q},{"role":"user","content":"Hi"}]`, text)
+	}
+	type drawing struct{ temperature, topP float32 }
+	thinks, greedy, plain := drawing{0.6, 0.95}, drawing{0, 1}, drawing{1, 1}
+	for _, c := range []struct {
+		model, request string
+		want           drawing
+	}{
+		{"nano", user, greedy}, {"nano", user + on, thinks}, {"nano", user + off, greedy}, {"nano", system("detailed thinking on"), thinks},
+		{"nano", system("detailed thinking off") + on, greedy}, {"nano", system("Be kind."), plain}, {"nano", system("Be kind.") + on, thinks},
+		{"super1", user, plain}, {"super1", user + on, thinks}, {"super1", user + off, greedy},
+		{"ultra", user, thinks}, {"ultra", user + off, greedy}, {"ultra", system("detailed thinking off"), greedy},
+		{"super1.5", user, thinks}, {"super1.5", user + off, greedy}, {"super1.5", system("Be kind. /no_think"), greedy}, {"super1.5", system("Be kind."), thinks},
+		{"super1.5", user + `,"chat_template_kwargs":{"enable_thinking":false}`, greedy},
+		{"super1.5", user + off + `,"n":2`, thinks}, // two answers are to differ
+		{"super1.5", user + `,"temperature":1.5`, drawing{1.5, 1}}, {"super1.5", user + off + `,"top_p":0.5`, drawing{1, 0.5}},
+		{"super1.5", user + off + `,"top_k":5`, plain}, {"super1.5", user + off + `,"min_p":0.5`, plain}, {"super1.5", user + off + `,"nvext":{"top_k":5}`, plain},
+		{"llama3.1", user, plain}, {"variable", user + off, plain}, {"effort", user + on, plain},
+	} {
+		t.Run(c.model+" "+c.request, func(t *testing.T) {
+			s := nemotronServer(t, c.model)
+			e := s.model.Load().Engine.(*fakeEngine)
+			post(t, s, 200, chatPath, "{"+c.request+"}")
+			sampling := e.requests[0].Sampling
+			require.Equal(t, c.want, drawing{sampling.Temperature, sampling.TopP})
+			// What the checkpoint says counts more.
+			m, topP := *s.model.Load(), 0.7
+			m.Defaults.TopP = &topP
+			s.SetModel(&m)
+			if c.want == thinks || c.want == greedy {
+				post(t, s, 200, chatPath, "{"+c.request+"}")
+				sampling = e.requests[len(e.requests)-1].Sampling
+				require.Equal(t, drawing{1, 0.7}, drawing{sampling.Temperature, sampling.TopP})
 			}
 		})
 	}

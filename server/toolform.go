@@ -31,8 +31,8 @@ const pythonTag = "<|python_tag|>"
 // small conversation to see what becomes of tools.
 func findTools(m *Model) (use toolUse) {
 	source := ""
-	if m.Template != nil {
-		source = m.Template.Source()
+	if t := m.template(true); t != nil {
+		source = t.Source()
 	}
 	switch tagged := strings.Contains(source, "<TOOLCALL>"); {
 	case !tagged && (strings.Contains(source, pythonTag) || strings.Contains(source, `"parameters": `)):
@@ -44,14 +44,14 @@ func findTools(m *Model) (use toolUse) {
 	}
 	render := func(tools []jsontext.Value, messages ...message) string {
 		in := renderInput{messages: messages, tools: tools, addGenerationPrompt: true, now: time.Now()}
-		if m.Template == nil {
+		if source == "" {
 			return ""
 		}
 		text, _ := in.render(m) // a template that refuses shows nothing
 		return text
 	}
 	question := newMessage("user", "x")
-	tool := jsontext.Value(`{"type":"function","function":{"name":"f","description":"y","parameters":{"type":"object","properties":{}}}}`)
+	tool := exampleTool()
 	use.ignored = !strings.Contains(render([]jsontext.Value{tool}, question), `"f"`)
 	const arguments = `{"a": 1}`
 	called := func(raw jsontext.Value) bool {
@@ -63,6 +63,11 @@ func findTools(m *Model) (use toolUse) {
 	asText, asObject := called(quote(nil, arguments)), called(jsontext.Value(arguments))
 	use.objects, use.text = asObject && !asText, asText && !asObject
 	return use
+}
+
+// exampleTool is a tool to try templates with.
+func exampleTool() jsontext.Value {
+	return jsontext.Value(`{"type":"function","function":{"name":"f","description":"y","parameters":{"type":"object","properties":{}}}}`)
 }
 
 // toolChoice is what a request wants called.

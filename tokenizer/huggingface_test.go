@@ -309,7 +309,7 @@ func TestConfig(t *testing.T) {
 	_, ok := tok.BOS()
 	require.False(t, ok)
 	require.False(t, tok.AddBOS())
-	require.Equal(t, "", tok.ChatTemplate())
+	require.Equal(t, "", tok.ChatTemplate(false))
 
 	tok, err = FromFiles(Files{
 		Tokenizer:        data,
@@ -321,7 +321,7 @@ func TestConfig(t *testing.T) {
 	require.Equal(t, int32(4320), bos)
 	require.True(t, tok.AddBOS())
 	require.Equal(t, []int32{4329, 4321, 4328}, tok.EOS())
-	require.Equal(t, "one", tok.ChatTemplate())
+	require.Equal(t, "one", tok.ChatTemplate(true))
 	for name, want := range map[string]string{"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>", "pad_token": "<|finetune_right_pad_id|>"} {
 		got, ok := tok.NamedToken(name)
 		require.True(t, ok)
@@ -336,10 +336,12 @@ func TestConfig(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, []ChatTemplate{{"default", "one"}, {"tool_use", "two"}}, tok.ChatTemplates())
+	require.Equal(t, "one", tok.ChatTemplate(false))
+	require.Equal(t, "two", tok.ChatTemplate(true))
 
 	tok, err = FromFiles(Files{Tokenizer: data, Config: []byte(`{"chat_template":"one"}`), ChatTemplate: []byte("file")})
 	require.NoError(t, err)
-	require.Equal(t, "file", tok.ChatTemplate())
+	require.Equal(t, "file", tok.ChatTemplate(false))
 
 	for config, want := range map[string]string{
 		`{"bos_token":1}`:         "bos_token",

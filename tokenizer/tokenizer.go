@@ -256,15 +256,19 @@ func (t *Tokenizer) IsSpecial(id int32) bool {
 	return t.has(id) && t.vocab.tokens[id].kind == control
 }
 
-// ChatTemplate returns the template that has no name or is called "default",
-// "" where there is none.
-func (t *Tokenizer) ChatTemplate() string {
+// ChatTemplate returns the template of conversations: the one that has no name
+// or is called "default" or, with tools, the one called "tool_use" where the
+// checkpoint has one. "" where there is none.
+func (t *Tokenizer) ChatTemplate(tools bool) (text string) {
 	for _, c := range t.templates {
-		if c.Name == "default" {
+		switch {
+		case c.Name == "tool_use" && tools:
 			return c.Text
+		case c.Name == "default":
+			text = c.Text
 		}
 	}
-	return ""
+	return text
 }
 
 // ChatTemplates returns all templates that came with the tokenizer.

@@ -90,14 +90,31 @@ func (l *loader) describe(ckpt *model.Checkpoint) (*server.Model, error) {
 			m.EOS = append(m.EOS, id)
 		}
 	}
-	if text := tok.ChatTemplate(); text != "" {
-		if m.Template, err = tokenizer.NewTemplate(text); err != nil {
-			return nil, fmt.Errorf("%s: its chat template: %w", ckpt.Path, err)
-		}
+	if m.Template, m.ToolTemplate, err = templatesOf(tok); err != nil {
+		return nil, fmt.Errorf("%s: its chat template: %w", ckpt.Path, err)
 	}
-	digest := sha256.Sum256([]byte(strings.Join([]string{version, ckpt.Digest(), tok.Digest(), tok.ChatTemplate()}, "\n")))
+	parts := []string{version, ckpt.Digest(), tok.Digest(), tok.ChatTemplate(false), tok.ChatTemplate(true)}
+	digest := sha256.Sum256([]byte(strings.Join(parts, "\n")))
 	m.Fingerprint = fmt.Sprintf("fp_%x", digest[:8])
 	return m, nil
+}
+
+// templatesOf returns the chat template, and the one of conversations with
+// tools: nil where there is none.
+func templatesOf(tok *tokenizer.Tokenizer) (plain, tools *tokenizer.Template, err error) {
+	parse := func(text string) *tokenizer.Template {
+		if text == "" || err != nil {
+			return nil
+		}
+		var t *tokenizer.Template
+		t, err = tokenizer.NewTemplate(text)
+		return t
+	}
+	plain = parse(tok.ChatTemplate(false))
+	if tools = plain; tok.ChatTemplate(true) != tok.ChatTemplate(false) {
+		tools = parse(tok.ChatTemplate(true))
+	}
+	return plain, tools, err
 }
 
 // start loads the weights, allocates the cache and starts the engine. The

@@ -40,6 +40,7 @@ type conversation struct {
 // renderer is a template with the special tokens that it may write.
 type renderer struct {
 	template *tokenizer.Template
+	tools    *tokenizer.Template // of conversations with tools
 	special  map[string]string
 }
 
@@ -82,9 +83,8 @@ func (c *renderCommand) Run(std stdio) error {
 // open reads the template, and the special tokens of the model.
 func (c *renderCommand) open() (*renderer, error) {
 	r := &renderer{special: map[string]string{}}
-	name, text := c.Template, ""
 	if c.Model != "" || c.Template == "" {
-		name = cmp.Or(c.Model, demo.Name)
+		name := cmp.Or(c.Model, demo.Name)
 		t, err := openTokenizer(name)
 		if err != nil {
 			return nil, err
@@ -94,22 +94,30 @@ func (c *renderCommand) open() (*renderer, error) {
 				r.special[token] = spelled
 			}
 		}
-		text = t.ChatTemplate()
-	}
-	if c.Template != "" {
-		file, err := os.ReadFile(c.Template)
-		if err != nil {
-			return nil, fmt.Errorf("--template: %w", err)
+		if c.Template == "" {
+			return r, r.own(name, t)
 		}
-		name, text = c.Template, string(file)
-	} else if text == "" {
-		return nil, fmt.Errorf("%s has no chat template", name)
 	}
-	var err error
-	if r.template, err = tokenizer.NewTemplate(text); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	file, err := os.ReadFile(c.Template)
+	if err != nil {
+		return nil, fmt.Errorf("--template: %w", err)
 	}
+	if r.template, err = tokenizer.NewTemplate(string(file)); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Template, err)
+	}
+	r.tools = r.template
 	return r, nil
+}
+
+// own takes the templates of a model.
+func (r *renderer) own(name string, t *tokenizer.Tokenizer) (err error) {
+	if r.template, r.tools, err = templatesOf(t); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if r.template == nil {
+		return fmt.Errorf("%s has no chat template", name)
+	}
+	return nil
 }
 
 // render returns the prompt of a conversation in JSON.
@@ -129,6 +137,9 @@ func (r *renderer) render(input []byte) (string, error) {
 		for _, name := range slices.Sorted(maps.Keys(variables)) {
 			in.Variables = append(in.Variables, tokenizer.Variable{Name: name, Value: variables[name]})
 		}
+	}
+	if len(c.Tools) > 0 {
+		return r.tools.Render(in)
 	}
 	return r.template.Render(in)
 }

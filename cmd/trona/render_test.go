@@ -100,3 +100,27 @@ func TestRenderErrors(t *testing.T) {
 	require.Contains(t, lines[1], `{"error":"the conversation`)
 	require.Equal(t, lines[0], lines[2])
 }
+
+// A checkpoint's template for tools is used where a conversation has some.
+func TestRenderToolTemplate(t *testing.T) {
+	folder := t.TempDir()
+	vocab, next := map[string]int{}, rune(256)
+	for b := range 256 { // GPT-2's characters for bytes
+		r := rune(b)
+		if !(b >= '!' && b <= '~' || b >= 0xa1 && b != 0xad) {
+			r, next = next, next+1
+		}
+		vocab[string(r)] = b
+	}
+	tokens, err := json.Marshal(object{
+		"pre_tokenizer": object{"type": "ByteLevel", "add_prefix_space": false, "use_regex": true}, "decoder": object{"type": "ByteLevel"},
+		"model": object{"type": "BPE", "vocab": vocab, "merges": []string{}},
+	})
+	require.NoError(t, err)
+	const config = `{"chat_template": [{"name": "default", "template": "plain"}, {"name": "tool_use", "template": "{{ tools|length }} tools"}]}`
+	for name, text := range map[string]string{"tokenizer.json": string(tokens), "tokenizer_config.json": config} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
+	}
+	require.Equal(t, "plain", ok(t, `{"messages": [], "tools": []}`, "render", folder))
+	require.Equal(t, "2 tools", ok(t, `{"messages": [], "tools": [{}, {}]}`, "render", folder))
+}

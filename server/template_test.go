@@ -1,0 +1,49 @@
+package server
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/tokenizer"
+)
+
+// toolTemplate is a checkpoint's template for conversations with tools. It has
+// another switch for reasoning and another form of calls than testTemplate.
+const toolTemplate = `{{- bos_token }}TOOLS {{ tools|tojson }} as [func_name1(x=1)]
+{%- for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>{{ m.content }}
+{%- for c in m.tool_calls or [] %}[{{ c.function.name }} {{ c.function.arguments|tojson }}]{% endfor %}{% endfor %}
+{%- if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}`
+
+// A template for tools writes the conversations that have some, and says how
+// calls look; the others are written as ever.
+func TestToolTemplate(t *testing.T) {
+	s := newServer(t, says(t, "[f(a=7)]"))
+	m := *s.model.Load()
+	var err error
+	m.ToolTemplate, err = tokenizer.NewTemplate(toolTemplate)
+	require.NoError(t, err)
+	m.ContextLength = 1 << 12
+	s.SetModel(&m)
+	const tools = `,"tools":[{"type":"function","function":{"name":"f"}}]`
+	const head = `<|begin_of_text|>TOOLS [{"type": "function", "function": {"name": "f"}}] as [func_name1(x=1)]<|start_header_id|>user<|end_header_id|>Hi`
+	for fields, want := range map[string]string{
+		tools:                                head,
+		tools + `,"reasoning_effort":"none"`: head + "<think></think>",
+		tools + `,"tool_choice":"none"`:      "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
+		`,"reasoning_effort":"none"`:         "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n<think>\n\n</think>\n\n",
+	} {
+		text, _ := rendered(t, s, `{`+hello+fields+`}`)
+		require.Equal(t, want, text)
+	}
+	got := post(t, s, 200, chatPath, `{`+hello+tools+`}`)
+	require.Equal(t, `{"a": 7}`, get(got, "choices", 0, "message", "tool_calls", 0, "function", "arguments"))
+	// Earlier calls have the form that this template wants.
+	text, _ := rendered(t, s, `{"messages":[{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{\"a\": 1}"}}]}]`+tools+`}`)
+	require.Contains(t, text, `[f {"a": 1}]`)
+	// A model may chat with tools only.
+	m.Template = nil
+	s.SetModel(&m)
+	post(t, s, 200, chatPath, `{`+hello+tools+`}`)
+	wantsError(t, s, chatPath, `{`+hello+`}`, "messages")
+}
