@@ -9,8 +9,10 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-# Packages with goroutines that share memory.
-CONCURRENT  := ./engine/... ./server/... ./tokenizer/... ./kernels/cpu ./cmd/trona
+# Packages with goroutines of their own; those below the others are shared by
+# goroutines of their users, which their tests named Concurrent stand for.
+CONCURRENT  := ./engine/... ./server/... ./kernels/cpu ./cmd/trona
+SHARED      := ./tokenizer/...
 SYSTEMS     := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
 .PHONY: help
@@ -38,6 +40,7 @@ unit: go g++ node ## the tests of all packages
 .PHONY: race
 race: go gcc ## the tests of concurrent packages under the race detector
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m $(CONCURRENT)
+	CGO_ENABLED=1 $(GO) test -race -run Concurrent $(SHARED)
 
 .PHONY: purego
 purego: go ## the tests of the CPU device without assembly

@@ -24,8 +24,9 @@ func TestConformance(t *testing.T) {
 	for _, v := range cpu.Variants() {
 		t.Run(v, func(t *testing.T) {
 			s := kerneltest.Suite{
-				Name: "cpu",
-				Open: opener(cpu.Options{Threads: 2, Variant: v}),
+				Name:  "cpu",
+				Brief: testing.Short(),
+				Open:  opener(cpu.Options{Threads: 2, Variant: v}),
 				Peers: []func() (kernels.Device, error){
 					opener(cpu.Options{Threads: 1, Variant: v}),
 					opener(cpu.Options{Threads: 5, Variant: v}),
@@ -33,7 +34,7 @@ func TestConformance(t *testing.T) {
 			}
 			if strings.HasSuffix(v, "-int8") {
 				s.Only = []string{"matmul", "uniform", "misuse"}
-				s.Brief = v == "generic-int8" // TestInt8 has its bits in all the others
+				s.Brief = s.Brief || v == "generic-int8" // TestInt8 has its bits in all the others
 				s.Rounded = func(t kernels.DType, x []float32, cols int64) []float32 {
 					if cpu.Rounds(v, t) && cols%32 == 0 {
 						return round8(x)
