@@ -30,6 +30,9 @@ type Options struct {
 	// Draft, where it has a model, guesses; else what followed the last time
 	// that the text was like now is the guess.
 	Draft Draft
+	// Turn, where engines share a processor, is locked while a step runs, so that
+	// each has all of the processor for its steps. Nil: this engine has its own.
+	Turn sync.Locker
 	// StallTimeout is how long nothing may happen before Healthy fails; a step
 	// may take ten times what steps of its size took before. 0: 10 s.
 	StallTimeout time.Duration
@@ -45,6 +48,7 @@ type Engine struct {
 	uniform        bool // see kernels.Info
 	speculate      int  // most drafts of a request in a step
 	stall          time.Duration
+	turn           sync.Locker
 	done           chan struct{}
 
 	// Of the engine's goroutine alone.
@@ -82,7 +86,7 @@ func New(m *model.Model, cache *model.KVCache, dev kernels.Device, o Options) (*
 	blocks := NewBlockManager(cache.Blocks)
 	e := &Engine{
 		context: min(o.MaxModelLen, cache.Blocks*kernels.BlockSize), vocab: m.Config.VocabSize,
-		most: o.MaxNumSeqs + o.MaxQueued, speculate: o.SpeculateTokens, uniform: dev.Info().Uniform, stall: o.StallTimeout, done: make(chan struct{}),
+		most: o.MaxNumSeqs + o.MaxQueued, speculate: o.SpeculateTokens, uniform: dev.Info().Uniform, stall: o.StallTimeout, turn: o.Turn, done: make(chan struct{}),
 		scheduler: NewScheduler(Limits{
 			Seqs: o.MaxNumSeqs, Rows: m.MaxRows(), Logits: m.MaxLogits(), PrefillRows: o.PrefillRows, Block: kernels.BlockSize,
 		}, blocks),
@@ -115,6 +119,9 @@ func (o *Options) defaults(m *model.Model) {
 	o.PrefillRows = min(o.PrefillRows, m.MaxRows())
 	if o.StallTimeout == 0 {
 		o.StallTimeout = defaultStall
+	}
+	if o.Turn == nil {
+		o.Turn = new(sync.Mutex)
 	}
 }
 
@@ -236,7 +243,10 @@ func (e *Engine) loop() {
 		if e.scheduler.Idle() {
 			continue
 		}
-		if err := e.step(); err != nil {
+		e.takeTurn()
+		err := e.step()
+		e.turn.Unlock()
+		if err != nil {
 			e.fail(err)
 		}
 	}
@@ -247,6 +257,19 @@ func (e *Engine) loop() {
 	e.runner.cache.Close()
 	e.runner.model.Close()
 	e.closed = e.runner.dev.Close()
+}
+
+// takeTurn waits for the steps of other engines. That is no standstill of this one.
+func (e *Engine) takeTurn() {
+	waits := func(yes bool) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.pulse.begin(time.Now(), 0)
+		e.pulse.waits = yes
+	}
+	waits(true)
+	e.turn.Lock()
+	waits(false)
 }
 
 // receive waits until there is work and takes what has come. It returns false

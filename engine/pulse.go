@@ -17,6 +17,7 @@ const (
 type pulse struct {
 	since   time.Time         // the last change
 	rows    int               // of the step in progress; 0: none is
+	waits   bool              // for another engine's step, whose pulse tells of it
 	typical [32]time.Duration // of steps of 2^(i-1) to 2^i - 1 rows
 }
 
@@ -56,5 +57,5 @@ func (p *pulse) limit(stall time.Duration) time.Duration {
 // stuck returns how long nothing happened, if that is too long.
 func (p *pulse) stuck(now time.Time, stall time.Duration) (time.Duration, bool) {
 	still := now.Sub(p.since)
-	return still, still > p.limit(stall)
+	return still, !p.waits && still > p.limit(stall)
 }
