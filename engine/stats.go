@@ -20,3 +20,22 @@ type Stats struct {
 	PrefixHitTokens   int64 // prompt tokens that came from it
 	Preemptions       int64 // times a request gave up its memory, to be computed again
 }
+
+// Add adds what another engine holds and has done.
+func (s *Stats) Add(o *Stats) {
+	s.Running += o.Running
+	s.Waiting += o.Waiting
+	s.Blocks += o.Blocks
+	s.BlocksUsed += o.BlocksUsed
+	s.BlocksCached += o.BlocksCached
+	s.KVBytes += o.KVBytes
+	s.ModelBytes += o.ModelBytes
+	s.Steps += o.Steps
+	s.PromptTokens += o.PromptTokens
+	s.GeneratedTokens += o.GeneratedTokens
+	s.DraftedTokens += o.DraftedTokens
+	s.AcceptedTokens += o.AcceptedTokens
+	s.PrefixQueryTokens += o.PrefixQueryTokens
+	s.PrefixHitTokens += o.PrefixHitTokens
+	s.Preemptions += o.Preemptions
+}

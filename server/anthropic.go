@@ -43,8 +43,8 @@ type anthropicUsage struct {
 }
 
 // createMessage serves POST /v1/messages.
-func (s *Server) createMessage(w http.ResponseWriter, r *http.Request, m *Model) error {
-	c, err := s.readMessage(w, r, m, false)
+func (s *Server) createMessage(w http.ResponseWriter, r *http.Request, models modelSet) error {
+	c, err := s.readMessage(w, r, models, false)
 	if err != nil {
 		return err
 	}
@@ -71,8 +71,8 @@ func (s *Server) createMessage(w http.ResponseWriter, r *http.Request, m *Model)
 }
 
 // countMessageTokens serves POST /v1/messages/count_tokens; nothing is generated.
-func (s *Server) countMessageTokens(w http.ResponseWriter, r *http.Request, m *Model) error {
-	c, err := s.readMessage(w, r, m, true)
+func (s *Server) countMessageTokens(w http.ResponseWriter, r *http.Request, models modelSet) error {
+	c, err := s.readMessage(w, r, models, true)
 	if err != nil {
 		return err
 	}
@@ -82,8 +82,8 @@ func (s *Server) countMessageTokens(w http.ResponseWriter, r *http.Request, m *M
 	return nil
 }
 
-func (s *Server) readMessage(w http.ResponseWriter, r *http.Request, m *Model, counting bool) (*chat, error) {
-	j := s.newJob(w, r, m)
+func (s *Server) readMessage(w http.ResponseWriter, r *http.Request, models modelSet, counting bool) (*chat, error) {
+	j := s.newJob(w, r, models)
 	body, err := s.readBody(w, r)
 	if err != nil {
 		return nil, err

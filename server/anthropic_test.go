@@ -106,7 +106,7 @@ func TestMessages(t *testing.T) {
 		{"<TOOLCALL>[]</TOOLCALL>", `,"tools":` + messageTools + `,"tool_choice":{"type":"none"}`, "text", "end_turn", ""},
 	} {
 		s := newServer(t, says(t, c.says))
-		s.model.Load().ContextLength = 2 * testContext
+		s.loaded()[0].ContextLength = 2 * testContext
 		fields := c.fields
 		if !strings.Contains(fields, "max_tokens") {
 			fields += `,"max_tokens":100`
@@ -295,7 +295,7 @@ func TestMessagesErrors(t *testing.T) {
 // Only what the client itself sent is named as ignored.
 func TestMessagesIgnored(t *testing.T) {
 	s := newServer(t, says(t, "ok"))
-	m := s.model.Load()
+	m := s.loaded()[0]
 	m.thinking = thinking{} // a template without a way
 	for fields, want := range map[string]string{
 		"":                                "",

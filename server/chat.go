@@ -15,8 +15,8 @@ type chat struct {
 }
 
 // chatCompletions serves POST /v1/chat/completions.
-func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request, m *Model) error {
-	c, err := s.readChat(w, r, m)
+func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request, models modelSet) error {
+	c, err := s.readChat(w, r, models)
 	if err != nil {
 		return err
 	}
@@ -49,8 +49,8 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request, m *Mode
 }
 
 // render serves POST /v1/chat/completions/render: the prompt and nothing else.
-func (s *Server) render(w http.ResponseWriter, r *http.Request, m *Model) error {
-	c, err := s.readChat(w, r, m)
+func (s *Server) render(w http.ResponseWriter, r *http.Request, models modelSet) error {
+	c, err := s.readChat(w, r, models)
 	if err != nil {
 		return err
 	}
@@ -132,8 +132,8 @@ func (c *chat) deltas(p piece) []chatChunkChoice {
 }
 
 // readChat reads a request up to the tokens of its prompt.
-func (s *Server) readChat(w http.ResponseWriter, r *http.Request, m *Model) (*chat, error) {
-	c := &chat{job: s.newJob(w, r, m)}
+func (s *Server) readChat(w http.ResponseWriter, r *http.Request, models modelSet) (*chat, error) {
+	c := &chat{job: s.newJob(w, r, models)}
 	body, err := s.readBody(w, r)
 	if err != nil {
 		return nil, err
@@ -147,9 +147,9 @@ func (s *Server) readChat(w http.ResponseWriter, r *http.Request, m *Model) (*ch
 
 // read reads the body of a request. It returns the fields without effect.
 func (c *chat) read(body []byte) (ignored []string, err error) {
-	m := c.model
 	o, d := decodeObject(body)
 	c.readModel(o)
+	m := c.model
 	c.params = c.server.readParams(o, m, 1)
 	c.readLogprobs(o)
 	c.readOpenAI(o)

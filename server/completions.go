@@ -21,8 +21,8 @@ type completion struct {
 }
 
 // completions serves POST /v1/completions.
-func (s *Server) completions(w http.ResponseWriter, r *http.Request, m *Model) error {
-	c := completion{job: s.newJob(w, r, m)}
+func (s *Server) completions(w http.ResponseWriter, r *http.Request, models modelSet) error {
+	c := completion{job: s.newJob(w, r, models)}
 	body, err := s.readBody(w, r)
 	if err != nil {
 		return err
@@ -238,16 +238,6 @@ func (c *completion) add(v *value, p prompt) {
 }
 
 // newJob begins a request; the handler has noted its id in the header.
-func (s *Server) newJob(w http.ResponseWriter, r *http.Request, m *Model) *job {
-	return &job{server: s, model: m, id: w.Header().Get(headerRequestID), strict: s.strict(r), began: time.Now()}
-}
-
-// readModel takes the name of the model.
-func (j *job) readModel(o *object) {
-	if v := o.take("model"); v != nil {
-		name := v.label(maxNameBytes)
-		if o.d.err == nil {
-			o.d.err = j.model.named(name)
-		}
-	}
+func (s *Server) newJob(w http.ResponseWriter, r *http.Request, models modelSet) *job {
+	return &job{server: s, models: models, model: models[0], id: w.Header().Get(headerRequestID), strict: s.strict(r), began: time.Now()}
 }

@@ -359,7 +359,7 @@ func TestEngineRequest(t *testing.T) {
 	temperature, topK := 0.6, 20
 	m := testModel(t, e)
 	m.Defaults = SamplingDefaults{Temperature: &temperature, TopK: &topK}
-	s.SetModel(m)
+	s.SetModels(m)
 	post(t, s, 200, completionPath, `{"prompt":"a","n":3,"seed":5}`)
 	r = e.requests[2]
 	require.Equal(t, float32(0.6), r.Sampling.Temperature)

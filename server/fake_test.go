@@ -303,6 +303,6 @@ func newServer(t testing.TB, e Engine, change ...func(*Options)) *Server {
 		f(&o)
 	}
 	s := New(o)
-	s.SetModel(testModel(t, e))
+	s.SetModels(testModel(t, e))
 	return s
 }

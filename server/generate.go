@@ -12,7 +12,8 @@ import (
 // job is a request ready for the engine: prompts times choices.
 type job struct {
 	server   *Server
-	model    *Model
+	models   modelSet
+	model    *Model // the one that answers
 	params   *params
 	id       string
 	strict   bool // a field without effect is an error

@@ -1,6 +1,10 @@
 package server
 
-import "net/http"
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
 
 // health is NIM's body.
 type health struct {
@@ -16,17 +20,18 @@ func (s *Server) live(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // ready serves GET /v1/health/ready and /health: 200 only while requests would
-// be served, because a forward pass works.
+// be served, because a forward pass of every model works.
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) error {
 	status, body := http.StatusOK, health{"health.response", "Service is ready.", "ready"}
-	m := s.model.Load()
+	models := s.loaded()
 	switch {
 	case s.inFlight.isDraining():
 		status, body.Message, body.Status = http.StatusServiceUnavailable, "Service is shutting down.", "draining"
-	case m == nil:
+	case models == nil:
 		status, body.Message, body.Status = http.StatusServiceUnavailable, "Service is loading the model.", "loading"
-	case m.Engine.Healthy() != nil:
-		status, body.Message, body.Status = http.StatusServiceUnavailable, "The engine does not work.", "unhealthy"
+	case len(models.unhealthy()) > 0:
+		body.Message = fmt.Sprintf("The engine does not work: %s.", strings.Join(models.unhealthy(), ", "))
+		status, body.Status = http.StatusServiceUnavailable, "unhealthy"
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	writeJSON(w, status, body)

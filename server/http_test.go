@@ -212,7 +212,7 @@ func TestHealth(t *testing.T) {
 	require.Empty(t, list["data"])
 	w, _ := call(t, s, "GET", "/v1/models/test", "")
 	require.Equal(t, 404, w.Code)
-	s.SetModel(testModel(t, e))
+	s.SetModels(testModel(t, e))
 	wants(200, "ready")
 	e.unhealthy = errors.New("no progress")
 	wants(503, "unhealthy")

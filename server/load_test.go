@@ -28,7 +28,7 @@ func TestThousandStreams(t *testing.T) {
 	}
 	e := says(t, "")
 	s := newServer(t, e)
-	m := s.model.Load()
+	m := s.loaded()[0]
 	ends := m.EOS[0]
 	e.answer = func(r engine.Request) []int32 {
 		ids := make([]int32, tokens, tokens+1)

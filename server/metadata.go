@@ -52,10 +52,8 @@ type modelInfo struct {
 func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) error {
 	body := metadata{Version: s.options.Version, ModelInfo: []modelInfo{}, LicenseInfo: ownLicense(), AssetInfo: []string{}}
 	body.LicenseInfo.Content = "" // GET /v1/license has it
-	if m := s.model.Load(); m != nil {
-		for _, name := range m.Names {
-			body.ModelInfo = append(body.ModelInfo, modelInfo{ShortName: name})
-		}
+	for _, name := range s.loaded().names() {
+		body.ModelInfo = append(body.ModelInfo, modelInfo{ShortName: name})
 	}
 	writeJSON(w, http.StatusOK, body)
 	return nil
@@ -90,7 +88,7 @@ func (s *Server) manifest(w http.ResponseWriter, _ *http.Request) error {
 		Object   string    `json:"object"`
 		Profiles []profile `json:"profiles"`
 	}{"manifest", []profile{}}
-	if m := s.model.Load(); m != nil {
+	for _, m := range s.loaded() {
 		body.Profiles = append(body.Profiles, profile{ID: m.Fingerprint, Model: m.Names[0], MaxModelLen: m.ContextLength})
 	}
 	writeJSON(w, http.StatusOK, body)

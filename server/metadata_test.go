@@ -20,7 +20,7 @@ func TestNIMRoutes(t *testing.T) {
 	}
 	require.Empty(t, ask("/v1/metadata")["modelInfo"])
 	require.Empty(t, ask("/v1/manifest")["profiles"])
-	s.SetModel(testModel(t, says(t, "ok")))
+	s.SetModels(testModel(t, says(t, "ok")))
 	got := ask("/v1/metadata")
 	require.Equal(t, "9.9", got["version"])
 	require.Equal(t, []any{map[string]any{"shortName": "test", "modelUrl": ""}, map[string]any{"shortName": "org/test", "modelUrl": ""}}, got["modelInfo"])
@@ -47,7 +47,7 @@ func TestSpellings(t *testing.T) {
 		m := testModel(t, says(t, "ok"))
 		m.Names = []string{name}
 		s := New(Options{})
-		s.SetModel(m)
+		s.SetModels(m)
 		for _, other := range append(others, name) {
 			got := post(t, s, 200, chatPath, `{`+hello+`,"model":"`+other+`"}`)
 			require.Equal(t, name, got["model"])

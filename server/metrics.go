@@ -12,9 +12,10 @@ import (
 
 // metrics are what Prometheus collects: histograms of requests, and what the
 // engine says about itself. Every series exists twice, under this program's
-// name and under vLLM's, so that existing dashboards and routers work.
+// name and under vLLM's, so that existing dashboards and routers work. vLLM's
+// have labels for the model; ours are sums over all models.
 type metrics struct {
-	model     func() *Model
+	models    func() modelSet
 	registry  *prometheus.Registry
 	gather    http.Handler
 	toFirst   histogram
@@ -31,7 +32,7 @@ func (h histogram) observe(m *Model, d time.Duration) {
 	h.theirs.WithLabelValues(m.Names[0], engineLabel).Observe(d.Seconds())
 }
 
-// engineLabel tells the engines of one server apart; there is one.
+// engineLabel tells the engines of one model apart; there is one.
 const engineLabel = "0"
 
 // labels of vLLM's series.
@@ -44,8 +45,8 @@ var (
 	wholeBuckets   = []float64{.1, .3, .5, .8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960}
 )
 
-func newMetrics(model func() *Model) *metrics {
-	m := &metrics{model: model, registry: prometheus.NewRegistry()}
+func newMetrics(models func() modelSet) *metrics {
+	m := &metrics{models: models, registry: prometheus.NewRegistry()}
 	m.toFirst = m.histogram("time_to_first_token_seconds", "From the request to its first token.", firstBuckets)
 	m.between = m.histogram("inter_token_latency_seconds", "From one token of a request to the next.", betweenBuckets)
 	m.whole = m.histogram("e2e_request_latency_seconds", "From the request to its last token.", wholeBuckets)
@@ -62,7 +63,7 @@ func newMetrics(model func() *Model) *metrics {
 	for _, reason := range []string{finishStop, finishLength, engine.FinishCancelled.String(), engine.FinishError.String()} {
 		m.successes[0].WithLabelValues(reason) // a series that is 0 exists
 	}
-	m.registry.MustRegister(engineCollector{model})
+	m.registry.MustRegister(engineCollector{models})
 	m.gather = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	return m
 }
@@ -132,26 +133,27 @@ var engineSeries = []struct {
 	},
 }
 
-// engineCollector asks the engine when it is collected. Before there is one its
-// own series are 0; vLLM's need the name of a model.
-type engineCollector struct{ model func() *Model }
+// engineCollector asks the engines when it is collected. Before there are any
+// its own series are 0; vLLM's need the name of a model.
+type engineCollector struct{ models func() modelSet }
 
-// Describe describes nothing: what is collected depends on the model.
+// Describe describes nothing: what is collected depends on the models.
 func (engineCollector) Describe(chan<- *prometheus.Desc) {}
 
-// Collect sends the engine's counts.
+// Collect sends the engines' counts.
 func (c engineCollector) Collect(to chan<- prometheus.Metric) {
-	var stats engine.Stats
-	m := c.model()
-	if m != nil {
-		stats = m.Engine.Stats()
+	models := c.models()
+	var sum engine.Stats
+	stats := make([]engine.Stats, len(models))
+	for i, m := range models {
+		stats[i] = m.Engine.Stats()
+		sum.Add(&stats[i])
 	}
 	for _, s := range engineSeries {
-		value := s.value(&stats)
-		to <- prometheus.MustNewConstMetric(prometheus.NewDesc("trona_"+s.ours, s.help, nil, nil), s.kind, value)
-		if m != nil {
-			desc := prometheus.NewDesc("vllm:"+s.theirs, s.help, vllmLabels, nil)
-			to <- prometheus.MustNewConstMetric(desc, s.kind, value, m.Names[0], engineLabel)
+		to <- prometheus.MustNewConstMetric(prometheus.NewDesc("trona_"+s.ours, s.help, nil, nil), s.kind, s.value(&sum))
+		desc := prometheus.NewDesc("vllm:"+s.theirs, s.help, vllmLabels, nil)
+		for i, m := range models {
+			to <- prometheus.MustNewConstMetric(desc, s.kind, s.value(&stats[i]), m.Names[0], engineLabel)
 		}
 	}
 }

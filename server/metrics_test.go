@@ -23,7 +23,7 @@ func TestEngineMetrics(t *testing.T) {
 	}
 	require.Contains(t, scrape(), "\ntrona_requests_running 0\n") // while it loads
 	require.NotContains(t, scrape(), "vllm:num_requests_running")
-	s.SetModel(testModel(t, e))
+	s.SetModels(testModel(t, e))
 	text := scrape()
 	for _, c := range []struct {
 		ours, theirs, kind string

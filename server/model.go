@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"trona/engine"
@@ -78,18 +77,6 @@ func (m *Model) template(tools bool) *tokenizer.Template {
 		return m.ToolTemplate
 	}
 	return m.Template
-}
-
-// named returns an error where the model does not have the name that a request
-// gives, in any spelling; "" is any name.
-func (m *Model) named(name string) *apiError {
-	same := func(own string) bool { return spelling(own) == spelling(name) }
-	if name == "" || slices.ContainsFunc(m.Names, same) {
-		return nil
-	}
-	e := invalid("model", "the model %.128q does not exist; this server has %q", name, m.Names)
-	e.status, e.code = 404, codeModel
-	return e
 }
 
 // spelling returns a name with points in its version numbers. NVIDIA writes

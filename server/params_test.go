@@ -87,11 +87,11 @@ func TestStrict(t *testing.T) {
 	got := post(t, strict, 400, messagesPath, `{`+hello+`,"max_tokens":9,"stops":[]}`)
 	require.Regexp(t, "^stops: ", get(got, "error", "message"))
 	// What a client did not ask for is no error of it.
-	m := *strict.model.Load()
+	m := *strict.loaded()[0]
 	template, err := tokenizer.NewTemplate(`{% for m in messages %}{{ m.content }}{% endfor %}`)
 	require.NoError(t, err)
 	m.Template = template
-	strict.SetModel(&m)
+	strict.SetModels(&m)
 	post(t, strict, 200, messagesPath, `{`+hello+`,"max_tokens":9}`)
 	post(t, strict, 400, messagesPath, `{`+hello+`,"max_tokens":9,"thinking":{"type":"adaptive"}}`)
 	wantsError(t, strict, chatPath, `{`+hello+`,"reasoning_effort":"low"}`, "reasoning_effort")

@@ -37,7 +37,7 @@ func plainMessage(t require.TestingT, content string) string {
 // harmless message, and the text shown is exact.
 func TestControlTokensInContent(t *testing.T) {
 	s := newServer(t, says(t, "ok"))
-	m := s.model.Load()
+	m := s.loaded()[0]
 	special := func(ids []int32) (found []int32) {
 		for _, id := range ids {
 			if m.Tokenizer.IsSpecial(id) {
@@ -74,7 +74,7 @@ func TestControlTokensInContent(t *testing.T) {
 
 func TestControlTokensElsewhere(t *testing.T) {
 	s := newServer(t, says(t, "ok"))
-	m := s.model.Load()
+	m := s.loaded()[0]
 	count := func(request string) (n int) {
 		_, ids := rendered(t, s, request)
 		for _, id := range ids {
@@ -118,9 +118,9 @@ func TestRenderOptions(t *testing.T) {
 	require.NotContains(t, text, "function")
 	text, _ = rendered(t, s, `{`+hello+`,"tools":[{"type":"function","function":{"name":"f","parameters":{"z":1,"a":2}}}]}`)
 	require.Contains(t, text, `[{"type": "function", "function": {"name": "f", "parameters": {"z": 1, "a": 2}}}]`)
-	m := *s.model.Load()
+	m := *s.loaded()[0]
 	m.Template = nil
-	s.SetModel(&m)
+	s.SetModels(&m)
 	got := wantsError(t, s, chatPath, `{`+hello+`}`, "messages")
 	require.Equal(t, "template_error", get(got, "error", "code"))
 	require.True(t, slices.Contains(m.EOS, int32(268)))

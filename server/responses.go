@@ -68,8 +68,8 @@ type inputDetails struct {
 }
 
 // createResponse serves POST /v1/responses.
-func (s *Server) createResponse(w http.ResponseWriter, r *http.Request, m *Model) error {
-	c, t, echo, err := s.readResponse(w, r, m)
+func (s *Server) createResponse(w http.ResponseWriter, r *http.Request, models modelSet) error {
+	c, t, echo, err := s.readResponse(w, r, models)
 	if err != nil {
 		return err
 	}
@@ -90,8 +90,8 @@ func (s *Server) createResponse(w http.ResponseWriter, r *http.Request, m *Model
 }
 
 // readResponse reads a request up to the tokens of its prompt.
-func (s *Server) readResponse(w http.ResponseWriter, r *http.Request, m *Model) (*chat, *translation, responseEcho, error) {
-	j := s.newJob(w, r, m)
+func (s *Server) readResponse(w http.ResponseWriter, r *http.Request, models modelSet) (*chat, *translation, responseEcho, error) {
+	j := s.newJob(w, r, models)
 	body, err := s.readBody(w, r)
 	if err != nil {
 		return nil, nil, responseEcho{}, err
@@ -210,8 +210,8 @@ func (s *Server) cancelResponse(_ http.ResponseWriter, r *http.Request) error {
 }
 
 // countResponseTokens serves POST /v1/responses/input_tokens; nothing is generated.
-func (s *Server) countResponseTokens(w http.ResponseWriter, r *http.Request, m *Model) error {
-	c, _, _, err := s.readResponse(w, r, m)
+func (s *Server) countResponseTokens(w http.ResponseWriter, r *http.Request, models modelSet) error {
+	c, _, _, err := s.readResponse(w, r, models)
 	if err != nil {
 		return err
 	}

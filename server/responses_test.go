@@ -40,7 +40,7 @@ func TestResponses(t *testing.T) {
 		{"so <TOOLCALL>[{\"name\": \"f\", \"arguments\": {\"x\": 1}}, {\"name\": \"f\", \"arguments\": {}}]</TOOLCALL>", `,"tools":` + responseTools, "message function_call function_call", "completed"},
 	} {
 		s := newServer(t, says(t, c.says))
-		s.model.Load().ContextLength = 2 * testContext
+		s.loaded()[0].ContextLength = 2 * testContext
 		got := post(t, s, 200, responsesPath, `{"model":"test","input":"Hi"`+c.fields+`}`)
 		require.Regexp(t, "^resp_[0-9a-f]{32}$", got["id"])
 		var kinds []string

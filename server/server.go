@@ -28,12 +28,12 @@ type Options struct {
 
 func (o *Options) maxText() int { return int(o.MaxBodyBytes) }
 
-// Server answers requests for one model. It is an http.Handler; Serve adds the
+// Server answers requests for its models. It is an http.Handler; Serve adds the
 // limits that concern connections.
 type Server struct {
 	options   Options
 	keys      keyring
-	model     atomic.Pointer[Model]
+	models    atomic.Pointer[modelSet]
 	metrics   *metrics
 	routes    *http.ServeMux
 	inFlight  inFlight
@@ -44,7 +44,7 @@ type Server struct {
 	cancel context.CancelCauseFunc
 }
 
-// New returns a server that is not ready before SetModel.
+// New returns a server that is not ready before SetModels.
 func New(o Options) *Server {
 	o.MaxBodyBytes = cmp.Or(o.MaxBodyBytes, 8<<20)
 	o.MaxChoices = cmp.Or(o.MaxChoices, 16)
@@ -53,7 +53,7 @@ func New(o Options) *Server {
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	s := &Server{options: o, keys: newKeyring(o.APIKeys), routes: http.NewServeMux(), responses: newResponseStore()}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	s.metrics = newMetrics(s.model.Load)
+	s.metrics = newMetrics(s.loaded)
 	for path, routes := range groupRoutes(s.table()) {
 		s.routes.Handle(path, endpoint{s, routes})
 	}
@@ -61,16 +61,28 @@ func New(o Options) *Server {
 	return s
 }
 
-// SetModel makes the server ready for requests.
-func (s *Server) SetModel(m *Model) {
-	m.special = newSpecialTokens(m.Tokenizer)
-	m.thinking = findThinking(m, false)
-	if m.toolThinking = m.thinking; m.template(true) != m.Template {
-		m.toolThinking = findThinking(m, true)
+// SetModels makes the server ready for requests; those that name no model get
+// the first. No two may share a name.
+func (s *Server) SetModels(models ...*Model) {
+	for _, m := range models {
+		m.special = newSpecialTokens(m.Tokenizer)
+		m.thinking = findThinking(m, false)
+		if m.toolThinking = m.thinking; m.template(true) != m.Template {
+			m.toolThinking = findThinking(m, true)
+		}
+		m.tools = findTools(m)
+		m.compiler = newCompiler(m)
 	}
-	m.tools = findTools(m)
-	m.compiler = newCompiler(m)
-	s.model.Store(m)
+	set := modelSet(models)
+	s.models.Store(&set)
+}
+
+// loaded returns the models, nil before there are any.
+func (s *Server) loaded() modelSet {
+	if set := s.models.Load(); set != nil {
+		return *set
+	}
+	return nil
 }
 
 // route is one thing the server does. work routes need a model, and a shutdown
@@ -79,7 +91,7 @@ type route struct {
 	method, path string
 	open         bool
 	serve        func(http.ResponseWriter, *http.Request) error
-	work         func(http.ResponseWriter, *http.Request, *Model) error
+	work         func(http.ResponseWriter, *http.Request, modelSet) error
 }
 
 // table lists all routes.
@@ -226,14 +238,14 @@ func (s *Server) safely(w *response, r *http.Request, found *route) (err error) 
 		return errDraining
 	}
 	defer s.inFlight.leave()
-	m := s.model.Load()
-	if m == nil {
+	models := s.loaded()
+	if models == nil {
 		return &apiError{status: http.StatusServiceUnavailable, kind: kindUnavailable, code: codeLoading, message: "the model is loading; retry later"}
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	defer context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })()
-	return found.work(w, r.WithContext(ctx), m)
+	return found.work(w, r.WithContext(ctx), models)
 }
 
 // panicError is a bug that fails one request.

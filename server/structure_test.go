@@ -17,9 +17,9 @@ import (
 // structureServer serves a model that may reason, with a longer context.
 func structureServer(t *testing.T, e Engine) *Server {
 	s := newServer(t, e)
-	m := *s.model.Load()
+	m := *s.loaded()[0]
 	m.ContextLength = 1 << 12
-	s.SetModel(&m)
+	s.SetModels(&m)
 	return s
 }
 
@@ -106,7 +106,7 @@ func TestForcedCalls(t *testing.T) {
 		for said, reasoning := range map[string]any{"I would rather not.": nil, "<think>a</think>": "a", `<TOOLCALL>[{"name": "f", "arguments": {"a": "x"}}]</TOOLCALL>`: nil} {
 			for choice, names := range map[string]string{`"required"`: "^(f|g.h)$", `{"type":"function","function":{"name":"g.h"}}`: "^g.h$"} {
 				s := structureServer(t, says(t, said))
-				s.model.Load().tools.form = findTools(testModelOf(t, form)).form
+				s.loaded()[0].tools.form = findTools(testModelOf(t, form)).form
 				got := post(t, s, 200, chatPath, `{`+hello+`,"max_tokens":600,`+toolFG+`,"tool_choice":`+choice+`}`)
 				if reasoning != nil {
 					require.Equal(t, reasoning, get(got, "choices", 0, "message", "reasoning_content"))

@@ -19,12 +19,12 @@ const toolTemplate = `{{- bos_token }}TOOLS {{ tools|tojson }} as [func_name1(x=
 // calls look; the others are written as ever.
 func TestToolTemplate(t *testing.T) {
 	s := newServer(t, says(t, "[f(a=7)]"))
-	m := *s.model.Load()
+	m := *s.loaded()[0]
 	var err error
 	m.ToolTemplate, err = tokenizer.NewTemplate(toolTemplate)
 	require.NoError(t, err)
 	m.ContextLength = 1 << 12
-	s.SetModel(&m)
+	s.SetModels(&m)
 	const tools = `,"tools":[{"type":"function","function":{"name":"f"}}]`
 	const head = `<|begin_of_text|>TOOLS [{"type": "function", "function": {"name": "f"}}] as [func_name1(x=1)]<|start_header_id|>user<|end_header_id|>Hi`
 	for fields, want := range map[string]string{
@@ -43,7 +43,7 @@ func TestToolTemplate(t *testing.T) {
 	require.Contains(t, text, `[f {"a": 1}]`)
 	// A model may chat with tools only.
 	m.Template = nil
-	s.SetModel(&m)
+	s.SetModels(&m)
 	post(t, s, 200, chatPath, `{`+hello+tools+`}`)
 	wantsError(t, s, chatPath, `{`+hello+`}`, "messages")
 }

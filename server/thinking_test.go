@@ -37,11 +37,11 @@ var ownTemplates = map[string]string{
 // templateServer serves a model with another template.
 func templateServer(t *testing.T, source string) *Server {
 	s := newServer(t, says(t, "ok"))
-	m := *s.model.Load()
+	m := *s.loaded()[0]
 	template, err := tokenizer.NewTemplate(source)
 	require.NoError(t, err)
 	m.Template, m.ContextLength = template, 1<<16
-	s.SetModel(&m)
+	s.SetModels(&m)
 	return s
 }
 
@@ -60,7 +60,7 @@ func TestFindThinking(t *testing.T) {
 		"variable": {variable: "enable_thinking"}, "other variable": {variable: "thinking"}, "effort": {effort: true}, "refuses": {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, want, nemotronServer(t, name).model.Load().thinking)
+			require.Equal(t, want, nemotronServer(t, name).loaded()[0].thinking)
 		})
 	}
 	require.Equal(t, thinking{}, findThinking(&Model{}, false))
@@ -161,14 +161,14 @@ func TestRecommendedSampling(t *testing.T) {
 	} {
 		t.Run(c.model+" "+c.request, func(t *testing.T) {
 			s := nemotronServer(t, c.model)
-			e := s.model.Load().Engine.(*fakeEngine)
+			e := s.loaded()[0].Engine.(*fakeEngine)
 			post(t, s, 200, chatPath, "{"+c.request+"}")
 			sampling := e.requests[0].Sampling
 			require.Equal(t, c.want, drawing{sampling.Temperature, sampling.TopP})
 			// What the checkpoint says counts more.
-			m, topP := *s.model.Load(), 0.7
+			m, topP := *s.loaded()[0], 0.7
 			m.Defaults.TopP = &topP
-			s.SetModel(&m)
+			s.SetModels(&m)
 			if c.want == thinks || c.want == greedy {
 				post(t, s, 200, chatPath, "{"+c.request+"}")
 				sampling = e.requests[len(e.requests)-1].Sampling
@@ -182,9 +182,9 @@ func TestRecommendedSampling(t *testing.T) {
 // itself opens is.
 func TestThinkingOfAnswers(t *testing.T) {
 	s := templateServer(t, testTemplate+`{% if thinking is defined and thinking %}<think>{% endif %}`)
-	m := *s.model.Load()
+	m := *s.loaded()[0]
 	m.Engine = says(t, "hm</think>Hello")
-	s.SetModel(&m)
+	s.SetModels(&m)
 	for fields, want := range map[string][2]any{
 		``: {nil, "hm</think>Hello"}, `,"reasoning_effort":"none"`: {nil, "hm</think>Hello"},
 		`,"reasoning_effort":"low"`: {"hm", "Hello"}, `,"chat_template_kwargs":{"thinking":true}`: {"hm", "Hello"},
@@ -330,7 +330,7 @@ func TestTemplateInput(t *testing.T) {
 // text of their own.
 func TestSpecialTags(t *testing.T) {
 	s := newServer(t, says(t, "ok"))
-	m := *s.model.Load()
+	m := *s.loaded()[0]
 	m.Tokenizer = testTokenizer(t, thinkOpen, thinkClose)
 	m.VocabSize = m.Tokenizer.VocabSize()
 	answer := m.Tokenizer.Encode("<think>\nhm \u4f60\n</think>\n\nHello<|eot_id|>", tokenizer.EncodeOptions{ParseSpecial: true})
@@ -347,7 +347,7 @@ func TestSpecialTags(t *testing.T) {
 		{cut, "", "hm \ufffd\u4f60", "Hello"},
 	} {
 		m.Engine = &fakeEngine{answer: func(engine.Request) []int32 { return c.ids }}
-		s.SetModel(&m)
+		s.SetModels(&m)
 		got := post(t, s, 200, chatPath, `{`+hello+c.fields+`}`)
 		require.Equal(t, c.reasoning, get(got, "choices", 0, "message", "reasoning_content"), c.fields)
 		require.Equal(t, c.answer, get(got, "choices", 0, "message", "content"), c.fields)

@@ -15,14 +15,15 @@ type tokenizeResponse struct {
 }
 
 // tokenize serves POST /tokenize: a prompt, or the messages of a chat, as tokens.
-func (s *Server) tokenize(w http.ResponseWriter, r *http.Request, m *Model) error {
-	j := s.newJob(w, r, m)
+func (s *Server) tokenize(w http.ResponseWriter, r *http.Request, models modelSet) error {
+	j := s.newJob(w, r, models)
 	body, err := s.readBody(w, r)
 	if err != nil {
 		return err
 	}
 	o, d := decodeObject(body)
 	j.readModel(o)
+	m := j.model
 	strs := o.flag("return_token_strs", false)
 	var p *prompt
 	if v := o.take("prompt"); v != nil {
@@ -60,14 +61,15 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request, m *Model) erro
 }
 
 // detokenize serves POST /detokenize. Special tokens come back as their text.
-func (s *Server) detokenize(w http.ResponseWriter, r *http.Request, m *Model) error {
-	j := s.newJob(w, r, m)
+func (s *Server) detokenize(w http.ResponseWriter, r *http.Request, models modelSet) error {
+	j := s.newJob(w, r, models)
 	body, err := s.readBody(w, r)
 	if err != nil {
 		return err
 	}
 	o, d := decodeObject(body)
 	j.readModel(o)
+	m := j.model
 	var ids []int32
 	tokens := o.need("tokens")
 	for _, id := range tokens.list(0, len(tokens.raw)) {

@@ -97,7 +97,7 @@ func (c *runCommand) start(std stdio) (*session, error) {
 		return nil, fmt.Errorf("%s has no chat template, so it cannot chat; trona serve answers completions", c.Model)
 	}
 	api := server.New(server.Options{Version: version})
-	api.SetModel(l.model)
+	api.SetModels(l.model)
 	pipe := newPipeListener()
 	failed := make(chan error, 1)
 	go func() { failed <- api.Serve(pipe) }()

@@ -94,7 +94,7 @@ func (c *serveCommand) serve(std stdio, listener net.Listener, keys []string) er
 		return nil // nothing is in flight
 	}
 	defer l.close()
-	api.SetModel(l.model)
+	api.SetModels(l.model)
 	fmt.Fprintf(std.err, "trona: %s\ntrona: ready on http://%s\n", l.summary, net.JoinHostPort(shownHost(address), strconv.Itoa(address.Port)))
 	select {
 	case err := <-failed:
