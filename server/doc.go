@@ -23,6 +23,13 @@
 // that it does know and cannot honour (audio, response_format json_schema,
 // tool_choice required) is an error instead.
 //
+// # Where is all of this written down?
+//
+// In openapi.json, which GET /openapi.json serves. The tests send requests that
+// it allows and requests that it does not, look for members that it does not
+// name, compare it with the types of answers, and hold every answer of every
+// test against it and against OpenAI's own document (package apitest).
+//
 // # What may a request without a key see?
 //
 // Where keys are set, only the health routes: everything else, /metrics and

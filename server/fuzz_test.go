@@ -1,6 +1,7 @@
 package server
 
 import (
+	"flag"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,8 +14,12 @@ func fuzzRoute(f *testing.F, path string, seeds ...string) {
 		f.Add([]byte(seed))
 	}
 	s := newServer(f, says(f, "ok"))
+	send := call
+	if flag.Lookup("test.fuzz").Value.String() != "" {
+		send = ask // the documents cost nine tenths of the inputs
+	}
 	f.Fuzz(func(t *testing.T, request []byte) {
-		w, got := call(t, s, "POST", path, string(request))
+		w, got := send(t, s, "POST", path, string(request))
 		switch w.Code {
 		case 200:
 		case 400, 404:
@@ -54,4 +59,12 @@ func FuzzMessagesRequest(f *testing.F) {
 		`{"max_tokens":9,"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"a","signature":""},{"type":"tool_use","id":"a","name":"f","input":{}}]},`+
 			`{"role":"user","content":[{"type":"text","text":"a"},{"type":"tool_result","tool_use_id":"a","content":[{"type":"text","text":"b"}]}]}]}`,
 		`{`+hello+`,"max_tokens":9,"thinking":{"type":"adaptive"},"stop_sequences":["a"],"top_k":1,"metadata":{"user_id":"a"},"output_config":{"effort":"low"}}`)
+}
+
+func FuzzResponsesRequest(f *testing.F) {
+	fuzzRoute(f, responsesPath, `{"input":"Hi"}`, `{"input":[{"role":"user","content":[{"type":"input_text","text":"a"}]}],"stream":true,"store":false}`,
+		`{"input":[{"type":"reasoning","summary":[],"content":[{"type":"reasoning_text","text":"h"}]},{"type":"function_call","call_id":"1","name":"f","arguments":"{}"},`+
+			`{"type":"function_call_output","call_id":"1","output":"5"}],"tools":[{"type":"function","name":"f","parameters":{"type":"object"},"strict":true}],"tool_choice":"required"}`,
+		`{"input":"Hi","instructions":"x","metadata":{"a":"b"},"text":{"format":{"type":"json_schema","name":"f","schema":{"type":"object"}},"verbosity":"low"},"reasoning":{"effort":"none"}}`,
+		`{"input":"Hi","previous_response_id":"resp_1","max_output_tokens":1e1,"truncation":"disabled","include":["reasoning.encrypted_content"]}`)
 }

@@ -155,7 +155,7 @@ func TestBodies(t *testing.T) {
 	r := httptest.NewRequest("POST", chatPath, io.MultiReader(strings.NewReader(exactly), strings.NewReader(" "))) // of unknown length
 	r.Host = "localhost"
 	w := httptest.NewRecorder()
-	s.ServeHTTP(w, r)
+	documents().Handler(t, s).ServeHTTP(w, r)
 	require.Equal(t, 413, w.Code)
 	require.Equal(t, "close", w.Header().Get("Connection"))
 }
@@ -226,6 +226,7 @@ func listen(t *testing.T, s *Server) (url string, served chan error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	served = make(chan error, 1)
+	s.http.Handler = documents().Handler(t, s)
 	go func() { served <- s.Serve(l) }()
 	return "http://" + l.Addr().String(), served
 }

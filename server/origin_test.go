@@ -19,7 +19,7 @@ func TestHosts(t *testing.T) {
 			r.Header.Set(header[i], header[i+1])
 		}
 		w := httptest.NewRecorder()
-		s.ServeHTTP(w, r)
+		documents().Handler(t, s).ServeHTTP(w, r)
 		require.NotEmpty(t, w.Header().Get("X-Request-Id"))
 		return w.Code
 	}
@@ -40,7 +40,7 @@ func TestHosts(t *testing.T) {
 		r := httptest.NewRequest(route.method, strings.Replace(route.path, "{id...}", "test", 1), nil)
 		r.Host = "evil.example"
 		w := httptest.NewRecorder()
-		s.ServeHTTP(w, r)
+		documents().Handler(t, s).ServeHTTP(w, r)
 		require.Equal(t, 421, w.Code, route.path)
 	}
 }

@@ -31,13 +31,46 @@ type responseObject struct {
 	Reasoning         responseReasoning  `json:"reasoning"`
 	Store             bool               `json:"store"`
 	Temperature       float32            `json:"temperature"`
-	Text              jsontext.Value     `json:"text"`
+	Text              responseText       `json:"text"`
 	ToolChoice        jsontext.Value     `json:"tool_choice"`
-	Tools             jsontext.Value     `json:"tools"`
+	Tools             []responseTool     `json:"tools"`
 	TopP              float32            `json:"top_p"`
 	Truncation        string             `json:"truncation"`
 	Usage             *responseUsage     `json:"usage,omitzero"`
 	User              jsontext.Value     `json:"user,omitzero"`
+}
+
+// responseText is the form of the answer.
+type responseText struct {
+	Format    responseFormat `json:"format"`
+	Verbosity string         `json:"verbosity,omitempty"`
+}
+
+type responseFormat struct {
+	Type        string         `json:"type"`
+	Name        string         `json:"name,omitempty"`
+	Description jsontext.Value `json:"description,omitzero"`
+	Schema      jsontext.Value `json:"schema,omitzero"`
+	Strict      jsontext.Value `json:"strict,omitzero"`
+}
+
+// responseTool is a function that the model may call. OpenAI's clients expect
+// parameters and strict even where the request had none.
+type responseTool struct {
+	Type        string         `json:"type"`
+	Name        string         `json:"name"`
+	Description jsontext.Value `json:"description,omitzero"`
+	Parameters  jsontext.Value `json:"parameters"` // a schema, or null
+	Strict      bool           `json:"strict"`
+}
+
+func newResponseTool(as chatFunction) responseTool {
+	out := responseTool{Type: as.Type, Name: as.Function.Name, Description: as.Function.Description, Parameters: null()}
+	if as.Function.Parameters != nil {
+		out.Parameters = as.Function.Parameters
+	}
+	out.Strict = as.Function.Strict.Kind() == 't'
+	return out
 }
 
 type responseError struct {

@@ -4,18 +4,20 @@ import "github.com/go-json-experiment/json/jsontext"
 
 // responseEcho is what an answer repeats of its request.
 type responseEcho struct {
-	instructions, maxTokens, effort, text jsontext.Value
-	tools, toolChoice, metadata, user     jsontext.Value
-	previous                              *string
-	store, parallel                       bool
+	instructions, maxTokens, effort, toolChoice jsontext.Value
+	metadata, user                              jsontext.Value
+	text                                        responseText
+	tools                                       []responseTool
+	previous                                    *string
+	store, parallel                             bool
 }
 
 // readResponsesAPI reads a request in the shape of OpenAI's Responses API.
 // Earlier turns come from find, which knows what was stored.
 func (t *translation) readResponsesAPI(o *object, find func(id string) *storedResponse) (echo responseEcho) {
 	echo = responseEcho{
-		instructions: null(), maxTokens: null(), effort: null(), text: jsontext.Value(`{"format":{"type":"text"}}`),
-		tools: jsontext.Value("[]"), toolChoice: jsontext.Value(`"auto"`), metadata: jsontext.Value("{}"),
+		instructions: null(), maxTokens: null(), effort: null(), text: responseText{Format: responseFormat{Type: "text"}},
+		tools: []responseTool{}, toolChoice: jsontext.Value(`"auto"`), metadata: jsontext.Value("{}"),
 	}
 	if v := o.take("instructions"); v != nil {
 		t.say("system", v.text(0, len(v.raw)))
@@ -53,10 +55,13 @@ func (t *translation) readResponsesAPI(o *object, find func(id string) *storedRe
 	}
 	if v := o.take("text"); v != nil {
 		text := v.object()
-		t.readTextFormat(text.take("format"))
-		text.text("verbosity", maxNameBytes)
+		if format := text.take("format"); format != nil {
+			echo.text.Format = t.readTextFormat(format)
+		}
+		if verbosity := text.take("verbosity"); verbosity != nil { // a hint
+			echo.text.Verbosity = verbosity.oneOf("low", "medium", "high")
+		}
 		text.rest()
-		echo.text = v.raw
 	}
 	t.readResponsesTools(o, &echo)
 	t.readResponsesRest(o, &echo)
@@ -192,24 +197,27 @@ func readInputText(v *value) string {
 }
 
 // readTextFormat passes on what form the answer must have.
-func (t *translation) readTextFormat(v *value) {
-	if v == nil {
-		return
-	}
+func (t *translation) readTextFormat(v *value) (echo responseFormat) {
 	format := v.object()
-	kind := format.need("type").oneOf("text", "json_object", "json_schema")
-	as := map[string]any{"type": kind}
-	if kind == "json_schema" {
-		schema := map[string]any{"name": format.need("name").raw, "schema": format.need("schema").raw}
-		for _, name := range []string{"strict", "description"} {
-			if member := format.take(name); member != nil {
-				schema[name] = member.raw
-			}
+	echo.Type = format.need("type").oneOf("text", "json_object", "json_schema")
+	as := map[string]any{"type": echo.Type}
+	if echo.Type == "json_schema" {
+		name, schema := format.need("name"), format.need("schema")
+		echo.Name, echo.Schema = name.label(maxToolName), schema.object().raw
+		named := map[string]any{"name": echo.Name, "schema": echo.Schema}
+		if description := format.take("description"); description != nil {
+			echo.Description = description.raw
+			named["description"] = echo.Description
 		}
-		as["json_schema"] = schema
+		if strict := format.take("strict"); strict != nil {
+			echo.Strict = strict.raw
+			named["strict"] = echo.Strict
+		}
+		as["json_schema"] = named
 	}
 	t.put("response_format", as, v.path())
 	format.rest()
+	return echo
 }
 
 // readResponsesTools reads functions, which are flat here, and which of them
@@ -222,12 +230,12 @@ func (t *translation) readResponsesTools(o *object, echo *responseEcho) {
 			if kind := tool.need("type"); kind.text(1, maxNameBytes) != "function" {
 				kind.fail("only function is supported: this server runs no tools")
 			}
-			name := tool.need("name").label(maxToolName)
-			tools = append(tools, chatTool(name, tool.take("description"), tool.take("parameters"), tool.take("strict")))
+			as := chatTool(tool.need("name").label(maxToolName), tool.take("description"), tool.take("parameters"), tool.take("strict"))
+			tools = append(tools, as)
+			echo.tools = append(echo.tools, newResponseTool(as))
 			tool.rest()
 		}
 		t.put("tools", tools, v.path())
-		echo.tools = v.raw
 	}
 	if v := o.take("tool_choice"); v != nil {
 		echo.toolChoice = v.raw

@@ -115,6 +115,7 @@ func (s *Server) table() []route {
 		{method: "GET", path: "/v1/health/ready", open: true, serve: s.ready},
 		{method: "GET", path: "/health", open: true, serve: s.ready},
 		{method: "GET", path: "/version", serve: s.version},
+		{method: "GET", path: "/openapi.json", serve: s.openapi},
 		{method: "GET", path: "/metrics", serve: s.exposition},
 		{method: "GET", path: "/v1/metrics", serve: s.exposition},
 		{method: "GET", path: "/v1/version", serve: s.nimVersion},

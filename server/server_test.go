@@ -21,8 +21,15 @@ type tester interface {
 	Helper()
 }
 
-// call sends one request and returns the answer with its body decoded.
+// call sends one request and returns the answer with its body decoded. It holds
+// both against the documents.
 func call(t tester, h http.Handler, method, path, body string, header ...string) (*httptest.ResponseRecorder, map[string]any) {
+	t.Helper()
+	return ask(t, documents().Handler(t, h), method, path, body, header...)
+}
+
+// ask is call without the documents.
+func ask(t tester, h http.Handler, method, path, body string, header ...string) (*httptest.ResponseRecorder, map[string]any) {
 	t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Host = "localhost"

@@ -254,7 +254,7 @@ func TestChoicesFailTogether(t *testing.T) {
 func TestCancel(t *testing.T) {
 	e := babbles(t)
 	e.gate = make(chan struct{})
-	s := httptest.NewServer(newServer(t, e))
+	s := httptest.NewServer(documents().Handler(t, newServer(t, e)))
 	defer s.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	r, err := http.NewRequestWithContext(ctx, "POST", s.URL+chatPath, strings.NewReader(`{`+hello+`,"stream":true,"n":2,"ignore_eos":true}`))

@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"engine":                     {"kernels", "model"},
 	"engine/worker":              {"engine", "kernels", "model"},
 	"server":                     {"engine", "tokenizer", "tokenizer/grammar", "server/store", "server/ui"},
+	"server/apitest":             {},
 	"server/store":               {},
 	"server/ui":                  {},
 	"testdata":                   {},
@@ -53,7 +54,7 @@ var mayImport = map[string][]string{
 var anything = []string{"cmd/trona"}
 
 // testOnly are the packages that only tests may import.
-var testOnly = []string{"testdata", "model/faulttest", "model/modeltest", "kernels/kerneltest", "kernels/cuda/cudatest"}
+var testOnly = []string{"testdata", "model/faulttest", "model/modeltest", "kernels/kerneltest", "kernels/cuda/cudatest", "server/apitest"}
 
 // pureCalls are the calls that may give a package-level variable its value;
 // besides them functions of the package itself, which make tables.
