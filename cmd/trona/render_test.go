@@ -121,6 +121,6 @@ func TestRenderToolTemplate(t *testing.T) {
 	for name, text := range map[string]string{"tokenizer.json": string(tokens), "tokenizer_config.json": config} {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
 	}
-	require.Equal(t, "plain", ok(t, `{"messages": [], "tools": []}`, "render", folder))
-	require.Equal(t, "2 tools", ok(t, `{"messages": [], "tools": [{}, {}]}`, "render", folder))
+	require.Equal(t, "plain", ok(t, `{"messages": [{}], "tools": []}`, "render", folder))
+	require.Equal(t, "2 tools", ok(t, `{"messages": [{}], "tools": [{}, {}]}`, "render", folder))
 }
