@@ -32,7 +32,7 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request, models 
 	for _, whole := range wholes {
 		response.Choices = append(response.Choices, chatChoice{
 			Index:        whole.choice,
-			Message:      newChatMessage(whole),
+			Message:      c.params.chatMessage(whole),
 			Logprobs:     c.chatLogprobs(whole.tokens),
 			FinishReason: whole.finish,
 			StopReason:   whole.stopReason,
@@ -114,7 +114,7 @@ func (c *chat) deltas(p piece) []chatChunkChoice {
 		list = append(list, choice)
 	}
 	if p.reasoning != "" {
-		add(chatChunkChoice{Delta: chatDelta{ReasoningContent: p.reasoning}})
+		add(chatChunkChoice{Delta: chatDelta{thoughts: c.params.thoughts(p.reasoning)}})
 	}
 	if p.text != "" {
 		add(chatChunkChoice{Delta: chatDelta{Content: &p.text}})

@@ -37,16 +37,29 @@ type chatChoice struct {
 }
 
 type chatMessage struct {
-	Role             string     `json:"role"`
-	Content          *string    `json:"content"` // null beside calls where there is no text
-	Refusal          *string    `json:"refusal"`
-	ReasoningContent string     `json:"reasoning_content,omitempty"`
-	ToolCalls        []callPart `json:"tool_calls,omitempty"`
+	Role    string  `json:"role"`
+	Content *string `json:"content"` // null beside calls where there is no text
+	Refusal *string `json:"refusal"`
+	thoughts
+	ToolCalls []callPart `json:"tool_calls,omitempty"`
 }
 
-// newChatMessage returns a whole answer.
-func newChatMessage(whole piece) chatMessage {
-	m := chatMessage{Role: "assistant", ReasoningContent: whole.reasoning}
+// thoughts are the reasoning under the names that clients know.
+type thoughts struct {
+	ReasoningContent string `json:"reasoning_content,omitempty"`
+	Reasoning        string `json:"reasoning,omitempty"` // the same, where the request wants both
+}
+
+func (p *params) thoughts(text string) thoughts {
+	if p.bothReasoning {
+		return thoughts{text, text}
+	}
+	return thoughts{ReasoningContent: text}
+}
+
+// chatMessage returns a whole answer.
+func (p *params) chatMessage(whole piece) chatMessage {
+	m := chatMessage{Role: "assistant", thoughts: p.thoughts(whole.reasoning)}
 	if whole.text != "" || len(whole.calls) == 0 {
 		m.Content = &whole.text
 	}
@@ -98,10 +111,10 @@ type chatChunkChoice struct {
 }
 
 type chatDelta struct {
-	Role             string     `json:"role,omitempty"`
-	Content          *string    `json:"content,omitzero"`
-	ReasoningContent string     `json:"reasoning_content,omitempty"`
-	ToolCalls        []callPart `json:"tool_calls,omitempty"`
+	Role    string  `json:"role,omitempty"`
+	Content *string `json:"content,omitzero"`
+	thoughts
+	ToolCalls []callPart `json:"tool_calls,omitempty"`
 }
 
 type chatLogprobs struct {

@@ -63,6 +63,7 @@ type params struct {
 	returnTokenIDs  bool
 	tokensAsIDs     bool
 	mergeReasoning  bool // reasoning stays in the answer's text
+	bothReasoning   bool // it has both of its names
 	dropReasoning   bool
 	stream          bool
 	includeUsage    bool
@@ -194,7 +195,8 @@ func (p *params) newID(kind string) string {
 // readReasoning takes the fields that say where reasoning goes.
 func readReasoning(o *object, p *params) {
 	if v := o.take("reasoning_format"); v != nil {
-		p.mergeReasoning = v.oneOf("auto", "deepseek", "none") == "none"
+		format := v.oneOf("auto", "deepseek", "both", "none")
+		p.mergeReasoning, p.bothReasoning = format == "none", format == "both"
 	}
 	p.dropReasoning = !o.flag("include_reasoning", true)
 }

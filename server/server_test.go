@@ -103,4 +103,20 @@ func TestChat(t *testing.T) {
 	require.EqualValues(t, 14, get(got, "usage", "completion_tokens_details", "reasoning_tokens"))
 	require.Equal(t, "fp_test", got["system_fingerprint"])
 	require.EqualValues(t, len(ids), get(got, "timings", "predicted_n"))
+	require.NotContains(t, get(got, "choices", 0, "message"), "reasoning")
+	// The reasoning has its other name too, where the request wants that.
+	const both = `{` + hello + `,"reasoning_format":"both"`
+	got = post(t, s, 200, chatPath, both+`}`)
+	require.Equal(t, "hm", get(got, "choices", 0, "message", "reasoning_content"))
+	require.Equal(t, "hm", get(got, "choices", 0, "message", "reasoning"))
+	w, _ := call(t, s, "POST", chatPath, both+`,"stream":true}`)
+	chunks, _ := events(t, w.Body.Bytes())
+	seen := ""
+	for _, chunk := range chunks {
+		delta := get(chunk, "choices", 0, "delta").(map[string]any)
+		require.Equal(t, delta["reasoning_content"], delta["reasoning"])
+		text, _ := delta["reasoning"].(string)
+		seen += text
+	}
+	require.Equal(t, "hm", seen)
 }
