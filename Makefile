@@ -35,6 +35,7 @@ check: fmt vet tidy ## format, vet, tidy, staticcheck, known vulnerabilities
 # CUDA is tested on an emulated driver, clients on the packages of their makers.
 .PHONY: unit
 unit: go g++ node ## the tests of all packages
+	@$(GO) test ./kernels/cpu -run '^TestVariants$$' -v | grep 'instruction sets'
 	REQUIRE_EMULATOR=1 $(GO) test -timeout 30m ./...
 
 .PHONY: race

@@ -18,6 +18,22 @@ func opener(o cpu.Options) func() (kernels.Device, error) {
 	return func() (kernels.Device, error) { return cpu.Open(o) }
 }
 
+// TestVariants: every instruction set of this machine opens by its name, and the
+// last without one. What it prints is what the tests below cover.
+func TestVariants(t *testing.T) {
+	names := cpu.Variants()
+	t.Log("instruction sets:", strings.Join(names, ", "))
+	t.Setenv("TRONA_CPU", "")
+	for _, name := range append(names, "") {
+		dev := kerneltest.Open(t, "cpu", opener(cpu.Options{Threads: 1, Variant: name}))
+		if name == "" {
+			name = names[len(names)-1]
+		}
+		require.Equal(t, []string{name}, dev.Info().Features)
+	}
+	require.Equal(t, len(names), len(slices.Compact(slices.Sorted(slices.Values(names)))))
+}
+
 // TestConformance runs the suite on every instruction set of this machine, and
 // of those in 8 bits what differs.
 func TestConformance(t *testing.T) {

@@ -14,11 +14,13 @@ import (
 func variants() []variant {
 	all := []variant{genericInt8(), generic()}
 	if x := &cpu.X86; x.HasAVX2 && x.HasFMA && x.HasF16C {
-		all = append(all, avx2())
+		all = append(all, avx2(), int8AVX2(avx2()))
 		if x.HasAVX512F {
-			all = append(all, avx512())
+			all = append(all, avx512(), int8AVX2(avx512()))
 		}
-		all = append(all, int8AVX2(all[len(all)-1]))
+		if x.HasAVX512F && x.HasAVX512BW && x.HasAVX512VNNI {
+			all = append(all, int8VNNI(avx512()))
+		}
 	}
 	return all
 }
