@@ -23,7 +23,9 @@ const (
 
 // startForClients serves the demo model under two names, with a key.
 func startForClients(t *testing.T) *serving {
-	return start(t, "demo", "--served-model-name", "test", "--served-model-name", "org/test", "--api-key", clientKey, "--max-num-seqs", "8")
+	s := start(t, "demo", "--served-model-name", "test", "--served-model-name", "org/test", "--api-key", clientKey, "--max-num-seqs", "8")
+	s.check(t)
+	return s
 }
 
 func goClient(s *serving, key string) openai.Client {
