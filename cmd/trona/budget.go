@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"math/bits"
 
 	"trona/kernels"
 	"trona/model"
@@ -19,56 +20,103 @@ func (f *cacheFlags) options(c *model.Config, kv kernels.DType) (model.PlanOptio
 	return model.PlanOptions{MaxModelLen: f.MaxModelLen, MaxNumSeqs: f.MaxNumSeqs, Drafts: f.drafts(), KVType: kv}, nil
 }
 
-// budget is the memory that a model may take.
+// budget is the memory that models may take together.
 type budget struct {
 	free  int64 // bytes that this process may take; 0: unknown
 	cache int64 // bytes of --kv-cache-memory; 0: what the requests can use
 }
 
+// grant is the KV cache of one model.
+type grant struct {
+	blocks int
+	tokens int // the most of a sequence
+}
+
+// need is what a model wants of the memory for KV caches, in bytes.
+type need struct{ fixed, block, least, most int64 }
+
 // spare is what stays free for everything that no plan counts: text,
 // connections, Go's own heap.
 func (b budget) spare() int64 { return min(b.free/10, 2<<30) }
 
-// blocks returns the blocks of the KV cache, and the most tokens of a sequence
-// that fit it. Where the memory does not do for a sequence of context tokens
-// (--max-model-len, 0 where absent), that is an error.
-func (b budget) blocks(p *model.Plan, context int) (blocks, tokens int, err error) {
-	fixed, block := p.Weights+p.Workspace, p.KVBytesPerToken*kernels.BlockSize
-	longest := p.Options.MaxModelLen
-	least := blocksOf(context)
+// need returns what a plan needs besides, at least and at most. A sequence of
+// context tokens (--max-model-len, 0 where absent) must fit.
+func (b budget) need(p *model.Plan, context int) need {
+	longest, block := p.Options.MaxModelLen, p.KVBytesPerToken*kernels.BlockSize
+	least := blocksOf(min(context, longest))
 	if context == 0 && b.cache == 0 {
 		least = blocksOf(min(longest, leastContext))
 	}
 	least = max(least, 1)
-	n := min(p.Blocks, math.MaxInt32/kernels.BlockSize)
+	return need{fixed: p.Weights + p.Workspace, block: block, least: least * block, most: max(least, min(p.Blocks, mostBlocks)) * block}
+}
+
+// mostBlocks is what an engine can count.
+const mostBlocks = math.MaxInt32 / kernels.BlockSize
+
+// share gives models their KV caches. Each gets what a request needs at the
+// least; what is left is parted in the ratio of what they could use beyond that.
+// Where that does not do it is an error.
+func (b budget) share(plans []*model.Plan, context int) ([]grant, error) {
+	var sum need
+	needs := make([]need, len(plans))
+	for i, p := range plans {
+		n := b.need(p, context)
+		needs[i] = n
+		sum.fixed, sum.least, sum.most = addSizes(sum.fixed, n.fixed), addSizes(sum.least, n.least), addSizes(sum.most, n.most)
+	}
+	room := sum.most
 	switch {
-	case block == 0: // no layer has attention
+	case sum.most == 0: // no layer has attention
 	case b.cache > 0:
-		n = min(b.cache/block, math.MaxInt32/kernels.BlockSize)
-		if n < least {
-			return 0, 0, fmt.Errorf("--kv-cache-memory %s holds %s tokens, a request may need %s: raise it or lower --max-model-len",
-				human(b.cache), count(n*kernels.BlockSize), count(least*kernels.BlockSize))
+		if room = b.cache; room < sum.least {
+			return nil, fmt.Errorf("--kv-cache-memory %s: a request to each model may need %s; raise it or lower --max-model-len", human(room), human(sum.least))
 		}
-		if b.free > 0 && fixed+n*block > b.free {
-			return 0, 0, b.short(p, n*block, "lower --kv-cache-memory")
+		if b.free > 0 && addSizes(sum.fixed, room) > b.free {
+			return nil, b.short(plans, room, "lower --kv-cache-memory")
 		}
 	case b.free > 0:
-		n = min(n, max(b.free-b.spare()-fixed, 0)/block)
-		if n < least {
-			return 0, 0, b.short(p, least*block, "a lower --max-model-len or --kv-cache-dtype int8 needs less")
+		if room = min(room, max(b.free-b.spare()-sum.fixed, 0)); room < sum.least {
+			return nil, b.short(plans, sum.least, "a lower --max-model-len or --kv-cache-dtype int8 needs less")
 		}
 	}
-	return int(n), int(min(int64(longest), n*kernels.BlockSize)), nil
+	grants := make([]grant, len(plans))
+	for i, p := range plans {
+		blocks := min(p.Blocks, mostBlocks)
+		if n := needs[i]; n.block > 0 {
+			blocks = min(n.least+part(room-sum.least, n.most-n.least, sum.most-sum.least, len(plans)), mostBlocks*n.block) / n.block
+		}
+		grants[i] = grant{int(blocks), int(min(int64(p.Options.MaxModelLen), blocks*kernels.BlockSize))}
+	}
+	return grants, nil
+}
+
+// part returns the part of rest that a is of all; one of n where all is 0.
+func part(rest, a, all int64, n int) int64 {
+	if all == 0 {
+		return rest / int64(n)
+	}
+	hi, lo := bits.Mul64(uint64(rest), uint64(a))
+	quotient, _ := bits.Div64(hi, lo, uint64(all))
+	return int64(quotient)
 }
 
 // short says what does not fit where.
-func (b budget) short(p *model.Plan, cache int64, advice string) error {
-	fixed := p.Weights + p.Workspace
+func (b budget) short(plans []*model.Plan, cache int64, advice string) error {
+	var weights, workspace int64
+	for _, p := range plans {
+		weights, workspace = addSizes(weights, p.Weights), addSizes(workspace, p.Workspace)
+	}
+	fixed := addSizes(weights, workspace)
 	if fixed > b.free-b.spare() {
 		advice = "weights of another type need less: trona quantize"
 	}
-	return fmt.Errorf("the model does not fit: weights %s, workspace %s and a KV cache of %s need %s, but %s are free; %s",
-		human(p.Weights), human(p.Workspace), human(cache), human(fixed+cache), human(b.free), advice)
+	subject := "the model does not fit"
+	if len(plans) > 1 {
+		subject = fmt.Sprintf("the %d models do not fit together", len(plans))
+	}
+	return fmt.Errorf("%s: weights %s, workspace %s and a KV cache of %s need %s, but %s are free; %s", subject,
+		human(weights), human(workspace), human(cache), human(addSizes(fixed, cache)), human(b.free), advice)
 }
 
 // addSizes adds two sizes, up to the largest int64.

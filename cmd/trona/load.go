@@ -1,29 +1,35 @@
 package main
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
-	"time"
+	"sync"
 
 	"trona/engine"
 	"trona/kernels"
 	"trona/model"
 	"trona/server"
-	"trona/tokenizer"
 )
 
-// loader says how serve and run load a model.
+// loader says how serve and run load models.
 type loader struct {
-	path   string
-	names  []string // in the API; none: one that follows from path
-	cache  cacheFlags
-	memory size // of the KV cache; 0: what the requests can use, within what is free
-	device deviceFlags
+	sources []source
+	cache   cacheFlags
+	memory  size // of all KV caches; 0: what the requests can use, within what is free
+	device  deviceFlags
+}
+
+// String lists what is loaded.
+func (l *loader) String() string {
+	var paths []string
+	for _, s := range l.sources {
+		paths = append(paths, s.path)
+	}
+	return strings.Join(paths, ", ")
 }
 
 // loaded is a model that answers.
@@ -33,126 +39,101 @@ type loaded struct {
 	summary string // for a person: what it takes
 }
 
-// close ends the engine and frees the model.
-func (l *loaded) close() {
-	// Nobody is left whom an error of freeing memory could help.
-	_ = l.engine.Close()
+// fleet are the models that answer in one process.
+type fleet []*loaded
+
+// close ends the engines and frees the models.
+func (f fleet) close() {
+	for _, l := range f {
+		// Nobody is left whom an error of freeing memory could help.
+		_ = l.engine.Close()
+	}
 }
 
-// load opens a checkpoint, makes sure that it fits, and loads it.
-func (l *loader) load(bar *progress) (*loaded, error) {
-	ckpt, err := openCheckpoint(l.path)
-	if err != nil {
-		return nil, err
+// models returns the models as the server sees them.
+func (f fleet) models() []*server.Model {
+	var list []*server.Model
+	for _, l := range f {
+		list = append(list, l.model)
 	}
-	defer ckpt.Close()
-	m, err := l.describe(ckpt)
-	if err != nil {
-		return nil, err
-	}
-	draft, err := l.cache.openDraft(ckpt)
-	if err != nil {
-		return nil, err
-	}
-	if draft != nil {
-		defer draft.Close()
-	}
-	dev, err := l.device.open()
-	if err != nil {
-		return nil, err
-	}
-	loaded, err := l.start(ckpt, draft, dev, m, bar)
-	if err != nil {
-		return nil, errors.Join(err, dev.Close())
-	}
-	return loaded, nil
+	return list
 }
 
-// describe reads all of a checkpoint but its weights.
-func (l *loader) describe(ckpt *model.Checkpoint) (*server.Model, error) {
-	tok, err := tokenizerOf(ckpt)
-	if err != nil {
-		return nil, err
-	}
-	c := &ckpt.Config
-	if tok.VocabSize() > c.VocabSize {
-		return nil, fmt.Errorf("%s: its tokenizer has %d tokens, its output %d", ckpt.Path, tok.VocabSize(), c.VocabSize)
-	}
-	m := &server.Model{
-		Names: l.names, Tokenizer: tok, VocabSize: c.VocabSize, EOS: slices.Clone(c.EOS),
-		Defaults: server.SamplingDefaults(c.Sampling), Created: time.Now(),
-	}
-	if len(m.Names) == 0 {
-		m.Names = []string{modelName(ckpt.Path)}
-	}
-	for _, id := range tok.EOS() {
-		if !slices.Contains(m.EOS, id) {
-			m.EOS = append(m.EOS, id)
+// load opens checkpoints, makes sure that they fit together, and loads them.
+// Each has a device of its own, so a failure costs one model. On a CPU all have
+// all of its threads, and the engines take turns.
+func (l *loader) load(bar *progress) (_ fleet, err error) {
+	var list []*candidate
+	var f fleet
+	defer func() {
+		for _, c := range list {
+			err = errors.Join(err, c.close())
 		}
-	}
-	if m.Template, m.ToolTemplate, err = templatesOf(tok); err != nil {
-		return nil, fmt.Errorf("%s: its chat template: %w", ckpt.Path, err)
-	}
-	parts := []string{version, ckpt.Digest(), tok.Digest(), tok.ChatTemplate(false), tok.ChatTemplate(true)}
-	digest := sha256.Sum256([]byte(strings.Join(parts, "\n")))
-	m.Fingerprint = fmt.Sprintf("fp_%x", digest[:8])
-	return m, nil
-}
-
-// templatesOf returns the chat template, and the one of conversations with
-// tools: nil where there is none.
-func templatesOf(tok *tokenizer.Tokenizer) (plain, tools *tokenizer.Template, err error) {
-	parse := func(text string) *tokenizer.Template {
-		if text == "" || err != nil {
-			return nil
+		if err != nil {
+			f.close()
 		}
-		var t *tokenizer.Template
-		t, err = tokenizer.NewTemplate(text)
-		return t
+	}()
+	for _, s := range l.sources {
+		c, err := l.candidate(s)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, c)
 	}
-	plain = parse(tok.ChatTemplate(false))
-	if tools = plain; tok.ChatTemplate(true) != tok.ChatTemplate(false) {
-		tools = parse(tok.ChatTemplate(true))
+	grants, err := l.share(list)
+	if err != nil {
+		return nil, err
 	}
-	return plain, tools, err
+	turn := new(sync.Mutex)
+	for i, c := range list {
+		started, err := c.start(grants[i], turn, bar)
+		if err != nil {
+			return nil, err
+		}
+		f = append(f, started)
+	}
+	return f, nil
 }
 
-// start loads the weights, allocates the cache and starts the engine. The
-// device stays the caller's where it fails.
-func (l *loader) start(ckpt, draft *model.Checkpoint, dev kernels.Device, m *server.Model, bar *progress) (*loaded, error) {
-	kv, err := l.cache.kvType(dev.Info())
-	if err != nil {
-		return nil, err
+// share gives each model its part of the memory.
+func (l *loader) share(list []*candidate) ([]grant, error) {
+	b := budget{free: math.MaxInt64, cache: int64(l.memory)}
+	var plans []*model.Plan
+	for _, c := range list {
+		plans = append(plans, c.plans.both)
+		b.free = min(b.free, freeMemory(c.dev.Info())) // devices that were opened take some themselves
 	}
-	plans, err := l.cache.plans(ckpt, draft, dev, kv, 0)
-	if err != nil {
-		return nil, err
+	return b.share(plans, l.cache.MaxModelLen)
+}
+
+// start loads the weights, allocates the cache and starts the engine, which then
+// has the device.
+func (c *candidate) start(g grant, turn sync.Locker, bar *progress) (*loaded, error) {
+	options, m := c.plans.own.Options, c.model
+	how := engine.Options{MaxModelLen: g.tokens, MaxNumSeqs: options.MaxNumSeqs, SpeculateTokens: options.Drafts}
+	if c.dev.Info().Name == "cpu" {
+		how.Turn = turn
 	}
-	blocks, context, err := budget{free: freeMemory(dev.Info()), cache: int64(l.memory)}.blocks(plans.both, l.cache.MaxModelLen)
-	if err != nil {
-		return nil, err
-	}
-	options := plans.own.Options
-	how := engine.Options{MaxModelLen: context, MaxNumSeqs: options.MaxNumSeqs, SpeculateTokens: options.Drafts}
-	weights, cache, err := loadWeights(ckpt, dev, plans.own, blocks, bar)
+	weights, cache, err := loadWeights(c.ckpt, c.dev, c.plans.own, g.blocks, bar)
 	if err != nil {
 		return nil, err
 	}
 	bytes := [2]int64{weights.Bytes(), cache.Bytes()}
-	if draft != nil {
-		if how.Draft.Model, how.Draft.Cache, err = loadWeights(draft, dev, plans.draft, blocks, bar); err != nil {
+	if c.draft != nil {
+		if how.Draft.Model, how.Draft.Cache, err = loadWeights(c.draft, c.dev, c.plans.draft, g.blocks, bar); err != nil {
 			return nil, err
 		}
 		bytes[0] += how.Draft.Model.Bytes()
 		bytes[1] += how.Draft.Cache.Bytes()
 	}
-	e, err := engine.New(weights, cache, dev, how)
+	e, err := engine.New(weights, cache, c.dev, how)
 	if err != nil {
 		return nil, err
 	}
 	m.Engine, m.ContextLength = server.InProcess(e), e.ContextLength()
 	summary := fmt.Sprintf("%s: %s bytes of weights and workspace, %s bytes of KV cache (%s); %s tokens of context, %d requests at once; %s",
-		m.Names[0], count(bytes[0]), count(bytes[1]), kv, count(int64(m.ContextLength)), options.MaxNumSeqs, dev.Info().Detail)
+		m.Names[0], count(bytes[0]), count(bytes[1]), c.kv, count(int64(m.ContextLength)), options.MaxNumSeqs, c.dev.Info().Detail)
+	c.dev = nil
 	return &loaded{model: m, engine: e, summary: summary}, nil
 }
 

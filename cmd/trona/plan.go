@@ -4,13 +4,12 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
-
-	"trona/model"
 )
 
 // planCommand computes memory from the headers of a checkpoint.
 type planCommand struct {
-	Model string `arg:"" help:"Model to plan for." default:"demo" optional:""`
+	Model string `arg:"" help:"Model to plan for." optional:""`
+	modelFlags
 	cacheFlags
 	deviceFlags
 	TP           int  `name:"tp" help:"Devices that share the model; this version knows 1." default:"1" placeholder:"1"`
@@ -44,6 +43,45 @@ type planRow struct {
 	Fits        bool  `json:"fits"`
 }
 
+// plansResult is the JSON of the command for several models.
+type plansResult struct {
+	Models            []*planResult `json:"models"`
+	DeviceMemoryBytes int64         `json:"device_memory_bytes"`
+	TotalBytes        int64         `json:"total_bytes"`
+	Fits              bool          `json:"fits"`
+}
+
+func (r *plansResult) add(p *planResult) {
+	r.Models = append(r.Models, p)
+	r.DeviceMemoryBytes = p.DeviceMemoryBytes
+	r.TotalBytes = addSizes(r.TotalBytes, p.TotalBytes)
+	r.Fits = r.TotalBytes <= r.DeviceMemoryBytes
+}
+
+func (r *plansResult) print(out io.Writer) error {
+	for i, p := range r.Models {
+		if i > 0 {
+			fmt.Fprintln(out)
+		}
+		if err := p.print(out); err != nil {
+			return err
+		}
+	}
+	if len(r.Models) == 1 {
+		return nil
+	}
+	_, err := fmt.Fprintf(out, "\nall %d models: %s bytes, %s, %s %s\n", len(r.Models), count(r.TotalBytes), human(r.TotalBytes), fitting(r.Fits), human(r.DeviceMemoryBytes))
+	return err
+}
+
+// fitting says in words whether something fits.
+func fitting(fits bool) string {
+	if fits {
+		return "fits into"
+	}
+	return "does not fit into"
+}
+
 // Run prints the plan.
 func (c *planCommand) Run(std stdio) error {
 	if err := c.check(); err != nil {
@@ -52,22 +90,37 @@ func (c *planCommand) Run(std stdio) error {
 	if c.TP != 1 {
 		return fmt.Errorf("--tp %d: this version does not share a model between devices", c.TP)
 	}
-	ckpt, err := openCheckpoint(c.Model)
+	sources, err := c.sources(c.Model, nil)
 	if err != nil {
 		return err
 	}
-	defer ckpt.Close()
-	result, err := c.plan(ckpt)
-	if err != nil {
+	if err := c.checkModels(len(sources)); err != nil {
 		return err
 	}
-	if c.JSON {
-		return writeJSON(std.out, result)
+	var all plansResult
+	for _, s := range sources {
+		result, err := c.plan(s.path, len(sources))
+		if err != nil {
+			return err
+		}
+		all.add(result)
 	}
-	return result.print(std.out)
+	switch {
+	case c.JSON && len(sources) == 1:
+		return writeJSON(std.out, all.Models[0])
+	case c.JSON:
+		return writeJSON(std.out, all)
+	}
+	return all.print(std.out)
 }
 
-func (c *planCommand) plan(ckpt *model.Checkpoint) (*planResult, error) {
+// plan plans for one of so many models.
+func (c *planCommand) plan(path string, models int) (*planResult, error) {
+	ckpt, err := openCheckpoint(path)
+	if err != nil {
+		return nil, err
+	}
+	defer ckpt.Close()
 	draft, err := c.openDraft(ckpt)
 	if err != nil {
 		return nil, err
@@ -89,7 +142,8 @@ func (c *planCommand) plan(ckpt *model.Checkpoint) (*planResult, error) {
 	if memory == 0 {
 		memory = info.Memory
 	}
-	plans, err := c.plans(ckpt, draft, dev, kv, memory)
+	flags := c.fit(ckpt.Config.ContextLength, models)
+	plans, err := flags.plans(ckpt, draft, dev, kv, memory)
 	if err != nil {
 		return nil, err
 	}
@@ -123,11 +177,7 @@ func (r *planResult) print(out io.Writer) error {
 	line("weights", r.WeightsBytes, "")
 	line("workspace", r.WorkspaceBytes, "")
 	line("KV cache", r.KVBytes, fmt.Sprintf("%s bytes per token", count(r.KVBytesPerToken)))
-	fits := "fits"
-	if !r.Fits {
-		fits = "does not fit"
-	}
-	line("total", r.TotalBytes, fmt.Sprintf("%s into %s", fits, human(r.DeviceMemoryBytes)))
+	line("total", r.TotalBytes, fitting(r.Fits)+" "+human(r.DeviceMemoryBytes))
 	if err := w.Flush(); err != nil {
 		return err
 	}

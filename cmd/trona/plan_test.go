@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -143,23 +144,115 @@ func TestBudget(t *testing.T) {
 		"many":               {budget{}, plan(math.MaxInt32, 1000), 0, math.MaxInt32 / 64, math.MaxInt32 / 64 * 64, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			blocks, tokens, err := test.budget.blocks(test.plan, test.given)
+			grants, err := test.budget.share([]*model.Plan{test.plan}, test.given)
 			if test.err != "" {
 				require.ErrorContains(t, err, test.err)
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, [2]int{test.blocks, test.tokens}, [2]int{blocks, tokens})
+			require.Equal(t, []grant{{test.blocks, test.tokens}}, grants)
 			if free := test.budget.free; free > 0 { // never more than there is
-				require.LessOrEqual(t, test.plan.Weights+test.plan.Workspace+int64(blocks)*block, free)
+				require.LessOrEqual(t, test.plan.Weights+test.plan.Workspace+int64(grants[0].blocks)*block, free)
 			}
 		})
 	}
 	none := plan(4096, 2)
 	none.KVBytesPerToken = 0 // no layer has attention
-	blocks, tokens, err := budget{free: 1}.blocks(none, 4096)
+	grants, err := budget{free: 1}.share([]*model.Plan{none}, 4096)
 	require.NoError(t, err)
-	require.Equal(t, [2]int{128, 4096}, [2]int{blocks, tokens})
+	require.Equal(t, []grant{{128, 4096}}, grants)
+}
+
+// TestBudgetOfSeveral parts memory between models.
+func TestBudgetOfSeveral(t *testing.T) {
+	plan := func(perToken int64, length, sequences int) *model.Plan {
+		return &model.Plan{
+			Options: model.PlanOptions{MaxModelLen: length, MaxNumSeqs: sequences}, Weights: 5_000_000, Workspace: 1_000_000,
+			KVBytesPerToken: perToken, Blocks: int64(sequences) * blocksOf(length),
+		}
+	}
+	small, large, none := plan(100, 6400, 2), plan(1000, 12800, 1), plan(0, 640, 3)
+	for name, test := range map[string]struct {
+		budget budget
+		plans  []*model.Plan
+		given  int
+		grants []grant
+		err    string
+	}{
+		"plenty":   {budget{free: 1 << 30}, []*model.Plan{small, large}, 0, []grant{{200, 6400}, {200, 12800}}, ""},
+		"unknown":  {budget{}, []*model.Plan{large, none}, 0, []grant{{200, 12800}, {30, 640}}, ""},
+		"too much": {budget{free: 12_000_000}, []*model.Plan{small, large}, 0, nil, "the 2 models do not fit together"},
+		// Of 64000 bytes to spare beyond 16 blocks each (of 6400 and 64000 bytes)
+		// the models get 184 * 6400 and 184 * 64000 parts.
+		"a bit beyond": {budget{cache: 1 << 20}, []*model.Plan{small, large}, 1024, nil, "--kv-cache-memory 1.0 MiB"},
+		"in the ratio": {budget{cache: 16*70_400 + 704_000}, []*model.Plan{small, large}, 1024, []grant{{26, 1664}, {26, 1664}}, ""},
+		"alike":        {budget{free: 200_000_000, cache: 2 * 6400 * 100}, []*model.Plan{small, small}, 0, []grant{{100, 6400}, {100, 6400}}, ""},
+		"all have all": {budget{cache: 64_000 * 401}, []*model.Plan{plan(1000, 12800, 1), large}, 12800, []grant{{200, 12800}, {200, 12800}}, ""},
+		"shorter":      {budget{free: 200_000_000}, []*model.Plan{plan(100, 640, 1), large}, 6400, []grant{{10, 640}, {200, 12800}}, ""},
+		"no room":      {budget{free: 20_000_000, cache: 10_000_000}, []*model.Plan{small, large}, 0, nil, "lower --kv-cache-memory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			grants, err := test.budget.share(test.plans, test.given)
+			if test.err != "" {
+				require.ErrorContains(t, err, test.err)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, test.grants, grants)
+		})
+	}
+}
+
+// TestBudgetNeverExceeds parts random memories: what is given is never more than
+// there is, and never less than a request needs.
+func TestBudgetNeverExceeds(t *testing.T) {
+	rng := rand.New(rand.NewPCG(51, 0))
+	given := 0
+	for range 2000 {
+		var plans []*model.Plan
+		for range 1 + rng.IntN(4) {
+			length, sequences := 1+rng.IntN(1<<17), 1+rng.IntN(64)
+			plans = append(plans, &model.Plan{
+				Options: model.PlanOptions{MaxModelLen: length, MaxNumSeqs: sequences}, Weights: rng.Int64N(1 << 38), Workspace: rng.Int64N(1 << 30),
+				KVBytesPerToken: rng.Int64N(1 << 20), Blocks: int64(sequences) * blocksOf(length),
+			})
+		}
+		b := budget{free: 1 + rng.Int64N(1<<41)}
+		if rng.IntN(2) == 0 {
+			b.cache = 1 + rng.Int64N(1<<40)
+		}
+		grants, err := b.share(plans, rng.IntN(2)*rng.IntN(1<<17))
+		if err != nil {
+			continue
+		}
+		given++
+		total, cache := int64(0), int64(0)
+		for i, p := range plans {
+			bytes := int64(grants[i].blocks) * p.KVBytesPerToken * kernels.BlockSize
+			total, cache = total+p.Weights+p.Workspace+bytes, cache+bytes
+			require.Positive(t, grants[i].tokens)
+			require.LessOrEqual(t, grants[i].tokens, min(grants[i].blocks*kernels.BlockSize, p.Options.MaxModelLen))
+		}
+		require.LessOrEqual(t, total, b.free)
+		if b.cache > 0 {
+			require.LessOrEqual(t, cache, b.cache)
+		}
+	}
+	require.Greater(t, given, 500)
+}
+
+// TestPlanOfSeveral adds up models.
+func TestPlanOfSeveral(t *testing.T) {
+	args := []string{"plan", "--model", "a=demo", "--model", "b=" + sharedModel(t, "llama-tiny-Q8_0.gguf"), "--max-model-len", "20000"}
+	var got plansResult
+	require.NoError(t, json.Unmarshal([]byte(ok(t, "", append(args, "--json")...)), &got))
+	require.Len(t, got.Models, 2)
+	require.Equal(t, 20000, got.Models[0].MaxModelLen)
+	require.Equal(t, 16384, got.Models[1].MaxModelLen, "all that it declares")
+	require.Equal(t, got.Models[0].TotalBytes+got.Models[1].TotalBytes, got.TotalBytes)
+	require.True(t, got.Fits)
+	require.Contains(t, ok(t, "", append(args, "--device-memory", strconv.FormatInt(got.TotalBytes-1, 10))...), "does not fit into")
+	require.Regexp(t, `all 2 models: [0-9,]+ bytes, [0-9.]+ GiB, fits into`, ok(t, "", append(args, "--device-memory", strconv.FormatInt(got.TotalBytes, 10))...))
 }
 
 // TestDoesNotFit asks for more than the machine has.

@@ -87,17 +87,17 @@ func (c *runCommand) start(std stdio) (*session, error) {
 	defer wait.stop()
 	bar := newProgress(std.err, "loading "+c.Model)
 	bar.before = wait.stop
-	from := loader{path: c.Model, cache: flags, device: c.deviceFlags}
-	l, err := from.load(bar)
+	from := loader{sources: []source{{path: c.Model}}, cache: flags, device: c.deviceFlags}
+	models, err := from.load(bar)
 	if err != nil {
 		return nil, err
 	}
-	if l.model.Template == nil {
-		l.close()
+	if models[0].model.Template == nil {
+		models.close()
 		return nil, fmt.Errorf("%s has no chat template, so it cannot chat; trona serve answers completions", c.Model)
 	}
 	api := server.New(server.Options{Version: version})
-	api.SetModels(l.model)
+	api.SetModels(models.models()...)
 	pipe := newPipeListener()
 	failed := make(chan error, 1)
 	go func() { failed <- api.Serve(pipe) }()
@@ -109,7 +109,7 @@ func (c *runCommand) start(std stdio) (*session, error) {
 			cancel() // an answer that was stopped may still run
 			_ = api.Shutdown(now)
 			<-failed
-			l.close()
+			models.close()
 		},
 	}, nil
 }

@@ -16,18 +16,19 @@ import (
 	"trona/server"
 )
 
-// serveCommand serves a model over HTTP.
+// serveCommand serves models over HTTP.
 type serveCommand struct {
-	Model           string        `arg:"" help:"Model to serve." default:"demo" optional:""`
+	Model           string        `arg:"" help:"Model to serve." optional:""`
 	Host            string        `help:"Address to listen on." default:"127.0.0.1" placeholder:"127.0.0.1"`
 	Port            int           `help:"Port to listen on; 0 picks a free one." default:"8000" placeholder:"8000"`
 	ServedModelName []string      `help:"Name of the model in the API; may be repeated, responses carry the first." placeholder:"NAME"`
-	KVCacheMemory   size          `name:"kv-cache-memory" help:"Memory of the KV cache, such as 16GiB; absent: what the requests can use, within what is free." placeholder:"SIZE"`
+	KVCacheMemory   size          `name:"kv-cache-memory" help:"Memory of the KV cache, of all models together, such as 16GiB; absent: what the requests can use, within what is free." placeholder:"SIZE"`
 	APIKey          []string      `name:"api-key" sep:"none" help:"Key that requests must carry; may be repeated. Other users of the machine can see it: prefer TRONA_API_KEY or a file." placeholder:"KEY"`
 	APIKeyFile      string        `name:"api-key-file" help:"File with such keys, one a line." placeholder:"FILE"`
 	Strict          bool          `help:"Refuse requests with fields that have no effect, instead of naming them in the header x-trona-ignored."`
 	LogRequests     bool          `help:"Log a line for each request, without contents."`
 	DrainTimeout    time.Duration `help:"How long running requests may go on after SIGTERM." default:"30s" placeholder:"30s"`
+	modelFlags
 	cacheFlags
 	deviceFlags
 }
@@ -41,6 +42,13 @@ func (c *serveCommand) Run(std stdio) error {
 	if err := c.checkFlags(keys); err != nil {
 		return err
 	}
+	sources, err := c.sources(c.Model, c.ServedModelName)
+	if err != nil {
+		return err
+	}
+	if err := c.checkModels(len(sources)); err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("port %d of %s is in use: choose another with --port, or 0 for a free one", c.Port, c.Host)
@@ -48,17 +56,12 @@ func (c *serveCommand) Run(std stdio) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	return c.serve(std, listener, keys)
+	from := &loader{sources: sources, cache: c.cacheFlags, memory: c.KVCacheMemory, device: c.deviceFlags}
+	return c.serve(std, listener, keys, from)
 }
 
-// load loads the model.
-func (c *serveCommand) load(bar *progress) (*loaded, error) {
-	l := loader{path: c.Model, names: c.ServedModelName, cache: c.cacheFlags, memory: c.KVCacheMemory, device: c.deviceFlags}
-	return l.load(bar)
-}
-
-// serve answers at once, with 503 while the model loads, until a signal.
-func (c *serveCommand) serve(std stdio, listener net.Listener, keys []string) error {
+// serve answers at once, with 503 while the models load, until a signal.
+func (c *serveCommand) serve(std stdio, listener net.Listener, keys []string, from *loader) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
@@ -74,28 +77,31 @@ func (c *serveCommand) serve(std stdio, listener net.Listener, keys []string) er
 	failed := make(chan error, 1)
 	go func() { failed <- api.Serve(listener) }()
 	address := listener.Addr().(*net.TCPAddr)
-	fmt.Fprintf(std.err, "trona: listening on port %d, loading %s\n", address.Port, c.Model)
+	fmt.Fprintf(std.err, "trona: listening on port %d, loading %s\n", address.Port, from)
 
-	ready := make(chan *loaded, 1)
+	ready := make(chan fleet, 1)
 	go func() {
-		l, err := c.load(newProgress(std.err, "loading"))
+		models, err := from.load(newProgress(std.err, "loading"))
 		if err != nil {
 			failed <- err
 			return
 		}
-		ready <- l
+		ready <- models
 	}()
-	var l *loaded
+	var models fleet
 	select {
-	case l = <-ready:
+	case models = <-ready:
 	case err := <-failed:
 		return err
 	case <-signals:
 		return nil // nothing is in flight
 	}
-	defer l.close()
-	api.SetModels(l.model)
-	fmt.Fprintf(std.err, "trona: %s\ntrona: ready on http://%s\n", l.summary, net.JoinHostPort(shownHost(address), strconv.Itoa(address.Port)))
+	defer models.close()
+	api.SetModels(models.models()...)
+	for _, l := range models {
+		fmt.Fprintf(std.err, "trona: %s\n", l.summary)
+	}
+	fmt.Fprintf(std.err, "trona: ready on http://%s\n", net.JoinHostPort(shownHost(address), strconv.Itoa(address.Port)))
 	select {
 	case err := <-failed:
 		return err

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"trona/kernels"
+	"trona/model"
+	"trona/server"
+	"trona/tokenizer"
+)
+
+// candidate is a model of which all but the weights is known.
+type candidate struct {
+	ckpt, draft *model.Checkpoint // draft: nil where no model guesses
+	model       *server.Model
+	dev         kernels.Device // nil: it belongs to an engine
+	kv          kernels.DType
+	plans       *plans
+	cache       cacheFlags
+}
+
+// candidate opens one of so many models and a device for it.
+func (l *loader) candidate(s source) (_ *candidate, err error) {
+	c := new(candidate)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.close())
+		}
+	}()
+	if c.ckpt, err = openCheckpoint(s.path); err != nil {
+		return nil, err
+	}
+	c.cache = l.cache.fit(c.ckpt.Config.ContextLength, len(l.sources))
+	if c.model, err = describe(c.ckpt, s.names); err != nil {
+		return nil, err
+	}
+	if c.draft, err = l.cache.openDraft(c.ckpt); err != nil {
+		return nil, err
+	}
+	if c.dev, err = l.device.open(); err != nil {
+		return nil, err
+	}
+	if c.kv, err = l.cache.kvType(c.dev.Info()); err != nil {
+		return nil, err
+	}
+	c.plans, err = c.cache.plans(c.ckpt, c.draft, c.dev, c.kv, 0)
+	return c, err
+}
+
+// close closes what no engine has taken over.
+func (c *candidate) close() error {
+	var errs []error
+	for _, ckpt := range []*model.Checkpoint{c.ckpt, c.draft} {
+		if ckpt != nil {
+			errs = append(errs, ckpt.Close())
+		}
+	}
+	if c.dev != nil {
+		errs = append(errs, c.dev.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// describe reads all of a checkpoint but its weights. Without names it gets one
+// that follows from its path.
+func describe(ckpt *model.Checkpoint, names []string) (*server.Model, error) {
+	tok, err := tokenizerOf(ckpt)
+	if err != nil {
+		return nil, err
+	}
+	c := &ckpt.Config
+	if tok.VocabSize() > c.VocabSize {
+		return nil, fmt.Errorf("%s: its tokenizer has %d tokens, its output %d", ckpt.Path, tok.VocabSize(), c.VocabSize)
+	}
+	m := &server.Model{
+		Names: names, Tokenizer: tok, VocabSize: c.VocabSize, EOS: slices.Clone(c.EOS),
+		Defaults: server.SamplingDefaults(c.Sampling), Created: time.Now(),
+	}
+	if len(m.Names) == 0 {
+		m.Names = []string{modelName(ckpt.Path)}
+	}
+	for _, id := range tok.EOS() {
+		if !slices.Contains(m.EOS, id) {
+			m.EOS = append(m.EOS, id)
+		}
+	}
+	if m.Template, m.ToolTemplate, err = templatesOf(tok); err != nil {
+		return nil, fmt.Errorf("%s: its chat template: %w", ckpt.Path, err)
+	}
+	parts := []string{version, ckpt.Digest(), tok.Digest(), tok.ChatTemplate(false), tok.ChatTemplate(true)}
+	digest := sha256.Sum256([]byte(strings.Join(parts, "\n")))
+	m.Fingerprint = fmt.Sprintf("fp_%x", digest[:8])
+	return m, nil
+}
+
+// templatesOf returns the chat template, and the one of conversations with
+// tools: nil where there is none.
+func templatesOf(tok *tokenizer.Tokenizer) (plain, tools *tokenizer.Template, err error) {
+	parse := func(text string) *tokenizer.Template {
+		if text == "" || err != nil {
+			return nil
+		}
+		var t *tokenizer.Template
+		t, err = tokenizer.NewTemplate(text)
+		return t
+	}
+	plain = parse(tok.ChatTemplate(false))
+	if tools = plain; tok.ChatTemplate(true) != tok.ChatTemplate(false) {
+		tools = parse(tok.ChatTemplate(true))
+	}
+	return plain, tools, err
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"trona/model/demo"
+)
+
+// modelFlags name several models; serve and plan have them.
+type modelFlags struct {
+	Models []string `name:"model" help:"Model with its name in the API, instead of MODEL; repeated for several models, the first answers requests that name none. One path under two names is one model." placeholder:"NAME=MODEL"`
+}
+
+// source is a model to open, and its names in the API.
+type source struct {
+	path  string
+	names []string // none: one that follows from path
+}
+
+// sources returns the models that the command line asks for: those of --model,
+// or else MODEL, under the served names if there are any.
+func (f *modelFlags) sources(path string, served []string) ([]source, error) {
+	if len(f.Models) == 0 {
+		if path == "" {
+			path = demo.Name
+		}
+		return []source{{path, served}}, nil
+	}
+	if path != "" {
+		return nil, usagef("MODEL %s stands beside --model: give each model with --model NAME=MODEL", path)
+	}
+	if len(served) > 0 {
+		return nil, usagef("--served-model-name is for MODEL; --model NAME=MODEL has the name")
+	}
+	var list []source
+	var names []string
+	for _, given := range f.Models {
+		name, path, found := strings.Cut(given, "=")
+		if !found || name == "" || path == "" {
+			return nil, usagef("--model %s: must be NAME=MODEL", given)
+		}
+		if slices.Contains(names, name) {
+			return nil, usagef("--model %s: the name %s stands twice", given, name)
+		}
+		names = append(names, name)
+		same := func(s source) bool { return s.path == path }
+		if i := slices.IndexFunc(list, same); i >= 0 {
+			list[i].names = append(list[i].names, name)
+		} else {
+			list = append(list, source{path, []string{name}})
+		}
+	}
+	return list, nil
+}
+
+// fit lowers what the flags ask of each of several models to what one declares.
+func (f cacheFlags) fit(declared, models int) cacheFlags {
+	if models > 1 {
+		f.MaxModelLen = min(f.MaxModelLen, declared)
+	}
+	return f
+}
+
+// checkModels refuses what several models cannot share.
+func (f *cacheFlags) checkModels(models int) error {
+	if models > 1 && f.SpeculativeModel != "" {
+		return usagef("--speculative-model guesses for one model: not with several --model")
+	}
+	return nil
+}
