@@ -100,8 +100,8 @@ bench-peer: build ## speed in turns with a peer: LLAMA_BENCH=path MODEL=file
 	bin/trona bench "$(MODEL)" --peer "$(LLAMA_BENCH)"
 
 .PHONY: eval
-eval: go ## measured accuracy of the demo model, thinking on and off
-	$(GO) test ./cmd/trona -run '^TestEval$$' -v -count=1 -timeout 60m -eval
+eval: go ## measured accuracy of the demo model, thinking on, off and with budgets
+	$(GO) test ./cmd/trona -run '^TestEval' -v -count=1 -timeout 60m -eval
 
 .PHONY: golden
 golden: go ## rewrite the expected texts that are made by programs; review the difference

@@ -136,7 +136,7 @@ func TestEval(t *testing.T) {
 		}
 		seen[c.group]++
 	}
-	got := measureEval(t, cases)
+	got := measureEval(t, cases, func(s *serving, c *evalCase) bool { return c.right(s.evalOutput(t, c)) })
 	sums := map[bool]score{}
 	for _, mode := range []string{" on", " off"} {
 		var sum score
@@ -170,8 +170,40 @@ func TestEval(t *testing.T) {
 	require.Greater(t, sums[true].right, sums[false].right, "what the demo model demonstrates")
 }
 
+// TestEvalBudgets measures the sums with reasoning that a budget ends: on some
+// of them, with -eval on all.
+func TestEvalBudgets(t *testing.T) {
+	step := 20
+	if *evalAll {
+		step = 1
+	}
+	var cases []*evalCase
+	for i, c := range slices.DeleteFunc(evalCases(t), func(c *evalCase) bool { return c.Expect.Type != "sum" || !c.Thinking }) {
+		if i%step == 0 {
+			cases = append(cases, c)
+		}
+	}
+	total := map[int]score{}
+	for _, budget := range []int{0, 16, 64} {
+		got := measureEval(t, cases, func(s *serving, c *evalCase) bool {
+			a := s.ask(t, "/v1/chat/completions", object{"messages": c.Messages, "max_tokens": maxEvalTokens, "temperature": 0, "thinking_token_budget": budget})
+			numbers := wholeNumber.FindAllString(a.Choices[0].Message.Content, -1)
+			return len(numbers) > 0 && numbers[len(numbers)-1] == c.Expect.Answer
+		})
+		var sum score
+		for _, group := range slices.Sorted(maps.Keys(got)) {
+			g := got[group]
+			t.Logf("budget %2d: %-9s %3d of %3d right", budget, group, g.right, g.all)
+			sum.right, sum.all = sum.right+g.right, sum.all+g.all
+		}
+		t.Logf("budget %2d: %d of %d sums right", budget, sum.right, sum.all)
+		total[budget] = sum
+	}
+	require.Greater(t, total[64].right, total[0].right, "reasoning helps, even some of it")
+}
+
 // measureEval asks `trona serve` for the answers to all cases, many at a time.
-func measureEval(t *testing.T, cases []*evalCase) map[string]score {
+func measureEval(t *testing.T, cases []*evalCase, right func(*serving, *evalCase) bool) map[string]score {
 	s := start(t, "--max-model-len", "2048", "--max-num-seqs", "32")
 	got := map[string]score{}
 	var mu sync.Mutex
@@ -181,12 +213,12 @@ func measureEval(t *testing.T, cases []*evalCase) map[string]score {
 		free <- struct{}{}
 		all.Go(func() {
 			defer func() { <-free }()
-			right := c.right(s.evalOutput(t, c))
+			good := right(s, c)
 			mu.Lock()
 			defer mu.Unlock()
 			sum := got[c.group]
 			sum.all++
-			if right {
+			if good {
 				sum.right++
 			}
 			got[c.group] = sum
