@@ -171,7 +171,7 @@ func provocations(t *testing.T) func(status int, path string) provoked {
 		case 304:
 			p.header = []string{"If-None-Match", "*"}
 		case 400:
-			p.body, p.query = strings.NewReader("[]"), "?stream=true"
+			p.body, p.query = strings.NewReader("[]"), "?stream=true&limit=0"
 		case 401:
 			p.server = keyed
 		case 403:

@@ -36,6 +36,8 @@ var responseTypes = []struct {
 	{anthropicError{}, []string{"MessageError"}},
 	{responseObject{}, []string{"Response"}},
 	{outputItem{}, []string{"OutputItem"}},
+	{inputItem{}, []string{"OutputItem", "KeptItem"}},
+	{itemList{}, []string{"InputItemList"}},
 	{outputPart{}, []string{"TextPart", "ReasoningPart"}},
 	{responseEvent{}, []string{"ResponseEvent"}},
 	{tokenizeResponse{}, []string{"Tokens"}},

@@ -156,7 +156,7 @@ func (s *Server) keep(r *http.Request, t *translation, response *responseObject)
 	for _, item := range response.Output {
 		t.remember(item)
 	}
-	s.responses.add(&storedResponse{id: response.ID, owner: s.owner(r), body: marshal(response), messages: t.messages[t.own:]})
+	s.responses.add(&storedResponse{id: response.ID, owner: s.owner(r), body: marshal(response), messages: t.messages[t.own:], input: t.items})
 }
 
 // remember adds an item of the answer to the conversation.

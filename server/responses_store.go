@@ -18,6 +18,7 @@ type storedResponse struct {
 	owner    string           // who may see it
 	body     []byte           // as it was answered
 	messages []map[string]any // the conversation, this answer included
+	input    []*inputItem     // what was new in it, this answer not included
 	bytes    int
 }
 
@@ -35,7 +36,7 @@ func newResponseStore() *responseStore {
 
 // add keeps a response. One that is larger than the store is not kept.
 func (s *responseStore) add(r *storedResponse) {
-	r.bytes = len(r.body) + len(marshal(r.messages))
+	r.bytes = len(r.body) + len(marshal(r.messages)) + len(marshal(r.input))
 	if r.bytes > maxStoredBytes {
 		return
 	}

@@ -26,6 +26,10 @@ type outputPart struct {
 	Logprobs    []int  `json:"logprobs,omitzero"`    // none
 }
 
+func newTextPart(text string) outputPart {
+	return outputPart{Type: "output_text", Text: text, Annotations: []int{}, Logprobs: []int{}}
+}
+
 // text returns the text of an item.
 func (i *outputItem) text() string {
 	if len(i.Content) == 0 {
@@ -144,7 +148,7 @@ func (r *responseRun) begin(kind string, d callDelta) {
 		item.ID, item.Summary, item.Content = "rs_"+randomHex(), []outputPart{}, []outputPart{}
 	case "message":
 		item.ID, item.Role, item.Content = "msg_"+randomHex(), "assistant", []outputPart{}
-		part = outputPart{Type: "output_text", Annotations: []int{}, Logprobs: []int{}}
+		part = newTextPart("")
 	default:
 		item.ID, item.CallID, item.Name, item.Arguments = "fc_"+randomHex(), d.id, d.name, new(string)
 	}

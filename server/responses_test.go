@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -248,5 +249,58 @@ func TestResponsesSchemas(t *testing.T) {
 		}
 		w, _ := call(t, s, "POST", responsesPath+"/input_tokens", `{"input":"Hi"}`)
 		check("TokenCountsResource", w.Body.Bytes())
+	}
+}
+
+// What was sent can be read back, in pages.
+func TestInputItems(t *testing.T) {
+	s := newServer(t, says(t, "ok"))
+	list := func(id any, query string) map[string]any {
+		w, got := call(t, s, "GET", fmt.Sprintf("%s/%s/input_items%s", responsesPath, id, query), "")
+		require.Equal(t, 200, w.Code, w.Body)
+		return got
+	}
+	first := post(t, s, 200, responsesPath, `{"input":"Hi"}`)["id"]
+	got := list(first, "")
+	require.Len(t, got["data"], 1)
+	require.Equal(t, "Hi", get(got, "data", 0, "content", 0, "text"))
+	require.Equal(t, false, got["has_more"])
+	items := `[{"id":"mine","role":"developer","content":"a"},{"type":"reasoning","summary":[],"content":[{"type":"reasoning_text","text":"h"}]},{"type":"reasoning"},` +
+		`{"type":"message","role":"assistant","content":[{"type":"output_text","text":"b"},{"type":"refusal","refusal":"c"}]},{"type":"function_call","call_id":"1","name":"f","arguments":"{}"},` +
+		`{"type":"function_call_output","call_id":"1","output":"5"}]`
+	second := post(t, s, 200, responsesPath, `{"previous_response_id":"`+first.(string)+`","input":`+items+`}`)["id"]
+	got = list(second, "?order=asc")
+	data := got["data"].([]any)
+	require.Len(t, data, 6, "those of the first response are its own")
+	for i, want := range []map[string]any{
+		{"type": "message", "role": "developer", "content": []any{map[string]any{"type": "input_text", "text": "a"}}},
+		{"type": "reasoning", "summary": []any{}, "content": []any{map[string]any{"type": "reasoning_text", "text": "h"}}},
+		{"type": "reasoning", "summary": []any{}, "content": []any{}},
+		{"type": "message", "role": "assistant", "content": []any{map[string]any{"type": "output_text", "text": "b\nc", "annotations": []any{}, "logprobs": []any{}}}},
+		{"type": "function_call", "call_id": "1", "name": "f", "arguments": "{}"},
+		{"type": "function_call_output", "call_id": "1", "output": "5"},
+	} {
+		want["id"], want["status"] = get(data[i], "id"), "completed"
+		require.Equal(t, want, data[i])
+	}
+	require.Equal(t, "mine", got["first_id"])
+	require.Equal(t, get(data[5], "id"), got["last_id"])
+	var paged []any
+	for after := ""; ; {
+		page := list(second, "?limit=4"+after)
+		paged = append(paged, page["data"].([]any)...)
+		if page["has_more"] == false {
+			break
+		}
+		require.Len(t, page["data"], 4)
+		after = "&after=" + page["last_id"].(string)
+	}
+	slices.Reverse(paged)
+	require.Equal(t, data, paged)
+	require.Equal(t, map[string]any{"object": "list", "data": []any{}, "first_id": "", "last_id": "", "has_more": false}, list(second, "?after=mine"))
+	for query, param := range map[string]string{"limit=0": "limit", "limit=101": "limit", "limit=x": "limit", "order=up": "order", "after=x": "after"} {
+		w, got := call(t, s, "GET", fmt.Sprintf("%s/%s/input_items?%s", responsesPath, second, query), "")
+		require.Equal(t, 400, w.Code)
+		require.Equal(t, param, get(got, "error", "param"))
 	}
 }

@@ -107,6 +107,7 @@ func (s *Server) table() []route {
 		{method: "GET", path: "/v1/responses/{id}", serve: s.getResponse},
 		{method: "DELETE", path: "/v1/responses/{id}", serve: s.deleteResponse},
 		{method: "POST", path: "/v1/responses/{id}/cancel", serve: s.cancelResponse},
+		{method: "GET", path: "/v1/responses/{id}/input_items", serve: s.listInputItems},
 		{method: "POST", path: "/tokenize", work: s.tokenize},
 		{method: "POST", path: "/detokenize", work: s.detokenize},
 		{method: "GET", path: "/v1/models", serve: s.listModels},

@@ -18,7 +18,8 @@ type translation struct {
 	messages []map[string]any  // its messages
 	names    map[string]string // what a field of the chat is called in the request
 	stream   bool
-	own      int // where the messages begin that a later request may go on from
+	own      int          // where the messages begin that a later request may go on from
+	items    []*inputItem // of the request's own input, where it has items
 }
 
 func newTranslation() *translation {

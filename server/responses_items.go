@@ -1,0 +1,198 @@
+package server
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+)
+
+// inputItem is an item that a response answers, as it is kept and listed: a
+// message, or what was answered and called before.
+type inputItem struct {
+	outputItem
+	Output *string `json:"output,omitzero"` // of a tool
+}
+
+// readInput reads a text, or the items of a conversation.
+func (t *translation) readInput(v *value) {
+	if v.raw.Kind() == '"' {
+		text := v.text(0, len(v.raw))
+		t.say("user", text)
+		t.items = append(t.items, newInputMessage("", "user", text))
+		return
+	}
+	if v.raw.Kind() != '[' {
+		v.must("a string or a list of items")
+		return
+	}
+	for _, element := range v.list(1, maxMessages) {
+		t.items = append(t.items, t.readItem(element.object()))
+	}
+}
+
+// newInputItem returns an item with the client's id, or a new one.
+func newInputItem(id, kind, prefix string) *inputItem {
+	if id == "" {
+		id = prefix + randomHex()
+	}
+	return &inputItem{outputItem: outputItem{ID: id, Type: kind, Status: "completed"}}
+}
+
+func newInputMessage(id, role, text string) *inputItem {
+	item := newInputItem(id, "message", "msg_")
+	item.Role, item.Content = role, []outputPart{{Type: "input_text", Text: text}}
+	if role == "assistant" {
+		item.Content[0] = newTextPart(text)
+	}
+	return item
+}
+
+func (t *translation) readItem(item *object) (kept *inputItem) {
+	kind := item.take("type")
+	name := "message"
+	if kind != nil {
+		name = kind.text(1, maxNameBytes)
+	}
+	id := item.text("id", maxNameBytes)
+	for _, member := range []string{"status", "phase"} { // without effect
+		item.text(member, maxNameBytes)
+	}
+	switch name {
+	case "message":
+		role := item.need("role").oneOf("user", "assistant", "system", "developer")
+		text := readInputText(item.need("content"))
+		if last := t.open(); role == "assistant" && last != nil && last["content"] == "" {
+			last["content"] = text
+		} else {
+			t.say(role, text)
+		}
+		kept = newInputMessage(id, role, text)
+	case "reasoning":
+		kept = newInputItem(id, name, "rs_")
+		kept.Summary, kept.Content = []outputPart{}, []outputPart{}
+		if v := item.take("content"); v != nil {
+			kept.Content = append(kept.Content, outputPart{Type: "reasoning_text", Text: readInputText(v)})
+		}
+		item.take("summary")
+		item.take("encrypted_content")
+		t.say("assistant", "")["reasoning_content"] = kept.text()
+	case "function_call":
+		if t.open() == nil {
+			t.say("assistant", "")
+		}
+		kept = newInputItem(id, name, "fc_")
+		arguments := item.need("arguments")
+		text := arguments.text(0, len(arguments.raw))
+		kept.CallID, kept.Name, kept.Arguments = item.need("call_id").label(maxNameBytes), item.need("name").label(maxNameBytes), &text
+		t.call(kept.CallID, kept.Name, text)
+	case "function_call_output":
+		kept = newInputItem(id, name, "fco_")
+		text := readInputText(item.need("output"))
+		kept.CallID, kept.Output = item.need("call_id").label(maxNameBytes), &text
+		t.say("tool", text, "tool_call_id", kept.CallID)
+	default:
+		kind.fail("only message, reasoning, function_call and function_call_output are supported by this server")
+	}
+	item.rest()
+	return kept
+}
+
+// open returns the last message where it is the model's, so that an item can
+// join it.
+func (t *translation) open() map[string]any {
+	if len(t.messages) == 0 || t.messages[len(t.messages)-1]["role"] != "assistant" {
+		return nil
+	}
+	return t.messages[len(t.messages)-1]
+}
+
+// readInputText reads a text that may come in parts.
+func readInputText(v *value) string {
+	switch v.raw.Kind() {
+	case '"':
+		return v.text(0, len(v.raw))
+	case '[':
+	default:
+		v.must("a string or a list of parts")
+		return ""
+	}
+	var texts []string
+	for _, element := range v.list(0, maxMessages) {
+		part := element.object()
+		switch kind := part.need("type"); kind.text(1, maxNameBytes) {
+		case "input_text", "output_text", "reasoning_text":
+			texts = append(texts, part.need("text").text(0, len(part.raw)))
+		case "refusal":
+			texts = append(texts, part.need("refusal").text(0, len(part.raw)))
+		default:
+			kind.fail("only text is supported by this server")
+		}
+		for _, name := range []string{"annotations", "logprobs"} { // without effect
+			part.take(name)
+		}
+		part.rest()
+	}
+	return joinTexts(texts)
+}
+
+// itemList is a page of items.
+type itemList struct {
+	Object  string       `json:"object"`
+	Data    []*inputItem `json:"data"`
+	FirstID string       `json:"first_id"` // empty where there are none
+	LastID  string       `json:"last_id"`
+	HasMore bool         `json:"has_more"`
+}
+
+// listInputItems serves GET /v1/responses/{id}/input_items: the items of the
+// request's own input, the newest first, in pages.
+func (s *Server) listInputItems(w http.ResponseWriter, r *http.Request) error {
+	found, err := s.stored(r)
+	if err != nil {
+		return err
+	}
+	items, more, err := pageOf(found.input, r.URL.Query())
+	if err != nil {
+		return err
+	}
+	list := itemList{Object: "list", Data: items, HasMore: more}
+	if len(items) > 0 {
+		list.FirstID, list.LastID = items[0].ID, items[len(items)-1].ID
+	}
+	writeJSON(w, http.StatusOK, list)
+	return nil
+}
+
+// Lengths of a page.
+const (
+	defaultPage = 20
+	maxPage     = 100
+)
+
+// pageOf returns the items that limit, order and after ask for, and whether
+// there are more of them.
+func pageOf(items []*inputItem, query url.Values) (page []*inputItem, more bool, err error) {
+	items = slices.Concat([]*inputItem{}, items)
+	switch query.Get("order") {
+	case "", "desc":
+		slices.Reverse(items)
+	case "asc":
+	default:
+		return nil, false, invalid("order", "must be one of asc, desc")
+	}
+	if after := query.Get("after"); after != "" {
+		at := slices.IndexFunc(items, func(item *inputItem) bool { return item.ID == after })
+		if at < 0 {
+			return nil, false, invalid("after", "is not the id of an item of this response")
+		}
+		items = items[at+1:]
+	}
+	limit := defaultPage
+	if given := query.Get("limit"); given != "" {
+		if limit, err = strconv.Atoi(given); err != nil || limit < 1 || limit > maxPage {
+			return nil, false, invalid("limit", "must be between 1 and %d, not %.32q", maxPage, given)
+		}
+	}
+	return items[:min(limit, len(items))], len(items) > limit, nil
+}
