@@ -24,7 +24,7 @@ build: go ## the program, bin/trona
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/trona
 
 .PHONY: test
-test: fmt vet tidy unit purego gorgonia race cross compiled fuzz ## all tests, as continuous integration runs them
+test: fmt vet tidy unit purego arm64 gorgonia race cross compiled fuzz ## all tests, as continuous integration runs them
 	@echo "all tests passed"
 
 .PHONY: check
@@ -47,6 +47,13 @@ race: go gcc ## the tests of concurrent packages under the race detector
 purego: go ## the tests of the CPU device without assembly
 	$(GO) build -tags purego ./...
 	$(GO) test -short -tags purego ./kernels/cpu
+
+# An emulator runs them on other processors. Its time is no measure.
+.PHONY: arm64
+arm64: go qemu-aarch64 ## the loops for ARM processors, one by one
+	GOARCH=arm64 $(GO) vet ./kernels/cpu
+	@GOARCH=arm64 $(GO) test -exec 'qemu-aarch64 -cpu max' ./kernels/cpu -run '^TestVariants$$' -v | grep 'instruction sets'
+	GOARCH=arm64 $(GO) test -exec 'qemu-aarch64 -cpu max' ./kernels/cpu -run '^Test(Unpack|Gemm|ExpSum|Quantize|Int8)'
 
 .PHONY: gorgonia
 gorgonia: go g++ python3 ## the tests of the CUDA driver through gorgonia.org/cu
@@ -128,7 +135,7 @@ tidy: go ## the rules of cmd/tidy; prints lines per package
 
 # What is missing on a Debian machine is installed. A Go that is too old
 # fetches the version of go.mod by itself, unless GOTOOLCHAIN=local.
-.PHONY: go gcc g++ node python3
+.PHONY: go gcc g++ node python3 qemu-aarch64
 go:
 	@command -v $(GO) >/dev/null || $(call install,golang-go)
 	@$(GO) version >/dev/null || { echo "trona needs the Go of go.mod: unset GOTOOLCHAIN or install it" >&2; exit 1; }
@@ -144,6 +151,9 @@ node:
 
 python3:
 	@python3 -m pip --version >/dev/null 2>&1 || $(call install,python3 python3-pip)
+
+qemu-aarch64:
+	@command -v qemu-aarch64 >/dev/null || $(call install,qemu-user)
 
 define install
 { command -v apt-get >/dev/null || { echo "install $(1) first" >&2; exit 1; }; apt-get update -q && apt-get install -y -q $(1); }

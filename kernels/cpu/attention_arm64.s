@@ -1,0 +1,176 @@
+//go:build !purego
+
+#include "textflag.h"
+#include "neon_arm64.h"
+
+// func transposeNEON(dst, src *float32, rows, cols int)
+// dst[c][r] = src[r][c], dst rows being 64 long, src rows cols long; rows and cols
+// are multiples of 4.
+TEXT ·transposeNEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD rows+16(FP), R2
+	MOVD cols+24(FP), R3
+	LSL  $2, R3, R4
+	MOVD $256, R5
+
+row:
+	MOVD R1, R6
+	ADD  R4, R6, R7
+	ADD  R4, R7, R8
+	ADD  R4, R8, R9
+	ADD  R4, R9, R1
+	MOVD R0, R10
+	MOVD R3, R11
+
+tile:
+	VLD1.P 16(R6), [V0.S4]
+	VLD1.P 16(R7), [V1.S4]
+	VLD1.P 16(R8), [V2.S4]
+	VLD1.P 16(R9), [V3.S4]
+	VZIP1  V2.S4, V0.S4, V4.S4
+	VZIP2  V2.S4, V0.S4, V5.S4
+	VZIP1  V3.S4, V1.S4, V6.S4
+	VZIP2  V3.S4, V1.S4, V7.S4
+	VZIP1  V6.S4, V4.S4, V0.S4
+	VZIP2  V6.S4, V4.S4, V1.S4
+	VZIP1  V7.S4, V5.S4, V2.S4
+	VZIP2  V7.S4, V5.S4, V3.S4
+	VST1.P [V0.S4], (R10)(R5)
+	VST1.P [V1.S4], (R10)(R5)
+	VST1.P [V2.S4], (R10)(R5)
+	VST1.P [V3.S4], (R10)(R5)
+	SUBS   $4, R11
+	BNE    tile
+	ADD    $16, R0
+	SUBS   $4, R2
+	BNE    row
+	RET
+
+// The vector form of exp in exp.go: the same constants in the same order, with
+// fused multiply-adds.
+DATA expTable<>+0(SB)/4, $0x3fb8aa3b // log2e
+DATA expTable<>+4(SB)/4, $0x3f318000 // ln2Hi
+DATA expTable<>+8(SB)/4, $0xb95e8083 // ln2Lo
+DATA expTable<>+12(SB)/4, $0x39506967 // expP0
+DATA expTable<>+16(SB)/4, $0x3ab743ce
+DATA expTable<>+20(SB)/4, $0x3c088908
+DATA expTable<>+24(SB)/4, $0x3d2aa9c1
+DATA expTable<>+28(SB)/4, $0x3e2aaaaa
+DATA expTable<>+32(SB)/4, $0x3f000000 // expP5
+DATA expTable<>+36(SB)/4, $0x3f800000 // 1
+DATA expTable<>+40(SB)/4, $0xc2aeac4f // expLow
+DATA expTable<>+44(SB)/4, $0x42b00000 // expHigh
+GLOBL expTable<>(SB), RODATA|NOPTR, $48
+
+// EXP_CONSTANTS fills V20 to V31, which EXP reads.
+#define EXP_CONSTANTS \
+	MOVD    $expTable<>(SB), R9 \
+	VLD1.P  16(R9), [V0.S4] \
+	VLD1.P  16(R9), [V1.S4] \
+	VLD1    (R9), [V2.S4] \
+	VDUP    V0.S[0], V20.S4 \
+	VDUP    V0.S[1], V21.S4 \
+	VDUP    V0.S[2], V22.S4 \
+	VDUP    V0.S[3], V23.S4 \
+	VDUP    V1.S[0], V24.S4 \
+	VDUP    V1.S[1], V25.S4 \
+	VDUP    V1.S[2], V26.S4 \
+	VDUP    V1.S[3], V27.S4 \
+	VDUP    V2.S[0], V28.S4 \
+	VDUP    V2.S[1], V29.S4 \
+	VDUP    V2.S[2], V30.S4 \
+	VDUP    V2.S[3], V31.S4
+
+// TERM makes register D, which is TO, N * V0 + C.
+#define TERM(D, TO, N, C) \
+	VORR C.B16, C.B16, TO.B16 \
+	FMLAV(D, N, 0)
+
+// EXP makes V0 = e^V0, for V0 <= 88; V1 to V4 are lost. NaN stays.
+#define EXP \
+	FCMGT(4, 30, 0) \
+	FMULV(1, 0, 20) \
+	FRINTN(1, 1) \
+	FMLSV(0, 1, 21) \
+	FMLSV(0, 1, 22) \
+	FCVTNS(1, 1) \
+	VSHL  $23, V1.S4, V1.S4 \
+	VADD  V29.S4, V1.S4, V1.S4 \
+	TERM(3, V3, 23, V24) \
+	TERM(2, V2, 3, V25) \
+	TERM(3, V3, 2, V26) \
+	TERM(2, V2, 3, V27) \
+	TERM(3, V3, 2, V28) \
+	TERM(2, V2, 3, V29) \
+	TERM(3, V3, 2, V29) \
+	FMULV(0, 3, 1) \
+	BIC(0, 0, 4)
+
+// func expSumNEON(s *float32, m float32) float32
+TEXT ·expSumNEON(SB), NOSPLIT, $0-20
+	MOVD  s+0(FP), R0
+	FMOVS m+8(FP), F5
+	VDUP  V5.S[0], V5.S4
+	VEOR  V6.B16, V6.B16, V6.B16
+	MOVD  $16, R1
+	EXP_CONSTANTS
+
+loop:
+	VLD1   (R0), [V0.S4]
+	FSUB(0, 0, 5)
+	EXP
+	FADD(6, 6, 0)
+	VST1.P [V0.S4], 16(R0)
+	SUBS   $1, R1
+	BNE    loop
+	FADDP(6, 6, 6)
+	FADDP(6, 6, 6)
+	FMOVS  F6, ret+16(FP)
+	RET
+
+// func maxNEON(s *float32, m float32) float32
+// NaNs are left out.
+TEXT ·maxNEON(SB), NOSPLIT, $0-20
+	MOVD  s+0(FP), R0
+	FMOVS m+8(FP), F4
+	VDUP  V4.S[0], V4.S4
+	MOVD  $4, R1
+
+loop:
+	VLD1.P 64(R0), [V0.S4, V1.S4, V2.S4, V3.S4]
+	FMAXNM(0, 0, 1)
+	FMAXNM(2, 2, 3)
+	FMAXNM(0, 0, 2)
+	FMAXNM(4, 4, 0)
+	SUBS   $1, R1
+	BNE    loop
+	FMAXNMV(4, 4)
+	FMOVS  F4, ret+16(FP)
+	RET
+
+// func swigluNEON(out, gate, up *float32, n int)
+// n is a multiple of 4.
+TEXT ·swigluNEON(SB), NOSPLIT, $0-32
+	MOVD out+0(FP), R0
+	MOVD gate+8(FP), R1
+	MOVD up+16(FP), R2
+	MOVD n+24(FP), R3
+	EXP_CONSTANTS
+	CBZ  R3, done
+
+loop:
+	VLD1.P 16(R1), [V5.S4]
+	VLD1.P 16(R2), [V6.S4]
+	FNEG(0, 5)
+	FMIN(0, 0, 31)
+	EXP
+	FADD(0, 0, 29)
+	FDIV(0, 5, 0)
+	FMULV(0, 0, 6)
+	VST1.P [V0.S4], 16(R0)
+	SUBS   $4, R3
+	BNE    loop
+
+done:
+	RET

@@ -1,0 +1,192 @@
+//go:build !purego
+
+#include "textflag.h"
+#include "neon_arm64.h"
+
+// func pause()
+TEXT ·pause(SB), NOSPLIT, $0-0
+	YIELD
+	RET
+
+// func prefetch(src unsafe.Pointer, n int)
+TEXT ·prefetch(SB), NOSPLIT, $0-16
+	MOVD src+0(FP), R0
+	MOVD n+8(FP), R1
+
+line:
+	PRFM (R0), PLDL1KEEP
+	ADD  $64, R0
+	SUBS $64, R1
+	BGT  line
+	RET
+
+// A product of a panel with tokens, four at a time or one. R2 is the panel, R4 x, R0
+// out, R6 tokens left. Inside a tile: R8 the column, R9 to R12 x of each token, R13
+// columns left. V0 to V15 are sums of 16 rows of each token, V16 to V19 a column, V20
+// to V23 four columns of x of each token.
+
+// MORE adds a column, times element I of X, to the sums from A on.
+#define MORE(A, X, I) \
+	FMLA(A, 16, X, I) \
+	FMLA((A+1), 17, X, I) \
+	FMLA((A+2), 18, X, I) \
+	FMLA((A+3), 19, X, I)
+
+#define MORE4(I) \
+	VLD1.P (R8)(R3), [V16.S4, V17.S4, V18.S4, V19.S4] \
+	MORE(0, 20, I) \
+	MORE(4, 21, I) \
+	MORE(8, 22, I) \
+	MORE(12, 23, I)
+
+#define MORE1(I) \
+	VLD1.P (R8)(R3), [V16.S4, V17.S4, V18.S4, V19.S4] \
+	MORE(0, 20, I)
+
+#define ZERO(A, B, C, D) \
+	VEOR A.B16, A.B16, A.B16 \
+	VEOR B.B16, B.B16, B.B16 \
+	VEOR C.B16, C.B16, C.B16 \
+	VEOR D.B16, D.B16, D.B16
+
+// STORE adds the sums from A on, which are P to S, to a row of out.
+#define STORE(A, P, Q, R, S) \
+	VLD1 (R0), [V16.S4, V17.S4, V18.S4, V19.S4] \
+	FADD(A, A, 16) \
+	FADD((A+1), (A+1), 17) \
+	FADD((A+2), (A+2), 18) \
+	FADD((A+3), (A+3), 19) \
+	VST1 [P.S4, Q.S4, R.S4, S.S4], (R0) \
+	ADD  R1, R0
+
+// func gemmNEON(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
+TEXT ·gemmNEON(SB), NOSPLIT, $0-64
+	MOVD out+0(FP), R0
+	MOVD outStride+8(FP), R1
+	MOVD panel+16(FP), R2
+	MOVD panelStride+24(FP), R3
+	MOVD x+32(FP), R4
+	MOVD xStride+40(FP), R5
+	MOVD tokens+48(FP), R6
+	LSL  $2, R1
+	LSL  $2, R3
+	LSL  $2, R5
+
+four:
+	CMP  $4, R6
+	BLT  one
+	MOVD R2, R8
+	MOVD R4, R9
+	ADD  R5, R9, R10
+	ADD  R5, R10, R11
+	ADD  R5, R11, R12
+	ADD  R5, R12, R4
+	MOVD k+56(FP), R13
+	ZERO(V0, V1, V2, V3)
+	ZERO(V4, V5, V6, V7)
+	ZERO(V8, V9, V10, V11)
+	ZERO(V12, V13, V14, V15)
+
+fourColumns4:
+	CMP    $4, R13
+	BLT    fourColumns1
+	VLD1.P 16(R9), [V20.S4]
+	VLD1.P 16(R10), [V21.S4]
+	VLD1.P 16(R11), [V22.S4]
+	VLD1.P 16(R12), [V23.S4]
+	MORE4(0)
+	MORE4(1)
+	MORE4(2)
+	MORE4(3)
+	SUB    $4, R13
+	B      fourColumns4
+
+fourColumns1:
+	CBZ     R13, fourStore
+	FMOVS.P 4(R9), F20
+	FMOVS.P 4(R10), F21
+	FMOVS.P 4(R11), F22
+	FMOVS.P 4(R12), F23
+	MORE4(0)
+	SUB     $1, R13
+	B       fourColumns1
+
+fourStore:
+	STORE(0, V0, V1, V2, V3)
+	STORE(4, V4, V5, V6, V7)
+	STORE(8, V8, V9, V10, V11)
+	STORE(12, V12, V13, V14, V15)
+	SUB $4, R6
+	B   four
+
+one:
+	CBZ  R6, done
+	MOVD R2, R8
+	MOVD R4, R9
+	ADD  R5, R4
+	MOVD k+56(FP), R13
+	ZERO(V0, V1, V2, V3)
+
+oneColumns4:
+	CMP    $4, R13
+	BLT    oneColumns1
+	VLD1.P 16(R9), [V20.S4]
+	MORE1(0)
+	MORE1(1)
+	MORE1(2)
+	MORE1(3)
+	SUB    $4, R13
+	B      oneColumns4
+
+oneColumns1:
+	CBZ     R13, oneStore
+	FMOVS.P 4(R9), F20
+	MORE1(0)
+	SUB     $1, R13
+	B       oneColumns1
+
+oneStore:
+	STORE(0, V0, V1, V2, V3)
+	SUB $1, R6
+	B   one
+
+done:
+	RET
+
+// func widenF16NEON(dst *float32, src unsafe.Pointer, n int)
+// n is a multiple of 8.
+TEXT ·widenF16NEON(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD n+16(FP), R2
+	CBZ  R2, done
+
+loop:
+	VLD1.P 16(R1), [V0.H8]
+	FCVTL(1, 0)
+	FCVTL2(2, 0)
+	VST1.P [V1.S4, V2.S4], 32(R0)
+	SUBS   $8, R2
+	BNE    loop
+
+done:
+	RET
+
+// func widenBF16NEON(dst *float32, src unsafe.Pointer, n int)
+// n is a multiple of 8.
+TEXT ·widenBF16NEON(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD n+16(FP), R2
+	CBZ  R2, done
+
+loop:
+	VLD1.P 16(R1), [V0.H8]
+	SHLL(1, 0)
+	SHLL2(2, 0)
+	VST1.P [V1.S4, V2.S4], 32(R0)
+	SUBS   $8, R2
+	BNE    loop
+
+done:
+	RET

@@ -1,0 +1,55 @@
+// Instructions that the assembler does not know, by the numbers of registers; E
+// takes one of four elements of the last source.
+
+#define THREE(OP, D, N, M) WORD $(OP | ((M)<<16) | ((N)<<5) | (D))
+#define TWO(OP, D, N) WORD $(OP | ((N)<<5) | (D))
+#define ELEMENT(OP, D, N, M, E) WORD $(OP | (((E)&1)<<21) | (((E)>>1)<<11) | ((M)<<16) | ((N)<<5) | (D))
+
+// Four times: 32 bits += four products of bytes; floats +=, -=, = products.
+#define SDOT(D, N, M, E) ELEMENT(0x4F80E000, D, N, M, E)
+#define FMLA(D, N, M, E) ELEMENT(0x4F801000, D, N, M, E)
+#define FMLS(D, N, M, E) ELEMENT(0x4F805000, D, N, M, E)
+#define FMUL(D, N, M, E) ELEMENT(0x4F809000, D, N, M, E)
+#define SDOTV(D, N, M) THREE(0x4E809400, D, N, M)
+#define FMLAV(D, N, M) THREE(0x4E20CC00, D, N, M)
+#define FMULV(D, N, M) THREE(0x6E20DC00, D, N, M)
+#define FADD(D, N, M) THREE(0x4E20D400, D, N, M)
+#define FSUB(D, N, M) THREE(0x4EA0D400, D, N, M)
+#define FDIV(D, N, M) THREE(0x6E20FC00, D, N, M)
+#define FMIN(D, N, M) THREE(0x4EA0F400, D, N, M)
+#define FMLSV(D, N, M) THREE(0x4EA0CC00, D, N, M)
+#define FADDP(D, N, M) THREE(0x6E20D400, D, N, M)
+#define FMAXNM(D, N, M) THREE(0x4E20C400, D, N, M)
+#define FMAXNMV(D, N) TWO(0x6E30C800, D, N)
+#define FCMGT(D, N, M) THREE(0x6EA0E400, D, N, M)
+#define FRINTN(D, N) TWO(0x4E218800, D, N)
+#define BIC(D, N, M) THREE(0x4E601C00, D, N, M)
+#define FNEG(D, N) TWO(0x6EA0F800, D, N)
+#define SCVTF(D, N) TWO(0x4E21D800, D, N)
+
+// From the low and the high half: halves to floats; 16 bits to the upper of 32;
+// bytes to 16 and 16 bits to 32 bits, with and without a sign.
+#define FCVTL(D, N) TWO(0x0E217800, D, N)
+#define FCVTL2(D, N) TWO(0x4E217800, D, N)
+#define SHLL(D, N) TWO(0x2E613800, D, N)
+#define SHLL2(D, N) TWO(0x6E613800, D, N)
+#define SXTLB(D, N) TWO(0x0F08A400, D, N)
+#define SXTLB2(D, N) TWO(0x4F08A400, D, N)
+#define SXTLH(D, N) TWO(0x0F10A400, D, N)
+#define SXTLH2(D, N) TWO(0x4F10A400, D, N)
+#define UXTLB(D, N) TWO(0x2F08A400, D, N)
+#define UXTLB2(D, N) TWO(0x6F08A400, D, N)
+
+// Floats to the nearest integers; 32 bits to the low and the high half of 16, and 16
+// to 8; the sum of four, the largest of four without a sign.
+#define FCVTNS(D, N) TWO(0x4E21A800, D, N)
+#define SQXTNS(D, N) TWO(0x0E614800, D, N)
+#define SQXTNS2(D, N) TWO(0x4E614800, D, N)
+#define SQXTNH(D, N) TWO(0x0E214800, D, N)
+#define SQXTNH2(D, N) TWO(0x4E214800, D, N)
+#define ADDV(D, N) TWO(0x4EB1B800, D, N)
+#define UMAXV(D, N) TWO(0x6EB0A800, D, N)
+
+// LOADQ and STOREQ are 16 bytes at a multiple of 16 from register number R.
+#define LOADQ(D, R, AT) WORD $(0x3DC00000 | (((AT)/16)<<10) | ((R)<<5) | (D))
+#define STOREQ(D, R, AT) WORD $(0x3D800000 | (((AT)/16)<<10) | ((R)<<5) | (D))

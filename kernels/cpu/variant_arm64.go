@@ -1,0 +1,189 @@
+//go:build !purego
+
+package cpu
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+
+	"trona/kernels"
+)
+
+// variants lists what this processor can run, the default last.
+func variants() []variant {
+	all := []variant{genericInt8(), generic(), neon()}
+	if cpu.ARM64.HasASIMDDP {
+		all = append(all, int8NEON())
+	}
+	return all
+}
+
+func neon() variant {
+	v := generic()
+	v.name = "neon"
+	v.gemm = gemmNEON
+	v.unpack[kernels.F16] = func(panel *float32, src unsafe.Pointer, n int) { widenF16NEON(panel, src, n*lanes) }
+	v.unpack[kernels.BF16] = func(panel *float32, src unsafe.Pointer, n int) { widenBF16NEON(panel, src, n*lanes) }
+	v.widen[kernels.F16] = func(dst *float32, src unsafe.Pointer, n int) {
+		widenF16NEON(dst, src, n&^7)
+		widenF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
+	}
+	v.widen[kernels.BF16] = func(dst *float32, src unsafe.Pointer, n int) {
+		widenBF16NEON(dst, src, n&^7)
+		widenBF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
+	}
+	v.transpose = func(dst, src *float32, rows, cols int) {
+		if cols%4 != 0 {
+			transposeGeneric(dst, src, rows, cols)
+			return
+		}
+		// Rows up to the next multiple of 8 are the scratch's own.
+		transposeNEON(dst, src, (rows+3)&^3, cols)
+	}
+	v.max = maxNEON
+	v.expSum = expSumNEON
+	v.swiglu = func(out, gate, up *float32, n int) {
+		whole := n &^ 3
+		swigluNEON(out, gate, up, whole)
+		if rest := n - whole; rest > 0 {
+			var o, g, u [4]float32
+			copy(g[:], unsafe.Slice(after(gate, whole), rest))
+			copy(u[:], unsafe.Slice(after(up, whole), rest))
+			swigluNEON(&o[0], &g[0], &u[0], 4)
+			copy(unsafe.Slice(after(out, whole), rest), o[:])
+		}
+	}
+	return v
+}
+
+// int8NEON adds products in 8 bits with SDOT, which multiplies bytes with a sign: no
+// panel needs an offset.
+func int8NEON() variant {
+	v := neon()
+	v.name += "-int8"
+	v.quantize = quantizeNEON
+	for t := range codings {
+		c := &codings[t]
+		if c.code == nil || c.group != 32 && c.min != nil {
+			continue
+		}
+		loops := integerGeneric(kernels.DType(t))
+		switch {
+		case c.group != 32:
+			loops.gemm = gemm8SixteenNEON
+		case c.min != nil:
+			loops.gemm = gemm8MinNEON
+		default:
+			loops.gemm = gemm8NEON
+		}
+		v.integers[t] = loops
+	}
+	v.integers[kernels.Q4_0].unpack = unpack8Q4_0NEON
+	v.integers[kernels.Q4_1].unpack = unpack8Q4_1NEON
+	v.integers[kernels.Q5_0].unpack = unpack8Q5_0NEON
+	v.integers[kernels.Q5_1].unpack = unpack8Q5_1NEON
+	v.integers[kernels.Q8_0].unpack = unpack8Q8_0NEON
+	v.integers[kernels.Q4_K].unpack = unpack8Q4_KNEON
+	v.integers[kernels.Q5_K].unpack = unpack8Q5_KNEON
+	v.integers[kernels.Q6_K].unpack = unpack8Q6_KNEON
+	v.integers[kernels.IQ4_NL].unpack = unpack8IQ4_NLNEON
+	v.integers[kernels.IQ4_XS].unpack = unpack8IQ4_XSNEON
+	v.integers[kernels.MXFP4].unpack = unpack8MXFP4NEON
+	v.integers[kernels.NVFP4].unpack = unpack8NVFP4NEON
+	v.integers[kernels.NVFP4x16].unpack = unpack8NVFP4NEON
+	return v
+}
+
+// quantizeNEON is variant.quantize; there are no offsets to make up for.
+func quantizeNEON(dst *block8, step int, x *float32, n, group int, offset int16) {
+	roundNEON(dst, step, x, n)
+	if offset == 0 {
+		return
+	}
+	for i := range n / 32 {
+		blockAt(dst, i*step).count(group, offset)
+	}
+}
+
+// after returns the address of element n behind p.
+func after(p *float32, n int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*n)) }
+
+// pause is the YIELD instruction.
+//
+//go:noescape
+func pause()
+
+// prefetch asks for n bytes from src on to be in the caches soon.
+//
+//go:noescape
+func prefetch(src unsafe.Pointer, n int)
+
+//go:noescape
+func gemmNEON(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
+
+//go:noescape
+func widenF16NEON(dst *float32, src unsafe.Pointer, n int)
+
+//go:noescape
+func widenBF16NEON(dst *float32, src unsafe.Pointer, n int)
+
+//go:noescape
+func gemm8NEON(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemm8MinNEON(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemm8SixteenNEON(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func unpack8Q4_0NEON(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpack8Q8_0NEON(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpack8Q4_KNEON(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpack8Q5_KNEON(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpack8Q6_KNEON(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func roundNEON(dst *block8, step int, x *float32, n int)
+
+//go:noescape
+func transposeNEON(dst, src *float32, rows, cols int)
+
+//go:noescape
+func maxNEON(s *float32, m float32) float32
+
+//go:noescape
+func expSumNEON(s *float32, m float32) float32
+
+//go:noescape
+func swigluNEON(out, gate, up *float32, n int)
+
+//go:noescape
+func unpack8Q4_1NEON(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpack8Q5_0NEON(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpack8Q5_1NEON(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpack8IQ4_NLNEON(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpack8IQ4_XSNEON(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpack8MXFP4NEON(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpack8NVFP4NEON(p *panel8, src unsafe.Pointer, n int)
