@@ -1,9 +1,10 @@
 //go:build !purego
 
 #include "textflag.h"
+#include "exp_amd64.h"
 
 // AVX-512: a vector is a column of all 16 rows of a group. Registers are as in
-// gemm_amd64.s.
+// gemm_amd64.s; Z12 is the column.
 
 #define TILE \
 	MOVQ AX, SI \
@@ -27,110 +28,205 @@
 	VFMADD231PS.BCST (AT)(R10*1), Z12, B \
 	VFMADD231PS.BCST (AT)(R10*2), Z12, C
 
+// GEMM multiplies a panel of elements of 1<<SHIFT bytes, of which COLUMN reads one
+// column.
+#define GEMM(SHIFT, COLUMN) \
+	MOVQ out+0(FP), DI \
+	MOVQ outStride+8(FP), R8 \
+	MOVQ panel+16(FP), AX \
+	MOVQ panelStride+24(FP), R9 \
+	MOVQ x+32(FP), DX \
+	MOVQ xStride+40(FP), R10 \
+	MOVQ tokens+48(FP), R11 \
+	SHLQ $2, R8 \
+	SHLQ $SHIFT, R9 \
+	SHLQ $2, R10 \
+eight: \
+	CMPQ   R11, $8 \
+	JLT    four \
+	TILE \
+	LEAQ   (R10)(R10*2), R13 \
+	LEAQ   (DX)(R13*1), R12 \
+	LEAQ   (DX)(R13*2), R13 \
+	VPXORD Z0, Z0, Z0 \
+	VPXORD Z1, Z1, Z1 \
+	VPXORD Z2, Z2, Z2 \
+	VPXORD Z3, Z3, Z3 \
+	VPXORD Z4, Z4, Z4 \
+	VPXORD Z5, Z5, Z5 \
+	VPXORD Z6, Z6, Z6 \
+	VPXORD Z7, Z7, Z7 \
+eightLoop: \
+	COLUMN \
+	THREE(BX, Z0, Z1, Z2) \
+	THREE(R12, Z3, Z4, Z5) \
+	VFMADD231PS.BCST (R13), Z12, Z6 \
+	VFMADD231PS.BCST (R13)(R10*1), Z12, Z7 \
+	ADDQ $4, R12 \
+	ADDQ $4, R13 \
+	NEXT(eightLoop) \
+	STORE(Z0) \
+	STORE(Z1) \
+	STORE(Z2) \
+	STORE(Z3) \
+	STORE(Z4) \
+	STORE(Z5) \
+	STORE(Z6) \
+	STORE(Z7) \
+	LEAQ (DX)(R10*8), DX \
+	SUBQ $8, R11 \
+	JMP  eight \
+four: \
+	CMPQ   R11, $4 \
+	JLT    two \
+	TILE \
+	LEAQ   (DX)(R10*2), R12 \
+	VPXORD Z0, Z0, Z0 \
+	VPXORD Z1, Z1, Z1 \
+	VPXORD Z2, Z2, Z2 \
+	VPXORD Z3, Z3, Z3 \
+fourLoop: \
+	COLUMN \
+	VFMADD231PS.BCST (BX), Z12, Z0 \
+	VFMADD231PS.BCST (BX)(R10*1), Z12, Z1 \
+	VFMADD231PS.BCST (R12), Z12, Z2 \
+	VFMADD231PS.BCST (R12)(R10*1), Z12, Z3 \
+	ADDQ $4, R12 \
+	NEXT(fourLoop) \
+	STORE(Z0) \
+	STORE(Z1) \
+	STORE(Z2) \
+	STORE(Z3) \
+	LEAQ (DX)(R10*4), DX \
+	SUBQ $4, R11 \
+two: \
+	CMPQ   R11, $2 \
+	JLT    one \
+	TILE \
+	VPXORD Z0, Z0, Z0 \
+	VPXORD Z1, Z1, Z1 \
+twoLoop: \
+	COLUMN \
+	VFMADD231PS.BCST (BX), Z12, Z0 \
+	VFMADD231PS.BCST (BX)(R10*1), Z12, Z1 \
+	NEXT(twoLoop) \
+	STORE(Z0) \
+	STORE(Z1) \
+	LEAQ (DX)(R10*2), DX \
+	SUBQ $2, R11 \
+one: \
+	TESTQ  R11, R11 \
+	JEQ    done \
+	TILE \
+	VPXORD Z0, Z0, Z0 \
+oneLoop: \
+	COLUMN \
+	VFMADD231PS.BCST (BX), Z12, Z0 \
+	NEXT(oneLoop) \
+	STORE(Z0) \
+done: \
+	VZEROUPPER \
+	RET
+
+#define COLUMN32 VMOVUPS (SI), Z12
+
 // func gemmAVX512(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
 // Requires: AVX512F
 TEXT ·gemmAVX512(SB), NOSPLIT, $0-64
-	MOVQ out+0(FP), DI
-	MOVQ outStride+8(FP), R8
-	MOVQ panel+16(FP), AX
-	MOVQ panelStride+24(FP), R9
-	MOVQ x+32(FP), DX
-	MOVQ xStride+40(FP), R10
-	MOVQ tokens+48(FP), R11
-	SHLQ $2, R8
-	SHLQ $2, R9
-	SHLQ $2, R10
+	GEMM(2, COLUMN32)
 
-eight:
-	CMPQ   R11, $8
-	JLT    four
-	TILE
-	LEAQ   (R10)(R10*2), R13
-	LEAQ   (DX)(R13*1), R12
-	LEAQ   (DX)(R13*2), R13
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+#define COLUMN_F16 VCVTPH2PS (SI), Z12
 
-eightLoop:
-	VMOVUPS (SI), Z12
-	THREE(BX, Z0, Z1, Z2)
-	THREE(R12, Z3, Z4, Z5)
-	VFMADD231PS.BCST (R13), Z12, Z6
-	VFMADD231PS.BCST (R13)(R10*1), Z12, Z7
-	ADDQ $4, R12
-	ADDQ $4, R13
-	NEXT(eightLoop)
-	STORE(Z0)
-	STORE(Z1)
-	STORE(Z2)
-	STORE(Z3)
-	STORE(Z4)
-	STORE(Z5)
-	STORE(Z6)
-	STORE(Z7)
-	LEAQ (DX)(R10*8), DX
-	SUBQ $8, R11
-	JMP  eight
+// func gemmF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int)
+// Requires: AVX512F
+TEXT ·gemmF16AVX512(SB), NOSPLIT, $0-64
+	GEMM(1, COLUMN_F16)
 
-four:
-	CMPQ   R11, $4
-	JLT    two
-	TILE
-	LEAQ   (DX)(R10*2), R12
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+#define COLUMN_BF16 \
+	VPMOVZXWD (SI), Z12 \
+	VPSLLD    $16, Z12, Z12
 
-fourLoop:
-	VMOVUPS (SI), Z12
-	VFMADD231PS.BCST (BX), Z12, Z0
-	VFMADD231PS.BCST (BX)(R10*1), Z12, Z1
-	VFMADD231PS.BCST (R12), Z12, Z2
-	VFMADD231PS.BCST (R12)(R10*1), Z12, Z3
-	ADDQ $4, R12
-	NEXT(fourLoop)
-	STORE(Z0)
-	STORE(Z1)
-	STORE(Z2)
-	STORE(Z3)
-	LEAQ (DX)(R10*4), DX
-	SUBQ $4, R11
+// func gemmBF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int)
+// Requires: AVX512F
+TEXT ·gemmBF16AVX512(SB), NOSPLIT, $0-64
+	GEMM(1, COLUMN_BF16)
 
-two:
-	CMPQ   R11, $2
-	JLT    one
-	TILE
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
+// func expSumAVX512(s *float32, m float32) float32
+// Requires: AVX512F
+TEXT ·expSumAVX512(SB), NOSPLIT, $0-20
+	MOVQ         s+0(FP), DI
+	VBROADCASTSS m+8(FP), Z3
+	VPXORD       Z4, Z4, Z4
+	MOVQ         $4, CX
+	EXP_CONSTANTS512
 
-twoLoop:
-	VMOVUPS (SI), Z12
-	VFMADD231PS.BCST (BX), Z12, Z0
-	VFMADD231PS.BCST (BX)(R10*1), Z12, Z1
-	NEXT(twoLoop)
-	STORE(Z0)
-	STORE(Z1)
-	LEAQ (DX)(R10*2), DX
-	SUBQ $2, R11
+loop:
+	VMOVUPS (DI), Z0
+	VSUBPS  Z3, Z0, Z0
+	EXP512(Z0, Z1, Z2)
+	VADDPS  Z0, Z4, Z4
+	VMOVUPS Z0, (DI)
+	ADDQ    $64, DI
+	DECQ    CX
+	JNZ     loop
 
-one:
-	TESTQ  R11, R11
-	JEQ    done
-	TILE
-	VPXORD Z0, Z0, Z0
+	VEXTRACTF64X4 $1, Z4, Y0
+	VADDPS        Y0, Y4, Y4
+	VEXTRACTF128  $1, Y4, X0
+	VADDPS        X0, X4, X4
+	VMOVHLPS      X4, X4, X0
+	VADDPS        X0, X4, X4
+	VMOVSHDUP     X4, X0
+	VADDSS        X0, X4, X4
+	VMOVSS        X4, ret+16(FP)
+	VZEROUPPER
+	RET
 
-oneLoop:
-	VMOVUPS (SI), Z12
-	VFMADD231PS.BCST (BX), Z12, Z0
-	NEXT(oneLoop)
-	STORE(Z0)
+// SILU makes Z0 = Z3 / (1 + e^-Z3) * Z4.
+#define SILU \
+	VPXORD      Z0, Z0, Z0 \
+	VSUBPS      Z3, Z0, Z0 \
+	VMINPS      Z0, Z16, Z0 \
+	EXP512(Z0, Z1, Z2) \
+	VADDPS      Z15, Z0, Z0 \
+	VDIVPS      Z0, Z3, Z0 \
+	VMULPS      Z4, Z0, Z0
+
+// func swigluAVX512(out, gate, up *float32, n int)
+// Requires: AVX512F
+TEXT ·swigluAVX512(SB), NOSPLIT, $0-32
+	MOVQ         out+0(FP), DI
+	MOVQ         gate+8(FP), SI
+	MOVQ         up+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS expHigh<>(SB), Z16
+	EXP_CONSTANTS512
+
+loop:
+	CMPQ    BX, $16
+	JLT     tail
+	VMOVUPS (SI), Z3
+	VMOVUPS (DX), Z4
+	SILU
+	VMOVUPS Z0, (DI)
+	ADDQ    $64, SI
+	ADDQ    $64, DX
+	ADDQ    $64, DI
+	SUBQ    $16, BX
+	JMP     loop
+
+tail:
+	TESTQ     BX, BX
+	JEQ       done
+	MOVQ      BX, CX
+	MOVL      $1, AX
+	SHLL      CX, AX
+	DECL      AX
+	KMOVW     AX, K2
+	VMOVUPS.Z (SI), K2, Z3
+	VMOVUPS.Z (DX), K2, Z4
+	SILU
+	VMOVUPS   Z0, K2, (DI)
 
 done:
 	VZEROUPPER

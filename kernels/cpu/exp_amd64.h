@@ -51,3 +51,37 @@ GLOBL expTable<>(SB), RODATA|NOPTR, $40
 	VFMADD213PS  Y15, X, C \
 	VMULPS       B, C, C \
 	VANDNPS      C, A, X
+
+// EXP_CONSTANTS512 and EXP512 are the same in vectors of 512 bits; Z5 is the bound
+// below which e^X is 0, K1 is lost.
+#define EXP_CONSTANTS512 \
+	VBROADCASTSS expLow<>(SB), Z5 \
+	VBROADCASTSS expTable<>+0(SB), Z6 \
+	VBROADCASTSS expTable<>+4(SB), Z7 \
+	VBROADCASTSS expTable<>+8(SB), Z8 \
+	VBROADCASTSS expTable<>+12(SB), Z9 \
+	VBROADCASTSS expTable<>+16(SB), Z10 \
+	VBROADCASTSS expTable<>+20(SB), Z11 \
+	VBROADCASTSS expTable<>+24(SB), Z12 \
+	VBROADCASTSS expTable<>+28(SB), Z13 \
+	VBROADCASTSS expTable<>+32(SB), Z14 \
+	VBROADCASTSS expTable<>+36(SB), Z15
+
+#define EXP512(X, B, C) \
+	VCMPPS       $0x15, Z5, X, K1 \
+	VMULPS       Z6, X, B \
+	VRNDSCALEPS  $8, B, B \
+	VFNMADD231PS Z7, B, X \
+	VFNMADD231PS Z8, B, X \
+	VCVTPS2DQ    B, B \
+	VPSLLD       $23, B, B \
+	VPADDD       Z15, B, B \
+	VMOVAPS      Z9, C \
+	VFMADD213PS  Z10, X, C \
+	VFMADD213PS  Z11, X, C \
+	VFMADD213PS  Z12, X, C \
+	VFMADD213PS  Z13, X, C \
+	VFMADD213PS  Z14, X, C \
+	VFMADD213PS  Z15, X, C \
+	VFMADD213PS  Z15, X, C \
+	VMULPS.Z     B, C, K1, X

@@ -89,11 +89,15 @@ func avx2() variant {
 	return v
 }
 
-// avx512 is avx2 with a wider gemm.
+// avx512 is avx2 with wider loops.
 func avx512() variant {
 	v := avx2()
 	v.name = "avx512"
 	v.gemm = gemmAVX512
+	v.gemm16[kernels.F16] = gemmF16AVX512
+	v.gemm16[kernels.BF16] = gemmBF16AVX512
+	v.expSum = expSumAVX512
+	v.swiglu = swigluAVX512
 	return v
 }
 
@@ -217,6 +221,18 @@ func scaleAVX2(panel, factors *float32, n int)
 
 //go:noescape
 func gemmAVX512(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
+
+//go:noescape
+func gemmF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int)
+
+//go:noescape
+func gemmBF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int)
+
+//go:noescape
+func expSumAVX512(s *float32, m float32) float32
+
+//go:noescape
+func swigluAVX512(out, gate, up *float32, n int)
 
 //go:noescape
 func matvecF8E4M3AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, factors, x *float32, n int)
