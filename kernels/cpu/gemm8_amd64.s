@@ -18,12 +18,12 @@ DATA words<>+16(SB)/8, $0x0001000100010001
 DATA words<>+24(SB)/8, $0x0001000100010001
 GLOBL words<>(SB), RODATA|NOPTR, $32
 
-#define ARGUMENTS \
+#define ARGUMENTS(WORDS) \
 	MOVQ    out+0(FP), DI \
 	MOVQ    p+8(FP), SI \
 	MOVQ    x+16(FP), DX \
 	MOVQ    tokens+32(FP), R11 \
-	VMOVDQU words<>(SB), Y15 \
+	VMOVDQU words<>(SB), WORDS \
 	CMPQ    R11, $4 \
 	JGE     four \
 	LEAQ    (R11)(R11*2), R10 \
@@ -185,7 +185,7 @@ GLOBL words<>(SB), RODATA|NOPTR, $32
 // columns fit words once the bias is in.
 // Requires: AVX2, FMA
 TEXT ·gemmOffsetAVX2(SB), NOSPLIT, $0-48
-	ARGUMENTS
+	ARGUMENTS(Y15)
 
 one:
 	TILE
@@ -217,7 +217,7 @@ fourGroup:
 // Codes of 4 bits, scales and mins of 32 columns.
 // Requires: AVX2, FMA
 TEXT ·gemmMinAVX2(SB), NOSPLIT, $0-48
-	ARGUMENTS
+	ARGUMENTS(Y15)
 
 one:
 	TILE
@@ -256,7 +256,7 @@ fourGroup:
 // words small.
 // Requires: AVX2, FMA
 TEXT ·gemmFifthMinAVX2(SB), NOSPLIT, $0-48
-	ARGUMENTS
+	ARGUMENTS(Y15)
 
 one:
 	TILE
@@ -302,7 +302,7 @@ fourGroup:
 // Codes of 6 bits at most with an offset, scales of 16 columns.
 // Requires: AVX2, FMA
 TEXT ·gemmSixteenAVX2(SB), NOSPLIT, $0-48
-	ARGUMENTS
+	ARGUMENTS(Y15)
 
 one:
 	TILE
@@ -377,7 +377,7 @@ fourGroup:
 // a pair of them fits a word.
 // Requires: AVX2, FMA
 TEXT ·gemmSignedAVX2(SB), NOSPLIT, $0-48
-	ARGUMENTS
+	ARGUMENTS(Y15)
 
 one:
 	TILE
@@ -405,3 +405,176 @@ fourGroup:
 	ADDQ $192, BX
 	NEXT_GROUP(64, fourGroup)
 	NEXT_TILE
+
+// With AVX_VNNI four products are added to 32 bits at once: Y0 to Y7 are whole sums
+// from the start.
+
+// VPDPBUSD adds, to register D, codes of register A times x in Y10.
+#define VPDPBUSD(A, D) \
+	BYTE $0xC4 \
+	BYTE $0xC2 \
+	BYTE $(((15-A)<<3)|5) \
+	BYTE $0x50 \
+	BYTE $(0xC2|(D<<3))
+
+#define DOT(X, D) \
+	VPBROADCASTD X, Y10 \
+	VPDPBUSD(8, D) \
+	VPDPBUSD(9, (D+1))
+
+#define DOT4(I) \
+	CODES(I) \
+	DOTS4(I)
+
+#define DOTS4(I) \
+	DOT((4*I)(BX), 0) \
+	DOT((4*I+48)(BX), 2) \
+	DOT((4*I+96)(BX), 4) \
+	DOT((4*I+144)(BX), 6)
+
+#define DOT1(I) \
+	CODES(I) \
+	DOT((4*I)(BX), 0)
+
+// LESS begins the sums of a token at what makes up for an offset of the codes.
+#define LESS(X, LO, HI) \
+	VPBROADCASTD X, LO \
+	VPSUBD       LO, Y15, LO \
+	VMOVDQA      LO, HI
+
+#define LESS4 \
+	LESS(44(BX), Y0, Y1) \
+	LESS(92(BX), Y2, Y3) \
+	LESS(140(BX), Y4, Y5) \
+	LESS(188(BX), Y6, Y7)
+
+#define ZERO4 \
+	ZERO(Y0, Y1) \
+	ZERO(Y2, Y3) \
+	ZERO(Y4, Y5) \
+	ZERO(Y6, Y7)
+
+// GEMM is all of a product; GROUP1 and GROUP4 are what is done for 32 columns, BYTES
+// their scales.
+#define GEMM(GROUP1, GROUP4, BYTES) \
+one: \
+	TILE \
+oneGroup: \
+	GROUP1 \
+	ADDQ R10, BX \
+	NEXT_GROUP(BYTES, oneGroup) \
+	NEXT_TOKEN \
+four: \
+	TILE \
+fourGroup: \
+	GROUP4 \
+	ADDQ $192, BX \
+	NEXT_GROUP(BYTES, fourGroup) \
+	NEXT_TILE
+
+#define OFFSET1 \
+	LESS(44(BX), Y0, Y1) \
+	EIGHT(DOT1, DOT1) \
+	SCALES(0) \
+	FINISH(0, Y0, Y1, 0)
+
+#define OFFSET4 \
+	LESS4 \
+	EIGHT(DOT4, DOT4) \
+	SCALES(0) \
+	FINISH4(FINISH)
+
+// func gemmOffsetAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
+// Codes with an offset, scales of 32 columns.
+// Requires: AVX2, FMA, AVX_VNNI
+TEXT ·gemmOffsetAVXVNNI(SB), NOSPLIT, $0-48
+	VPXOR Y15, Y15, Y15
+	ARGUMENTS(Y14)
+	GEMM(OFFSET1, OFFSET4, 64)
+
+DATA signs<>+0(SB)/4, $0x80808080
+GLOBL signs<>(SB), RODATA|NOPTR, $4
+
+// SHIFTED adds 128 to codes with a sign.
+#define SHIFTED(I) \
+	VPXOR (64*I)(R8), Y14, Y8 \
+	VPXOR (64*I+32)(R8), Y14, Y9
+
+#define SHIFTED1(I) \
+	SHIFTED(I) \
+	DOT((4*I)(BX), 0)
+
+#define SHIFTED4(I) \
+	SHIFTED(I) \
+	DOTS4(I)
+
+#define SIGNED_GROUP1 \
+	LESS(44(BX), Y0, Y1) \
+	EIGHT(SHIFTED1, SHIFTED1) \
+	SCALES(0) \
+	FINISH(0, Y0, Y1, 0)
+
+#define SIGNED_GROUP4 \
+	LESS4 \
+	EIGHT(SHIFTED4, SHIFTED4) \
+	SCALES(0) \
+	FINISH4(FINISH)
+
+// func gemmSignedAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
+// Codes with a sign, scales of 32 columns.
+// Requires: AVX2, FMA, AVX_VNNI
+TEXT ·gemmSignedAVXVNNI(SB), NOSPLIT, $0-48
+	VPXOR        Y15, Y15, Y15
+	VPBROADCASTD signs<>(SB), Y14
+	ARGUMENTS(Y13)
+	GEMM(SIGNED_GROUP1, SIGNED_GROUP4, 64)
+
+#define MIN1 \
+	ZERO(Y0, Y1) \
+	EIGHT(DOT1, DOT1) \
+	SCALES(0) \
+	MINS \
+	FINISH_MIN(0, Y0, Y1, 0)
+
+#define MIN4 \
+	ZERO4 \
+	EIGHT(DOT4, DOT4) \
+	SCALES(0) \
+	MINS \
+	FINISH4(FINISH_MIN)
+
+// func gemmMinAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
+// Codes without a sign, scales and mins of 32 columns.
+// Requires: AVX2, FMA, AVX_VNNI
+TEXT ·gemmMinAVXVNNI(SB), NOSPLIT, $0-48
+	ARGUMENTS(Y15)
+	GEMM(MIN1, MIN4, 64)
+
+#define HALF1(BIAS_AT, I, SCALES_AT) \
+	BIAS(BIAS_AT(BX), Y0, Y1) \
+	JOIN(Y0, Y1) \
+	FOUR(DOT1, I) \
+	SCALES(SCALES_AT) \
+	FINISH(0, Y0, Y1, 0)
+
+#define HALF4(BIAS_AT, I, SCALES_AT) \
+	BIAS4(BIAS_AT) \
+	JOIN4 \
+	FOUR(DOT4, I) \
+	SCALES(SCALES_AT) \
+	FINISH4(FINISH)
+
+#define SIXTEEN1 \
+	HALF1(40, 0, 0) \
+	HALF1(44, 4, 64)
+
+#define SIXTEEN4 \
+	HALF4(40, 0, 0) \
+	HALF4(44, 4, 64)
+
+// func gemmSixteenAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
+// Codes of 6 bits at most with an offset, scales of 16 columns.
+// Requires: AVX2, FMA, AVX_VNNI
+TEXT ·gemmSixteenAVXVNNI(SB), NOSPLIT, $0-48
+	ARGUMENTS(Y15)
+	GEMM(SIXTEEN1, SIXTEEN4, 128)

@@ -31,6 +31,30 @@ func int8AVX2(v variant) variant {
 	return v
 }
 
+// int8AVXVNNI multiplies panels with VPDPBUSD in vectors of 256 bits; the loops for
+// packed weights are those of AVX2.
+func int8AVXVNNI(v variant) variant {
+	v = int8AVX2(v)
+	v.name = "avx2vnni-int8"
+	for t, loops := range v.integers {
+		if loops == nil {
+			continue
+		}
+		signed := kernels.DType(t) == kernels.Q8_0 || kernels.DType(t) == kernels.IQ4_NL || kernels.DType(t) == kernels.IQ4_XS
+		switch c := &codings[t]; {
+		case c.group != 32:
+			loops.gemm = gemmSixteenAVXVNNI
+		case c.min != nil:
+			loops.gemm = gemmMinAVXVNNI
+		case signed:
+			loops.offset, loops.gemm = 128, gemmSignedAVXVNNI
+		default:
+			loops.gemm = gemmOffsetAVXVNNI
+		}
+	}
+	return v
+}
+
 //go:noescape
 func quantizeAVX2(dst *block8, step int, x *float32, n, group int, offset int16)
 
@@ -132,3 +156,15 @@ func directQ6_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
 func directQ6_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func gemmOffsetAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemmMinAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemmSixteenAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemmSignedAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)

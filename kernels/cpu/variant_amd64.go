@@ -15,6 +15,9 @@ func variants() []variant {
 	all := []variant{genericInt8(), generic()}
 	if x := &cpu.X86; x.HasAVX2 && x.HasFMA && x.HasF16C {
 		all = append(all, avx2(), int8AVX2(avx2()))
+		if x.HasAVXVNNI {
+			all = append(all, int8AVXVNNI(avx2()))
+		}
 		if x.HasAVX512F {
 			all = append(all, avx512(), int8AVX2(avx512()))
 		}
