@@ -149,6 +149,7 @@ func (s *Server) readChat(w http.ResponseWriter, r *http.Request, models modelSe
 func (c *chat) read(body []byte) (ignored []string, err error) {
 	o, d := decodeObject(body)
 	c.readModel(o)
+	c.choose(o)
 	m := c.model
 	c.params = c.server.readParams(o, m, 1)
 	c.readLogprobs(o)
@@ -157,6 +158,9 @@ func (c *chat) read(body []byte) (ignored []string, err error) {
 	o.rest()
 	if d.err != nil {
 		return nil, d.err
+	}
+	if c.auto {
+		c.decide(&c.input, c.params.budget)
 	}
 	p, err := c.input.prompt(m)
 	if err != nil {

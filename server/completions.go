@@ -96,6 +96,7 @@ func (c *completion) choice(p piece) completionChoice {
 func (c *completion) read(w http.ResponseWriter, body []byte) error {
 	o, d := decodeObject(body)
 	c.readModel(o)
+	c.choose(o)
 	c.echo = o.flag("echo", false)
 	addBOS := o.flag("add_special_tokens", true)
 	c.params = c.server.readParams(o, c.model, 0)
@@ -239,5 +240,5 @@ func (c *completion) add(v *value, p prompt) {
 
 // newJob begins a request; the handler has noted its id in the header.
 func (s *Server) newJob(w http.ResponseWriter, r *http.Request, models modelSet) *job {
-	return &job{server: s, models: models, model: models[0], id: w.Header().Get(headerRequestID), strict: s.strict(r), began: time.Now()}
+	return &job{server: s, models: models, model: models[0], head: w.Header(), id: w.Header().Get(headerRequestID), strict: s.strict(r), began: time.Now()}
 }

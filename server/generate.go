@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +15,9 @@ type job struct {
 	server   *Server
 	models   modelSet
 	model    *Model // the one that answers
+	auto     bool   // the request leaves the choice of the model to the server
+	think    bool   // what the server chose for it
+	head     http.Header
 	params   *params
 	id       string
 	strict   bool // a field without effect is an error

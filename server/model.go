@@ -57,6 +57,7 @@ type Model struct {
 	Template      *tokenizer.Template // nil: the model does not chat
 	ToolTemplate  *tokenizer.Template // of conversations with tools; nil: the same
 	VocabSize     int                 // of the model's output
+	Parameters    int64               // for "auto": which model is the larger
 	ContextLength int                 // tokens of a prompt and its answer
 	EOS           []int32             // tokens that end an answer
 	Defaults      SamplingDefaults

@@ -42,7 +42,8 @@ func (l modelSet) unhealthy() []string {
 	return names
 }
 
-// readModel takes the name of the model and chooses that one.
+// readModel takes the name of the model and chooses that one; "auto", where no
+// model is called so, is left to choose.
 func (j *job) readModel(o *object) {
 	v := o.take("model")
 	if v == nil {
@@ -52,10 +53,14 @@ func (j *job) readModel(o *object) {
 	if o.d.err != nil {
 		return
 	}
-	if m, err := j.models.named(name); err != nil {
-		o.d.err = err
-	} else {
+	m, err := j.models.named(name)
+	switch {
+	case err == nil:
 		j.model = m
+	case name == autoName:
+		j.auto = true
+	default:
+		o.d.err = err
 	}
 }
 
@@ -67,6 +72,9 @@ func (s *Server) listModels(w http.ResponseWriter, _ *http.Request) error {
 			list.Data = append(list.Data, m.card(name))
 		}
 	}
+	if card, ok := s.loaded().autoCard(); ok {
+		list.Data = append(list.Data, card)
+	}
 	writeJSON(w, http.StatusOK, list)
 	return nil
 }
@@ -74,6 +82,10 @@ func (s *Server) listModels(w http.ResponseWriter, _ *http.Request) error {
 // oneModel serves GET /v1/models/{id}; an id may hold slashes.
 func (s *Server) oneModel(w http.ResponseWriter, r *http.Request) error {
 	id := strings.TrimPrefix(r.URL.Path, "/v1/models/")
+	if card, ok := s.loaded().autoCard(); ok && id == autoName {
+		writeJSON(w, http.StatusOK, card)
+		return nil
+	}
 	m, err := s.loaded().named(id)
 	if err != nil {
 		return err

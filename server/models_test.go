@@ -78,7 +78,7 @@ func TestModelLists(t *testing.T) {
 	for _, card := range ask("/v1/models")["data"].([]any) {
 		ids = append(ids, get(card, "id"))
 	}
-	require.Equal(t, []any{"small", "org/large-1.5", "large"}, ids)
+	require.Equal(t, []any{"small", "org/large-1.5", "large", "auto"}, ids)
 	require.EqualValues(t, 2*testContext, ask("/v1/models/org/large-1_5")["max_model_len"])
 	require.Equal(t, "org/large-1.5", ask("/v1/models/large")["root"])
 	require.Len(t, ask("/v1/metadata")["modelInfo"], 3)

@@ -23,6 +23,7 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request, models modelSe
 	}
 	o, d := decodeObject(body)
 	j.readModel(o)
+	j.choose(o)
 	m := j.model
 	strs := o.flag("return_token_strs", false)
 	var p *prompt
@@ -38,6 +39,9 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request, models modelSe
 		in.read(o, m)
 		o.rest()
 		if d.err == nil {
+			if j.auto {
+				j.decide(&in, -1)
+			}
 			if p, err = in.prompt(m); err != nil {
 				return err
 			}
@@ -69,6 +73,7 @@ func (s *Server) detokenize(w http.ResponseWriter, r *http.Request, models model
 	}
 	o, d := decodeObject(body)
 	j.readModel(o)
+	j.choose(o)
 	m := j.model
 	var ids []int32
 	tokens := o.need("tokens")

@@ -78,7 +78,7 @@ func describe(ckpt *model.Checkpoint, names []string) (*server.Model, error) {
 		return nil, fmt.Errorf("%s: its tokenizer has %d tokens, its output %d", ckpt.Path, tok.VocabSize(), c.VocabSize)
 	}
 	m := &server.Model{
-		Names: names, Tokenizer: tok, VocabSize: c.VocabSize, EOS: slices.Clone(c.EOS),
+		Names: names, Tokenizer: tok, VocabSize: c.VocabSize, Parameters: ckpt.Parameters(), EOS: slices.Clone(c.EOS),
 		Defaults: server.SamplingDefaults(c.Sampling), Created: time.Now(),
 	}
 	if len(m.Names) == 0 {
