@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -36,7 +37,9 @@ func TestAnthropicGo(t *testing.T) {
 	t.Run("streaming", func(t *testing.T) { anthropicStreaming(t, client) })
 	t.Run("turns", func(t *testing.T) { anthropicTurns(t, client) })
 	t.Run("tools", func(t *testing.T) { anthropicTools(t, client) })
+	t.Run("budget", func(t *testing.T) { anthropicBudget(t, client) })
 	t.Run("errors", func(t *testing.T) { anthropicErrors(t, client, s) })
+	t.Run("retries", func(t *testing.T) { anthropicRetries(t, s) })
 }
 
 func anthropicWhole(t *testing.T, client anthropic.Client) {
@@ -125,6 +128,40 @@ func anthropicTools(t *testing.T, client anthropic.Client) {
 	answer, err := client.Messages.New(t.Context(), request)
 	require.NoError(t, err)
 	require.Contains(t, answer.Content[0].Text, "15689")
+}
+
+// anthropicBudget ends the thoughts where the client wants, streamed and whole.
+func anthropicBudget(t *testing.T, client anthropic.Client) {
+	var tokens []int64
+	for _, budget := range []int64{1, 16, 64} {
+		request := askMessage("345 + 278 = ?")
+		request.Thinking = anthropic.ThinkingConfigParamOfEnabled(budget)
+		whole, err := client.Messages.New(t.Context(), request)
+		require.NoError(t, err)
+		require.Equal(t, anthropic.StopReasonEndTurn, whole.StopReason)
+		require.Contains(t, whole.Content[len(whole.Content)-1].Text, "345 + 278 = ")
+		stream := client.Messages.NewStreaming(t.Context(), request)
+		var joined anthropic.Message
+		for stream.Next() {
+			require.NoError(t, joined.Accumulate(stream.Current()))
+		}
+		require.NoError(t, stream.Err())
+		require.Len(t, joined.Content, len(whole.Content))
+		for i := range whole.Content {
+			require.Equal(t, whole.Content[i].Text+whole.Content[i].Thinking, joined.Content[i].Text+joined.Content[i].Thinking)
+		}
+		tokens = append(tokens, whole.Usage.OutputTokens)
+	}
+	require.IsIncreasing(t, tokens)
+}
+
+func anthropicRetries(t *testing.T, s *serving) {
+	line := new(flaky)
+	client := anthropic.NewClient(option.WithBaseURL(s.url), option.WithAPIKey(clientKey), option.WithHTTPClient(&http.Client{Transport: line}))
+	got, err := client.Messages.New(t.Context(), askMessage(clientQuestion), option.WithJSONSet("temperature", 0))
+	require.NoError(t, err)
+	require.Contains(t, got.Content[0].Text, "call tools")
+	require.Equal(t, 3, line.tries)
 }
 
 func anthropicErrors(t *testing.T, client anthropic.Client, s *serving) {

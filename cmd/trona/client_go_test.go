@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,7 @@ func TestOpenAIGo(t *testing.T) {
 	t.Run("seed", func(t *testing.T) { goSeed(t, client) })
 	t.Run("reasoning", func(t *testing.T) { goReasoning(t, client) })
 	t.Run("errors", func(t *testing.T) { goErrors(t, client, s) })
+	t.Run("retries", func(t *testing.T) { goRetries(t, s) })
 	t.Run("abort", func(t *testing.T) { goAbort(t, client, s) })
 }
 
@@ -238,6 +240,29 @@ func goErrors(t *testing.T, client openai.Client, s *serving) {
 	long := askFor(strings.Repeat("a", 4<<20))
 	_, err = client.Chat.Completions.New(t.Context(), long)
 	require.Equal(t, "context_length_exceeded", fails(err).Code)
+}
+
+// flaky refuses the first two requests of a client, as a busy server does.
+type flaky struct{ tries int }
+
+// RoundTrip passes on every other request.
+func (f *flaky) RoundTrip(r *http.Request) (*http.Response, error) {
+	if f.tries++; f.tries > 2 {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	busy := httptest.NewRecorder()
+	busy.Header().Set("Retry-After-Ms", "1")
+	busy.WriteHeader(map[int]int{1: http.StatusServiceUnavailable, 2: http.StatusTooManyRequests}[f.tries])
+	return busy.Result(), nil
+}
+
+func goRetries(t *testing.T, s *serving) {
+	line := new(flaky)
+	client := openai.NewClient(option.WithBaseURL(s.url+"/v1"), option.WithAPIKey(clientKey), option.WithHTTPClient(&http.Client{Transport: line}))
+	got, err := client.Chat.Completions.New(t.Context(), askFor(clientQuestion))
+	require.NoError(t, err)
+	require.Contains(t, got.Choices[0].Message.Content, "call tools")
+	require.Equal(t, 3, line.tries)
 }
 
 // goAbort leaves a stream in the middle; the server lets go of the request.

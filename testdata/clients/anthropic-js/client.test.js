@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import Anthropic from '@anthropic-ai/sdk';
+import { jsonSchemaOutputFormat } from '@anthropic-ai/sdk/helpers/json-schema';
+import { betaTool } from '@anthropic-ai/sdk/helpers/beta/json-schema';
 
 const baseURL = process.env.BASE_URL;
 const client = new Anthropic({ baseURL, apiKey: process.env.API_KEY, maxRetries: 0 });
@@ -71,6 +73,58 @@ test('tools', async () => {
   assert.match(next.content[0].text, /15689/);
 });
 
+test('tool runner', async () => {
+  const asked = [];
+  const tool = betaTool({
+    name: 'calculator', description: 'Evaluate an expression',
+    inputSchema: { type: 'object', properties: { expression: { type: 'string' } }, required: ['expression'] },
+    run: ({ expression }) => { asked.push(expression); return '15689'; },
+  });
+  const last = await client.beta.messages.toolRunner({ ...ask('What is 552 + 15137.'), tools: [tool] });
+  assert.match(last.content[0].text, /15689/);
+  assert.deepEqual(asked, ['552 + 15137']);
+});
+
+test('a tool that must be used', async () => {
+  const tools = [{ name: 'get_time', input_schema: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] } }];
+  for (const tool_choice of [{ type: 'any' }, { type: 'tool', name: 'get_time' }]) {
+    const got = await client.messages.create({ ...base, max_tokens: 60, tools, tool_choice });
+    assert.equal(got.content.at(-1).name, 'get_time');
+  }
+  const none = await client.messages.create({ ...base, tools, tool_choice: { type: 'none' } });
+  assert.equal(none.content[0].type, 'text');
+});
+
+test('parsed answers', async () => {
+  const schema = { type: 'object', properties: { sum: { type: 'integer' } }, required: ['sum'], additionalProperties: false };
+  const options = { ...ask('12 + 34 = ?'), output_config: { format: jsonSchemaOutputFormat(schema) } };
+  const whole = await client.messages.parse(options);
+  assert.ok(Number.isInteger(whole.parsed_output.sum));
+  assert.deepEqual((await client.messages.stream(options).finalMessage()).parsed_output, whole.parsed_output);
+});
+
+test('a budget for thinking', async () => {
+  const lengths = [];
+  for (const budget_tokens of [1, 16, 64]) {
+    const options = { ...ask('345 + 278 = ?'), max_tokens: 300, thinking: { type: 'enabled', budget_tokens } };
+    const whole = await client.messages.create(options);
+    assert.equal(whole.stop_reason, 'end_turn');
+    assert.match(whole.content.at(-1).text, /345 \+ 278 = /);
+    assert.deepEqual((await client.messages.stream(options).finalMessage()).content, whole.content);
+    lengths.push(whole.usage.output_tokens);
+  }
+  assert.ok(lengths[0] < lengths[2], `${lengths}`);
+});
+
+test('retries', async () => {
+  let tries = 0;
+  const busy = (status) => Response.json({ type: 'error', error: { type: 'overloaded_error', message: 'retry later' } }, { status, headers: { 'retry-after-ms': '1' } });
+  const flaky = (url, init) => (++tries === 3 ? fetch(url, init) : busy(tries === 1 ? 503 : 429));
+  const patient = new Anthropic({ baseURL, apiKey: process.env.API_KEY, maxRetries: 2, fetch: flaky });
+  assert.equal((await patient.messages.create(base)).stop_reason, 'end_turn');
+  assert.equal(tries, 3);
+});
+
 test('errors', async () => {
   await assert.rejects(client.messages.create({ ...base, temperature: 3 }), (err) => {
     assert.ok(err instanceof Anthropic.BadRequestError);
@@ -80,6 +134,7 @@ test('errors', async () => {
     return true;
   });
   await assert.rejects(client.messages.create({ ...base, model: 'other' }), Anthropic.NotFoundError);
+  await assert.rejects(client.messages.stream({ ...base, temperature: 3 }).finalMessage(), Anthropic.BadRequestError);
   const stranger = new Anthropic({ baseURL, apiKey: 'wrong', maxRetries: 0 });
   await assert.rejects(stranger.messages.create(base), Anthropic.AuthenticationError);
   const bearer = new Anthropic({ baseURL, apiKey: null, authToken: process.env.API_KEY, maxRetries: 0 });

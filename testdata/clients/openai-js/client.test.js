@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import OpenAI from 'openai';
+import { zodFunction, zodResponseFormat, zodTextFormat } from 'openai/helpers/zod';
+import { z } from 'zod';
 
 const baseURL = process.env.BASE_URL;
 const client = new OpenAI({ baseURL, apiKey: process.env.API_KEY, maxRetries: 0 });
@@ -90,6 +92,99 @@ test('responses', async () => {
   await assert.rejects(client.responses.retrieve(whole.id), OpenAI.NotFoundError);
 });
 
+const calculator = {
+  name: 'calculator',
+  description: 'Evaluate an expression',
+  parameters: { type: 'object', properties: { expression: { type: 'string' } }, required: ['expression'] },
+};
+const byCalculator = { ...ask('What is 552 + 15137.'), tools: [{ type: 'function', function: calculator }] };
+
+test('tools, there and back', async () => {
+  const whole = await client.chat.completions.create(byCalculator);
+  const [call] = whole.choices[0].message.tool_calls;
+  assert.equal(whole.choices[0].finish_reason, 'tool_calls');
+  assert.deepEqual(JSON.parse(call.function.arguments), { expression: '552 + 15137' });
+  const joined = await client.chat.completions.stream(byCalculator).finalChatCompletion();
+  const told = ({ choices: [{ message, finish_reason }] }) => [finish_reason, message.content || null, message.tool_calls.map((c) => [c.type, c.function.name, c.function.arguments])];
+  assert.deepEqual(told(joined), told(whole));
+  const result = { role: 'tool', tool_call_id: call.id, content: '15689' };
+  const next = await client.chat.completions.create({ ...byCalculator, messages: [...byCalculator.messages, whole.choices[0].message, result] });
+  assert.match(next.choices[0].message.content, /15689/);
+  const named = { ...base, tools: byCalculator.tools, tool_choice: { type: 'function', function: { name: 'calculator' } }, max_tokens: 60 };
+  assert.equal((await client.chat.completions.create(named)).choices[0].message.tool_calls[0].function.name, 'calculator');
+});
+
+for (const stream of [false, true]) {
+  test(`tool runner, ${stream ? 'streaming' : 'whole'}`, async () => {
+    const asked = [];
+    const run = ({ expression }) => { asked.push(expression); return '15689'; };
+    const tool = { type: 'function', function: { ...calculator, function: run, parse: JSON.parse } };
+    const runner = client.chat.completions.runTools({ ...ask('What is 552 + 15137.'), stream, tools: [tool] });
+    assert.match(await runner.finalContent(), /15689/);
+    assert.deepEqual(asked, ['552 + 15137']);
+  });
+}
+
+const Sum = z.object({ sum: z.number().int(), words: z.enum(['few', 'many']) });
+
+test('parsed answers', async () => {
+  const options = { ...ask('12 + 34 = ?'), response_format: zodResponseFormat(Sum, 'sum') };
+  const whole = await client.chat.completions.parse(options);
+  assert.ok(Sum.safeParse(whole.choices[0].message.parsed).success);
+  const joined = await client.chat.completions.stream(options).finalChatCompletion();
+  assert.deepEqual(joined.choices[0].message.parsed, whole.choices[0].message.parsed);
+  const strict = zodFunction({ name: 'calculator', parameters: z.object({ expression: z.string().max(30) }) });
+  const called = await client.chat.completions.parse({ ...ask('What is 552 + 15137.'), tools: [strict], tool_choice: 'required' });
+  assert.equal(typeof called.choices[0].message.tool_calls[0].function.parsed_arguments.expression, 'string');
+  const response = { model: 'test', instructions: 'detailed thinking off', input: '12 + 34 = ?', temperature: 0, text: { format: zodTextFormat(Sum, 'sum') } };
+  const parsed = await client.responses.parse(response);
+  assert.ok(Sum.safeParse(parsed.output_parsed).success);
+  assert.deepEqual((await client.responses.stream(response).finalResponse()).output_parsed, parsed.output_parsed);
+});
+
+test('reasoning', async () => {
+  const options = { ...ask('12 + 34 = ?'), reasoning_effort: 'high', reasoning_format: 'both', stream_options: { include_usage: true }, stream: true };
+  options.messages = options.messages.slice(1);
+  const { stream, stream_options, ...plain } = options;
+  const whole = await client.chat.completions.create(plain);
+  const { reasoning, reasoning_content } = whole.choices[0].message;
+  assert.ok(reasoning.length > 0);
+  assert.equal(reasoning, reasoning_content);
+  const told = { reasoning: '', reasoning_content: '', content: '' };
+  let usage;
+  for await (const chunk of await client.chat.completions.create(options)) {
+    for (const name of Object.keys(told)) told[name] += chunk.choices[0]?.delta[name] ?? '';
+    usage = chunk.usage ?? usage;
+  }
+  assert.deepEqual(told, { reasoning, reasoning_content, content: whole.choices[0].message.content });
+  assert.deepEqual(usage.completion_tokens_details, whole.usage.completion_tokens_details);
+  assert.ok(usage.completion_tokens_details.reasoning_tokens > 0);
+});
+
+test('responses: tools, there and back', async () => {
+  const options = { model: 'test', instructions: 'detailed thinking off', input: 'What is 552 + 15137.', temperature: 0, tools: [{ type: 'function', strict: false, ...calculator }] };
+  const whole = await client.responses.create(options);
+  const joined = await client.responses.stream(options).finalResponse();
+  const told = ({ output }) => output.map(({ type, name, arguments: args }) => [type, name, args]);
+  assert.deepEqual(told(joined), told(whole));
+  const [call] = whole.output;
+  assert.deepEqual(JSON.parse(call.arguments), { expression: '552 + 15137' });
+  const result = { type: 'function_call_output', call_id: call.call_id, output: '15689' };
+  assert.match((await client.responses.create({ ...options, previous_response_id: whole.id, input: [result] })).output_text, /15689/);
+  assert.match((await client.responses.create({ ...options, input: [{ role: 'user', content: options.input }, ...whole.output, result] })).output_text, /15689/);
+  const count = await client.responses.inputTokens.count({ model: 'test', instructions: options.instructions, input: options.input, tools: options.tools });
+  assert.equal(count.input_tokens, whole.usage.input_tokens);
+});
+
+test('retries', async () => {
+  let tries = 0;
+  const busy = (status) => Response.json({ error: { message: 'retry later' } }, { status, headers: { 'retry-after-ms': '1' } });
+  const flaky = (url, init) => (++tries === 3 ? fetch(url, init) : busy(tries === 1 ? 503 : 429));
+  const patient = new OpenAI({ baseURL, apiKey: process.env.API_KEY, maxRetries: 2, fetch: flaky });
+  assert.match((await patient.chat.completions.create(base)).choices[0].message.content, /call tools/);
+  assert.equal(tries, 3);
+});
+
 test('errors', async () => {
   await assert.rejects(client.chat.completions.create({ ...base, temperature: 3 }), (err) => {
     assert.ok(err instanceof OpenAI.BadRequestError);
@@ -98,6 +193,9 @@ test('errors', async () => {
     return true;
   });
   await assert.rejects(client.chat.completions.create({ ...base, model: 'other' }), OpenAI.NotFoundError);
+  const hot = { ...base, temperature: 3 };
+  await assert.rejects(client.chat.completions.create({ ...hot, stream: true }), OpenAI.BadRequestError);
+  await assert.rejects(client.chat.completions.stream(hot).finalChatCompletion(), OpenAI.BadRequestError);
   const stranger = new OpenAI({ baseURL, apiKey: 'wrong', maxRetries: 0 });
   await assert.rejects(stranger.models.list(), OpenAI.AuthenticationError);
 });
