@@ -214,6 +214,12 @@ func TestHealth(t *testing.T) {
 	require.Equal(t, 404, w.Code)
 	s.SetModels(testModel(t, e))
 	wants(200, "ready")
+	// NIM 1.x has no status, later ones have; what is there is read by clients of both.
+	for path, body := range map[string]string{"ready": `{"object":"health.response","message":"Service is ready.","status":"ready"}`,
+		"live": `{"object":"health.response","message":"Service is live.","status":"live"}`} {
+		w, _ := call(t, s, "GET", "/v1/health/"+path, "")
+		require.Equal(t, body, w.Body.String())
+	}
 	e.unhealthy = errors.New("no progress")
 	wants(503, "unhealthy")
 	e.unhealthy = nil

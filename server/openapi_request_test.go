@@ -256,6 +256,9 @@ func requestOperations(t *testing.T, f func(*testing.T, *apitest.Operation, map[
 // What the document says of each member of a request is what the server does:
 // it takes what is allowed, refuses what is not, and ignores neither.
 func TestOpenAPIValues(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector has nothing to find in it")
+	}
 	s := newServer(t, says(t, "ok"))
 	asked := map[string]bool{}
 	requestOperations(t, func(t *testing.T, o *apitest.Operation, schema map[string]any) {

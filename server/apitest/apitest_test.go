@@ -95,6 +95,9 @@ func TestCheck(t *testing.T) {
 	wrong := exchange("POST", "/a/x/b", `{"x":1}`, 200, js, `{"n":1}`)
 	wrong.Header.Set("Retry-After", "soon")
 	require.ErrorContains(t, d.Check(wrong), "header retry-after")
+	wrong = exchange("GET", "/a", "", 200, js, `{"n":1}`)
+	wrong.Header.Set("X-Trona-New", "x")
+	require.ErrorContains(t, d.Check(wrong), "no header x-trona-new")
 }
 
 func TestCheckOpenAI(t *testing.T) {

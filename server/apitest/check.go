@@ -21,8 +21,8 @@ type Exchange struct {
 	Body         []byte
 }
 
-// errorSchema is the place of the errors of a path that the document does not have.
-const errorSchema = "#/components/schemas/"
+// schemas is where a document has its schemas, by name.
+const schemas = "#/components/schemas/"
 
 // Check holds an exchange against the document that describes the whole server:
 // status, media type, headers, body, each event of a stream; and where the
@@ -42,7 +42,7 @@ func (d *Document) Check(e *Exchange) error {
 		place = ref
 	}
 	given = d.Resolve(given)
-	if err := d.checkHeaders(place, given, e.Header); err != nil {
+	if err := d.checkHeaders(place, given, e); err != nil {
 		return err
 	}
 	if err := d.checkContent(place, given, e); err != nil {
@@ -76,12 +76,19 @@ func (d *Document) checkUnknown(e *Exchange) error {
 	if strings.HasPrefix(e.Path, "/v1/messages/") || e.Path == "/v1/messages" {
 		name = "MessageError"
 	}
-	return d.checkJSON(errorSchema+name, true, e.Method, e.Body)
+	return d.checkJSON(schemas+name, true, e.Method, e.Body)
 }
 
-// checkHeaders holds the headers that a document names against it.
-func (d *Document) checkHeaders(place string, response map[string]any, header http.Header) error {
+// checkHeaders holds the headers that a document names against it. Those of
+// this server it must name.
+func (d *Document) checkHeaders(place string, response map[string]any, e *Exchange) error {
+	header := e.Header
 	named, _ := response["headers"].(map[string]any)
+	for name := range header {
+		if own := strings.ToLower(name); e.Status == http.StatusOK && strings.HasPrefix(own, "x-trona-") && named[own] == nil {
+			return fmt.Errorf("the document has no header %s", own)
+		}
+	}
 	for name, object := range named {
 		text := header.Get(name)
 		if text == "" {

@@ -28,7 +28,7 @@ func ReadOpenAI(data []byte) (*Document, error) {
 // CheckOpenAI holds an answer against OpenAI's document, where it describes the
 // route, and an error against the shape of OpenAI's errors.
 func (d *Document) CheckOpenAI(e *Exchange) error {
-	const failure = errorSchema + "ErrorResponse"
+	const failure = schemas + "ErrorResponse"
 	o := d.Find(e.Method, e.Path)
 	switch {
 	case strings.HasPrefix(e.Path, "/v1/messages"), strings.HasSuffix(e.Path, "health") || strings.Contains(e.Path, "/health/"):
