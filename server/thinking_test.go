@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 
 	"trona/engine"
@@ -195,87 +193,6 @@ func TestThinkingOfAnswers(t *testing.T) {
 		require.Equal(t, want[0], get(got, "choices", 0, "message", "reasoning_content"), fields)
 		require.Equal(t, want[1], get(got, "choices", 0, "message", "content"), fields)
 	}
-}
-
-// goldenCase is a conversation of golden-renders.json.
-type goldenCase struct {
-	Messages []jsontext.Value `json:"messages"`
-	Tools    jsontext.Value   `json:"tools,omitzero"`
-	Kwargs   jsontext.Value   `json:"kwargs,omitzero"`
-	Generate *bool            `json:"add_generation_prompt"`
-	Continue bool             `json:"continue_final_message"`
-}
-
-// notOpenAI are the cases that are no requests of OpenAI's form, or to which
-// the server gives the form that templates know.
-var notOpenAI = map[string]string{
-	"empty_messages": "messages", "content_number": "messages[0].content", "unknown_role": "messages[2].role",
-	"llama_builtin_tools": "messages[2].role", "tool_bare": "tools[0].type", "prefill_with_generation_prompt": "continue_final_message",
-	"tool_result_structured": "*", "content_parts": "*", "content_parts_assistant": "*", "content_null": "*", "tools_empty_list": "*",
-}
-
-// fitted are cases in which a model's template wants another form, which the
-// server gives it: a text where OpenAI has none, arguments as an object, no
-// list of calls where it is empty.
-var fitted = map[string][]string{"nano": {"tool_call_dict_args"}, "llama3.1": {"tool_call_string_args", "tool_calls_empty_list"}}
-
-// Requests of the API give the prompts that transformers makes of the same
-// conversations with the models' own templates.
-func TestGoldenPrompts(t *testing.T) {
-	for _, file := range []string{"golden-renders.json", "golden-renders-2.json"} {
-		data, err := os.ReadFile(testdata.Shared(t, "nemotron", "templates", file))
-		require.NoError(t, err)
-		var golden struct {
-			Cases    map[string]goldenCase                `json:"cases"`
-			Rendered map[string]map[string]jsontext.Value `json:"rendered"`
-		}
-		require.NoError(t, json.Unmarshal(data, &golden))
-		require.Len(t, golden.Rendered, len(nemotron))
-		for model, template := range nemotron {
-			s := nemotronServer(t, model)
-			for name, want := range golden.Rendered[template] {
-				c := golden.Cases[name]
-				param, odd := notOpenAI[name]
-				if param == "*" || slices.Contains(fitted[model], name) {
-					continue
-				}
-				t.Run(model+" "+name, func(t *testing.T) {
-					w, got := call(t, s, "POST", "/v1/chat/completions/render", c.request(t))
-					var text string
-					switch {
-					case odd:
-						require.Equal(t, 400, w.Code)
-						require.Equal(t, param, get(got, "error", "param"))
-					case json.Unmarshal(want, &text) == nil:
-						require.Equal(t, 200, w.Code, "%s", w.Body)
-						require.Equal(t, text, got["prompt"])
-					default:
-						require.Equal(t, 400, w.Code)
-						require.Equal(t, "template_error", get(got, "error", "code"))
-					}
-				})
-			}
-		}
-	}
-}
-
-func (c *goldenCase) request(t *testing.T) string {
-	messages, err := json.Marshal(c.Messages)
-	require.NoError(t, err)
-	request := fmt.Sprintf(`{"messages":%s`, messages)
-	if c.Tools != nil && string(c.Tools) != "null" {
-		request += fmt.Sprintf(`,"tools":%s`, c.Tools)
-	}
-	if c.Kwargs != nil {
-		request += fmt.Sprintf(`,"chat_template_kwargs":%s`, c.Kwargs)
-	}
-	if c.Generate != nil {
-		request += fmt.Sprintf(`,"add_generation_prompt":%t`, *c.Generate)
-	}
-	if c.Continue {
-		request += `,"continue_final_message":true`
-	}
-	return request + "}"
 }
 
 // Messages get the form that templates know: one string of content, the roles
