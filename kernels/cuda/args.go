@@ -1,5 +1,7 @@
 package cuda
 
+import "trona/kernels/cuda/driver"
+
 // The argument structs of the kernels. These are the single source: the header
 // args_gen.h that the .cu files include is made from them (TestArgsHeader), and
 // the parameter bytes in the compiled code are compared with them. Every field
@@ -188,6 +190,28 @@ type gemmArgs struct {
 	n, rows  int32
 	cols     int32
 	_        int32
+}
+
+// gemmSm90Args is gemmArgs for Hopper: w [rows, cols] in boxes of 128 rows, x
+// [n, cols] in boxes of as many tokens as a block does.
+type gemmSm90Args struct {
+	w, x    driver.TensorMap
+	out     addr `c:"float*"`
+	xScale  addr `c:"const float*"`
+	wScale  addr `c:"const float*"` // null: 1
+	ldOut   int64
+	n, rows int32
+	cols    int32
+	_       int32
+	_, _    int64 // to a multiple of 64, as C has it
+}
+
+// attentionSm90Args is attentionArgs for Hopper: the cache's keys and values as
+// rows [blocks * kvHeads * 64, dim], in boxes of a block of 64.
+type attentionSm90Args struct {
+	k, v driver.TensorMap
+	a    attentionArgs
+	_, _ int64 // to a multiple of 64, as C has it
 }
 
 // sampleArgs draws a token for each row of logits [m, vocab], as

@@ -11,6 +11,13 @@
 #define GEMV_ROWS i32(8)
 #define GEMM_ROWS i32(64)
 #define GEMM_THREADS i32(128)
+#define SM90_THREADS i32(384)
+#define SM90_GEMM_ROWS i32(128)
+#define SM90_GEMM_SHARED i32(197632)
+#define SM90_QUERIES i32(128)
+#define SM90_ATTENTION_STAGES i32(3)
+#define SM90_MATMUL_THREADS i32(288)
+#define SM90_MATMUL_STAGES i32(5)
 #define ATTENTION_THREADS i32(128)
 #define PREFILL_QUERIES i32(64)
 #define DECODE_SPLITS i32(16)
@@ -199,6 +206,31 @@ struct GemmArgs {
     i32 unused11;
 };
 static_assert(sizeof(GemmArgs) == 80, "GemmArgs");
+
+struct GemmSm90Args {
+    TensorMap w;
+    TensorMap x;
+    float* out;
+    const float* xScale;
+    const float* wScale;
+    i64 ldOut;
+    i32 n;
+    i32 rows;
+    i32 cols;
+    i32 unused9;
+    i64 unused10;
+    i64 unused11;
+};
+static_assert(sizeof(GemmSm90Args) == 320, "GemmSm90Args");
+
+struct AttentionSm90Args {
+    TensorMap k;
+    TensorMap v;
+    AttentionArgs a;
+    i64 unused3;
+    i64 unused4;
+};
+static_assert(sizeof(AttentionSm90Args) == 384, "AttentionSm90Args");
 
 struct SampleRow {
     u64 seed;

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"trona/kernels/cuda/driver"
 )
 
 var rewrite = flag.Bool("rewrite", false, "rewrite generated files")
@@ -18,7 +20,7 @@ var rewrite = flag.Bool("rewrite", false, "rewrite generated files")
 func argStructs() []any {
 	return []any{
 		fault{}, weightArgs{}, embedArgs{}, rmsnormArgs{}, addArgs{}, swigluArgs{}, gatherArgs{}, ropeArgs{},
-		kvArgs{}, appendArgs{}, attentionItem{}, attentionArgs{}, convertArgs{}, dequantArgs{}, matmulArgs{}, gemvArgs{}, gemmArgs{},
+		kvArgs{}, appendArgs{}, attentionItem{}, attentionArgs{}, convertArgs{}, dequantArgs{}, matmulArgs{}, gemvArgs{}, gemmArgs{}, gemmSm90Args{}, attentionSm90Args{},
 		sampleRow{}, sampled{}, tokenLogprob{}, sampleArgs{},
 	}
 }
@@ -64,6 +66,9 @@ func cField(f reflect.StructField, i int) string {
 	name, typ := f.Name, f.Type
 	if name == "_" {
 		name = fmt.Sprintf("unused%d", i)
+	}
+	if typ == reflect.TypeFor[driver.TensorMap]() {
+		return "TensorMap " + name // of gpu.h
 	}
 	if typ.Kind() == reflect.Array {
 		return fmt.Sprintf("%s %s[%d]", cScalar(typ.Elem(), ""), name, typ.Len())

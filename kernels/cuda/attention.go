@@ -146,6 +146,9 @@ func (d *Device) decodeAttention(a attentionArgs, t kernels.DType, items int64) 
 
 // prefillAttention does items of many rows.
 func (d *Device) prefillAttention(a attentionArgs, t kernels.DType, items int64) {
+	if d.sm90Attention(a, t, items) {
+		return
+	}
 	k := d.attentionKernel(&d.kernels.prefillAtt, t, int64(a.cache.dim))
 	if k == nil {
 		d.anyAttention(a, t, items, prefillQueries)

@@ -82,9 +82,10 @@ template <i32 D> struct Running {
     }
 };
 
-// weigh turns scores into weights relative to the greatest so far. seen(row,
-// column) says whether the lane's row 0 or 1 sees a position.
-template <i32 D, i32 N, class Seen> DEVICE void weigh(Running<D>& r, float (&s)[N][4], Seen seen) {
+// weigh turns scores into weights relative to the greatest so far, and returns
+// by what the sums of weighted values are to shrink. seen(row, column) says
+// whether the lane's row 0 or 1 sees a position.
+template <i32 D, i32 N, class Seen> DEVICE void weigh(Running<D>& r, float (&shrink)[2], float (&s)[N][4], Seen seen) {
     const i32 t = lane() % 4 * 2;
     UNROLL
     for (i32 row = 0; row < 2; row++) {
@@ -99,8 +100,8 @@ template <i32 D, i32 N, class Seen> DEVICE void weigh(Running<D>& r, float (&s)[
             }
         }
         highest = quad_max(highest);
-        const float shrink = approx_exp2(r.highest[row] - highest);
-        float total = r.total[row] * shrink;
+        shrink[row] = approx_exp2(r.highest[row] - highest);
+        float total = r.total[row] * shrink[row];
         UNROLL
         for (i32 n = 0; n < N; n++) {
             UNROLL
@@ -110,14 +111,30 @@ template <i32 D, i32 N, class Seen> DEVICE void weigh(Running<D>& r, float (&s)[
                 total = total + v;
             }
         }
-        UNROLL
-        for (i32 d = 0; d < D / 8; d++) {
-            r.sums[d][2 * row] = r.sums[d][2 * row] * shrink;
-            r.sums[d][2 * row + 1] = r.sums[d][2 * row + 1] * shrink;
-        }
         r.highest[row] = highest;
         r.total[row] = total;
     }
+}
+
+template <i32 D> DEVICE void shrink_sums(Running<D>& r, const float (&shrink)[2]) {
+    UNROLL
+    for (i32 d = 0; d < D / 8; d++) {
+        UNROLL
+        for (i32 i = 0; i < 4; i++) r.sums[d][i] = r.sums[d][i] * shrink[i / 2];
+    }
+}
+
+template <i32 D, i32 N, class Seen> DEVICE void weigh(Running<D>& r, float (&s)[N][4], Seen seen) {
+    float shrink[2];
+    weigh(r, shrink, s, seen);
+    shrink_sums(r, shrink);
+}
+
+// pack_weights makes the left operand of weights 16k to 16k+15.
+template <class C, i32 N> DEVICE void pack_weights(u32 (&a)[4], const float (&p)[N][4], i32 k) {
+    typedef typename NumbersOf<C>::type Half;
+    a[0] = Half::pack(p[2 * k][0], p[2 * k][1]), a[1] = Half::pack(p[2 * k][2], p[2 * k][3]);
+    a[2] = Half::pack(p[2 * k + 1][0], p[2 * k + 1][1]), a[3] = Half::pack(p[2 * k + 1][2], p[2 * k + 1][3]);
 }
 
 // add adds the weighted values of 8N positions, the rows of values from `first`.
@@ -125,8 +142,8 @@ template <class C, i32 D, i32 N> DEVICE void add(Running<D>& r, const float (&p)
     typedef typename NumbersOf<C>::type Half;
     UNROLL
     for (i32 k = 0; k < N / 2; k++) {
-        const u32 a[4] = {Half::pack(p[2 * k][0], p[2 * k][1]), Half::pack(p[2 * k][2], p[2 * k][3]),
-                          Half::pack(p[2 * k + 1][0], p[2 * k + 1][1]), Half::pack(p[2 * k + 1][2], p[2 * k + 1][3])};
+        u32 a[4];
+        pack_weights<C>(a, p, k);
         UNROLL
         for (i32 d = 0; d < D / 8; d += 2) {
             u32 b0[2], b1[2];

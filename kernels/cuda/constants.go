@@ -19,6 +19,15 @@ const (
 	gemmRows    = 64
 	gemmThreads = 128
 
+	sm90Threads    = 384 // of a block for Hopper: a group of four warps that copies, two that compute
+	sm90GemmRows   = 128
+	sm90GemmShared = 193 << 10
+	sm90Queries    = 128 // of a block of attention_sm90
+	sm90Stages     = 3   // blocks of the cache that are on their way there
+
+	sm90MatmulThreads = warp * (matmulWarps + 1)
+	sm90MatmulStages  = 5 // of 16 rows of 1088 bytes
+
 	attentionThreads = 128
 	prefillQueries   = 64 // queries (rows times heads that share a KV head) of a block of attention_prefill, and most rows of an item
 	decodeSplits     = 16 // most blocks that share the positions of a row
@@ -39,6 +48,15 @@ const (
 
 // matmulShared is for an entry of matmulSizes: the sums of each warp.
 func matmulShared(size int) int { return int(4 * matmulWarps * matmulRows * matmulSizes[size]) }
+
+// sm90MatmulShared and sm90AttentionShared are the ring, barriers and what stands
+// beside them.
+func sm90MatmulShared(size int) int {
+	return sm90MatmulStages*(matmulRows*1088+2*8) + matmulShared(size)
+}
+func sm90AttentionShared(dim int64) int {
+	return int(sm90Stages*(2*2*kernels.BlockSize*dim+4*8)) + 4*kernels.BlockSize
+}
 
 // gemvShared is for an entry of gemvSizes: a chunk of columns of its tokens.
 func gemvShared(size int) int { return int(4 * gemvChunk * gemvSizes[size]) }
@@ -74,6 +92,9 @@ func constants() []constant {
 		{"MATMUL_WARPS", matmulWarps}, {"MATMUL_ROWS", matmulRows},
 		{"GEMV_TOKENS", gemvTokens}, {"GEMV_WARPS", gemvWarps}, {"GEMV_ROWS", gemvRows},
 		{"GEMM_ROWS", gemmRows}, {"GEMM_THREADS", gemmThreads},
+		{"SM90_THREADS", sm90Threads}, {"SM90_GEMM_ROWS", sm90GemmRows}, {"SM90_GEMM_SHARED", sm90GemmShared},
+		{"SM90_QUERIES", sm90Queries}, {"SM90_ATTENTION_STAGES", sm90Stages},
+		{"SM90_MATMUL_THREADS", sm90MatmulThreads}, {"SM90_MATMUL_STAGES", sm90MatmulStages},
 		{"ATTENTION_THREADS", attentionThreads}, {"PREFILL_QUERIES", prefillQueries}, {"DECODE_SPLITS", decodeSplits},
 		{"SAMPLE_THREADS", sampleThreads}, {"SAMPLE_SCRATCH", sampleScratch},
 		{"FAULT_TOKEN", faultToken}, {"FAULT_SLOT", faultSlot}, {"FAULT_ROW", faultRow},

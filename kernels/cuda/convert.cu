@@ -7,6 +7,7 @@
 #include "weights.h"
 
 KERNEL(convert_f16, ConvertArgs, ROW_THREADS, 1) {
+    let_next_start(); // matmul_sm90
     const float* x = args.x + i64(block_x()) * args.cols;
     u16* out = args.out + i64(block_x()) * args.ld;
     float most = 0;

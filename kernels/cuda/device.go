@@ -39,6 +39,9 @@ type Options struct {
 	Workspace int64
 	// Staging is the size of each buffer for copies from and to the host; 0: 16 MiB.
 	Staging int64
+	// Hopper uses kernels that compute capability 9.0 alone has, and that no GPU
+	// has confirmed (README.md, "Hopper"): for tests.
+	Hopper bool
 }
 
 const (
@@ -56,6 +59,7 @@ type Device struct {
 	version int
 	free    int64 // bytes that Alloc and Pack may use
 	kernels *kernelSet
+	hopper  *hopper // nil: not used
 	modules []driver.Module
 
 	mu     sync.Mutex // guards memory, which Pack changes from several goroutines
@@ -112,6 +116,13 @@ func open(o Options) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.info.Name, err)
 	}
+	if o.Hopper {
+		if d.info.Major != 9 || d.info.Minor != 0 {
+			return nil, fmt.Errorf("%s: %w; it has %d.%d", d.info.Name, errNoHopper, d.info.Major, d.info.Minor)
+		}
+		d.hopper = newHopper()
+		d.hopper.maps = drv.NewMapMaker()
+	}
 	d.name = fmt.Sprintf("cuda:%d", o.Device)
 	if d.thread, err = startThread(drv, o.Device); err != nil {
 		return nil, fmt.Errorf("%s: %w", d.info.Name, err)
@@ -127,7 +138,11 @@ func cudaVersion(v int) string { return fmt.Sprintf("%d.%d", v/1000, v%1000/10) 
 
 // prepare loads the kernels and takes all memory that ops need.
 func (d *Device) prepare(t *thread, o Options, archs []string) (err error) {
-	if d.modules, err = t.loadKernels(d.kernels, archs); err != nil {
+	list := d.kernels.all()
+	if d.hopper != nil {
+		list = append(list, d.hopper.all()...)
+	}
+	if d.modules, err = t.loadKernels(list, archs); err != nil {
 		return err
 	}
 	d.work = defaultWorkspace
@@ -206,16 +221,23 @@ func (d *Device) Close() error {
 
 // launch queues a kernel. params has at least the kernel's bytes.
 func (d *Device) launch(k *kernel, x, y int64, threads, shared int, params [paramWords]uint64) {
+	d.queue(k, driver.Launch{X: int(x), Y: int(y), Threads: threads, Shared: shared}, params)
+}
+
+// launchEarly queues a kernel that may begin before the one before it is complete.
+func (d *Device) launchEarly(k *kernel, x, y int64, threads, shared int, params [paramWords]uint64) {
+	d.queue(k, driver.Launch{X: int(x), Y: int(y), Threads: threads, Shared: shared, Early: true}, params)
+}
+
+func (d *Device) queue(k *kernel, l driver.Launch, params [paramWords]uint64) {
 	if k.name == "" {
 		panic("cuda: a kernel that does not exist")
 	}
-	if x == 0 || y == 0 {
+	if l.X == 0 || l.Y == 0 {
 		return
 	}
-	d.thread.commands <- command{
-		kind: launchKernel, kernel: k, params: params,
-		launch: driver.Launch{Function: k.function, X: int(x), Y: int(y), Threads: threads, Shared: shared, Bytes: k.bytes},
-	}
+	l.Function, l.Bytes = k.function, k.bytes
+	d.thread.commands <- command{kind: launchKernel, kernel: k, params: params, launch: l}
 }
 
 // fail makes an error of an op stick: Sync returns it.

@@ -33,6 +33,10 @@ struct alignas(8) U32x2 { u32 x, y; };
 struct alignas(16) F32x4 { float x, y, z, w; };
 struct alignas(16) U32x4 { u32 x, y, z, w; };
 
+// TensorMap describes an array to the copy engine (hopper.h). The driver makes
+// it; its words mean nothing here.
+struct alignas(64) TensorMap { u64 words[16]; };
+
 #define WARP i32(32)
 #define ALL_LANES u32(0xffffffff)
 

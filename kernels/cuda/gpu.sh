@@ -28,7 +28,7 @@ run)
 	{
 		nvidia-smi || true
 		./driver.test -test.v || status=1
-		./cuda.test -test.v -test.run 'Conformance|Workspace|TestMemory' || status=1
+		./cuda.test -test.v -test.run 'Conformance|Workspace|TestMemory|Hopper' || status=1
 		if command -v compute-sanitizer >/dev/null; then
 			for tool in memcheck racecheck synccheck; do
 				compute-sanitizer --tool "$tool" --error-exitcode 1 ./cuda.test -test.short -test.run Conformance || status=1

@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -143,11 +144,10 @@ func (s *kernelSet) all() []*kernel {
 	for i := range s.gemv {
 		list = append(list, &s.gemv[i])
 	}
-	named := list[:0]
-	for _, k := range list {
-		if k.name != "" {
-			named = append(named, k)
-		}
-	}
-	return named
+	return named(list)
+}
+
+// named leaves out the nameless.
+func named(list []*kernel) []*kernel {
+	return slices.DeleteFunc(list, func(k *kernel) bool { return k.name == "" })
 }

@@ -11,11 +11,20 @@ import (
 	"trona/kernels/cuda/fatbin"
 )
 
-// codeFor returns all kernels that are compiled for a device.
-func codeFor(t *testing.T, archs []string) map[string]cubin.Kernel {
+// kernelsFor are those that a device of a compute capability may run.
+func kernelsFor(major, minor int) []*kernel {
+	list := newKernelSet().all()
+	if major == 9 && minor == 0 {
+		list = append(list, newHopper().all()...)
+	}
+	return list
+}
+
+// codeFor returns all kernels in the code for a device.
+func codeFor(t *testing.T, list []*kernel, archs []string) map[string]cubin.Kernel {
 	code := map[string]cubin.Kernel{}
 	var files []string
-	for _, k := range newKernelSet().all() {
+	for _, k := range list {
 		if !slices.Contains(files, k.file) {
 			files = append(files, k.file)
 		}
@@ -41,11 +50,13 @@ func TestCompiledKernels(t *testing.T) {
 	for _, capability := range [][2]int{{8, 0}, {8, 9}, {9, 0}, {10, 0}, {12, 0}, {13, 0}} {
 		archs, err := architectures(capability[0], capability[1])
 		require.NoError(t, err)
-		code := codeFor(t, archs)
-		for _, k := range newKernelSet().all() {
+		list := kernelsFor(capability[0], capability[1])
+		code := codeFor(t, list, archs)
+		for _, k := range list {
 			c, ok := code[k.name]
 			require.True(t, ok, "%s of %s.cu is not in the code for %v", k.name, k.file, archs)
-			require.Equal(t, []cubin.Param{{Offset: 0, Bytes: k.bytes}}, c.Params, "%s for %v", k.name, archs)
+			require.Len(t, c.Params, 1, "%s for %v", k.name, archs)
+			require.Equal(t, k.bytes, c.Params[0].Bytes, "%s for %v", k.name, archs)
 			require.LessOrEqual(t, k.bytes, 8*paramWords, k.name)
 			require.Zero(t, k.bytes%8, k.name)
 			require.Equal(t, threadsOf(k.name), c.MaxThreads, "threads of %s for %v", k.name, archs)
@@ -61,7 +72,7 @@ func threadsOf(kernel string) int {
 		prefix  string
 		threads int
 	}{
-		{"gemv_", warp * gemvWarps}, {"gemm_", gemmThreads}, {"attention_", attentionThreads}, {"sample", sampleThreads},
+		{"gemm_sm90_", sm90Threads}, {"attention_sm90_", sm90Threads}, {"matmul_sm90_", sm90MatmulThreads}, {"gemv_", warp * gemvWarps}, {"gemm_", gemmThreads}, {"attention_", attentionThreads}, {"sample", sampleThreads},
 		{"add_rmsnorm", rowThreads}, {"add", flatThreads}, {"swiglu", flatThreads},
 	} {
 		if strings.HasPrefix(kernel, c.prefix) {
@@ -77,7 +88,7 @@ func TestManifest(t *testing.T) {
 		t.Skip("built without compiled kernels")
 	}
 	text := fatbin.Manifest()
-	for _, k := range newKernelSet().all() {
+	for _, k := range kernelsFor(9, 0) {
 		require.Contains(t, text, " "+k.name+" params ", "%s", k.name)
 	}
 }

@@ -61,10 +61,15 @@ func (d *Device) decode(out, x kernels.Tensor, l *layout) {
 			out: d.at(0), scale: d.at(scales), sums: d.at(sums), x: rowAddr(x, from), cols: l.args.cols, ld: int32(ld), stride: int32(stride),
 		}))
 		size := chooseMatmul(n)
+		a := matmulArgs{
+			w: l.args, out: rowAddr(out, from), x: d.at(0), xScale: d.at(scales), sums: d.at(sums), ld: ld, n: int32(n), stride: int32(stride),
+		}
+		if d.hopper != nil {
+			d.sm90Matmul(l.kind, size, a)
+			continue
+		}
 		d.launch(&d.kernels.matmul[l.kind][size], pieces(n, matmulSizes[size]), pieces(int64(l.args.rows), matmulRows),
-			warp*matmulWarps, matmulShared(size), words(matmulArgs{
-				w: l.args, out: rowAddr(out, from), x: d.at(0), xScale: d.at(scales), sums: d.at(sums), ld: ld, n: int32(n), stride: int32(stride),
-			}))
+			warp*matmulWarps, matmulShared(size), words(a))
 	}
 }
 
@@ -160,6 +165,10 @@ func (d *Device) products(out addr, tokens int64, l *layout, p prefillPlan) {
 			d.launch(&d.kernels.dequant[l.kind], rows, 1, rowThreads, normShared, words(dequantArgs{
 				w: l.args, out: a.w, scale: a.wScale, first: int32(first), rows: int32(rows), ld: int32(p.ld),
 			}))
+		}
+		if d.hopper != nil {
+			d.sm90GEMM(kind, a)
+			continue
 		}
 		d.launch(&d.kernels.gemm[kind][size], pieces(rows, gemmRows), pieces(tokens, gemmSizes[size]), gemmThreads, gemmShared[size], words(a))
 	}

@@ -29,10 +29,10 @@ func architectures(major, minor int) ([]string, error) {
 }
 
 // loadKernels loads the code of every kernel and finds its function.
-func (t *thread) loadKernels(set *kernelSet, archs []string) ([]driver.Module, error) {
+func (t *thread) loadKernels(list []*kernel, archs []string) ([]driver.Module, error) {
 	byFile := map[string]driver.Module{}
 	var modules []driver.Module
-	for _, k := range set.all() {
+	for _, k := range list {
 		m, ok := byFile[k.file]
 		if !ok {
 			image, err := fatbin.Image(k.file, archs)

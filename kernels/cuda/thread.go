@@ -13,7 +13,7 @@ import (
 const queueLength = 512
 
 // paramWords bounds the arguments of a kernel, in words of 8 bytes.
-const paramWords = 16
+const paramWords = 48
 
 // commandKind says what the thread is to do.
 type commandKind uint8

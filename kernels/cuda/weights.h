@@ -85,15 +85,21 @@ template <i32 codeWords, i32 highWords, i32 stepWords, i32 halfWords> struct Lan
     u32 halves[halfWords ? halfWords : 1];
 };
 
-// read_unit reads a lane's part of a unit. Scales of fewer bytes than a word
-// for a unit are read by the types themselves.
-template <class T> DEVICE void read_unit(typename T::Lane& l, const WeightArgs& w, const u8* row, i32 unit) {
+// read_beside reads what a lane has of a unit besides codes. Scales of fewer
+// bytes than a word for a unit are read by the types themselves.
+template <class T> DEVICE void read_beside(typename T::Lane& l, const WeightArgs& w, const u8* row, i32 unit) {
     typedef typename T::Lane L;
     const i32 place = unit * 4 + lane() % 4;
-    load_words<L::code_words>(l.codes, row + place * (4 * L::code_words));
     if (L::high_words > 0) load_words<L::high_words ? L::high_words : 1>(l.high, row + w.high + place * (4 * L::high_words));
     if (L::step_words > 0) load_words<L::step_words ? L::step_words : 1>(l.steps, row + w.steps + unit * (4 * L::step_words));
     T::read_halves(l, row + w.halves, unit);
+}
+
+// read_unit reads a lane's part of a unit.
+template <class T> DEVICE void read_unit(typename T::Lane& l, const WeightArgs& w, const u8* row, i32 unit) {
+    constexpr i32 words = T::Lane::code_words;
+    load_words<words>(l.codes, row + (unit * 4 + lane() % 4) * (4 * words));
+    read_beside<T>(l, w, row, unit);
 }
 
 // The types. `group` columns share a scale; 0: codes are values. pairs are

@@ -166,7 +166,10 @@ var attentionCases = map[string]attentionCase{
 }
 
 func testAttention(c *context) {
-	types := c.dev.Info().KVTypes
+	types := c.suite.CacheTypes
+	if types == nil {
+		types = c.dev.Info().KVTypes
+	}
 	for _, t := range types {
 		for name, a := range attentionCases {
 			c.run(fmt.Sprintf("%v/%s", t, name), func(c *context) { c.attention(t, a) })

@@ -40,6 +40,8 @@ type Suite struct {
 	// Brief leaves out what takes long and asks no kernel for more: statistics of
 	// many draws, long batches, invariance of every type where two stand for all.
 	Brief bool
+	// CacheTypes are those to test; nil: all that the device has.
+	CacheTypes []kernels.DType
 	// Only names the subtests to run, as in "matmul"; nil: all.
 	Only []string
 	// Lazy: the device may allocate on the host as ops run.

@@ -80,6 +80,22 @@ type Launch struct {
 	Threads  int // of a block
 	Shared   int // bytes of dynamic shared memory of a block
 	Bytes    int // of the kernel's parameter, a multiple of 8
+	// Early: the kernel may begin before the one before it is complete, and waits
+	// for that itself. For compute capability 9.0 and newer.
+	Early bool
+}
+
+// TensorMap describes a matrix to the device's copy engine (CUtensorMap). It is a
+// part of a kernel's parameter.
+type TensorMap [16]uint64
+
+// Boxes says what a TensorMap is of: rows of 16-bit numbers, of which the engine
+// copies boxes of 64 columns, as 128 bytes in the 128-byte swizzle.
+type Boxes struct {
+	At         Memory // a multiple of 16
+	Rows, Cols int64
+	Pitch      int64 // bytes from row to row, a multiple of 16
+	Box        int   // rows of a box, up to 256
 }
 
 // Numbers of the API (cuda.h).
@@ -94,4 +110,9 @@ const (
 	captureThreadLocal    = 1
 	hostAllocPortable     = 1
 	contextScheduleBlocks = 4 // a waiting thread sleeps
+	launchEarly           = 6 // programmatic stream serialisation
+	mapUint16             = 1
+	mapSwizzle128         = 3
+	mapPromote256         = 3 // the second-level cache gets 256 bytes at a time
+	mapBoxColumns         = 64
 )

@@ -4,6 +4,26 @@ package driver
 
 // #cgo LDFLAGS: -lcuda
 // #include <cuda.h>
+// #include <string.h>
+//
+// static CUresult launch_early(CUfunction f, unsigned x, unsigned y, unsigned threads, unsigned shared, CUstream s, void *args) {
+//     CUlaunchAttribute a = {.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION};
+//     a.value.programmaticStreamSerializationAllowed = 1;
+//     CUlaunchConfig c = {.gridDimX = x, .gridDimY = y, .gridDimZ = 1, .blockDimX = threads, .blockDimY = 1, .blockDimZ = 1,
+//                         .sharedMemBytes = shared, .hStream = s, .attrs = &a, .numAttrs = 1};
+//     void *params[] = {args};
+//     return cuLaunchKernelEx(&c, f, params, NULL);
+// }
+//
+// static CUresult make_map(cuuint64_t *to, cuuint64_t at, cuuint64_t rows, cuuint64_t cols, cuuint64_t pitch, cuuint32_t width, cuuint32_t height) {
+//     _Alignas(64) CUtensorMap m;
+//     cuuint64_t sizes[] = {cols, rows}, pitches[] = {pitch};
+//     cuuint32_t box[] = {width, height}, steps[] = {1, 1};
+//     CUresult r = cuTensorMapEncodeTiled(&m, CU_TENSOR_MAP_DATA_TYPE_UINT16, 2, (void *)at, sizes, pitches, box, steps,
+//         CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+//     memcpy(to, &m, sizeof m);
+//     return r;
+// }
 import "C"
 
 import (
@@ -250,11 +270,34 @@ func (c *Context) AllowShared(f Function, bytes int) error {
 // Launch returns. gorgonia.org/cu copies 8 bytes of each parameter, one after
 // another: given the struct's words as parameters, the first is all of it.
 func (c *Context) Launch(l *Launch, params unsafe.Pointer, s Stream) error {
+	if l.Early {
+		return launchEarlyC(l, params, s)
+	}
 	c.words = c.words[:0]
 	for at := 0; at < l.Bytes; at += 8 {
 		c.words = append(c.words, unsafe.Add(params, at))
 	}
 	return wrap("cuLaunchKernel", l.Function.cu().Launch(l.X, l.Y, 1, l.Threads, 1, 1, l.Shared, s.cu(), c.words))
+}
+
+// launchEarlyC does what gorgonia.org/cu lacks.
+func launchEarlyC(l *Launch, params unsafe.Pointer, s Stream) error {
+	r := C.launch_early(C.CUfunction(pointer(uintptr(l.Function))), C.uint(l.X), C.uint(l.Y), C.uint(l.Threads), C.uint(l.Shared),
+		C.CUstream(pointer(uintptr(s))), params)
+	return failed("cuLaunchKernelEx", codeOf(r))
+}
+
+// MapMaker makes maps, one at a time.
+type MapMaker struct{}
+
+// NewMapMaker returns one.
+func (d *Driver) NewMapMaker() *MapMaker { return &MapMaker{} }
+
+// Map returns the map of b.
+func (m *MapMaker) Map(b Boxes) (t TensorMap, err error) {
+	r := C.make_map((*C.cuuint64_t)(unsafe.Pointer(&t)), C.cuuint64_t(b.At), C.cuuint64_t(b.Rows), C.cuuint64_t(b.Cols), C.cuuint64_t(b.Pitch),
+		mapBoxColumns, C.cuuint32_t(b.Box))
+	return t, failed("cuTensorMapEncodeTiled", codeOf(r))
 }
 
 // BeginCapture makes the stream record what it is given instead of doing it.

@@ -280,3 +280,46 @@ func TestManyLaunches(t *testing.T) {
 	require.NoError(t, a.Wait(a.stream))
 	require.Equal(t, words, unsafe.Slice(*(**byte)(unsafe.Pointer(&a.host)), len(words)))
 }
+
+// TestMap: maps differ by what they describe, cost nothing, and what the copy
+// engine cannot do is refused.
+func TestMap(t *testing.T) {
+	c := context(t)
+	info, err := c.Info(0)
+	require.NoError(t, err)
+	if info.Major < 9 {
+		t.Skip("the device has no copy engine that takes maps")
+	}
+	m, err := c.Alloc(1 << 16)
+	require.NoError(t, err)
+	maker := c.NewMapMaker()
+	boxes := Boxes{At: m, Rows: 100, Cols: 64, Pitch: 256, Box: 128}
+	first, err := maker.Map(boxes)
+	require.NoError(t, err)
+	require.NotEqual(t, TensorMap{}, first)
+	boxes.Rows++
+	second, err := maker.Map(boxes)
+	require.NoError(t, err)
+	require.NotEqual(t, first, second)
+	if Binding == "purego" {
+		require.Zero(t, testing.AllocsPerRun(100, func() { maker.Map(boxes) }), "allocations of a map")
+	}
+	boxes.Pitch = 136
+	_, err = maker.Map(boxes)
+	require.True(t, IsCode(err, 1), err)
+	require.NoError(t, c.Free(m))
+}
+
+// TestEarly: a launch says that its kernel may begin early, which older devices
+// refuse.
+func TestEarly(t *testing.T) {
+	cudatest.Set(t, "TRONA_EMU_CC", "8.0")
+	defer cudatest.Set(t, "TRONA_EMU_CC", "9.0")
+	a := newAdder(t)
+	a.fill(t)
+	a.launch.Early = true
+	require.True(t, IsCode(a.Launch(&a.launch, unsafe.Pointer(a.args), a.stream), 801))
+	a.launch.Early = false
+	require.NoError(t, a.Launch(&a.launch, unsafe.Pointer(a.args), a.stream))
+	a.read(t, 1)
+}

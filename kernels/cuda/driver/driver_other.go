@@ -13,8 +13,9 @@ const Binding = "none"
 
 // Driver and Context do not exist here: Open returns none.
 type (
-	Driver  struct{}
-	Context struct{}
+	Driver   struct{}
+	Context  struct{}
+	MapMaker struct{}
 )
 
 // Open returns ErrNotFound.
@@ -26,6 +27,8 @@ func (d *Driver) Version() (int, error)              { return 0, ErrNotFound }
 func (d *Driver) Devices() (int, error)              { return 0, ErrNotFound }
 func (d *Driver) Info(int) (Info, error)             { return Info{}, ErrNotFound }
 func (d *Driver) NewContext(int) (*Context, error)   { return nil, ErrNotFound }
+func (d *Driver) NewMapMaker() *MapMaker             { return nil }
+func (m *MapMaker) Map(Boxes) (TensorMap, error)     { return TensorMap{}, ErrNotFound }
 func (c *Context) Release() error                    { return ErrNotFound }
 func (c *Context) MemoryInfo() (int64, error)        { return 0, ErrNotFound }
 func (c *Context) Alloc(int64) (Memory, error)       { return 0, ErrNotFound }

@@ -51,6 +51,8 @@ const (
 	cuModuleGetFunction
 	cuFuncSetAttribute
 	cuLaunchKernel
+	cuLaunchKernelEx
+	cuTensorMapEncodeTiled
 	cuStreamBeginCapture
 	cuStreamEndCapture
 	cuGraphInstantiate
@@ -78,6 +80,7 @@ var symbols = [calls]string{
 	cuEventSynchronize: "cuEventSynchronize",
 	cuModuleLoadData:   "cuModuleLoadData", cuModuleUnload: "cuModuleUnload", cuModuleGetFunction: "cuModuleGetFunction",
 	cuFuncSetAttribute: "cuFuncSetAttribute", cuLaunchKernel: "cuLaunchKernel",
+	cuLaunchKernelEx: "cuLaunchKernelEx", cuTensorMapEncodeTiled: "cuTensorMapEncodeTiled",
 	cuStreamBeginCapture: "cuStreamBeginCapture_v2", cuStreamEndCapture: "cuStreamEndCapture",
 	cuGraphInstantiate: "cuGraphInstantiateWithFlags", cuGraphLaunch: "cuGraphLaunch",
 	cuGraphExecDestroy: "cuGraphExecDestroy", cuGraphDestroy: "cuGraphDestroy",
@@ -188,9 +191,25 @@ type Context struct {
 	*Driver
 	device uintptr
 
-	args   [11]uintptr       // of the call being made
-	params [1]unsafe.Pointer // of the kernel being launched
-	out    uint64            // what a call writes
+	args      [11]uintptr       // of the call being made
+	params    [1]unsafe.Pointer // of the kernel being launched
+	config    launchConfig
+	attribute launchAttribute
+	out       uint64 // what a call writes
+}
+
+// launchConfig and launchAttribute are CUlaunchConfig and CUlaunchAttribute.
+type launchConfig struct {
+	grid, block [3]uint32
+	shared      uint32
+	stream      Stream
+	attributes  unsafe.Pointer
+	count       uint32
+}
+
+type launchAttribute struct {
+	id, _ uint32
+	value [16]uint32
 }
 
 // NewContext makes the device's context current on the calling thread.
@@ -372,11 +391,54 @@ func (c *Context) AllowShared(f Function, bytes int) error {
 // Launch returns.
 func (c *Context) Launch(l *Launch, params unsafe.Pointer, s Stream) error {
 	c.params[0] = params
+	if l.Early {
+		return c.launchEarly(l, s)
+	}
 	c.args = [11]uintptr{
 		uintptr(l.Function), uintptr(l.X), uintptr(l.Y), 1, uintptr(l.Threads), 1, 1,
 		uintptr(l.Shared), uintptr(s), uintptr(unsafe.Pointer(&c.params[0])), 0,
 	}
 	return c.fast(cuLaunchKernel, 11)
+}
+
+func (c *Context) launchEarly(l *Launch, s Stream) error {
+	c.attribute = launchAttribute{id: launchEarly, value: [16]uint32{1}}
+	c.config = launchConfig{
+		grid: [3]uint32{uint32(l.X), uint32(l.Y), 1}, block: [3]uint32{uint32(l.Threads), 1, 1},
+		shared: uint32(l.Shared), stream: s, attributes: unsafe.Pointer(&c.attribute), count: 1,
+	}
+	c.args[0], c.args[1], c.args[2], c.args[3] = uintptr(unsafe.Pointer(&c.config)), uintptr(l.Function), uintptr(unsafe.Pointer(&c.params[0])), 0
+	return c.fast(cuLaunchKernelEx, 4)
+}
+
+// MapMaker makes maps, one at a time.
+type MapMaker struct {
+	driver     *Driver
+	words      [24]uint64 // some 128 bytes of it are aligned to 64
+	sizes      [2]uint64
+	pitch      [1]uint64
+	box, steps [2]uint32
+	args       [12]uintptr
+}
+
+// NewMapMaker returns one.
+func (d *Driver) NewMapMaker() *MapMaker { return &MapMaker{driver: d} }
+
+// Map returns the map of b.
+func (m *MapMaker) Map(b Boxes) (t TensorMap, err error) {
+	m.sizes, m.pitch = [2]uint64{uint64(b.Cols), uint64(b.Rows)}, [1]uint64{uint64(b.Pitch)}
+	m.box, m.steps = [2]uint32{mapBoxColumns, uint32(b.Box)}, [2]uint32{1, 1}
+	at := -uintptr(unsafe.Pointer(&m.words)) % 64 / 8
+	m.args = [12]uintptr{
+		uintptr(unsafe.Pointer(&m.words[at])), mapUint16, 2, uintptr(b.At), uintptr(unsafe.Pointer(&m.sizes)), uintptr(unsafe.Pointer(&m.pitch)),
+		uintptr(unsafe.Pointer(&m.box)), uintptr(unsafe.Pointer(&m.steps)), 0, mapSwizzle128, mapPromote256, 0,
+	}
+	r, _, _ := purego.SyscallN(m.driver.functions[cuTensorMapEncodeTiled], m.args[:]...)
+	if int32(r) != success {
+		return t, m.driver.result(cuTensorMapEncodeTiled, r)
+	}
+	copy(t[:], m.words[at:])
+	return t, nil
 }
 
 // BeginCapture makes the stream record what it is given instead of doing it.

@@ -207,9 +207,12 @@ API cuGraphLaunch(void *exec, void *stream) {
             x->running = 1;
         }
         CUresult bad = CUDA_SUCCESS;
-        for (const size_t i : order(nodes, seed)) {
-            const Node &n = nodes[i];
-            if (!bad) bad = n.what == "kernel" ? run_call(d, n.call) : n.run();
+        const std::vector<size_t> all = order(nodes, seed);
+        for (size_t i = 0; i < all.size(); i++) {
+            const Node &n = nodes[all[i]];
+            const Node *next = i + 1 < all.size() ? &nodes[all[i + 1]] : nullptr;
+            const bool follows = next && next->what == "kernel" && next->call.dependent && next->after == std::vector<size_t>{all[i]};
+            if (!bad) bad = n.what == "kernel" ? run_call(d, n.call, follows ? &next->call : nullptr) : n.run();
         }
         std::lock_guard<std::mutex> hold(driver().lock);
         x->running = 0;

@@ -1,4 +1,5 @@
 // The driver's calls on modules, functions and launches.
+#include "async.h"
 #include "driver.h"
 
 #include <algorithm>
@@ -103,13 +104,14 @@ CUresult collect(KernelCall &c, void *function, const unsigned *grid, const unsi
 }
 
 CUresult launch(const char *name, void *stream, void *function, const unsigned *grid, const unsigned *block, unsigned shared_bytes,
-                void **params, void **extra) {
+                void **params, void **extra, bool dependent) {
     Call call(name, Call::context);
     if (call.bad) return call.bad;
     const auto s = driver().find<Stream>(stream);
     if (!s) return CUDA_ERROR_INVALID_HANDLE;
     Node n;
     n.what = "kernel";
+    n.call.dependent = dependent;
     if (const CUresult bad = collect(n.call, function, grid, block, shared_bytes, params, extra)) return bad;
     if (const CUresult bad = check_call(*s->device, n.call)) return bad;
     return enqueue(s, std::move(n));
@@ -236,17 +238,46 @@ API cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, void *function, int
 API cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared_bytes,
                    void *stream, void **params, void **extra) {
     const unsigned grid[] = {gx, gy, gz}, block[] = {bx, by, bz};
-    return launch("cuLaunchKernel", stream, function, grid, block, shared_bytes, params, extra);
+    return launch("cuLaunchKernel", stream, function, grid, block, shared_bytes, params, extra, false);
 }
 
-// Of the attributes, dependent launches change nothing that a right program
-// can see. Clusters are not emulated.
+// Clusters are not emulated.
 API cuLaunchKernelEx(const CUlaunchConfig *c, void *function, void **params, void **extra) {
     if (!c) return CUDA_ERROR_INVALID_VALUE;
+    bool dependent = false;
     for (unsigned i = 0; i < c->count; i++) {
-        const unsigned id = c->attributes[i].id;
-        if (id == CU_LAUNCH_ATTRIBUTE_IGNORE || id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION) continue;
-        return CUDA_ERROR_NOT_SUPPORTED;
+        const CUlaunchAttribute &a = c->attributes[i];
+        if (a.id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION) {
+            dependent = a.value[0] != 0;
+        } else if (a.id != CU_LAUNCH_ATTRIBUTE_IGNORE) {
+            return CUDA_ERROR_NOT_SUPPORTED;
+        }
     }
-    return launch("cuLaunchKernelEx", c->stream, function, c->grid, c->block, c->shared_bytes, params, extra);
+    if (dependent && driver().machine.capability < 90) return CUDA_ERROR_NOT_SUPPORTED;
+    return launch("cuLaunchKernelEx", c->stream, function, c->grid, c->block, c->shared_bytes, params, extra, dependent);
+}
+
+// ---- Maps for the copy engine
+
+// Of all that a map can say, two dimensions and rows of 128 bytes in the 128-byte
+// swizzle are emulated; the rules are those of the driver.
+API cuTensorMapEncodeTiled(void *map, int type, unsigned rank, void *address, const uint64_t *sizes, const uint64_t *strides,
+                           const uint32_t *box, const uint32_t *steps, int interleave, int swizzle, int promotion, int fill) {
+    Call call("cuTensorMapEncodeTiled", Call::plain);
+    if (call.bad) return call.bad;
+    if (driver().machine.capability < 90) return CUDA_ERROR_NOT_SUPPORTED;
+    constexpr uint32_t element_bytes[] = {1, 2, 4, 4, 8, 8, 2, 4, 8, 2, 4}; // CUtensorMapDataType
+    if (!map || reinterpret_cast<uintptr_t>(map) % 64 || type < 0 || type > 10 || !address || !sizes || !strides || !box || !steps) return CUDA_ERROR_INVALID_VALUE;
+    if (rank != 2 || interleave != 0 || swizzle != 3 || promotion < 0 || promotion > 3 || fill != 0) return CUDA_ERROR_NOT_SUPPORTED;
+    const auto at = reinterpret_cast<uint64_t>(address);
+    const uint32_t element = element_bytes[type];
+    bool fits = at % 16 == 0 && strides[0] % 16 == 0 && strides[0] < uint64_t(1) << 40 && strides[0] >= sizes[0] * element;
+    for (int i = 0; i < 2; i++) {
+        fits = fits && sizes[i] > 0 && sizes[i] <= uint64_t(1) << 32 && box[i] > 0 && box[i] <= 256 && steps[i] == 1;
+    }
+    if (!fits) return CUDA_ERROR_INVALID_VALUE;
+    if (box[0] * element != 128) return CUDA_ERROR_NOT_SUPPORTED;
+    const BoxMap m = {BoxMap::right, at, {sizes[0], sizes[1]}, strides[0], {box[0], box[1]}, element, {}};
+    memcpy(map, &m, sizeof m);
+    return CUDA_SUCCESS;
 }

@@ -131,11 +131,9 @@ CUresult enqueue(const std::shared_ptr<Stream> &s, Node node, std::function<bool
         s->tail = {s->capture->add(std::move(node))};
         return CUDA_SUCCESS;
     }
-    std::function<CUresult()> run = std::move(node.run);
-    if (node.what == "kernel") {
-        run = [device = s->device, call = std::move(node.call)] { return run_call(device, call); };
-    }
-    s->queue.push_back({std::move(ready), std::move(run), node.what == "event"});
+    std::shared_ptr<const KernelCall> kernel;
+    if (node.what == "kernel") kernel = std::make_shared<KernelCall>(std::move(node.call));
+    s->queue.push_back({std::move(ready), std::move(node.run), node.what == "event", std::move(kernel)});
     s->more.notify_all();
     return CUDA_SUCCESS;
 }
@@ -149,14 +147,18 @@ void work(std::shared_ptr<Stream> s) {
         s->more.wait(lock, [&] { return s->closing || can(); });
         if (!can()) return;
         auto run = std::move(s->queue.front().run);
+        auto kernel = std::move(s->queue.front().kernel);
         const bool always = s->queue.front().always;
         s->queue.pop_front();
+        std::shared_ptr<const KernelCall> next;
+        if (kernel && !s->queue.empty() && s->queue.front().kernel && s->queue.front().kernel->dependent) next = s->queue.front().kernel;
         Device &device = *s->device;
         if ((device.error == CUDA_SUCCESS && !device.lost) || always) {
             s->busy = true;
             lock.unlock();
-            const CUresult code = run();
+            const CUresult code = kernel ? run_call(&device, *kernel, next.get()) : run();
             run = nullptr; // what it holds may need the lock, or time
+            kernel = nullptr;
             lock.lock();
             s->busy = false;
             if (code && !device.error) device.error = code;
@@ -286,37 +288,81 @@ CUresult check_call(const Device &d, const KernelCall &c) {
     return CUDA_SUCCESS;
 }
 
-CUresult run_call(Device *device, const KernelCall &c) {
-    thread_local Engine engine;
+namespace {
+
+// prepare fills in a launch of a call and counts it.
+CUresult prepare(const Device &device, const KernelCall &c, Launch &l) {
     Driver &d = driver();
-    Launch l = {};
     Kernel &k = *c.function->kernel;
-    {
-        std::lock_guard<std::mutex> hold(d.lock);
-        if (const CUresult bad = struck(d, k.name, nullptr)) return bad;
-        if (const uint64_t word = stranger(d, *device, c)) {
-            char text[200];
-            snprintf(text, sizeof text, "kernel %s: argument %#llx is memory of a device without peer access", k.name,
-                     static_cast<unsigned long long>(word));
-            d.say(text);
-            return CUDA_ERROR_ILLEGAL_ADDRESS;
-        }
-        l.salt = std::hash<std::string>()(k.name) + count(d, k);
-        l.seed = d.settings.seed;
-        l.seconds = d.settings.timeout;
+    std::lock_guard<std::mutex> hold(d.lock);
+    if (const CUresult bad = struck(d, k.name, nullptr)) return bad;
+    if (const uint64_t word = stranger(d, device, c)) {
+        char text[200];
+        snprintf(text, sizeof text, "kernel %s: argument %#llx is memory of a device without peer access", k.name,
+                 static_cast<unsigned long long>(word));
+        d.say(text);
+        return CUDA_ERROR_ILLEGAL_ADDRESS;
     }
+    l.salt = std::hash<std::string>()(k.name) + count(d, k);
+    l.seed = d.settings.seed;
+    l.seconds = d.settings.timeout;
     l.kernel = &k;
     for (int i = 0; i < 3; i++) l.grid[i] = int(c.grid[i]);
     l.shared_bytes = int(c.shared_bytes);
     l.resident = resident(*c.function, c.shared_bytes, false);
+    l.registers = c.function->image.registers;
+    if (l.registers == 0) l.registers = std::min(248, registers / k.threads / 8 * 8); // PTX does not say
+    l.dependent = c.dependent;
     l.args = c.args.data();
+    return CUDA_SUCCESS;
+}
+
+// Runner runs the kernels of a stream. A dependent one may begin early.
+struct Runner {
+    Engine engines[2];
+    Launch launches[2];
+    int turn = 0;
+    const KernelCall *early = nullptr; // what engines[turn] began
+
+    // take prepares a call, unless it began early.
+    CUresult take(const Device &device, const KernelCall &c) {
+        if (early == &c) return CUDA_SUCCESS;
+        launches[turn] = {};
+        return prepare(device, c, launches[turn]);
+    }
+
+    // begin begins what depends on the call that is about to run.
+    CUresult begin(const Device &device, const KernelCall &c) {
+        const int other = 1 - turn;
+        launches[other] = {};
+        if (const CUresult bad = prepare(device, c, launches[other])) return bad;
+        engines[other].prologue(launches[other]);
+        early = &c;
+        return CUDA_SUCCESS;
+    }
+};
+
+} // namespace
+
+CUresult run_call(Device *device, const KernelCall &c, const KernelCall *next) {
+    thread_local Runner runner;
+    Driver &d = driver();
+    if (const CUresult bad = runner.take(*device, c)) return bad;
+    runner.early = nullptr;
+    const Launch &l = runner.launches[runner.turn];
+    Engine &engine = runner.engines[runner.turn];
+    if (next && l.seed != 0 && (l.seed == 1 || Random(l.seed + l.salt).below(2))) {
+        if (const CUresult bad = runner.begin(*device, *next)) return bad;
+    }
     Outcome o = engine.run(l, memory_says);
+    if (runner.early) runner.turn = 1 - runner.turn;
     std::lock_guard<std::mutex> hold(d.lock);
     if (!o.code) {
         o.report = damage(d, c);
         if (o.report.empty()) return CUDA_SUCCESS;
-        o = {CUDA_ERROR_ILLEGAL_ADDRESS, std::string("kernel ") + k.name + ": " + o.report};
+        o = {CUDA_ERROR_ILLEGAL_ADDRESS, std::string("kernel ") + l.kernel->name + ": " + o.report};
     }
+    runner.early = nullptr; // nothing runs after an error
     d.say(o.report);
     return CUresult(o.code);
 }

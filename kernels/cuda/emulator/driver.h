@@ -28,6 +28,7 @@ struct Object {
 
 struct Stream;
 struct Graph;
+struct KernelCall;
 
 // Device is a device and its one context, the primary.
 struct Device : Object {
@@ -55,6 +56,7 @@ struct Work {
     std::function<bool()> ready; // under the lock; empty: always
     std::function<CUresult()> run; // outside it
     bool always = false; // after an error too: others wait for it
+    std::shared_ptr<const KernelCall> kernel; // instead of run
 };
 
 struct Stream : Object {
@@ -105,6 +107,7 @@ struct KernelCall {
     std::shared_ptr<Function> function;
     unsigned grid[3];
     unsigned shared_bytes;
+    bool dependent = false; // may begin before the kernel before it is complete
     std::vector<unsigned char> args;
 };
 
@@ -192,8 +195,9 @@ void work(std::shared_ptr<Stream> s);
 
 // check_call says whether a device would refuse a launch.
 CUresult check_call(const Device &d, const KernelCall &c);
-// run_call runs a kernel on the thread of a stream.
-CUresult run_call(Device *d, const KernelCall &c);
+// run_call runs a kernel on the thread of a stream. next is the one after it, if
+// that is dependent: it may begin before.
+CUresult run_call(Device *d, const KernelCall &c, const KernelCall *next);
 
 // blocks_of_processor is how many blocks a multiprocessor holds.
 int blocks_of_processor(const Function &f, unsigned shared_bytes);

@@ -1,6 +1,7 @@
 #include "launch.h"
 
 #include "abi.h"
+#include "async.h"
 
 #include <algorithm>
 #include <cstdarg>
@@ -243,6 +244,12 @@ void wait_async(int pending) {
     preempt();
 }
 
+void wait_for_previous(Site at) {
+    const Engine &e = *current->block->engine;
+    current->block->waited = true;
+    while (e.held) rest("wait_for_previous", at);
+}
+
 uint32_t noise(uint32_t v) {
     const uint64_t seed = current->block->engine->launch->seed;
     if (seed == 0) return 0;
@@ -255,7 +262,8 @@ bool in_order() { return current->block->engine->launch->seed % 2 == 0; }
 
 // ---- Rooms
 
-Room::Room(Engine *engine, int count) : stacks(size_t(count)), threads(size_t(count)), copies(size_t(count)) {
+Room::Room(Engine *engine, int count)
+    : stacks(size_t(count)), threads(size_t(count)), copies(size_t(count)), async(std::make_unique<Async>()) {
     block.engine = engine;
     void *p = mmap(nullptr, shared_limit + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) throw std::bad_alloc();
@@ -297,6 +305,8 @@ void Room::enter(const Launch &l, int x, int y, int z) {
     b.x = x, b.y = y, b.z = z;
     b.threads = threads.data();
     b.copies = copies.data();
+    b.async = async.get();
+    b.waited = false;
     b.count = b.live = l.kernel->threads;
     b.ready_warps = b.resting_warps = 0;
     memset(b.ready, 0, sizeof b.ready);
@@ -316,6 +326,7 @@ void Room::enter(const Launch &l, int x, int y, int z) {
         fresh = false;
     }
     share(size_t(l.shared_bytes));
+    async->enter(&b, l.registers);
 }
 
 // ---- The engine
@@ -354,6 +365,8 @@ void Engine::leave_for(Thread *from) {
     if (copying == Copying::random) {
         Copies &c = copies_of(*from);
         if (c.waiting > 0 && random.below(4) == 0) carry_out(c, int(random.below(uint32_t(c.waiting))));
+        const std::string bad = from->block->async->stray(*from, random);
+        if (!bad.empty()) abandon(CUDA_ERROR_LAUNCH_FAILED, bad);
     }
     Thread *to = pick(*from->block);
     if (to == from) return;
@@ -381,32 +394,45 @@ bool Engine::enter(Room &r) {
         inside = false;
         return false;
     }
+    attend();
     inside = true;
-    current = pick(r.block);
-    emu_switch_fibre(&main_stack, current->stack);
+    while (r.block.ready_warps == 0 && !r.async->idle() && !failed) { // all wait for copies
+        const std::string bad = r.async->advance(random, order >= Order::random);
+        if (!bad.empty()) wrong(r, bad);
+    }
+    current = failed ? nullptr : pick(r.block);
+    if (current) emu_switch_fibre(&main_stack, current->stack);
     inside = false;
     return true;
 }
 
 Engine::Step Engine::advance(Room &r) {
     Block &b = r.block;
-    if (b.ready_warps == 0) { // all rested before
+    if (b.ready_warps == 0 && r.async->idle()) { // all rested before
         for (int w = 0; w * lanes < b.count; w++) {
             make_ready(b, w, b.resting[w]);
             b.resting[w] = 0;
         }
         b.resting_warps = 0;
     }
-    if (!enter(r)) {
-        faulted(r);
-        return Step::failed;
-    }
-    if (failed) return Step::failed;
+    do {
+        if (!enter(r)) {
+            faulted(r);
+            return Step::failed;
+        }
+        if (failed) return Step::failed;
+    } while (b.live > 0 && !r.async->idle());
     if (b.live == 0) {
-        const std::string bad = r.left();
+        std::string bad = r.left();
+        if (!bad.empty()) {
+            failed = true;
+            outcome = {CUDA_ERROR_ILLEGAL_ADDRESS, where(r.threads[0]) + " or another: " + bad};
+            return Step::failed;
+        }
+        bad = r.async->left();
+        if (bad.empty() && launch->dependent && !b.waited) bad = "a dependent launch without wait_for_previous";
         if (bad.empty()) return Step::finished;
-        failed = true;
-        outcome = {CUDA_ERROR_ILLEGAL_ADDRESS, where(r.threads[0]) + " or another: " + bad};
+        wrong(r, bad);
         return Step::failed;
     }
     if (b.resting_warps != 0) return Step::resting;
@@ -432,6 +458,12 @@ void Engine::faulted(Room &r) {
     }
 }
 
+// wrong says what is wrong with a block.
+void Engine::wrong(const Room &r, const std::string &what) {
+    failed = true;
+    outcome = {CUDA_ERROR_LAUNCH_FAILED, where(r.threads[0]) + " or another: " + what};
+}
+
 // dead_lock reports who waits where.
 void Engine::dead_lock(Room &r) {
     const Block &b = r.block;
@@ -454,6 +486,7 @@ void Engine::dead_lock(Room &r) {
         outcome.report += text("\n    %s, %s: lanes %08x of warp %d came, %08x have left", of.op, spell(of.at).c_str(), of.arrived, w,
                                of.gone);
     }
+    outcome.report += r.async->waits();
 }
 
 Room *Engine::room() {
@@ -481,6 +514,7 @@ void Engine::number(int64_t i, int &x, int &y, int &z) const {
 }
 
 void Engine::begin(const Launch &l) {
+    drop();
     launch = &l;
     grid = {l.grid[0], l.grid[1], l.grid[2], l.kernel->threads};
     total = int64_t(l.grid[0]) * l.grid[1] * l.grid[2];
@@ -490,6 +524,8 @@ void Engine::begin(const Launch &l) {
     offset = random.next() % total;
     do stride = random.next() % total + 1;
     while (std::gcd(stride, total) != 1);
+    begun = 0;
+    held = false;
     outcome = {};
     failed = false;
     deadline = now() + int64_t(l.seconds * 1e9);
@@ -512,12 +548,10 @@ bool Engine::step() {
 // blocks runs all blocks: one at a time, or, where those that began all rest,
 // as many as a device holds.
 void Engine::blocks() {
-    for (int64_t begun = 0; !failed;) {
+    while (!failed) {
         if (step() || failed) continue;
         if (begun < total && int(rooms.size()) < std::max(1, launch->resident)) {
-            int x, y, z;
-            number(begun++, x, y, z);
-            room()->enter(*launch, x, y, z);
+            enter_next();
         } else if (rooms.empty()) {
             return;
         } else if (now() > deadline) {
@@ -530,6 +564,33 @@ void Engine::blocks() {
     }
 }
 
+void Engine::enter_next() {
+    int x, y, z;
+    number(begun++, x, y, z);
+    room()->enter(*launch, x, y, z);
+}
+
+// drop leaves the blocks that have not ended.
+void Engine::drop() {
+    for (auto &r : rooms) {
+        r->fresh = true; // its fibres were left somewhere
+        free_rooms.push_back(std::move(r));
+    }
+    rooms.clear();
+    current = nullptr;
+    launch = nullptr;
+}
+
+void Engine::prologue(const Launch &l) {
+    catch_faults();
+    begin(l);
+    held = true;
+    const int64_t some = std::min<int64_t>({total, std::max(1, l.resident), 2});
+    while (begun < some) enter_next();
+    step();
+    deadline = 0;
+}
+
 void Engine::fail_late(const Thread &t) {
     failed = true;
     outcome = {CUDA_ERROR_LAUNCH_TIMEOUT, where(t) + ": still running after its time"};
@@ -538,20 +599,19 @@ void Engine::fail_late(const Thread &t) {
 
 Outcome Engine::run(const Launch &l, std::string (*memory_says)(const void *address)) {
     catch_faults();
-    begin(l);
+    if (held) {
+        held = false;
+        deadline = now() + int64_t(l.seconds * 1e9);
+    } else {
+        begin(l);
+    }
     blocks();
     deadline = 0;
     if (failed && outcome.report.empty()) {
         outcome.report = where(*current);
         outcome.report += text(" %s %p, ", writing ? "writes to" : "reads from", address) + memory_says(address);
     }
-    for (auto &r : rooms) {
-        r->fresh = true; // its fibres were left somewhere
-        free_rooms.push_back(std::move(r));
-    }
-    rooms.clear();
-    current = nullptr;
-    launch = nullptr;
+    drop();
     return std::move(outcome);
 }
 

@@ -46,6 +46,7 @@ struct Copy {
     uint32_t group;
 };
 
+class Async;
 struct Block;
 struct Warp;
 
@@ -92,7 +93,9 @@ struct Block {
     size_t shared_bytes;
     Thread *threads;
     Copies *copies;
+    Async *async;
     int count, live;
+    bool waited; // for the launch before
     // Sets of threads: a bit for each warp with any, and the lanes of each.
     uint32_t ready_warps, ready[max_warps];
     uint32_t resting_warps, resting[max_warps];
@@ -130,6 +133,32 @@ void preempt();
 void copy_async(void *to, const void *from, int bytes, int valid, Site at);
 void commit_async();
 void wait_async(int pending);
+
+// wait_for_previous waits until the launch before this one is complete.
+void wait_for_previous(Site at);
+
+// What hopper.h has. arrive_mbarrier expects that many bytes more.
+void begin_mbarrier(void *at, int arrivals, Site site);
+void publish_mbarriers();
+void arrive_mbarrier(void *at, int bytes, Site site);
+void wait_mbarrier(void *at, uint32_t parity, Site site);
+void copy_bulk(void *to, const void *from, int bytes, void *barrier, Site site);
+void copy_box(void *to, const void *map, int x, int y, void *barrier, Site site);
+void fence_async();
+
+// GroupProduct is a thread's share of a product of a group of four warps.
+struct GroupProduct {
+    float *d;
+    int columns; // of the product: twice the numbers of d
+    bool bf16, registers, transposed;
+    uint64_t a, b;
+    const uint32_t *left; // a in registers; they must stay as they are
+};
+void fence_products();
+void multiply_group(GroupProduct &g, Site site);
+void commit_products(Site site);
+void wait_products(int pending, Site site);
+void set_registers(int n, bool more, Site site);
 
 // noise is a pseudo-random number that depends on the seed and v alone; 0 with
 // seed 0.

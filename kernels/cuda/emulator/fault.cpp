@@ -87,11 +87,14 @@ int64_t now() {
 // An engine's OS thread handles the signals on a stack of their own, since a
 // fibre's may be what is full.
 Engine::Engine() : thread_id(int(syscall(SYS_gettid))) {
-    here = this;
     stack_t alternative = {};
-    alternative.ss_size = 64 << 10;
-    alternative.ss_sp = ::operator new(alternative.ss_size);
-    sigaltstack(&alternative, nullptr);
+    sigaltstack(nullptr, &alternative);
+    if (alternative.ss_flags & SS_DISABLE) { // the thread's first engine
+        alternative = {};
+        alternative.ss_size = 64 << 10;
+        alternative.ss_sp = ::operator new(alternative.ss_size);
+        sigaltstack(&alternative, nullptr);
+    }
     sigset_t set;
     sigemptyset(&set);
     for (int s : signals) sigaddset(&set, s);
@@ -115,11 +118,14 @@ Engine::~Engine() {
     auto &all = engines();
     all.erase(std::find(all.begin(), all.end(), this));
     here = nullptr;
-    stack_t none = {}, old;
+    stack_t none = {}, old = {};
     none.ss_flags = SS_DISABLE;
     sigaltstack(&none, &old);
-    ::operator delete(old.ss_sp);
+    if (!(old.ss_flags & SS_DISABLE)) ::operator delete(old.ss_sp);
 }
+
+// attend makes this the engine that the thread's signals are for.
+void Engine::attend() { here = this; }
 
 void catch_faults() {
     // The program may put its own handler back at any time, so look each time.

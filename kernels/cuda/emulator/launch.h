@@ -18,6 +18,8 @@ struct Launch {
     int grid[3];
     int shared_bytes;
     int resident;     // blocks that a device would hold at a time
+    int registers;    // of a thread
+    bool dependent;   // it may begin before the launch before is complete
     uint64_t seed;    // of the schedule
     uint64_t salt;    // of this launch: kernel and number
     double seconds;   // it may take
@@ -54,6 +56,8 @@ enum class Copying { early, late, random };
 
 // Room is where one block runs: stacks and shared memory. It is used again for
 // block after block.
+class Async;
+
 class Room {
 public:
     Room(Engine *engine, int threads);
@@ -70,6 +74,7 @@ public:
     Stacks stacks;
     std::vector<Thread> threads;
     std::vector<Copies> copies;
+    std::unique_ptr<Async> async;
     bool fresh = true; // no fibre stands at the beginning of its loop
 
 private:
@@ -87,6 +92,9 @@ public:
     Engine(const Engine &) = delete;
     Engine &operator=(const Engine &) = delete;
 
+    // prologue begins some blocks of a launch while the one before it has not
+    // run, and runs them until they wait for it; run goes on from there.
+    void prologue(const Launch &l);
     // run runs a launch to its end. memory_says completes the report of a bad
     // address of global memory.
     Outcome run(const Launch &l, std::string (*memory_says)(const void *address));
@@ -97,6 +105,7 @@ public:
     Order order;
     Copying copying;
     Random random{0};
+    bool held = false; // the launch before has not run
 
     // leave_for goes on with a ready thread of the block, or with none.
     void leave_for(Thread *from);
@@ -117,7 +126,11 @@ private:
     enum class Step { finished, resting, failed };
 
     void begin(const Launch &l);
+    void drop();
+    void attend();
     void blocks();
+    void enter_next();
+    void wrong(const Room &r, const std::string &what);
     bool step();
     Step advance(Room &r);
     bool enter(Room &r);
@@ -132,7 +145,7 @@ private:
     std::vector<std::unique_ptr<Room>> free_rooms, rooms;
     void *main_stack = nullptr;
     int last_warp = 0; // that pick chose
-    int64_t total, stride, offset; // blocks, and their order
+    int64_t total, stride, offset, begun; // blocks, their order, and how many began
     Outcome outcome;
     bool failed = false;
 };

@@ -71,7 +71,7 @@ func TestDevices(t *testing.T) {
 // TestImages: an image loads where a real one would, and only if it says of
 // its kernels what is compiled in.
 func TestImages(t *testing.T) {
-	good := planted("right_copy")
+	good := planted(int(unsafe.Sizeof(args{})), "right_copy")
 	for _, c := range []struct {
 		image, capability, driver string
 		result                    int
@@ -83,7 +83,7 @@ func TestImages(t *testing.T) {
 		{strings.Replace(good, "sm_80", "sm_90", 1), "8.9", "12040", invalidPTX, ""},
 		{strings.Replace(good, "[64]", "[56]", 1), "9.0", "12040", invalidImage, "takes 56 bytes in the image, 64 bytes in the emulator"},
 		{strings.Replace(good, "128, 1, 1", "256, 1, 1", 1), "9.0", "12040", invalidImage, "blocks of 256 threads"},
-		{planted("nobody_wrote_this"), "9.0", "12040", invalidImage, "not in the emulator"},
+		{planted(int(unsafe.Sizeof(args{})), "nobody_wrote_this"), "9.0", "12040", invalidImage, "not in the emulator"},
 		{"not PTX", "9.0", "12040", invalidImage, "neither"},
 	} {
 		l := load(t)
@@ -155,7 +155,7 @@ func TestSticky(t *testing.T) {
 	l.must("cuDevicePrimaryCtxReset_v2", 0)
 	d.stream = l.make("cuStreamCreate", 1)
 	require.Equal(t, invalidHandle, l.call("cuModuleUnload", d.module), "the reset took the modules")
-	d.module = l.make("cuModuleLoadData", l.text(planted("right_copy")))
+	d.module = l.make("cuModuleLoadData", l.text(planted(int(unsafe.Sizeof(args{})), "right_copy")))
 	out := d.alloc(threads)
 	d.start("right_copy", 1, 0, args{out: out, in: d.floats(ramp(threads))})
 	require.Zero(t, d.wait())

@@ -58,7 +58,7 @@ var build = sync.OnceValues(func() (handle uintptr, err error) {
 	if err != nil {
 		return 0, err
 	}
-	text, err := exec.Command("bash", "../build.sh", folder, "testdata/planted.cu").CombinedOutput()
+	text, err := exec.Command("bash", "../build.sh", folder, "testdata/planted.cu", "testdata/hopper.cu").CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("%w\n%s", err, text)
 	}
@@ -133,7 +133,7 @@ func (l *library) open(n int) *device {
 	l.Cleanup(func() { l.call("cuDevicePrimaryCtxRelease_v2", uintptr(n)) })
 	d.enter()
 	d.stream = l.make("cuStreamCreate", 1)
-	d.module = l.make("cuModuleLoadData", l.text(planted(plantedKernels...)))
+	d.module = l.make("cuModuleLoadData", l.text(planted(int(unsafe.Sizeof(args{})), plantedKernels...)))
 	return d
 }
 
@@ -152,12 +152,12 @@ var plantedKernels = []string{
 	"waits_for_nobody", "right_chain", "right_epochs", "epoch_bug",
 }
 
-// planted declares kernels in PTX.
-func planted(names ...string) string {
+// planted declares kernels in PTX, with the bytes of their arguments.
+func planted(bytes int, names ...string) string {
 	var b strings.Builder
 	b.WriteString(".version 8.0\n.target sm_80\n.address_size 64\n")
 	for _, n := range names {
-		fmt.Fprintf(&b, ".visible .entry %s(\n\t.param .align 8 .b8 %s_param_0[%d]\n)\n.maxntid 128, 1, 1\n{\n\tret;\n}\n", n, n, unsafe.Sizeof(args{}))
+		fmt.Fprintf(&b, ".visible .entry %s(\n\t.param .align 8 .b8 %s_param_0[%d]\n)\n.maxntid 128, 1, 1\n{\n\tret;\n}\n", n, n, bytes)
 	}
 	return b.String()
 }

@@ -1,0 +1,289 @@
+package test
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+// hopperArgs is HopperArgs.
+type hopperArgs struct {
+	tensorMap [16]uint64
+	out, in   uintptr
+	n         int32
+	_         [11]int32
+}
+
+// launchConfig is CUlaunchConfig with one attribute.
+type launchConfig struct {
+	grid, block [3]uint32
+	shared      uint32
+	stream      uintptr
+	attributes  unsafe.Pointer
+	count       uint32
+}
+
+// launchAttribute is CUlaunchAttribute.
+type launchAttribute struct {
+	id, _ uint32
+	value [64]byte
+}
+
+const dependent = 6 // CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
+
+// hopper loads the kernels of testdata/hopper.cu besides the others.
+func (d *device) hopper(names ...string) {
+	d.Helper()
+	d.module = d.make("cuModuleLoadData", d.text(planted(int(unsafe.Sizeof(hopperArgs{})), names...)))
+}
+
+// startHopper queues a launch, as dependent on the one before or not.
+func (d *device) startHopper(name string, shared int, a *hopperArgs, follows bool) {
+	d.Helper()
+	var pinner runtime.Pinner
+	defer pinner.Unpin()
+	pinner.Pin(a)
+	params := &[1]unsafe.Pointer{unsafe.Pointer(a)}
+	attribute := &launchAttribute{id: dependent}
+	if follows {
+		attribute.value[0] = 1
+	}
+	pinner.Pin(attribute)
+	c := &launchConfig{
+		grid: [3]uint32{1, 1, 1}, block: [3]uint32{threads, 1, 1}, shared: uint32(shared), stream: d.stream,
+		attributes: unsafe.Pointer(attribute), count: 1,
+	}
+	d.must("cuLaunchKernelEx", uintptr(unsafe.Pointer(c)), d.function(name), uintptr(unsafe.Pointer(params)), 0)
+}
+
+// encode makes a map of rows of 64 numbers of F16.
+func (d *device) encode(a *hopperArgs, at uintptr, rows uint64) {
+	d.Helper()
+	b := make([]uint64, 24) // so that 128 bytes of it are aligned to 64
+	i := (64 - uintptr(unsafe.Pointer(&b[0]))%64) % 64 / 8
+	sizes, strides := &[2]uint64{64, rows}, &[1]uint64{128}
+	box, steps := &[2]uint32{64, 64}, &[2]uint32{1, 1}
+	d.must("cuTensorMapEncodeTiled", uintptr(unsafe.Pointer(&b[i])), 6, 2, at, uintptr(unsafe.Pointer(sizes)), uintptr(unsafe.Pointer(strides)),
+		uintptr(unsafe.Pointer(box)), uintptr(unsafe.Pointer(steps)), 0, 3, 2, 0)
+	copy(a.tensorMap[:], b[i:])
+}
+
+// halves are small whole numbers as F16 and as floats.
+func halves(n int) (bits []uint16, values []float32) {
+	for i := range n {
+		v := i * 7 % 11 // 0 to 10
+		bits = append(bits, []uint16{0, 0x3c00, 0x4000, 0x4200, 0x4400, 0x4500, 0x4600, 0x4700, 0x4800, 0x4880, 0x4900}[v])
+		values = append(values, float32(v))
+	}
+	return bits, values
+}
+
+// runHopper runs a kernel under a seed. It returns the CUresult, whether the
+// output is right, and the report.
+func runHopper(t *testing.T, kernel string, seed int) (result int, right bool, report string) {
+	const n, pieceCount = 128 * 64, 5
+	l := load(t)
+	l.set("SEED", fmt.Sprint(seed))
+	l.set("TIMEOUT", "0.3")
+	d := l.open(0)
+	d.hopper(kernel)
+	bits, values := halves(n)
+	matrix := d.alloc(n / 2)
+	d.must("cuMemcpyHtoD_v2", matrix, uintptr(unsafe.Pointer(&bits[0])), 2*n)
+	a := &hopperArgs{out: d.words(64 * 64), in: d.floats(ramp(pieceCount * threads)), n: pieceCount}
+	d.encode(a, matrix, 128)
+	shared, want := 2*64*128+8, []float32(nil)
+	switch kernel {
+	case "right_product", "product_no_fence", "product_no_wait", "product_no_commit", "product_overwritten", "product_plain_store",
+		"product_early", "product_changed", "product_one_warp", "product_two_operands", "right_registers":
+		want = matrixProduct(values, func(k, c int) float32 { return values[(64+c)*64+k] })
+	case "right_columns":
+		want = matrixProduct(values, func(k, c int) float32 { return values[(64+k)*64+c] })
+	case "right_outside":
+		want = matrixProduct(values, func(k, c int) float32 {
+			if c >= 32 {
+				return 0
+			}
+			return values[(96+c)*64+k]
+		})
+	case "right_registers_given":
+		want = ramp(threads)
+	default:
+		shared, want = 2*512+4*8, pieces(pieceCount)
+	}
+	d.startHopper(kernel, shared, a, false)
+	if result = d.wait(); result != 0 {
+		return result, false, l.report()
+	}
+	return 0, slices.Equal(want, d.read(a.out, len(want))), ""
+}
+
+func matrixProduct(a []float32, b func(k, c int) float32) []float32 {
+	out := make([]float32, 64*64)
+	for i := range out {
+		for k := range 64 {
+			out[i] += a[i/64*64+k] * b(k, i%64)
+		}
+	}
+	return out
+}
+
+// TestRightHopper: what has no bug gives the right answer under every schedule.
+func TestRightHopper(t *testing.T) {
+	for _, kernel := range []string{"right_bulk", "right_product", "right_columns", "right_registers", "right_outside", "right_registers_given"} {
+		for seed := range 2 * seeds {
+			t.Run(fmt.Sprintf("%s/seed %d", kernel, seed), func(t *testing.T) {
+				result, right, report := runHopper(t, kernel, seed)
+				require.Zero(t, result, report)
+				require.True(t, right)
+			})
+		}
+	}
+}
+
+// TestHopperRaces: each bug of order shows, as a wrong answer or an error,
+// under at least one of the schedules that continuous integration runs.
+func TestHopperRaces(t *testing.T) {
+	for _, kernel := range []string{"bulk_no_wait", "bulk_no_empty", "bulk_wrong_parity", "bulk_twice", "product_no_wait", "product_early", "product_overwritten", "bulk_not_taken"} {
+		var caught []int
+		for seed := range seeds {
+			t.Run(fmt.Sprintf("%s/seed %d", kernel, seed), func(t *testing.T) {
+				if _, right, _ := runHopper(t, kernel, seed); !right {
+					caught = append(caught, seed)
+				}
+			})
+		}
+		require.NotEmpty(t, caught, "no schedule shows %s", kernel)
+		t.Logf("%s: seeds that show it: %v", kernel, caught)
+	}
+}
+
+// TestHopperFaults: these bugs are found under every schedule, and the report
+// says where.
+func TestHopperFaults(t *testing.T) {
+	for _, c := range []struct {
+		kernel  string
+		result  int
+		reports string // a part of the report
+	}{
+		{"bulk_few_bytes", launchFailed, "256 bytes came that no arrival expected"},
+		{"bulk_many_bytes", launchTimeout, "lacks 0 of 1 arrivals and 512 bytes"},
+		{"bulk_no_publish", launchFailed, "publish_mbarriers is missing"},
+		{"bulk_no_begin", launchFailed, "is no barrier"},
+		{"bulk_overwritten", launchFailed, "is no barrier"},
+		{"lapped", launchTimeout, "its phase of parity 0 lacks 1 of 1 arrivals"},
+		{"product_no_fence", launchFailed, "no fence_products"},
+		{"product_no_commit", launchFailed, "products are on their way"},
+		{"product_plain_store", launchFailed, "without fence_async"},
+		{"product_changed", launchFailed, "changed before its product was waited for"},
+		{"product_one_warp", launchFailed, "another of its group"},
+		{"product_two_operands", launchFailed, "another product than the others of its group"},
+		{"registers_missing", launchTimeout, "set_registers"},
+		{"registers_odd", launchFailed, "from 248 registers to 100"},
+	} {
+		for seed := range seeds {
+			t.Run(fmt.Sprintf("%s/seed %d", c.kernel, seed), func(t *testing.T) {
+				result, right, report := runHopper(t, c.kernel, seed)
+				require.False(t, right)
+				if c.result != 0 {
+					require.Equal(t, c.result, result, report)
+					require.Contains(t, report, c.reports)
+					require.Contains(t, report, "kernel "+c.kernel)
+				}
+			})
+		}
+	}
+}
+
+// follow records a kernel and three that depend on it, each on the one before,
+// and launches the graph.
+func follow(t *testing.T, kernel string, seed int) (result int, right bool, report string) {
+	l := load(t)
+	l.set("SEED", fmt.Sprint(seed))
+	d := l.open(0)
+	d.hopper(slices.Compact([]string{"right_follow", kernel})...)
+	a := &hopperArgs{in: d.floats(ramp(threads))}
+	outs := [4]uintptr{}
+	for i := range outs {
+		outs[i] = d.alloc(threads)
+	}
+	d.must("cuStreamBeginCapture_v2", d.stream, 1)
+	for i, out := range outs {
+		a.out = out
+		name := kernel
+		if i == 0 {
+			name = "right_follow"
+		}
+		d.startHopper(name, 0, a, i > 0)
+		a.in = a.out
+	}
+	graph := new(uintptr)
+	d.must("cuStreamEndCapture", d.stream, uintptr(unsafe.Pointer(graph)))
+	d.must("cuGraphLaunch", d.make("cuGraphInstantiateWithFlags", *graph, 0), d.stream)
+	if result = d.wait(); result != 0 {
+		return result, false, l.report()
+	}
+	want := ramp(threads)
+	for i := range want {
+		want[i] += 4
+	}
+	return 0, slices.Equal(want, d.read(a.out, threads)), ""
+}
+
+// TestFollow: a dependent launch may begin before the one before it; what it
+// reads too early is wrong under some schedule.
+func TestFollow(t *testing.T) {
+	caught := 0
+	for seed := range seeds {
+		t.Run(fmt.Sprintf("right/seed %d", seed), func(t *testing.T) {
+			result, right, report := follow(t, "right_follow", seed)
+			require.Zero(t, result, report)
+			require.True(t, right)
+		})
+		t.Run(fmt.Sprintf("no wait/seed %d", seed), func(t *testing.T) {
+			result, _, report := follow(t, "follow_no_wait", seed)
+			require.Equal(t, launchFailed, result)
+			require.Contains(t, report, "a dependent launch without wait_for_previous")
+		})
+		t.Run(fmt.Sprintf("early/seed %d", seed), func(t *testing.T) {
+			if _, right, _ := follow(t, "follow_early", seed); !right {
+				caught++
+			}
+		})
+	}
+	require.NotZero(t, caught, "no schedule shows the bug")
+	t.Logf("%d of %d seeds show it", caught, seeds)
+}
+
+// TestTensorMap: what the copy engine refuses.
+func TestTensorMap(t *testing.T) {
+	l := load(t)
+	d := l.open(0)
+	at := d.alloc(4096)
+	b := make([]uint64, 24)
+	i := (64 - uintptr(unsafe.Pointer(&b[0]))%64) % 64 / 8
+	for _, c := range []struct {
+		name           string
+		at             uintptr
+		columns, pitch uint64
+		box, swizzle   uint32
+		want           int
+	}{
+		{"right", at, 64, 128, 64, 3, 0},
+		{"odd address", at + 8, 64, 128, 64, 3, 1},
+		{"odd pitch", at, 64, 136, 64, 3, 1},
+		{"rows that overlap", at, 128, 128, 64, 3, 1},
+		{"no columns", at, 0, 128, 64, 3, 1},
+		{"large box", at, 64, 128, 257, 3, 1},
+		{"other swizzle", at, 64, 128, 64, 2, 801},
+	} {
+		sizes, strides := &[2]uint64{c.columns, 16}, &[1]uint64{c.pitch}
+		box, steps := &[2]uint32{64, c.box}, &[2]uint32{1, 1}
+		require.Equal(t, c.want, d.call("cuTensorMapEncodeTiled", uintptr(unsafe.Pointer(&b[i])), 6, 2, c.at, uintptr(unsafe.Pointer(sizes)),
+			uintptr(unsafe.Pointer(strides)), uintptr(unsafe.Pointer(box)), uintptr(unsafe.Pointer(steps)), 0, uintptr(c.swizzle), 2, 0), c.name)
+	}
+}

@@ -1,0 +1,175 @@
+// gemm_sm90_W_N: what gemm_W_N (gemm.cu) computes, by what Hopper has. A block
+// has three groups of four warps. The first asks the copy engine for boxes of both
+// operands, as far ahead as a ring of stages has room; the others multiply 64
+// out-features each by N tokens. Blocks take tile after tile, so that the ring
+// runs on while a tile's sums are written.
+//
+// F16 weights are multiplied where they lie. BF16 weights become F16 in
+// registers, as in gemm.cu.
+//
+// A sum is taken in order of columns, 16 at a time by one instruction, the same
+// for every N.
+//
+// No GPU has run this yet.
+//
+// only sm_90a
+// expect HGMMA UTMALDG SYNCS USETMAXREG: gemm_sm90_
+#include "gpu.h"
+#include "hopper.h"
+#include "tile.h"
+
+constexpr i32 GROUP = 4 * WARP;
+constexpr i32 GROUPS = SM90_THREADS / GROUP - 1; // that multiply
+constexpr i32 STEP = 64;                         // columns of a stage: 128 bytes of a row
+constexpr i32 LEFT = SM90_GEMM_ROWS * STEP * 2;  // bytes of a stage that are weights
+static_assert(SM90_GEMM_ROWS == 64 * GROUPS, "a group does 64 rows");
+
+// Stages is the block's shared memory: a ring of stages, each of weights and
+// tokens, and for each a barrier for what came and one for what was read.
+template <i32 N> struct Stages {
+    static constexpr i32 bytes = LEFT + N * STEP * 2;
+    static constexpr i32 count = (SM90_GEMM_SHARED - 1024) / bytes;
+
+    DEVICE u8* at(i32 i) { return shared() + i * bytes; }
+    DEVICE Mbarrier* full(i32 i) { return reinterpret_cast<Mbarrier*>(shared() + count * bytes) + i; }
+    DEVICE Mbarrier* empty(i32 i) { return full(count + i); }
+};
+
+// The weights' types: direct ones are multiplied where they lie.
+struct WeightF16 {
+    static constexpr bool direct = true;
+    DEVICE u32 narrow(u32 two) { return two; }
+};
+
+struct WeightBF16 {
+    static constexpr bool direct = false;
+    DEVICE u32 narrow(u32 two) { return pack_f16(bits<float>(two << 16), bits<float>(two & 0xffff0000)); }
+};
+
+// Tiles are those of a block: tokens first, so that blocks which run at the same
+// time share weights.
+struct Tiles {
+    i32 across, count, steps;
+
+    DEVICE Tiles of(const GemmSm90Args& args, i32 n) {
+        const i32 across = (args.n + n - 1) / n;
+        return {across, across * ((args.rows + SM90_GEMM_ROWS - 1) / SM90_GEMM_ROWS), (args.cols + STEP - 1) / STEP};
+    }
+};
+
+// fetch keeps the ring filled. One thread does it.
+template <i32 N> DEVICE void fetch(const GemmSm90Args& args) {
+    typedef Stages<N> S;
+    const Tiles tiles = Tiles::of(args, N);
+    Ring<S::count> ring;
+    for (i32 tile = block_x(); tile < tiles.count; tile += grid_x()) {
+        const i32 row = tile / tiles.across * SM90_GEMM_ROWS, token = tile % tiles.across * N;
+        NO_UNROLL
+        for (i32 step = 0; step < tiles.steps; step++) {
+            wait(S::empty(ring.at), ring.parity ^ 1);
+            arrive_expecting(S::full(ring.at), S::bytes);
+            copy_box(S::at(ring.at), args.w, step * STEP, row, S::full(ring.at));
+            copy_box(S::at(ring.at) + LEFT, args.x, step * STEP, token, S::full(ring.at));
+            Ring<S::count>::next(ring);
+        }
+    }
+}
+
+// done says that this warp has read a stage.
+DEVICE void done(Mbarrier* empty) {
+    if (lane() == 0) arrive(empty);
+}
+
+// products multiplies a tile. Of F16 weights, the products of one stage are on
+// their way while those of the next are asked for.
+template <class W, i32 N> DEVICE void products(float (&d)[N / 2], i32 steps, i32 group, Ring<Stages<N>::count>& ring) {
+    typedef Stages<N> S;
+    UNROLL
+    for (i32 i = 0; i < N / 2; i++) d[i] = 0;
+    Mbarrier* before = nullptr;
+    NO_UNROLL
+    for (i32 step = 0; step < steps; step++) {
+        wait(S::full(ring.at), ring.parity);
+        const u8 *w = S::at(ring.at) + group * (LEFT / GROUPS), *x = S::at(ring.at) + LEFT;
+        if constexpr (W::direct) {
+            fence_products(d);
+            UNROLL
+            for (i32 k = 0; k < STEP / 16; k++) group_multiply_f16(d, operand_rows(w + 32 * k), operand_rows(x + 32 * k));
+            commit_products();
+            wait_products<1>();
+            if (before) done(before);
+            before = S::empty(ring.at);
+        } else {
+            u32 a[STEP / 16][4];
+            UNROLL
+            for (i32 k = 0; k < STEP / 16; k++) {
+                load_left(a[k], Tile<8>{const_cast<u8*>(w)}, warp() % 4 * 16, 2 * k);
+                UNROLL
+                for (i32 i = 0; i < 4; i++) a[k][i] = W::narrow(a[k][i]);
+            }
+            fence_products(d, a);
+            UNROLL
+            for (i32 k = 0; k < STEP / 16; k++) group_multiply_f16(d, a[k], operand_rows(x + 32 * k));
+            commit_products();
+            wait_products<0>(d);
+            done(S::empty(ring.at));
+        }
+        Ring<S::count>::next(ring);
+    }
+    if constexpr (W::direct) {
+        wait_products<0>(d);
+        done(before);
+    }
+}
+
+// write scales a tile's sums and stores them.
+template <i32 N> DEVICE void write(const GemmSm90Args& args, const float (&d)[N / 2], i32 row, i32 token) {
+    // A lane has rows r and r+8, tokens n and n+1 of each 8.
+    const i32 r = row + warp() % 4 * 16 + lane() / 4, n = token + lane() % 4 * 2;
+    float w_scale[2];
+    UNROLL
+    for (i32 i = 0; i < 2; i++) w_scale[i] = args.wScale && r + 8 * i < args.rows ? args.wScale[r + 8 * i] : 1;
+    UNROLL
+    for (i32 j = 0; j < N / 4; j++) {
+        const i32 t = n + j / 2 * 8 + j % 2;
+        if (t >= args.n) continue;
+        const float x_scale = args.xScale[t];
+        UNROLL
+        for (i32 i = 0; i < 2; i++) {
+            if (r + 8 * i < args.rows) args.out[t * args.ldOut + r + 8 * i] = d[j / 2 * 4 + 2 * i + j % 2] * (x_scale * w_scale[i]);
+        }
+    }
+}
+
+template <class W, i32 N> DEVICE void gemm(const GemmSm90Args& args) {
+    typedef Stages<N> S;
+    if (thread() == 0) {
+        for (i32 i = 0; i < S::count; i++) {
+            begin(S::full(i), 1);
+            begin(S::empty(i), 4 * GROUPS);
+        }
+        publish_mbarriers();
+    }
+    sync();
+    if (warp() < 4) {
+        shrink_registers<40>();
+        if (thread() == 0) fetch<N>(args);
+        return;
+    }
+    grow_registers<232>();
+    const i32 group = warp() / 4 - 1;
+    const Tiles tiles = Tiles::of(args, N);
+    Ring<S::count> ring;
+    for (i32 tile = block_x(); tile < tiles.count; tile += grid_x()) {
+        float d[N / 2];
+        products<W, N>(d, tiles.steps, group, ring);
+        write<N>(args, d, tile / tiles.across * SM90_GEMM_ROWS + 64 * group, tile % tiles.across * N);
+    }
+}
+
+KERNEL(gemm_sm90_f16_64, GemmSm90Args, SM90_THREADS, 1) { gemm<WeightF16, 64>(args); }
+KERNEL(gemm_sm90_f16_128, GemmSm90Args, SM90_THREADS, 1) { gemm<WeightF16, 128>(args); }
+KERNEL(gemm_sm90_f16_256, GemmSm90Args, SM90_THREADS, 1) { gemm<WeightF16, 256>(args); }
+KERNEL(gemm_sm90_bf16_64, GemmSm90Args, SM90_THREADS, 1) { gemm<WeightBF16, 64>(args); }
+KERNEL(gemm_sm90_bf16_128, GemmSm90Args, SM90_THREADS, 1) { gemm<WeightBF16, 128>(args); }
+KERNEL(gemm_sm90_bf16_256, GemmSm90Args, SM90_THREADS, 1) { gemm<WeightBF16, 256>(args); }

@@ -1,0 +1,128 @@
+package cuda
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"trona/kernels"
+	"trona/kernels/cuda/driver"
+)
+
+// hopper has the kernels for compute capability 9.0, which do what the usual
+// ones do. They are not confirmed on silicon: they compile, and pass the suite on
+// the emulated device, but no GPU has run them. So they are off unless
+// Options.Hopper asks for them.
+type hopper struct {
+	gemm      [numTypes][len(sm90GemmSizes)]kernel // F16 and BF16: by type of the weights
+	matmul    [numTypes][len(matmulSizes)]kernel   // all but F32
+	attention [numTypes][len(headSizes)]kernel     // F16 and BF16: by type of the cache
+	maps      *driver.MapMaker
+}
+
+// sm90GemmSizes are the numbers of tokens of a block of gemm_sm90.
+var sm90GemmSizes = [...]int64{64, 128, 256}
+
+var errNoHopper = errors.New("kernels for compute capability 9.0 were asked for")
+
+// newHopper names the kernels.
+func newHopper() *hopper {
+	h := &hopper{}
+	for _, t := range []kernels.DType{kernels.F16, kernels.BF16} {
+		name := strings.ToLower(t.String())
+		for i, n := range sm90GemmSizes {
+			h.gemm[t][i] = define[gemmSm90Args]("gemm_sm90", fmt.Sprintf("gemm_sm90_%s_%d", name, n))
+			h.gemm[t][i].shared = sm90GemmShared
+		}
+		for i, dim := range headSizes {
+			h.attention[t][i] = define[attentionSm90Args]("attention_sm90", fmt.Sprintf("attention_sm90_%s_%d", name, dim))
+			h.attention[t][i].shared = sm90AttentionShared(dim)
+		}
+	}
+	for _, t := range weightTypes {
+		for i, n := range matmulSizes {
+			if t != kernels.F32 {
+				h.matmul[t][i] = define[matmulArgs]("matmul_sm90", fmt.Sprintf("matmul_sm90_%s_%d", strings.ToLower(t.String()), n))
+				h.matmul[t][i].shared = sm90MatmulShared(i)
+			}
+		}
+	}
+	return h
+}
+
+// all returns every kernel that has a name.
+func (h *hopper) all() []*kernel {
+	var list []*kernel
+	for t := range numTypes {
+		for i := range h.gemm[t] {
+			list = append(list, &h.gemm[t][i])
+		}
+		for i := range h.matmul[t] {
+			list = append(list, &h.matmul[t][i])
+		}
+		for i := range h.attention[t] {
+			list = append(list, &h.attention[t][i])
+		}
+	}
+	return named(list)
+}
+
+// chooseSm90GEMM returns which size of gemm_sm90 does n tokens.
+func chooseSm90GEMM(n int64) int {
+	for i, most := range sm90GemmSizes {
+		if n <= most {
+			return i
+		}
+	}
+	return len(sm90GemmSizes) - 1
+}
+
+// sm90GEMM multiplies as gemm does.
+func (d *Device) sm90GEMM(t kernels.DType, g gemmArgs) {
+	size := chooseSm90GEMM(int64(g.n))
+	n := sm90GemmSizes[size]
+	a := gemmSm90Args{
+		w:   d.boxes(g.w, int64(g.rows), int64(g.cols), 2*g.ldW, sm90GemmRows),
+		x:   d.boxes(g.x, int64(g.n), int64(g.cols), 2*g.ldX, n),
+		out: g.out, xScale: g.xScale, wScale: g.wScale, ldOut: g.ldOut, n: g.n, rows: g.rows, cols: g.cols,
+	}
+	tiles := pieces(int64(g.rows), sm90GemmRows) * pieces(int64(g.n), n)
+	d.launch(&d.hopper.gemm[t][size], min(tiles, int64(d.info.Processors)), 1, sm90Threads, sm90GemmShared, words(a))
+}
+
+// sm90Matmul multiplies as matmul does. It begins while its inputs are made.
+func (d *Device) sm90Matmul(t kernels.DType, size int, a matmulArgs) {
+	tiles := pieces(int64(a.w.rows), matmulRows) * pieces(int64(a.n), matmulSizes[size])
+	perProcessor := int64(2 - size) // blocks
+	d.launchEarly(&d.hopper.matmul[t][size], min(tiles, perProcessor*int64(d.info.Processors)), 1, sm90MatmulThreads, sm90MatmulShared(size), words(a))
+}
+
+// sm90Attention does what prefillAttention does, for cache types and head sizes
+// that it knows, and reports whether it did.
+func (d *Device) sm90Attention(a attentionArgs, t kernels.DType, items int64) bool {
+	if d.hopper == nil {
+		return false
+	}
+	dim, kvHeads := int64(a.cache.dim), int64(a.cache.kvHeads)
+	rows := int64(a.cache.blocks) * kvHeads * kernels.BlockSize
+	k := d.attentionKernel(&d.hopper.attention, t, dim)
+	if k == nil || rows > math.MaxInt32 {
+		return false
+	}
+	share := int64(a.heads) / kvHeads
+	across := pieces(prefillQueries*share, sm90Queries)
+	d.launch(k, items, kvHeads*across, sm90Threads, sm90AttentionShared(dim), words(attentionSm90Args{
+		k: d.boxes(a.cache.k, rows, dim, 2*dim, kernels.BlockSize), v: d.boxes(a.cache.v, rows, dim, 2*dim, kernels.BlockSize), a: a,
+	}))
+	return true
+}
+
+// boxes describes a matrix of 16-bit numbers to the copy engine.
+func (d *Device) boxes(at addr, rows, cols, pitch, box int64) driver.TensorMap {
+	m, err := d.hopper.maps.Map(driver.Boxes{At: driver.Memory(at), Rows: rows, Cols: cols, Pitch: pitch, Box: int(box)})
+	if err != nil {
+		d.fail(err)
+	}
+	return m
+}

@@ -1,0 +1,155 @@
+package cuda
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/kernels"
+	"trona/kernels/cuda/cudatest"
+	"trona/kernels/cuda/fatbin"
+	"trona/kernels/kerneltest"
+)
+
+// hopperOpener opens a device that uses the kernels for compute capability 9.0.
+func hopperOpener() (kernels.Device, error) {
+	return Open(Options{Workspace: 4 << 20, Staging: 256 << 10, Hopper: true})
+}
+
+// needHopper skips the test where the device is of another compute capability.
+func needHopper(t *testing.T) {
+	t.Helper()
+	if !fatbin.Embedded {
+		t.Skip("built without compiled kernels")
+	}
+	dev := kerneltest.Open(t, "emulator", opener).(*Device)
+	if dev.info.Major != 9 || dev.info.Minor != 0 {
+		t.Skipf("the device has compute capability %d.%d", dev.info.Major, dev.info.Minor)
+	}
+}
+
+// hopperSuite is a part of the suite for the ops that have such kernels.
+func hopperSuite(op kernels.Op, types ...kernels.DType) kerneltest.Suite {
+	s := suite(hopperOpener)
+	s.Brief, s.CacheTypes, s.Only = true, types, []string{op.String(), "record"}
+	return s
+}
+
+// TestHopperConformance runs the suite with the kernels for compute capability
+// 9.0, and demands that it reached each of them.
+func TestHopperConformance(t *testing.T) {
+	needHopper(t)
+	hopperSuite(kernels.OpMatMul).Run(t)
+	hopperSuite(kernels.OpAttention, kernels.F16, kernels.BF16).Run(t)
+	t.Run("sizes", hopperSizes)
+	t.Run("types", hopperTypes)
+	if t.Failed() || strings.Contains(flag.Lookup("test.run").Value.String(), "/") {
+		return
+	}
+	launches := cudatest.Launches(t)
+	for _, k := range newHopper().all() {
+		require.NotZero(t, launches[k.name], "kernel %s was never executed", k.name)
+	}
+	t.Logf("%d kernels, all executed", len(newHopper().all()))
+}
+
+// TestHopperSchedules does some of it under other schedules of the emulated device.
+func TestHopperSchedules(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a while")
+	}
+	needHopper(t)
+	for seed := 1; seed <= 2; seed++ {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			cudatest.Set(t, "TRONA_EMU_SEED", fmt.Sprint(seed))
+			defer cudatest.Set(t, "TRONA_EMU_SEED", "0")
+			hopperSuite(kernels.OpAttention, kernels.F16).Run(t)
+			t.Run("sizes", hopperSizes)
+			t.Run("types", hopperTypes)
+		})
+	}
+}
+
+// hopperSizes: every size of a block of gemm_sm90 gives a row the same bits.
+func hopperSizes(t *testing.T) {
+	const n = 300
+	d := openBoth(t)
+	for _, kind := range []kernels.DType{kernels.F16, kernels.BF16} {
+		want := d.product(t, kind, n, 0)
+		for _, tokens := range []int64{20, 100} {
+			got := d.product(t, kind, tokens, 0)
+			require.Equal(t, want[:len(got)], got, "%v, %d tokens", kind, tokens)
+		}
+	}
+}
+
+// hopperTypes: rows that decode have the same bits in either size of matmul_sm90.
+func hopperTypes(t *testing.T) {
+	d := openBoth(t)
+	for _, kind := range weightTypes {
+		if kind != kernels.F32 {
+			want := d.product(t, kind, 20, 20)
+			got := d.product(t, kind, 3, 3)
+			require.Equal(t, want[:len(got)], got, kind)
+		}
+	}
+}
+
+// bothDevices use the kernels for compute capability 9.0 and the usual ones.
+type bothDevices struct{ special, usual kernels.Device }
+
+func openBoth(t *testing.T) bothDevices {
+	return bothDevices{kerneltest.Open(t, "emulator", hopperOpener), kerneltest.Open(t, "emulator", opener)}
+}
+
+// product multiplies n rows, of which the first decode. The bits are those of
+// the usual kernels where the device adds in the same order, as the emulated one
+// does.
+func (d bothDevices) product(t *testing.T, kind kernels.DType, n, decode int64) []uint32 {
+	m := randomMatrix(newRand(), kind, 150, 512)
+	if kind == kernels.F16 || kind == kernels.BF16 {
+		for i := 1; i < len(m.Data); i += 2 {
+			m.Data[i] = m.Data[i]&0x83 | 0x38 // below 1
+		}
+	}
+	x := make([]float32, n*m.Cols)
+	rng := newRand()
+	for i := range x {
+		x[i] = float32(rng.NormFloat64())
+	}
+	got := floatBits(product(t, d.special, m, x, decode))
+	if os.Getenv(cudatest.Emulated) == "1" {
+		require.Equal(t, floatBits(product(t, d.usual, m, x, decode)), got, kind)
+	}
+	return got
+}
+
+// floatBits are numbers as words, all NaN the same.
+func floatBits(x []float32) []uint32 {
+	bits := make([]uint32, len(x))
+	for i, v := range x {
+		bits[i] = math.Float32bits(v)
+		if v != v {
+			bits[i] = math.Float32bits(float32(math.NaN()))
+		}
+	}
+	return bits
+}
+
+// TestNoHopper: other devices do not take these kernels.
+func TestNoHopper(t *testing.T) {
+	emulate(t, map[string][2]string{"TRONA_EMU_CC": {"8.0", "9.0"}})
+	_, err := hopperOpener()
+	require.ErrorIs(t, err, errNoHopper)
+}
+
+func TestChooseSm90GEMM(t *testing.T) {
+	for _, c := range []struct{ n, want int64 }{{1, 64}, {64, 64}, {65, 128}, {129, 256}, {5000, 256}} {
+		require.Equal(t, c.want, sm90GemmSizes[chooseSm90GEMM(c.n)], "%d tokens", c.n)
+	}
+}
