@@ -55,12 +55,23 @@ func TestConformance(t *testing.T) {
 					if cpu.Rounds(v, t) && cols%32 == 0 {
 						return round8(x)
 					}
+					if cpu.RoundsPairs(v, t) && cols%2 == 0 {
+						return round16(x)
+					}
 					return x
 				}
 			}
 			s.Run(t)
 		})
 	}
+}
+
+func round16(x []float32) []float32 {
+	rounded := make([]float32, len(x))
+	for i, v := range x {
+		rounded[i] = cpu.RoundPair(v)
+	}
+	return rounded
 }
 
 // round8 rounds every 32 values to multiples of a 127th of the largest.

@@ -14,10 +14,10 @@
 // Every output of a product is computed by one rule, whoever computes it: the
 // in-features are taken in chunks of 256, each chunk is one chain of
 // multiply-adds in ascending order, and the chunks are added in order; in 8 bits
-// it is one chain over all groups of columns. Attention does the same with
-// blocks of 64 positions. Threads, tiles and token blocks decide only who
-// computes an output. Decode and prefill arithmetic are therefore the same on
-// this device.
+// it is one chain over all groups of columns, in pairs two chains for each
+// chunk. Attention does the same with blocks of 64 positions. Threads, tiles
+// and token blocks decide only who computes an output. Decode and prefill
+// arithmetic are therefore the same on this device.
 //
 // # Which instruction sets are there?
 //
@@ -54,7 +54,8 @@ type Device struct {
 
 	jobs    jobs
 	rope    ropeTable
-	rounded []block8 // the input of a product
+	rounded []block8 // the input of a product in 8 bits
+	halves  []uint16 // the same in BF16
 }
 
 // jobs holds the arguments of each op's parallel part, so that ops allocate
@@ -65,6 +66,7 @@ type jobs struct {
 	add       addJob
 	matmul    matmulJob
 	matmul8   matmul8Job
+	matmul16  matmul16Job
 	rope      ropeJob
 	appendKV  appendKVJob
 	attention attentionJob

@@ -7,3 +7,12 @@ func Rounds(name string, t kernels.DType) bool {
 	v, err := choose(name)
 	return err == nil && v.integers[t] != nil
 }
+
+// RoundsPairs reports whether a variant's products with a type round to BF16.
+func RoundsPairs(name string, t kernels.DType) bool {
+	v, err := choose(name)
+	return err == nil && v.pairs[0] != nil && t == kernels.BF16
+}
+
+// RoundPair rounds as such products do.
+func RoundPair(x float32) float32 { return bf16(toBF16(x)) }

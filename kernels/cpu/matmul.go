@@ -39,6 +39,10 @@ func (d *Device) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
 			d.matmul8(*j, loops)
 			continue
 		}
+		if d.kern.inPairs(w, l) {
+			d.matmul16(*j)
+			continue
+		}
 		pieces := groups
 		if j.fused() {
 			pieces = (groups + 1) / 2

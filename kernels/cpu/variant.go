@@ -27,6 +27,9 @@ type variant struct {
 	matvecScaled [numTypes]func(out0, out1 *float32, src0, src1 unsafe.Pointer, factors, x *float32, n int)
 	// integers has the loops of types whose products are in 8 bits; nil: exact.
 	integers [numTypes]*integer
+	// pairs has the loops of BF16 weights for tiles of 1, 2, 4 and 8 tokens whose input
+	// is rounded to BF16; nil: exact.
+	pairs [4]pairs
 	// quantize rounds n columns of x to blocks `step` apart, for groups of 16 or 32
 	// columns of a weight.
 	quantize func(dst *block8, step int, x *float32, n, group int, offset int16)
@@ -63,4 +66,10 @@ func (v *variant) int8() []kernels.DType {
 }
 
 // exact reports whether products round nothing but sums.
-func (v *variant) exact() bool { return len(v.int8()) == 0 }
+func (v *variant) exact() bool { return len(v.int8()) == 0 && v.pairs[0] == nil }
+
+// inPairs reports whether a product with a weight rounds its input to BF16. Scales
+// beside the tensor must then be the same for all columns.
+func (v *variant) inPairs(w kernels.Weight, l *layout) bool {
+	return v.pairs[0] != nil && w.Type == kernels.BF16 && w.Cols%2 == 0 && (l.scale == nil || l.scaleCols >= w.Cols)
+}

@@ -22,6 +22,9 @@ func variants() []variant {
 			all = append(all, avx512(), int8AVX2(avx512()))
 		}
 		if x.HasAVX512F && x.HasAVX512BW && x.HasAVX512VNNI {
+			if x.HasAVX512BF16 {
+				all = append(all, pairsBF16(int8VNNI(avx512())))
+			}
 			all = append(all, int8VNNI(avx512()))
 		}
 	}

@@ -3,6 +3,7 @@ package cpu
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -110,6 +111,24 @@ func TestMatvec(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestPairTile: tiles follow one another, and each token finds its own.
+func TestPairTile(t *testing.T) {
+	for n := int64(1); n <= 40; n++ {
+		var widths []int64
+		for at := int64(0); at < n; {
+			first, width := pairTile(at, n)
+			require.Equal(t, at, first, "%d tokens", n)
+			for i := range width {
+				f, w := pairTile(at+i, n)
+				require.Equal(t, [2]int64{first, width}, [2]int64{f, w}, "token %d of %d", at+i, n)
+			}
+			widths = append(widths, width)
+			at += width
+		}
+		require.Len(t, widths, int(n/8)+bits.OnesCount8(uint8(n%8)), "%d tokens", n)
 	}
 }
 

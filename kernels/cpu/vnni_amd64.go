@@ -33,6 +33,14 @@ func int8VNNI(v variant) variant {
 	return v
 }
 
+// pairsBF16 adds products of BF16 weights with VDPBF16PS. It has twice the rate of
+// multiply-adds on some processors and half of it on others, so it is no default.
+func pairsBF16(v variant) variant {
+	v.name = "avx512bf16-int8"
+	v.pairs = [4]pairs{pairs1BF16, pairs2BF16, pairs4BF16, pairs8BF16}
+	return v
+}
+
 //go:noescape
 func gemmOffsetVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
 
@@ -89,3 +97,15 @@ func directQ6_Kx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
 func directQ6_Kx4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func pairs1BF16(out *float32, panel unsafe.Pointer, x *uint16, n int)
+
+//go:noescape
+func pairs2BF16(out *float32, panel unsafe.Pointer, x *uint16, n int)
+
+//go:noescape
+func pairs4BF16(out *float32, panel unsafe.Pointer, x *uint16, n int)
+
+//go:noescape
+func pairs8BF16(out *float32, panel unsafe.Pointer, x *uint16, n int)
