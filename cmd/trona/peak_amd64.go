@@ -14,6 +14,9 @@ func multiplyAddAVX512(rounds int64)
 func multiplyAddInt8AVX2(rounds int64)
 
 //go:noescape
+func multiplyAddInt8AVXVNNI(rounds int64)
+
+//go:noescape
 func multiplyAddInt8VNNI(rounds int64)
 
 //go:noescape
@@ -39,6 +42,9 @@ func multiplyAddInt8(rounds int64) int64 {
 	case cpu.X86.HasAVX512F && cpu.X86.HasAVX512VNNI:
 		multiplyAddInt8VNNI(rounds)
 		return rounds * 12 * 64 * 2
+	case cpu.X86.HasAVX2 && cpu.X86.HasAVXVNNI:
+		multiplyAddInt8AVXVNNI(rounds)
+		return rounds * 12 * 32 * 2
 	case cpu.X86.HasAVX2:
 		multiplyAddInt8AVX2(rounds)
 		return rounds * 6 * 32 * 2
