@@ -157,7 +157,7 @@ func (c *benchCommand) load(std stdio, tests []benchRow) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{dev: &costDevice{Device: dev}, threads: c.threads()}
+	b := &bench{dev: &costDevice{Device: dev, rounded: dev.Info().Int8}, threads: c.threads()}
 	cache := cacheFlags{KVCacheDtype: c.KVCacheDtype}
 	kv, err := cache.kvType(dev.Info())
 	if err == nil {

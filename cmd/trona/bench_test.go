@@ -51,6 +51,15 @@ func TestBenchPeer(t *testing.T) {
 	require.Contains(t, r.err, "avg_ts")
 }
 
+// A product in 8 bits is held to what can be done in 8 bits.
+func TestShare(t *testing.T) {
+	top := ceilings{Compute: 100, Int8: 400}
+	require.InDelta(t, 0.5, top.share(100, 0, 2), 1e-9)
+	require.InDelta(t, 0.5, top.share(450, 400, 3), 1e-9)
+	top.Int8 = 0 // no instructions for them: they are done as others are
+	require.InDelta(t, 1.5, top.share(450, 400, 3), 1e-9)
+}
+
 func TestMeanDeviation(t *testing.T) {
 	mean, deviation := meanDeviation([]float64{1, 2, 3, 4})
 	require.InDelta(t, 2.5, mean, 1e-12)
@@ -69,7 +78,7 @@ func (opDevice) Add(kernels.Tensor, kernels.Tensor)                           {}
 
 // TestCosts adds the costs of ops up.
 func TestCosts(t *testing.T) {
-	d := &costDevice{Device: opDevice{}}
+	d := &costDevice{Device: opDevice{}, rounded: []kernels.DType{kernels.Q8_0}}
 	x := kernels.View(64, kernels.F32, 2, 32)
 	w := kernels.Weight{Addr: 64, Type: kernels.F32, Rows: 8, Cols: 32, Bytes: 1024}
 	d.MatMul(kernels.View(64, kernels.F32, 2, 8), x, w, 0)
@@ -78,4 +87,8 @@ func TestCosts(t *testing.T) {
 	require.Equal(t, int64(2*2*8*32), want.Flops)
 	require.Equal(t, want.Bytes+kernels.AddCost(x).Bytes, d.total.Bytes)
 	require.Equal(t, want.Flops+kernels.AddCost(x).Flops, d.total.Flops)
+	require.Zero(t, d.int8)
+	w.Type = kernels.Q8_0
+	d.MatMul(kernels.View(64, kernels.F32, 2, 8), x, w, 0)
+	require.Equal(t, float64(want.Flops), d.int8)
 }

@@ -9,8 +9,9 @@ import (
 // costDevice is a device that adds up what its ops have to move and to compute.
 type costDevice struct {
 	kernels.Device
-	total kernels.Cost
-	int8  float64 // of total.Flops, those in 8 bits
+	rounded []kernels.DType // weight types whose products are in 8 bits
+	total   kernels.Cost
+	int8    float64 // of total.Flops, those in 8 bits
 }
 
 func (d *costDevice) add(c kernels.Cost) {
@@ -41,7 +42,7 @@ func (d *costDevice) Add(x, delta kernels.Tensor) {
 func (d *costDevice) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
 	cost := kernels.MatMulCost(x, w)
 	d.add(cost)
-	if slices.Contains(d.Info().Int8, w.Type) {
+	if slices.Contains(d.rounded, w.Type) {
 		d.int8 += float64(cost.Flops)
 	}
 	d.Device.MatMul(out, x, w, decode)
