@@ -42,7 +42,8 @@ func FuzzChatRequest(f *testing.F) {
 
 func FuzzCompletionRequest(f *testing.F) {
 	fuzzRoute(f, completionPath, `{"prompt":"Hi"}`, `{"prompt":[1,2,3],"echo":true,"logprobs":2,"max_tokens":0}`, `{"prompt":[[1],[2]],"n":2,"best_of":2}`,
-		`{"prompt":["<|eot_id|>","\u4f60"],"stream":true,"prompt_logprobs":1}`, `{"prompt":"a","suffix":"","stop_token_ids":[9],"min_tokens":1}`)
+		`{"prompt":["<|eot_id|>","\u4f60"],"stream":true,"prompt_logprobs":1}`, `{"prompt":"a","suffix":"","stop_token_ids":[9],"min_tokens":1}`,
+		`{"prompt":["a b c"],"n":2,"best_of":4,"truncate_prompt_tokens":2,"skip_special_tokens":false,"request_id":"a","nvext":{"top_k":-1,"repetition_penalty":2}}`)
 }
 
 func FuzzTokenizeRequest(f *testing.F) {
