@@ -73,6 +73,7 @@ func TestMeanDeviation(t *testing.T) {
 // opDevice does nothing.
 type opDevice struct{ kernels.Device }
 
+func (opDevice) Info() kernels.Info                                           { return kernels.Info{} }
 func (opDevice) MatMul(kernels.Tensor, kernels.Tensor, kernels.Weight, int64) {}
 func (opDevice) Add(kernels.Tensor, kernels.Tensor)                           {}
 
