@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"math/bits"
 	"regexp/syntax"
 	"sync"
 )
@@ -50,7 +51,7 @@ func NewCompiler(v *Vocabulary, limits Limits, cacheBytes int) (*Compiler, error
 		*n.to = newTerminal(d)
 	}
 	for state := range text.states() {
-		c.vocabulary.stateMask(text, int32(state))
+		c.vocabulary.stateMask(text, int32(state), partInside|partExits)
 	}
 	return c, nil
 }
@@ -115,8 +116,22 @@ func (c *Compiler) compile(kind, text string, make func(*budget) (symbol, error)
 }
 
 // warmStates is how many states get their masks when a grammar is compiled,
-// rather than while it is used.
+// rather than while it is used. They are those in which much of the vocabulary
+// may come: the masks of others take little time.
 const warmStates = 64
+
+// wideBytes is how many bytes a state must read as itself to count as wide.
+const wideBytes = 32
+
+// wide reports whether the mask of a state takes long to make.
+func (d *dfa) wide(state int32) bool {
+	loops := d.loops(state)
+	n := 0
+	for _, w := range loops {
+		n += bits.OnesCount64(w)
+	}
+	return n >= wideBytes
+}
 
 // warmer makes masks ahead of their use.
 type warmer struct {
@@ -133,8 +148,8 @@ func (w *warmer) warm(s symbol) {
 	switch s := s.(type) {
 	case *terminal:
 		for state := startState; state < s.dfa.states() && s.names == nil && w.left > 0; state++ {
-			if s.dfa.masks[state].Load() == nil {
-				w.v.stateMask(s.dfa, int32(state))
+			if s.dfa.masks[state].Load() == nil && s.dfa.wide(int32(state)) {
+				w.v.stateMask(s.dfa, int32(state), partInside|partExits)
 				w.left--
 			}
 		}
@@ -152,6 +167,9 @@ func (w *warmer) warm(s symbol) {
 	case *object:
 		for i := range s.members {
 			w.warm(s.members[i].value)
+		}
+		if s.others != nil {
+			w.warm(s.others)
 		}
 		for _, tag := range sortedKeys(s.values) {
 			w.warm(s.values[tag])

@@ -11,18 +11,29 @@ import (
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
 // stateMask is what the tokens of the vocabulary do from one state of a
-// terminal, whatever the stack below it.
+// terminal, whatever the stack below it. It has the parts that were asked for,
+// and does not change.
 type stateMask struct {
+	parts  parts
 	inside []uint32 // bit i: token i stays inside; nil where few do
-	few    []int32  // those tokens, where they are few
+	few    []int32  // those tokens in their order, where they are few
+	ends   []int32  // tokens that complete the terminal, so that nothing can follow inside
 	// costs are, for the tokens inside in their order, the characters that they
 	// complete and that are needed after them; up to 255. Counted terminals only.
 	costs []uint8
 	exits []exit
-	ends  []int32 // tokens that complete the terminal, so that nothing can follow inside
 	// walk: too many tokens leave for them to be kept; walk the trie instead.
 	walk bool
 }
+
+// parts of a stateMask: those inside, what they cost, and those that leave.
+type parts uint8
+
+const (
+	partInside parts = 1 << iota
+	partCosts
+	partExits
+)
 
 // exit is the tokens that leave a terminal which they complete as one thing.
 type exit struct {
@@ -45,15 +56,25 @@ const (
 	manyLeaves = 1 << 16
 )
 
-// stateMask returns the mask of a state, made at the first call. It may be
-// called from several goroutines.
-func (v *Vocabulary) stateMask(d *dfa, state int32) *stateMask {
-	if m := d.masks[state].Load(); m != nil {
+// stateMask returns the mask of a state, with parts that are made at the first
+// call which asks for them. It may be called from several goroutines.
+func (v *Vocabulary) stateMask(d *dfa, state int32, want parts) *stateMask {
+	m := d.masks[state].Load()
+	if m == nil {
+		m = new(stateMask)
+	}
+	if m.parts&want == want {
 		return m
 	}
-	b := &maskBuilder{v: v, d: d, exits: map[int32]map[string][]leaver{}, states: map[int32]int32{}}
+	b := &maskBuilder{v: v, d: d, want: want &^ m.parts, loops: make([]*byteSet, d.states()), exits: map[int32]map[string][]leaver{}, states: map[int32]int32{}}
+	if b.want&partInside != 0 {
+		b.inside = make([]int32, 0, len(v.trie.ids))
+	}
+	if b.want&partCosts != 0 {
+		b.costs = make([]uint8, v.size)
+	}
 	b.run(state)
-	m := b.finish()
+	m = b.finish(*m)
 	d.masks[state].Store(m)
 	return m
 }
@@ -61,12 +82,14 @@ func (v *Vocabulary) stateMask(d *dfa, state int32) *stateMask {
 type maskBuilder struct {
 	v      *Vocabulary
 	d      *dfa
+	want   parts
 	inside []int32
-	costs  []uint8
+	costs  []uint8 // by token
 	ends   []int32
 	exits  map[int32]map[string][]leaver // by tag and rest
 	states map[int32]int32               // by tag: one state in which it is accepted
 	leaves int
+	loops  []*byteSet // by state: the bytes with which it goes on as itself
 }
 
 // run walks the trie from a state.
@@ -83,7 +106,7 @@ func (b *maskBuilder) run(state int32) {
 			continue
 		}
 		states[n.depth], chars[n.depth] = s, chars[n.depth-1]+d.weight(s)
-		if tag := d.accept[s]; tag != 0 {
+		if tag := d.accept[s]; tag != 0 && b.want&partExits != 0 {
 			b.states[tag] = s
 			b.leaveAt(i, tag, chars[n.depth])
 		}
@@ -92,13 +115,49 @@ func (b *maskBuilder) run(state int32) {
 			i = int(n.skip)
 			continue
 		}
-		for _, id := range t.ids[n.first:n.last] {
-			b.inside = append(b.inside, id)
-			if d.need != nil {
-				b.costs = append(b.costs, uint8(min(chars[n.depth]+d.need[s], 255)))
-			}
+		if n.below > 0 && (d.accept[s] == 0 || b.want&partExits == 0) && b.stays(s, &t.below[n.below]) {
+			b.keep(t.ids[n.first:t.end(n)], int(n.depth), s, chars[n.depth])
+			i = int(n.skip)
+			continue
+		}
+		if n.first < n.last {
+			b.keep(t.ids[n.first:n.last], int(n.depth), s, chars[n.depth])
 		}
 		i++
+	}
+}
+
+// stays reports whether a state goes on as itself with all bytes of a set.
+func (b *maskBuilder) stays(s int32, with *byteSet) bool {
+	if b.loops[s] == nil {
+		b.loops[s] = b.d.loops(s)
+	}
+	return with.within(b.loops[s])
+}
+
+// loops returns the bytes with which a state goes on as itself.
+func (d *dfa) loops(state int32) *byteSet {
+	set := new(byteSet)
+	for x := range 256 {
+		if d.step(state, byte(x)) == state {
+			set.add(byte(x))
+		}
+	}
+	return set
+}
+
+// keep notes tokens that stay inside; after depth bytes of them the state is s,
+// and remains so.
+func (b *maskBuilder) keep(ids []int32, depth int, s, chars int32) {
+	if b.want&partInside != 0 {
+		b.inside = append(b.inside, ids...)
+	}
+	if b.costs == nil {
+		return
+	}
+	weight, base := b.d.weight(s), chars+b.d.need[s]
+	for _, id := range ids {
+		b.costs[id] = uint8(min(base+weight*int32(len(b.v.tokens[id])-depth), 255))
 	}
 }
 
@@ -114,50 +173,53 @@ func (b *maskBuilder) leaveAt(node int, tag, chars int32) {
 		byRest = map[string][]leaver{}
 		b.exits[tag] = byRest
 	}
-	last := t.nodes[node:at.skip]
-	for i := range last {
-		n := &last[i]
-		for _, id := range t.ids[n.first:n.last] {
-			rest := b.v.tokens[id][at.depth:]
-			byRest[string(rest)] = append(byRest[string(rest)], leaver{id, uint8(min(chars, 255)), uint8(min(at.depth, 255)), bytes.IndexByte(rest, ',') >= 0})
-			b.leaves++
+	for _, id := range t.ids[at.first:t.end(at)] {
+		rest := b.v.tokens[id][at.depth:]
+		byRest[string(rest)] = append(byRest[string(rest)], leaver{id, uint8(min(chars, 255)), uint8(min(at.depth, 255)), bytes.IndexByte(rest, ',') >= 0})
+		b.leaves++
+	}
+}
+
+// finish returns a mask with the parts of another and those that were wanted.
+func (b *maskBuilder) finish(m stateMask) *stateMask {
+	if b.want&partInside != 0 {
+		m.ends = b.ends
+		if len(b.inside) <= fewTokens {
+			slices.Sort(b.inside)
+			m.few = slices.Clone(b.inside)
+		} else {
+			m.inside = make([]uint32, b.v.Words())
+			for _, id := range b.inside {
+				m.inside[id>>5] |= 1 << (id & 31)
+			}
 		}
 	}
+	if b.want&partCosts != 0 {
+		m.costs = b.ordered(&m)
+	}
+	if b.want&partExits != 0 {
+		if m.walk = b.leaves > manyLeaves; !m.walk {
+			for _, tag := range sortedKeys(b.exits) {
+				m.exits = append(m.exits, b.exit(tag))
+			}
+		}
+	}
+	m.parts |= b.want
+	return &m
 }
 
-func (b *maskBuilder) finish() *stateMask {
-	m := &stateMask{ends: b.ends, walk: b.leaves > manyLeaves}
-	if len(b.inside) <= fewTokens {
-		m.few, m.costs = b.inside, b.costs
-	} else {
-		b.spread(m)
+// ordered returns the costs of the tokens inside, in their order.
+func (b *maskBuilder) ordered(m *stateMask) []uint8 {
+	var costs []uint8
+	for _, id := range m.few {
+		costs = append(costs, b.costs[id])
 	}
-	if m.walk {
-		return m
+	for i, w := range m.inside {
+		for ; w != 0; w &= w - 1 {
+			costs = append(costs, b.costs[i<<5+bits.TrailingZeros32(w)])
+		}
 	}
-	for _, tag := range sortedKeys(b.exits) {
-		m.exits = append(m.exits, b.exit(tag))
-	}
-	return m
-}
-
-// spread makes a bit mask of the tokens inside, and puts costs in its order.
-func (b *maskBuilder) spread(m *stateMask) {
-	m.inside = make([]uint32, b.v.Words())
-	for _, id := range b.inside {
-		m.inside[id>>5] |= 1 << (id & 31)
-	}
-	if b.costs == nil {
-		return
-	}
-	order := make([]int, len(b.inside))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(x, y int) int { return int(b.inside[x] - b.inside[y]) })
-	for _, i := range order {
-		m.costs = append(m.costs, b.costs[i])
-	}
+	return costs
 }
 
 func (b *maskBuilder) exit(tag int32) exit {
@@ -201,9 +263,17 @@ func (m *masker) fill(in *configs, dst []uint32) {
 			m.walked.list = append(m.walked.list, *c)
 			continue
 		}
-		s := v.stateMask(c.term.dfa, c.state)
-		switch alone := c.top == nil && !c.term.counted() && c.term.except == nil; {
-		case alone: // only the end can follow
+		alone := c.top == nil && !c.term.counted() && c.term.except == nil // only the end can follow
+		want := partInside
+		if !alone {
+			want |= partExits
+		}
+		if c.left() < 255 {
+			want |= partCosts
+		}
+		s := v.stateMask(c.term.dfa, c.state, want)
+		switch {
+		case alone:
 			m.stay(c, s)
 			for _, id := range s.ends {
 				m.set(id)
@@ -226,14 +296,19 @@ func (m *masker) fill(in *configs, dst []uint32) {
 	}
 }
 
+// left returns how many characters may follow; 255 or more count as any number.
+func (c *config) left() int32 {
+	if c.term.high < 0 {
+		return 255
+	}
+	return c.term.high - c.count
+}
+
 func (m *masker) set(id int32) { m.dst[id>>5] |= 1 << (id & 31) }
 
 // stay allows the tokens inside the terminal of c.
 func (m *masker) stay(c *config, s *stateMask) {
-	left := int32(255)
-	if c.term.high >= 0 {
-		left = c.term.high - c.count
-	}
+	left := c.left()
 	if left >= 255 {
 		for i, w := range s.inside {
 			m.dst[i] |= w

@@ -165,12 +165,78 @@ func BenchmarkMask(b *testing.B) {
 					m = list[name].NewMatcher()
 				}
 			}
-			sort.Float64s(times)
-			for _, p := range []int{50, 99} {
-				b.ReportMetric(times[len(times)*p/100], fmt.Sprintf("p%d-µs", p))
-			}
+			reportTimes(b, times)
 		})
 	}
+}
+
+// reportTimes reports the median, the 99th percentile and the most, in microseconds.
+func reportTimes(b *testing.B, times []float64) {
+	sort.Float64s(times)
+	for _, p := range []int{50, 99} {
+		b.ReportMetric(times[len(times)*p/100], fmt.Sprintf("p%d-µs", p))
+	}
+	b.ReportMetric(times[len(times)-1], "max-µs")
+}
+
+// BenchmarkRealSchemas makes the masks along the valid instances of schemas in
+// use, each step once: what is met for the first time after compiling is in them.
+func BenchmarkRealSchemas(b *testing.B) {
+	v := llamaVocabulary(b)
+	var file struct{ Schemas []schemaCase }
+	readFixture(b, &file, "jsonschema", "real-world.json.gz")
+	mask := make([]uint32, v.Words())
+	var times []float64
+	for b.Loop() {
+		c, err := NewCompiler(v, DefaultLimits(), 256<<20)
+		require.NoError(b, err)
+		for _, s := range file.Schemas {
+			g, err := c.JSONSchema(s.Schema, SchemaOptions{})
+			if err != nil {
+				continue // it is refused
+			}
+			for _, i := range s.Instances {
+				m := g.NewMatcher()
+				for _, id := range longestTokens(v, i.Data) {
+					start := time.Now()
+					m.Mask(mask)
+					times = append(times, float64(time.Since(start).Nanoseconds())/1e3)
+					if !m.Accept(id) {
+						break
+					}
+				}
+			}
+		}
+	}
+	b.ReportMetric(float64(len(times)), "steps")
+	reportTimes(b, times)
+}
+
+// longestTokens cuts a text into the longest tokens from its beginning on.
+func longestTokens(v *Vocabulary, text []byte) (ids []int32) {
+	t := &v.trie
+	for len(text) > 0 {
+		id, size := int32(-1), 0
+		for i, depth := 0, 0; i < len(t.nodes) && depth < len(text); {
+			n := &t.nodes[i]
+			switch {
+			case int(n.depth) != depth+1: // nothing below the last node fits
+				i = len(t.nodes)
+			case n.b != text[depth]:
+				i = int(n.skip)
+			default:
+				if depth++; n.first < n.last {
+					id, size = t.ids[n.first], depth
+				}
+				i++
+			}
+		}
+		if id < 0 {
+			break
+		}
+		ids, text = append(ids, id), text[size:]
+	}
+	return ids
 }
 
 // pick returns a random token of a mask; -1 where it is empty.

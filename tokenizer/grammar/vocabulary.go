@@ -21,6 +21,23 @@ type trie struct {
 	nodes []trieNode
 	ids   []int32 // of all nodes, node after node
 	depth int     // of the deepest node
+	below []byteSet
+}
+
+// byteSet is a set of bytes.
+type byteSet [4]uint64
+
+func (s *byteSet) add(b byte) { s[b>>6] |= 1 << (b & 63) }
+
+func (s *byteSet) join(o *byteSet) {
+	for i := range s {
+		s[i] |= o[i]
+	}
+}
+
+// within reports whether o has all bytes of s.
+func (s *byteSet) within(o *byteSet) bool {
+	return s[0]&^o[0]|s[1]&^o[1]|s[2]&^o[2]|s[3]&^o[3] == 0
 }
 
 type trieNode struct {
@@ -29,7 +46,11 @@ type trieNode struct {
 	skip  int32  // the next node that is not below this one
 	first int32  // ids[first:last] are here
 	last  int32
+	below int32 // the bytes of the nodes below are trie.below[below]; 0: few nodes, not kept
 }
+
+// manyNodes is how many nodes must be below one for their bytes to be kept.
+const manyNodes = 4
 
 // maxToken bounds the bytes of a token; longer ones are never allowed.
 const maxToken = 1 << 10
@@ -90,5 +111,32 @@ func newTrie(ids []int32, text func(id int32) []byte) trie {
 		t.nodes[len(t.nodes)-1].last = int32(len(t.ids))
 	}
 	shut(0)
+	t.setBelow()
 	return t
+}
+
+// setBelow notes the bytes below each node. From the last node to the first,
+// sets[d] are the bytes at and below the nodes of depth d that have no parent yet.
+func (t *trie) setBelow() {
+	sets := make([]byteSet, t.depth+2)
+	t.below = make([]byteSet, 1)
+	for i := len(t.nodes) - 1; i >= 0; i-- {
+		n := &t.nodes[i]
+		under := &sets[n.depth+1]
+		if int(n.skip)-i > manyNodes {
+			n.below = int32(len(t.below))
+			t.below = append(t.below, *under)
+		}
+		sets[n.depth].join(under)
+		sets[n.depth].add(n.b)
+		*under = byteSet{}
+	}
+}
+
+// end returns where the ids at and below a node end.
+func (t *trie) end(n *trieNode) int32 {
+	if int(n.skip) == len(t.nodes) {
+		return int32(len(t.ids))
+	}
+	return t.nodes[n.skip].first
 }
