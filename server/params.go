@@ -240,20 +240,25 @@ func (p *params) readNIM(o *object, m *Model) {
 		return
 	}
 	extension := v.object()
-	for name, read := range map[string]func(*value){
-		"top_k":              func(v *value) { p.sampling.TopK, p.drawn = v.topK(m), true },
-		"repetition_penalty": func(v *value) { p.sampling.RepetitionPenalty = v.repetition() },
-	} {
-		if v := extension.take(name); v != nil {
-			if read(v); o.take(name) != nil {
-				v.fail("is given twice")
-			}
-		}
+	if v := extension.take("top_k"); v != nil {
+		p.sampling.TopK, p.drawn = v.topK(m), true
+		v.once(o)
+	}
+	if v := extension.take("repetition_penalty"); v != nil {
+		p.sampling.RepetitionPenalty = v.repetition()
+		v.once(o)
 	}
 	p.structure.readGuided(extension)
 	p.ignoreEOS = extension.flag("ignore_eos", p.ignoreEOS)
 	p.readBudget(extension.take("max_thinking_tokens"))
 	extension.rest()
+}
+
+// once refuses a field that stands in another object too.
+func (v *value) once(other *object) {
+	if other.take(v.name) != nil {
+		v.fail("is given twice")
+	}
 }
 
 // readMetadata checks what is accepted and has no consequence here.
