@@ -40,6 +40,10 @@ func TestSeveralModels(t *testing.T) {
 		require.Equal(t, want.Choices[0].TokenIDs, answers[name].Choices[0].TokenIDs, name)
 		require.Equal(t, want.Fingerprint, answers[name].Fingerprint)
 	}
+	easy := body("auto") // the demo model has more weights
+	require.Equal(t, "org/tiny", both.ask(t, "/v1/completions", easy).Model)
+	easy["prompt"] = "Solve the equation."
+	require.Equal(t, "demo", both.ask(t, "/v1/completions", easy).Model)
 	status, refused := both.post(t, "/v1/completions", body("none"))
 	require.Equal(t, http.StatusNotFound, status)
 	require.Contains(t, refused.Error.Message, `["demo" "org/tiny" "tiny-1.5"]`)

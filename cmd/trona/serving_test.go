@@ -147,6 +147,7 @@ type answer struct {
 	} `json:"choices"`
 	PromptTokenIDs []int32 `json:"prompt_token_ids"`
 	Prompt         string  `json:"prompt"`
+	Model          string  `json:"model"`
 	Usage          struct {
 		PromptTokens int `json:"prompt_tokens"`
 		Details      struct {

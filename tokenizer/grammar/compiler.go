@@ -147,9 +147,13 @@ func (w *warmer) warm(s symbol) {
 	w.seen[s] = true
 	switch s := s.(type) {
 	case *terminal:
+		want := partInside | partExits
+		if s.high >= 0 {
+			want |= partCosts
+		}
 		for state := startState; state < s.dfa.states() && s.names == nil && w.left > 0; state++ {
-			if s.dfa.masks[state].Load() == nil && s.dfa.wide(int32(state)) {
-				w.v.stateMask(s.dfa, int32(state), partInside|partExits)
+			if m := s.dfa.masks[state].Load(); (m == nil || m.parts&want != want) && s.dfa.wide(int32(state)) {
+				w.v.stateMask(s.dfa, int32(state), want)
 				w.left--
 			}
 		}
