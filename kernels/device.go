@@ -88,6 +88,9 @@ type Ops interface {
 	// MatMul: out [n, rows] = x [n, cols] · wᵀ. The first decode rows of x get
 	// decode arithmetic.
 	MatMul(out, x Tensor, w Weight, decode int64)
+	// GatedMatMul: out [n, rows] = silu(x · gateᵀ) * (x · upᵀ), the gated unit of
+	// Llama (Shazeer, arXiv 2002.05202); x is [n, cols].
+	GatedMatMul(out, x Tensor, gate, up Weight, decode int64)
 	// RoPE rotates q [n, heads, dim] and k [n, kvHeads, dim] in place by their
 	// positions [n] (I32).
 	RoPE(q, k, positions Tensor, r Rotary)
@@ -97,8 +100,6 @@ type Ops interface {
 	// Attention: out [n, heads, dim] = softmax(q kᵀ / sqrt(dim)) v over each
 	// row's own sequence up to and including its own position, from the cache.
 	Attention(out, q Tensor, cache KV, plan *AttentionPlan)
-	// SwiGLU: out [n, w] = silu(gate [n, w]) * up [n, w]. out may be gate.
-	SwiGLU(out, gate, up Tensor)
 	// Gather: out [m, d] = rows [m] (I32) of x [n, d].
 	Gather(out, x, rows Tensor)
 	// Sample draws one token for every row of logits [m, vocab]; dst is valid
@@ -136,8 +137,9 @@ type Rotary struct {
 }
 
 // KV is the cache of one attention layer. K and V are [blocks, kvHeads,
-// BlockSize, dim], one (block, head) contiguous. With type I8 each position and
-// head has a scale, F32 [blocks, kvHeads, BlockSize]: value = code * scale.
+// BlockSize, dim], one (block, head) contiguous. F8E4M3 stores values as they are,
+// those beyond 448 as 448. With type I8 each position and head has a scale, F32
+// [blocks, kvHeads, BlockSize]: value = code * scale.
 type KV struct {
 	K, V           Tensor
 	KScale, VScale Tensor // I8 only

@@ -12,18 +12,18 @@ const (
 	OpAddRMSNorm
 	OpAdd
 	OpMatMul
+	OpGatedMatMul
 	OpRoPE
 	OpAppendKV
 	OpAttention
-	OpSwiGLU
 	OpGather
 	OpSample
 	NumOps
 )
 
 var opNames = [NumOps]string{
-	"embed", "rmsnorm", "add_rmsnorm", "add", "matmul", "rope", "append_kv",
-	"attention", "swiglu", "gather", "sample",
+	"embed", "rmsnorm", "add_rmsnorm", "add", "matmul", "gated_matmul", "rope", "append_kv",
+	"attention", "gather", "sample",
 }
 
 // String returns the op's name, as in "add_rmsnorm".
@@ -110,12 +110,14 @@ func AddCost(x Tensor) Cost { return Cost{Bytes: 3 * x.Bytes(), Flops: x.Len()} 
 
 // CheckMatMul panics unless x is F32 [n, w.Cols], out F32 [n, w.Rows] and
 // decode at most n.
-func CheckMatMul(out, x Tensor, w Weight, decode int64) {
+func CheckMatMul(out, x Tensor, w Weight, decode int64) { OpMatMul.product(out, x, w, decode) }
+
+func (o Op) product(out, x Tensor, w Weight, decode int64) {
 	n := x.Shape[0]
-	OpMatMul.matrix("x", x, n, w.Cols)
-	OpMatMul.matrix("out", out, n, w.Rows)
+	o.matrix("x", x, n, w.Cols)
+	o.matrix("out", out, n, w.Rows)
 	if decode < 0 || decode > n {
-		OpMatMul.misuse("decode is %d of %d rows", decode, n)
+		o.misuse("decode is %d of %d rows", decode, n)
 	}
 }
 
@@ -123,6 +125,25 @@ func CheckMatMul(out, x Tensor, w Weight, decode int64) {
 func MatMulCost(x Tensor, w Weight) Cost {
 	n := x.Shape[0]
 	return Cost{Bytes: w.Bytes + 4*n*(w.Rows+w.Cols), Flops: 2 * n * w.Rows * w.Cols}
+}
+
+// CheckGatedMatMul panics unless gate and up have one shape, for which x and out
+// fit MatMul.
+func CheckGatedMatMul(out, x Tensor, gate, up Weight, decode int64) {
+	OpGatedMatMul.product(out, x, gate, decode)
+	if up.Rows != gate.Rows || up.Cols != gate.Cols {
+		OpGatedMatMul.misuse("gate is [%d %d], up [%d %d]", gate.Rows, gate.Cols, up.Rows, up.Cols)
+	}
+}
+
+// GatedMatMulCost returns the cost of GatedMatMul, an exponential counted as 8
+// flops.
+func GatedMatMulCost(x Tensor, gate, up Weight) Cost {
+	n := x.Shape[0]
+	return Cost{
+		Bytes: gate.Bytes + up.Bytes + 4*n*(gate.Rows+gate.Cols),
+		Flops: n * gate.Rows * (4*gate.Cols + 12),
+	}
 }
 
 // CheckRoPE panics unless q is F32 [n, heads, dim], k F32 [n, kvHeads, dim],
@@ -153,7 +174,7 @@ func (c KV) check(o Op, kvHeads, dim int64) {
 		o.misuse("cache K is %v, V is %v", c.K, c.V)
 	}
 	switch c.K.Type {
-	case F32, F16, BF16:
+	case F32, F16, BF16, F8E4M3:
 	case I8:
 		want := Tensor{Type: F32, Shape: [4]int64{blocks, kvHeads, BlockSize}}
 		if c.KScale.Type != F32 || c.KScale.Shape != want.Shape || c.VScale.Type != F32 || c.VScale.Shape != want.Shape {
@@ -250,18 +271,6 @@ func AttentionCost(q Tensor, cache KV, plan *AttentionPlan) Cost {
 		c.Flops += 4 * seen * heads * dim
 	}
 	return c
-}
-
-// CheckSwiGLU panics unless out, gate and up are F32 [n, w].
-func CheckSwiGLU(out, gate, up Tensor) {
-	OpSwiGLU.matrix("gate", gate, out.Shape[0], out.Shape[1])
-	OpSwiGLU.matrix("out", out, gate.Shape[0], gate.Shape[1])
-	OpSwiGLU.matrix("up", up, gate.Shape[0], gate.Shape[1])
-}
-
-// SwiGLUCost returns the cost of SwiGLU, an exponential counted as 8 flops.
-func SwiGLUCost(gate Tensor) Cost {
-	return Cost{Bytes: 3 * gate.Bytes(), Flops: 12 * gate.Len()}
 }
 
 // CheckGather panics unless x is F32 [n, d], rows I32 [m] and out F32 [m, d].

@@ -66,10 +66,10 @@ func TestCosts(t *testing.T) {
 		OpRoPE:       {RoPECost(q, q), Cost{Bytes: 384, Flops: 144}},
 		OpAppendKV:   {AppendKVCost(cache, q), Cost{Bytes: 2 * (96 + 24)}},
 		// 13 positions, K and V, 2 heads of 2 codes and a scale; rows see 11, 12 and 13.
-		OpAttention: {AttentionCost(q, cache, plan), Cost{Bytes: 192 + 13*2*2*(2+4), Flops: 4 * 36 * 4 * 2}},
-		OpSwiGLU:    {SwiGLUCost(x), Cost{Bytes: 288, Flops: 288}},
-		OpGather:    {GatherCost(x), Cost{Bytes: 192 + 12}},
-		OpSample:    {SampleCost(x), Cost{Bytes: 96, Flops: 24}},
+		OpAttention:   {AttentionCost(q, cache, plan), Cost{Bytes: 192 + 13*2*2*(2+4), Flops: 4 * 36 * 4 * 2}},
+		OpGatedMatMul: {GatedMatMulCost(x, w, w), Cost{Bytes: 400 + 96 + 3*16*4, Flops: 2*2*3*16*8 + 3*16*12}},
+		OpGather:      {GatherCost(x), Cost{Bytes: 192 + 12}},
+		OpSample:      {SampleCost(x), Cost{Bytes: 96, Flops: 24}},
 	} {
 		require.Equal(t, c.want, c.got, op.String())
 	}

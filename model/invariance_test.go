@@ -178,7 +178,7 @@ func (idle) MatMul(_, _ kernels.Tensor, _ kernels.Weight, _ int64)              
 func (idle) RoPE(_, _, _ kernels.Tensor, _ kernels.Rotary)                         {}
 func (idle) AppendKV(_ kernels.KV, _, _, _ kernels.Tensor)                         {}
 func (idle) Attention(_, _ kernels.Tensor, _ kernels.KV, _ *kernels.AttentionPlan) {}
-func (idle) SwiGLU(_, _, _ kernels.Tensor)                                         {}
+func (idle) GatedMatMul(_, _ kernels.Tensor, _, _ kernels.Weight, _ int64)         {}
 func (idle) Gather(_, _, _ kernels.Tensor)                                         {}
 
 func TestForwardAllocatesNothing(t *testing.T) {

@@ -109,15 +109,13 @@ func (m *Model) ffn(s *step, i int) {
 		dev.MatMul(s.delta, s.h, w.down, s.decode)
 		return
 	}
-	tile := m.ws.gate[i].Shape[0]
+	tile := m.ws.inner[i].Shape[0]
 	for from := int64(0); from < s.n; from += tile {
 		to := min(s.n, from+tile)
 		decode := min(max(s.decode-from, 0), to-from)
-		h, gate, up := s.h.Slice(from, to), m.ws.gate[i].Slice(0, to-from), m.ws.up[i].Slice(0, to-from)
-		dev.MatMul(gate, h, w.gate, decode)
-		dev.MatMul(up, h, w.up, decode)
-		dev.SwiGLU(gate, gate, up)
-		dev.MatMul(s.delta.Slice(from, to), gate, w.down, decode)
+		inner := m.ws.inner[i].Slice(0, to-from)
+		dev.GatedMatMul(inner, s.h.Slice(from, to), w.gate, w.up, decode)
+		dev.MatMul(s.delta.Slice(from, to), inner, w.down, decode)
 	}
 }
 

@@ -22,14 +22,14 @@ func (a *arena) take(t kernels.DType, shape ...int64) kernels.Tensor {
 	return v
 }
 
-// ffnBytes bounds the memory of gate and up: a wider FFN runs in several tiles
-// of rows. A row's result depends on that row alone, so tiles change nothing.
+// ffnBytes bounds the memory of an FFN's inner values: a wider one runs in
+// several tiles of rows. A row's result depends on that row alone, so tiles change nothing.
 const ffnBytes = 256 << 20
 
 // tileRows returns how many rows of an FFN run at a time: all, or as many as
 // fit ffnBytes, in steps that matrix kernels like.
 func tileRows(rows, width int64) int64 {
-	return min(rows, max(16, ffnBytes/(2*4*width)&^15))
+	return min(rows, max(16, ffnBytes/(4*width)&^15))
 }
 
 // workspace is what a step computes with. n = rows and m = logits are the
@@ -44,10 +44,10 @@ type workspace struct {
 	x, h, delta kernels.Tensor // [n, d]: residual stream, normed, output of a part
 
 	// Attention and FFN never run at the same time: their memory is shared.
-	q, attn  []kernels.Tensor // by layer [n, heads, dim]
-	k, v     []kernels.Tensor // by layer [n, kvHeads, dim]
-	kNormed  []kernels.Tensor // by layer [n, kvHeads, dim], with QKNorm
-	gate, up []kernels.Tensor // by layer [tile, width]
+	q, attn []kernels.Tensor // by layer [n, heads, dim]
+	k, v    []kernels.Tensor // by layer [n, kvHeads, dim]
+	kNormed []kernels.Tensor // by layer [n, kvHeads, dim], with QKNorm
+	inner   []kernels.Tensor // by layer [tile, width]
 
 	lastX, lastDelta kernels.Tensor // [m, d]: the rows of x and delta that are wanted
 	logits           kernels.Tensor // [m, vocab]
@@ -72,7 +72,7 @@ func newWorkspace(c *Config, base uintptr, rows, logitRows int) (*workspace, int
 	layers := len(c.Layers)
 	w.q, w.attn, w.k = make([]kernels.Tensor, layers), make([]kernels.Tensor, layers), make([]kernels.Tensor, layers)
 	w.v, w.kNormed = make([]kernels.Tensor, layers), make([]kernels.Tensor, layers)
-	w.gate, w.up = make([]kernels.Tensor, layers), make([]kernels.Tensor, layers)
+	w.inner = make([]kernels.Tensor, layers)
 	shared := a.size
 	most := shared
 	for i, l := range c.Layers {
@@ -85,7 +85,7 @@ func newWorkspace(c *Config, base uintptr, rows, logitRows int) (*workspace, int
 			a.size = shared
 			width := int64(l.FFN.Width)
 			tile := tileRows(n, width)
-			w.gate[i], w.up[i] = a.take(kernels.F32, tile, width), a.take(kernels.F32, tile, width)
+			w.inner[i] = a.take(kernels.F32, tile, width)
 			most = max(most, a.size)
 		}
 	}

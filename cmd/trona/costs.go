@@ -48,6 +48,16 @@ func (d *costDevice) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int6
 	d.Device.MatMul(out, x, w, decode)
 }
 
+func (d *costDevice) GatedMatMul(out, x kernels.Tensor, gate, up kernels.Weight, decode int64) {
+	d.add(kernels.GatedMatMulCost(x, gate, up))
+	for _, w := range [2]kernels.Weight{gate, up} {
+		if slices.Contains(d.rounded, w.Type) {
+			d.int8 += float64(kernels.MatMulCost(x, w).Flops)
+		}
+	}
+	d.Device.GatedMatMul(out, x, gate, up, decode)
+}
+
 func (d *costDevice) RoPE(q, k, positions kernels.Tensor, r kernels.Rotary) {
 	d.add(kernels.RoPECost(q, k))
 	d.Device.RoPE(q, k, positions, r)
@@ -61,11 +71,6 @@ func (d *costDevice) AppendKV(cache kernels.KV, k, v, slots kernels.Tensor) {
 func (d *costDevice) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernels.AttentionPlan) {
 	d.add(kernels.AttentionCost(q, cache, plan))
 	d.Device.Attention(out, q, cache, plan)
-}
-
-func (d *costDevice) SwiGLU(out, gate, up kernels.Tensor) {
-	d.add(kernels.SwiGLUCost(gate))
-	d.Device.SwiGLU(out, gate, up)
 }
 
 func (d *costDevice) Gather(out, x, rows kernels.Tensor) {

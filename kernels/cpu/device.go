@@ -70,7 +70,6 @@ type jobs struct {
 	rope      ropeJob
 	appendKV  appendKVJob
 	attention attentionJob
-	swiglu    swigluJob
 	sample    sampleJob
 }
 

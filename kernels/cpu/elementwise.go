@@ -27,25 +27,6 @@ func (j *addJob) piece(_ *worker, i int64) {
 	addTo(j.x[i*span:to], j.delta[i*span:to])
 }
 
-type swigluJob struct {
-	kern          *variant
-	out, gate, up []float32
-}
-
-// SwiGLU computes silu(gate) * up (Shazeer, arXiv 2002.05202).
-func (d *Device) SwiGLU(out, gate, up kernels.Tensor) {
-	kernels.CheckSwiGLU(out, gate, up)
-	j := &d.jobs.swiglu
-	n := out.Len()
-	*j = swigluJob{d.kern, floatsOf(out.Addr, n), floatsOf(gate.Addr, n), floatsOf(up.Addr, n)}
-	d.run(kernels.OpSwiGLU, j, (n+span-1)/span, n < fewFlops/8)
-}
-
-func (j *swigluJob) piece(_ *worker, i int64) {
-	from, n := i*span, min(span, int64(len(j.out))-i*span)
-	j.kern.swiglu(&j.out[from], &j.gate[from], &j.up[from], int(n))
-}
-
 // Gather copies rows. It is too little work to share.
 func (d *Device) Gather(out, x, rows kernels.Tensor) {
 	kernels.CheckGather(out, x, rows)

@@ -17,11 +17,24 @@ type matmulJob struct {
 	l      *layout
 	out, x uintptr
 	n      int64 // tokens, at most tokenBlock
+	gated  bool  // out has a gate's products, and becomes silu(out) times these
 }
 
 // MatMul computes out = x · wᵀ. Decode and prefill arithmetic are the same.
 func (d *Device) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
 	kernels.CheckMatMul(out, x, w, decode)
+	d.multiply(out, x, w, false)
+}
+
+// GatedMatMul computes out = silu(x · gateᵀ) * (x · upᵀ).
+func (d *Device) GatedMatMul(out, x kernels.Tensor, gate, up kernels.Weight, decode int64) {
+	kernels.CheckGatedMatMul(out, x, gate, up, decode)
+	d.multiply(out, x, gate, false)
+	d.multiply(out, x, up, true)
+}
+
+// multiply computes x · wᵀ, and what is `gated` of it.
+func (d *Device) multiply(out, x kernels.Tensor, w kernels.Weight, gated bool) {
 	l, ok := w.Layout.(*layout)
 	if !ok {
 		panic("cpu: matmul: the weight was packed by another device")
@@ -32,7 +45,7 @@ func (d *Device) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
 	for from := int64(0); from < x.Shape[0]; from += tokenBlock {
 		n := min(tokenBlock, x.Shape[0]-from)
 		*j = matmulJob{
-			kern: d.kern, w: w, l: l, n: n,
+			kern: d.kern, w: w, l: l, n: n, gated: gated,
 			out: out.Addr + uintptr(4*from*w.Rows), x: x.Addr + uintptr(4*from*w.Cols),
 		}
 		if loops != nil {
@@ -93,7 +106,7 @@ func (j *matmulJob) vector(w *worker, g int64) {
 	} else {
 		j.kern.matvec[j.w.Type](&tile[0], &tile[lanes], src0, src1, x, cols)
 	}
-	copy(floatsOf(j.out+uintptr(4*g*lanes), rows), tile)
+	j.put(j.out+uintptr(4*g*lanes), rows, tile)
 }
 
 // group computes 16 rows of the output for all tokens of the block.
@@ -113,9 +126,18 @@ func (j *matmulJob) group(w *worker, g int64) {
 func (j *matmulJob) write(g int64, tile []float32) {
 	rows := min(lanes, j.w.Rows-g*lanes)
 	for t := range j.n {
-		out := floatsOf(j.out+uintptr(4*(t*j.w.Rows+g*lanes)), rows)
-		copy(out, tile[t*lanes:])
+		j.put(j.out+uintptr(4*(t*j.w.Rows+g*lanes)), rows, tile[t*lanes:])
 	}
+}
+
+// put writes sums to a part of the output.
+func (j *matmulJob) put(at uintptr, rows int64, sums []float32) {
+	out := floatsOf(at, rows)
+	if j.gated {
+		j.kern.swiglu(&out[0], &out[0], &sums[0], int(rows))
+		return
+	}
+	copy(out, sums)
 }
 
 // packed returns column `from` of group g of the weight.

@@ -23,4 +23,5 @@ template <class C> DEVICE void append(const AppendArgs& args) {
 KERNEL(append_f32, AppendArgs, ROW_THREADS, 1) { append<CacheF32>(args); }
 KERNEL(append_f16, AppendArgs, ROW_THREADS, 1) { append<CacheF16>(args); }
 KERNEL(append_bf16, AppendArgs, ROW_THREADS, 1) { append<CacheBF16>(args); }
+KERNEL(append_f8_e4m3, AppendArgs, ROW_THREADS, 1) { append<CacheF8>(args); }
 KERNEL(append_i8, AppendArgs, ROW_THREADS, 1) { append<CacheI8>(args); }

@@ -51,14 +51,6 @@ type addArgs struct {
 	n     int64
 }
 
-// swigluArgs: out [n] = silu(gate [n]) * up [n]. out may be gate.
-type swigluArgs struct {
-	out  addr `c:"float*"`
-	gate addr `c:"const float*"`
-	up   addr `c:"const float*"`
-	n    int64
-}
-
 // gatherArgs: out [m, d] = rows [m] of x [n, d]. One block a row.
 type gatherArgs struct {
 	out   addr `c:"float*"`
@@ -155,7 +147,8 @@ type dequantArgs struct {
 }
 
 // matmulArgs: out [n, rows] = x [n, cols] · wᵀ; x, xScale and sums are those of
-// convertArgs.
+// convertArgs. gated (here and below): out has a gate's products, and becomes
+// silu(out) times these.
 type matmulArgs struct {
 	w      weightArgs
 	out    addr `c:"float*"`
@@ -165,6 +158,8 @@ type matmulArgs struct {
 	ld     int64
 	n      int32
 	stride int32
+	gated  int32
+	_      int32
 }
 
 // gemvArgs: out [n, rows] = x [n, cols] · wᵀ for n up to 8 tokens, in float.
@@ -173,7 +168,8 @@ type gemvArgs struct {
 	out addr `c:"float*"`
 	x   addr `c:"const float*"`
 	n   int32
-	_   int32
+
+	gated int32
 }
 
 // gemmArgs: out[t*ldOut + r] = x[t] · w[r] times their scales, for n tokens and
@@ -189,7 +185,7 @@ type gemmArgs struct {
 	ldOut    int64
 	n, rows  int32
 	cols     int32
-	_        int32
+	gated    int32
 }
 
 // gemmSm90Args is gemmArgs for Hopper: w [rows, cols] in boxes of 128 rows, x
@@ -202,7 +198,7 @@ type gemmSm90Args struct {
 	ldOut   int64
 	n, rows int32
 	cols    int32
-	_       int32
+	gated   int32
 	_, _    int64 // to a multiple of 64, as C has it
 }
 

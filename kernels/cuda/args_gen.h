@@ -73,14 +73,6 @@ struct AddArgs {
 };
 static_assert(sizeof(AddArgs) == 24, "AddArgs");
 
-struct SwigluArgs {
-    float* out;
-    const float* gate;
-    const float* up;
-    i64 n;
-};
-static_assert(sizeof(SwigluArgs) == 32, "SwigluArgs");
-
 struct GatherArgs {
     float* out;
     const float* x;
@@ -179,15 +171,17 @@ struct MatmulArgs {
     i64 ld;
     i32 n;
     i32 stride;
+    i32 gated;
+    i32 unused9;
 };
-static_assert(sizeof(MatmulArgs) == 104, "MatmulArgs");
+static_assert(sizeof(MatmulArgs) == 112, "MatmulArgs");
 
 struct GemvArgs {
     WeightArgs w;
     float* out;
     const float* x;
     i32 n;
-    i32 unused4;
+    i32 gated;
 };
 static_assert(sizeof(GemvArgs) == 80, "GemvArgs");
 
@@ -203,7 +197,7 @@ struct GemmArgs {
     i32 n;
     i32 rows;
     i32 cols;
-    i32 unused11;
+    i32 gated;
 };
 static_assert(sizeof(GemmArgs) == 80, "GemmArgs");
 
@@ -217,7 +211,7 @@ struct GemmSm90Args {
     i32 n;
     i32 rows;
     i32 cols;
-    i32 unused9;
+    i32 gated;
     i64 unused10;
     i64 unused11;
 };

@@ -19,7 +19,7 @@ var rewrite = flag.Bool("rewrite", false, "rewrite generated files")
 // which C can read them.
 func argStructs() []any {
 	return []any{
-		fault{}, weightArgs{}, embedArgs{}, rmsnormArgs{}, addArgs{}, swigluArgs{}, gatherArgs{}, ropeArgs{},
+		fault{}, weightArgs{}, embedArgs{}, rmsnormArgs{}, addArgs{}, gatherArgs{}, ropeArgs{},
 		kvArgs{}, appendArgs{}, attentionItem{}, attentionArgs{}, convertArgs{}, dequantArgs{}, matmulArgs{}, gemvArgs{}, gemmArgs{}, gemmSm90Args{}, attentionSm90Args{},
 		sampleRow{}, sampled{}, tokenLogprob{}, sampleArgs{},
 	}

@@ -146,4 +146,5 @@ template <class C> DEVICE void attention_any(const AttentionArgs& args) {
 KERNEL(attention_any_f32, AttentionArgs, ATTENTION_THREADS, 1) { attention_any<CacheF32>(args); }
 KERNEL(attention_any_f16, AttentionArgs, ATTENTION_THREADS, 1) { attention_any<CacheF16>(args); }
 KERNEL(attention_any_bf16, AttentionArgs, ATTENTION_THREADS, 1) { attention_any<CacheBF16>(args); }
+KERNEL(attention_any_f8_e4m3, AttentionArgs, ATTENTION_THREADS, 1) { attention_any<CacheF8>(args); }
 KERNEL(attention_any_i8, AttentionArgs, ATTENTION_THREADS, 1) { attention_any<CacheI8>(args); }

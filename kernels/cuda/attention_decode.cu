@@ -64,15 +64,15 @@ template <class C, i32 D> DEVICE void fetch(const KvArgs& cache, i64 row, i32 i,
 }
 
 // widen makes numbers of the codes of slice i.
-template <i32 D> DEVICE void widen(i32 i) {
-    typedef Slices<CacheI8, D> S;
+template <class C, i32 D> DEVICE void widen(i32 i) {
+    typedef Slices<C, D> S;
     constexpr i32 pieces = D / 16;
     UNROLL
     for (i32 n = 0; n < SLICE * pieces / WARP; n++) {
         const i32 at = n * WARP + lane(), position = at / pieces, piece = at % pieces;
         const u8* codes = S::raw(i) + at * 16;
-        widen_codes(S::keys(i), position, 2 * piece, load16(codes));
-        widen_codes(S::values(i), position, 2 * piece, load16(codes + SLICE * D));
+        widen_codes<C>(S::keys(i), position, 2 * piece, load16(codes));
+        widen_codes<C>(S::values(i), position, 2 * piece, load16(codes + SLICE * D));
     }
 }
 
@@ -98,17 +98,17 @@ DEVICE void attend(Running<D>& r, const Queries<C, D>& q, const KvArgs& cache, i
     for (i32 i = 0; i < slices; i++) {
         wait_async<1>();
         sync_warp(); // all lanes' copies are there
-        if (IsCoded<C>::value) {
-            widen<D>(i);
+        if constexpr (IsCoded<C>::value) {
+            widen<C, D>(i);
             sync_warp();
         }
         const i32 limit = left(i);
         const auto sees = [&](i32, i32 column) { return column < limit; };
         float s[SLICE / 8][4];
         score(s, q, S::keys(i), 0);
-        if (IsCoded<C>::value) scale_columns(s, cache.kScale + row(i), limit);
+        if (C::scaled) scale_columns(s, cache.kScale + row(i), limit);
         weigh(r, s, sees);
-        if (IsCoded<C>::value) scale_weights(s, cache.vScale + row(i), sees);
+        if (C::scaled) scale_weights(s, cache.vScale + row(i), sees);
         add<C>(r, s, S::values(i), 0);
         sync_warp(); // all are done with the stage
         start(i + 2);
@@ -186,6 +186,8 @@ KERNEL(attention_decode_f16_64, AttentionArgs, ATTENTION_THREADS, 2) { attention
 KERNEL(attention_decode_f16_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF16, 128>(args); }
 KERNEL(attention_decode_bf16_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheBF16, 64>(args); }
 KERNEL(attention_decode_bf16_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheBF16, 128>(args); }
+KERNEL(attention_decode_f8_e4m3_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF8, 64>(args); }
+KERNEL(attention_decode_f8_e4m3_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF8, 128>(args); }
 KERNEL(attention_decode_i8_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheI8, 64>(args); }
 KERNEL(attention_decode_i8_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheI8, 128>(args); }
 

@@ -52,15 +52,15 @@ template <class C, i32 D> DEVICE void fetch(const KvArgs& cache, i64 row, i32 i,
 }
 
 // widen makes numbers of the codes of block i.
-template <i32 D> DEVICE void widen(i32 i) {
-    typedef Stages<CacheI8, D> S;
+template <class C, i32 D> DEVICE void widen(i32 i) {
+    typedef Stages<C, D> S;
     constexpr i32 pieces = D / 16;
     NO_UNROLL
     for (i32 n = 0; n < BLOCK_POSITIONS * pieces / ATTENTION_THREADS; n++) {
         const i32 at = n * ATTENTION_THREADS + thread(), position = at / pieces, piece = at % pieces;
         const u8* codes = S::raw(i) + at * 16;
-        widen_codes(S::keys(i), position, 2 * piece, load16(codes));
-        widen_codes(S::values(i), position, 2 * piece, load16(codes + BLOCK_POSITIONS * D));
+        widen_codes<C>(S::keys(i), position, 2 * piece, load16(codes));
+        widen_codes<C>(S::values(i), position, 2 * piece, load16(codes + BLOCK_POSITIONS * D));
     }
 }
 
@@ -142,22 +142,23 @@ template <class C, i32 D> DEVICE void attention_prefill(const AttentionArgs& arg
         wait_async<0>();
         sync(); // block b is there, and all are done with the one before
         start(b + 1);
-        if (IsCoded<C>::value) {
-            widen<D>(b);
+        if constexpr (IsCoded<C>::value) {
+            widen<C, D>(b);
             sync();
-        } else if (partial) {
+        }
+        if (!C::scaled && partial) {
             clean<C, D>(b);
             sync();
         }
         const i32 seen[2] = {position[0] - first, position[1] - first}; // greatest column of each row
         float s[BLOCK_POSITIONS / 8][4];
         score(s, q, S::keys(b), 0);
-        if (IsCoded<C>::value) scale_columns(s, cache.kScale + row_of(b), last + 1 - first);
+        if (C::scaled) scale_columns(s, cache.kScale + row_of(b), last + 1 - first);
         const auto sees = [&](i32 row, i32 column) { return column <= seen[row]; };
         weigh(r, s, sees);
-        if (IsCoded<C>::value) scale_weights(s, cache.vScale + row_of(b), sees);
+        if (C::scaled) scale_weights(s, cache.vScale + row_of(b), sees);
         add<C>(r, s, S::values(b), 0);
-        if (!IsCoded<C>::value && partial) {
+        if (!C::scaled && partial) {
             spoil(r, S::bad(), seen);
             sync(); // before others clear or mark again
             for (i32 i = thread(); i < BLOCK_POSITIONS; i += ATTENTION_THREADS) S::bad()[i] = 0;
@@ -178,5 +179,7 @@ KERNEL(attention_prefill_f16_64, AttentionArgs, ATTENTION_THREADS, 2) { attentio
 KERNEL(attention_prefill_f16_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_prefill<CacheF16, 128>(args); }
 KERNEL(attention_prefill_bf16_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_prefill<CacheBF16, 64>(args); }
 KERNEL(attention_prefill_bf16_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_prefill<CacheBF16, 128>(args); }
+KERNEL(attention_prefill_f8_e4m3_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_prefill<CacheF8, 64>(args); }
+KERNEL(attention_prefill_f8_e4m3_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_prefill<CacheF8, 128>(args); }
 KERNEL(attention_prefill_i8_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_prefill<CacheI8, 64>(args); }
 KERNEL(attention_prefill_i8_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_prefill<CacheI8, 128>(args); }

@@ -15,13 +15,13 @@
 DEVICE float minus_infinity() { return bits<float>(0xff800000u); }
 
 // Numbers is what keys and values of a cache are multiplied as. The codes of
-// I8 are exact in BF16.
+// I8 are exact in BF16, those of F8 in F16.
 template <class C> struct NumbersOf { typedef HalfBF16 type; };
 template <> struct NumbersOf<CacheF16> { typedef HalfF16 type; };
+template <> struct NumbersOf<CacheF8> { typedef HalfF16 type; };
 
-// coded: keys and values are codes that have a scale a position.
-template <class C> struct IsCoded { static constexpr bool value = false; };
-template <> struct IsCoded<CacheI8> { static constexpr bool value = true; };
+// coded: keys and values are codes of 8 bits, which become numbers.
+template <class C> struct IsCoded { static constexpr bool value = C::bytes == 1; };
 
 // Queries are the left operands of 16 queries.
 template <class C, i32 D> struct Queries {
@@ -181,16 +181,12 @@ template <i32 N, class Seen> DEVICE void scale_weights(float (&p)[N][4], const f
     }
 }
 
-// widen_codes writes 16 codes of I8 as BF16 numbers: pieces `piece` and
-// piece+1 of a row.
-template <i32 pieces> DEVICE void widen_codes(const Tile<pieces>& to, i32 row, i32 piece, const U32x4& codes) {
+// widen_codes writes 16 codes as numbers: pieces `piece` and piece+1 of a row.
+template <class C, i32 pieces> DEVICE void widen_codes(const Tile<pieces>& to, i32 row, i32 piece, const U32x4& codes) {
     const u32 words[4] = {codes.x, codes.y, codes.z, codes.w};
     u32 wide[8];
     UNROLL
-    for (i32 i = 0; i < 8; i++) {
-        const i32 two = i32(words[i / 2] >> i % 2 * 16);
-        wide[i] = pack_bf16(float(i8(two)), float(i8(two >> 8)));
-    }
+    for (i32 i = 0; i < 8; i++) wide[i] = C::widen(words[i / 2] >> i % 2 * 16);
     store16(Tile<pieces>::at(to, row, piece), {wide[0], wide[1], wide[2], wide[3]});
     store16(Tile<pieces>::at(to, row, piece + 1), {wide[4], wide[5], wide[6], wide[7]});
 }

@@ -3,12 +3,16 @@
 // one after another.
 #pragma once
 
+#include "functions.h"
+
 #define BLOCK_POSITIONS i32(64)
 
 // Each type stores a row by a warp, rounded, and reads an element of one. What
-// load returns is multiplied by the row's scale.
+// load returns is multiplied by the row's scale, which only `scaled` types have.
+// widen makes two 16-bit numbers of two codes, exact.
 
 struct CacheF32 {
+    static constexpr bool scaled = false;
     static constexpr i32 bytes = 4; // of an element
     DEVICE void store(u8* cache, float*, i64 row, const float* from, i32 dim) {
         float* to = reinterpret_cast<float*>(cache) + row * dim;
@@ -19,6 +23,7 @@ struct CacheF32 {
 };
 
 struct CacheF16 {
+    static constexpr bool scaled = false;
     static constexpr i32 bytes = 2;
     DEVICE void store(u8* cache, float*, i64 row, const float* from, i32 dim) {
         u16* to = reinterpret_cast<u16*>(cache) + row * dim;
@@ -29,6 +34,7 @@ struct CacheF16 {
 };
 
 struct CacheBF16 {
+    static constexpr bool scaled = false;
     static constexpr i32 bytes = 2;
     DEVICE void store(u8* cache, float*, i64 row, const float* from, i32 dim) {
         u16* to = reinterpret_cast<u16*>(cache) + row * dim;
@@ -38,7 +44,20 @@ struct CacheBF16 {
     DEVICE float scale(const float*, i64) { return 1; }
 };
 
+struct CacheF8 {
+    static constexpr bool scaled = false;
+    static constexpr i32 bytes = 1;
+    DEVICE void store(u8* cache, float*, i64 row, const float* from, i32 dim) {
+        u8* to = cache + row * dim;
+        for (i32 i = lane(); i < dim; i += WARP) to[i] = to_e4m3(from[i]);
+    }
+    DEVICE float load(const u8* row, i32 i) { return from_e4m3(row[i]); }
+    DEVICE float scale(const float*, i64) { return 1; }
+    DEVICE u32 widen(u32 two) { return e4m3_pair((two & 255) | (two & 0xff00) << 8); } // F16
+};
+
 struct CacheI8 {
+    static constexpr bool scaled = true;
     static constexpr i32 bytes = 1;
 
     // store writes codes of v / scale, the scale being the greatest size / 127.
@@ -58,4 +77,5 @@ struct CacheI8 {
     }
     DEVICE float load(const u8* row, i32 i) { return reinterpret_cast<const i8*>(row)[i]; }
     DEVICE float scale(const float* scales, i64 row) { return scales[row]; }
+    DEVICE u32 widen(u32 two) { return pack_bf16(float(i8(two)), float(i8(two >> 8))); } // BF16
 };

@@ -7,7 +7,7 @@ const (
 	warp = 32
 
 	rowThreads  = 256  // of a block that does one row: embed, norms, gather, rope, append, convert, dequant
-	flatThreads = 256  // of a block of add and swiglu
+	flatThreads = 256  // of a block of add
 	flatItems   = 1024 // elements that it does
 
 	matmulWarps = 8         // of a block of matmul, which share the columns

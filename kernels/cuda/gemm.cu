@@ -12,6 +12,7 @@
 //
 // expect HMMA LDGSTS LDSM: gemm_
 #include "gpu.h"
+#include "functions.h"
 #include "tile.h"
 
 constexpr i32 STEP = 64;            // columns of a step: 128 bytes of a row
@@ -105,7 +106,7 @@ template <class W, i32 N, i32 M, i32 T> DEVICE void gemm(const GemmArgs& args) {
         for (i32 j = 0; j < 2 * T; j++) {
             const i32 n = n0 + 8 * (j / 2) + j % 2;
             const float sum = sums[i / 2][j / 2][i % 2 * 2 + j % 2];
-            if (n < args.n) args.out[n * args.ldOut + r] = sum * (x_scale[j / 2][j % 2] * w_scale);
+            if (n < args.n) put(args.out + n * args.ldOut + r, sum * (x_scale[j / 2][j % 2] * w_scale), args.gated);
         }
     }
 }

@@ -15,6 +15,7 @@
 // only sm_90a
 // expect HGMMA UTMALDG SYNCS USETMAXREG: gemm_sm90_
 #include "gpu.h"
+#include "functions.h"
 #include "hopper.h"
 #include "tile.h"
 
@@ -136,7 +137,8 @@ template <i32 N> DEVICE void write(const GemmSm90Args& args, const float (&d)[N 
         const float x_scale = args.xScale[t];
         UNROLL
         for (i32 i = 0; i < 2; i++) {
-            if (r + 8 * i < args.rows) args.out[t * args.ldOut + r + 8 * i] = d[j / 2 * 4 + 2 * i + j % 2] * (x_scale * w_scale[i]);
+            if (r + 8 * i >= args.rows) continue;
+            put(args.out + t * args.ldOut + r + 8 * i, d[j / 2 * 4 + 2 * i + j % 2] * (x_scale * w_scale[i]), args.gated);
         }
     }
 }

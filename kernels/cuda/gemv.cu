@@ -7,6 +7,7 @@
 // chunk after chunk, then the lanes are added by the butterfly of a warp. So it
 // depends on the row's length and type alone.
 #include "gpu.h"
+#include "functions.h"
 #include "weights.h"
 
 constexpr i32 THREADS = GEMV_WARPS * WARP;
@@ -58,7 +59,9 @@ template <i32 N> DEVICE void gemv(const GemvArgs& args) {
         UNROLL
         for (i32 t = 0; t < N; t++) {
             const float sum = warp_sum(sums[r][t]);
-            if (lane() == 0 && first + r < args.w.rows && t < args.n) args.out[i64(t) * args.w.rows + first + r] = sum;
+            if (lane() == 0 && first + r < args.w.rows && t < args.n) {
+                put(args.out + i64(t) * args.w.rows + first + r, sum, args.gated);
+            }
         }
     }
 }

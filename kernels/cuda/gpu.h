@@ -430,6 +430,17 @@ DEVICE float from_e4m3(u8 b) {
     return b & 0x80 ? -v : v;
 }
 
+// to_e4m3 rounds to nearest even; too large becomes 448, and what is not finite
+// NaN.
+DEVICE u8 to_e4m3(float v) {
+    const u32 sign = bits<u32>(v) >> 24 & 0x80, size = bits<u32>(v) & 0x7fffffff;
+    if (size >= 0x7f800000) return u8(sign | 0x7f);
+    const float most = least(bits<float>(size), 448.0f);
+    if (most < 0x1p-6f) return u8(sign | u32(nearest(most * 512)));
+    const u32 b = bits<u32>(most);
+    return u8(sign | (((b + 0x7ffff + (b >> 20 & 1)) >> 20) - (120 << 3)));
+}
+
 DEVICE float shuffle(float v, i32 from) { return bits<float>(shuffle(bits<u32>(v), from)); }
 DEVICE float shuffle_xor(float v, i32 mask) { return bits<float>(shuffle_xor(bits<u32>(v), mask)); }
 

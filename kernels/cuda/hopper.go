@@ -85,7 +85,7 @@ func (d *Device) sm90GEMM(t kernels.DType, g gemmArgs) {
 	a := gemmSm90Args{
 		w:   d.boxes(g.w, int64(g.rows), int64(g.cols), 2*g.ldW, sm90GemmRows),
 		x:   d.boxes(g.x, int64(g.n), int64(g.cols), 2*g.ldX, n),
-		out: g.out, xScale: g.xScale, wScale: g.wScale, ldOut: g.ldOut, n: g.n, rows: g.rows, cols: g.cols,
+		out: g.out, xScale: g.xScale, wScale: g.wScale, ldOut: g.ldOut, n: g.n, rows: g.rows, cols: g.cols, gated: g.gated,
 	}
 	tiles := pieces(int64(g.rows), sm90GemmRows) * pieces(int64(g.n), n)
 	d.launch(&d.hopper.gemm[t][size], min(tiles, int64(d.info.Processors)), 1, sm90Threads, sm90GemmShared, words(a))

@@ -39,7 +39,7 @@ var (
 
 // kernelSet has every kernel. Those of a type that has none are nameless.
 type kernelSet struct {
-	rmsNorm, addRMSNorm, add, swiglu, gather, rope kernel
+	rmsNorm, addRMSNorm, add, gather, rope kernel
 
 	embed, dequant [numTypes]kernel
 	matmul         [numTypes][len(matmulSizes)]kernel
@@ -67,7 +67,7 @@ var weightTypes = []kernels.DType{
 var headSizes = [...]int64{64, 128}
 
 // cacheTypes are the types of a KV cache, the preferred one first.
-var cacheTypes = []kernels.DType{kernels.F16, kernels.BF16, kernels.F32, kernels.I8}
+var cacheTypes = []kernels.DType{kernels.F16, kernels.BF16, kernels.F32, kernels.F8E4M3, kernels.I8}
 
 // newKernelSet names all kernels.
 func newKernelSet() *kernelSet {
@@ -75,7 +75,6 @@ func newKernelSet() *kernelSet {
 		rmsNorm:    define[rmsnormArgs]("rmsnorm", "rmsnorm"),
 		addRMSNorm: define[rmsnormArgs]("rmsnorm", "add_rmsnorm"),
 		add:        define[addArgs]("add", "add"),
-		swiglu:     define[swigluArgs]("swiglu", "swiglu"),
 		gather:     define[gatherArgs]("gather", "gather"),
 		rope:       define[ropeArgs]("rope", "rope"),
 		convert:    define[convertArgs]("convert", "convert_f16"),
@@ -127,7 +126,7 @@ func define[Args any](file, name string) kernel {
 // all returns every kernel that has a name.
 func (s *kernelSet) all() []*kernel {
 	list := []*kernel{
-		&s.rmsNorm, &s.addRMSNorm, &s.add, &s.swiglu, &s.gather, &s.rope, &s.convert, &s.mergeAtt, &s.sample,
+		&s.rmsNorm, &s.addRMSNorm, &s.add, &s.gather, &s.rope, &s.convert, &s.mergeAtt, &s.sample,
 	}
 	for t := range numTypes {
 		list = append(list, &s.embed[t], &s.dequant[t], &s.appendKV[t], &s.attention[t])

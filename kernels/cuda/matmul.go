@@ -2,32 +2,59 @@ package cuda
 
 import "trona/kernels"
 
+// factor is what an input is multiplied with. gated: the output has a gate's
+// products, and becomes silu of them times these.
+type factor struct {
+	*layout
+	gated int32
+}
+
 // MatMul computes out = x · wᵀ. The inputs become F16, each row scaled by a power
 // of two so that nothing overflows; with an F32 weight all stay floats. Decode
 // rows meet the weights' codes as they are, whose scales come afterwards; for
 // the others weights are unpacked to F16 in the workspace, some rows at a time.
 func (d *Device) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
 	kernels.CheckMatMul(out, x, w, decode)
-	l := layoutOf(kernels.OpMatMul, w)
+	d.multiply(out, x, decode, factor{layout: layoutOf(kernels.OpMatMul, w)})
+}
+
+// GatedMatMul computes out = silu(x · gateᵀ) * (x · upᵀ): the second product
+// ends with silu of the first. Both share the converted inputs.
+func (d *Device) GatedMatMul(out, x kernels.Tensor, gate, up kernels.Weight, decode int64) {
+	kernels.CheckGatedMatMul(out, x, gate, up, decode)
+	first := factor{layout: layoutOf(kernels.OpGatedMatMul, gate)}
+	second := factor{layout: layoutOf(kernels.OpGatedMatMul, up), gated: 1}
+	if (first.kind == kernels.F32) != (second.kind == kernels.F32) {
+		d.multiply(out, x, decode, first)
+		d.multiply(out, x, decode, second)
+		return
+	}
+	d.multiply(out, x, decode, first, second)
+}
+
+// multiply multiplies x with each of some weights, either all or none of F32.
+func (d *Device) multiply(out, x kernels.Tensor, decode int64, with ...factor) {
 	n := x.Shape[0]
-	if l.kind == kernels.F32 {
-		d.gemv(out, x, l)
+	if with[0].kind == kernels.F32 {
+		for _, f := range with {
+			d.gemv(out, x, f)
+		}
 		return
 	}
 	if decode > 0 {
-		d.decode(out.Slice(0, decode), x.Slice(0, decode), l)
+		d.decode(out.Slice(0, decode), x.Slice(0, decode), with)
 	}
 	if decode < n {
-		d.prefill(out.Slice(decode, n), x.Slice(decode, n), l)
+		d.prefill(out.Slice(decode, n), x.Slice(decode, n), with)
 	}
 }
 
 // gemv multiplies rows in float.
-func (d *Device) gemv(out, x kernels.Tensor, l *layout) {
+func (d *Device) gemv(out, x kernels.Tensor, f factor) {
 	for from := int64(0); from < x.Shape[0]; {
 		size, tokens := chooseGEMV(x.Shape[0] - from)
-		d.launch(&d.kernels.gemv[size], pieces(int64(l.args.rows), gemvRows), 1, warp*gemvWarps, gemvShared(size), words(gemvArgs{
-			w: l.args, out: rowAddr(out, from), x: rowAddr(x, from), n: int32(tokens),
+		d.launch(&d.kernels.gemv[size], pieces(int64(f.args.rows), gemvRows), 1, warp*gemvWarps, gemvShared(size), words(gemvArgs{
+			w: f.args, out: rowAddr(out, from), x: rowAddr(x, from), n: int32(tokens), gated: f.gated,
 		}))
 		from += tokens
 	}
@@ -43,8 +70,9 @@ func chooseMatmul(n int64) int {
 
 // decode multiplies rows with decode arithmetic, as many at a time as their
 // inputs have room in the workspace.
-func (d *Device) decode(out, x kernels.Tensor, l *layout) {
-	ld := align(int64(l.args.cols), unit)
+func (d *Device) decode(out, x kernels.Tensor, with []factor) {
+	cols := x.Shape[1]
+	ld := align(cols, unit)
 	// Inputs, their scales, sums of 16 columns; the last two by whole tiles of 8.
 	perToken := 2*ld + 4 + 4*ld/16
 	most := (d.work - 512 - 8*perToken) / perToken
@@ -58,18 +86,21 @@ func (d *Device) decode(out, x kernels.Tensor, l *layout) {
 		scales := align(2*n*ld, 256)
 		sums := scales + align(4*n, 256)
 		d.launch(&d.kernels.convert, n, 1, rowThreads, normShared, words(convertArgs{
-			out: d.at(0), scale: d.at(scales), sums: d.at(sums), x: rowAddr(x, from), cols: l.args.cols, ld: int32(ld), stride: int32(stride),
+			out: d.at(0), scale: d.at(scales), sums: d.at(sums), x: rowAddr(x, from), cols: int32(cols), ld: int32(ld), stride: int32(stride),
 		}))
 		size := chooseMatmul(n)
-		a := matmulArgs{
-			w: l.args, out: rowAddr(out, from), x: d.at(0), xScale: d.at(scales), sums: d.at(sums), ld: ld, n: int32(n), stride: int32(stride),
+		for _, f := range with {
+			a := matmulArgs{
+				w: f.args, out: rowAddr(out, from), x: d.at(0), xScale: d.at(scales), sums: d.at(sums),
+				ld: ld, n: int32(n), stride: int32(stride), gated: f.gated,
+			}
+			if d.hopper != nil {
+				d.sm90Matmul(f.kind, size, a)
+				continue
+			}
+			d.launch(&d.kernels.matmul[f.kind][size], pieces(n, matmulSizes[size]), pieces(int64(f.args.rows), matmulRows),
+				warp*matmulWarps, matmulShared(size), words(a))
 		}
-		if d.hopper != nil {
-			d.sm90Matmul(l.kind, size, a)
-			continue
-		}
-		d.launch(&d.kernels.matmul[l.kind][size], pieces(n, matmulSizes[size]), pieces(int64(l.args.rows), matmulRows),
-			warp*matmulWarps, matmulShared(size), words(a))
 	}
 }
 
@@ -127,9 +158,9 @@ func planPrefill(n, rows, cols, workspace int64) (p prefillPlan, ok bool) {
 }
 
 // prefill multiplies rows with prefill arithmetic.
-func (d *Device) prefill(out, x kernels.Tensor, l *layout) {
-	n, w := x.Shape[0], &l.args
-	p, ok := planPrefill(n, int64(w.rows), int64(w.cols), d.work)
+func (d *Device) prefill(out, x kernels.Tensor, with []factor) {
+	n, cols := x.Shape[0], x.Shape[1]
+	p, ok := planPrefill(n, out.Shape[1], cols, d.work)
 	if !ok {
 		d.fail(errWorkspace(kernels.OpMatMul, d.work))
 		return
@@ -137,9 +168,11 @@ func (d *Device) prefill(out, x kernels.Tensor, l *layout) {
 	for from := int64(0); from < n; from += p.tokens {
 		tokens := min(p.tokens, n-from)
 		d.launch(&d.kernels.convert, tokens, 1, rowThreads, normShared, words(convertArgs{
-			out: d.at(0), scale: d.at(p.scales), x: rowAddr(x, from), cols: w.cols, ld: int32(p.ld),
+			out: d.at(0), scale: d.at(p.scales), x: rowAddr(x, from), cols: int32(cols), ld: int32(p.ld),
 		}))
-		d.products(rowAddr(out, from), tokens, l, p)
+		for _, f := range with {
+			d.products(rowAddr(out, from), tokens, f, p)
+		}
 	}
 }
 
@@ -147,11 +180,13 @@ func (d *Device) prefill(out, x kernels.Tensor, l *layout) {
 func (d *Device) at(offset int64) addr { return addr(d.workspace) + addr(offset) }
 
 // products multiplies converted tokens with all rows of a weight.
-func (d *Device) products(out addr, tokens int64, l *layout, p prefillPlan) {
-	w := &l.args
-	a := gemmArgs{x: d.at(0), xScale: d.at(p.scales), ldX: p.ld, ldOut: int64(w.rows), n: int32(tokens), cols: int32(p.ld)}
+func (d *Device) products(out addr, tokens int64, f factor, p prefillPlan) {
+	w := &f.args
+	a := gemmArgs{
+		x: d.at(0), xScale: d.at(p.scales), ldX: p.ld, ldOut: int64(w.rows), n: int32(tokens), cols: int32(p.ld), gated: f.gated,
+	}
 	size := chooseGEMM(tokens)
-	kind, step := l.kind, int64(w.rows)
+	kind, step := f.kind, int64(w.rows)
 	direct := (kind == kernels.F16 || kind == kernels.BF16) && w.scale == 0
 	if !direct {
 		kind, step = kernels.F16, p.rows
@@ -162,8 +197,8 @@ func (d *Device) products(out addr, tokens int64, l *layout, p prefillPlan) {
 		a.w, a.ldW = w.data+addr(first*w.rowBytes), w.rowBytes/2
 		if !direct {
 			a.w, a.wScale, a.ldW = d.at(p.weights), d.at(p.weightScale), p.ld
-			d.launch(&d.kernels.dequant[l.kind], rows, 1, rowThreads, normShared, words(dequantArgs{
-				w: l.args, out: a.w, scale: a.wScale, first: int32(first), rows: int32(rows), ld: int32(p.ld),
+			d.launch(&d.kernels.dequant[f.kind], rows, 1, rowThreads, normShared, words(dequantArgs{
+				w: f.args, out: a.w, scale: a.wScale, first: int32(first), rows: int32(rows), ld: int32(p.ld),
 			}))
 		}
 		if d.hopper != nil {

@@ -85,6 +85,6 @@ DEVICE void finish(const MatmulArgs& args, const Sums<tiles>& sums, float* all, 
         UNROLL
         for (i32 warp = 0; warp < MATMUL_WARPS; warp++) sum = sum + all[warp * tokens * MATMUL_ROWS + i];
         if (!tiled) sum = sum * tile_scale(w, row, 0);
-        args.out[i64(at) * w.rows + row] = sum * args.xScale[at];
+        put(args.out + i64(at) * w.rows + row, sum * args.xScale[at], args.gated);
     }
 }

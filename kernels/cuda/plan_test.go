@@ -31,7 +31,7 @@ func TestPlan(t *testing.T) {
 	ckpt, err := model.Open(path)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, ckpt.Close()) }()
-	for _, kv := range []kernels.DType{kernels.F16, kernels.I8} {
+	for _, kv := range []kernels.DType{kernels.F16, kernels.F8E4M3, kernels.I8} {
 		t.Run(kv.String(), func(t *testing.T) {
 			dev := kerneltest.Open(t, "emulator", opener)
 			plan, err := model.MakePlan(ckpt, dev, model.PlanOptions{MaxModelLen: 8192, MaxNumSeqs: 4, KVType: kv})

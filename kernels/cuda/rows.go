@@ -44,14 +44,6 @@ func (d *Device) Add(x, delta kernels.Tensor) {
 	}))
 }
 
-// SwiGLU is the gated unit of Llama (Shazeer, arXiv 2002.05202).
-func (d *Device) SwiGLU(out, gate, up kernels.Tensor) {
-	kernels.CheckSwiGLU(out, gate, up)
-	d.launch(&d.kernels.swiglu, pieces(out.Len(), flatItems), 1, flatThreads, 0, words(swigluArgs{
-		out: addr(out.Addr), gate: addr(gate.Addr), up: addr(up.Addr), n: out.Len(),
-	}))
-}
-
 // RoPE rotates q and k by their positions (RoFormer, arXiv 2104.09864).
 func (d *Device) RoPE(q, k, positions kernels.Tensor, r kernels.Rotary) {
 	kernels.CheckRoPE(q, k, positions, r)

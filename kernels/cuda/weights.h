@@ -10,6 +10,8 @@
 // stands there at place p%4 + 4i, where one mask finds both codes of a pair.
 #pragma once
 
+#include "functions.h"
+
 #define UNIT i32(128)
 #define LANE_COLUMNS i32(32)
 #define CHUNK (WARP * LANE_COLUMNS) // of a warp's lanes together
@@ -156,11 +158,7 @@ struct f8_e4m3 : Plain {
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         UNROLL
         for (i32 i = 0; i < 4; i++) {
-            const u32 two = byte_pair(l.codes[2 * j], l.codes[2 * j + 1], i), size = two & 0x007f007f;
-            // The bits of the size, as F16, are 2^-8 of it; 0x5c00 is 2^8. The
-            // size 7f is NaN: adding 1 reaches the bit above.
-            const u32 nan = ((size + 0x00010001) & 0x00800080) * (0x7e00 >> 7);
-            p[i] = multiply_f16x2(size << 7, 0x5c005c00) | nan | (two & 0x00800080) << 8;
+            p[i] = e4m3_pair(byte_pair(l.codes[2 * j], l.codes[2 * j + 1], i));
         }
     }
 };

@@ -9,12 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"trona/kernels"
+	"trona/model/quant"
 )
 
 // cacheRounding bounds the relative error of a stored element, for I8 that of
 // the greatest in a row.
 var cacheRounding = map[kernels.DType]float64{
-	kernels.F32: 0, kernels.F16: 0x1p-11, kernels.BF16: 0x1p-8, kernels.I8: 0.5 / 127,
+	kernels.F32: 0, kernels.F16: 0x1p-11, kernels.BF16: 0x1p-8, kernels.F8E4M3: 0x1p-4, kernels.I8: 0.5 / 127,
 }
 
 // cache makes a KV cache of a type. Its codes begin as NaN where the type has one.
@@ -47,6 +48,8 @@ func (c *context) readCache(t, scale kernels.Tensor) []float64 {
 			out[i] = float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(raw[2*i:])) << 16))
 		case kernels.F16:
 			out[i] = half(binary.LittleEndian.Uint16(raw[2*i:]))
+		case kernels.F8E4M3:
+			out[i] = float64(quant.E4M3(raw[i]))
 		case kernels.I8:
 			out[i] = float64(int8(raw[i])) * float64(scales[i/int(t.Cols())])
 		}
@@ -103,6 +106,9 @@ func (c *context) appendKV(t kernels.DType, dim int64) {
 			for h := range int64(kvHeads) {
 				at := ((int64(slot)/64*kvHeads+h)*64 + int64(slot)%64) * dim
 				row := side.want[(int64(i)*kvHeads+h)*dim:][:dim]
+				if t == kernels.F8E4M3 {
+					row = clamped(row, 448)
+				}
 				c.close(narrow(got[at:at+dim]), widen(row), storeTolerance(t, row))
 				for x := at; x < at+dim; x++ {
 					touched[x] = true
@@ -126,6 +132,15 @@ func narrow(x []float64) []float32 {
 	return y
 }
 
+// clamped returns values no larger than a limit.
+func clamped(x []float32, limit float32) []float32 {
+	y := slices.Clone(x)
+	for i := range y {
+		y[i] = max(-limit, min(limit, y[i]))
+	}
+	return y
+}
+
 func storeTolerance(t kernels.DType, row []float32) []float64 {
 	tol := make([]float64, len(row))
 	amax := 0.0
@@ -138,6 +153,8 @@ func storeTolerance(t kernels.DType, row []float32) []float64 {
 			tol[i] = amax * cacheRounding[t] * (1 + 1e-5)
 		case kernels.F16:
 			tol[i] = max(math.Abs(float64(v))*cacheRounding[t], 0x1p-25)
+		case kernels.F8E4M3:
+			tol[i] = max(math.Abs(float64(v))*cacheRounding[t], 0x1p-10)
 		default:
 			tol[i] = math.Abs(float64(v)) * cacheRounding[t]
 		}
@@ -288,16 +305,24 @@ func (in *attentionInput) query(q []float32, k, v []float64, blocks []int32, hea
 		sum += scores[p]
 	}
 	out, tol = make([]float64, in.dim), make([]float64, in.dim)
+	values := make([]float64, in.dim) // sums of sizes
 	for p, w := range scores {
 		for i := range out {
-			x := w / sum * v[at(int64(p))+int64(i)]
+			value := v[at(int64(p))+int64(i)]
+			x := w / sum * value
 			out[i] += x
 			tol[i] += math.Abs(x)
+			values[i] += math.Abs(value)
 		}
 	}
-	// An error of a score is a relative error of its weight.
+	// An error of a score is a relative error of its weight. Of weights that are
+	// rounded to F16 the small ones lose up to 2^-25 of the greatest.
+	lost := 0.0
+	if rounding > 0 {
+		lost = 0x1p-25 / sum
+	}
 	for i := range tol {
-		tol[i] = tol[i]*(5e-6+1e-6*size+rounding*(2+size)) + 1e-30
+		tol[i] = tol[i]*(5e-6+1e-6*size+rounding*(2+size)) + lost*values[i] + 1e-30
 	}
 	return out, tol
 }

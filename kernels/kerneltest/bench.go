@@ -117,14 +117,12 @@ func (b *bencher) rows() {
 	for _, n := range []int64{1, 512} {
 		x, delta, out := b.tensor(kernels.F32, n, 2048), b.tensor(kernels.F32, n, 2048), b.tensor(kernels.F32, n, 2048)
 		w := b.tensor(kernels.F32, 2048)
-		gate, up := b.tensor(kernels.F32, n, 8192), b.tensor(kernels.F32, n, 8192)
 		q, k, v := b.tensor(kernels.F32, n, 32, 64), b.tensor(kernels.F32, n, 8, 64), b.tensor(kernels.F32, n, 8, 64)
 		ints := b.tensor(kernels.I32, n)
 		r := kernels.Rotary{Inv: b.tensor(kernels.F32, 32)}
 		name := func(op kernels.Op) string { return fmt.Sprintf("%s/n=%d", op, n) }
 		b.measure(name(kernels.OpAddRMSNorm), kernels.AddRMSNormCost(x), func() { b.dev.AddRMSNorm(out, x, delta, w, 1e-5) })
 		b.measure(name(kernels.OpAdd), kernels.AddCost(x), func() { b.dev.Add(out, delta) })
-		b.measure(name(kernels.OpSwiGLU), kernels.SwiGLUCost(gate), func() { b.dev.SwiGLU(gate, gate, up) })
 		b.measure(name(kernels.OpRoPE), kernels.RoPECost(q, k), func() { b.dev.RoPE(q, k, ints, r) })
 		for _, t := range b.dev.Info().KVTypes {
 			kv := kernels.KV{K: b.tensor(t, 1, 8, kernels.BlockSize, 64), V: b.tensor(t, 1, 8, kernels.BlockSize, 64)}

@@ -11,7 +11,7 @@ import (
 func testMisuse(c *context) {
 	x, y, v := c.empty(kernels.F32, 2, 8), c.empty(kernels.F32, 3, 8), c.empty(kernels.F32, 8)
 	ids := c.ints([]int32{0, 1})
-	w := c.pack(c.matrix(kernels.F32, 4, 8))
+	w, other := c.pack(c.matrix(kernels.F32, 4, 8)), c.pack(c.matrix(kernels.F32, 5, 8))
 	heads := c.empty(kernels.F32, 2, 2, 4)
 	kv := c.cache(kernels.F32, 1, 2, 4)
 	plan := func(s kernels.AttentionSeq) *kernels.AttentionPlan {
@@ -32,7 +32,7 @@ func testMisuse(c *context) {
 		"attention: rows":     func() { c.dev.Attention(heads, heads, kv, plan(kernels.AttentionSeq{Rows: 1, Blocks: []int32{0}})) },
 		"attention: blocks":   func() { c.dev.Attention(heads, heads, kv, plan(kernels.AttentionSeq{Rows: 2})) },
 		"attention: block id": func() { c.dev.Attention(heads, heads, kv, plan(kernels.AttentionSeq{Rows: 2, Blocks: []int32{1}})) },
-		"swiglu: up":          func() { c.dev.SwiGLU(x, x, y) },
+		"gated_matmul: up":    func() { c.dev.GatedMatMul(c.empty(kernels.F32, 2, 4), x, w, other, 0) },
 		"gather: rows":        func() { c.dev.Gather(y, x, ids) },
 		"sample: rows":        func() { c.dev.Sample(nil, x, make([]kernels.SampleRow, 2)) },
 		"upload: size":        func() { c.dev.Upload(x, make([]byte, 3)) },

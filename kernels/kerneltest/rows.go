@@ -104,33 +104,6 @@ func testAdd(c *context) {
 	})
 }
 
-func testSwiGLU(c *context) {
-	c.eachRowShape(func(c *context, n, w int64) {
-		gs, us := c.normal(n*w, 4), c.normal(n*w, 1)
-		for i, v := range []float32{0, 100, -100, 1e30, -80, 88.5, -88.5} {
-			if int64(i) < n*w {
-				gs[i] = v
-			}
-		}
-		gate, up, out := c.floats(gs, n, w), c.floats(us, n, w), c.empty(kernels.F32, n, w)
-		c.dev.SwiGLU(out, gate, up)
-		want := make([]float64, n*w)
-		for i := range want {
-			want[i] = float64(gs[i]) / (1 + math.Exp(-float64(gs[i]))) * float64(us[i])
-		}
-		got := c.read(out)
-		c.close(got, want, relative(want, 1e-6))
-		c.dev.SwiGLU(gate, gate, up)
-		c.same(got, c.read(gate), "in place")
-		one, last := c.empty(kernels.F32, 1, 1), n*w-1
-		flat := func(t kernels.Tensor) kernels.Tensor { return t.Reshape(n*w, 1).Slice(last, last+1) }
-		gate2 := c.floats(gs, n, w)
-		c.dev.SwiGLU(one, flat(gate2), flat(up))
-		c.same(got[last:], c.read(one), "alone")
-		c.noAllocs(func() { c.dev.SwiGLU(out, gate, up) })
-	})
-}
-
 func testGather(c *context) {
 	c.eachRowShape(func(c *context, n, d int64) {
 		xs := c.normal(n*d, 1)

@@ -1,0 +1,92 @@
+package kerneltest
+
+import (
+	"fmt"
+	"math"
+
+	"trona/kernels"
+)
+
+// silu is v / (1 + e^-v).
+func silu(v float64) float64 { return v / (1 + math.Exp(-v)) }
+
+func testGatedMatMul(c *context) {
+	for _, s := range []struct{ n, width int64 }{{1, 1}, {5, 7}, {9, 40}} {
+		c.run(fmt.Sprintf("silu/%dx%d", s.n, s.width), func(c *context) { c.gatedValues(s.n, s.width) })
+	}
+	for _, t := range weightTypes {
+		b := int64(t.Block())
+		cols := (320 + b - 1) / b * b
+		c.run(t.String(), func(c *context) { c.gated(11, c.matrix(t, 40, cols), c.matrix(t, 40, cols)) })
+	}
+	for _, t := range [][2]kernels.DType{
+		{kernels.F32, kernels.Q4_K}, {kernels.Q4_K, kernels.F32}, {kernels.BF16, kernels.Q8_0}, {kernels.Q6_K, kernels.Q4_K},
+	} {
+		c.run(fmt.Sprintf("%v and %v", t[0], t[1]), func(c *context) { c.gated(7, c.matrix(t[0], 17, 256), c.matrix(t[1], 17, 256)) })
+	}
+	c.run("scales", func(c *context) {
+		gate, up := c.matrix(kernels.F8E4M3, 40, 512), c.matrix(kernels.F8E4M3, 40, 512)
+		c.gated(3, c.scaled(gate, 1, 512), c.scaled(up, 40, 128))
+	})
+	for _, t := range []kernels.DType{kernels.BF16, kernels.Q4_K} {
+		c.run(fmt.Sprintf("%v/many rows", t), func(c *context) { c.gated(140, c.matrix(t, 70, 512), c.matrix(t, 70, 512)) })
+	}
+}
+
+// gatedValues: with weights that pick single inputs, what comes out is silu to
+// a few units in the last place, however large its argument.
+func (c *context) gatedValues(n, width int64) {
+	gs, us := c.normal(n*width, 4), c.normal(n*width, 1)
+	copy(gs, []float32{0, 100, -100, 1e30, -80, 88.5, -88.5}[:min(7, len(gs))])
+	xs := make([]float32, 0, 2*n*width)
+	want := make([]float64, n*width)
+	for i := range n {
+		xs = append(append(xs, gs[i*width:(i+1)*width]...), us[i*width:(i+1)*width]...)
+	}
+	for i := range want {
+		want[i] = silu(float64(gs[i])) * float64(us[i])
+	}
+	pick := func(from int64) kernels.Weight {
+		w := make([]float32, 2*width*width)
+		for r := range width {
+			w[r*2*width+from+r] = 1
+		}
+		return c.pack(&kernels.Matrix{Type: kernels.F32, Rows: width, Cols: 2 * width, Data: bytesOf(w)})
+	}
+	x, out := c.floats(xs, n, 2*width), c.empty(kernels.F32, n, width)
+	c.dev.GatedMatMul(out, x, pick(0), pick(width), n/2)
+	c.close(c.read(out), want, relative(want, 1e-6))
+}
+
+// gated compares with the reference, and rows alone with those of the batch.
+func (c *context) gated(n int64, gate, up *kernels.Matrix) {
+	rows, cols, decode := gate.Rows, gate.Cols, n/2
+	xs := c.normal(n*cols, 1)
+	g, u := c.pack(gate), c.pack(up)
+	x, out := c.floats(xs, n, cols), c.empty(kernels.F32, n, rows)
+	c.dev.GatedMatMul(out, x, g, u, decode)
+	seen := func(t kernels.DType) []float32 {
+		if c.suite.Rounded != nil {
+			return c.suite.Rounded(t, xs, cols)
+		}
+		return xs
+	}
+	gates, gateSize := matmulRef(values(gate), seen(gate.Type), n, rows, cols)
+	ups, upSize := matmulRef(values(up), seen(up.Type), n, rows, cols)
+	want, tol := make([]float64, n*rows), make([]float64, n*rows)
+	for i := range want {
+		s := silu(gates[i])
+		want[i] = s * ups[i]
+		// silu changes at most 1.1 times as much as its argument.
+		ofGate, ofUp := 1.1*gateSize[i]*(1e-5+c.suite.Rounding), upSize[i]*(1e-5+c.suite.Rounding)
+		tol[i] = ofGate*(math.Abs(ups[i])+ofUp) + math.Abs(s)*ofUp + 1e-6*math.Abs(want[i])
+	}
+	got := c.read(out)
+	c.close(got, want, tol)
+	one := c.empty(kernels.F32, 1, rows)
+	for _, row := range []int64{0, n - 1} {
+		c.dev.GatedMatMul(one, c.floats(xs[row*cols:][:cols], 1, cols), g, u, min(1, max(0, decode-row)))
+		c.same(got[row*rows:][:rows], c.read(one), "alone, row %d", row)
+	}
+	c.noAllocs(func() { c.dev.GatedMatMul(out, x, g, u, decode) })
+}
