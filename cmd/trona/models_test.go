@@ -24,9 +24,9 @@ func TestSeveralModels(t *testing.T) {
 		return o
 	}
 	var users sync.WaitGroup
-	answers := map[string]*answer{"": nil, "demo": nil, "org/tiny": nil, "tiny-1_5": nil}
+	answers := map[string]*answer{}
 	var mu sync.Mutex
-	for name := range answers {
+	for _, name := range []string{"", "demo", "org/tiny", "tiny-1_5"} {
 		users.Go(func() {
 			got := both.ask(t, "/v1/completions", body(name))
 			mu.Lock()
