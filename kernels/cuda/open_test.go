@@ -24,7 +24,7 @@ func emulate(t *testing.T, settings map[string][2]string) {
 func need(t *testing.T) {
 	t.Run("need", func(t *testing.T) { kerneltest.Open(t, "emulator", opener) })
 	if _, err := driver.Open(); err != nil {
-		t.SkipNow()
+		t.Skip(err)
 	}
 }
 
