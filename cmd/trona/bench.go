@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"trona/engine"
 	"trona/kernels"
 	"trona/model"
 )
@@ -14,8 +15,9 @@ import (
 // benchRows is the most rows of a step, as in serve.
 const benchRows = 512
 
-// benchCommand measures a model directly, without the engine, in the way of
-// llama-bench: "pp" reads a prompt, "tg" generates one token a step after it.
+// benchCommand measures a model in the way of llama-bench: "pp" reads a prompt,
+// "tg" generates one token a step after it. It does so directly, without
+// sampling, or through the engine.
 type benchCommand struct {
 	Model       string `arg:"" help:"Model to measure." default:"demo" optional:""`
 	NPrompt     []int  `name:"n-prompt" short:"p" help:"Prompt tokens to read; 0: no such test." default:"512" placeholder:"512"`
@@ -24,6 +26,7 @@ type benchCommand struct {
 	Batch       []int  `short:"b" help:"Sequences at once." default:"1" placeholder:"1"`
 	Repetitions int    `short:"r" help:"Measured runs of each test." default:"5" placeholder:"5"`
 	Output      string `short:"o" help:"Form of the output: md or json." enum:"md,json" default:"md" placeholder:"md"`
+	Engine      bool   `help:"Measure through the engine, as requests that draw their tokens."`
 	Peer        string `help:"A llama-bench to measure in turns with the same model; prints ratios." placeholder:"PATH"`
 
 	KVCacheDtype string `name:"kv-cache-dtype" help:"Type of the KV cache: auto, f16, bf16, fp8 or int8." enum:"auto,f16,bf16,fp8,int8" default:"auto" placeholder:"auto"`
@@ -44,6 +47,7 @@ type benchRow struct {
 	NGen     int       `json:"n_gen"`
 	NDepth   int       `json:"n_depth"`
 	Batch    int       `json:"batch"`
+	Engine   bool      `json:"engine"`
 	NThreads int       `json:"n_threads"`
 	AvgTS    float64   `json:"avg_ts"` // tokens a second, of all sequences together
 	StddevTS float64   `json:"stddev_ts"`
@@ -122,7 +126,7 @@ func (c *benchCommand) Run(std stdio) error {
 		return c.comparePeer(std, b, tests)
 	}
 	var top ceilings // of a GPU nothing is known
-	if b.info.Device == "cpu" {
+	if b.info.Device == "cpu" && !c.Engine {
 		top = measureCeilings(b.threads)
 	}
 	for i := range tests {
@@ -140,11 +144,15 @@ func (c *benchCommand) Run(std stdio) error {
 // bench is a loaded model with a cache, for one test at a time.
 type bench struct {
 	info    benchRow // what all rows share
-	dev     *costDevice
+	device  kernels.Device
+	costs   *costDevice // what it has to do
 	model   *model.Model
 	cache   *model.KVCache
 	threads int
 	batch   model.Batch
+
+	engine *engine.Engine // nil: the model is measured directly
+	served int            // prompts that the engine has got
 }
 
 func (c *benchCommand) load(std stdio, tests []benchRow) (*bench, error) {
@@ -157,17 +165,23 @@ func (c *benchCommand) load(std stdio, tests []benchRow) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{dev: &costDevice{Device: dev, rounded: dev.Info().Int8}, threads: c.threads()}
+	b := &bench{device: dev, threads: c.threads()}
+	if !c.Engine {
+		b.costs, b.device = counted(dev)
+	}
 	cache := cacheFlags{KVCacheDtype: c.KVCacheDtype}
 	kv, err := cache.kvType(dev.Info())
 	if err == nil {
 		err = b.allocate(ckpt, kv, tests, std)
 	}
+	if err == nil && c.Engine {
+		err = b.start(tests)
+	}
 	if err != nil {
 		b.close()
 		return nil, err
 	}
-	b.info = benchRow{Filename: ckpt.Path, Parameters: ckpt.Parameters(), Device: dev.Info().Name, TypeK: kv.String(), TypeV: kv.String(), NThreads: b.threads}
+	b.info = benchRow{Filename: ckpt.Path, Parameters: ckpt.Parameters(), Device: dev.Info().Name, TypeK: kv.String(), TypeV: kv.String(), NThreads: b.threads, Engine: c.Engine}
 	for _, t := range ckpt.Tensors() {
 		b.info.Bytes += t.Bytes
 	}
@@ -182,14 +196,17 @@ func (b *bench) allocate(ckpt *model.Checkpoint, kv kernels.DType, tests []bench
 			return fmt.Errorf("%s needs %d positions, the model declares %d", t.name(), n, ckpt.Config.ContextLength)
 		}
 		blocks, sequences = max(blocks, t.Batch*t.blocks()), max(sequences, t.Batch)
+		if b.costs == nil {
+			blocks = max(blocks, t.engineBlocks())
+		}
 	}
 	bar := newProgress(std.err, "loading")
 	defer bar.stop()
 	var err error
-	if b.model, err = model.Load(ckpt, b.dev, model.LoadOptions{MaxRows: benchRows, MaxLogits: sequences, Progress: bar.set}); err != nil {
+	if b.model, err = model.Load(ckpt, b.device, model.LoadOptions{MaxRows: benchRows, MaxLogits: sequences, Progress: bar.set}); err != nil {
 		return err
 	}
-	if b.cache, err = model.NewKVCache(b.dev, &ckpt.Config, kv, blocks); err != nil {
+	if b.cache, err = model.NewKVCache(b.device, &ckpt.Config, kv, blocks); err != nil {
 		return err
 	}
 	return b.model.Record(b.cache)
@@ -202,7 +219,11 @@ func (r *benchRow) blocks() int {
 
 func (b *bench) close() {
 	// Freed with the process; what was measured stands.
-	_ = b.dev.Close()
+	if b.engine != nil {
+		_ = b.engine.Close()
+	} else {
+		_ = b.device.Close()
+	}
 }
 
 func (b *bench) describe(r *benchRow, top ceilings) {
@@ -215,10 +236,13 @@ func (b *bench) describe(r *benchRow, top ceilings) {
 // measure runs a test some times, after a run that does not count, and fills
 // in its speed.
 func (b *bench) measure(r *benchRow, repetitions int, top ceilings) error {
+	if b.engine != nil {
+		return b.measureEngine(r, repetitions)
+	}
 	if err := b.fill(r); err != nil {
 		return err
 	}
-	b.dev.total, b.dev.int8 = kernels.Cost{}, 0
+	b.costs.tally = tally{}
 	elapsed := time.Duration(0)
 	for range repetitions {
 		start := time.Now()
@@ -230,11 +254,11 @@ func (b *bench) measure(r *benchRow, repetitions int, top ceilings) error {
 		r.Samples = append(r.Samples, float64(r.Batch*r.tokens())/took.Seconds())
 	}
 	r.AvgTS, r.StddevTS = meanDeviation(r.Samples)
-	r.GBPerS = float64(b.dev.total.Bytes) / elapsed.Seconds() / 1e9
-	r.GFLOPPerS = float64(b.dev.total.Flops) / elapsed.Seconds() / 1e9
+	r.GBPerS = float64(b.costs.total.Bytes) / elapsed.Seconds() / 1e9
+	r.GFLOPPerS = float64(b.costs.total.Flops) / elapsed.Seconds() / 1e9
 	if top != (ceilings{}) {
 		r.ShareOfBandwidth = r.GBPerS / r.BandwidthCeiling
-		r.ShareOfCompute = top.share(float64(b.dev.total.Flops), b.dev.int8, elapsed.Seconds())
+		r.ShareOfCompute = top.share(float64(b.costs.total.Flops), b.costs.int8, elapsed.Seconds())
 	}
 	return nil
 }
@@ -273,23 +297,28 @@ func (b *bench) once(r *benchRow, n int) error {
 			}
 		}
 		b.model.Forward(&b.batch, b.cache)
-		if err := b.dev.Sync(); err != nil {
+		if err := b.device.Sync(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// add adds rows of a sequence from a position on. Ids are spread over the
-// vocabulary; which they are does not change the work.
+// token returns a token of a sequence. Ids are spread over the vocabulary; which
+// they are does not change the work.
+func (b *bench) token(sequence, position int) int32 {
+	id := uint64(sequence*1_000_003+position+1) * 0x9e3779b97f4a7c15 >> 33
+	return int32(id % uint64(b.model.Config.VocabSize))
+}
+
+// add adds rows of a sequence from a position on.
 func (b *bench) add(r *benchRow, sequence, position, rows int) {
 	blocks := make([]int32, r.blocks())
 	for i := range blocks {
 		blocks[i] = int32(sequence*len(blocks) + i)
 	}
 	for i := range rows {
-		id := uint64(sequence*1_000_003+position+i+1) * 0x9e3779b97f4a7c15 >> 33
-		b.batch.Tokens = append(b.batch.Tokens, int32(id%uint64(b.model.Config.VocabSize)))
+		b.batch.Tokens = append(b.batch.Tokens, b.token(sequence, position+i))
 	}
 	b.batch.Seqs = append(b.batch.Seqs, model.BatchSeq{Rows: rows, Position: int64(position), Blocks: blocks, Decode: r.NGen > 0})
 }
@@ -308,13 +337,17 @@ func meanDeviation(samples []float64) (mean, deviation float64) {
 func printBench(out io.Writer, tests []benchRow, top ceilings) error {
 	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
 	first := tests[0]
-	fmt.Fprintf(out, "%s, %s parameters, %s; %s, %d threads, KV cache in %s\n\n",
-		first.Filename, count(first.Parameters), human(first.Bytes), first.Device, first.NThreads, first.TypeK)
+	through := ""
+	if first.Engine {
+		through = "; through the engine"
+	}
+	fmt.Fprintf(out, "%s, %s parameters, %s; %s, %d threads, KV cache in %s%s\n\n",
+		first.Filename, count(first.Parameters), human(first.Bytes), first.Device, first.NThreads, first.TypeK, through)
 	fmt.Fprint(w, "| test\t| batch\t| tokens/s\t| GB/s\t| of bandwidth\t| GFLOP/s\t| of compute\t|\n")
 	fmt.Fprint(w, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|\n")
 	for _, t := range tests {
-		fmt.Fprintf(w, "| %s\t| %d\t| %.2f ± %.2f\t| %.2f\t| %s\t| %.1f\t| %s\t|\n",
-			t.name(), t.Batch, t.AvgTS, t.StddevTS, t.GBPerS, percent(t.ShareOfBandwidth), t.GFLOPPerS, percent(t.ShareOfCompute))
+		fmt.Fprintf(w, "| %s\t| %d\t| %.2f ± %.2f\t| %s\t| %s\t| %s\t| %s\t|\n",
+			t.name(), t.Batch, t.AvgTS, t.StddevTS, number("%.2f", t.GBPerS), percent(t.ShareOfBandwidth), number("%.1f", t.GFLOPPerS), percent(t.ShareOfCompute))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -330,10 +363,13 @@ func printBench(out io.Writer, tests []benchRow, top ceilings) error {
 	return err
 }
 
-// percent writes a share; of nothing there is none.
-func percent(share float64) string {
-	if share == 0 {
+// percent writes a share.
+func percent(share float64) string { return number("%.0f %%", 100*share) }
+
+// number writes a number; 0 is one that nobody knows.
+func number(format string, v float64) string {
+	if v == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.0f %%", 100*share)
+	return fmt.Sprintf(format, v)
 }

@@ -2,11 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,6 +32,48 @@ func TestBench(t *testing.T) {
 	}
 	require.Len(t, seen, len(rows))
 	require.True(t, seen[[4]float64{80, 0, 64, 2}])
+}
+
+// TestBenchEngine: through the engine the speed alone is known.
+func TestBenchEngine(t *testing.T) {
+	var rows []benchRow
+	args := []string{"bench", "-p", "16", "-n", "8", "-d", "0,70", "-b", "3", "-r", "2", "-t", "1", "--engine"}
+	require.NoError(t, json.Unmarshal([]byte(ok(t, "", append(args, "-o", "json")...)), &rows))
+	require.Len(t, rows, 2*2)
+	for _, row := range rows {
+		require.True(t, row.Engine)
+		require.Len(t, row.Samples, 2)
+		for _, v := range row.Samples {
+			require.Positive(t, v)
+		}
+		require.Zero(t, row.GBPerS)
+	}
+	require.Contains(t, ok(t, "", args...), "through the engine")
+}
+
+// The speed of prompts is that until all have their first token, the speed of
+// answers that from then on.
+func TestEngineSpeed(t *testing.T) {
+	start := time.Now()
+	at := func(seconds ...int) (s served) {
+		for _, n := range seconds {
+			s.arrivals = append(s.arrivals, start.Add(time.Duration(n)*time.Second))
+		}
+		s.read = 10
+		return s
+	}
+	list := []served{at(1, 2, 3, 4), at(2, 4, 6)}
+	speed, err := (&benchRow{NPrompt: 8}).speed(list, start)
+	require.NoError(t, err)
+	require.InDelta(t, 20.0/2, speed, 1e-9)
+	speed, err = (&benchRow{NGen: 8}).speed(list, start)
+	require.NoError(t, err)
+	require.InDelta(t, 4.0/4, speed, 1e-9, "of 2 + 2 tokens in 4 s")
+	_, err = (&benchRow{NGen: 8}).speed([]served{at(1, 2), at(2)}, start)
+	require.ErrorContains(t, err, "-n must be greater")
+	list[1].err = io.EOF
+	_, err = (&benchRow{NGen: 8}).speed(list, start)
+	require.ErrorIs(t, err, io.EOF)
 }
 
 // TestBenchPeer compares with a peer that always says the same.
@@ -77,6 +121,18 @@ func (opDevice) Info() kernels.Info                                           { 
 func (opDevice) MatMul(kernels.Tensor, kernels.Tensor, kernels.Weight, int64) {}
 func (opDevice) Add(kernels.Tensor, kernels.Tensor)                           {}
 
+func (opDevice) Attention(kernels.Tensor, kernels.Tensor, kernels.KV, *kernels.AttentionPlan) {}
+
+// opRecorder records nothing.
+type opRecorder struct {
+	opDevice
+	replays int
+}
+
+func (r *opRecorder) Record(f func()) (kernels.Recording, error)       { f(); return 7, nil }
+func (r *opRecorder) Replay(kernels.Recording, *kernels.AttentionPlan) { r.replays++ }
+func (r *opRecorder) Forget(kernels.Recording)                         {}
+
 // TestCosts adds the costs of ops up.
 func TestCosts(t *testing.T) {
 	d := &costDevice{Device: opDevice{}, rounded: []kernels.DType{kernels.Q8_0}}
@@ -92,4 +148,26 @@ func TestCosts(t *testing.T) {
 	w.Type = kernels.Q8_0
 	d.MatMul(kernels.View(64, kernels.F32, 2, 8), x, w, 0)
 	require.Equal(t, float64(want.Flops), d.int8)
+
+	// A recording costs what its ops do, when it is replayed.
+	q := kernels.View(64, kernels.F32, 2, 4, 8)
+	kv := kernels.KV{K: kernels.View(64, kernels.F16, 1, 2, kernels.BlockSize, 8)}
+	plan := kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{{Rows: 1, Position: 40}}}
+	r := &opRecorder{}
+	d, dev := counted(r)
+	kept, err := dev.(kernels.Recorder).Record(func() {
+		dev.Add(x, x)
+		dev.Attention(q, q, kv, &kernels.AttentionPlan{Seqs: make([]kernels.AttentionSeq, 2)})
+	})
+	require.NoError(t, err)
+	require.Zero(t, d.total)
+	attention := kernels.AttentionCost(q, kv, &plan)
+	for n := range int64(2) {
+		dev.(kernels.Recorder).Replay(kept, &plan)
+		require.Equal(t, (n+1)*(kernels.AddCost(x).Bytes+attention.Bytes), d.total.Bytes)
+		require.Equal(t, (n+1)*(kernels.AddCost(x).Flops+attention.Flops), d.total.Flops)
+	}
+	require.Equal(t, 2, r.replays)
+	dev.(kernels.Recorder).Forget(kept)
+	require.Empty(t, dev.(*costRecorder).kept)
 }

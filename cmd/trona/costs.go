@@ -10,8 +10,14 @@ import (
 type costDevice struct {
 	kernels.Device
 	rounded []kernels.DType // weight types whose products are in 8 bits
-	total   kernels.Cost
-	int8    float64 // of total.Flops, those in 8 bits
+	tally
+	recording *recordedCost // nil: ops are done
+}
+
+// tally is what ops had to do.
+type tally struct {
+	total kernels.Cost
+	int8  float64 // of total.Flops, those in 8 bits
 }
 
 func (d *costDevice) add(c kernels.Cost) {
@@ -69,7 +75,11 @@ func (d *costDevice) AppendKV(cache kernels.KV, k, v, slots kernels.Tensor) {
 }
 
 func (d *costDevice) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernels.AttentionPlan) {
-	d.add(kernels.AttentionCost(q, cache, plan))
+	if d.recording != nil {
+		d.recording.attention = append(d.recording.attention, recordedAttention{q, cache})
+	} else {
+		d.add(kernels.AttentionCost(q, cache, plan))
+	}
 	d.Device.Attention(out, q, cache, plan)
 }
 
