@@ -51,14 +51,24 @@ func TestConformance(t *testing.T) {
 			if strings.HasSuffix(v, "-int8") {
 				s.Only = []string{"matmul", "uniform", "misuse"}
 				s.Brief = s.Brief || v == "generic-int8" // TestInt8 has its bits in all the others
-				s.Rounded = func(t kernels.DType, x []float32, cols int64) []float32 {
+				s.Rounded = func(t kernels.DType, x []float32, cols, decode int64) []float32 {
+					decode *= cols
+					if !cpu.RoundsTiles(v, t) {
+						decode = int64(len(x))
+					}
+					seen := slices.Concat(x[:decode], round16(x[decode:]))
 					if cpu.Rounds(v, t) && cols%32 == 0 {
-						return round8(x)
+						copy(seen, round8(x[:decode]))
 					}
 					if cpu.RoundsPairs(v, t) && cols%2 == 0 {
-						return round16(x)
+						copy(seen, round16(x[:decode]))
 					}
-					return x
+					return seen
+				}
+				if cpu.RoundsTiles(v, kernels.Q4_K) {
+					s.Only = append(s.Only, "gated_matmul")
+					s.Brief = s.Brief || v == "genericbf16-int8" // TestTiles has its bits in the others
+					s.Rounding = 0x1p-8                          // weights too are rounded to BF16
 				}
 			}
 			s.Run(t)
@@ -97,6 +107,20 @@ func BenchmarkOps(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/threads=%d", v, threads), func(b *testing.B) {
 				kerneltest.Bench(b, opener(cpu.Options{Threads: threads, Variant: v}))
 			})
+		}
+	}
+}
+
+// BenchmarkPrefill measures what reads a prompt, by every instruction set with
+// assembly, with one thread and with two.
+func BenchmarkPrefill(b *testing.B) {
+	for _, v := range cpu.Variants() {
+		for _, threads := range []int{1, 2} {
+			if !strings.HasPrefix(v, "generic") {
+				b.Run(fmt.Sprintf("%s/threads=%d", v, threads), func(b *testing.B) {
+					kerneltest.BenchPrefill(b, opener(cpu.Options{Threads: threads, Variant: v}))
+				})
+			}
 		}
 	}
 }

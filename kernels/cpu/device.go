@@ -7,7 +7,9 @@
 // variants: the answers are as exact as F32 sums are. The variants whose names
 // end in "-int8" round the input of a product with a quantised weight to 8 bits,
 // every 32 columns on their own, and multiply integers (int8.go): several
-// times faster, with an error below that of the weights themselves.
+// times faster, with an error below that of the weights themselves. Those with
+// "bf16" multiply some numbers rounded to BF16 (tiles.go, matmul16.go), whose
+// tiles are the fastest of all where the processor has them.
 //
 // # Why does a row's result not depend on the batch?
 //
@@ -15,9 +17,10 @@
 // in-features are taken in chunks of 256, each chunk is one chain of
 // multiply-adds in ascending order, and the chunks are added in order; in 8 bits
 // it is one chain over all groups of columns, in pairs two chains for each
-// chunk. Attention does the same with blocks of 64 positions. Threads, tiles
-// and token blocks decide only who computes an output. Decode and prefill
-// arithmetic are therefore the same on this device.
+// chunk, in tiles two for every 32 columns. Attention does the same with blocks of
+// 64 positions. Threads, tiles and token blocks decide only who computes an output.
+// Decode and prefill arithmetic are therefore the same on this device, except that
+// a variant with tiles uses them for all rows that prefill and for no others.
 //
 // # Which instruction sets are there?
 //
@@ -56,6 +59,7 @@ type Device struct {
 	rope    ropeTable
 	rounded []block8 // the input of a product in 8 bits
 	halves  []uint16 // the same in BF16
+	tiled   []uint16 // the same in tiles of BF16
 }
 
 // jobs holds the arguments of each op's parallel part, so that ops allocate
@@ -67,6 +71,7 @@ type jobs struct {
 	matmul    matmulJob
 	matmul8   matmul8Job
 	matmul16  matmul16Job
+	tiles     tilesJob
 	rope      ropeJob
 	appendKV  appendKVJob
 	attention attentionJob
@@ -118,11 +123,11 @@ func choose(name string) (*variant, error) {
 func (d *Device) Info() kernels.Info {
 	return kernels.Info{
 		Name:     "cpu",
-		Detail:   fmt.Sprintf("%s, %s, %d threads", runtime.GOARCH, d.kern.name, len(d.pool.workers)),
+		Detail:   fmt.Sprintf("%s, %s, %d threads%s", runtime.GOARCH, d.kern.name, len(d.pool.workers), d.kern.note),
 		Memory:   machineMemory(),
 		KVTypes:  []kernels.DType{kernels.F16, kernels.F32, kernels.BF16, kernels.I8},
 		Features: []string{d.kern.name},
-		Uniform:  true, // no op looks at how many rows decode
+		Uniform:  d.kern.tiles == nil, // no other op looks at how many rows decode
 		Int8:     d.kern.int8(),
 	}
 }

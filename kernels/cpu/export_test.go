@@ -14,5 +14,12 @@ func RoundsPairs(name string, t kernels.DType) bool {
 	return err == nil && v.pairs[0] != nil && t == kernels.BF16
 }
 
+// RoundsTiles reports whether a variant's products with a type round to BF16 in rows
+// that prefill.
+func RoundsTiles(name string, t kernels.DType) bool {
+	v, err := choose(name)
+	return err == nil && v.inTiles(kernels.Weight{Type: t})
+}
+
 // RoundPair rounds as such products do.
 func RoundPair(x float32) float32 { return bf16(toBF16(x)) }

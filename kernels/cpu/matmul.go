@@ -20,21 +20,22 @@ type matmulJob struct {
 	gated  bool  // out has a gate's products, and becomes silu(out) times these
 }
 
-// MatMul computes out = x · wᵀ. Decode and prefill arithmetic are the same.
+// MatMul computes out = x · wᵀ. Decode and prefill arithmetic are the same unless the
+// variant has products in tiles.
 func (d *Device) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
 	kernels.CheckMatMul(out, x, w, decode)
-	d.multiply(out, x, w, false)
+	d.multiply(out, x, w, decode, false)
 }
 
 // GatedMatMul computes out = silu(x · gateᵀ) * (x · upᵀ).
 func (d *Device) GatedMatMul(out, x kernels.Tensor, gate, up kernels.Weight, decode int64) {
 	kernels.CheckGatedMatMul(out, x, gate, up, decode)
-	d.multiply(out, x, gate, false)
-	d.multiply(out, x, up, true)
+	d.multiply(out, x, gate, decode, false)
+	d.multiply(out, x, up, decode, true)
 }
 
 // multiply computes x · wᵀ, and what is `gated` of it.
-func (d *Device) multiply(out, x kernels.Tensor, w kernels.Weight, gated bool) {
+func (d *Device) multiply(out, x kernels.Tensor, w kernels.Weight, decode int64, gated bool) {
 	l, ok := w.Layout.(*layout)
 	if !ok {
 		panic("cpu: matmul: the weight was packed by another device")
@@ -42,11 +43,23 @@ func (d *Device) multiply(out, x kernels.Tensor, w kernels.Weight, gated bool) {
 	j := &d.jobs.matmul
 	groups := (w.Rows + lanes - 1) / lanes
 	loops := d.kern.integer(w, l)
-	for from := int64(0); from < x.Shape[0]; from += tokenBlock {
+	for from := int64(0); from < x.Shape[0]; {
+		inTiles := d.kern.inTiles(w) && from >= decode
 		n := min(tokenBlock, x.Shape[0]-from)
+		switch {
+		case inTiles:
+			n = min(tileTokens, x.Shape[0]-from)
+		case d.kern.inTiles(w):
+			n = min(n, decode-from)
+		}
 		*j = matmulJob{
 			kern: d.kern, w: w, l: l, n: n, gated: gated,
 			out: out.Addr + uintptr(4*from*w.Rows), x: x.Addr + uintptr(4*from*w.Cols),
+		}
+		from += n
+		if inTiles {
+			d.matmulTiles(*j)
+			continue
 		}
 		if loops != nil {
 			d.matmul8(*j, loops)

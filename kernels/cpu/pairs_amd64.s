@@ -1,21 +1,11 @@
 //go:build !purego
 
 #include "textflag.h"
+#include "side_amd64.h"
 
 // Products of BF16 columns in pairs. SI is at two columns of 16 rows, BX at the pair
 // of x of each token, CX pairs left. Z0 to Z7 are sums of even pairs, Z8 to Z15 of odd
 // ones. Z16 and Z17 are two columns, a row's values side by side, which Z20 does.
-
-// The words of two columns: of each row that of the first, then that of the second.
-DATA sideBySide<>+0(SB)/8, $0x0011000100100000
-DATA sideBySide<>+8(SB)/8, $0x0013000300120002
-DATA sideBySide<>+16(SB)/8, $0x0015000500140004
-DATA sideBySide<>+24(SB)/8, $0x0017000700160006
-DATA sideBySide<>+32(SB)/8, $0x0019000900180008
-DATA sideBySide<>+40(SB)/8, $0x001b000b001a000a
-DATA sideBySide<>+48(SB)/8, $0x001d000d001c000c
-DATA sideBySide<>+56(SB)/8, $0x001f000f001e000e
-GLOBL sideBySide<>(SB), RODATA|NOPTR, $64
 
 // EVEN and ODD are VDPBF16PS.BCST 4*(T+SKIP)(BX), Z16, Z(T) and Z17, Z(8+T), which
 // the assembler does not know: T is a token, SKIP those of the pair before.

@@ -19,6 +19,7 @@ type job interface {
 type worker struct {
 	panel   []float32 // a tile of weights, [256, 16]
 	panel8  *panel8   // the same in 8 bits
+	tiles   tilesScratch
 	factors [2 * lanes]float32
 	tile    []float32 // a tile of results
 	attn    attentionScratch

@@ -10,6 +10,7 @@ import (
 // processors. Sizes are in elements; pointers are to memory that does not move.
 type variant struct {
 	name string
+	note string // what a person should know of this machine; "": nothing
 
 	// gemm adds products to out: out[t][r] += Σ_k panel[k][r] * x[t][k] for
 	// t < tokens, r < lanes, k in ascending order, the sum begun anew at 0.
@@ -30,6 +31,8 @@ type variant struct {
 	// pairs has the loops of BF16 weights for tiles of 1, 2, 4 and 8 tokens whose input
 	// is rounded to BF16; nil: exact.
 	pairs [4]pairs
+	// tiles has the loops of rows that prefill; nil: they get the arithmetic of others.
+	tiles *tiles
 	// quantize rounds n columns of x to blocks `step` apart, for groups of 16 or 32
 	// columns of a weight.
 	quantize func(dst *block8, step int, x *float32, n, group int, offset int16)
@@ -66,7 +69,7 @@ func (v *variant) int8() []kernels.DType {
 }
 
 // exact reports whether products round nothing but sums.
-func (v *variant) exact() bool { return len(v.int8()) == 0 && v.pairs[0] == nil }
+func (v *variant) exact() bool { return len(v.int8()) == 0 && v.pairs[0] == nil && v.tiles == nil }
 
 // inPairs reports whether a product with a weight rounds its input to BF16. Scales
 // beside the tensor must then be the same for all columns.

@@ -12,7 +12,7 @@ import (
 
 // variants lists what this processor can run, the default last.
 func variants() []variant {
-	all := []variant{genericInt8(), generic()}
+	all := []variant{genericBF16(), genericInt8(), generic()}
 	if x := &cpu.X86; x.HasAVX2 && x.HasFMA && x.HasF16C {
 		all = append(all, avx2(), int8AVX2(avx2()))
 		if x.HasAVXVNNI {
@@ -26,6 +26,13 @@ func variants() []variant {
 				all = append(all, pairsBF16(int8VNNI(avx512())))
 			}
 			all = append(all, int8VNNI(avx512()))
+		}
+		if hasAMX() {
+			if permitAMX() {
+				all = append(all, tilesAMX(int8VNNI(avx512())))
+			} else {
+				all[len(all)-1].note = ", AMX not permitted by the system"
+			}
 		}
 	}
 	return all

@@ -12,7 +12,7 @@ import (
 
 // variants lists what this processor can run, the default last.
 func variants() []variant {
-	all := []variant{genericInt8(), generic(), neon()}
+	all := []variant{genericBF16(), genericInt8(), generic(), neon()}
 	if cpu.ARM64.HasASIMDDP {
 		all = append(all, int8NEON())
 	}

@@ -4,7 +4,7 @@ package cpu
 
 import "unsafe"
 
-func variants() []variant { return []variant{genericInt8(), generic()} }
+func variants() []variant { return []variant{genericBF16(), genericInt8(), generic()} }
 
 // pause stands for the processor's hint that it waits.
 func pause() {}

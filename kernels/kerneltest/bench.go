@@ -42,6 +42,23 @@ func Bench(b *testing.B, open func() (kernels.Device, error)) {
 	x.sample()
 }
 
+// BenchPrefill measures what reads a prompt of 512 tokens of a 1B Llama: its largest
+// products, and attention.
+func BenchPrefill(b *testing.B, open func() (kernels.Device, error)) {
+	dev, err := open()
+	require.NoError(b, err)
+	defer func() { require.NoError(b, dev.Close()) }()
+	b.Logf("%s", dev.Info().Detail)
+	x := &bencher{B: b, dev: dev, rng: rand.New(rand.NewPCG(1, 1))}
+	for _, t := range []kernels.DType{kernels.BF16, kernels.Q4_K, kernels.Q6_K, kernels.Q8_0} {
+		for _, size := range [][2]int64{{8192, 2048}, {2048, 8192}, {512, 2048}} {
+			x.product(fmt.Sprintf("%v/%dx%d", t, size[0], size[1]), t, size[0], size[1], 16, 128, 512)
+		}
+	}
+	x.attention(kernels.F16, 512, 0)
+	x.attention(kernels.F16, 512, 3584)
+}
+
 func (b *bencher) tensor(t kernels.DType, shape ...int64) kernels.Tensor {
 	v := kernels.View(1, t, shape...)
 	addr, err := b.dev.Alloc(v.Bytes())
@@ -74,14 +91,18 @@ func (b *bencher) measure(name string, cost kernels.Cost, op func()) {
 // matmul measures one token (a stream of weights) and many.
 func (b *bencher) matmul(t kernels.DType) {
 	const cols = 2048
+	b.product(fmt.Sprintf("matmul/%v", t), t, benchWeight/t.RowBytes(cols)/16*16, cols, 1, 2, 4, 8, 64)
+}
+
+// product measures products of a weight with some numbers of tokens.
+func (b *bencher) product(name string, t kernels.DType, rows, cols int64, tokens ...int64) {
 	c := &context{rng: b.rng}
-	b.Run(fmt.Sprintf("matmul/%v", t), func(b2 *testing.B) {
+	b.Run(name, func(b2 *testing.B) {
 		sub := &bencher{B: b2, dev: b.dev, rng: b.rng}
-		m := c.matrix(t, benchWeight/t.RowBytes(cols)/16*16, cols)
-		w, err := b.dev.Pack(m)
+		w, err := b.dev.Pack(c.matrix(t, rows, cols))
 		require.NoError(b2, err)
 		defer b.dev.Free(w.Addr)
-		for _, n := range []int64{1, 2, 4, 8, 64} {
+		for _, n := range tokens {
 			x, out := sub.tensor(kernels.F32, n, cols), sub.tensor(kernels.F32, n, w.Rows)
 			sub.measure(fmt.Sprintf("n=%d", n), kernels.MatMulCost(x, w), func() { b.dev.MatMul(out, x, w, 0) })
 			b.dev.Free(x.Addr)

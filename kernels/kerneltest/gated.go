@@ -67,7 +67,7 @@ func (c *context) gated(n int64, gate, up *kernels.Matrix) {
 	c.dev.GatedMatMul(out, x, g, u, decode)
 	seen := func(t kernels.DType) []float32 {
 		if c.suite.Rounded != nil {
-			return c.suite.Rounded(t, xs, cols)
+			return c.suite.Rounded(t, xs, cols, decode)
 		}
 		return xs
 	}

@@ -85,7 +85,7 @@ func (c *context) matmul(s matmulShape, m *kernels.Matrix) {
 	x, out := c.floats(xs, s.n, s.cols), c.empty(kernels.F32, s.n, s.rows)
 	c.dev.MatMul(out, x, w, s.n/2)
 	if c.suite.Rounded != nil {
-		xs = c.suite.Rounded(m.Type, xs, s.cols)
+		xs = c.suite.Rounded(m.Type, xs, s.cols, s.n/2)
 	}
 	want, size := matmulRef(values(m), xs, s.n, s.rows, s.cols)
 	for i := range size {

@@ -35,8 +35,9 @@ type Suite struct {
 	// AttentionRounding is that of attention.
 	Rounding, AttentionRounding float64
 	// Rounded returns what a product with a weight of type t sees of its input, rows
-	// of cols values, where the device rounds it by a rule of its own. nil: all of it.
-	Rounded func(t kernels.DType, x []float32, cols int64) []float32
+	// of cols values of which the first decode, where the device rounds it by a rule
+	// of its own. nil: all of it.
+	Rounded func(t kernels.DType, x []float32, cols, decode int64) []float32
 	// Brief leaves out what takes long and asks no kernel for more: statistics of
 	// many draws, long batches, invariance of every type where two stand for all.
 	Brief bool
