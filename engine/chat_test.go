@@ -74,8 +74,12 @@ func TestNextTurn(t *testing.T) {
 	second := c.request(slices.Concat(first.Prompt, one.tokens, c.ask("What is 23 + 45?")))
 	two := complete(t, e, second)
 	known := len(first.Prompt) + len(one.tokens) - 1 // the last token was drawn and never read
-	require.Equal(t, known/kernels.BlockSize*kernels.BlockSize, two.Cached)
-	require.Greater(t, two.Cached, len(first.Prompt)+kernels.BlockSize, "of the answer too")
+	if uniform(t) {
+		require.Equal(t, known/kernels.BlockSize*kernels.BlockSize, two.Cached)
+		require.Greater(t, two.Cached, len(first.Prompt)+kernels.BlockSize, "of the answer too")
+	} else {
+		require.Equal(t, len(first.Prompt)/kernels.BlockSize*kernels.BlockSize, two.Cached)
+	}
 	fresh := complete(t, rig{}.demo(t), second)
 	require.Zero(t, fresh.Cached)
 	require.Equal(t, fresh.events, two.events)

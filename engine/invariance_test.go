@@ -164,7 +164,11 @@ func afterOthers(t *testing.T, g rig, r Request, want answer, same func(*testing
 	complete(t, e, r)
 	again := complete(t, e, next)
 	require.Equal(t, fresh.events, again.events)
-	require.Equal(t, 192, again.Cached)
+	found := 128
+	if uniform(t) {
+		found = 192
+	}
+	require.Equal(t, found, again.Cached)
 
 	// Several at once share while they go.
 	h := newHooks()
@@ -191,8 +195,16 @@ func afterOthers(t *testing.T, g rig, r Request, want answer, same func(*testing
 	require.Zero(t, a.Cached)
 }
 
+// uniform reports whether decode and prefill arithmetic agree on the CPU.
+func uniform(t *testing.T) bool {
+	dev, err := cpu.Open(cpu.Options{Threads: 1})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, dev.Close()) }()
+	return dev.Info().Uniform
+}
+
 // twoArithmetics makes decode arithmetic differ from prefill arithmetic, which
-// are the same on the CPU: decode rows of a product come out a little larger.
+// mostly are the same on the CPU: decode rows of a product come out a little larger.
 type twoArithmetics struct{ kernels.Device }
 
 func (d twoArithmetics) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {

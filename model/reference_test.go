@@ -222,7 +222,7 @@ func TestReference(t *testing.T) {
 			ckpt, err := model.Open(dir)
 			require.NoError(t, err)
 			defer ckpt.Close()
-			dev, err := cpu.Open(cpu.Options{})
+			dev, err := cpu.Open(cpu.Options{Variant: "exact"})
 			require.NoError(t, err)
 			defer func() { require.NoError(t, dev.Close()) }()
 			tokens := make([]int32, 90)
