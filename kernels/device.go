@@ -40,6 +40,8 @@ type Info struct {
 	Uniform bool
 	// Int8 lists the weight types whose products round activations to 8 bits.
 	Int8 []DType
+	// BF16 lists the weight types that rows which prefill meet in tiles of BF16.
+	BF16 []DType
 }
 
 // Device is one device: memory, and the operations of a model. Ops queue in

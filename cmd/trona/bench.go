@@ -59,7 +59,8 @@ type benchRow struct {
 	ShareOfCompute   float64 `json:"share_of_compute"`
 	BandwidthCeiling float64 `json:"bandwidth_ceiling_gb_per_s"`
 	ComputeCeiling   float64 `json:"compute_ceiling_gflop_per_s"`
-	Int8Ceiling      float64 `json:"int8_ceiling_gop_per_s"` // 0: no products of 8 bits
+	Int8Ceiling      float64 `json:"int8_ceiling_gop_per_s"`   // 0: no products of 8 bits
+	BF16Ceiling      float64 `json:"bf16_ceiling_gflop_per_s"` // 0: no products in tiles
 }
 
 // name returns the test's name in llama-bench.
@@ -127,7 +128,7 @@ func (c *benchCommand) Run(std stdio) error {
 	}
 	var top ceilings // of a GPU nothing is known
 	if b.info.Device == "cpu" && !c.Engine {
-		top = measureCeilings(b.threads)
+		top = measureCeilings(b.threads, hasTiles(b.device))
 	}
 	for i := range tests {
 		b.describe(&tests[i], top)
@@ -229,7 +230,8 @@ func (b *bench) close() {
 func (b *bench) describe(r *benchRow, top ceilings) {
 	shared := b.info
 	shared.NPrompt, shared.NGen, shared.NDepth, shared.Batch = r.NPrompt, r.NGen, r.NDepth, r.Batch
-	shared.BandwidthCeiling, shared.ComputeCeiling, shared.Int8Ceiling = top.Bandwidth/1e9, top.Compute/1e9, top.Int8/1e9
+	shared.BandwidthCeiling, shared.ComputeCeiling = top.Bandwidth/1e9, top.Compute/1e9
+	shared.Int8Ceiling, shared.BF16Ceiling = top.Int8/1e9, top.BF16/1e9
 	*r = shared
 }
 
@@ -258,7 +260,7 @@ func (b *bench) measure(r *benchRow, repetitions int, top ceilings) error {
 	r.GFLOPPerS = float64(b.costs.total.Flops) / elapsed.Seconds() / 1e9
 	if top != (ceilings{}) {
 		r.ShareOfBandwidth = r.GBPerS / r.BandwidthCeiling
-		r.ShareOfCompute = top.share(float64(b.costs.total.Flops), b.costs.int8, elapsed.Seconds())
+		r.ShareOfCompute = top.share(&b.costs.tally, elapsed.Seconds())
 	}
 	return nil
 }
@@ -358,6 +360,9 @@ func printBench(out io.Writer, tests []benchRow, top ceilings) error {
 	fmt.Fprintf(out, "\nmeasured ceilings: %.1f GB/s, %.0f GFLOP/s", top.Bandwidth/1e9, top.Compute/1e9)
 	if top.Int8 > 0 {
 		fmt.Fprintf(out, ", %.0f GOP/s in 8 bits", top.Int8/1e9)
+	}
+	if top.BF16 > 0 {
+		fmt.Fprintf(out, ", %.0f GFLOP/s in tiles of BF16", top.BF16/1e9)
 	}
 	_, err := fmt.Fprintln(out)
 	return err

@@ -97,11 +97,15 @@ func TestBenchPeer(t *testing.T) {
 
 // A product in 8 bits is held to what can be done in 8 bits.
 func TestShare(t *testing.T) {
-	top := ceilings{Compute: 100, Int8: 400}
-	require.InDelta(t, 0.5, top.share(100, 0, 2), 1e-9)
-	require.InDelta(t, 0.5, top.share(450, 400, 3), 1e-9)
+	top := ceilings{Compute: 100, Int8: 400, BF16: 1000}
+	done := func(all int64, int8, bf16 float64) *tally {
+		return &tally{total: kernels.Cost{Flops: all}, int8: int8, bf16: bf16}
+	}
+	require.InDelta(t, 0.5, top.share(done(100, 0, 0), 2), 1e-9)
+	require.InDelta(t, 0.5, top.share(done(450, 400, 0), 3), 1e-9)
+	require.InDelta(t, 0.5, top.share(done(1450, 400, 1000), 5), 1e-9)
 	top.Int8 = 0 // no instructions for them: they are done as others are
-	require.InDelta(t, 1.5, top.share(450, 400, 3), 1e-9)
+	require.InDelta(t, 1.5, top.share(done(450, 400, 0), 3), 1e-9)
 }
 
 func TestMeanDeviation(t *testing.T) {
@@ -148,6 +152,9 @@ func TestCosts(t *testing.T) {
 	w.Type = kernels.Q8_0
 	d.MatMul(kernels.View(64, kernels.F32, 2, 8), x, w, 0)
 	require.Equal(t, float64(want.Flops), d.int8)
+	d = &costDevice{Device: opDevice{}, rounded: []kernels.DType{kernels.Q8_0}, tiles: []kernels.DType{kernels.Q8_0}}
+	d.MatMul(kernels.View(64, kernels.F32, 2, 8), x, w, 1)
+	require.Equal(t, [2]float64{float64(want.Flops) / 2, float64(want.Flops) / 2}, [2]float64{d.int8, d.bf16})
 
 	// A recording costs what its ops do, when it is replayed.
 	q := kernels.View(64, kernels.F32, 2, 4, 8)

@@ -10,6 +10,7 @@ import (
 type costDevice struct {
 	kernels.Device
 	rounded []kernels.DType // weight types whose products are in 8 bits
+	tiles   []kernels.DType // those that rows which prefill meet in BF16
 	tally
 	recording *recordedCost // nil: ops are done
 }
@@ -18,6 +19,7 @@ type costDevice struct {
 type tally struct {
 	total kernels.Cost
 	int8  float64 // of total.Flops, those in 8 bits
+	bf16  float64 // those in BF16
 }
 
 func (d *costDevice) add(c kernels.Cost) {
@@ -46,22 +48,28 @@ func (d *costDevice) Add(x, delta kernels.Tensor) {
 }
 
 func (d *costDevice) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
-	cost := kernels.MatMulCost(x, w)
-	d.add(cost)
-	if slices.Contains(d.rounded, w.Type) {
-		d.int8 += float64(cost.Flops)
-	}
+	d.add(kernels.MatMulCost(x, w))
+	d.product(x, w, decode)
 	d.Device.MatMul(out, x, w, decode)
 }
 
 func (d *costDevice) GatedMatMul(out, x kernels.Tensor, gate, up kernels.Weight, decode int64) {
 	d.add(kernels.GatedMatMulCost(x, gate, up))
-	for _, w := range [2]kernels.Weight{gate, up} {
-		if slices.Contains(d.rounded, w.Type) {
-			d.int8 += float64(kernels.MatMulCost(x, w).Flops)
-		}
-	}
+	d.product(x, gate, decode)
+	d.product(x, up, decode)
 	d.Device.GatedMatMul(out, x, gate, up, decode)
+}
+
+// product counts the operations in 8 bits and in BF16 of a product.
+func (d *costDevice) product(x kernels.Tensor, w kernels.Weight, decode int64) {
+	n := x.Shape[0]
+	if slices.Contains(d.tiles, w.Type) {
+		d.bf16 += float64(kernels.MatMulCost(x.Slice(decode, n), w).Flops)
+		n = decode
+	}
+	if slices.Contains(d.rounded, w.Type) {
+		d.int8 += float64(kernels.MatMulCost(x.Slice(0, n), w).Flops)
+	}
 }
 
 func (d *costDevice) RoPE(q, k, positions kernels.Tensor, r kernels.Rotary) {

@@ -25,7 +25,8 @@ type recordedAttention struct {
 // counted returns a device that adds up what a device has to do, and records
 // where that does.
 func counted(dev kernels.Device) (*costDevice, kernels.Device) {
-	costs := &costDevice{Device: dev, rounded: dev.Info().Int8}
+	info := dev.Info()
+	costs := &costDevice{Device: dev, rounded: info.Int8, tiles: info.BF16}
 	if r, ok := dev.(kernels.Recorder); ok {
 		return costs, &costRecorder{costs, r, map[kernels.Recording]*recordedCost{}}
 	}
@@ -46,6 +47,7 @@ func (d *costRecorder) Replay(r kernels.Recording, plan *kernels.AttentionPlan) 
 	cost := d.kept[r]
 	d.add(cost.total)
 	d.int8 += cost.int8
+	d.bf16 += cost.bf16
 	for _, a := range cost.attention {
 		d.add(kernels.AttentionCost(a.q, a.cache, plan))
 	}

@@ -2,8 +2,12 @@ package main
 
 import (
 	"math"
+	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"trona/kernels"
 )
 
 // ceilings are what a machine can do at best with some threads.
@@ -11,10 +15,12 @@ type ceilings struct {
 	Bandwidth float64 // bytes a second, reading memory
 	Compute   float64 // float32 operations a second; a multiply-add counts as two
 	Int8      float64 // the same of products of 8 bits; 0: no instructions for them
+	BF16      float64 // the same of products in tiles of BF16; 0: not used
 }
 
-// measureCeilings measures them in a second or so.
-func measureCeilings(threads int) ceilings {
+// measureCeilings measures them in a second or so, that of tiles only for a device
+// that uses them: it has asked the system for permission.
+func measureCeilings(threads int, tiles bool) ceilings {
 	const words = 256 << 20 / 8 // more than any cache
 	memory := make([]uint64, words)
 	for i := range memory {
@@ -22,11 +28,20 @@ func measureCeilings(threads int) ceilings {
 	}
 	part := words / threads
 	read := best(threads, func(thread int) { sum(memory[thread*part : (thread+1)*part]) })
-	return ceilings{
+	c := ceilings{
 		Bandwidth: float64(8*part*threads) / read.Seconds(),
 		Compute:   rate(threads, multiplyAdd),
 		Int8:      rate(threads, multiplyAddInt8),
 	}
+	if tiles {
+		c.BF16 = rate(threads, multiplyAddTiles)
+	}
+	return c
+}
+
+// hasTiles reports whether a device uses the tiles of the processor.
+func hasTiles(dev kernels.Device) bool {
+	return slices.ContainsFunc(dev.Info().Features, func(f string) bool { return strings.HasPrefix(f, "amx") })
 }
 
 // rate returns the operations a second of a loop on all threads.
@@ -42,16 +57,16 @@ func rate(threads int, loop func(rounds int64) int64) float64 {
 }
 
 // share returns how much of what could be done in the time was done, where some
-// operations are products of 8 bits.
-func (c *ceilings) share(operations, int8, seconds float64) float64 {
-	if c.Int8 == 0 {
-		int8 = 0
+// operations are products of 8 bits or of BF16.
+func (c *ceilings) share(done *tally, seconds float64) float64 {
+	operations, least := float64(done.total.Flops), 0.0
+	for _, kind := range [][2]float64{{done.int8, c.Int8}, {done.bf16, c.BF16}} {
+		if kind[1] > 0 {
+			operations -= kind[0]
+			least += kind[0] / kind[1]
+		}
 	}
-	least := (operations - int8) / c.Compute
-	if int8 > 0 {
-		least += int8 / c.Int8
-	}
-	return least / seconds
+	return (least + operations/c.Compute) / seconds
 }
 
 // best returns the shortest of some runs of work on all threads at once.

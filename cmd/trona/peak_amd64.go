@@ -20,6 +20,9 @@ func multiplyAddInt8AVXVNNI(rounds int64)
 func multiplyAddInt8VNNI(rounds int64)
 
 //go:noescape
+func multiplyAddAMX(rounds int64)
+
+//go:noescape
 func sumAVX2(words *uint64, n int64) uint64
 
 // multiplyAdd keeps the multiply-add units busy and returns the operations done.
@@ -50,6 +53,17 @@ func multiplyAddInt8(rounds int64) int64 {
 		return rounds * 6 * 32 * 2
 	}
 	return 0
+}
+
+// multiplyAddTiles does the same with products in tiles of BF16, which the system
+// must have permitted; 0: there are no tiles.
+func multiplyAddTiles(rounds int64) int64 {
+	if !cpu.X86.HasAMXBF16 {
+		return 0
+	}
+	rounds /= 8 // a tile takes 16 cycles
+	multiplyAddAMX(rounds)
+	return rounds * 6 * 16 * 16 * 32 * 2
 }
 
 // sum adds words, to read them.

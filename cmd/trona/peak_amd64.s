@@ -191,6 +191,45 @@ loop:
 	VZEROUPPER
 	RET
 
+// Palette 1: eight tiles of 16 rows of 64 bytes.
+DATA palette<>+0(SB)/8, $1
+DATA palette<>+8(SB)/8, $0
+DATA palette<>+16(SB)/8, $0x0040004000400040
+DATA palette<>+24(SB)/8, $0x0040004000400040
+DATA palette<>+32(SB)/8, $0
+DATA palette<>+40(SB)/8, $0
+DATA palette<>+48(SB)/8, $0x1010101010101010
+DATA palette<>+56(SB)/8, $0
+GLOBL palette<>(SB), RODATA|NOPTR, $64
+
+// TILES is TDPBF16PS: T += T6 * T7, which the assembler does not know.
+#define TILES(T) \
+	BYTE $0xC4 \
+	BYTE $0xE2 \
+	BYTE $0x42 \
+	BYTE $0x5C \
+	BYTE $(0xC6|(T<<3))
+
+// func multiplyAddAMX(rounds int64)
+// Six chains, a unit of a latency of 52 cycles, one product in 16. LDTILECFG makes
+// zeros of all tiles.
+TEXT ·multiplyAddAMX(SB), NOSPLIT, $0-8
+	MOVQ rounds+0(FP), CX
+	LEAQ palette<>(SB), AX
+	BYTE $0xC4; BYTE $0xE2; BYTE $0x78; BYTE $0x49; BYTE $0x00 // LDTILECFG (AX)
+
+loop:
+	TILES(0)
+	TILES(1)
+	TILES(2)
+	TILES(3)
+	TILES(4)
+	TILES(5)
+	DECQ CX
+	JNZ  loop
+	BYTE $0xC4; BYTE $0xE2; BYTE $0x78; BYTE $0x49; BYTE $0xC0 // TILERELEASE
+	RET
+
 // func sumAVX2(words *uint64, n int64) uint64
 // n must be a multiple of 32.
 TEXT ·sumAVX2(SB), NOSPLIT, $0-24

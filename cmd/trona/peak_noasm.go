@@ -8,5 +8,8 @@ func multiplyAdd(rounds int64) int64 { return multiplyAddScalar(rounds) }
 // multiplyAddInt8 does nothing: there are no loops in 8 bits.
 func multiplyAddInt8(int64) int64 { return 0 }
 
+// multiplyAddTiles does nothing: there are no tiles.
+func multiplyAddTiles(int64) int64 { return 0 }
+
 // sum adds words, to read them.
 func sum(words []uint64) uint64 { return sumScalar(words) }

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"trona/kernels/cpu"
 )
 
 func TestSum(t *testing.T) {
@@ -19,9 +21,20 @@ func TestSum(t *testing.T) {
 	}
 }
 
+// TestTiles runs tiles where the device has them.
+func TestTiles(t *testing.T) {
+	dev, err := cpu.Open(cpu.Options{Threads: 1})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, dev.Close()) }()
+	if !hasTiles(dev) {
+		t.Skip("the CPU device has no tiles here")
+	}
+	require.EqualValues(t, 10*6*16*16*32*2, multiplyAddTiles(80))
+}
+
 func TestCeilings(t *testing.T) {
 	require.EqualValues(t, 160, multiplyAddScalar(10))
-	c := measureCeilings(1)
+	c := measureCeilings(1, false)
 	require.Positive(t, c.Bandwidth)
 	require.Positive(t, c.Compute)
 	t.Logf("%.1f GB/s, %.0f GFLOP/s with one thread", c.Bandwidth/1e9, c.Compute/1e9)

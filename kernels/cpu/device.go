@@ -129,6 +129,7 @@ func (d *Device) Info() kernels.Info {
 		Features: []string{d.kern.name},
 		Uniform:  d.kern.tiles == nil, // no other op looks at how many rows decode
 		Int8:     d.kern.int8(),
+		BF16:     d.kern.bf16(),
 	}
 }
 

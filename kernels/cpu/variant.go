@@ -68,6 +68,17 @@ func (v *variant) int8() []kernels.DType {
 	return types
 }
 
+// bf16 returns the weight types whose products are in tiles.
+func (v *variant) bf16() []kernels.DType {
+	var types []kernels.DType
+	for t := range v.unpack {
+		if w := (kernels.Weight{Type: kernels.DType(t)}); v.unpack[t] != nil && v.inTiles(w) {
+			types = append(types, w.Type)
+		}
+	}
+	return types
+}
+
 // exact reports whether products round nothing but sums.
 func (v *variant) exact() bool { return len(v.int8()) == 0 && v.pairs[0] == nil && v.tiles == nil }
 
