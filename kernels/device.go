@@ -105,7 +105,8 @@ type Ops interface {
 	// Gather: out [m, d] = rows [m] (I32) of x [n, d].
 	Gather(out, x, rows Tensor)
 	// Sample draws one token for every row of logits [m, vocab]; dst is valid
-	// after Sync. It may overwrite logits.
+	// after Sync, rows and their lists may change when it returns. It may
+	// overwrite logits.
 	Sample(dst []Sampled, logits Tensor, rows []SampleRow)
 }
 
@@ -126,6 +127,19 @@ type Recorder interface {
 
 // Recording names what a Recorder keeps.
 type Recording uintptr
+
+// Pipeliner is a Device on which the host can be a step ahead: it queues the ops
+// of a step before it knows what the step before draws.
+type Pipeliner interface {
+	// Feed: ids [n] (I32): ids[i] becomes the token that row rows[i] (I32 [n]) of
+	// the last Sample drew, 0 where none could be. It stays where rows[i] is negative.
+	Feed(ids, rows Tensor)
+	// Mark ends a step. Until Await there is no other Sample.
+	Mark()
+	// Await waits for the ops queued before Mark, and not for those behind it.
+	// What Sample drew is valid then. It returns errors as Sync does.
+	Await() error
+}
 
 // Rotary says how positions turn into angles (RoFormer, arXiv 2104.09864).
 type Rotary struct {

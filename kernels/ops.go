@@ -5,7 +5,7 @@ import "fmt"
 // Op names an operation of Ops, for messages, profiles and benchmarks.
 type Op uint8
 
-// The operations, in the order of Ops.
+// The operations, in the order of Ops; the last is one of Pipeliner.
 const (
 	OpEmbed Op = iota
 	OpRMSNorm
@@ -18,12 +18,13 @@ const (
 	OpAttention
 	OpGather
 	OpSample
+	OpFeed
 	NumOps
 )
 
 var opNames = [NumOps]string{
 	"embed", "rmsnorm", "add_rmsnorm", "add", "matmul", "gated_matmul", "rope", "append_kv",
-	"attention", "gather", "sample",
+	"attention", "gather", "sample", "feed",
 }
 
 // String returns the op's name, as in "add_rmsnorm".
@@ -290,6 +291,12 @@ func CheckSample(dst []Sampled, logits Tensor, rows []SampleRow) {
 		OpSample.misuse("%d results for %d rows", len(dst), m)
 	}
 	OpSample.matrix("logits", logits, m, logits.Shape[1])
+}
+
+// CheckFeed panics unless ids and rows are I32 [n].
+func CheckFeed(ids, rows Tensor) {
+	OpFeed.vector("ids", ids, I32, rows.Shape[0])
+	OpFeed.vector("rows", rows, I32, ids.Shape[0])
 }
 
 // SampleCost returns the cost of a greedy Sample.

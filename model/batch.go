@@ -8,6 +8,10 @@ type Batch struct {
 	Tokens []int32 // [rows] token ids, sequence after sequence
 	Seqs   []BatchSeq
 	Logits []int32 // row numbers whose logits are wanted, ascending
+	// Drawn [rows], where there is one, tells whose tokens the host does not know
+	// yet: the row of the device's last Sample that draws it; negative: it is in
+	// Tokens. The device must be a kernels.Pipeliner.
+	Drawn []int32
 }
 
 // BatchSeq is a run of consecutive positions of one sequence.
@@ -23,7 +27,7 @@ type BatchSeq struct {
 
 // Reset empties b and keeps its memory.
 func (b *Batch) Reset() {
-	b.Tokens, b.Seqs, b.Logits = b.Tokens[:0], b.Seqs[:0], b.Logits[:0]
+	b.Tokens, b.Seqs, b.Logits, b.Drawn = b.Tokens[:0], b.Seqs[:0], b.Logits[:0], b.Drawn[:0]
 }
 
 // Decodes returns the number of leading rows with decode arithmetic.

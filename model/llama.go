@@ -19,6 +19,9 @@ func (m *Model) Forward(b *Batch, c *KVCache) kernels.Tensor {
 		m.pad(s, r.rows)
 	}
 	m.dev.Upload(m.ws.ints, m.staging)
+	if len(b.Drawn) > 0 {
+		m.dev.(kernels.Pipeliner).Feed(s.ids, m.ws.drawn.Slice(0, s.n))
+	}
 	if r != nil {
 		return m.replay(s, r)
 	}
@@ -143,14 +146,13 @@ func (m *Model) output(s *step) kernels.Tensor {
 // wantedDecodes counts the wanted rows that get decode arithmetic.
 func (m *Model) wantedDecodes(s *step) int64 {
 	n := int64(0)
-	for n < s.logits && int64(m.host(3, n)) < s.decode {
+	for n < s.logits && int64(m.host(wantedArray, n)) < s.decode {
 		n++
 	}
 	return n
 }
 
-// host returns entry i of array a (ids, positions, slots, wanted rows) of the
-// staging buffer.
+// host returns entry i of an array of the staging buffer.
 func (m *Model) host(a, i int64) int32 {
 	return int32(binary.LittleEndian.Uint32(m.staging[4*(a*m.ws.stride()+i):]))
 }
@@ -170,7 +172,13 @@ func (m *Model) lay(b *Batch) *step {
 	*s = step{n: n, logits: logits, decode: int64(b.Decodes()), plan: kernels.AttentionPlan{Seqs: s.plan.Seqs[:0]}}
 	s.plan.Decode = s.decode
 	for i, id := range b.Tokens {
-		m.setHost(0, int64(i), id)
+		m.setHost(idsArray, int64(i), id)
+	}
+	if len(b.Drawn) > 0 && int64(len(b.Drawn)) != n {
+		panic(fmt.Sprintf("model: %d rows, and of %d it says whether they are drawn", n, len(b.Drawn)))
+	}
+	for i, r := range b.Drawn {
+		m.setHost(drawnArray, int64(i), r)
 	}
 	row := int64(0)
 	for i := range b.Seqs {
@@ -185,7 +193,7 @@ func (m *Model) lay(b *Batch) *step {
 			panic(fmt.Sprintf("model: logits of row %d after row %d, of %d rows", r, last, n))
 		}
 		last = r
-		m.setHost(3, int64(i), r)
+		m.setHost(wantedArray, int64(i), r)
 	}
 	m.view(s)
 	return s
@@ -213,8 +221,8 @@ func (m *Model) place(q *BatchSeq, row, n int64) int64 {
 	}
 	for i := range rows {
 		p := q.Position + i
-		m.setHost(1, row+i, int32(p))
-		m.setHost(2, row+i, q.Blocks[p/kernels.BlockSize]*kernels.BlockSize+int32(p%kernels.BlockSize))
+		m.setHost(posArray, row+i, int32(p))
+		m.setHost(slotArray, row+i, q.Blocks[p/kernels.BlockSize]*kernels.BlockSize+int32(p%kernels.BlockSize))
 	}
 	m.step.plan.Seqs = append(m.step.plan.Seqs,
 		kernels.AttentionSeq{Row: row, Rows: rows, Position: q.Position, Blocks: q.Blocks})

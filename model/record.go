@@ -59,7 +59,7 @@ func (m *Model) unused(rows int64) *step {
 	s := &m.step
 	*s = step{n: rows, logits: rows, decode: rows, plan: kernels.AttentionPlan{Seqs: s.plan.Seqs[:0], Decode: rows}}
 	for i := range rows {
-		m.setHost(3, i, int32(i))
+		m.setHost(wantedArray, i, int32(i))
 		s.plan.Seqs = append(s.plan.Seqs, kernels.AttentionSeq{Row: i, Rows: 1, Blocks: []int32{0}})
 	}
 	m.view(s)
@@ -82,9 +82,9 @@ func (m *Model) recording(s *step, c *KVCache) *recordedStep {
 // pad fills the arrays of a recorded step behind the rows that are in use.
 func (m *Model) pad(s *step, rows int64) {
 	for i := s.n; i < rows; i++ {
-		m.setHost(0, i, 0)
-		m.setHost(1, i, 0)
-		m.setHost(2, i, -1) // stores nothing
+		m.setHost(idsArray, i, 0)
+		m.setHost(posArray, i, 0)
+		m.setHost(slotArray, i, -1) // stores nothing
 	}
 }
 

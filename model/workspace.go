@@ -37,8 +37,9 @@ func tileRows(rows, width int64) int64 {
 type workspace struct {
 	rows, logitRows int64
 
-	ints           kernels.Tensor // I32 [3*stride + m]: the four below, uploaded at once
+	ints           kernels.Tensor // I32 [4*stride + m]: the five below, uploaded at once
 	ids, pos, slot kernels.Tensor // I32 [n]: token ids, positions, KV slots
+	drawn          kernels.Tensor // I32 [n]: rows of the last Sample that draw ids
 	wanted         kernels.Tensor // I32 [m]: rows whose logits are wanted
 
 	x, h, delta kernels.Tensor // [n, d]: residual stream, normed, output of a part
@@ -53,6 +54,15 @@ type workspace struct {
 	logits           kernels.Tensor // [m, vocab]
 }
 
+// The arrays in workspace.ints, in their order.
+const (
+	idsArray = iota
+	posArray
+	slotArray
+	drawnArray
+	wantedArray
+)
+
 // stride is the distance of the arrays in workspace.ints, a multiple of 64 bytes.
 func (w *workspace) stride() int64 { return (w.rows + 15) &^ 15 }
 
@@ -63,9 +73,11 @@ func newWorkspace(c *Config, base uintptr, rows, logitRows int) (*workspace, int
 	w := &workspace{rows: n, logitRows: m}
 	a := &arena{base: base}
 	s := w.stride()
-	w.ints = a.take(kernels.I32, 3*s+m)
-	w.ids, w.pos, w.slot = w.ints.Slice(0, n), w.ints.Slice(s, s+n), w.ints.Slice(2*s, 2*s+n)
-	w.wanted = w.ints.Slice(3*s, 3*s+m)
+	w.ints = a.take(kernels.I32, wantedArray*s+m)
+	for i, t := range []*kernels.Tensor{&w.ids, &w.pos, &w.slot, &w.drawn} {
+		*t = w.ints.Slice(int64(i)*s, int64(i)*s+n)
+	}
+	w.wanted = w.ints.Slice(wantedArray*s, wantedArray*s+m)
 	w.x, w.h, w.delta = a.take(kernels.F32, n, d), a.take(kernels.F32, n, d), a.take(kernels.F32, n, d)
 	w.lastX, w.lastDelta = a.take(kernels.F32, m, d), a.take(kernels.F32, m, d)
 	w.logits = a.take(kernels.F32, m, int64(c.VocabSize))

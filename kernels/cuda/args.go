@@ -51,7 +51,7 @@ type addArgs struct {
 	n     int64
 }
 
-// gatherArgs: out [m, d] = rows [m] of x [n, d]. One block a row.
+// gatherArgs: out [m, d] = rows [m] of x [n, d]. One block a row. Of feed: gather.cu.
 type gatherArgs struct {
 	out   addr `c:"float*"`
 	x     addr `c:"const float*"`

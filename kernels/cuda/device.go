@@ -182,8 +182,11 @@ func (d *Device) Info() kernels.Info {
 }
 
 // Sync waits for all ops and returns the first error.
-func (d *Device) Sync() error {
-	if err := d.thread.call(d.results.collect); err != nil {
+func (d *Device) Sync() error { return d.finish(d.results.collect) }
+
+// finish lets the thread bring results and takes them.
+func (d *Device) finish(bring func(*thread) error) error {
+	if err := d.thread.call(bring); err != nil {
 		return fmt.Errorf("cuda: %w", err)
 	}
 	d.sampling.finish(&d.results)

@@ -39,7 +39,7 @@ var (
 
 // kernelSet has every kernel. Those of a type that has none are nameless.
 type kernelSet struct {
-	rmsNorm, addRMSNorm, add, gather, rope kernel
+	rmsNorm, addRMSNorm, add, gather, feed, rope kernel
 
 	embed, dequant [numTypes]kernel
 	matmul         [numTypes][len(matmulSizes)]kernel
@@ -76,6 +76,7 @@ func newKernelSet() *kernelSet {
 		addRMSNorm: define[rmsnormArgs]("rmsnorm", "add_rmsnorm"),
 		add:        define[addArgs]("add", "add"),
 		gather:     define[gatherArgs]("gather", "gather"),
+		feed:       define[gatherArgs]("gather", "feed"),
 		rope:       define[ropeArgs]("rope", "rope"),
 		convert:    define[convertArgs]("convert", "convert_f16"),
 		mergeAtt:   define[attentionArgs]("attention_decode", "attention_merge"),
@@ -126,7 +127,7 @@ func define[Args any](file, name string) kernel {
 // all returns every kernel that has a name.
 func (s *kernelSet) all() []*kernel {
 	list := []*kernel{
-		&s.rmsNorm, &s.addRMSNorm, &s.add, &s.gather, &s.rope, &s.convert, &s.mergeAtt, &s.sample,
+		&s.rmsNorm, &s.addRMSNorm, &s.add, &s.gather, &s.feed, &s.rope, &s.convert, &s.mergeAtt, &s.sample,
 	}
 	for t := range numTypes {
 		list = append(list, &s.embed[t], &s.dequant[t], &s.appendKV[t], &s.attention[t])

@@ -148,7 +148,7 @@ func (d *Device) send(to driver.Memory, src []byte) {
 		n := min(int64(len(src)), d.staging.size)
 		host := d.stage(n)
 		copy(hostBytes(host, n), src)
-		d.thread.commands <- command{kind: copyIn, to: to, from: host, bytes: n}
+		d.thread.commands <- command{kind: copyIn, memory: to, host: host, bytes: n}
 		to, src = to+driver.Memory(n), src[n:]
 	}
 }

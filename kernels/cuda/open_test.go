@@ -127,7 +127,7 @@ func TestBadIndex(t *testing.T) {
 		}, "cuda: embed: token 99 is not in the vocabulary"},
 		"row": {func(dev kernels.Device, x, id kernels.Tensor, _ kernels.Weight, _ kernels.KV) {
 			dev.Gather(x, x, id)
-		}, "cuda: gather: row 99 is not in the input"},
+		}, "cuda: gather or feed: row 99 is not in the input"},
 		"slot": {func(dev kernels.Device, x, id kernels.Tensor, _ kernels.Weight, kv kernels.KV) {
 			dev.AppendKV(kv, x.Reshape(1, 1, 8), x.Reshape(1, 1, 8), id)
 		}, "cuda: append_kv: slot 99 is not in the cache"},

@@ -7,12 +7,14 @@ import (
 	"trona/kernels/cuda/driver"
 )
 
-// results is what kernels tell the host: a fault, and drawn tokens. One copy at
-// Sync brings it all.
+// results is what kernels tell the host: a fault, and drawn tokens. One copy
+// brings it all, at Mark or Sync.
 type results struct {
 	device driver.Memory // fault, then what take gave out
 	host   uintptr       // the same bytes after collect
 	used   int64
+	marked bool         // a copy is under way
+	copied driver.Event // when it has ended
 }
 
 const (
@@ -27,6 +29,9 @@ func (r *results) open(t *thread) (err error) {
 	if r.host, err = t.HostAlloc(resultsBytes); err != nil {
 		return err
 	}
+	if r.copied, err = t.NewEvent(); err != nil {
+		return err
+	}
 	r.used = faultBytes
 	return t.Fill(r.device, 0, faultBytes, t.main)
 }
@@ -37,6 +42,9 @@ func (r *results) close(t *thread) {
 	}
 	if r.host != 0 {
 		t.HostFree(r.host)
+	}
+	if r.copied != 0 {
+		t.DestroyEvent(r.copied)
 	}
 }
 
@@ -62,7 +70,20 @@ func (r *results) collect(t *thread) error {
 	if t.failed == nil {
 		t.fail(t.Wait(t.main))
 	}
-	r.used = faultBytes
+	return r.end(t)
+}
+
+// await waits for the copy that was marked and returns the first error.
+func (r *results) await(t *thread) error {
+	if t.failed == nil {
+		t.fail(t.WaitFor(r.copied))
+	}
+	return r.end(t)
+}
+
+// end takes a copy's fault, after which there is room for other results.
+func (r *results) end(t *thread) error {
+	r.used, r.marked = faultBytes, false
 	if t.failed == nil {
 		t.fail(hostSlice[fault](r.host, 1)[0].err())
 	}
@@ -79,7 +100,7 @@ func (f fault) err() error {
 	case faultSlot:
 		return fmt.Errorf("%s: slot %d is not in the cache", kernels.OpAppendKV, f.index)
 	case faultRow:
-		return fmt.Errorf("%s: row %d is not in the input", kernels.OpGather, f.index)
+		return fmt.Errorf("%s or %s: row %d is not in the input", kernels.OpGather, kernels.OpFeed, f.index)
 	}
 	return fmt.Errorf("a kernel reported fault %d for %d", f.code, f.index)
 }

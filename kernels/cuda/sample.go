@@ -13,6 +13,8 @@ type sampling struct {
 	rows    []sampleRow
 	ids     []int32
 	pending []drawn
+	tokens  int64 // offset in results of those of the last call
+	n       int64 // how many these are
 }
 
 // drawn are tokens that the device draws: where they will lie in results, and
@@ -27,9 +29,18 @@ type drawn struct {
 // lists or results do not fit at once go one after another.
 func (d *Device) Sample(dst []kernels.Sampled, logits kernels.Tensor, rows []kernels.SampleRow) {
 	kernels.CheckSample(dst, logits, rows)
+	if d.results.marked {
+		panic("cuda: sample between Mark and Await")
+	}
+	tokens, ok := d.sampleResults(0, int64(len(rows)), int64(unsafe.Sizeof(sampled{})))
+	if !ok {
+		d.fail(errWorkspace(kernels.OpSample, resultsBytes))
+		return
+	}
+	d.sampling.tokens, d.sampling.n = tokens, int64(len(rows))
 	for len(rows) > 0 {
 		n := int64(len(rows))
-		for !d.sampleRows(dst[:n], logits.Slice(0, n), rows[:n]) {
+		for !d.sampleRows(dst[:n], tokens, logits.Slice(0, n), rows[:n]) {
 			if n == 1 {
 				d.fail(errWorkspace(kernels.OpSample, d.work))
 				return
@@ -40,12 +51,13 @@ func (d *Device) Sample(dst []kernels.Sampled, logits kernels.Tensor, rows []ker
 			return
 		}
 		dst, rows, logits = dst[n:], rows[n:], logits.Slice(n, logits.Shape[0])
+		tokens += n * int64(unsafe.Sizeof(sampled{}))
 	}
 }
 
 // sampleRows draws for rows that fit the workspace and the results; false if
-// they do not.
-func (d *Device) sampleRows(dst []kernels.Sampled, logits kernels.Tensor, rows []kernels.SampleRow) bool {
+// they do not. Their tokens are to lie at an offset in the results.
+func (d *Device) sampleRows(dst []kernels.Sampled, tokens int64, logits kernels.Tensor, rows []kernels.SampleRow) bool {
 	s := &d.sampling
 	m, vocab, most := int64(len(rows)), logits.Shape[1], int64(0)
 	s.rows, s.ids = s.rows[:0], s.ids[:0]
@@ -59,7 +71,8 @@ func (d *Device) sampleRows(dst []kernels.Sampled, logits kernels.Tensor, rows [
 	if scratchAt+4*m*vocab*sampleScratch > d.work {
 		return false
 	}
-	tokens, tops, ok := d.sampleResults(m, most)
+	end := d.sampling.tokens + d.sampling.n*int64(unsafe.Sizeof(sampled{}))
+	tops, ok := d.sampleResults(end, m, most*int64(unsafe.Sizeof(tokenLogprob{})))
 	if !ok {
 		return false
 	}
@@ -75,17 +88,17 @@ func (d *Device) sampleRows(dst []kernels.Sampled, logits kernels.Tensor, rows [
 	return true
 }
 
-// sampleResults takes room for the results of m rows. Where there is none it
-// brings home those that wait.
-func (d *Device) sampleResults(m, most int64) (tokens, tops int64, ok bool) {
-	tokenBytes, topBytes := m*int64(unsafe.Sizeof(sampled{})), m*most*int64(unsafe.Sizeof(tokenLogprob{}))
+// sampleResults takes room for results of m rows. Where there is none it brings
+// home those that wait, and keeps the room before an offset.
+func (d *Device) sampleResults(keep, m, bytes int64) (offset int64, ok bool) {
 	for range 2 {
-		if tokens, ok = d.results.take(tokenBytes + topBytes); ok {
-			return tokens, tokens + tokenBytes, true
+		if offset, ok = d.results.take(m * bytes); ok {
+			return offset, true
 		}
 		d.Sync() // its error sticks
+		d.results.used = max(d.results.used, keep)
 	}
-	return 0, 0, false
+	return 0, false
 }
 
 // finish writes all drawn tokens to where they go.

@@ -22,6 +22,7 @@ const (
 	launchKernel commandKind = iota
 	launchGraph
 	copyIn
+	copyOut
 	markEvent
 	waitEvent
 	callFunction
@@ -35,11 +36,11 @@ type command struct {
 	launch driver.Launch
 	params [paramWords]uint64
 
-	graph driver.Graph
-	to    driver.Memory
-	from  uintptr
-	bytes int64
-	event driver.Event
+	graph  driver.Graph
+	memory driver.Memory // of copies: here and there
+	host   uintptr
+	bytes  int64
+	event  driver.Event
 
 	call  func(*thread) error
 	reply chan<- error // of waitEvent and callFunction
@@ -122,7 +123,9 @@ func (t *thread) do(c *command) error {
 	case launchGraph:
 		return t.LaunchGraph(c.graph, t.main)
 	case copyIn:
-		return t.CopyIn(c.to, c.from, c.bytes, t.main)
+		return t.CopyIn(c.memory, c.host, c.bytes, t.main)
+	case copyOut:
+		return t.CopyOut(c.host, c.memory, c.bytes, t.main)
 	case markEvent:
 		return t.Mark(c.event, t.main)
 	}

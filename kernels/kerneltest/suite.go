@@ -90,6 +90,7 @@ func (s Suite) Run(t *testing.T) {
 		{kernels.OpSample.String(), testSample},
 		{"uniform", testUniform},
 		{"record", testRecord},
+		{kernels.OpFeed.String(), testFeed},
 		{"misuse", testMisuse},
 	} {
 		if s.Only == nil || slices.Contains(s.Only, c.name) {
