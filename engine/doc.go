@@ -11,6 +11,23 @@
 //	                                                  masks of constraints meanwhile
 //	Stream.Next <---- events -------- Scheduler.Commit: append, finish, free, emit
 //
+// # How far ahead of the device is the host?
+//
+// One step, where the device can be late (kernels.Pipeliner). While it computes
+// step n the host plans step n+1 and queues its forward pass, in which rows stand
+// for tokens that step n will draw: the device passes them on itself. Then the
+// tokens of n come, and with them penalties, masks and all else that says how n+1
+// draws; they are there long before the pass has ended. So the device always has
+// work, every request may have such wishes, and streams get the tokens of n while
+// n+1 runs.
+//
+// A sequence that ends with step n by a token that nobody could foresee has a row
+// too many in n+1. What it draws is thrown away. Its blocks are free at once: what
+// is written to them next is queued behind that row, and devices keep the order.
+// Blocks get keys only as far as tokens are known, and never with the last one.
+//
+// Guesses must follow the last token, so an engine that guesses is not ahead.
+//
 // # Why are the tokens always the same?
 //
 // The device gives a row the same bits whatever else is in its batch, and

@@ -30,6 +30,9 @@ type Options struct {
 	// Draft, where it has a model, guesses; else what followed the last time
 	// that the text was like now is the guess.
 	Draft Draft
+	// Synchronous keeps the host from being a step ahead of the device, where that
+	// could be.
+	Synchronous bool
 	// Turn, where engines share a processor, is locked while a step runs, so that
 	// each has all of the processor for its steps. Nil: this engine has its own.
 	Turn sync.Locker
@@ -56,6 +59,7 @@ type Engine struct {
 	runner    *runner
 	drafter   *drafter    // nil: no model guesses
 	guessing  []*Sequence // for the next step
+	underWay  *step       // queued, and not awaited; nil: none is
 
 	mu      sync.Mutex // guards what follows
 	wake    sync.Cond  // inbox, cancelled or closing changed
@@ -97,6 +101,9 @@ func New(m *model.Model, cache *model.KVCache, dev kernels.Device, o Options) (*
 		e.drafter = newDrafter(d, dev, o.PrefillRows)
 		e.stats.KVBytes += d.Cache.Bytes()
 		e.stats.ModelBytes += d.Model.Bytes()
+	}
+	if ahead, ok := dev.(kernels.Pipeliner); ok && !o.Synchronous && o.SpeculateTokens == 0 {
+		e.runner.ahead = ahead
 	}
 	e.wake.L = &e.mu
 	go e.loop()
@@ -240,16 +247,14 @@ func (e *Engine) loop() {
 	defer runtime.UnlockOSThread()
 	defer close(e.done)
 	for e.receive() {
-		if e.scheduler.Idle() {
+		if e.scheduler.Idle() && e.underWay == nil {
 			continue
 		}
 		e.takeTurn()
-		err := e.step()
+		e.try(e.step)
 		e.turn.Unlock()
-		if err != nil {
-			e.fail(err)
-		}
 	}
+	e.try(e.land)
 	e.dropAll(ErrClosed)
 	if e.drafter != nil {
 		e.drafter.close()
@@ -276,7 +281,7 @@ func (e *Engine) takeTurn() {
 // where the engine closes.
 func (e *Engine) receive() bool {
 	e.mu.Lock()
-	for !e.closing && len(e.inbox)+len(e.gone) == 0 && e.scheduler.Idle() {
+	for !e.closing && len(e.inbox)+len(e.gone) == 0 && e.scheduler.Idle() && e.underWay == nil {
 		e.wake.Wait()
 	}
 	for _, q := range e.inbox {
@@ -327,53 +332,127 @@ func (e *Engine) dropAll(err error) {
 
 // fail ends everything for good: no device works after an error.
 func (e *Engine) fail(err error) {
+	e.underWay = nil
 	e.mu.Lock()
 	e.failed = fmt.Errorf("%w: %w", ErrFailed, err)
 	e.mu.Unlock()
 	e.dropAll(e.failed)
 }
 
+// try does f. A panic, which is a mistake of ours, costs the requests of this
+// engine and not the process.
+func (e *Engine) try(f func() error) {
+	err := func() (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			}
+		}()
+		defer e.runner.masks.wait()
+		return f()
+	}()
+	if err != nil {
+		e.fail(err)
+	}
+}
+
 // errStuck cannot happen; if it does, it must not look like health.
 var errStuck = errors.New("the scheduler plans nothing")
 
-// step computes one step. A panic, which is a mistake of ours, costs the
-// requests of this engine and not the process.
-func (e *Engine) step() (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
+// step plans a step and queues its forward pass, takes what the step before it
+// gave, which may still be under way, and queues the draws. Where the host
+// cannot be ahead it waits for them too.
+func (e *Engine) step() error {
 	if err := e.draft(); err != nil {
 		return err
 	}
-	p := e.scheduler.Next()
-	rows := p.Rows()
-	if rows == 0 {
-		return errStuck
+	before := e.underWay
+	next, err := e.plan(before)
+	if err != nil {
+		return err
+	}
+	if next != nil {
+		if before == nil {
+			e.runner.ask(next)
+		}
+		e.runner.forward(next)
+	}
+	if before != nil {
+		if err := e.take(before); err != nil {
+			return err
+		}
+		if next != nil {
+			e.runner.ask(next)
+		}
+		e.deliver(before)
+	}
+	if e.underWay = next; next == nil {
+		return nil
+	}
+	e.runner.draw(next)
+	if e.runner.ahead == nil {
+		return e.land()
+	}
+	return nil
+}
+
+// plan prepares the next step, behind one that may be under way; nil where all
+// wait for that.
+func (e *Engine) plan(before *step) (*step, error) {
+	if before != nil {
+		e.scheduler.Expect(before.plan)
+	}
+	var next *step
+	if p := e.scheduler.Next(); p.Len() > 0 {
+		next = e.runner.prepare(p)
+	}
+	oldest := before
+	if before == nil {
+		if oldest = next; next == nil {
+			return nil, errStuck
+		}
 	}
 	now := time.Now()
 	e.mu.Lock()
-	e.pulse.begin(now, rows)
+	e.pulse.begin(now, oldest.size)
 	e.mu.Unlock()
 	for _, q := range e.scheduler.started {
 		q.stream.start(now)
 	}
-	if err := e.runner.run(p); err != nil {
+	return next, nil
+}
+
+// land waits for the step under way, if there is one, and passes on what it gives.
+func (e *Engine) land() error {
+	s := e.underWay
+	if s == nil {
+		return nil
+	}
+	if err := e.take(s); err != nil {
 		return err
 	}
-	e.scheduler.Commit(p, e.runner.tokens)
-	e.deliver(p)
+	e.underWay = nil
+	e.deliver(s)
+	return nil
+}
+
+// take waits for what a step gives and lets the scheduler have it.
+func (e *Engine) take(s *step) error {
+	if err := e.runner.await(s); err != nil {
+		return err
+	}
+	e.scheduler.Commit(s.plan, s.tokens)
 	return nil
 }
 
 // deliver tells the streams what a step gave them, after all that ended was
 // let go.
-func (e *Engine) deliver(p *Plan) {
+func (e *Engine) deliver(s *step) {
+	p := s.plan
 	now := time.Now()
 	ended := 0
 	for i := range p.Len() {
-		if p.Run(i).Seq.state == finished {
+		if p.Run(i).Ended {
 			ended++
 		}
 	}
@@ -384,14 +463,14 @@ func (e *Engine) deliver(p *Plan) {
 	for i := range p.Len() {
 		r := p.Run(i)
 		q := r.Seq
-		if q.state == finished {
+		if r.Ended {
 			q.stream.forget()
 		}
 		if r.Took > 0 {
-			q.stream.push(q, e.runner.details[i][:r.Took], now)
+			q.stream.push(q, s.details[i][:r.Took], now)
 		}
-		if q.finish == FinishError {
-			q.stream.end(FinishError, e.runner.errs[i])
+		if r.Ended && q.finish == FinishError {
+			q.stream.end(FinishError, s.errs[i])
 		}
 	}
 }

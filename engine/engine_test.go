@@ -28,6 +28,7 @@ type rig struct {
 	logits int
 	blocks int
 	wrap   func(kernels.Device) kernels.Device
+	late   lateness
 	// A draft model, where it has a checkpoint; its cache has draftBlocks.
 	draft       string
 	draftBlocks int
@@ -55,6 +56,9 @@ func (r rig) load(t testing.TB, ckpt *model.Checkpoint) *Engine {
 	require.NoError(t, err)
 	if r.wrap != nil {
 		dev = r.wrap(dev)
+	}
+	if r.late != inTime {
+		dev = newLate(dev, r.late)
 	}
 	m, err := model.Load(ckpt, dev, model.LoadOptions{MaxRows: r.rows, MaxLogits: r.logits})
 	require.NoError(t, err)

@@ -70,7 +70,7 @@ func invariance(t *testing.T, g rig, r Request, want answer, rng *rand.Rand) {
 // inChunks reads the prompt in chunks of every size.
 func inChunks(t *testing.T, g rig, r Request, same func(*testing.T, answer)) {
 	step := 1
-	if g.SpeculateTokens > 0 {
+	if g.SpeculateTokens > 0 || g.late != inTime {
 		step = 9
 	}
 	if testing.Short() {

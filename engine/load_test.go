@@ -192,21 +192,21 @@ func TestLongestContext(t *testing.T) {
 	}
 	q := newSequence(prompt, 1000, kernels.BlockSize, "")
 	s.Add(q)
-	r := runner{}
+	r := &runner{steps: [2]*step{{}, {}}}
 	next := 0
 	for !s.Idle() {
 		p := s.Next()
 		require.Equal(t, 1, p.Len())
 		run := p.Run(0)
 		require.Equal(t, next, run.Position)
-		r.reset()
-		r.add(0, run, len(p.Decode) == 1)
+		step := r.prepare(p)
+		step.ask()
 		seq := r.batch.Seqs[0]
 		require.Equal(t, int64(next), seq.Position)
 		next += run.Rows
 		require.GreaterOrEqual(t, int64(len(seq.Blocks))*kernels.BlockSize, int64(next))
 		if run.Draw {
-			require.Equal(t, int64(next), r.rows[0].Position)
+			require.Equal(t, int64(next), step.rows[0].Position)
 		}
 		s.Commit(p, answers(p, func(*Run, int) int32 { return 0 }))
 	}
@@ -246,8 +246,12 @@ func TestStepAllocatesNothing(t *testing.T) {
 			}
 		}
 		p := s.Next()
-		require.NoError(t, r.run(p))
-		s.Commit(p, r.tokens)
+		now := r.prepare(p)
+		r.ask(now)
+		r.forward(now)
+		r.draw(now)
+		require.NoError(t, r.await(now))
+		s.Commit(p, now.tokens)
 	}
 	for range 30 {
 		step()

@@ -11,7 +11,7 @@ type Limits struct {
 	Block       int // tokens of a block
 }
 
-// Plan is what one step computes. The next call of Next reuses it.
+// Plan is what one step computes. The next call of Next but one reuses it.
 type Plan struct {
 	Decode  []Run // with decode arithmetic; they stand first in the batch
 	Prefill []Run // with prefill arithmetic
@@ -49,7 +49,9 @@ type Run struct {
 	// and perhaps will. Each row from the one before them on draws; what follows
 	// a wrong draft counts for nothing.
 	Drafts int
-	Took   int // tokens that the sequence got; set by Commit
+	// Set by Commit:
+	Took  int  // tokens that the sequence got
+	Ended bool // the last of them was its last, or it failed
 }
 
 // draws returns how many rows draw a token.
@@ -83,7 +85,8 @@ type Scheduler struct {
 	waiting []*Sequence // by rank
 	running []*Sequence // by rank
 	arrived int64
-	plan    Plan
+	plan    *Plan    // the last
+	plans   [2]*Plan // that one, and the one before it
 
 	started []*Sequence // let in for the first time by the last call of Next
 	stats   Stats       // the counters only
@@ -91,7 +94,7 @@ type Scheduler struct {
 
 // NewScheduler returns a scheduler without sequences that shares out blocks.
 func NewScheduler(l Limits, blocks *BlockManager) *Scheduler {
-	return &Scheduler{limits: l, blocks: blocks}
+	return &Scheduler{limits: l, blocks: blocks, plans: [2]*Plan{{}, {}}}
 }
 
 // Idle reports whether there is nothing to do.
@@ -154,20 +157,32 @@ func (s *Scheduler) end(q *Sequence, why FinishReason) {
 func (s *Scheduler) sweep() { s.running = slices.DeleteFunc(s.running, (*Sequence).ended) }
 
 // Next plans a step and reserves the memory for it. The plan is empty only
-// where the scheduler is idle.
+// where the scheduler is idle, or all that it holds waits for a step under way.
 func (s *Scheduler) Next() *Plan {
+	s.plans[0], s.plans[1] = s.plans[1], s.plans[0]
+	s.plan = s.plans[0]
 	s.plan.Decode, s.plan.Prefill = s.plan.Decode[:0], s.plan.Prefill[:0]
 	s.started = s.started[:0]
 	s.admit()
 	s.decode()
 	decoding := len(s.plan.Decode)
 	s.draft(s.plan.Decode[:decoding], s.prefill())
-	return &s.plan
+	return s.plan
+}
+
+// Expect lets the next plan go on behind the tokens that a step under way draws.
+// It must be the only one. It has no drafts.
+func (s *Scheduler) Expect(p *Plan) {
+	for i := range p.Len() {
+		if r := p.Run(i); r.Draw && r.Seq.state == running {
+			r.Seq.pending = 1
+		}
+	}
 }
 
 // Commit takes what a step gave: for each run, those of Decode first, the
 // tokens that its rows drew. A negative one, where nothing could be drawn, ends
-// the sequence.
+// the sequence. A sequence that has ended since the step was planned gets nothing.
 func (s *Scheduler) Commit(p *Plan, drawn [][]int32) {
 	for i := range p.Len() {
 		s.commit(p.Run(i), drawn[i])
@@ -178,6 +193,10 @@ func (s *Scheduler) Commit(p *Plan, drawn [][]int32) {
 
 func (s *Scheduler) commit(r *Run, drawn []int32) {
 	q := r.Seq
+	if q.state == finished {
+		return
+	}
+	q.pending = 0
 	q.scored = max(q.scored, min(r.Position+r.Rows, q.score))
 	why, right := q.take(r, drawn)
 	s.stats.GeneratedTokens += int64(r.Took)
@@ -186,12 +205,19 @@ func (s *Scheduler) commit(r *Run, drawn []int32) {
 	if r.Took > 0 && q.drawn() == r.Took {
 		s.stats.PromptTokens += int64(q.prompt)
 	}
-	if r.Took > 1 {
-		s.advance(q, r.Took-1) // rows of drafts, which were right
-	}
+	q.computed += max(r.Took-1, 0) // rows of drafts, which were right
 	if why != FinishNone {
-		s.end(q, why)
+		q.computed = min(q.computed, len(q.tokens)-1) // the row of the last token, if there is one, counts for nothing
 	}
+	s.seal(q)
+	if why == FinishNone {
+		return
+	}
+	if q.state == waiting { // it lost its blocks meanwhile
+		s.waiting = slices.DeleteFunc(s.waiting, func(w *Sequence) bool { return w == q })
+	}
+	s.end(q, why)
+	r.Ended = true
 }
 
 // admit lets waiting sequences in, the first by rank first.
@@ -204,6 +230,9 @@ func (s *Scheduler) admit() {
 	}
 	for left > 0 && len(s.waiting) > 0 {
 		q := s.waiting[0]
+		if q.pending > 0 {
+			return // it is about to be a token longer
+		}
 		for !s.enter(q) {
 			victim := s.displaced(q)
 			if victim == nil {
@@ -260,7 +289,7 @@ func (s *Scheduler) enter(q *Sequence) bool {
 		return false
 	}
 	q.table, _ = s.blocks.Grow(table, more)
-	q.computed = cached
+	q.computed, q.sealed = cached, cached/q.block
 	if q.preempted > 0 {
 		q.shelter = len(q.tokens) + q.block
 	} else {
@@ -311,7 +340,7 @@ func (s *Scheduler) displaced(q *Sequence) *Sequence {
 // preempt takes all blocks of a running sequence, which waits again.
 func (s *Scheduler) preempt(v *Sequence) {
 	s.blocks.Release(v.table)
-	v.table, v.computed, v.drafts = v.table[:0], 0, 0
+	v.table, v.computed, v.sealed, v.drafts = v.table[:0], 0, 0, 0
 	v.preempted++
 	s.stats.Preemptions++
 	at, _ := slices.BinarySearchFunc(s.running, v, (*Sequence).compare)
@@ -343,7 +372,7 @@ func (s *Scheduler) decode() {
 func (s *Scheduler) grow(q *Sequence) bool {
 	for {
 		var ok bool
-		if q.table, ok = s.blocks.Grow(q.table, q.blocks(len(q.tokens))-len(q.table)); ok {
+		if q.table, ok = s.blocks.Grow(q.table, q.blocks(q.length())-len(q.table)); ok {
 			return true
 		}
 		v := s.victim(q)
@@ -461,16 +490,24 @@ func (s *Scheduler) reuse(q *Sequence) {
 		} // else it took the place of own
 		s.blocks.Release([]int32{own})
 		s.count(q, (b+1)*q.block-q.computed)
-		q.computed = (b + 1) * q.block
+		q.computed, q.sealed = (b+1)*q.block, b+1
 	}
 }
 
 // advance counts rows as computed and seals the blocks they fill. Within a
 // step too, keys and values are stored before they are read.
 func (s *Scheduler) advance(q *Sequence, rows int) {
-	from := q.computed / q.block
 	q.computed += rows
-	for b, k := range q.blockKeys(q.computed / q.block)[from:] {
-		s.blocks.Seal(q.table[from+b], k)
+	s.seal(q)
+}
+
+// seal gives the full blocks of q their keys, as far as its tokens are known.
+func (s *Scheduler) seal(q *Sequence) {
+	if q.state != running {
+		return
+	}
+	full := min(q.computed, len(q.tokens)) / q.block
+	for ; q.sealed < full; q.sealed++ {
+		s.blocks.Seal(q.table[q.sealed], q.blockKeys(full)[q.sealed])
 	}
 }

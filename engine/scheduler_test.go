@@ -19,6 +19,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // renews what they expect. The commands:
 //
 //	new blocks=8 size=4 [seqs=4] [rows=16] [logits=4] [prefill=16] [uniform]
+//	    [ahead]          a step is planned before the one before it is committed:
+//	                     step then tells of that one's ends
 //	submit a prompt=10 max=3 [min=1] [priority=1] [salt=x] [scores]
 //	         [like=(b,8)]  the first 8 tokens are those of b
 //	         [after=b]   the prompt begins with all tokens of b, drawn ones too
@@ -33,7 +35,7 @@ func TestScripts(t *testing.T) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			out := s.run(t, d)
 			if s.Scheduler != nil {
-				require.NoError(t, s.check(), d.Pos)
+				require.NoError(t, s.check(s.ahead), d.Pos)
 			}
 			return out
 		})
@@ -45,6 +47,8 @@ type script struct {
 	*Scheduler
 	block   int
 	uniform bool
+	ahead   bool
+	before  *Plan // under way, where steps are planned ahead
 	names   []string
 	byName  map[string]*Sequence
 }
@@ -85,7 +89,7 @@ func (s *script) start(t *testing.T, d *datadriven.TestData) string {
 	l.Logits, l.PrefillRows = l.Seqs, l.Rows
 	d.MaybeScanArgs(t, "logits", &l.Logits)
 	d.MaybeScanArgs(t, "prefill", &l.PrefillRows)
-	*s = script{Scheduler: NewScheduler(l, NewBlockManager(blocks)), block: l.Block, byName: map[string]*Sequence{}, uniform: d.HasArg("uniform")}
+	*s = script{Scheduler: NewScheduler(l, NewBlockManager(blocks)), block: l.Block, byName: map[string]*Sequence{}, uniform: d.HasArg("uniform"), ahead: d.HasArg("ahead")}
 	return ""
 }
 
@@ -140,6 +144,9 @@ func (s *script) step(t *testing.T, d *datadriven.TestData) string {
 		preempted[q], cached[q] = q.preempted, q.cached
 	}
 	s.draft(t, d)
+	if s.before != nil {
+		s.Expect(s.before)
+	}
 	p := s.Next()
 	var words []string
 	for i := range p.Len() {
@@ -150,19 +157,31 @@ func (s *script) step(t *testing.T, d *datadriven.TestData) string {
 			words = append(words, "preempted "+name)
 		}
 	}
-	s.Commit(p, s.tokens(t, d, p))
-	for i := range p.Len() {
-		if r := p.Run(i); r.Drafts > 0 {
-			words = append(words, fmt.Sprintf("%s gets %d", s.name(r.Seq), r.Took))
-		}
-		if q := p.Run(i).Seq; q.state == finished {
-			words = append(words, fmt.Sprintf("end %s %v", s.name(q), q.finish))
-		}
+	if s.ahead {
+		p, s.before = s.before, p
+	}
+	if p != nil {
+		s.Commit(p, s.tokens(t, d, p))
+		words = append(words, s.ends(p)...)
 	}
 	if len(words) == 0 {
 		return "idle\n"
 	}
 	return strings.Join(words, ", ") + "; " + s.free()
+}
+
+// ends tells what a committed plan gave, where that is not plain.
+func (s *script) ends(p *Plan) (words []string) {
+	for i := range p.Len() {
+		r := p.Run(i)
+		if r.Drafts > 0 {
+			words = append(words, fmt.Sprintf("%s gets %d", s.name(r.Seq), r.Took))
+		}
+		if r.Ended {
+			words = append(words, fmt.Sprintf("end %s %v", s.name(r.Seq), r.Seq.finish))
+		}
+	}
+	return words
 }
 
 // describe prints a run: decode a@12 is the row of position 12, prefill a@0+8
@@ -279,14 +298,19 @@ func (s *script) show() string {
 	return out.String() + s.free()
 }
 
-// check proves the invariants of a scheduler between two steps.
-func (s *Scheduler) check() error {
+// check proves the invariants of a scheduler between two steps, the second of
+// which may be planned.
+func (s *Scheduler) check(ahead bool) error {
 	var tables [][]int32
+	under := 0 // rows of last tokens
+	if ahead {
+		under = 1
+	}
 	for i, q := range s.running {
 		if q.state != running || i > 0 && !s.running[i-1].before(q) {
 			return fmt.Errorf("running sequence %d: state %d, or out of order", i, q.state)
 		}
-		if len(q.table) < q.blocks(q.computed) || q.computed >= len(q.tokens) {
+		if len(q.table) < q.blocks(q.computed) || q.computed >= len(q.tokens)+under || q.sealed != min(q.computed, len(q.tokens))/q.block || q.pending != 0 {
 			return fmt.Errorf("sequence %d: %d of %d tokens computed, %d blocks", q.number, q.computed, len(q.tokens), len(q.table))
 		}
 		tables = append(tables, q.table)

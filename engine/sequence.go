@@ -20,7 +20,9 @@ type Sequence struct {
 	finish   FinishReason // once finished
 	table    []int32      // blocks, covering at least computed positions
 	computed int          // positions whose keys and values are in the cache, or will be after the step
+	pending  int          // tokens behind the last that a step under way draws
 	keys     []key        // of the root, then of each full block as far as known
+	sealed   int          // blocks of the table whose content has its key
 	uniform  bool         // the keys need not say which arithmetic computed a position
 	block    int          // tokens of a block
 	shelter  int          // no preemption before there are that many tokens
@@ -40,6 +42,7 @@ type Sequence struct {
 	reading *reading // by a draft model; nil: none
 	alts    int      // alternatives to report of each prompt token
 	scores  []PromptLogprob
+	drawnBy int32 // row of logits of the last step that draws the next token
 }
 
 // state is where a sequence stands.
@@ -78,8 +81,11 @@ func (q *Sequence) compare(o *Sequence) int {
 	return 1
 }
 
+// length returns how many tokens q has, those that a step under way draws too.
+func (q *Sequence) length() int { return len(q.tokens) + q.pending }
+
 // left returns the tokens whose keys and values are still to be computed.
-func (q *Sequence) left() int { return len(q.tokens) - q.computed }
+func (q *Sequence) left() int { return min(q.length(), q.longest()) - q.computed }
 
 // drawn returns the number of tokens that were drawn.
 func (q *Sequence) drawn() int { return len(q.tokens) - q.prompt }

@@ -38,6 +38,7 @@ func TestSimulation(t *testing.T) {
 		"cancelled while waiting": total.cancelled[waiting], "cancelled while running": total.cancelled[running],
 		"failed": total.failed, "drafts": total.drafted, "right drafts": total.accepted, "wrong drafts": total.drafted - total.accepted,
 		"rows of prompts with logits": total.scored, "steps in which one waits for another": total.stalled,
+		"rows too many": total.surplus, "ends while waiting": total.late,
 	} {
 		require.Greater(t, n, want/100_000, "hardly any: %s", what)
 	}
@@ -45,9 +46,9 @@ func TestSimulation(t *testing.T) {
 
 // tally is what a simulation has seen.
 type tally struct {
-	events, steps, submitted, preempted, again, found, failed, scored, stalled, drafted, accepted int
-	cancelled                                                                                     [finished + 1]int
-	oldest                                                                                        float64 // greatest share of the steps that a sequence may take
+	events, steps, submitted, preempted, again, found, failed, scored, stalled, drafted, accepted, surplus, late int
+	cancelled                                                                                                    [finished + 1]int
+	oldest                                                                                                       float64 // greatest share of the steps that a sequence may take
 }
 
 func (t *tally) add(w *world) {
@@ -62,6 +63,8 @@ func (t *tally) add(w *world) {
 	t.failed += w.failed
 	t.scored += w.scored
 	t.stalled += w.stalled
+	t.surplus += w.surplus
+	t.late += w.late
 	for i, n := range w.cancelled {
 		t.cancelled[i] += n
 	}
@@ -83,6 +86,16 @@ type world struct {
 	ranked  bool      // priorities differ
 	uniform bool      // the arithmetics agree
 	guesses bool      // sequences guess
+	ahead   bool      // a step is planned while the one before it is under way
+	under   *passage  // that one
+}
+
+// passage is a plan on its way through the device, with the blocks that it has
+// in mind.
+type passage struct {
+	*Plan
+	lives  []*life
+	tables [][]int32
 }
 
 // life is what the world knows of a sequence.
@@ -95,7 +108,8 @@ type life struct {
 	rows    int      // of its prompt with logits so far
 	lost    int      // times it was preempted
 	decodes bool     // it needed a single row before the step was planned
-	kept    int      // its tokens at that time
+	had     int      // its tokens at that time
+	kept    int      // its tokens when it was preempted last
 }
 
 func newWorld(seed uint64) *world {
@@ -105,11 +119,14 @@ func newWorld(seed uint64) *world {
 	rows := logits + rng.IntN(24)
 	l := Limits{Seqs: seqs, Rows: rows, Logits: logits, PrefillRows: 1 + rng.IntN(rows), Block: 1 + rng.IntN(6)}
 	blocks := 2 + rng.IntN(40)
-	return &world{
+	w := &world{
 		Scheduler: NewScheduler(l, NewBlockManager(blocks)), rng: rng, of: map[*Sequence]*life{},
 		memory: make([]uint64, blocks*l.Block), crowd: 1 + rng.IntN(20), ranked: rng.IntN(2) == 0, uniform: rng.IntN(2) == 0,
 		guesses: rng.IntN(3) > 0,
 	}
+	w.ahead = !w.guesses || rng.IntN(3) == 0
+	w.guesses = w.guesses && !w.ahead
+	return w
 }
 
 // episode goes on for about so many events and lets everything end.
@@ -123,7 +140,7 @@ func (w *world) episode(events int) error {
 			return err
 		}
 	}
-	for len(w.alive) > 0 {
+	for len(w.alive) > 0 || w.under != nil {
 		if err := w.step(); err != nil {
 			return err
 		}
@@ -233,35 +250,70 @@ func (w *world) bury() {
 }
 
 func (w *world) step() error {
+	if w.under != nil {
+		w.Expect(w.under.Plan)
+	}
 	for _, l := range w.alive {
+		l.had = len(l.tokens)
 		if l.decodes = l.decoding(); l.decodes && w.guesses {
 			l.guess(w.rng)
 		}
 	}
 	p := w.Next()
 	w.steps++
-	if p.Len() == 0 && len(w.alive) > 0 {
+	if p.Len() == 0 && len(w.alive) > 0 && w.under == nil {
 		return fmt.Errorf("nothing is planned for %d sequences", len(w.alive))
 	}
 	if err := w.checkPlan(p); err != nil {
 		return err
 	}
-	if err := w.compute(p); err != nil {
-		return err
+	now := w.launch(p)
+	if w.ahead {
+		now, w.under = w.under, now
 	}
-	w.Commit(p, answers(p, w.draw))
-	w.events += p.Len()
-	if err := w.checkDrawn(p); err != nil {
-		return err
+	if now != nil {
+		if err := w.land(now); err != nil {
+			return err
+		}
 	}
 	if err := w.checkLives(); err != nil {
 		return err
 	}
 	w.bury()
 	if w.steps%16 == 0 {
-		return w.check()
+		return w.check(w.ahead)
 	}
 	return nil
+}
+
+// launch sends a plan to the device; an empty one is none.
+func (w *world) launch(p *Plan) *passage {
+	if p.Len() == 0 {
+		return nil
+	}
+	now := &passage{Plan: p}
+	for i := range p.Len() {
+		q := p.Run(i).Seq
+		now.lives, now.tables = append(now.lives, w.of[q]), append(now.tables, slices.Clone(q.table))
+	}
+	return now
+}
+
+// land lets the device compute a plan, which gives its tokens.
+func (w *world) land(p *passage) error {
+	if err := w.compute(p); err != nil {
+		return err
+	}
+	waits := w.waiting
+	for _, l := range p.lives {
+		if l.state == finished {
+			w.surplus++
+		}
+	}
+	w.Commit(p.Plan, answers(p.Plan, w.draw))
+	w.late += len(waits) - len(w.waiting)
+	w.events += p.Len()
+	return w.checkDrawn(p.Plan)
 }
 
 // draw draws the token of a row, or fails.
@@ -269,8 +321,12 @@ func (w *world) draw(r *Run, row int) int32 {
 	if w.rng.IntN(5000) == 0 {
 		return -1
 	}
-	r.Seq.stops = []int32{999}
-	return w.of[r.Seq].token(len(r.Seq.tokens) + row)
+	l := w.of[r.Seq]
+	if l == nil {
+		return 0 // it has ended
+	}
+	l.stops = []int32{999}
+	return l.token(len(l.tokens) + row)
 }
 
 // token is the one that l draws at a position, as sampling is a function of
@@ -301,7 +357,7 @@ func (w *world) checkDrawn(p *Plan) error {
 	for i := range p.Len() {
 		r := p.Run(i)
 		l, n := w.of[r.Seq], len(r.Seq.tokens)
-		if r.Seq.finish == FinishError {
+		if r.Ended && r.Seq.finish == FinishError {
 			w.failed++
 		}
 		for at := n - r.Took; at < n; at++ {
@@ -326,11 +382,11 @@ func (w *world) checkPlan(p *Plan) error {
 		decode := i < len(p.Decode)
 		end := r.Position + r.Rows - r.Drafts
 		switch {
-		case seen[q], q.state != running, r.Rows < 1, end != q.computed, end > len(q.tokens):
+		case seen[q], q.state != running, r.Rows < 1, end != q.computed, end > q.length():
 			return fmt.Errorf("run %+v of a sequence with %d of %d tokens computed, in state %d", *r, q.computed, len(q.tokens), q.state)
 		case decode != (r.Position >= q.prompt), !decode && end > q.prompt:
 			return fmt.Errorf("run %+v: decode %v, the prompt has %d tokens", *r, decode, q.prompt)
-		case r.Draw != (end == len(q.tokens)), r.Logits < r.draws():
+		case r.Draw != (end == q.length()), r.Logits < r.draws():
 			return fmt.Errorf("run %+v: %d tokens", *r, len(q.tokens))
 		case r.Drafts > 0 && !(decode && r.Rows == 1+r.Drafts), r.Drafts > q.drafts, end+r.Drafts > q.longest():
 			return fmt.Errorf("run %+v: %d drafts of a sequence of up to %d positions", *r, q.drafts, q.longest())
@@ -374,38 +430,51 @@ func (l *life) score(r *Run) error {
 }
 
 // compute stores what a step computes, then checks what it reads: everything
-// up to its last row.
-func (w *world) compute(p *Plan) error {
-	for i := range p.Len() {
+// up to its last row. What the row of a last token stores is nobody's.
+func (w *world) compute(p *passage) error {
+	for i, l := range p.lives {
 		r := p.Run(i)
-		l := w.of[r.Seq]
 		tokens := l.ahead(r.Drafts)
 		for at := len(l.digests) - 1; at < len(tokens); at++ {
 			arithmetic := uint64(0)
-			if at >= r.Seq.prompt && !w.uniform {
+			if at >= l.prompt && !w.uniform {
 				arithmetic = 1 << 32
 			}
 			l.digests = append(l.digests, mix(l.digests[at], arithmetic|uint64(tokens[at])))
 		}
 		for at := r.Position; at < r.Position+r.Rows; at++ {
-			w.memory[w.slot(r.Seq, at)] = l.digests[at+1]
+			digest := w.rng.Uint64()
+			if at < l.valid(r) {
+				digest = l.digests[at+1]
+			}
+			w.memory[p.slot(i, at)] = digest
 		}
 	}
-	for i := range p.Len() {
+	for i, l := range p.lives {
 		r := p.Run(i)
-		for at := range r.Position + r.Rows {
-			if got := w.memory[w.slot(r.Seq, at)]; got != w.of[r.Seq].digests[at+1] {
-				return fmt.Errorf("run %+v reads position %d in block %d, which holds something else", *r, at, r.Seq.table[at/r.Seq.block])
+		for at := range min(r.Position+r.Rows, l.valid(r)) {
+			if got := w.memory[p.slot(i, at)]; got != l.digests[at+1] {
+				return fmt.Errorf("run %+v reads position %d in block %d, which holds something else", *r, at, p.tables[i][at/l.block])
 			}
 		}
-		l := w.of[r.Seq]
 		l.digests = l.digests[:len(l.tokens)+1] // drafts may be wrong
 	}
 	return nil
 }
 
-func (w *world) slot(q *Sequence, at int) int {
-	return int(q.table[at/q.block])*q.block + at%q.block
+// valid returns how many positions of a run make sense: those whose tokens came,
+// but not that of a last one.
+func (l *life) valid(r *Run) int {
+	n := len(l.ahead(r.Drafts))
+	if l.state == finished && l.finish != FinishCancelled {
+		n--
+	}
+	return n
+}
+
+func (p *passage) slot(i, at int) int {
+	block := p.lives[i].block
+	return int(p.tables[i][at/block])*block + at%block
 }
 
 // checkLives looks for starvation, and for preemption before a block's worth
@@ -416,14 +485,14 @@ func (w *world) checkLives() error {
 			w.events += l.preempted - l.lost
 			if l.lost > 0 {
 				w.again++
-				if len(l.tokens) < l.kept+l.block {
-					return fmt.Errorf("sequence %d is preempted again after %d tokens", l.number, len(l.tokens)-l.kept)
+				if l.had < l.kept+l.block {
+					return fmt.Errorf("sequence %d is preempted again after %d tokens", l.number, l.had-l.kept)
 				}
 			}
 			if l.preempted > l.lost+1 {
 				return fmt.Errorf("sequence %d is preempted twice in a step", l.number)
 			}
-			l.lost, l.kept = l.preempted, len(l.tokens)
+			l.lost, l.kept = l.preempted, l.had
 		}
 		age := w.steps - l.born
 		w.oldest = max(w.oldest, float64(age)/float64(l.due))

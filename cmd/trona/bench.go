@@ -27,6 +27,7 @@ type benchCommand struct {
 	Repetitions int    `short:"r" help:"Measured runs of each test." default:"5" placeholder:"5"`
 	Output      string `short:"o" help:"Form of the output: md or json." enum:"md,json" default:"md" placeholder:"md"`
 	Engine      bool   `help:"Measure through the engine, as requests that draw their tokens."`
+	Synchronous bool   `help:"With --engine: queue a step when the tokens of the one before it are there, on a GPU too."`
 	Peer        string `help:"A llama-bench to measure in turns with the same model; prints ratios." placeholder:"PATH"`
 
 	KVCacheDtype string `name:"kv-cache-dtype" help:"Type of the KV cache: auto, f16, bf16, fp8 or int8." enum:"auto,f16,bf16,fp8,int8" default:"auto" placeholder:"auto"`
@@ -80,6 +81,9 @@ func (r *benchRow) tokens() int { return r.NPrompt + r.NGen }
 
 // tests lists the tests that the flags ask for.
 func (c *benchCommand) tests() ([]benchRow, error) {
+	if c.Synchronous && !c.Engine {
+		return nil, usagef("--synchronous: only with --engine")
+	}
 	if c.Repetitions < 1 {
 		return nil, usagef("-r %d: must be at least 1", c.Repetitions)
 	}
@@ -176,7 +180,7 @@ func (c *benchCommand) load(std stdio, tests []benchRow) (*bench, error) {
 		err = b.allocate(ckpt, kv, tests, std)
 	}
 	if err == nil && c.Engine {
-		err = b.start(tests)
+		err = b.start(tests, c.Synchronous)
 	}
 	if err != nil {
 		b.close()

@@ -13,12 +13,12 @@ import (
 )
 
 // start gives the model to an engine with room for the requests of every test.
-func (b *bench) start(tests []benchRow) (err error) {
+func (b *bench) start(tests []benchRow, synchronous bool) (err error) {
 	sequences := 0
 	for _, t := range tests {
 		sequences = max(sequences, t.Batch)
 	}
-	b.engine, err = engine.New(b.model, b.cache, b.device, engine.Options{MaxNumSeqs: sequences})
+	b.engine, err = engine.New(b.model, b.cache, b.device, engine.Options{MaxNumSeqs: sequences, Synchronous: synchronous})
 	return err
 }
 

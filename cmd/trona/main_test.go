@@ -82,6 +82,7 @@ func TestExitCodes(t *testing.T) {
 		"bad size":          {[]string{"plan", "--device-memory", "16Q"}, exitUsage, "16Q"},
 		"negative":          {[]string{"plan", "--max-model-len=-1"}, exitUsage, "--max-model-len"},
 		"unknown dtype":     {[]string{"plan", "--kv-cache-dtype", "int3"}, exitUsage, "int3"},
+		"bench synchronous": {[]string{"bench", "--synchronous"}, exitUsage, "only with --engine"},
 		"nothing to bench":  {[]string{"bench", "-p", "0", "-n", "0"}, exitUsage, "nothing to measure"},
 		"missing model":     {[]string{"inspect", missing}, exitFailed, "absent.gguf"},
 		"garbage":           {[]string{"inspect", garbage}, exitFailed, "garbage.gguf"},

@@ -8,6 +8,7 @@ import (
 
 	"trona/engine"
 	"trona/kernels"
+	"trona/kernels/cuda/cudatest"
 	"trona/model"
 	"trona/model/modeltest"
 )
@@ -16,9 +17,17 @@ import (
 type engineRig struct {
 	path                 string
 	rows, logits, blocks int
+	synchronous          bool
 }
 
 func (r engineRig) open(t *testing.T) *engine.Engine {
+	e := r.start(t)
+	t.Cleanup(func() { require.NoError(t, e.Close()) })
+	return e
+}
+
+// start leaves closing to the test.
+func (r engineRig) start(t *testing.T) *engine.Engine {
 	ckpt, err := model.Open(r.path)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, ckpt.Close()) }()
@@ -28,9 +37,8 @@ func (r engineRig) open(t *testing.T) *engine.Engine {
 	cache, err := model.NewKVCache(dev, &ckpt.Config, kernels.F16, r.blocks)
 	require.NoError(t, err)
 	require.NoError(t, m.Record(cache))
-	e, err := engine.New(m, cache, dev, engine.Options{})
+	e, err := engine.New(m, cache, dev, engine.Options{Synchronous: r.synchronous})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, e.Close()) })
 	return e
 }
 
@@ -70,10 +78,11 @@ func TestEngineInvariance(t *testing.T) {
 		rig    engineRig
 		others int
 	}{
-		{"alone", engineRig{path, 256, 1, 8}, 0},
-		{"in chunks", engineRig{path, 37, 1, 8}, 0},
-		{"in company", engineRig{path, 64, 8, 64}, 7},
-		{"short of memory", engineRig{path, 64, 4, 6}, 5},
+		{"alone, step by step", engineRig{path, 256, 1, 8, true}, 0},
+		{"alone", engineRig{path, 256, 1, 8, false}, 0},
+		{"in chunks", engineRig{path, 37, 1, 8, false}, 0},
+		{"in company", engineRig{path, 64, 8, 64, false}, 7},
+		{"short of memory", engineRig{path, 64, 4, 6, false}, 5},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := c.rig.open(t)
@@ -96,6 +105,73 @@ func TestEngineInvariance(t *testing.T) {
 			}
 			require.Equal(t, want, got)
 			require.Equal(t, want, events(t, submit(request)), "its prompt may lie in the cache")
+		})
+	}
+}
+
+// TestEngineAhead: random requests, some of which end where nobody could
+// foresee it, have the same answers whether the host is a step ahead or not.
+func TestEngineAhead(t *testing.T) {
+	need(t)
+	path := modeltest.Folder(t, modeltest.Tiny())
+	cudatest.Set(t, "TRONA_EMU_SEED", "3")
+	defer cudatest.Set(t, "TRONA_EMU_SEED", "0")
+	answers := map[bool][][]engine.Event{}
+	for _, synchronous := range []bool{true, false} {
+		rng := rand.New(rand.NewPCG(7, 8))
+		e := engineRig{path, 48, 5, 7, synchronous}.open(t)
+		var streams []*engine.Stream
+		for i := range 11 {
+			r := engine.Request{Prompt: make([]int32, 1+rng.IntN(70)), MaxTokens: 1 + rng.IntN(16), PromptLogprobs: -1}
+			for k := range r.Prompt {
+				r.Prompt[k] = rng.Int32N(96)
+			}
+			r.Sampling = engine.Sampling{Temperature: 2 * rng.Float32(), TopK: rng.IntN(20), Seed: rng.Uint64(), Logprob: true}
+			switch i % 4 {
+			case 1:
+				r.StopIDs = []int32{rng.Int32N(96), rng.Int32N(96), rng.Int32N(96), rng.Int32N(96), rng.Int32N(96), rng.Int32N(96)}
+			case 2:
+				r.Sampling.RepetitionPenalty, r.Sampling.FrequencyPenalty = 1.2, 0.3
+			case 3:
+				r.Constraint, r.PromptLogprobs = engine.AllowTokens([]int32{3, 30, 60, 90}), 2
+			}
+			s, err := e.Submit(t.Context(), r)
+			require.NoError(t, err)
+			streams = append(streams, s)
+		}
+		for _, s := range streams {
+			answers[synchronous] = append(answers[synchronous], events(t, s))
+		}
+		require.Zero(t, e.Stats().Running)
+	}
+	require.Equal(t, answers[true], answers[false])
+}
+
+// TestEngineFault: an error of a step under way ends all requests, and says what
+// it was.
+func TestEngineFault(t *testing.T) {
+	need(t)
+	path := modeltest.Folder(t, modeltest.Tiny())
+	for _, fault := range []string{"sample@3=719", "feed@2=700", "cuMemcpyDtoHAsync@4=999", "cuEventSynchronize@2=999", "cuGraphLaunch@3=999"} {
+		t.Run(fault, func(t *testing.T) {
+			e := engineRig{path, 48, 4, 12, false}.start(t)
+			cudatest.Set(t, "TRONA_EMU_FAULT", fault)
+			var streams []*engine.Stream
+			for n := range 3 {
+				s, err := e.Submit(t.Context(), engine.Request{Prompt: []int32{1, 2, int32(n)}, MaxTokens: 30, PromptLogprobs: -1})
+				require.NoError(t, err)
+				streams = append(streams, s)
+			}
+			for _, s := range streams {
+				event, err := s.Next(t.Context())
+				for err == nil && event.Finish == engine.FinishNone {
+					event, err = s.Next(t.Context())
+				}
+				require.ErrorIs(t, err, engine.ErrFailed)
+			}
+			require.ErrorIs(t, e.Healthy(), engine.ErrFailed)
+			e.Close() // its error is that of a broken device
+			cudatest.Set(t, "TRONA_EMU_FAULT", "")
 		})
 	}
 }

@@ -1,0 +1,283 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/kernels"
+	"trona/model/modeltest"
+)
+
+// With the host a step ahead no bit of an answer is different.
+func TestInvarianceAhead(t *testing.T) {
+	path := tiny(t, modeltest.Shape{})
+	for kv, l := range map[kernels.DType]lateness{kernels.F16: lazy, kernels.I8: busy} {
+		t.Run(kv.String(), func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(3, uint64(kv)))
+			r := subject(rng, randomTokens(rng, 150), 100)
+			want := complete(t, rig{path: path, kv: kv, rows: 512}.engine(t), r)
+			require.NoError(t, want.err)
+			g := rig{path: path, kv: kv, late: l}
+			require.NotNil(t, g.engine(t).runner.ahead)
+			invariance(t, g, r, want, rng)
+		})
+	}
+}
+
+// visit is a request of a random workload, and what its caller does.
+type visit struct {
+	Request
+	make   func() Constraint // nil: none
+	after  int               // it comes when so many others have ended
+	cancel int               // after so many tokens; 0: never
+}
+
+// workload returns requests of all kinds.
+func workload(rng *rand.Rand, n int) []visit {
+	list := make([]visit, n)
+	for i := range list {
+		r := stranger(rng)
+		if rng.IntN(3) == 0 {
+			r = subject(rng, r.Prompt, r.MaxTokens)
+		}
+		if i > 0 && rng.IntN(3) == 0 {
+			r.Prompt = slices.Concat(list[rng.IntN(i)].Prompt, randomTokens(rng, 3))
+		}
+		r.Sampling.Logprob, r.MaxTokens, r.Priority = true, 1+rng.IntN(60), rng.IntN(2)
+		if rng.IntN(2) == 0 {
+			r.StopIDs, r.MinTokens = randomTokens(rng, 6), rng.IntN(r.MaxTokens)
+		}
+		v := visit{Request: r, after: max(0, i-rng.IntN(12)) / 2}
+		switch rng.IntN(6) {
+		case 0:
+			v.make = func() Constraint { return budget(5, 1, 2, 3) }
+		case 1:
+			v.cancel = 1 + rng.IntN(20)
+		}
+		list[i] = v
+	}
+	return list
+}
+
+// play runs a workload and returns what each request got.
+func play(t *testing.T, e *Engine, list []visit) []answer {
+	t.Helper()
+	ended := make(chan int, len(list))
+	answers := make([]answer, len(list))
+	next, over := 0, 0
+	for over < len(list) {
+		for next < len(list) && list[next].after <= over {
+			v := list[next]
+			if v.make != nil {
+				v.Constraint = v.make()
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			s, err := e.Submit(ctx, v.Request)
+			require.NoError(t, err)
+			go func(i int) {
+				defer func() { ended <- i }()
+				defer cancel()
+				answers[i] = v.read(s, cancel)
+			}(next)
+			next++
+		}
+		<-ended
+		over++
+	}
+	return answers
+}
+
+// read reads a stream, and cancels when it is time.
+func (v *visit) read(s *Stream, cancel func()) (a answer) {
+	for a.finish == FinishNone {
+		event, err := s.Next(context.Background())
+		if event.Token >= 0 {
+			a.tokens, a.events = append(a.tokens, event.Token), append(a.events, event)
+		}
+		a.finish, a.err = event.Finish, err
+		if len(a.tokens) == v.cancel {
+			cancel()
+		}
+	}
+	a.scores, a.Timings = s.PromptLogprobs(), s.Timings()
+	return a
+}
+
+// Requests of all kinds, which come, stop, are cancelled and preempted, get the
+// same answers whether the host is a step ahead or not.
+func TestAheadConcurrent(t *testing.T) {
+	path := tiny(t, modeltest.Shape{})
+	surplus := int64(0)
+	for seed := range uint64(short(3, 8)) {
+		rng := rand.New(rand.NewPCG(seed, 21))
+		list := workload(rng, 60)
+		g := rig{path: path, rows: 8 + rng.IntN(60), logits: 8, blocks: 7 + rng.IntN(20)}
+		e := g.engine(t)
+		want := play(t, e, list)
+		g.late = lazy + lateness(seed%2)
+		ahead := g.engine(t)
+		require.NotNil(t, ahead.runner.ahead)
+		got := play(t, ahead, list)
+		for i := range list {
+			name := fmt.Sprintf("seed %d, request %d", seed, i)
+			if list[i].cancel > 0 { // its end is a matter of time
+				n := min(len(want[i].tokens), len(got[i].tokens))
+				require.Equal(t, want[i].tokens[:n], got[i].tokens[:n], name)
+				continue
+			}
+			require.Equal(t, want[i].events, got[i].events, name)
+			require.Equal(t, want[i].finish, got[i].finish, name)
+			require.Equal(t, want[i].scores, got[i].scores, name)
+			require.Equal(t, want[i].Generated, got[i].Generated, name)
+		}
+		for _, e := range []*Engine{e, ahead} {
+			require.Eventually(t, func() bool { s := e.Stats(); return s.Running+s.Waiting+s.BlocksUsed == 0 }, 10*time.Second, time.Millisecond)
+			require.NoError(t, e.Close())
+			require.NoError(t, e.scheduler.blocks.Check())
+		}
+		surplus += ahead.Stats().Preemptions
+	}
+	require.Positive(t, surplus, "nothing was preempted")
+}
+
+// What a sequence leaves in the cache is the same, with a step under way when it
+// ended or without.
+func TestAheadPrefix(t *testing.T) {
+	path := tiny(t, modeltest.Shape{})
+	plainEngine, ahead := rig{path: path}.engine(t), rig{path: path, late: lazy}.engine(t)
+	rng := rand.New(rand.NewPCG(31, 0))
+	for n := 55; n < 75; n += 3 {
+		r := subject(rng, randomTokens(rng, 10), n)
+		first := complete(t, plainEngine, r)
+		require.Equal(t, first.events, complete(t, ahead, r).events)
+		r.StopIDs, r.MaxTokens = []int32{first.tokens[n-1]}, 200
+		r.Salt = "stopped"
+		one, two := complete(t, plainEngine, r), complete(t, ahead, r)
+		require.Equal(t, one.events, two.events)
+		require.Equal(t, FinishStop, two.finish)
+		next := subject(rng, slices.Concat(r.Prompt, one.tokens, []int32{1, 2, 3}), 5)
+		next.Salt = r.Salt
+		one, two = complete(t, plainEngine, next), complete(t, ahead, next)
+		require.Equal(t, one.events, two.events)
+		require.Equal(t, one.Cached, two.Cached, "%d tokens", n)
+	}
+}
+
+// Numbers without sense cost one request and not the batch, nor the step that
+// was queued behind them.
+func TestAheadNumeric(t *testing.T) {
+	h := newHooks()
+	e := rig{wrap: h.wrap, late: lazy}.engine(t)
+	h.poison.Store(true)
+	h.poisonFrom.Store(3 + 7)
+	good := plain([]int32{1, 2, 3}, 30)
+	want := complete(t, e, good).tokens
+	bad := good
+	bad.Sampling.Seed = poisonSeed
+	var streams []*Stream
+	for _, r := range []Request{good, bad, good} {
+		s, err := e.Submit(t.Context(), r)
+		require.NoError(t, err)
+		streams = append(streams, s)
+	}
+	for i, s := range streams {
+		a := read(t.Context(), s)
+		if i == 1 {
+			require.ErrorIs(t, a.err, ErrNumeric)
+			require.Equal(t, want[:7], a.tokens)
+			continue
+		}
+		require.NoError(t, a.err)
+		require.Equal(t, want, a.tokens)
+	}
+	require.NoError(t, e.Healthy())
+}
+
+// An error of a step under way ends everything.
+func TestAheadDeviceFails(t *testing.T) {
+	why := errors.New("fell off the bus")
+	for name, fail := range map[string]func(h *hooks){
+		"error": func(h *hooks) { h.sync.Store(&why) },
+		"panic": func(h *hooks) { h.panics.Store(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHooks()
+			e := rig{wrap: h.wrap, late: lazy}.engine(t)
+			var streams []*Stream
+			for range 12 {
+				s, err := e.Submit(t.Context(), plain([]int32{1}, 2000))
+				require.NoError(t, err)
+				streams = append(streams, s)
+			}
+			_, err := streams[0].Next(t.Context())
+			require.NoError(t, err)
+			fail(h)
+			for _, s := range streams {
+				a := read(t.Context(), s)
+				require.ErrorIs(t, a.err, ErrFailed)
+				require.Equal(t, FinishError, a.finish)
+			}
+			require.ErrorIs(t, e.Healthy(), ErrFailed)
+			require.Zero(t, e.Stats().Running+e.Stats().Waiting)
+			h.sync.Store(nil) // Close is to succeed
+			h.panics.Store(false)
+		})
+	}
+}
+
+// Whoever closes the engine waits for the step under way, whose tokens arrive;
+// so do those of a step that nobody but it waits for.
+func TestAheadClose(t *testing.T) {
+	for _, l := range []lateness{lazy, busy} {
+		h := newHooks()
+		e := rig{wrap: h.wrap, late: l}.engine(t)
+		s, err := e.Submit(t.Context(), plain([]int32{1}, 1000))
+		require.NoError(t, err)
+		_, err = s.Next(t.Context())
+		require.NoError(t, err)
+		h.hold()
+		h.await(t)
+		closed := make(chan error)
+		go func() { closed <- e.Close() }()
+		require.Eventually(t, func() bool { return errors.Is(e.Healthy(), ErrClosed) }, 10*time.Second, time.Millisecond)
+		h.release()
+		require.NoError(t, <-closed)
+		a := read(t.Context(), s)
+		require.ErrorIs(t, a.err, ErrClosed)
+		require.GreaterOrEqual(t, len(a.tokens), 1)
+
+		// All are cancelled while a step is under way; others come later.
+		h = newHooks()
+		e = rig{wrap: h.wrap, late: l}.engine(t)
+		want := complete(t, e, plain([]int32{5, 6}, 9)).tokens
+		ctx, cancel := context.WithCancel(t.Context())
+		s, err = e.Submit(ctx, plain([]int32{1}, 1000))
+		require.NoError(t, err)
+		h.hold()
+		h.await(t)
+		cancel()
+		h.release()
+		require.Equal(t, FinishCancelled, read(t.Context(), s).finish)
+		require.Equal(t, want, complete(t, e, plain([]int32{5, 6}, 9)).tokens)
+		require.Eventually(t, func() bool { return e.Stats().BlocksUsed == 0 }, 10*time.Second, time.Millisecond)
+		require.NoError(t, e.Close())
+	}
+}
+
+// The host is not ahead where it may not be, or where guesses follow the last
+// token.
+func TestNotAhead(t *testing.T) {
+	for _, o := range []Options{{Synchronous: true}, {SpeculateTokens: 4}} {
+		e := rig{late: lazy, Options: o}.engine(t)
+		require.Nil(t, e.runner.ahead)
+		require.Len(t, complete(t, e, plain([]int32{1}, 5)).tokens, 5)
+	}
+	require.Nil(t, rig{}.engine(t).runner.ahead, "the CPU is never late")
+}
