@@ -170,6 +170,22 @@ func TestAheadPrefix(t *testing.T) {
 	}
 }
 
+// A constraint hears of the tokens before those that are drawn, and never of the
+// last, whose row counts for nothing.
+func TestAheadConstraint(t *testing.T) {
+	path := tiny(t, modeltest.Shape{})
+	for _, l := range []lateness{inTime, lazy, busy} {
+		e := rig{path: path, late: l}.engine(t)
+		limit := budget(3, 1, 2, 95)
+		r := plain([]int32{4, 5}, 50)
+		r.Constraint, r.StopIDs = limit, []int32{95}
+		a := complete(t, e, r)
+		require.NoError(t, e.Close())
+		require.Equal(t, FinishStop, a.finish)
+		require.Equal(t, a.tokens[:len(a.tokens)-1], limit.seen)
+	}
+}
+
 // Numbers without sense cost one request and not the batch, nor the step that
 // was queued behind them.
 func TestAheadNumeric(t *testing.T) {
@@ -251,7 +267,7 @@ func TestAheadClose(t *testing.T) {
 		require.NoError(t, <-closed)
 		a := read(t.Context(), s)
 		require.ErrorIs(t, a.err, ErrClosed)
-		require.GreaterOrEqual(t, len(a.tokens), 1)
+		require.Len(t, a.tokens, int(e.runner.ahead.(*late).steps.Load())-1, "all but the one read before")
 
 		// All are cancelled while a step is under way; others come later.
 		h = newHooks()
@@ -265,6 +281,8 @@ func TestAheadClose(t *testing.T) {
 		cancel()
 		h.release()
 		require.Equal(t, FinishCancelled, read(t.Context(), s).finish)
+		queued := &e.runner.ahead.(*late).steps
+		require.Eventually(t, func() bool { return e.Stats().Steps == queued.Load() }, 10*time.Second, time.Millisecond, "none is left under way")
 		require.Equal(t, want, complete(t, e, plain([]int32{5, 6}, 9)).tokens)
 		require.Eventually(t, func() bool { return e.Stats().BlocksUsed == 0 }, 10*time.Second, time.Millisecond)
 		require.NoError(t, e.Close())

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"sync/atomic"
 	"unsafe"
 
 	"trona/kernels"
@@ -11,9 +12,10 @@ import (
 // CPU, for the host to be ahead of. It copies what the host may change meanwhile.
 type late struct {
 	kernels.Device
-	queue  []func()    // not done; a lazy device does them when it has to
-	stream chan func() // of a busy one: it does them on a goroutine
-	marked int         // entries of queue
+	queue  []func()     // not done; a lazy device does them when it has to
+	stream chan func()  // of a busy one: it does them on a goroutine
+	marked int          // entries of queue
+	steps  atomic.Int64 // that were queued
 	done   chan struct{}
 	err    error   // of the last step
 	drawn  []int32 // by the last Sample that was done
@@ -66,6 +68,7 @@ func (d *late) all() {
 }
 
 func (d *late) Mark() {
+	d.steps.Add(1)
 	done := make(chan struct{})
 	d.do(func() {
 		d.err = d.Device.Sync()
