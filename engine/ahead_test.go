@@ -289,6 +289,21 @@ func TestAheadClose(t *testing.T) {
 	}
 }
 
+// A step that does not end is no health, though another is queued behind it.
+func TestAheadStandstill(t *testing.T) {
+	h := newHooks()
+	e := rig{wrap: h.wrap, late: busy, Options: Options{StallTimeout: 20 * time.Millisecond}}.engine(t)
+	complete(t, e, plain([]int32{1, 2, 3}, 5)) // it knows now how long a step takes
+	h.hold()
+	s, err := e.Submit(t.Context(), plain([]int32{1, 2, 3}, 5))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return e.Healthy() != nil }, 10*time.Second, time.Millisecond)
+	require.ErrorContains(t, e.Healthy(), "no step has ended for")
+	h.release()
+	require.Len(t, read(t.Context(), s).tokens, 5)
+	require.NoError(t, e.Healthy())
+}
+
 // The host is not ahead where it may not be, or where guesses follow the last
 // token.
 func TestNotAhead(t *testing.T) {
