@@ -254,7 +254,7 @@ func (e *Engine) loop() {
 		e.try(e.step)
 		e.turn.Unlock()
 	}
-	e.try(e.land)
+	e.try(func() error { return e.land(e.underWay) })
 	e.dropAll(ErrClosed)
 	if e.drafter != nil {
 		e.drafter.close()
@@ -377,21 +377,19 @@ func (e *Engine) step() error {
 		}
 		e.runner.forward(next)
 	}
-	if before != nil {
-		if err := e.take(before); err != nil {
-			return err
-		}
-		if next != nil {
-			e.runner.ask(next)
-		}
-		e.deliver(before)
+	if err := e.land(before); err != nil {
+		return err
 	}
 	if e.underWay = next; next == nil {
 		return nil
 	}
+	if before != nil {
+		e.runner.ask(next)
+	}
 	e.runner.draw(next)
 	if e.runner.ahead == nil {
-		return e.land()
+		e.underWay = nil
+		return e.land(next)
 	}
 	return nil
 }
@@ -422,26 +420,16 @@ func (e *Engine) plan(before *step) (*step, error) {
 	return next, nil
 }
 
-// land waits for the step under way, if there is one, and passes on what it gives.
-func (e *Engine) land() error {
-	s := e.underWay
+// land waits for a step, if there is one, and passes on what it gives.
+func (e *Engine) land(s *step) error {
 	if s == nil {
 		return nil
 	}
-	if err := e.take(s); err != nil {
-		return err
-	}
-	e.underWay = nil
-	e.deliver(s)
-	return nil
-}
-
-// take waits for what a step gives and lets the scheduler have it.
-func (e *Engine) take(s *step) error {
 	if err := e.runner.await(s); err != nil {
 		return err
 	}
 	e.scheduler.Commit(s.plan, s.tokens)
+	e.deliver(s)
 	return nil
 }
 
