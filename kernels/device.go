@@ -40,7 +40,8 @@ type Info struct {
 	Uniform bool
 	// Int8 lists the weight types whose products round activations to 8 bits.
 	Int8 []DType
-	// BF16 lists the weight types that rows which prefill meet in tiles of BF16.
+	// BF16 lists the weight types that rows which prefill meet in tiles of BF16, as
+	// they meet keys and values of 32, 64 ... dimensions; none: the device has no tiles.
 	BF16 []DType
 }
 

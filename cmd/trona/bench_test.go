@@ -155,6 +155,12 @@ func TestCosts(t *testing.T) {
 	d = &costDevice{Device: opDevice{}, rounded: []kernels.DType{kernels.Q8_0}, tiles: []kernels.DType{kernels.Q8_0}}
 	d.MatMul(kernels.View(64, kernels.F32, 2, 8), x, w, 1)
 	require.Equal(t, [2]float64{float64(want.Flops) / 2, float64(want.Flops) / 2}, [2]float64{d.int8, d.bf16})
+	d.bf16 = 0
+	kv32 := kernels.KV{K: kernels.View(64, kernels.F16, 1, 2, kernels.BlockSize, 32)}
+	d.Attention(x, kernels.View(64, kernels.F32, 3, 4, 32), kv32, &kernels.AttentionPlan{
+		Decode: 1, Seqs: []kernels.AttentionSeq{{Rows: 1, Position: 40}, {Row: 1, Rows: 2, Position: 7}},
+	})
+	require.EqualValues(t, 4*(8+9)*4*32, d.bf16)
 
 	// A recording costs what its ops do, when it is replayed.
 	q := kernels.View(64, kernels.F32, 2, 4, 8)

@@ -86,9 +86,20 @@ func (d *costDevice) Attention(out, q kernels.Tensor, cache kernels.KV, plan *ke
 	if d.recording != nil {
 		d.recording.attention = append(d.recording.attention, recordedAttention{q, cache})
 	} else {
-		d.add(kernels.AttentionCost(q, cache, plan))
+		d.attention(q, cache, plan)
 	}
 	d.Device.Attention(out, q, cache, plan)
+}
+
+// attention counts attention, and what of it is in BF16.
+func (d *costDevice) attention(q kernels.Tensor, cache kernels.KV, plan *kernels.AttentionPlan) {
+	d.add(kernels.AttentionCost(q, cache, plan))
+	if len(d.tiles) == 0 || q.Shape[2]%32 != 0 {
+		return
+	}
+	filled := kernels.AttentionPlan{Seqs: slices.Clone(plan.Seqs)}
+	filled.Seqs = slices.DeleteFunc(filled.Seqs, func(s kernels.AttentionSeq) bool { return s.Row < plan.Decode })
+	d.bf16 += float64(kernels.AttentionCost(q, cache, &filled).Flops)
 }
 
 func (d *costDevice) Gather(out, x, rows kernels.Tensor) {

@@ -24,7 +24,7 @@ func permitAMX() bool { return xcr0()&tileState == tileState && requestTiles() }
 // tilesAMX adds products in tiles.
 func tilesAMX(v variant) variant {
 	v.name = "amxbf16-int8"
-	v.tiles = &tiles{roundTilesAMX, pairTilesAMX, pairPackedAMX, multiplyTilesAMX}
+	v.tiles = &tiles{roundTilesAMX, pairTilesAMX, pairPackedAMX, multiplyTilesAMX, softmaxTilesAMX}
 	return v
 }
 
@@ -37,10 +37,13 @@ func xcr0() uint64
 func roundTilesAMX(dst *uint16, x *float32, blocks int)
 
 //go:noescape
-func pairTilesAMX(dst *uint16, panel *float32, n int)
+func pairTilesAMX(dst *uint16, panel *float32, stride, n int)
 
 //go:noescape
 func pairPackedAMX(dst *uint16, src unsafe.Pointer, n int)
 
 //go:noescape
 func multiplyTilesAMX(p *tileProduct)
+
+//go:noescape
+func softmaxTilesAMX(p *tilesSoftmax)

@@ -2,10 +2,11 @@
 
 #include "textflag.h"
 #include "side_amd64.h"
+#include "exp_amd64.h"
 
 // Tiles of BF16. The assembler knows none of their instructions. T is the number of
 // a tile, BASE the number of a register that holds an address (AX 0, BX 3, DX 2, SI
-// 6, DI 7); CX has the distance of the rows of all tiles, 64.
+// 6, DI 7); CX has the distance of the rows of tiles but for those of sums, 64.
 
 // Palette 1: eight tiles of 16 rows of 64 bytes.
 DATA palette<>+0(SB)/8, $1
@@ -34,17 +35,33 @@ GLOBL palette<>(SB), RODATA|NOPTR, $64
 #define LOAD(BASE, T) \
 	BYTE $0xC4; BYTE $0xE2; BYTE $0x7B; BYTE $0x4B; BYTE $(0x04|(T<<3)); BYTE $(0x08|BASE)
 
-// TILELOADD 1024(BASE)(CX*1), T
-#define LOADNEXT(BASE, T) \
-	BYTE $0xC4; BYTE $0xE2; BYTE $0x7B; BYTE $0x4B; BYTE $(0x84|(T<<3)); BYTE $(0x08|BASE); LONG $1024
-
-// TILESTORED T, (BASE)(CX*1)
+// TILESTORED T, (BASE)(DX*1); LOADSUMS is TILELOADD (BASE)(DX*1), T
 #define STORE(T, BASE) \
-	BYTE $0xC4; BYTE $0xE2; BYTE $0x7A; BYTE $0x4B; BYTE $(0x04|(T<<3)); BYTE $(0x08|BASE)
+	BYTE $0xC4; BYTE $0xE2; BYTE $0x7A; BYTE $0x4B; BYTE $(0x04|(T<<3)); BYTE $(0x10|BASE)
 
-// TILESTORED T, 1024(BASE)(CX*1)
-#define STORENEXT(T, BASE) \
-	BYTE $0xC4; BYTE $0xE2; BYTE $0x7A; BYTE $0x4B; BYTE $(0x84|(T<<3)); BYTE $(0x08|BASE); LONG $1024
+#define LOADSUMS(BASE, T) \
+	BYTE $0xC4; BYTE $0xE2; BYTE $0x7B; BYTE $0x4B; BYTE $(0x04|(T<<3)); BYTE $(0x10|BASE)
+
+// SUMS makes DX the distance of the rows of sums, BX the sums of the second group, SI
+// and DI those of the second tile of tokens.
+#define SUMS \
+	MOVQ 48(R8), BX \
+	ADDQ AX, BX \
+	MOVQ 80(R8), DX \
+	MOVQ DX, DI \
+	SHLQ $4, DI \
+	MOVQ AX, SI \
+	ADDQ DI, SI \
+	ADDQ BX, DI
+
+// NEXTGROUPS goes to the next two groups, if there are any.
+#define NEXTGROUPS(LOOP) \
+	MOVQ BX, AX \
+	ADDQ 48(R8), AX \
+	ADDQ 64(R8), R13 \
+	ADDQ 64(R8), R13 \
+	SUBQ $2, R11 \
+	JGT  LOOP
 
 // TDPBF16PS: T += X * W
 #define MULTIPLY(X, W, T) \
@@ -85,14 +102,13 @@ tokens:
 	MOVQ  R10, left-8(SP)
 
 groups:
-	MOVQ 48(R8), BX
-	ADDQ AX, BX
 	CMPQ 72(R8), $0
 	JNE  begin
-	LOAD(0, 0)
-	LOAD(3, 1)
-	LOADNEXT(0, 2)
-	LOADNEXT(3, 3)
+	SUMS
+	LOADSUMS(0, 0)
+	LOADSUMS(3, 1)
+	LOADSUMS(6, 2)
+	LOADSUMS(7, 3)
 	JMP  multiply
 
 begin:
@@ -126,19 +142,14 @@ steps:
 	DECQ R10
 	JNZ  steps
 
-	MOVQ 48(R8), BX
-	ADDQ AX, BX
+	SUMS
 	STORE(0, 0)
 	STORE(1, 3)
-	STORENEXT(2, 0)
-	STORENEXT(3, 3)
-	MOVQ BX, AX
-	ADDQ 48(R8), AX
-	ADDQ 64(R8), R13
-	ADDQ 64(R8), R13
-	SUBQ $2, R11
-	JGT  groups
-	ADDQ $2048, R9
+	STORE(2, 6)
+	STORE(3, 7)
+	NEXTGROUPS(groups)
+	SHLQ $5, DX
+	ADDQ DX, R9
 	ADDQ 56(R8), R12
 	ADDQ 56(R8), R12
 	MOVQ left-8(SP), R10
@@ -150,12 +161,11 @@ last: // one tile of tokens, or none
 	JLT  done
 
 groups1:
-	MOVQ 48(R8), BX
-	ADDQ AX, BX
 	CMPQ 72(R8), $0
 	JNE  begin1
-	LOAD(0, 0)
-	LOAD(3, 1)
+	SUMS
+	LOADSUMS(0, 0)
+	LOADSUMS(3, 1)
 	JMP  multiply1
 
 begin1:
@@ -181,25 +191,19 @@ steps1:
 	DECQ R10
 	JNZ  steps1
 
-	MOVQ 48(R8), BX
-	ADDQ AX, BX
+	SUMS
 	STORE(0, 0)
 	STORE(1, 3)
-	MOVQ BX, AX
-	ADDQ 48(R8), AX
-	ADDQ 64(R8), R13
-	ADDQ 64(R8), R13
-	SUBQ $2, R11
-	JGT  groups1
+	NEXTGROUPS(groups1)
 
 done:
 	RELEASE
 	RET
 
-// ROUND makes Z2 of the 32 floats at SI: VCVTNE2PS2BF16 Z0, Z1, Z2.
-#define ROUND \
+// ROUND makes Z2 of the 16 floats at SI and of those behind: VCVTNE2PS2BF16 Z0, Z1, Z2.
+#define ROUND(BEHIND) \
 	VMOVUPS (SI), Z0 \
-	VMOVUPS 64(SI), Z1 \
+	VMOVUPS BEHIND, Z1 \
 	BYTE    $0x62; BYTE $0xF2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xD0
 
 // func roundTilesAMX(dst *uint16, x *float32, blocks int)
@@ -210,7 +214,7 @@ TEXT ·roundTilesAMX(SB), NOSPLIT, $0-24
 	MOVQ blocks+16(FP), CX
 
 loop:
-	ROUND
+	ROUND(64(SI))
 	VMOVDQU64 Z2, (DI)
 	ADDQ      $128, SI
 	ADDQ      $1024, DI
@@ -219,19 +223,21 @@ loop:
 	VZEROUPPER
 	RET
 
-// func pairTilesAMX(dst *uint16, panel *float32, n int)
+// func pairTilesAMX(dst *uint16, panel *float32, stride, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
-TEXT ·pairTilesAMX(SB), NOSPLIT, $0-24
+TEXT ·pairTilesAMX(SB), NOSPLIT, $0-32
 	MOVQ      dst+0(FP), DI
 	MOVQ      panel+8(FP), SI
-	MOVQ      n+16(FP), CX
+	MOVQ      stride+16(FP), R8
+	MOVQ      n+24(FP), CX
+	SHLQ      $2, R8
 	VMOVDQU64 sideBySide<>(SB), Z20
 
 loop:
-	ROUND
+	ROUND((SI)(R8*1))
 	VPERMW    Z2, Z20, Z3
 	VMOVDQU64 Z3, (DI)
-	ADDQ      $128, SI
+	LEAQ      (SI)(R8*2), SI
 	ADDQ      $64, DI
 	SUBQ      $2, CX
 	JGT       loop
@@ -253,5 +259,133 @@ loop:
 	ADDQ      $64, DI
 	SUBQ      $2, CX
 	JGT       loop
+	VZEROUPPER
+	RET
+
+// ACROSS does OP with all lanes of X, which end alike; T is lost.
+#define ACROSS(OP, X, T) \
+	VSHUFF64X2 $0x4E, X, X, T \
+	OP         T, X, X \
+	VSHUFF64X2 $0xB1, X, X, T \
+	OP         T, X, X \
+	VPSHUFD    $0x4E, X, T \
+	OP         T, X, X \
+	VPSHUFD    $0xB1, X, T \
+	OP         T, X, X
+
+// func softmaxTilesAMX(p *tilesSoftmax)
+// Requires: AVX512F, AVX512_BF16, BMI2
+//
+// R8 is p, R9 scores, R10 and R11 maximum and sum, R12 sums of R13 bytes of the query
+// CX; DX is the end. K2 to K5 are the positions seen.
+TEXT ·softmaxTilesAMX(SB), NOSPLIT, $0-8
+	MOVQ         p+0(FP), R8
+	MOVQ         48(R8), CX
+	MOVQ         56(R8), DX
+	ADDQ         CX, DX
+	MOVQ         CX, R9
+	SHLQ         $8, R9
+	ADDQ         0(R8), R9
+	MOVQ         16(R8), R10
+	LEAQ         (R10)(CX*4), R10
+	MOVQ         24(R8), R11
+	LEAQ         (R11)(CX*4), R11
+	MOVQ         40(R8), R13
+	SHLQ         $2, R13
+	MOVQ         R13, R12
+	IMULQ        CX, R12
+	ADDQ         32(R8), R12
+	MOVQ         64(R8), AX
+	MOVQ         $-1, BX
+	BZHIQ        AX, BX, BX
+	KMOVW        BX, K2
+	SHRQ         $16, BX
+	KMOVW        BX, K3
+	SHRQ         $16, BX
+	KMOVW        BX, K4
+	SHRQ         $16, BX
+	KMOVW        BX, K5
+	MOVL         $0xFF800000, AX
+	VPBROADCASTD AX, Z30
+	EXP_CONSTANTS512
+
+query:
+	VMOVAPS      Z30, Z0
+	VMOVAPS      Z30, Z1
+	VMOVAPS      Z30, Z2
+	VMOVAPS      Z30, Z3
+	VMOVUPS      (R9), K2, Z0
+	VMOVUPS      64(R9), K3, Z1
+	VMOVUPS      128(R9), K4, Z2
+	VMOVUPS      192(R9), K5, Z3
+	VBROADCASTSS (R10), Z16
+
+	// A NaN leaves the maximum as it is.
+	VMAXPS Z16, Z0, Z17
+	VMAXPS Z17, Z1, Z17
+	VMAXPS Z17, Z2, Z17
+	VMAXPS Z17, Z3, Z17
+	ACROSS(VMAXPS, Z17, Z18)
+	VSUBPS Z17, Z0, Z0
+	VSUBPS Z17, Z1, Z1
+	VSUBPS Z17, Z2, Z2
+	VSUBPS Z17, Z3, Z3
+	EXP512(Z0, Z18, Z19)
+	EXP512(Z1, Z20, Z21)
+	EXP512(Z2, Z22, Z23)
+	EXP512(Z3, Z24, Z25)
+	VADDPS Z1, Z0, Z26
+	VADDPS Z3, Z2, Z27
+	VADDPS Z27, Z26, Z26
+	ACROSS(VADDPS, Z26, Z27)
+
+	// VCVTNE2PS2BF16 Z0, Z1, Z4 and Z2, Z3, Z0
+	BYTE      $0x62; BYTE $0xF2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xE0
+	BYTE      $0x62; BYTE $0xF2; BYTE $0x67; BYTE $0x48; BYTE $0x72; BYTE $0xC2
+	MOVQ      CX, AX
+	SHRQ      $4, AX
+	SHLQ      $11, AX
+	MOVQ      CX, BX
+	ANDQ      $15, BX
+	SHLQ      $6, BX
+	ADDQ      BX, AX
+	ADDQ      8(R8), AX
+	VMOVDQU64 Z4, (AX)
+	VMOVDQU64 Z0, 1024(AX)
+
+	MOVL          (R10), AX
+	VEXTRACTF32X4 $0, Z17, X4
+	VMOVSS        X4, (R10)
+	CMPL          (R10), AX
+	JEQ           add
+
+	// The maximum grew: what was summed shrinks.
+	VSUBPS        Z17, Z16, Z16
+	EXP512(Z16, Z18, Z19)
+	VBROADCASTSS  (R11), Z18
+	VMULPS        Z16, Z18, Z18
+	VEXTRACTF32X4 $0, Z18, X4
+	VMOVSS        X4, (R11)
+	MOVQ          R12, SI
+	MOVQ          R13, BX
+
+shrink:
+	VMULPS  (SI), Z16, Z18
+	VMOVUPS Z18, (SI)
+	ADDQ    $64, SI
+	SUBQ    $64, BX
+	JNZ     shrink
+
+add:
+	VEXTRACTF32X4 $0, Z26, X4
+	VADDSS        (R11), X4, X4
+	VMOVSS        X4, (R11)
+	ADDQ          $256, R9
+	ADDQ          $4, R10
+	ADDQ          $4, R11
+	ADDQ          R13, R12
+	INCQ          CX
+	CMPQ          CX, DX
+	JLT           query
 	VZEROUPPER
 	RET

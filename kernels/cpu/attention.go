@@ -52,6 +52,9 @@ func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernel
 	tiles, spans := j.measure()
 	for _, w := range d.pool.workers {
 		w.attn.reserve(j.tileRows*j.share, j.dim)
+		if j.kern.tiles != nil {
+			w.attn.halves.reserve(j.tileRows*j.share, j.dim)
+		}
 	}
 	if pieces := tiles * j.kvHeads; spans == 1 || pieces >= 4*int64(len(d.pool.workers)) {
 		d.run(kernels.OpAttention, j, pieces, false)
@@ -76,7 +79,11 @@ func (j *attentionJob) measure() (tiles, spans int64) {
 		rows = max(rows, s.Rows)
 		spans = max(spans, (s.Position+s.Rows+attentionSpan-1)/attentionSpan)
 	}
-	j.tileRows = min(rows, max(1, queryTile/j.share))
+	queries := int64(queryTile)
+	if j.kern.tiles != nil {
+		queries = tileQueries
+	}
+	j.tileRows = min(rows, max(1, queries/j.share))
 	for i := range j.plan.Seqs {
 		tiles += j.tiles(&j.plan.Seqs[i])
 	}
@@ -90,13 +97,14 @@ func (j *attentionJob) tiles(s *kernels.AttentionSeq) int64 {
 func (j *attentionJob) wideDim() int64 { return (j.dim + lanes - 1) / lanes * lanes }
 
 // partSize returns the floats of the sums of a tile and span.
-func (j *attentionJob) partSize() int64 { return j.tileRows * j.share * (j.wideDim() + 2) }
+func (j *attentionJob) partSize() int64 { return upTo16(j.tileRows*j.share) * (j.wideDim() + 2) }
 
 // part returns the sums of a span of a tile of n queries.
 func (j *attentionJob) part(piece, span, n int64) attentionSums {
 	p := j.parts[(piece*j.spans+span)*j.partSize():][:j.partSize()]
-	acc := n * j.wideDim()
-	return attentionSums{p[:acc], p[acc:][:n], p[acc+n:][:n]}
+	// Tiles write whole groups of 16 queries.
+	sums := p[upTo16(n)*j.wideDim():]
+	return attentionSums{p[:n*j.wideDim()], sums[:n], sums[n:][:n]}
 }
 
 // piece is one tile of rows of one sequence and one KV head, or one span of it.
@@ -118,7 +126,8 @@ func (j *attentionJob) piece(w *worker, i int64) {
 		attentionJob: j, attentionScratch: &w.attn, seq: s, head: head,
 		row: s.Row + first, rows: min(j.tileRows, s.Rows-first), position: s.Position + first,
 	}
-	t.narrow = t.useNarrow()
+	t.tiled = t.inTiles(s)
+	t.narrow = !t.tiled && t.useNarrow()
 	n := t.rows * t.share
 	switch {
 	case j.join:

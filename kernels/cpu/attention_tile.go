@@ -17,6 +17,7 @@ type attentionScratch struct {
 	factors [lanes]float32
 	first   attentionSums // of the first span, then of all
 	later   attentionSums // of a later span
+	halves  tilesAttention
 }
 
 // reserve makes room for n queries of size dim, so that pieces allocate
@@ -27,9 +28,9 @@ func (a *attentionScratch) reserve(n, dim int64) {
 	grow(&a.keys, kernels.BlockSize*dim)
 	grow(&a.values, kernels.BlockSize*wide)
 	grow(&a.queries, n*dim)
-	grow(&a.s, n*kernels.BlockSize)
+	grow(&a.s, upTo16(n)*kernels.BlockSize)
 	for _, s := range []*attentionSums{&a.first, &a.later} {
-		grow(&s.acc, n*wide)
+		grow(&s.acc, upTo16(n)*wide)
 		grow(&s.m, n)
 		grow(&s.l, n)
 	}
@@ -57,6 +58,7 @@ type attentionTile struct {
 	head                int64
 	row, rows, position int64
 	narrow              bool // 16-bit keys and values are used as they are
+	tiled               bool // products are in tiles
 }
 
 // attend goes through all spans.
@@ -82,6 +84,9 @@ func (t *attentionTile) begin() {
 		for k, v := range floatsOf(t.address(t.q, i), t.dim) {
 			q[k] = v * scale
 		}
+	}
+	if t.tiled {
+		t.roundQueries()
 	}
 }
 
@@ -121,7 +126,12 @@ func (t *attentionTile) block(b int64) {
 	r0 := max(0, from-t.position)
 	r1 := min(t.rows, max(0, from+kernels.BlockSize-1-t.position))
 	r1 = max(r0, r1)
-	t.load(b, min(kernels.BlockSize, t.position+t.rows-from))
+	n := min(kernels.BlockSize, t.position+t.rows-from)
+	if t.tiled {
+		t.tiledBlock(b, n, r0, r1)
+		return
+	}
+	t.load(b, n)
 	t.scores(r0)
 	for r := r0; r < t.rows; r++ {
 		seen := min(kernels.BlockSize, t.position+r-from+1)

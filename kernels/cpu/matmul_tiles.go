@@ -75,7 +75,8 @@ func (j *tilesJob) piece(w *worker, i int64) {
 	p := &w.tiles.product
 	*p = tileProduct{
 		sums: &w.tiles.sums[0], weights: &w.tiles.weights[0], tokens: int(j.tokens / lanes), groups: int(groups),
-		sumsStride: int(4 * lanes * j.tokens), xStride: int(2 * tileSize * j.steps), weightsStride: 2 * lanes * tileDepth, begin: 1,
+		sumsStride: int(4 * lanes * j.tokens), xStride: int(2 * tileSize * j.steps), weightsStride: 2 * lanes * tileDepth,
+		begin: 1, sumsRow: 4 * lanes,
 	}
 	for from := int64(0); from < j.w.Cols; from += tileDepth {
 		n := min(tileDepth, j.w.Cols-from)
@@ -114,7 +115,7 @@ func (j *tilesJob) load(w *worker, g, from, n int64, dst []uint16) {
 		j.panel(w, g, from+at, int(k))
 		whole := (k + tileCols - 1) &^ (tileCols - 1)
 		clear(w.panel[k*lanes : whole*lanes])
-		j.kern.tiles.pair(&dst[at*lanes], &w.panel[0], int(whole))
+		j.kern.tiles.pair(&dst[at*lanes], &w.panel[0], lanes, int(whole))
 	}
 }
 

@@ -33,12 +33,15 @@ type tiles struct {
 	// round writes blocks of 32 columns of a row of x to a row of each of as many
 	// tiles: dst[block][0][k%32].
 	round func(dst *uint16, x *float32, blocks int)
-	// pair writes n columns, an even number, of a panel as tiles: dst[k/2][r][k%2].
-	pair func(dst *uint16, panel *float32, n int)
+	// pair writes n columns, an even number, of a panel as tiles: dst[k/2][r][k%2]. Its
+	// columns are stride apart.
+	pair func(dst *uint16, panel *float32, stride, n int)
 	// pairPacked does the same with packed BF16.
 	pairPacked func(dst *uint16, src unsafe.Pointer, n int)
 	// multiply does a tileProduct.
 	multiply func(p *tileProduct)
+	// softmax does a tilesSoftmax.
+	softmax func(p *tilesSoftmax)
 }
 
 // tileProduct adds products of tiles of tokens with tiles of weights to sums:
@@ -56,17 +59,18 @@ type tileProduct struct {
 	// Distances in bytes: of groups of sums, tiles of tokens, groups of weights.
 	sumsStride, xStride, weightsStride int
 	begin                              int // not 0: sums begin at 0
+	sumsRow                            int // distance of the sums of tokens in bytes
 }
 
 // pointers returns the sums, tokens and weights of a group and a tile of tokens.
-func (p *tileProduct) pointers(g, t int) (sums *[lanes][lanes]float32, x, weights unsafe.Pointer) {
-	s := unsafe.Add(unsafe.Pointer(p.sums), g*p.sumsStride+t*4*lanes*lanes)
-	return (*[lanes][lanes]float32)(s), unsafe.Add(unsafe.Pointer(p.x), t*p.xStride), unsafe.Add(unsafe.Pointer(p.weights), g*p.weightsStride)
+func (p *tileProduct) pointers(g, t int) (sums, x, weights unsafe.Pointer) {
+	sums = unsafe.Add(unsafe.Pointer(p.sums), g*p.sumsStride+t*lanes*p.sumsRow)
+	return sums, unsafe.Add(unsafe.Pointer(p.x), t*p.xStride), unsafe.Add(unsafe.Pointer(p.weights), g*p.weightsStride)
 }
 
 // genericTiles are the loops in plain Go.
 func genericTiles() *tiles {
-	return &tiles{roundTilesGeneric, pairTilesGeneric, pairPackedGeneric, multiplyTilesGeneric}
+	return &tiles{roundTilesGeneric, pairTilesGeneric, pairPackedGeneric, multiplyTilesGeneric, softmaxTilesGeneric}
 }
 
 func roundTilesGeneric(dst *uint16, x *float32, blocks int) {
@@ -75,9 +79,9 @@ func roundTilesGeneric(dst *uint16, x *float32, blocks int) {
 	}
 }
 
-func pairTilesGeneric(dst *uint16, panel *float32, n int) {
-	for i, v := range unsafe.Slice(panel, n*lanes) {
-		*halfAt(dst, pairOf(i)) = toBF16(flush(v))
+func pairTilesGeneric(dst *uint16, panel *float32, stride, n int) {
+	for i := range n * lanes {
+		*halfAt(dst, pairOf(i)) = toBF16(flush(*floatAt(panel, i/lanes*stride+i%lanes)))
 	}
 }
 
@@ -99,13 +103,19 @@ func halfAt(p *uint16, i int) *uint16 { return (*uint16)(unsafe.Add(unsafe.Point
 func multiplyTilesGeneric(p *tileProduct) {
 	for g := range p.groups {
 		for t := range p.tokens {
-			sums, x, weights := p.pointers(g, t)
-			if p.begin != 0 {
-				*sums = [lanes][lanes]float32{}
+			at, x, weights := p.pointers(g, t)
+			var sums [lanes][lanes]float32
+			for i := range sums {
+				if p.begin == 0 {
+					sums[i] = *(*[lanes]float32)(unsafe.Add(at, i*p.sumsRow))
+				}
 			}
 			for range p.steps {
-				multiplyTile(sums, (*[lanes][tileCols]uint16)(x), (*[tileCols / 2][lanes][2]uint16)(weights))
+				multiplyTile(&sums, (*[lanes][tileCols]uint16)(x), (*[tileCols / 2][lanes][2]uint16)(weights))
 				x, weights = unsafe.Add(x, 2*tileSize), unsafe.Add(weights, 2*tileSize)
+			}
+			for i := range sums {
+				*(*[lanes]float32)(unsafe.Add(at, i*p.sumsRow)) = sums[i]
 			}
 		}
 	}

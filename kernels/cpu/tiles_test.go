@@ -1,12 +1,15 @@
 package cpu
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
+
+	"trona/kernels"
 )
 
 // normals returns n numbers of which some are zeros, some large and some too small
@@ -47,8 +50,11 @@ func TestTilesRound(t *testing.T) {
 		plain.round(&want[3*tileCols], &x[0], blocks)
 		v.tiles.round(&got[3*tileCols], &x[0], blocks)
 		require.Equal(t, want, got, v.name)
-		plain.pair(&want[0], &x[0], blocks*tileCols)
-		v.tiles.pair(&got[0], &x[0], blocks*tileCols)
+		plain.pair(&want[0], &x[0], lanes, blocks*tileCols)
+		v.tiles.pair(&got[0], &x[0], lanes, blocks*tileCols)
+		require.Equal(t, want, got, v.name)
+		plain.pair(&want[0], &x[0], 2*lanes, blocks*tileCols/2)
+		v.tiles.pair(&got[0], &x[0], 2*lanes, blocks*tileCols/2)
 		require.Equal(t, want, got, v.name)
 		packed := slices.Clone(got)
 		plain.pairPacked(&want[0], unsafe.Pointer(&packed[0]), blocks*tileCols)
@@ -65,8 +71,8 @@ func TestTilesGeneric(t *testing.T) {
 	for r := range lanes {
 		roundTilesGeneric(&in[r*tileCols], &x[r*tileCols], 1)
 	}
-	pairTilesGeneric(&weights[0], &panel[0], tileCols)
-	p := tileProduct{sums: &sums[0], x: &in[0], weights: &weights[0], tokens: 1, groups: 1, steps: 1, begin: 1}
+	pairTilesGeneric(&weights[0], &panel[0], lanes, tileCols)
+	p := tileProduct{sums: &sums[0], x: &in[0], weights: &weights[0], tokens: 1, groups: 1, steps: 1, begin: 1, sumsRow: 4 * lanes}
 	multiplyTilesGeneric(&p)
 	for i, got := range sums {
 		want, size := 0.0, 0.0
@@ -96,7 +102,7 @@ func TestTiles(t *testing.T) {
 				for begin := range 2 {
 					before := normals(rng, (groups+1)*(tokens+1)*lanes*lanes)
 					p := tileProduct{
-						x: &x[0], weights: &weights[0], tokens: n, groups: g, steps: steps, begin: begin,
+						x: &x[0], weights: &weights[0], tokens: n, groups: g, steps: steps, begin: begin, sumsRow: 4 * lanes,
 						sumsStride: 4 * (tokens + 1) * lanes * lanes, xStride: 2 * steps * tileSize, weightsStride: 2 * steps * tileSize,
 					}
 					want, got := slices.Clone(before), slices.Clone(before)
@@ -111,5 +117,78 @@ func TestTiles(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestTilesSoftmax compares with the plain Go, whose exponential may differ in the
+// last place.
+func TestTilesSoftmax(t *testing.T) {
+	const queries, wide = 37, 64
+	rng := rand.New(rand.NewPCG(9, 0))
+	scores, acc := normals(rng, queries*kernels.BlockSize), normals(rng, queries*wide)
+	for i := range scores {
+		scores[i] = min(scores[i], 9) * 4
+	}
+	for _, v := range withTiles(t) {
+		for _, seen := range []int{1, 15, 16, 17, 33, 63, 64} {
+			type result struct {
+				m, l, acc, scores []float32
+				weights           []uint16
+			}
+			run := func(softmax func(*tilesSoftmax)) result {
+				r := result{make([]float32, queries), make([]float32, queries), slices.Clone(acc), slices.Clone(scores), alignedHalves(48 * kernels.BlockSize)}
+				for i := range r.m {
+					r.m[i], r.l[i] = float32(i-8), 3
+				}
+				r.m[5] = float32(math.Inf(-1))
+				softmax(&tilesSoftmax{&r.scores[0], &r.weights[0], &r.m[0], &r.l[0], &r.acc[0], wide, 3, 30, seen})
+				return r
+			}
+			want, got := run(softmaxTilesGeneric), run(v.tiles.softmax)
+			require.Equal(t, want.m, got.m, v.name)
+			for i := range want.l {
+				require.InEpsilon(t, want.l[i], got.l[i], 1e-6, "%s: query %d, %d seen", v.name, i, seen)
+			}
+			for i := range want.acc {
+				require.InDelta(t, want.acc[i], got.acc[i], 1e-6*math.Abs(float64(want.acc[i])), "%s: sum %d, %d seen", v.name, i, seen)
+			}
+			for i := range want.weights {
+				w := float64(bf16(want.weights[i]))
+				require.InDelta(t, w, bf16(got.weights[i]), 0x1p-7*w, "%s: weight %d, %d seen", v.name, i, seen)
+			}
+		}
+	}
+}
+
+// TestStaleScratch: what a thread's memory held before does not reach a result.
+func TestStaleScratch(t *testing.T) {
+	const dim, rows = 64, 20
+	for _, v := range variants() {
+		dev, err := Open(Options{Threads: 1, Variant: v.name})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, dev.Close()) }()
+		tensor := func(t kernels.DType, shape ...int64) kernels.Tensor {
+			x := kernels.View(1, t, shape...)
+			x.Addr, err = dev.Alloc(x.Bytes())
+			return x
+		}
+		kv := kernels.KV{K: tensor(kernels.F32, 1, 1, kernels.BlockSize, dim), V: tensor(kernels.F32, 1, 1, kernels.BlockSize, dim)}
+		q, out := tensor(kernels.F32, rows, 1, dim), tensor(kernels.F32, rows, 1, dim)
+		for i := range rows * dim {
+			for _, x := range []kernels.Tensor{kv.K, kv.V, q} {
+				floatsOf(x.Addr, rows*dim)[i] = float32(i%13) / 13
+			}
+		}
+		plan := &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{{Rows: rows, Blocks: []int32{0}}}}
+		dev.Attention(out, q, kv, plan)
+		want := slices.Clone(floatsOf(out.Addr, rows*dim))
+		a := &dev.(*Device).pool.workers[0].attn
+		for _, scratch := range [][]float32{a.keys, a.values, a.s, a.first.acc} {
+			for i := range scratch {
+				scratch[i] = float32(math.NaN())
+			}
+		}
+		dev.Attention(out, q, kv, plan)
+		same(t, want, floatsOf(out.Addr, rows*dim), "%s", v.name)
 	}
 }
