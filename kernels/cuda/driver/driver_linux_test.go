@@ -61,6 +61,35 @@ func TestDevices(t *testing.T) {
 	require.Error(t, err)
 }
 
+// deep calls f with n frames on the stack.
+func deep(n int, f func()) {
+	var frame [8]uint64
+	if frame[n%8] = 1; n == 0 {
+		f()
+	} else {
+		deep(n-1, f)
+	}
+	runtime.KeepAlive(frame)
+}
+
+// TestGrowingStack: what the driver writes arrives, wherever a goroutine's stack
+// has to grow and move.
+func TestGrowingStack(t *testing.T) {
+	d := open(t)
+	want, err := d.Info(0)
+	require.NoError(t, err)
+	done := make(chan Info)
+	for n := range 600 {
+		go func() {
+			deep(n, func() {
+				got, _ := d.Info(0)
+				done <- got
+			})
+		}()
+		require.Equal(t, want, <-done, "%d frames", n)
+	}
+}
+
 // TestWords: an error carries the driver's own words, and its number.
 func TestWords(t *testing.T) {
 	c := context(t)

@@ -5,7 +5,6 @@ package driver
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -114,7 +113,10 @@ func Open() (*Driver, error) {
 	return d, nil
 }
 
-// call makes a call that may allocate.
+// call makes a call that may allocate. What its arguments point to is moved to
+// the heap, because stacks move.
+//
+//go:uintptrescapes
 func (d *Driver) call(c call, args ...uintptr) error {
 	r, _, _ := purego.SyscallN(d.functions[c], args...)
 	return d.result(c, r)
@@ -148,24 +150,22 @@ func goString(p *byte) string {
 	return string(unsafe.Slice(p, n))
 }
 
-// number returns what a call writes through its first parameter. The number
-// must not be on a stack, which may move.
-func (d *Driver) number(c call, args ...uintptr) (uint64, error) {
+// number returns what a call writes through its first parameter, of up to three.
+func (d *Driver) number(c call, a, b uintptr) (uint64, error) {
 	n := new(uint64)
-	err := d.call(c, append([]uintptr{uintptr(unsafe.Pointer(n))}, args...)...)
-	runtime.KeepAlive(n)
+	err := d.call(c, uintptr(unsafe.Pointer(n)), a, b)
 	return *n, err
 }
 
 // Version returns the newest CUDA that the driver knows, as in 12040.
 func (d *Driver) Version() (int, error) {
-	n, err := d.number(cuDriverGetVersion)
+	n, err := d.number(cuDriverGetVersion, 0, 0)
 	return int(int32(n)), err
 }
 
 // Devices returns the number of devices.
 func (d *Driver) Devices() (int, error) {
-	n, err := d.number(cuDeviceGetCount)
+	n, err := d.number(cuDeviceGetCount, 0, 0)
 	return int(int32(n)), err
 }
 
@@ -173,7 +173,7 @@ func (d *Driver) Devices() (int, error) {
 func (d *Driver) Info(device int) (Info, error) {
 	name := make([]byte, 256)
 	err := d.call(cuDeviceGetName, uintptr(unsafe.Pointer(&name[0])), uintptr(len(name)), uintptr(device))
-	memory, err2 := d.number(cuDeviceTotalMem, uintptr(device))
+	memory, err2 := d.number(cuDeviceTotalMem, uintptr(device), 0)
 	i := Info{Name: goString(&name[0]), Memory: int64(memory)}
 	for attribute, field := range map[int]*int{
 		attributeProcessors: &i.Processors, attributeMajor: &i.Major, attributeMinor: &i.Minor, attributeSharedOptin: &i.SharedBytes,
@@ -195,7 +195,8 @@ type Context struct {
 	params    [1]unsafe.Pointer // of the kernel being launched
 	config    launchConfig
 	attribute launchAttribute
-	out       uint64 // what a call writes
+	out, more uint64         // what a call writes
+	in        unsafe.Pointer // what it reads: a pointer here keeps that off the stack, which moves
 }
 
 // launchConfig and launchAttribute are CUlaunchConfig and CUlaunchAttribute.
@@ -216,7 +217,7 @@ type launchAttribute struct {
 func (d *Driver) NewContext(device int) (*Context, error) {
 	// The flags may be set only while nobody else has the context; then they stand.
 	_ = d.call(cuDevicePrimaryCtxSetFlags, uintptr(device), contextScheduleBlocks)
-	context, err := d.number(cuDevicePrimaryCtxRetain, uintptr(device))
+	context, err := d.number(cuDevicePrimaryCtxRetain, uintptr(device), 0)
 	if err != nil {
 		return nil, err
 	}
@@ -250,10 +251,8 @@ func (c *Context) make(f call, n int) (uint64, error) {
 
 // MemoryInfo returns the bytes that are free on the device.
 func (c *Context) MemoryInfo() (free int64, err error) {
-	total := new(uint64)
-	c.args[1] = uintptr(unsafe.Pointer(total))
+	c.args[1] = uintptr(unsafe.Pointer(&c.more))
 	n, err := c.make(cuMemGetInfo, 2)
-	runtime.KeepAlive(total)
 	return int64(n), err
 }
 
@@ -356,9 +355,10 @@ func (c *Context) WaitFor(e Event) error {
 
 // LoadModule loads machine code, or PTX text that ends with a zero byte.
 func (c *Context) LoadModule(image []byte) (Module, error) {
-	c.args[1] = uintptr(unsafe.Pointer(&image[0]))
+	c.in = unsafe.Pointer(&image[0])
+	c.args[1] = uintptr(c.in)
 	n, err := c.make(cuModuleLoadData, 2)
-	runtime.KeepAlive(image)
+	c.in = nil
 	return Module(n), err
 }
 
@@ -370,10 +370,10 @@ func (c *Context) UnloadModule(m Module) error {
 
 // Function returns a kernel of a module.
 func (c *Context) Function(m Module, name string) (Function, error) {
-	text := append([]byte(name), 0)
-	c.args[1], c.args[2] = uintptr(m), uintptr(unsafe.Pointer(&text[0]))
+	c.in = unsafe.Pointer(&append([]byte(name), 0)[0])
+	c.args[1], c.args[2] = uintptr(m), uintptr(c.in)
 	n, err := c.make(cuModuleGetFunction, 3)
-	runtime.KeepAlive(text)
+	c.in = nil
 	if err != nil {
 		err = fmt.Errorf("kernel %s: %w", name, err)
 	}
@@ -449,14 +449,13 @@ func (c *Context) BeginCapture(s Stream) error {
 
 // EndCapture returns what was recorded, ready to be launched.
 func (c *Context) EndCapture(s Stream) (Graph, error) {
-	graph := new(uint64)
-	c.args[0], c.args[1] = uintptr(s), uintptr(unsafe.Pointer(graph))
+	c.args[0], c.args[1] = uintptr(s), uintptr(unsafe.Pointer(&c.more))
 	if err := c.fast(cuStreamEndCapture, 2); err != nil {
 		return 0, err
 	}
-	c.args[1], c.args[2] = uintptr(*graph), 0
+	c.args[1], c.args[2] = uintptr(c.more), 0
 	exec, err := c.make(cuGraphInstantiate, 3)
-	c.args[0] = uintptr(*graph)
+	c.args[0] = uintptr(c.more)
 	return Graph(exec), errors.Join(err, c.fast(cuGraphDestroy, 1))
 }
 
