@@ -106,7 +106,7 @@ const (
 	attributeSharedOptin  = 97
 	functionSharedBytes   = 8
 	streamNonBlocking     = 1
-	eventDisableTiming    = 2
+	eventFlags            = 1 | 2 // a waiting thread sleeps; no times
 	captureThreadLocal    = 1
 	hostAllocPortable     = 1
 	contextScheduleBlocks = 4 // a waiting thread sleeps

@@ -224,7 +224,7 @@ func (c *Context) Wait(s Stream) error { return wrap("cuStreamSynchronize", s.cu
 
 // NewEvent returns a mark to set in streams.
 func (c *Context) NewEvent() (Event, error) {
-	e, err := cu.MakeEvent(cu.EventFlags(eventDisableTiming))
+	e, err := cu.MakeEvent(cu.EventFlags(eventFlags))
 	return *(*Event)(unsafe.Pointer(&e)), wrap("cuEventCreate", err)
 }
 

@@ -330,7 +330,7 @@ func (c *Context) Wait(s Stream) error {
 
 // NewEvent returns a mark to set in streams.
 func (c *Context) NewEvent() (Event, error) {
-	c.args[1] = eventDisableTiming
+	c.args[1] = eventFlags
 	n, err := c.make(cuEventCreate, 2)
 	return Event(n), err
 }
