@@ -173,8 +173,10 @@ func gemm8Generic(out *float32, p *panel8, c *coding, x *block8, stride, tokens,
 // fma is x*y + z, rounded once. In float64 the product is exact; rounding the
 // sum to odd keeps what the rounding to float32 has to know (Boldo and
 // Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
-func fma(x, y, z float32) float32 {
-	p := float64(x) * float64(y)
+func fma(x, y, z float32) float32 { return roundSum(float64(x)*float64(y), z) }
+
+// roundSum is p + z, rounded once.
+func roundSum(p float64, z float32) float32 {
 	s := p + float64(z)
 	t := s - p
 	lost := (p - (s - t)) + (float64(z) - t)

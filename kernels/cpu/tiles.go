@@ -123,14 +123,28 @@ func multiplyTilesGeneric(p *tileProduct) {
 
 // multiplyTile is TDPBF16PS.
 func multiplyTile(sums *[lanes][lanes]float32, x *[lanes][tileCols]uint16, weights *[tileCols / 2][lanes][2]uint16) {
+	var column [tileCols][lanes]float64
+	for k := range column {
+		for r := range column[k] {
+			column[k][r] = float64(flush(bf16(weights[k/2][r][k%2])))
+		}
+	}
 	for t := range sums {
-		for r := range sums[t] {
-			var pair [2]float32
-			for k := range tileCols {
-				w := flush(bf16(weights[k/2][r][k%2]))
-				pair[k%2] = flush(fma(flush(bf16(x[t][k])), w, pair[k%2]))
+		var pair [2][lanes]float32
+		for k, h := range x[t] {
+			v, sum := float64(flush(bf16(h))), &pair[k%2]
+			for r, w := range column[k] {
+				p, z := v*w, float64(sum[r])
+				s := float64(p + z)
+				next := float32(s)
+				if s-p != z || s-z != p { // the sum is not exact: it was rounded twice
+					next = roundSum(p, sum[r])
+				}
+				sum[r] = flush(next)
 			}
-			sums[t][r] = flush(flush(sums[t][r]) + flush(pair[0]+pair[1]))
+		}
+		for r, sum := range sums[t] {
+			sums[t][r] = flush(flush(sum) + flush(pair[0][r]+pair[1][r]))
 		}
 	}
 }
