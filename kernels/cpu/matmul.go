@@ -30,16 +30,17 @@ func (d *Device) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
 // GatedMatMul computes out = silu(x · gateᵀ) * (x · upᵀ).
 func (d *Device) GatedMatMul(out, x kernels.Tensor, gate, up kernels.Weight, decode int64) {
 	kernels.CheckGatedMatMul(out, x, gate, up, decode)
+	if d.kern.inTiles(gate) && d.kern.inTiles(up) {
+		d.gatedTiles(out.Slice(decode, x.Shape[0]), x.Slice(decode, x.Shape[0]), gate, up)
+		out, x = out.Slice(0, decode), x.Slice(0, decode)
+	}
 	d.multiply(out, x, gate, decode, false)
 	d.multiply(out, x, up, decode, true)
 }
 
 // multiply computes x · wᵀ, and what is `gated` of it.
 func (d *Device) multiply(out, x kernels.Tensor, w kernels.Weight, decode int64, gated bool) {
-	l, ok := w.Layout.(*layout)
-	if !ok {
-		panic("cpu: matmul: the weight was packed by another device")
-	}
+	l := layoutOf(w)
 	j := &d.jobs.matmul
 	groups := (w.Rows + lanes - 1) / lanes
 	loops := d.kern.integer(w, l)
@@ -58,7 +59,7 @@ func (d *Device) multiply(out, x kernels.Tensor, w kernels.Weight, decode int64,
 		}
 		from += n
 		if inTiles {
-			d.matmulTiles(*j)
+			d.matmulTiles(tilesJob{matmulJob: *j})
 			continue
 		}
 		if loops != nil {
@@ -75,6 +76,14 @@ func (d *Device) multiply(out, x kernels.Tensor, w kernels.Weight, decode int64,
 		}
 		d.run(kernels.OpMatMul, j, pieces, 2*n*w.Rows*w.Cols < fewFlops)
 	}
+}
+
+func layoutOf(w kernels.Weight) *layout {
+	l, ok := w.Layout.(*layout)
+	if !ok {
+		panic("cpu: matmul: the weight was packed by another device")
+	}
+	return l
 }
 
 // fewFlops is less work than waking a thread is worth.

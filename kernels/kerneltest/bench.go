@@ -55,6 +55,7 @@ func BenchPrefill(b *testing.B, open func() (kernels.Device, error)) {
 			x.product(fmt.Sprintf("%v/%dx%d", t, size[0], size[1]), t, size[0], size[1], 16, 128, 512)
 		}
 	}
+	x.gated(kernels.Q4_K, 8192, 2048, 512)
 	x.attention(kernels.F16, 512, 0)
 	x.attention(kernels.F16, 512, 3584)
 }
@@ -109,6 +110,18 @@ func (b *bencher) product(name string, t kernels.DType, rows, cols int64, tokens
 			b.dev.Free(out.Addr)
 		}
 	})
+}
+
+// gated measures a gated product.
+func (b *bencher) gated(t kernels.DType, rows, cols, n int64) {
+	c := &context{rng: b.rng}
+	gate, err := b.dev.Pack(c.matrix(t, rows, cols))
+	require.NoError(b, err)
+	up, err := b.dev.Pack(c.matrix(t, rows, cols))
+	require.NoError(b, err)
+	x, out := b.tensor(kernels.F32, n, cols), b.tensor(kernels.F32, n, rows)
+	b.measure(fmt.Sprintf("gated/%v/%dx%d/n=%d", t, rows, cols, n), kernels.GatedMatMulCost(x, gate, up),
+		func() { b.dev.GatedMatMul(out, x, gate, up, 0) })
 }
 
 // attention measures the heads of a 1B Llama.
