@@ -9,10 +9,10 @@ import (
 )
 
 // hasAMX reports whether the processor has tiles of BF16 and what else their loops
-// need.
+// need beside VNNI.
 func hasAMX() bool {
 	x := &cpu.X86
-	return x.HasAMXTile && x.HasAMXBF16 && x.HasAVX512F && x.HasAVX512BW && x.HasAVX512VNNI && x.HasAVX512BF16 && x.HasOSXSAVE
+	return x.HasAMXTile && x.HasAMXBF16 && x.HasAVX512BF16 && x.HasBMI2 && x.HasOSXSAVE
 }
 
 // tileState are the bits of XCR0 for the configuration and the data of tiles.

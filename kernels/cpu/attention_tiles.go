@@ -29,7 +29,7 @@ type tilesAttention struct {
 
 // tilesSoftmax turns the scores of queries [first, first+n) to weights in tiles,
 // relative to a maximum that may grow, by which their sums then shrink. Positions
-// from seen on get none.
+// from seen on get none. Assembly knows the fields by their places.
 type tilesSoftmax struct {
 	scores  *float32 // [queries, 64]
 	weights *uint16  // [queries/16, 64/32, 16, 32]

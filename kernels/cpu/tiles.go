@@ -49,7 +49,8 @@ type tiles struct {
 //	sums[g][t][r] += Σ_k x[t/16][k/32][t%16][k%32] * weights[g][k/32][k%32/2][r][k%2]
 //
 // for t < 16*tokens, r < 16, k < 32*steps. Of an odd number of groups the last may
-// be done twice, into the group of sums behind it.
+// be done twice, into the group of sums behind it. Assembly knows the fields by
+// their places.
 type tileProduct struct {
 	sums       *float32
 	x, weights *uint16

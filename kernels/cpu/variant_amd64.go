@@ -26,11 +26,11 @@ func variants() []variant {
 				all = append(all, pairsBF16(int8VNNI(avx512())))
 			}
 			all = append(all, int8VNNI(avx512()))
-		}
-		if hasAMX() {
-			if permitAMX() {
+			switch {
+			case !hasAMX():
+			case permitAMX():
 				all = append(all, tilesAMX(int8VNNI(avx512())))
-			} else {
+			default:
 				all[len(all)-1].note = ", AMX not permitted by the system"
 			}
 		}
