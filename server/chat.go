@@ -166,7 +166,7 @@ func (c *chat) read(body []byte) (ignored []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c.params.recommend(c.input.reasons(c.input.switches(m)))
+	c.params.recommend(p.told)
 	c.params.truncate(m, p)
 	if err := c.params.checkContext(m, "messages", len(p.ids)); err != nil {
 		return nil, err

@@ -109,7 +109,7 @@ const (
 // end completes the text. Where the engine would go on it is told to stop, and
 // has let go of the request when end returns.
 func (c *choice) end(ended bool) error {
-	c.next.add(c.text.end())
+	c.next.add(c.text.end(c.next.finish == finishLength))
 	if c.text.stopped != "" {
 		c.next.finish, c.next.stopReason = finishStop, c.text.stopped
 	}

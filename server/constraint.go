@@ -138,7 +138,7 @@ func (b *builder) thinking(inner *grammar.Grammar, from *prompt) *grammar.Gramma
 	case reasonClosed:
 		return b.sequence(b.space(), inner)
 	case reasonStart:
-		if b.model.thinking != (thinking{}) && !from.continued {
+		if from.reasons && !from.continued {
 			thought := b.sequence(b.space(), b.literal(thinkOpen), b.until(thinkClose), b.space(), inner)
 			return b.either(inner, thought)
 		}

@@ -33,6 +33,8 @@ type prompt struct {
 	truncated int            // tokens that were dropped before them
 	addedBOS  bool           // ids begin with a token that text does not have
 	begin     reasoningState // of the answer
+	told      reasoning      // what it says to the model about reasoning
+	reasons   bool           // the answer may begin with reasoning
 	continued bool           // the answer goes on where the prompt's text ends
 	written   string         // what the last message has of the answer already, without reasoning
 }

@@ -65,7 +65,9 @@ func (in *renderInput) prompt(m *Model) (*prompt, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &prompt{text: text, begin: promptReasoning(text), continued: in.continueFinal}
+	how := in.switches(m)
+	p := &prompt{text: text, begin: promptReasoning(text), told: in.reasons(how), continued: in.continueFinal}
+	p.reasons = how != (thinking{}) && p.told != reasonOff
 	if in.continueFinal {
 		last := in.messages[len(in.messages)-1].text
 		if p.begin = continuedReasoning(last); p.begin == reasonAnswer {

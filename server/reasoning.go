@@ -107,10 +107,15 @@ func (s *reasoningSplitter) inside() string {
 	return body
 }
 
-// end returns what was held back, where the answer ends.
-func (s *reasoningSplitter) end() (reasoning, answer string) {
+// end returns what was held back, where the answer ends. Where it is cut off,
+// what may be the beginning of a tag is dropped.
+func (s *reasoningSplitter) end(cut bool) (reasoning, answer string) {
 	held := s.held
 	s.held = ""
+	tag := map[reasoningState]string{reasonStart: thinkOpen, reasonInside: thinkClose}[s.state]
+	if cut && overlap(held, tag) > 0 {
+		return "", ""
+	}
 	switch s.state {
 	case reasonInside:
 		return held, ""

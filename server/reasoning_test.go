@@ -17,7 +17,7 @@ func splitPieces(t require.TestingT, begin reasoningState, pieces []string) (rea
 		reasoning, answer = reasoning+r, answer+a
 		require.NotContains(t, reasoning, thinkClose)
 	}
-	r, a := s.end()
+	r, a := s.end(false)
 	return reasoning + r, answer + a
 }
 
@@ -51,6 +51,18 @@ func TestReasoningSplitter(t *testing.T) {
 			require.Equal(t, c.reasoning, reasoning, "%s, pieces of %d", c.name, size)
 			require.Equal(t, c.answer, answer, "%s, pieces of %d", c.name, size)
 		}
+	}
+}
+
+// Of an answer that is cut off, no part of a tag is left.
+func TestReasoningCutOff(t *testing.T) {
+	for text, want := range map[string][2]string{
+		"<thi": {}, "\n<": {}, "\n": {"", "\n"}, "<think>hm</thi": {"hm", ""}, "<think>hm\n": {"hm\n", ""}, "<think>hm\n<": {"hm", ""}, "Hello <thi": {"", "Hello <thi"},
+	} {
+		var s reasoningSplitter
+		reasoning, answer := s.write(text)
+		moreReasoning, moreAnswer := s.end(true)
+		require.Equal(t, want, [2]string{reasoning + moreReasoning, answer + moreAnswer}, "%q", text)
 	}
 }
 

@@ -77,6 +77,18 @@ func TestStructures(t *testing.T) {
 	}
 }
 
+// A model that is told not to reason begins with the form.
+func TestStructureWithoutReasoning(t *testing.T) {
+	for effort, want := range map[string]any{"none": nil, "high": "hm"} {
+		s := nemotronServer(t, "ultra")
+		s.loaded()[0].Engine = says(t, "<think>hm</think>yes")
+		got := post(t, s, 200, chatPath, `{`+hello+`,"guided_regex":"(yes|no)!?","reasoning_effort":"`+effort+`"}`)
+		message := get(got, "choices", 0, "message").(map[string]any)
+		require.Regexp(t, "^(yes|no)!?$", message["content"])
+		require.Equal(t, want, message["reasoning_content"])
+	}
+}
+
 // What cannot be kept is refused, with its place.
 func TestStructureErrors(t *testing.T) {
 	s := newServer(t, says(t, "ok"))

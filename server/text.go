@@ -14,6 +14,7 @@ type textStream struct {
 	split       reasoningSplitter
 	calls       *toolParser // nil: no tools
 	merge       bool        // reasoning stays in the answer
+	reasons     bool        // the answer may begin with reasoning
 	raw         string      // what is held of a merged answer
 	includeStop bool
 	tags        map[int32]string // special tokens that the decoder would drop
@@ -48,6 +49,7 @@ func newTextStream(m *Model, p *params, from *prompt) *textStream {
 		split:       reasoningSplitter{state: from.begin},
 		calls:       p.tools.parser(m.tools.form),
 		merge:       p.mergeReasoning,
+		reasons:     from.reasons,
 		includeStop: p.includeStop,
 		minTokens:   p.minTokens,
 		tags:        map[int32]string{},
@@ -141,8 +143,9 @@ func (t *textStream) count(calls []callDelta) {
 // complete reports whether the only call that is wanted is there.
 func (t *textStream) complete() bool { return t.calls != nil && t.calls.done }
 
-// end returns what was held back; nothing follows.
-func (t *textStream) end() fragment {
+// end returns what was held back; nothing follows. An answer that is cut off
+// may end within a tag of the reasoning, which is dropped.
+func (t *textStream) end(cut bool) fragment {
 	var f fragment
 	text := ""
 	if t.stopped == "" {
@@ -152,7 +155,7 @@ func (t *textStream) end() fragment {
 		}
 	}
 	reasoning, answer := t.split.write(text)
-	moreReasoning, moreAnswer := t.split.end()
+	moreReasoning, moreAnswer := t.split.end(cut && (t.reasons || t.split.thinking()))
 	f.add(t.part(text, reasoning+moreReasoning, answer+moreAnswer))
 	if t.calls != nil {
 		rest, calls := t.calls.end()
