@@ -215,7 +215,7 @@ func (c *chat) readOpenAI(o *object) {
 
 // read takes the fields that make the prompt, and says which tools may be called.
 func (in *renderInput) read(o *object, m *Model) toolChoice {
-	in.readMessages(o.need("messages"), m.tools)
+	in.readMessages(o.need("messages"), m)
 	choice := in.readTools(o)
 	if len(in.tools) > 0 && m.tools.ignored {
 		o.d.ignored = append(o.d.ignored, "tools")
@@ -224,9 +224,12 @@ func (in *renderInput) read(o *object, m *Model) toolChoice {
 		for _, document := range v.list(0, maxMessages) {
 			in.documents = append(in.documents, document.object().raw)
 		}
+		if len(in.documents) > 0 && !m.reads(v.name) {
+			o.d.ignored = append(o.d.ignored, v.name)
+		}
 	}
 	if v := o.take("chat_template_kwargs"); v != nil {
-		in.readVariables(v.object())
+		in.readVariables(v.object(), m)
 	}
 	in.readThinking(o, m)
 	in.addGenerationPrompt = o.flag("add_generation_prompt", true)
@@ -245,7 +248,7 @@ func (in *renderInput) read(o *object, m *Model) toolChoice {
 var ownFields = []string{"messages", "tools", "documents", "add_generation_prompt", "continue_final_message"}
 
 // readVariables takes variables for the template.
-func (in *renderInput) readVariables(o *object) {
+func (in *renderInput) readVariables(o *object, m *Model) {
 	for i := range o.members {
 		v := &o.members[i]
 		if slices.Contains(ownFields, v.name) {
@@ -253,6 +256,10 @@ func (in *renderInput) readVariables(o *object) {
 		}
 		if v.name == "enable_thinking" && v.raw.Kind() != 'n' {
 			v.boolean()
+		}
+		// Whether switches of reasoning have an effect, readThinking knows.
+		if !m.reads(v.name) && !slices.Contains(switchNames, v.name) {
+			o.d.ignored = append(o.d.ignored, v.path())
 		}
 		in.variables = append(in.variables, tokenizer.Variable{Name: v.name, Value: v.raw})
 	}

@@ -277,6 +277,7 @@ func testTokenizer(t testing.TB, special ...string) *tokenizer.Tokenizer {
 var testTemplate = strings.Join([]string{
 	`{{- bos_token }}`,
 	`{%- if tools %}{{- '<|start_header_id|>tools<|end_header_id|>\n\n' + tools|tojson + '<|eot_id|>' }}{% endif %}`,
+	`{%- if documents %}{{- documents|tojson }}{% endif %}`,
 	`{%- for m in messages %}{{- '<|start_header_id|>' + m.role + '<|end_header_id|>\n\n' }}`,
 	`{%- if m.role == 'assistant' and '</think>' in m.content %}{{- m.content.split('</think>')[-1]|trim }}`,
 	`{%- else %}{{- m.content }}{% endif %}{{- '<|eot_id|>' }}{% endfor %}`,

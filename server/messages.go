@@ -15,7 +15,7 @@ type message struct {
 
 // readMessages checks a conversation and gives each message the form that
 // templates know: content is one string.
-func (in *renderInput) readMessages(v *value, use toolUse) {
+func (in *renderInput) readMessages(v *value, model *Model) {
 	for _, element := range v.list(1, maxMessages) {
 		m := element.object()
 		got := message{raw: m.raw, role: m.need("role").oneOf("system", "developer", "user", "assistant", "tool")}
@@ -36,7 +36,7 @@ func (in *renderInput) readMessages(v *value, use toolUse) {
 		}
 		if calls != nil {
 			readCalls(calls, got.role)
-			got.fitCalls(calls, use)
+			got.fitCalls(calls, model.tools)
 		}
 		for _, name := range []string{"name", "tool_call_id"} {
 			if label := m.take(name); label != nil {
@@ -47,7 +47,12 @@ func (in *renderInput) readMessages(v *value, use toolUse) {
 			m.text(name, len(m.raw))
 		}
 		m.unsupported("audio", "function_call")
+		m.take("annotations") // of an answer that comes back
 		// What else a message holds is the template's business.
+		for i := range m.members {
+			m.taken[i] = m.taken[i] || model.reads(m.members[i].name)
+		}
+		m.rest()
 		in.textBytes += len(got.text)
 		in.messages = append(in.messages, got)
 	}
@@ -122,6 +127,7 @@ func readContent(v *value, role string) string {
 		default:
 			kind.fail("only text is supported by this server")
 		}
+		part.rest()
 	}
 	return all.String()
 }

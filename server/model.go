@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"trona/engine"
@@ -78,6 +79,12 @@ func (m *Model) template(tools bool) *tokenizer.Template {
 		return m.ToolTemplate
 	}
 	return m.Template
+}
+
+// reads reports whether a template may read what has this name.
+func (m *Model) reads(name string) bool {
+	mentions := func(t *tokenizer.Template) bool { return t != nil && strings.Contains(t.Source(), name) }
+	return mentions(m.Template) || mentions(m.ToolTemplate)
 }
 
 // spelling returns a name with points in its version numbers. NVIDIA writes

@@ -174,6 +174,14 @@ func TestTruncatePrompt(t *testing.T) {
 }
 
 // Fields that change the form of a response, and NIM's names for others.
+// What the template does not read is reported, where it stands.
+func TestWhatTemplatesRead(t *testing.T) {
+	s := templateServer(t, `{% for m in messages %}{{ m.content }}{{ m.mood }}{% endfor %}{{ tone }}`)
+	w, _ := call(t, s, "POST", chatPath, `{"messages":[{"role":"user","content":[{"type":"text","text":"a","x":1}],"mood":"b","y":1},{"role":"assistant","content":"c","annotations":[]}],
+		"documents":[{"text":"d"}],"chat_template_kwargs":{"tone":"e","z":1}}`)
+	require.Equal(t, "chat_template_kwargs.z, documents, messages[0].content[0].x, messages[0].y", w.Header().Get("X-Trona-Ignored"))
+}
+
 func TestFurtherFields(t *testing.T) {
 	e := says(t, "ok")
 	s := newServer(t, e)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,10 @@ type thinking struct {
 	effort   bool      // besides, it reads the variable reasoning_effort
 	unsaid   reasoning // what it says itself to a model that is told in detail
 }
+
+// switchNames are variables of templates that switch reasoning; the first counts
+// more.
+var switchNames = []string{"enable_thinking", "thinking"}
 
 // reasoning is what a conversation says about it in the way of Nemotron models.
 type reasoning uint8
@@ -56,7 +61,7 @@ func findThinking(m *Model, tools bool) (how thinking) {
 		return render([]tokenizer.Variable{{Name: name, Value: jsontext.Value(raw)}}, question)
 	}
 	how.effort = with("reasoning_effort", `"low"`) != with("reasoning_effort", `"high"`)
-	for _, name := range []string{"enable_thinking", "thinking"} {
+	for _, name := range switchNames {
 		if with(name, "true") != with(name, "false") {
 			how.variable = name
 			return how
@@ -182,7 +187,7 @@ func (in *renderInput) readThinking(o *object, m *Model) {
 		in.variables = append(in.variables, tokenizer.StringVariable("reasoning_effort", effort))
 	}
 	on, asked, effect := effort != "none", "reasoning_effort", effort == "" || in.switches(m).effort
-	for _, name := range []string{"thinking", "enable_thinking"} {
+	for _, name := range slices.Backward(switchNames) {
 		switch kind := in.variable(name).Kind(); kind {
 		case 't', 'f':
 			on, asked, effect = kind == 't', "chat_template_kwargs."+name, false
