@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/big"
+	"strconv"
 	"strings"
 )
 
@@ -51,8 +52,13 @@ func (c *schemaCompiler) check(p place, schema map[string]any) error {
 		return nil
 	}
 	c.checked[p.where] = true
-	if _, alone := schema["$ref"]; alone && c.doc.legacy {
-		return nil
+	if _, refers := schema["$ref"]; refers {
+		if err := c.checkLoop(p); err != nil {
+			return err
+		}
+		if c.doc.legacy {
+			return nil
+		}
 	}
 	for _, keyword := range sortedKeys(schema) {
 		why, no := unsupported[keyword]
@@ -61,6 +67,50 @@ func (c *schemaCompiler) check(p place, schema map[string]any) error {
 		}
 	}
 	return nil
+}
+
+// checkLoop refuses a reference that leads back to its own schema by keywords
+// that are about the same instance: there is no end to what it means (2020-12
+// core, section 9.4.1).
+func (c *schemaCompiler) checkLoop(from place) error {
+	seen := map[string]bool{}
+	for todo := []place{from}; len(todo) > 0; {
+		p := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if err := c.budget.step(10); err != nil {
+			return err
+		}
+		for _, next := range c.sameInstance(p) {
+			if next.where == from.where {
+				return from.fail("$ref", "leads back to its own schema")
+			}
+			if !seen[next.where] {
+				seen[next.where] = true
+				todo = append(todo, next)
+			}
+		}
+	}
+	return nil
+}
+
+// sameInstance returns the schemas that one applies to its own instance.
+func (c *schemaCompiler) sameInstance(p place) (list []place) {
+	schema, _ := p.schema.(map[string]any)
+	if reference, ok := schema["$ref"].(string); ok {
+		if to, err := c.doc.refer(p, reference); err == nil { // else it is refused where it is read
+			list = append(list, to)
+		}
+		if c.doc.legacy {
+			return list
+		}
+	}
+	for _, keyword := range []string{"allOf", "anyOf", "oneOf"} {
+		items, _ := schema[keyword].([]any)
+		for i, item := range items {
+			list = append(list, p.child(item, keyword, strconv.Itoa(i)))
+		}
+	}
+	return list
 }
 
 // types is a set of the types of JSON.
