@@ -90,7 +90,7 @@ func (s *Server) readMessage(w http.ResponseWriter, r *http.Request, models mode
 	}
 	o, d := decodeObject(body)
 	j.readModel(o)
-	t := newTranslation()
+	t := newTranslation("input_schema")
 	t.readMessagesAPI(o, counting)
 	return t.chat(j, w, d)
 }

@@ -175,7 +175,7 @@ func (c *chat) read(body []byte) (ignored []string, err error) {
 		return nil, err
 	}
 	c.prompts = []prompt{*p}
-	return d.ignored, nil
+	return append(d.ignored, c.params.unread...), nil
 }
 
 func (c *chat) readLogprobs(o *object) {

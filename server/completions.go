@@ -123,7 +123,7 @@ func (c *completion) read(w http.ResponseWriter, body []byte) error {
 	if err := c.params.constrain(c.model, &c.prompts[0]); err != nil {
 		return err
 	}
-	if err := c.noteIgnored(w, d.ignored); err != nil {
+	if err := c.noteIgnored(w, append(d.ignored, c.params.unread...)); err != nil {
 		return err
 	}
 	if c.echo && c.params.sampling.Logprob {

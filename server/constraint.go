@@ -42,8 +42,19 @@ func (m *Model) tokenText() func(int32) string {
 // builder makes the grammar of an answer; the first error stays.
 type builder struct {
 	*grammar.Compiler
-	model *Model
-	err   error
+	model  *Model
+	err    error
+	unread []string // parts of schemas that say nothing
+}
+
+// note keeps what a schema says in vain.
+func (b *builder) note(at string, g *grammar.Grammar) {
+	if g == nil {
+		return
+	}
+	for _, where := range g.Unread() {
+		b.unread = append(b.unread, schemaPath(at, where))
+	}
 }
 
 func (b *builder) must(at string, g *grammar.Grammar, err error) *grammar.Grammar {
@@ -71,6 +82,7 @@ func (p *params) constrain(m *Model, from *prompt) error {
 	if p.structure.at != "" {
 		g, err := p.structure.compile(c)
 		inner = b.must(p.structure.at, g, err)
+		b.note(p.structure.at, inner)
 	}
 	if forced || len(p.tools.tools) > 0 {
 		calls := b.calls(&p.tools, inner == nil && !p.tools.required)
@@ -82,6 +94,7 @@ func (p *params) constrain(m *Model, from *prompt) error {
 		}
 		p.openEnd = !p.tools.required && p.structure.at == "" && m.tools.form.bare == ""
 	}
+	p.unread = b.unread
 	if p.grammar = b.thinking(inner, from); b.err == nil && !p.grammar.NewMatcher().AcceptBytes([]byte(from.written)) {
 		return invalid("continue_final_message", "the last message does not begin an answer of the form that is asked for")
 	}
@@ -191,6 +204,7 @@ func (b *builder) call(t tool, arguments string, keep bool) *grammar.Grammar {
 		kept, wrong := b.JSONSchema(t.parameters, grammar.SchemaOptions{})
 		if wrong == nil || t.strict {
 			g, err = kept, wrong
+			b.note(t.at, g)
 		}
 	}
 	values := b.must(t.at, g, err)

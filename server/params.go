@@ -51,6 +51,7 @@ type params struct {
 	tools           toolChoice
 	structure       structure
 	grammar         *grammar.Grammar // nil: any answer
+	unread          []string         // parts of its schemas that say nothing
 	openEnd         bool             // the answer may end before any tool call
 	budget          int              // tokens of reasoning; -1: any number
 	allowed         []int32          // the only tokens that may come; nil: all

@@ -131,7 +131,7 @@ func (s *Server) readResponse(w http.ResponseWriter, r *http.Request, models mod
 	}
 	o, d := decodeObject(body)
 	j.readModel(o)
-	t := newTranslation()
+	t := newTranslation("parameters")
 	echo := t.readResponsesAPI(o, func(id string) *storedResponse { return s.responses.get(s.owner(r), id) })
 	c, err := t.chat(j, w, d)
 	return c, t, echo, err

@@ -144,12 +144,18 @@ func constraintError(at string, err error) error {
 	if !errors.As(err, &wrong) {
 		return err
 	}
-	if pointer, ok := strings.CutPrefix(wrong.Where, "#"); ok {
-		if place := pointerPath(jsontext.Pointer(pointer)); strings.HasPrefix(place, "[") {
-			at += place
-		} else if place != "" {
-			at += "." + place
-		}
+	return invalid(shorten(schemaPath(at, wrong.Where)), "%v", wrong)
+}
+
+// schemaPath returns the path of a place, a JSON pointer after #, in a schema.
+func schemaPath(at, where string) string {
+	pointer, ok := strings.CutPrefix(where, "#")
+	if !ok || pointer == "" {
+		return at
 	}
-	return invalid(shorten(at), "%v", wrong)
+	place := pointerPath(jsontext.Pointer(pointer))
+	if strings.HasPrefix(place, "[") {
+		return at + place
+	}
+	return at + "." + place
 }

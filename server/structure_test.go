@@ -77,6 +77,24 @@ func TestStructures(t *testing.T) {
 	}
 }
 
+// What a schema says in a word that is unknown has no effect, and is reported.
+func TestUnreadKeywords(t *testing.T) {
+	s := structureServer(t, says(t, "ok"))
+	const schema = `{"type":"object","title":"T","x-order":1,"properties":{"a":{"type":"string","maxLen":3,"format":"colour"}}}`
+	for _, c := range []struct{ path, body, ignored string }{
+		{chatPath, `{` + hello + `,"guided_json":%s}`, "guided_json.properties.a.format, guided_json.properties.a.maxLen"},
+		{completionPath, `{"prompt":"x","nvext":{"guided_json":%s}}`, "nvext.guided_json.properties.a.format, nvext.guided_json.properties.a.maxLen"},
+		{responsesPath, `{"input":"x","text":{"format":{"type":"json_schema","name":"n","schema":%s}}}`, "text.format.schema.properties.a.format, text.format.schema.properties.a.maxLen"},
+		{messagesPath, `{` + hello + `,"max_tokens":9,"tools":[{"name":"f","strict":true,"input_schema":%s}]}`, "tools[0].input_schema.properties.a.format, tools[0].input_schema.properties.a.maxLen"},
+	} {
+		for range 2 { // the second time from the cache
+			w, _ := call(t, s, "POST", c.path, fmt.Sprintf(c.body, schema))
+			require.Equal(t, 200, w.Code, "%s", w.Body)
+			require.Equal(t, c.ignored, w.Header().Get("X-Trona-Ignored"))
+		}
+	}
+}
+
 // A model that is told not to reason begins with the form.
 func TestStructureWithoutReasoning(t *testing.T) {
 	for effort, want := range map[string]any{"none": nil, "high": "hm"} {

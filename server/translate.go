@@ -17,13 +17,14 @@ type translation struct {
 	fields   map[string]any    // of the chat request
 	messages []map[string]any  // its messages
 	names    map[string]string // what a field of the chat is called in the request
+	schema   string            // what a tool calls its schema
 	stream   bool
 	own      int          // where the messages begin that a later request may go on from
 	items    []*inputItem // of the request's own input, where it has items
 }
 
-func newTranslation() *translation {
-	return &translation{fields: map[string]any{}, names: map[string]string{}}
+func newTranslation(schema string) *translation {
+	return &translation{schema: schema, fields: map[string]any{}, names: map[string]string{}}
 }
 
 // pass gives the chat a field as it came, under the name that it has there.
@@ -111,7 +112,14 @@ func (t *translation) chat(j *job, w http.ResponseWriter, original *decoding) (*
 func (t *translation) name(path string) string {
 	top, _, _ := strings.Cut(path, ".")
 	top, _, _ = strings.Cut(top, "[")
-	return t.names[top]
+	from := t.names[top]
+	if _, place, ok := strings.Cut(path, "response_format.json_schema."); ok && from != "" {
+		return from + "." + place
+	}
+	if tool, place, ok := strings.Cut(path, ".function.parameters"); ok && top == "tools" {
+		return from + strings.TrimPrefix(tool, top) + "." + t.schema + place
+	}
+	return from
 }
 
 // original gives an error of the chat the field of the original request.

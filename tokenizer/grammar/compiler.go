@@ -107,7 +107,7 @@ func (c *Compiler) compile(kind, text string, make func(*budget) (symbol, error)
 		states := c.limits.States - b.states
 		g := &Grammar{
 			vocabulary: c.vocabulary, marks: c.base.marks, root: root, maxDepth: 4 * c.limits.Depth,
-			bytes: 2*len(text) + 4096 + states*1024,
+			bytes: 2*len(text) + 4096 + states*1024, unread: b.unread,
 		}
 		w := &warmer{v: c.vocabulary, left: warmStates, seen: map[symbol]bool{}}
 		w.warm(root)

@@ -1,6 +1,9 @@
 package grammar
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Error says why a constraint cannot be compiled.
 type Error struct {
@@ -40,6 +43,17 @@ func DefaultLimits() Limits {
 // budget is what is left of the limits while a constraint compiles.
 type budget struct {
 	states, steps, depth int
+	unread               []string // see Grammar.Unread
+}
+
+// maxUnread is how many places a grammar names that say nothing.
+const maxUnread = 32
+
+// skip notes a place of a schema that says nothing.
+func (b *budget) skip(where string) {
+	if len(b.unread) < maxUnread && !slices.Contains(b.unread, where) {
+		b.unread = append(b.unread, where)
+	}
 }
 
 func newBudget(l Limits) *budget { return &budget{states: l.States, steps: l.Steps, depth: l.Depth} }

@@ -10,7 +10,13 @@ type Grammar struct {
 	root       symbol
 	maxDepth   int // frames of the stack
 	bytes      int // of memory, about
+	unread     []string
 }
+
+// Unread returns where the schema that the grammar was compiled from has
+// keywords or formats that are unknown, and so say nothing: up to 32 JSON
+// pointers such as "#/properties/a/maxLen". It is empty for composed grammars.
+func (g *Grammar) Unread() []string { return g.unread }
 
 // Vocabulary returns the vocabulary of the masks.
 func (g *Grammar) Vocabulary() *Vocabulary { return g.vocabulary }

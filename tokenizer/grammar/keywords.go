@@ -24,7 +24,7 @@ var keywords = set(
 var annotations = set(
 	"$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$comment", "$defs", "definitions", "$vocabulary",
 	"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly",
-	"contentEncoding", "contentMediaType", "contentSchema",
+	"contentEncoding", "contentMediaType", "contentSchema", "discriminator",
 )
 
 // unsupported are keywords about instances that cannot be kept.
@@ -64,6 +64,9 @@ func (c *schemaCompiler) check(p place, schema map[string]any) error {
 		why, no := unsupported[keyword]
 		if no && !(strings.HasPrefix(keyword, "unevaluated") && schema[keyword] == true) {
 			return p.fail(keyword, "%s", why)
+		}
+		if !no && !keywords[keyword] && !annotations[keyword] && !strings.HasPrefix(keyword, "x-") {
+			c.budget.skip(p.where + "/" + escapePointer(keyword))
 		}
 	}
 	return nil

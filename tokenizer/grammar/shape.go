@@ -281,6 +281,9 @@ func (c *schemaCompiler) pattern(p place, keyword string, v any) (pattern, bool,
 	if refusedFormats[text] && !c.options.AnnotateFormat {
 		return pattern{}, false, p.fail(keyword, "%q is not supported", text)
 	}
+	if !known && !c.options.AnnotateFormat {
+		c.budget.skip(p.where + "/" + keyword)
+	}
 	if !known || c.options.AnnotateFormat {
 		return pattern{}, false, nil
 	}
