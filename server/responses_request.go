@@ -99,7 +99,10 @@ func (t *translation) readResponsesRest(o *object, echo *responseEcho) {
 		}
 	}
 	o.refuseTrue("background")
-	o.unsupported("conversation", "prompt", "max_tool_calls", "top_logprobs", "context_management")
+	if v := o.take("top_logprobs"); v != nil && v.integer(0, maxTopLogprobs) > 0 {
+		v.fail("is not supported by this server")
+	}
+	o.unsupported("conversation", "prompt", "max_tool_calls", "context_management")
 	o.rest()
 }
 
@@ -127,6 +130,25 @@ func (t *translation) readTextFormat(v *value) (echo responseFormat) {
 	return echo
 }
 
+// chatToolChoice returns the chat's form of a choice of one function, or of some.
+func chatToolChoice(o *object) map[string]any {
+	function := func(o *object) map[string]any {
+		defer o.rest()
+		o.need("type").oneOf("function")
+		return map[string]any{"type": "function", "function": map[string]any{"name": o.need("name").label(maxToolName)}}
+	}
+	if o.need("type").oneOf("function", "allowed_tools") == "function" {
+		return function(o)
+	}
+	tools := []any{}
+	for _, element := range o.need("tools").list(1, maxTools) {
+		tools = append(tools, function(element.object()))
+	}
+	allowed := map[string]any{"mode": o.need("mode").oneOf("auto", "required"), "tools": tools}
+	o.rest()
+	return map[string]any{"type": "allowed_tools", "allowed_tools": allowed}
+}
+
 // readResponsesTools reads functions, which are flat here, and which of them
 // may be called.
 func (t *translation) readResponsesTools(o *object, echo *responseEcho) {
@@ -149,11 +171,7 @@ func (t *translation) readResponsesTools(o *object, echo *responseEcho) {
 		if v.raw.Kind() != '{' {
 			t.pass(v, "tool_choice")
 		} else {
-			choice := v.object()
-			choice.need("type").oneOf("function")
-			name := choice.need("name").label(maxToolName)
-			t.put("tool_choice", map[string]any{"type": "function", "function": map[string]any{"name": name}}, v.path())
-			choice.rest()
+			t.put("tool_choice", chatToolChoice(v.object()), v.path())
 		}
 	}
 	echo.parallel = true

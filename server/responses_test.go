@@ -137,6 +137,8 @@ func TestResponsesPrompt(t *testing.T) {
 			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"h","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},` +
 				`{"role":"tool","tool_call_id":"1","content":"5"}],"temperature":0.5,"reasoning_effort":"low",` +
 				`"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"},"strict":false}}]`},
+		{`"input":"a","tools":[{"type":"function","name":"f"},{"type":"function","name":"g"}],"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[{"type":"function","name":"g"}]}`,
+			`"messages":[{"role":"user","content":"a"}],"tools":[{"type":"function","function":{"name":"g"}}]`},
 	} {
 		e.requests = nil
 		post(t, s, 200, responsesPath, `{`+c.fields+`}`)

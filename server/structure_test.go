@@ -134,7 +134,7 @@ const toolFG = `"tools":[{"type":"function","function":{"name":"f","parameters":
 func TestForcedCalls(t *testing.T) {
 	for form := range map[string]bool{"": true, "<|python_tag|>": true, "[func_name1(": true} {
 		for said, reasoning := range map[string]any{"I would rather not.": nil, "<think>a</think>": "a", `<TOOLCALL>[{"name": "f", "arguments": {"a": "x"}}]</TOOLCALL>`: nil} {
-			for choice, names := range map[string]string{`"required"`: "^(f|g.h)$", `{"type":"function","function":{"name":"g.h"}}`: "^g.h$"} {
+			for choice, names := range map[string]string{`"required"`: "^(f|g.h)$", `{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"g.h"}}]}}`: "^g.h$", `{"type":"function","function":{"name":"g.h"}}`: "^g.h$"} {
 				s := structureServer(t, says(t, said))
 				s.loaded()[0].tools.form = findTools(testModelOf(t, form)).form
 				got := post(t, s, 200, chatPath, `{`+hello+`,"max_tokens":600,`+toolFG+`,"tool_choice":`+choice+`}`)

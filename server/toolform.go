@@ -120,7 +120,10 @@ func (in *renderInput) readTools(o *object) (choice toolChoice) {
 	case v == nil:
 	case v.raw.Kind() == '{':
 		named := v.object()
-		named.need("type").oneOf("function")
+		if named.need("type").oneOf("function", "allowed_tools") == "allowed_tools" {
+			in.allow(named.need("allowed_tools").object(), &choice)
+			break
+		}
 		name := named.need("function").object().need("name")
 		choice.name, choice.required, choice.single = name.label(maxToolName), true, true
 		if !slices.ContainsFunc(choice.tools, tool{name: choice.name}.same) {
@@ -138,6 +141,29 @@ func (in *renderInput) readTools(o *object) (choice toolChoice) {
 		}
 	}
 	return choice
+}
+
+// allow leaves some of the tools. The model does not see the others.
+func (in *renderInput) allow(o *object, choice *toolChoice) {
+	choice.required = o.need("mode").oneOf("auto", "required") == "required"
+	all, seen := choice.tools, in.tools
+	choice.tools, in.tools = nil, nil
+	allowed := map[string]bool{}
+	for _, element := range o.need("tools").list(1, maxTools) {
+		t := element.object()
+		t.need("type").oneOf("function")
+		name := t.need("function").object().need("name")
+		text := name.label(maxToolName)
+		if !slices.ContainsFunc(all, tool{name: text}.same) {
+			name.fail("is not the name of a tool")
+		}
+		allowed[text] = true
+	}
+	for i, t := range all {
+		if allowed[t.name] {
+			choice.tools, in.tools = append(choice.tools, t), append(in.tools, seen[i])
+		}
+	}
 }
 
 // readTool checks a tool that the template will describe.
