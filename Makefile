@@ -97,11 +97,7 @@ SHAPE ?= llama-1b
 TYPES ?= Q4_0 Q4_K_M Q8_0
 .PHONY: bench-random
 bench-random: build ## speed of random weights: SHAPE=llama-1b TYPES="Q4_0 Q4_K_M Q8_0"
-	@for type in $(TYPES); do \
-		file=build/$(SHAPE)-$$type.gguf; \
-		[ -e $$file ] || { mkdir -p build; bin/trona quantize random:testdata/shapes/$(SHAPE) $$file --type $$type; }; \
-		bin/trona bench $$file -p 512 -n 64 -r 3; \
-	done
+	@for type in $(TYPES); do bin/trona bench random:testdata/shapes/$(SHAPE):$$type -p 512 -n 64 -r 3; done
 
 .PHONY: bench-peer
 bench-peer: build ## speed in turns with a peer: LLAMA_BENCH=path MODEL=file

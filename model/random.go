@@ -1,60 +1,86 @@
 package model
 
 import (
-	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
 	"sync"
+
+	"trona/kernels"
+	"trona/model/quant"
 )
 
 // OpenRandom opens a checkpoint of random weights in the shape that the
-// config.json of a folder describes: BF16, matrices normal with a deviation of
-// 1/√hidden, norms 1. It is for measuring speed and planning memory where the
-// weights are not at hand; one tensor's numbers are the beginning of any other's.
-func OpenRandom(dir string) (*Checkpoint, error) {
+// config.json of a folder describes: matrices normal with a deviation of
+// 1/√hidden, norms 1. types chooses what each part is stored in, which
+// quant.CanEncode must know; nil: BF16. It is for measuring speed and planning
+// memory where the weights are not at hand; one tensor's numbers are the
+// beginning of any other's of its type.
+func OpenRandom(dir string, types func(c *Config, parts []Part) []kernels.DType) (*Checkpoint, error) {
 	f, err := readFolder(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", dir, err)
 	}
 	if f.quantization != nil {
-		return nil, &ConfigError{File: dir, Field: "quantization_config", Message: "random weights are in bf16"}
+		return nil, &ConfigError{File: dir, Field: "quantization_config", Message: "random weights have a type of their own"}
 	}
-	s := &randomSource{deviation: 1 / math.Sqrt(float64(f.config.HiddenSize))}
-	most := int64(0)
-	for _, p := range new(weights).parts(&f.config, &hfNames) {
-		shape := []int64{p.rows, p.cols}
-		if p.vector != nil {
-			shape = shape[1:]
+	here, there := new(weights).parts(&f.config, &hfNames), new(weights).parts(&f.config, &ggufNames)
+	parts, chosen := make([]Part, len(there)), make([]kernels.DType, len(there))
+	for i, p := range there {
+		parts[i] = Part{Name: p.name + ".weight", Rows: p.rows, Cols: p.cols, Vector: p.vector != nil}
+		chosen[i] = kernels.BF16
+	}
+	if types != nil {
+		chosen = types(&f.config, parts)
+	}
+	s := &randomSource{deviation: 1 / math.Sqrt(float64(f.config.HiddenSize)), most: map[kernels.DType]int64{}, numbers: map[kernels.DType][]byte{}}
+	for i, p := range parts {
+		t := TensorInfo{Name: here[i].name + ".weight", Type: chosen[i].String(), Shape: []int64{p.Rows, p.Cols}, Bytes: p.Rows * chosen[i].RowBytes(p.Cols)}
+		if p.Vector {
+			t.Shape = t.Shape[1:]
+		} else {
+			s.most[chosen[i]] = max(s.most[chosen[i]], t.Bytes)
 		}
-		bytes := 2 * count(shape)
-		s.list = append(s.list, TensorInfo{Name: p.name + ".weight", Type: "BF16", Shape: shape, Bytes: bytes})
-		most = max(most, bytes)
+		s.list, s.types = append(s.list, t), append(s.types, chosen[i])
 	}
-	s.numbers = sync.OnceValue(func() []byte { return s.normal(most) })
 	return f.checkpoint(dir, s)
 }
 
-// randomSource holds the numbers of its largest tensor, which serve all.
+// randomSource holds the numbers of its largest tensor of each type, which
+// serve all.
 type randomSource struct {
 	list      []TensorInfo
+	types     []kernels.DType // of list
 	deviation float64
-	numbers   func() []byte
+	most      map[kernels.DType]int64 // bytes of the largest matrix
+
+	mu      sync.Mutex // guards numbers
+	numbers map[kernels.DType][]byte
 }
 
 func (s *randomSource) tensors() []TensorInfo { return s.list }
 
 func (s *randomSource) data(i int) ([]byte, error) {
-	t := &s.list[i]
-	if len(t.Shape) > 1 {
-		return s.numbers()[:t.Bytes:t.Bytes], nil
+	t, typ := &s.list[i], s.types[i]
+	if len(t.Shape) == 1 {
+		ones := make([]float32, t.Shape[0])
+		for j := range ones {
+			ones[j] = 1
+		}
+		data := make([]byte, t.Bytes)
+		return data, quant.Encode(data, typ, ones)
 	}
-	ones := make([]byte, 0, t.Bytes)
-	for range t.Bytes / 2 {
-		ones = binary.LittleEndian.AppendUint16(ones, 0x3f80)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.numbers[typ] == nil {
+		data, err := s.normal(typ)
+		if err != nil {
+			return nil, err
+		}
+		s.numbers[typ] = data
 	}
-	return ones, nil
+	return s.numbers[typ][:t.Bytes:t.Bytes], nil
 }
 
 func (s *randomSource) readAt(i int, p []byte, offset int64) error {
@@ -69,18 +95,22 @@ func (s *randomSource) readAt(i int, p []byte, offset int64) error {
 	return nil
 }
 
-// normal returns n bytes of numbers, which repeat after a while: a period that
-// is odd leaves no two rows alike.
-func (s *randomSource) normal(n int64) []byte {
-	const period = 2 * (1<<20 + 7)
+// normal returns the numbers of a type, which repeat after a while: an odd number
+// of blocks leaves no two rows alike.
+func (s *randomSource) normal(t kernels.DType) ([]byte, error) {
+	block := t.Block()
+	x := make([]float32, (1<<20/block|1)*block)
 	rng := rand.New(rand.NewPCG(1, 1))
-	data := make([]byte, n)
-	done := min(n, period)
-	for at := int64(0); at < done; at += 2 {
-		binary.LittleEndian.PutUint16(data[at:], uint16(math.Float32bits(float32(s.deviation*rng.NormFloat64()))>>16))
+	for i := range x {
+		x[i] = float32(s.deviation * rng.NormFloat64())
 	}
-	for done < n {
-		done += int64(copy(data[done:], data[:done]))
+	period := make([]byte, t.RowBytes(int64(len(x))))
+	if err := quant.Encode(period, t, x); err != nil {
+		return nil, err
 	}
-	return data
+	data := make([]byte, s.most[t])
+	for done := copy(data, period); done < len(data); {
+		done += copy(data[done:], data[:done]) // a period's multiple, but for the end
+	}
+	return data, nil
 }

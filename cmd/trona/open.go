@@ -6,12 +6,14 @@ import (
 	"strings"
 
 	"trona/model"
+	"trona/model/convert"
 	"trona/model/demo"
 	"trona/model/gguf"
 	"trona/tokenizer"
 )
 
-// randomPrefix stands before a folder of which only the config.json is used.
+// randomPrefix stands before a folder of which only the config.json is used. A
+// colon and a type that quantize knows may follow.
 const randomPrefix = "random:"
 
 // openCheckpoint opens what MODEL names: "demo", a .gguf file, a folder, or
@@ -23,10 +25,25 @@ func openCheckpoint(path string) (*model.Checkpoint, error) {
 	if err := exists(path); err != nil {
 		return nil, err
 	}
-	if dir, random := strings.CutPrefix(path, randomPrefix); random {
-		return model.OpenRandom(dir)
+	if dir, target, random := randomShape(path); random {
+		if target == nil {
+			return model.OpenRandom(dir, nil)
+		}
+		return model.OpenRandom(dir, target.Types)
 	}
 	return model.Open(path)
+}
+
+// randomShape takes random:FOLDER or random:FOLDER:TYPE apart; without a type
+// target is nil.
+func randomShape(path string) (dir string, target *convert.Target, random bool) {
+	dir, random = strings.CutPrefix(path, randomPrefix)
+	if i := strings.LastIndexByte(dir, ':'); random && i >= 0 {
+		if t, err := convert.ParseTarget(dir[i+1:]); err == nil {
+			return dir[:i], &t, true
+		}
+	}
+	return dir, nil, random
 }
 
 // openTokenizer opens the tokenizer of a model, or a tokenizer.json.
@@ -41,7 +58,7 @@ func openTokenizer(path string) (*tokenizer.Tokenizer, error) {
 	if err := exists(path); err != nil {
 		return nil, err
 	}
-	path = strings.TrimPrefix(path, randomPrefix)
+	path, _, _ = randomShape(path)
 	if info, err := os.Stat(path); err == nil && (info.IsDir() || strings.HasSuffix(path, ".json")) {
 		return tokenizer.Open(path)
 	}
@@ -74,9 +91,10 @@ func exists(path string) error {
 	if path == demo.Name {
 		return nil
 	}
-	_, err := os.Stat(strings.TrimPrefix(path, randomPrefix))
+	dir, _, _ := randomShape(path)
+	_, err := os.Stat(dir)
 	if os.IsNotExist(err) {
-		return fmt.Errorf("there is no model %q: want a .gguf file, a folder, %s, or %sFOLDER", path, demo.Name, randomPrefix)
+		return fmt.Errorf("there is no model %q: want a .gguf file, a folder, %s, or %sFOLDER[:TYPE]", path, demo.Name, randomPrefix)
 	}
 	return err
 }

@@ -95,6 +95,8 @@ func TestQuantizeRandom(t *testing.T) {
 	r := trona(t, "", "quantize", "random:"+folder, dst, "--type", "Q4_K_M")
 	require.Equal(t, exitDone, r.code, r.err)
 	require.Equal(t, inspected(t, "random:"+folder).Parameters, inspected(t, dst).Parameters)
+	require.Equal(t, inspected(t, "random:"+folder+":Q4_K_M").Bytes, inspected(t, dst).Bytes, "the same types")
 	require.Contains(t, ok(t, "", "bench", dst, "-p", "4", "-n", "2", "-r", "1"), "| tg2")
+	require.Contains(t, ok(t, "", "bench", "random:"+folder+":Q4_K_M", "-p", "4", "-n", "2", "-r", "1"), "| tg2")
 	require.Contains(t, trona(t, "", "run", dst, "hi").err, "tokenizer")
 }

@@ -156,9 +156,8 @@ func (c *converter) run() error {
 	if err != nil {
 		return err
 	}
-	types, place := make([]kernels.DType, len(parts)), newMixture(parts)
+	types := c.o.Target.Types(&c.src.Config, parts)
 	for i := range parts {
-		types[i] = c.o.Target.typeOf(&parts[i], c.src.Config.TiedEmbedding, place)
 		if err := c.add(&parts[i], types[i]); err != nil {
 			return err
 		}

@@ -55,6 +55,15 @@ func ParseTarget(name string) (Target, error) {
 	return Target{}, fmt.Errorf("no type %q to write, only %s", name, strings.Join(Targets(), ", "))
 }
 
+// Types returns the types of all parts of a configuration.
+func (t *Target) Types(c *model.Config, parts []model.Part) []kernels.DType {
+	types, place := make([]kernels.DType, len(parts)), newMixture(parts)
+	for i := range parts {
+		types[i] = t.typeOf(&parts[i], c.TiedEmbedding, place)
+	}
+	return types
+}
+
 // typeOf chooses the type of a part; tied says that the embedding is the
 // output matrix too.
 func (t *Target) typeOf(p *model.Part, tied bool, place mixture) kernels.DType {
