@@ -26,6 +26,12 @@ func BenchmarkOps(b *testing.B) {
 	kerneltest.Bench(b, func() (kernels.Device, error) { return Open(Options{}) })
 }
 
+// BenchmarkHopper measures the same with the kernels for compute capability 9.0.
+func BenchmarkHopper(b *testing.B) {
+	onGPU(b)
+	kerneltest.Bench(b, func() (kernels.Device, error) { return Open(Options{Hopper: true}) })
+}
+
 // BenchmarkCopy measures what memory can do at best: a copy on the device, its
 // bytes counted twice.
 func BenchmarkCopy(b *testing.B) {

@@ -58,6 +58,7 @@ type Device struct {
 	name    string
 	version int
 	free    int64 // bytes that Alloc and Pack may use
+	early   bool  // kernels begin before those before them are complete
 	kernels *kernelSet
 	hopper  *hopper // nil: not used
 	modules []driver.Module
@@ -112,6 +113,8 @@ func open(o Options) (*Device, error) {
 	if d.info, err = drv.Info(o.Device); err != nil {
 		return nil, err
 	}
+	// Graphs keep that from CUDA 12.3 on.
+	d.early = d.info.Major >= 9 && d.version >= 12030
 	archs, err := architectures(d.info.Major, d.info.Minor)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.info.Name, err)
@@ -121,7 +124,6 @@ func open(o Options) (*Device, error) {
 			return nil, fmt.Errorf("%s: %w; it has %d.%d", d.info.Name, errNoHopper, d.info.Major, d.info.Minor)
 		}
 		d.hopper = newHopper()
-		d.hopper.maps = drv.NewMapMaker()
 	}
 	d.name = fmt.Sprintf("cuda:%d", o.Device)
 	if d.thread, err = startThread(drv, o.Device); err != nil {
@@ -224,23 +226,20 @@ func (d *Device) Close() error {
 
 // launch queues a kernel. params has at least the kernel's bytes.
 func (d *Device) launch(k *kernel, x, y int64, threads, shared int, params [paramWords]uint64) {
-	d.queue(k, driver.Launch{X: int(x), Y: int(y), Threads: threads, Shared: shared}, params)
+	d.launchMapped(k, x, y, threads, shared, params, [2]driver.Boxes{})
 }
 
-// launchEarly queues a kernel that may begin before the one before it is complete.
-func (d *Device) launchEarly(k *kernel, x, y int64, threads, shared int, params [paramWords]uint64) {
-	d.queue(k, driver.Launch{X: int(x), Y: int(y), Threads: threads, Shared: shared, Early: true}, params)
-}
-
-func (d *Device) queue(k *kernel, l driver.Launch, params [paramWords]uint64) {
+// launchMapped is launch, with the maps of boxes where params begins.
+func (d *Device) launchMapped(k *kernel, x, y int64, threads, shared int, params [paramWords]uint64, maps [2]driver.Boxes) {
 	if k.name == "" {
 		panic("cuda: a kernel that does not exist")
 	}
-	if l.X == 0 || l.Y == 0 {
+	if x == 0 || y == 0 {
 		return
 	}
-	l.Function, l.Bytes = k.function, k.bytes
-	d.thread.commands <- command{kind: launchKernel, kernel: k, params: params, launch: l}
+	d.thread.commands <- command{kind: launchKernel, kernel: k, params: params, maps: maps, launch: driver.Launch{
+		Function: k.function, X: int(x), Y: int(y), Threads: threads, Shared: shared, Bytes: k.bytes, Early: d.early,
+	}}
 }
 
 // fail makes an error of an op stick: Sync returns it.

@@ -8,6 +8,10 @@
 // alone, of which `blocks` must fit a multiprocessor. Blocks are numbered in
 // three dimensions. A function that kernels call is marked DEVICE.
 //
+// Every kernel may be launched to begin before the one before it is complete:
+// it lets the next one do so and waits, then it does its work. EARLY_KERNEL
+// defines one that chooses when to wait.
+//
 // Both back ends round alike: products and sums are never contracted, fma()
 // rounds once. Functions named approx_ may differ by the units in the last
 // place that stand beside them, on the emulator by a different amount with
@@ -46,7 +50,7 @@ struct alignas(64) TensorMap { u64 words[16]; };
 #define CONSTANT static __device__ const // a table
 #define UNROLL _Pragma("unroll")
 #define NO_UNROLL _Pragma("unroll 1")
-#define KERNEL(name, Args, threads, blocks)                      \
+#define EARLY_KERNEL(name, Args, threads, blocks)                \
     extern "C" __global__ void __launch_bounds__(threads, blocks) \
         name(const __grid_constant__ Args args)
 
@@ -417,6 +421,15 @@ DEVICE void let_next_start() {
 #endif
 
 // ---- The same on both
+
+#define KERNEL(name, Args, threads, blocks)     \
+    DEVICE void name##_work(const Args& args);  \
+    EARLY_KERNEL(name, Args, threads, blocks) { \
+        let_next_start();                       \
+        wait_for_previous();                    \
+        name##_work(args);                      \
+    }                                           \
+    DEVICE void name##_work(const Args& args)
 
 template <class T> DEVICE T least(T a, T b) { return b < a ? b : a; }
 template <class T> DEVICE T greatest(T a, T b) { return a < b ? b : a; }

@@ -18,7 +18,6 @@ type hopper struct {
 	gemm      [numTypes][len(sm90GemmSizes)]kernel // F16 and BF16: by type of the weights
 	matmul    [numTypes][len(matmulSizes)]kernel   // all but F32
 	attention [numTypes][len(headSizes)]kernel     // F16 and BF16: by type of the cache
-	maps      *driver.MapMaker
 }
 
 // sm90GemmSizes are the numbers of tokens of a block of gemm_sm90.
@@ -83,19 +82,19 @@ func (d *Device) sm90GEMM(t kernels.DType, g gemmArgs) {
 	size := chooseSm90GEMM(int64(g.n))
 	n := sm90GemmSizes[size]
 	a := gemmSm90Args{
-		w:   d.boxes(g.w, int64(g.rows), int64(g.cols), 2*g.ldW, sm90GemmRows),
-		x:   d.boxes(g.x, int64(g.n), int64(g.cols), 2*g.ldX, n),
 		out: g.out, xScale: g.xScale, wScale: g.wScale, ldOut: g.ldOut, n: g.n, rows: g.rows, cols: g.cols, gated: g.gated,
 	}
 	tiles := pieces(int64(g.rows), sm90GemmRows) * pieces(int64(g.n), n)
-	d.launch(&d.hopper.gemm[t][size], min(tiles, int64(d.info.Processors)), 1, sm90Threads, sm90GemmShared, words(a))
+	d.launchMapped(&d.hopper.gemm[t][size], min(tiles, int64(d.info.Processors)), 1, sm90Threads, sm90GemmShared, words(a), [2]driver.Boxes{
+		boxes(g.w, int64(g.rows), int64(g.cols), 2*g.ldW, sm90GemmRows), boxes(g.x, int64(g.n), int64(g.cols), 2*g.ldX, n),
+	})
 }
 
-// sm90Matmul multiplies as matmul does. It begins while its inputs are made.
+// sm90Matmul multiplies as matmul does.
 func (d *Device) sm90Matmul(t kernels.DType, size int, a matmulArgs) {
 	tiles := pieces(int64(a.w.rows), matmulRows) * pieces(int64(a.n), matmulSizes[size])
 	perProcessor := int64(2 - size) // blocks
-	d.launchEarly(&d.hopper.matmul[t][size], min(tiles, perProcessor*int64(d.info.Processors)), 1, sm90MatmulThreads, sm90MatmulShared(size), words(a))
+	d.launch(&d.hopper.matmul[t][size], min(tiles, perProcessor*int64(d.info.Processors)), 1, sm90MatmulThreads, sm90MatmulShared(size), words(a))
 }
 
 // sm90Attention does what prefillAttention does, for cache types and head sizes
@@ -112,17 +111,13 @@ func (d *Device) sm90Attention(a attentionArgs, t kernels.DType, items int64) bo
 	}
 	share := int64(a.heads) / kvHeads
 	across := pieces(prefillQueries*share, sm90Queries)
-	d.launch(k, items, kvHeads*across, sm90Threads, sm90AttentionShared(dim), words(attentionSm90Args{
-		k: d.boxes(a.cache.k, rows, dim, 2*dim, kernels.BlockSize), v: d.boxes(a.cache.v, rows, dim, 2*dim, kernels.BlockSize), a: a,
-	}))
+	d.launchMapped(k, items, kvHeads*across, sm90Threads, sm90AttentionShared(dim), words(attentionSm90Args{a: a}), [2]driver.Boxes{
+		boxes(a.cache.k, rows, dim, 2*dim, kernels.BlockSize), boxes(a.cache.v, rows, dim, 2*dim, kernels.BlockSize),
+	})
 	return true
 }
 
-// boxes describes a matrix of 16-bit numbers to the copy engine.
-func (d *Device) boxes(at addr, rows, cols, pitch, box int64) driver.TensorMap {
-	m, err := d.hopper.maps.Map(driver.Boxes{At: driver.Memory(at), Rows: rows, Cols: cols, Pitch: pitch, Box: int(box)})
-	if err != nil {
-		d.fail(err)
-	}
-	return m
+// boxes describes a matrix of 16-bit numbers for the copy engine.
+func boxes(at addr, rows, cols, pitch, box int64) driver.Boxes {
+	return driver.Boxes{At: driver.Memory(at), Rows: rows, Cols: cols, Pitch: pitch, Box: int(box)}
 }

@@ -2,7 +2,7 @@
 // Hopper has. A warp of its own asks the copy engine for the codes of weights, 16
 // rows of 1024 bytes a stage, as far ahead as a ring has room; eight warps multiply
 // them. What stands beside the codes, a tenth of the bytes, comes by loads one unit
-// ahead. Blocks do tile after tile of 16 out-features and N tokens, neighbours of
+// ahead, also of the tile to come. Blocks do tile after tile of 16 out-features and N tokens, neighbours of
 // which there are as many for each.
 //
 // Launched as a dependent kernel, a block fills its ring while the kernel before
@@ -10,8 +10,6 @@
 // so that it can.
 //
 // Shared memory: the ring; the warps' sums; barriers.
-//
-// No GPU has run this yet.
 //
 // only sm_90a
 // expect HMMA UBLKCP SYNCS ACQBULK PREEXIT: matmul_sm90_
@@ -78,35 +76,46 @@ template <class T> DEVICE void take_codes(typename T::Lane& l, const u8* row, i3
     }
 }
 
-// multiply adds a tile of weights by tiles x 8 tokens.
-template <class T, i32 tiles> DEVICE void multiply(const MatmulArgs& args, i32 first, i32 token, i32 units, Stages& ring) {
+// LaneRows are the two rows of a tile that a lane multiplies.
+struct LaneRows {
+    i64 r0, r1;
+
+    DEVICE LaneRows of(const WeightArgs& w, i32 first) {
+        return {least(first + lane() / 4, w.rows - 1), least(first + lane() / 4 + 8, w.rows - 1)};
+    }
+};
+
+// prepare reads what stands beside the codes of a unit of two rows.
+template <class T> DEVICE void prepare(typename T::Lane (&l)[2], const WeightArgs& w, const LaneRows& rows, i32 unit) {
+    read_beside<T>(l[0], w, w.data + rows.r0 * w.rowBytes, unit);
+    read_beside<T>(l[1], w, w.data + rows.r1 * w.rowBytes, unit);
+}
+
+// multiply adds a tile of weights by tiles x 8 tokens. next is what was prepared
+// for its first unit, and then for the first one of the tile at row `after`.
+template <class T, i32 tiles>
+DEVICE void multiply(const MatmulArgs& args, i32 first, i32 after, i32 token, i32 units, Stages& ring, typename T::Lane (&next)[2]) {
     constexpr i32 piece = PIECE / (16 * T::Lane::code_words); // units of a stage
     const WeightArgs& w = args.w;
-    const i32 g = lane() / 4, used = least(tiles, (args.n - token + 7) / 8);
-    const i64 r0 = least(first + g, w.rows - 1), r1 = least(first + g + 8, w.rows - 1);
-    const u8 *row0 = w.data + r0 * w.rowBytes, *row1 = w.data + r1 * w.rowBytes;
+    const i32 used = least(tiles, (args.n - token + 7) / 8);
+    const LaneRows rows = LaneRows::of(w, first);
     const bool tiled = w.scale && w.scaleCols < w.cols;
 
     Sums<tiles> sums = {};
-    typename T::Lane now[2], next[2] = {};
+    typename T::Lane now[2];
     i32 unit = warp();
-    const auto prepare = [&](i32 u) {
-        if (u >= units) return;
-        read_beside<T>(next[0], w, row0, u);
-        read_beside<T>(next[1], w, row1, u);
-    };
-    prepare(unit);
     NO_UNROLL
     for (i32 from = 0; from < units; from += piece) {
         wait(full(ring.at), ring.parity);
-        const u8* stage = shared() + ring.at * STAGE + g * STRIDE;
+        const u8* stage = shared() + ring.at * STAGE + lane() / 4 * STRIDE;
         NO_UNROLL
         for (; unit < least(from + piece, units); unit += MATMUL_WARPS) {
             now[0] = next[0], now[1] = next[1];
-            prepare(unit + MATMUL_WARPS);
+            const bool last = unit + MATMUL_WARPS >= units;
+            prepare<T>(next, w, last ? LaneRows::of(w, after) : rows, last ? warp() : unit + MATMUL_WARPS);
             take_codes<T>(now[0], stage, unit - from);
             take_codes<T>(now[1], stage + 8 * STRIDE, unit - from);
-            add_unit<T, tiles>(sums, now[0], now[1], args, unit, token, used, r0, r1, tiled);
+            add_unit<T, tiles>(sums, now[0], now[1], args, unit, token, used, rows.r0, rows.r1, tiled);
         }
         sync_warp(); // all lanes have read
         if (lane() == 0) arrive(empty(ring.at));
@@ -132,14 +141,17 @@ template <class T, i32 count> DEVICE void matmul(const MatmulArgs& args) {
         fetch<T>(args, tiles);
         return;
     }
+    const auto row = [&](i32 tile) { return least(tile, tiles.last - 1) / tiles.across * MATMUL_ROWS; };
+    typename T::Lane next[2] = {};
+    if (warp() < tiles.units) prepare<T>(next, args.w, LaneRows::of(args.w, row(tiles.first)), warp());
     wait_for_previous(); // it wrote x
     Stages ring;
     for (i32 tile = tiles.first; tile < tiles.last; tile++) {
-        multiply<T, count>(args, tile / tiles.across * MATMUL_ROWS, tile % tiles.across * (8 * count), tiles.units, ring);
+        multiply<T, count>(args, row(tile), row(tile + 1), tile % tiles.across * (8 * count), tiles.units, ring, next);
     }
 }
 
 #define DEFINE(type)                                                                           \
-    KERNEL(matmul_sm90_##type##_8, MatmulArgs, SM90_MATMUL_THREADS, 2) { matmul<type, 1>(args); } \
-    KERNEL(matmul_sm90_##type##_32, MatmulArgs, SM90_MATMUL_THREADS, 1) { matmul<type, 4>(args); }
+    EARLY_KERNEL(matmul_sm90_##type##_8, MatmulArgs, SM90_MATMUL_THREADS, 2) { matmul<type, 1>(args); } \
+    EARLY_KERNEL(matmul_sm90_##type##_32, MatmulArgs, SM90_MATMUL_THREADS, 1) { matmul<type, 4>(args); }
 FOR_NARROW_TYPES(DEFINE)

@@ -89,7 +89,7 @@ func TestFaults(t *testing.T) {
 	for _, c := range []struct{ fault, want string }{
 		{"rmsnorm@1=700", "CUDA_ERROR_ILLEGAL_ADDRESS"},
 		{"rmsnorm@1=719", "CUDA_ERROR_LAUNCH_FAILED"},
-		{"cuLaunchKernel@1=1", "rmsnorm: cuLaunchKernel: "},
+		{"cuLaunchKernelEx@1=1", "rmsnorm: cuLaunchKernelEx: "},
 		{"cuMemcpyDtoHAsync@1=999", "cuMemcpyDtoHAsync"},
 		{"cuStreamSynchronize@1=999", "cuStreamSynchronize: "},
 	} {

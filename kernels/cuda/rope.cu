@@ -22,6 +22,8 @@ DEVICE void turn(double angle, float& sine, float& cosine) {
     if (quarter == 1 || quarter == 2) cosine = -cosine;
 }
 
+constexpr i32 BATCH = 8; // heads that a thread has on their way
+
 KERNEL(rope, RopeArgs, ROW_THREADS, 1) {
     const i32 half = args.dim / 2;
     const i32 span = least(half, ROW_THREADS); // pairs side by side
@@ -35,12 +37,22 @@ KERNEL(rope, RopeArgs, ROW_THREADS, 1) {
         turn(position * double(args.inv[pair]), sine, cosine);
         const i32 a = args.interleaved ? 2 * pair : pair;
         const i32 b = args.interleaved ? 2 * pair + 1 : pair + half;
-        for (i32 h = first; h < args.heads + args.kvHeads; h += abreast) {
-            float* head = h < args.heads ? args.q + (row * args.heads + h) * args.dim
-                                         : args.k + (row * args.kvHeads + h - args.heads) * args.dim;
-            const float x = head[a], y = head[b];
-            head[a] = x * cosine - y * sine;
-            head[b] = x * sine + y * cosine;
+        const i32 heads = args.heads + args.kvHeads;
+        for (i32 h = first; h < heads; h += BATCH * abreast) {
+            float *head[BATCH], x[BATCH], y[BATCH];
+            UNROLL
+            for (i32 i = 0; i < BATCH; i++) {
+                const i32 at = least(h + i * abreast, heads - 1);
+                head[i] = at < args.heads ? args.q + (row * args.heads + at) * args.dim
+                                          : args.k + (row * args.kvHeads + at - args.heads) * args.dim;
+                x[i] = head[i][a], y[i] = head[i][b];
+            }
+            UNROLL
+            for (i32 i = 0; i < BATCH; i++) {
+                if (h + i * abreast >= heads) break;
+                head[i][a] = x[i] * cosine - y[i] * sine;
+                head[i][b] = x[i] * sine + y[i] * cosine;
+            }
         }
     }
 }

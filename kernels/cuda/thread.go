@@ -35,6 +35,7 @@ type command struct {
 	kernel *kernel
 	launch driver.Launch
 	params [paramWords]uint64
+	maps   [2]driver.Boxes // those of which the maps are to stand first in params
 
 	graph  driver.Graph
 	memory driver.Memory // of copies: here and there
@@ -53,6 +54,7 @@ type thread struct {
 	*driver.Context
 	main   driver.Stream // kernels, and the copies that they depend on
 	load   driver.Stream // weights
+	maps   *driver.MapMaker
 	failed error
 
 	commands chan command
@@ -79,6 +81,7 @@ func (t *thread) begin(d *driver.Driver, device int) (err error) {
 	if t.Context, err = d.NewContext(device); err != nil {
 		return err
 	}
+	t.maps = t.NewMapMaker()
 	if t.main, err = t.NewStream(); err == nil {
 		t.load, err = t.NewStream()
 	}
@@ -119,7 +122,7 @@ func (t *thread) do(c *command) error {
 	}
 	switch c.kind {
 	case launchKernel:
-		return c.kernel.failed(t.Launch(&c.launch, unsafe.Pointer(&c.params), t.main))
+		return c.kernel.failed(t.launchKernel(c))
 	case launchGraph:
 		return t.LaunchGraph(c.graph, t.main)
 	case copyIn:
@@ -130,6 +133,22 @@ func (t *thread) do(c *command) error {
 		return t.Mark(c.event, t.main)
 	}
 	return nil
+}
+
+// launchKernel makes the maps that a kernel wants, which needs a context, and
+// launches it.
+func (t *thread) launchKernel(c *command) error {
+	for i, b := range c.maps {
+		if b.Rows == 0 {
+			break
+		}
+		m, err := t.maps.Map(b)
+		if err != nil {
+			return err
+		}
+		copy(c.params[i*len(m):], m[:])
+	}
+	return t.Launch(&c.launch, unsafe.Pointer(&c.params), t.main)
 }
 
 // end gives back what begin took.

@@ -263,7 +263,7 @@ API cuLaunchKernelEx(const CUlaunchConfig *c, void *function, void **params, voi
 // swizzle are emulated; the rules are those of the driver.
 API cuTensorMapEncodeTiled(void *map, int type, unsigned rank, void *address, const uint64_t *sizes, const uint64_t *strides,
                            const uint32_t *box, const uint32_t *steps, int interleave, int swizzle, int promotion, int fill) {
-    Call call("cuTensorMapEncodeTiled", Call::plain);
+    Call call("cuTensorMapEncodeTiled", Call::context);
     if (call.bad) return call.bad;
     if (driver().machine.capability < 90) return CUDA_ERROR_NOT_SUPPORTED;
     constexpr uint32_t element_bytes[] = {1, 2, 4, 4, 8, 8, 2, 4, 8, 2, 4}; // CUtensorMapDataType

@@ -12,7 +12,7 @@
 #define CONSTANT static const
 #define UNROLL
 #define NO_UNROLL
-#define KERNEL(name, Args, threads, blocks)                                                      \
+#define EARLY_KERNEL(name, Args, threads, blocks)                                                \
     static void name(const Args &);                                                               \
     static emu::Kernel name##_entry(#name, sizeof(Args), threads,                                \
                                     [](const void *args) { name(*static_cast<const Args *>(args)); }); \
