@@ -1,5 +1,5 @@
 // append: stores k, v [n, kvHeads, dim] at slots [n] of the cache, rounded to
-// its type. A block does a row, a warp one head of k or v after another.
+// its type. A warp does a head of k or of v, a block as many of a row as it has.
 #include "gpu.h"
 #include "cache.h"
 
@@ -8,16 +8,15 @@ template <class C> DEVICE void append(const AppendArgs& args) {
     const i32 slot = args.slots[block_x()];
     if (slot == -1) return; // not to be stored
     if (slot < 0 || slot >= cache.blocks * BLOCK_POSITIONS) {
-        if (thread() == 0) report(args.fault, FAULT_SLOT, slot);
+        if (thread() == 0 && block_y() == 0) report(args.fault, FAULT_SLOT, slot);
         return;
     }
-    for (i32 i = warp(); i < 2 * cache.kvHeads; i += ROW_THREADS / WARP) {
-        const i32 head = i / 2;
-        const bool values = i % 2;
-        const float* from = (values ? args.v : args.k) + (i64(block_x()) * cache.kvHeads + head) * cache.dim;
-        const i64 row = (i64(slot / BLOCK_POSITIONS) * cache.kvHeads + head) * BLOCK_POSITIONS + slot % BLOCK_POSITIONS;
-        C::store(values ? cache.v : cache.k, values ? cache.vScale : cache.kScale, row, from, cache.dim);
-    }
+    const i32 i = block_y() * (ROW_THREADS / WARP) + warp(), head = i / 2;
+    if (head >= cache.kvHeads) return;
+    const bool values = i % 2;
+    const float* from = (values ? args.v : args.k) + (i64(block_x()) * cache.kvHeads + head) * cache.dim;
+    const i64 row = (i64(slot / BLOCK_POSITIONS) * cache.kvHeads + head) * BLOCK_POSITIONS + slot % BLOCK_POSITIONS;
+    C::store(values ? cache.v : cache.k, values ? cache.vScale : cache.kScale, row, from, cache.dim);
 }
 
 KERNEL(append_f32, AppendArgs, ROW_THREADS, 1) { append<CacheF32>(args); }

@@ -86,7 +86,7 @@ type kvArgs struct {
 	_       int32
 }
 
-// appendArgs stores k, v [n, kvHeads, dim] at slots [n]. One block a row.
+// appendArgs stores k, v [n, kvHeads, dim] at slots [n]. A warp does a head of k or v.
 type appendArgs struct {
 	cache kvArgs
 	k     addr `c:"const float*"`
@@ -123,12 +123,13 @@ type attentionItem struct {
 
 // convertArgs: out [n, ld] F16 = x [n, cols] divided by a power of two for each
 // row, scale [n], that brings its greatest value to 2^14; zeros from cols to ld.
-// Columns stand in the order of weights. sums [ld/16, stride] are those of out
-// over 16 columns, by row; null: not wanted.
+// Columns stand in the order of weights. sums16 [ld/16, stride] and sums32
+// [ld/32, stride] are those of out over 16 and 32 columns, by row; null: not wanted.
 type convertArgs struct {
 	out      addr `c:"u16*"`
 	scale    addr `c:"float*"`
-	sums     addr `c:"float*"`
+	sums16   addr `c:"float*"`
+	sums32   addr `c:"float*"`
 	x        addr `c:"const float*"`
 	cols, ld int32
 	stride   int32
@@ -148,18 +149,19 @@ type dequantArgs struct {
 
 // matmulArgs: out [n, rows] = x [n, cols] · wᵀ; x, xScale and sums are those of
 // convertArgs. gated (here and below): out has a gate's products, and becomes
-// silu(out) times these.
+// silu(out) times these. late: the launch before is a product of the same x.
 type matmulArgs struct {
 	w      weightArgs
 	out    addr `c:"float*"`
 	x      addr `c:"const u16*"`
 	xScale addr `c:"const float*"`
-	sums   addr `c:"const float*"`
+	sums16 addr `c:"const float*"`
+	sums32 addr `c:"const float*"`
 	ld     int64
 	n      int32
 	stride int32
 	gated  int32
-	_      int32
+	late   int32
 }
 
 // gemvArgs: out [n, rows] = x [n, cols] · wᵀ for n up to 8 tokens, in float.

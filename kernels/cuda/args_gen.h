@@ -2,6 +2,7 @@
 #pragma once
 
 #define ROW_THREADS i32(256)
+#define WIDE_THREADS i32(1024)
 #define FLAT_THREADS i32(256)
 #define FLAT_ITEMS i32(1024)
 #define MATMUL_WARPS i32(8)
@@ -142,14 +143,15 @@ static_assert(sizeof(AttentionArgs) == 112, "AttentionArgs");
 struct ConvertArgs {
     u16* out;
     float* scale;
-    float* sums;
+    float* sums16;
+    float* sums32;
     const float* x;
     i32 cols;
     i32 ld;
     i32 stride;
-    i32 unused7;
+    i32 unused8;
 };
-static_assert(sizeof(ConvertArgs) == 48, "ConvertArgs");
+static_assert(sizeof(ConvertArgs) == 56, "ConvertArgs");
 
 struct DequantArgs {
     WeightArgs w;
@@ -167,14 +169,15 @@ struct MatmulArgs {
     float* out;
     const u16* x;
     const float* xScale;
-    const float* sums;
+    const float* sums16;
+    const float* sums32;
     i64 ld;
     i32 n;
     i32 stride;
     i32 gated;
-    i32 unused9;
+    i32 late;
 };
-static_assert(sizeof(MatmulArgs) == 112, "MatmulArgs");
+static_assert(sizeof(MatmulArgs) == 120, "MatmulArgs");
 
 struct GemvArgs {
     WeightArgs w;

@@ -11,12 +11,25 @@
 // load returns is multiplied by the row's scale, which only `scaled` types have.
 // widen makes two 16-bit numbers of two codes, exact.
 
+// each calls f(i, from[i]) for a lane's elements of a row; four are on their way.
+template <class F> DEVICE void each(const float* from, i32 dim, F f) {
+    for (i32 i = lane(); i < dim; i += 4 * WARP) {
+        float v[4];
+        UNROLL
+        for (i32 k = 0; k < 4; k++) v[k] = i + k * WARP < dim ? from[i + k * WARP] : 0;
+        UNROLL
+        for (i32 k = 0; k < 4; k++) {
+            if (i + k * WARP < dim) f(i + k * WARP, v[k]);
+        }
+    }
+}
+
 struct CacheF32 {
     static constexpr bool scaled = false;
     static constexpr i32 bytes = 4; // of an element
     DEVICE void store(u8* cache, float*, i64 row, const float* from, i32 dim) {
         float* to = reinterpret_cast<float*>(cache) + row * dim;
-        for (i32 i = lane(); i < dim; i += WARP) to[i] = from[i];
+        each(from, dim, [&](i32 i, float v) { to[i] = v; });
     }
     DEVICE float load(const u8* row, i32 i) { return reinterpret_cast<const float*>(row)[i]; }
     DEVICE float scale(const float*, i64) { return 1; }
@@ -27,7 +40,7 @@ struct CacheF16 {
     static constexpr i32 bytes = 2;
     DEVICE void store(u8* cache, float*, i64 row, const float* from, i32 dim) {
         u16* to = reinterpret_cast<u16*>(cache) + row * dim;
-        for (i32 i = lane(); i < dim; i += WARP) to[i] = to_f16(from[i]);
+        each(from, dim, [&](i32 i, float v) { to[i] = to_f16(v); });
     }
     DEVICE float load(const u8* row, i32 i) { return from_f16(reinterpret_cast<const u16*>(row)[i]); }
     DEVICE float scale(const float*, i64) { return 1; }
@@ -38,7 +51,7 @@ struct CacheBF16 {
     static constexpr i32 bytes = 2;
     DEVICE void store(u8* cache, float*, i64 row, const float* from, i32 dim) {
         u16* to = reinterpret_cast<u16*>(cache) + row * dim;
-        for (i32 i = lane(); i < dim; i += WARP) to[i] = to_bf16(from[i]);
+        each(from, dim, [&](i32 i, float v) { to[i] = to_bf16(v); });
     }
     DEVICE float load(const u8* row, i32 i) { return from_bf16(reinterpret_cast<const u16*>(row)[i]); }
     DEVICE float scale(const float*, i64) { return 1; }
@@ -49,7 +62,7 @@ struct CacheF8 {
     static constexpr i32 bytes = 1;
     DEVICE void store(u8* cache, float*, i64 row, const float* from, i32 dim) {
         u8* to = cache + row * dim;
-        for (i32 i = lane(); i < dim; i += WARP) to[i] = to_e4m3(from[i]);
+        each(from, dim, [&](i32 i, float v) { to[i] = to_e4m3(v); });
     }
     DEVICE float load(const u8* row, i32 i) { return from_e4m3(row[i]); }
     DEVICE float scale(const float*, i64) { return 1; }
@@ -65,14 +78,14 @@ struct CacheI8 {
     DEVICE void store(u8* cache, float* scales, i64 row, const float* from, i32 dim) {
         float size = 0;
         bool finite = true;
-        for (i32 i = lane(); i < dim; i += WARP) {
-            const float v = bits<float>(bits<u32>(from[i]) & 0x7fffffff);
-            finite = finite && v <= 3.4028234664e38f;
-            size = greatest(size, v);
-        }
+        each(from, dim, [&](i32, float v) {
+            const float magnitude = bits<float>(bits<u32>(v) & 0x7fffffff);
+            finite = finite && magnitude <= 3.4028234664e38f;
+            size = greatest(size, magnitude);
+        });
         const float scale = ballot(!finite) ? bits<float>(0x7fc00000u) : warp_max(size) / 127;
         i8* to = reinterpret_cast<i8*>(cache) + row * dim;
-        for (i32 i = lane(); i < dim; i += WARP) to[i] = scale > 0 ? i8(nearest(from[i] / scale)) : i8(0);
+        each(from, dim, [&](i32 i, float v) { to[i] = scale > 0 ? i8(nearest(v / scale)) : i8(0); });
         if (lane() == 0) scales[row] = scale;
     }
     DEVICE float load(const u8* row, i32 i) { return reinterpret_cast<const i8*>(row)[i]; }

@@ -6,7 +6,8 @@ import "trona/kernels"
 const (
 	warp = 32
 
-	rowThreads  = 256  // of a block that does one row: embed, norms, gather, rope, append, convert, dequant
+	rowThreads  = 256  // of a block that does one row: embed, gather, rope, append, dequant
+	wideThreads = 1024 // likewise, all of whose numbers are on their way at once: norms, convert
 	flatThreads = 256  // of a block of add
 	flatItems   = 1024 // elements that it does
 
@@ -42,7 +43,7 @@ const (
 	defaultShared       = 48 << 10 // more must be allowed
 	attentionSharedMost = 96 << 10 // of attention_any: what every device has
 
-	normShared   = 4 * rowThreads / warp // a float for each warp: norms, convert, dequant
+	normShared   = 4 * wideThreads / warp // a float for each warp: norms, convert, dequant
 	sampleShared = 16 << 10
 )
 
@@ -88,7 +89,7 @@ type constant struct {
 // constants are those that the kernels see.
 func constants() []constant {
 	return []constant{
-		{"ROW_THREADS", rowThreads}, {"FLAT_THREADS", flatThreads}, {"FLAT_ITEMS", flatItems},
+		{"ROW_THREADS", rowThreads}, {"WIDE_THREADS", wideThreads}, {"FLAT_THREADS", flatThreads}, {"FLAT_ITEMS", flatItems},
 		{"MATMUL_WARPS", matmulWarps}, {"MATMUL_ROWS", matmulRows},
 		{"GEMV_TOKENS", gemvTokens}, {"GEMV_WARPS", gemvWarps}, {"GEMV_ROWS", gemvRows},
 		{"GEMM_ROWS", gemmRows}, {"GEMM_THREADS", gemmThreads},

@@ -69,6 +69,7 @@ type Device struct {
 	staging   staging
 	workspace driver.Memory
 	work      int64 // bytes of workspace
+	converted converted
 	results   results
 	plan      planBuffer
 	sampling  sampling
@@ -237,6 +238,7 @@ func (d *Device) launchMapped(k *kernel, x, y int64, threads, shared int, params
 	if x == 0 || y == 0 {
 		return
 	}
+	d.converted = converted{}
 	d.thread.commands <- command{kind: launchKernel, kernel: k, params: params, maps: maps, launch: driver.Launch{
 		Function: k.function, X: int(x), Y: int(y), Threads: threads, Shared: shared, Bytes: k.bytes, Early: d.early,
 	}}

@@ -127,7 +127,11 @@ func checkMatrix(m *kernels.Matrix) error {
 	if m.ScaleRows <= 0 || m.ScaleCols <= 0 || int64(len(m.Scale)) != scaleTiles(m) {
 		return fmt.Errorf("%v: %d scales for tiles of [%d %d]", m, len(m.Scale), m.ScaleRows, m.ScaleCols)
 	}
-	if m.ScaleCols < m.Cols && m.ScaleCols%scaleUnit != 0 {
+	switch {
+	case m.ScaleCols >= m.Cols:
+	case m.Type != kernels.F8E4M3:
+		return fmt.Errorf("%v: a scale for %d columns; only %v may have several to a row", m, m.ScaleCols, kernels.F8E4M3)
+	case m.ScaleCols%scaleUnit != 0:
 		return fmt.Errorf("%v: a scale for %d columns; there must be a multiple of %d, or one for the row", m, m.ScaleCols, scaleUnit)
 	}
 	return nil

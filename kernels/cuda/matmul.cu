@@ -20,34 +20,32 @@
 constexpr i32 THREADS = MATMUL_WARPS * WARP;
 
 template <class T, i32 tiles> DEVICE void matmul(const MatmulArgs& args) {
+    begin_matmul(args);
     const WeightArgs& w = args.w;
     const i32 first = block_y() * MATMUL_ROWS, token = block_x() * (8 * tiles), g = lane() / 4;
-    const i32 used = least(tiles, (args.n - token + 7) / 8);
-    const i64 r0 = least(first + g, w.rows - 1), r1 = least(first + g + 8, w.rows - 1);
-    const u8 *row0 = w.data + r0 * w.rowBytes, *row1 = w.data + r1 * w.rowBytes;
-    const bool tiled = w.scale && w.scaleCols < w.cols;
+    const RowScales rows = {least(first + g, w.rows - 1), least(first + g + 8, w.rows - 1), T::tiles && w.scale && w.scaleCols < w.cols};
+    const u8 *row0 = w.data + rows.r0 * w.rowBytes, *row1 = w.data + rows.r1 * w.rowBytes;
     const i32 units = (w.cols + UNIT - 1) / UNIT;
+    const auto in = Inputs<T, tiles>::of(args, token);
 
     Sums<tiles> sums = {};
     typename T::Lane now[2], next[2];
-    if (warp() < units) {
-        read_unit<T>(next[0], w, row0, warp());
-        read_unit<T>(next[1], w, row1, warp());
-    }
+    const auto read = [&](i32 unit) {
+        read_unit<T>(next[0], w, row0, unit);
+        read_unit<T>(next[1], w, row1, unit);
+    };
+    if (warp() < units) read(warp());
     NO_UNROLL
     for (i32 unit = warp(); unit < units; unit += MATMUL_WARPS) {
         now[0] = next[0], now[1] = next[1];
-        if (unit + MATMUL_WARPS < units) {
-            read_unit<T>(next[0], w, row0, unit + MATMUL_WARPS);
-            read_unit<T>(next[1], w, row1, unit + MATMUL_WARPS);
-        }
-        add_unit<T, tiles>(sums, now[0], now[1], args, unit, token, used, r0, r1, tiled);
+        read(least(unit + MATMUL_WARPS, units - 1));
+        add_unit<T, tiles>(sums, now[0], now[1], w, rows, in, unit);
     }
-
-    finish(args, sums, reinterpret_cast<float*>(shared()), first, token, tiled, [] { sync(); });
+    if (args.late) wait_for_previous();
+    finish(args, sums, reinterpret_cast<float*>(shared()), first, token, rows.tiled, [] { sync(); });
 }
 
-#define DEFINE(type)                                                                   \
-    KERNEL(matmul_##type##_8, MatmulArgs, THREADS, 1) { matmul<type, 1>(args); }       \
-    KERNEL(matmul_##type##_32, MatmulArgs, THREADS, 1) { matmul<type, 4>(args); }
+#define DEFINE(type)                                                                     \
+    EARLY_KERNEL(matmul_##type##_8, MatmulArgs, THREADS, 3) { matmul<type, 1>(args); }   \
+    EARLY_KERNEL(matmul_##type##_32, MatmulArgs, THREADS, 1) { matmul<type, 4>(args); }
 FOR_NARROW_TYPES(DEFINE)

@@ -47,6 +47,9 @@ func (d *Device) multiply(out, x kernels.Tensor, decode int64, with ...factor) {
 	if decode < n {
 		d.prefill(out.Slice(decode, n), x.Slice(decode, n), with)
 	}
+	if out.Addr < x.Addr+uintptr(x.Bytes()) && x.Addr < out.Addr+uintptr(out.Bytes()) {
+		d.converted = converted{} // of what x no longer is
+	}
 }
 
 // gemv multiplies rows in float.
@@ -73,35 +76,61 @@ func chooseMatmul(n int64) int {
 func (d *Device) decode(out, x kernels.Tensor, with []factor) {
 	cols := x.Shape[1]
 	ld := align(cols, unit)
-	// Inputs, their scales, sums of 16 columns; the last two by whole tiles of 8.
-	perToken := 2*ld + 4 + 4*ld/16
-	most := (d.work - 512 - 8*perToken) / perToken
+	// Inputs, their scales, sums of 16 and of 32 columns; the last by whole tiles.
+	sumBytes := 4*ld/16 + 4*ld/32
+	perToken := 2*ld + 4 + sumBytes
+	most := (d.work - 1024 - 32*sumBytes) / perToken
 	if most <= 0 {
 		d.fail(errWorkspace(kernels.OpMatMul, d.work))
 		return
 	}
 	for from := int64(0); from < x.Shape[0]; from += most {
 		n := min(most, x.Shape[0]-from)
-		stride := align(n, 8)
-		scales := align(2*n*ld, 256)
-		sums := scales + align(4*n, 256)
-		d.launch(&d.kernels.convert, n, 1, rowThreads, normShared, words(convertArgs{
-			out: d.at(0), scale: d.at(scales), sums: d.at(sums), x: rowAddr(x, from), cols: int32(cols), ld: int32(ld), stride: int32(stride),
-		}))
 		size := chooseMatmul(n)
-		for _, f := range with {
-			a := matmulArgs{
-				w: f.args, out: rowAddr(out, from), x: d.at(0), xScale: d.at(scales), sums: d.at(sums),
-				ld: ld, n: int32(n), stride: int32(stride), gated: f.gated,
-			}
-			if d.hopper != nil {
-				d.sm90Matmul(f.kind, size, a)
-				continue
-			}
-			d.launch(&d.kernels.matmul[f.kind][size], pieces(n, matmulSizes[size]), pieces(int64(f.args.rows), matmulRows),
-				warp*matmulWarps, matmulShared(size), words(a))
+		a := decodeInputs(d.at(0), n, ld, align(n, matmulSizes[size]))
+		in := converted{x: rowAddr(x, from), n: n, cols: cols, decode: true}
+		if d.converted == in {
+			a.late = 1 // the launch before was another product of them
+		} else {
+			d.launch(&d.kernels.convert, n, 1, wideThreads, normShared, words(convertArgs{
+				out: a.x, scale: a.xScale, sums16: a.sums16, sums32: a.sums32, x: in.x, cols: int32(cols), ld: int32(ld), stride: a.stride,
+			}))
 		}
+		for _, f := range with {
+			a.w, a.out, a.gated = f.args, rowAddr(out, from), f.gated
+			d.matmul(f.kind, size, a)
+			a.late = 1
+		}
+		d.converted = in
 	}
+}
+
+// matmul multiplies converted rows.
+func (d *Device) matmul(t kernels.DType, size int, a matmulArgs) {
+	if d.hopper != nil {
+		d.sm90Matmul(t, size, a)
+		return
+	}
+	d.launch(&d.kernels.matmul[t][size], pieces(int64(a.n), matmulSizes[size]), pieces(int64(a.w.rows), matmulRows),
+		warp*matmulWarps, matmulShared(size), words(a))
+}
+
+// decodeInputs lays out what convert makes of n rows: F16 inputs [n, ld], their
+// scales [n], sums of 16 and of 32 columns, by rows of stride.
+func decodeInputs(at addr, n, ld, stride int64) matmulArgs {
+	a := matmulArgs{x: at, ld: ld, n: int32(n), stride: int32(stride)}
+	a.xScale = a.x + addr(align(2*n*ld, 256))
+	a.sums16 = a.xScale + addr(align(4*n, 256))
+	a.sums32 = a.sums16 + addr(4*stride*ld/16)
+	return a
+}
+
+// converted says of what the inputs that stand in the workspace were made: the
+// products of one input follow each other. Any other op forgets it.
+type converted struct {
+	x       addr
+	n, cols int64
+	decode  bool
 }
 
 func rowAddr(t kernels.Tensor, row int64) addr { return addr(t.Addr) + addr(4*row*t.Shape[1]) }
@@ -167,12 +196,16 @@ func (d *Device) prefill(out, x kernels.Tensor, with []factor) {
 	}
 	for from := int64(0); from < n; from += p.tokens {
 		tokens := min(p.tokens, n-from)
-		d.launch(&d.kernels.convert, tokens, 1, rowThreads, normShared, words(convertArgs{
-			out: d.at(0), scale: d.at(p.scales), x: rowAddr(x, from), cols: int32(cols), ld: int32(p.ld),
-		}))
+		in := converted{x: rowAddr(x, from), n: tokens, cols: cols}
+		if d.converted != in {
+			d.launch(&d.kernels.convert, tokens, 1, wideThreads, normShared, words(convertArgs{
+				out: d.at(0), scale: d.at(p.scales), x: in.x, cols: int32(cols), ld: int32(p.ld),
+			}))
+		}
 		for _, f := range with {
 			d.products(rowAddr(out, from), tokens, f, p)
 		}
+		d.converted = in
 	}
 }
 

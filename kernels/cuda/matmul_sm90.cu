@@ -5,8 +5,7 @@
 // ahead, also of the tile to come. Blocks do tile after tile of 16 out-features and N tokens, neighbours of
 // which there are as many for each.
 //
-// Launched as a dependent kernel, a block fills its ring while the kernel before
-// it runs: nobody writes weights. Of the small kind two blocks fit a multiprocessor,
+// A block fills its ring while the kernel before it runs: nobody writes weights. Of the small kind two blocks fit a multiprocessor,
 // so that it can.
 //
 // Shared memory: the ring; the warps' sums; barriers.
@@ -76,33 +75,35 @@ template <class T> DEVICE void take_codes(typename T::Lane& l, const u8* row, i3
     }
 }
 
-// LaneRows are the two rows of a tile that a lane multiplies.
-struct LaneRows {
-    i64 r0, r1;
+// Beside is what stands beside the codes of a unit of two rows, on its way.
+template <class T> struct Beside {
+    const u8* rows[2];
+    typename T::Lane lanes[2];
 
-    DEVICE LaneRows of(const WeightArgs& w, i32 first) {
-        return {least(first + lane() / 4, w.rows - 1), least(first + lane() / 4 + 8, w.rows - 1)};
+    DEVICE void turn_to(Beside& next, const WeightArgs& w, const RowScales& at) {
+        next.rows[0] = w.data + at.r0 * w.rowBytes;
+        next.rows[1] = w.data + at.r1 * w.rowBytes;
+    }
+    DEVICE void read(Beside& next, const WeightArgs& w, i32 unit) {
+        read_beside<T>(next.lanes[0], w, next.rows[0], unit);
+        read_beside<T>(next.lanes[1], w, next.rows[1], unit);
     }
 };
 
-// prepare reads what stands beside the codes of a unit of two rows.
-template <class T> DEVICE void prepare(typename T::Lane (&l)[2], const WeightArgs& w, const LaneRows& rows, i32 unit) {
-    read_beside<T>(l[0], w, w.data + rows.r0 * w.rowBytes, unit);
-    read_beside<T>(l[1], w, w.data + rows.r1 * w.rowBytes, unit);
+// rows_of are a lane's rows of the tile that begins at row `first`.
+template <class T> DEVICE RowScales rows_of(const WeightArgs& w, i32 first) {
+    return {least(first + lane() / 4, w.rows - 1), least(first + lane() / 4 + 8, w.rows - 1), T::tiles && w.scale && w.scaleCols < w.cols};
 }
 
-// multiply adds a tile of weights by tiles x 8 tokens. next is what was prepared
+// multiply adds a tile of weights by tiles x 8 tokens. next is what was read
 // for its first unit, and then for the first one of the tile at row `after`.
 template <class T, i32 tiles>
-DEVICE void multiply(const MatmulArgs& args, i32 first, i32 after, i32 token, i32 units, Stages& ring, typename T::Lane (&next)[2]) {
+DEVICE void multiply(const MatmulArgs& args, i32 first, i32 after, i32 token, i32 units, Stages& ring, Beside<T>& next) {
     constexpr i32 piece = PIECE / (16 * T::Lane::code_words); // units of a stage
     const WeightArgs& w = args.w;
-    const i32 used = least(tiles, (args.n - token + 7) / 8);
-    const LaneRows rows = LaneRows::of(w, first);
-    const bool tiled = w.scale && w.scaleCols < w.cols;
-
+    const RowScales rows = rows_of<T>(w, first);
+    const auto in = Inputs<T, tiles>::of(args, token);
     Sums<tiles> sums = {};
-    typename T::Lane now[2];
     i32 unit = warp();
     NO_UNROLL
     for (i32 from = 0; from < units; from += piece) {
@@ -110,24 +111,28 @@ DEVICE void multiply(const MatmulArgs& args, i32 first, i32 after, i32 token, i3
         const u8* stage = shared() + ring.at * STAGE + lane() / 4 * STRIDE;
         NO_UNROLL
         for (; unit < least(from + piece, units); unit += MATMUL_WARPS) {
-            now[0] = next[0], now[1] = next[1];
-            const bool last = unit + MATMUL_WARPS >= units;
-            prepare<T>(next, w, last ? LaneRows::of(w, after) : rows, last ? warp() : unit + MATMUL_WARPS);
+            typename T::Lane now[2] = {next.lanes[0], next.lanes[1]};
+            i32 unit_after = unit + MATMUL_WARPS;
+            if (unit_after >= units) {
+                unit_after = warp();
+                Beside<T>::turn_to(next, w, rows_of<T>(w, after));
+            }
+            Beside<T>::read(next, w, unit_after);
             take_codes<T>(now[0], stage, unit - from);
             take_codes<T>(now[1], stage + 8 * STRIDE, unit - from);
-            add_unit<T, tiles>(sums, now[0], now[1], args, unit, token, used, rows.r0, rows.r1, tiled);
+            add_unit<T, tiles>(sums, now[0], now[1], w, rows, in, unit);
         }
         sync_warp(); // all lanes have read
         if (lane() == 0) arrive(empty(ring.at));
         Stages::next(ring);
     }
+    if (args.late) wait_for_previous();
     const auto meet = [] { sync_some(1, MATMUL_WARPS * WARP); };
-    finish(args, sums, all_sums(), first, token, tiled, meet);
+    finish(args, sums, all_sums(), first, token, rows.tiled, meet);
     meet(); // before others write sums again
 }
 
 template <class T, i32 count> DEVICE void matmul(const MatmulArgs& args) {
-    let_next_start();
     if (thread() == 0) {
         for (i32 i = 0; i < SM90_MATMUL_STAGES; i++) {
             begin(full(i), 1);
@@ -142,13 +147,18 @@ template <class T, i32 count> DEVICE void matmul(const MatmulArgs& args) {
         return;
     }
     const auto row = [&](i32 tile) { return least(tile, tiles.last - 1) / tiles.across * MATMUL_ROWS; };
-    typename T::Lane next[2] = {};
-    if (warp() < tiles.units) prepare<T>(next, args.w, LaneRows::of(args.w, row(tiles.first)), warp());
-    wait_for_previous(); // it wrote x
+    Beside<T> next = {};
+    if (warp() < tiles.units && tiles.first < tiles.last) {
+        Beside<T>::turn_to(next, args.w, rows_of<T>(args.w, row(tiles.first)));
+        Beside<T>::read(next, args.w, warp());
+    }
+    begin_matmul(args);
     Stages ring;
     for (i32 tile = tiles.first; tile < tiles.last; tile++) {
-        multiply<T, count>(args, row(tile), row(tile + 1), tile % tiles.across * (8 * count), tiles.units, ring, next);
+        const i32 token = tile % tiles.across * (8 * count);
+        multiply<T, count>(args, row(tile), row(tile + 1), token, tiles.units, ring, next);
     }
+    if (args.late) wait_for_previous(); // where there is no tile
 }
 
 #define DEFINE(type)                                                                           \

@@ -4,39 +4,79 @@
 
 #include "weights.h"
 
+// begin_matmul waits for the inputs, before the next kernel may begin: if that is
+// `late`, a product of the same inputs, they are there, and it waits only before
+// it writes.
+DEVICE void begin_matmul(const MatmulArgs& args) {
+    if (!args.late) wait_for_previous();
+    let_next_start();
+}
+
 // Sums are those of 16 out-features by T x 8 tokens.
 template <i32 T> struct Sums { float v[T][4]; };
 
-// add_unit adds the products of a unit of rows r0 and r1, with `used` tiles of 8
-// tokens from `token` on. Scales beside the tensor count here where they are
-// `tiled`: several to a row.
+// groups_of is the number of scales of 32 columns.
+template <class T> constexpr i32 groups_of() { return T::group == 16 ? 2 : 1; }
+
+// Inputs finds a lane's inputs: x, and sums of it where the type needs them.
+template <class T, i32 tiles> struct Inputs {
+    const u16* x[tiles]; // a row each
+    const float* sums;   // of two tokens
+    i32 stride;
+    i32 used; // tiles that have tokens
+
+    DEVICE Inputs of(const MatmulArgs& args, i32 token) {
+        Inputs in;
+        UNROLL
+        for (i32 tile = 0; tile < tiles; tile++) {
+            in.x[tile] = args.x + i64(least(token + 8 * tile + lane() / 4, args.n - 1)) * args.ld + lane() % 4 * LANE_COLUMNS;
+        }
+        in.sums = (T::group == 32 ? args.sums32 : args.sums16) + token + 2 * (lane() % 4);
+        in.stride = args.stride;
+        in.used = least(tiles, (args.n - token + 7) / 8);
+        return in;
+    }
+    DEVICE U32x4 numbers(const Inputs& in, i32 unit, i32 j, i32 tile) { return load16(in.x[tile] + unit * UNIT + 8 * j); }
+    // total is the sum of x over the columns of group g, by token: this lane's two.
+    DEVICE U32x2 total(const Inputs& in, i32 unit, i32 g, i32 tile) {
+        return load8(in.sums + (i64(unit) * (4 * groups_of<T>()) + g) * in.stride + 8 * tile);
+    }
+};
+
+// A row's place among the tiles of scales beside the tensor, for types that have
+// several to a row.
+struct RowScales { i64 r0, r1; bool tiled; };
+
+// add_unit adds the products of a unit of two rows. Of columns beyond the last,
+// both factors are zeros. For one tile there are no branches, so that loads and
+// products overlap; for several they keep registers few.
 template <class T, i32 tiles>
-DEVICE void add_unit(Sums<tiles>& sums, const typename T::Lane& row0, const typename T::Lane& row1, const MatmulArgs& args,
-                     i32 unit, i32 token, i32 used, i64 r0, i64 r1, bool tiled) {
-    const i32 t = lane() % 4;
+DEVICE void add_unit(Sums<tiles>& sums, const typename T::Lane& row0, const typename T::Lane& row1, const WeightArgs& w,
+                     const RowScales& rows, const Inputs<T, tiles>& in, i32 unit) {
+    constexpr i32 groups = groups_of<T>();
     UNROLL
     for (i32 j = 0; j < 4; j++) {
         const i32 column = unit * UNIT + 32 * j;
-        if (column >= args.w.cols) return;
+        if (tiles > 1 && column >= w.cols) return;
         u32 p0[4], p1[4];
         T::pairs(p0, row0, j);
         T::pairs(p1, row1, j);
         const u32 a[2][4] = {{p0[0], p1[0], p0[1], p1[1]}, {p0[2], p1[2], p0[3], p1[3]}};
-        const float beside[2] = {tiled ? tile_scale(args.w, r0, column) : 1, tiled ? tile_scale(args.w, r1, column) : 1};
-        constexpr i32 groups = T::group == 16 ? 2 : 1;
         float scale[groups][2], low[groups][2];
         UNROLL
         for (i32 g = 0; g < groups; g++) {
-            scale[g][0] = T::scale(row0, groups * j + g) * beside[0], scale[g][1] = T::scale(row1, groups * j + g) * beside[1];
-            low[g][0] = T::low(row0, groups * j + g) * beside[0], low[g][1] = T::low(row1, groups * j + g) * beside[1];
+            scale[g][0] = T::scale(row0, groups * j + g), scale[g][1] = T::scale(row1, groups * j + g);
+            low[g][0] = T::low(row0, groups * j + g), low[g][1] = T::low(row1, groups * j + g);
+        }
+        if (T::tiles && rows.tiled && column < w.cols) {
+            scale[0][0] = tile_scale(w, rows.r0, column), scale[0][1] = tile_scale(w, rows.r1, column);
         }
         UNROLL
         for (i32 tile = 0; tile < tiles; tile++) {
-            if (tile >= used) continue;
-            const i32 from = token + 8 * tile + lane() / 4;
-            const U32x4 x = load16(args.x + i64(least(from, args.n - 1)) * args.ld + unit * UNIT + t * LANE_COLUMNS + 8 * j);
+            if (tiles > 1 && tile >= in.used) continue;
+            const U32x4 x = Inputs<T, tiles>::numbers(in, unit, j, tile);
             const u32 b[2][2] = {{x.x, x.y}, {x.z, x.w}};
-            if (T::group == 0 && !tiled) {
+            if (T::group == 0 && !T::tiles) {
                 multiply_f16(sums.v[tile], a[0], b[0]);
                 multiply_f16(sums.v[tile], a[1], b[1]);
                 continue;
@@ -49,14 +89,8 @@ DEVICE void add_unit(Sums<tiles>& sums, const typename T::Lane& row0, const type
                 UNROLL
                 for (i32 i = 0; i < 4; i++) sums.v[tile][i] = fma(part[g][i], scale[g][i / 2], sums.v[tile][i]);
                 if (!T::has_low) continue;
-                // Sums of x over 16 columns, by token: this lane's two.
-                const float* total = args.sums + i64(unit * 8 + 2 * j + g) * args.stride + token + 8 * tile + 2 * t;
-                U32x2 two = load8(total);
-                float of[2] = {bits<float>(two.x), bits<float>(two.y)};
-                if (groups == 1) {
-                    two = load8(total + args.stride);
-                    of[0] = of[0] + bits<float>(two.x), of[1] = of[1] + bits<float>(two.y);
-                }
+                const U32x2 two = Inputs<T, tiles>::total(in, unit, groups * j + g, tile);
+                const float of[2] = {bits<float>(two.x), bits<float>(two.y)};
                 UNROLL
                 for (i32 i = 0; i < 4; i++) sums.v[tile][i] = fma(-low[g][i / 2], of[i % 2], sums.v[tile][i]);
             }

@@ -48,6 +48,7 @@ func (d *Device) Free(addr uintptr) {
 		panic(fmt.Sprintf("cuda: free of %#x, which is not allocated", addr))
 	}
 	delete(d.memory, addr)
+	d.converted = converted{}
 	d.thread.call(func(t *thread) error {
 		err := t.Wait(t.main)
 		if err == nil {
@@ -144,6 +145,7 @@ func (d *Device) Upload(dst kernels.Tensor, src []byte) {
 // send copies src to the device, in the order of the ops. src may be reused
 // when it returns.
 func (d *Device) send(to driver.Memory, src []byte) {
+	d.converted = converted{}
 	for len(src) > 0 {
 		n := min(int64(len(src)), d.staging.size)
 		host := d.stage(n)

@@ -194,7 +194,11 @@ func TestCheckMatrix(t *testing.T) {
 		"group scales": func(m *kernels.Matrix) { m.GroupScale = []byte{1} },
 		"scales":       func(m *kernels.Matrix) { m.Scale, m.ScaleRows, m.ScaleCols = []float32{1}, 1, 64 },
 		"no tile":      func(m *kernels.Matrix) { m.Scale = []float32{1} },
-		"narrow tile":  func(m *kernels.Matrix) { m.Scale, m.ScaleRows, m.ScaleCols = make([]float32, 4), 2, 16 },
+		"tiles":        func(m *kernels.Matrix) { m.Scale, m.ScaleRows, m.ScaleCols = make([]float32, 2), 2, 32 },
+		"narrow tile": func(m *kernels.Matrix) {
+			m.Type, m.Data = kernels.F8E4M3, make([]byte, 128)
+			m.Scale, m.ScaleRows, m.ScaleCols = make([]float32, 4), 2, 16
+		},
 	} {
 		m := ok()
 		change(m)

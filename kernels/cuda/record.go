@@ -20,9 +20,9 @@ func (d *Device) Record(f func()) (kernels.Recording, error) {
 	if err := d.thread.call(func(t *thread) error { return t.BeginCapture(t.main) }); err != nil {
 		return 0, fmt.Errorf("cuda: record: %w", err)
 	}
-	d.recording, d.recorded = true, recorded{}
+	d.recording, d.recorded, d.converted = true, recorded{}, converted{}
 	f()
-	d.recording = false
+	d.recording, d.converted = false, converted{}
 	var graph driver.Graph
 	err := d.thread.call(func(t *thread) (err error) {
 		if graph, err = t.EndCapture(t.main); t.failed != nil {
@@ -54,6 +54,7 @@ func (d *Device) Replay(r kernels.Recording, plan *kernels.AttentionPlan) {
 		}
 		d.sendPlan(plan, what.shape)
 	}
+	d.converted = converted{}
 	d.thread.commands <- command{kind: launchGraph, graph: driver.Graph(r)}
 }
 

@@ -23,7 +23,7 @@ func (d *Device) Gather(out, x, rows kernels.Tensor) {
 // RMSNorm is root mean square normalisation (Zhang and Sennrich, arXiv 1910.07467).
 func (d *Device) RMSNorm(out, x, weight kernels.Tensor, eps float32) {
 	kernels.CheckRMSNorm(out, x, weight)
-	d.launch(&d.kernels.rmsNorm, x.Shape[0], 1, rowThreads, normShared, words(rmsnormArgs{
+	d.launch(&d.kernels.rmsNorm, x.Shape[0], 1, wideThreads, normShared, words(rmsnormArgs{
 		out: addr(out.Addr), x: addr(x.Addr), weight: addr(weight.Addr), d: int32(x.Shape[1]), eps: eps,
 	}))
 }
@@ -31,7 +31,7 @@ func (d *Device) RMSNorm(out, x, weight kernels.Tensor, eps float32) {
 // AddRMSNorm adds delta to x and normalises the sum.
 func (d *Device) AddRMSNorm(out, x, delta, weight kernels.Tensor, eps float32) {
 	kernels.CheckAddRMSNorm(out, x, delta, weight)
-	d.launch(&d.kernels.addRMSNorm, x.Shape[0], 1, rowThreads, normShared, words(rmsnormArgs{
+	d.launch(&d.kernels.addRMSNorm, x.Shape[0], 1, wideThreads, normShared, words(rmsnormArgs{
 		out: addr(out.Addr), x: addr(x.Addr), delta: addr(delta.Addr), weight: addr(weight.Addr), d: int32(x.Shape[1]), eps: eps,
 	}))
 }
@@ -60,7 +60,7 @@ func (d *Device) RoPE(q, k, positions kernels.Tensor, r kernels.Rotary) {
 // AppendKV stores keys and values in the cache's type.
 func (d *Device) AppendKV(cache kernels.KV, k, v, slots kernels.Tensor) {
 	kernels.CheckAppendKV(cache, k, v, slots)
-	d.launch(&d.kernels.appendKV[cache.K.Type], k.Shape[0], 1, rowThreads, 0, words(appendArgs{
+	d.launch(&d.kernels.appendKV[cache.K.Type], k.Shape[0], pieces(2*k.Shape[1], rowThreads/warp), rowThreads, 0, words(appendArgs{
 		cache: cacheArgs(cache), k: addr(k.Addr), v: addr(v.Addr), slots: addr(slots.Addr), fault: d.results.fault(),
 	}))
 }

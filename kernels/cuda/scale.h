@@ -6,13 +6,13 @@
 // scale_shift returns the exponent of that power, from the greatest magnitude
 // that this thread has seen. Shared memory: a float for each warp. It ends with
 // all threads of the block in step.
-DEVICE i32 scale_shift(float most) {
+template <i32 threads = ROW_THREADS> DEVICE i32 scale_shift(float most) {
     float* warps = reinterpret_cast<float*>(shared());
     most = warp_max(most);
     if (lane() == 0) warps[warp()] = most;
     sync();
     UNROLL
-    for (i32 w = 0; w < ROW_THREADS / WARP; w++) most = greatest(most, warps[w]);
+    for (i32 w = 0; w < threads / WARP; w++) most = greatest(most, warps[w]);
     sync();
     return greatest(i32(bits<u32>(most) >> 23) - 127 - 14, -126);
 }

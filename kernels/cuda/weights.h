@@ -21,6 +21,14 @@ DEVICE i32 unit_column(i32 t, i32 i) { return i / 4 * 16 + 2 * t + i / 2 % 2 * 8
 
 DEVICE float half_of(u32 word, i32 i) { return from_f16(u16(word >> 16 * i)); }
 DEVICE u32 byte_of(const u32* words, i32 i) { return words[i / 4] >> i % 4 * 8 & 255; }
+// whole and whole_signed are byte i of some words as a float: as the last bits
+// of 2^23, taken away again.
+DEVICE float whole(const u32* words, i32 i) {
+    return bits<float>(permute_bytes(words[i / 4], 0x4b000000, 0x7540 | i % 4)) - 0x1p23f;
+}
+DEVICE float whole_signed(const u32* words, i32 i) {
+    return bits<float>(permute_bytes(words[i / 4] ^ 0x80808080, 0x4b000000, 0x7540 | i % 4)) - (0x1p23f + 128);
+}
 DEVICE u32 half_word(const u32* words, i32 i) { return words[i / 2] >> i % 2 * 16 & 0xffff; }
 
 // load_words reads N words, of memory that is aligned to their size or to 16.
@@ -107,12 +115,13 @@ template <class T> DEVICE void read_unit(typename T::Lane& l, const WeightArgs& 
 // The types. `group` columns share a scale; 0: codes are values. pairs are
 // those of steps 2j and 2j+1, codes as F16 numbers, exact. The value of a code
 // is code * scale - low, in group g of the unit. is_float: floats are the
-// values, and pairs are not always exact.
+// values, and pairs are not always exact. tiles: scales beside the tensor may be
+// several to a row.
 
 // Plain is what types without scales of their own share.
 struct Plain {
     static constexpr i32 group = 0;
-    static constexpr bool has_low = false, is_float = false;
+    static constexpr bool has_low = false, is_float = false, tiles = false;
     template <class L> DEVICE void read_halves(L&, const u8*, i32) {}
     template <class L> DEVICE float scale(const L&, i32) { return 1; }
     template <class L> DEVICE float low(const L&, i32) { return 0; }
@@ -154,6 +163,7 @@ struct bf16 : Plain {
 DEVICE u32 byte_pair(u32 first, u32 second, i32 p) { return (first >> 8 * p & 255) | (second >> 8 * p & 255) << 16; }
 
 struct f8_e4m3 : Plain {
+    static constexpr bool tiles = true;
     typedef ::Lane<8, 0, 0, 0> Lane;
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         UNROLL
@@ -166,7 +176,7 @@ struct f8_e4m3 : Plain {
 // Halves is what types share whose scales are F16, one or two for 32 columns.
 template <i32 codeWords, i32 highWords, bool both> struct Halves {
     static constexpr i32 group = 32;
-    static constexpr bool has_low = both, is_float = false;
+    static constexpr bool has_low = both, is_float = false, tiles = false;
     typedef ::Lane<codeWords, highWords, 0, both ? 4 : 2> Lane;
     DEVICE void read_halves(Lane& l, const u8* halves, i32 unit) {
         load_words<both ? 4 : 2>(l.halves, halves + unit * (both ? 16 : 8));
@@ -220,13 +230,13 @@ struct iq4_nl : Halves<4, 0, false> {
 // of it, whole numbers, for 16 or 32.
 template <i32 codeWords, i32 highWords, i32 stepWords, bool both, i32 columns> struct Super {
     static constexpr i32 group = columns;
-    static constexpr bool has_low = both, is_float = false;
+    static constexpr bool has_low = both, is_float = false, tiles = false;
     typedef ::Lane<codeWords, highWords, stepWords, 1> Lane;
     DEVICE void read_halves(Lane& l, const u8* halves, i32 unit) {
         l.halves[0] = both ? *reinterpret_cast<const u32*>(halves + unit / 2 * 4) : *reinterpret_cast<const u16*>(halves + unit / 2 * 2);
     }
     // signed_step is the scale with a step from -128 to 127.
-    DEVICE float signed_step(const Lane& l, i32 g) { return half_of(l.halves[0], 0) * float(i8(byte_of(l.steps, g))); }
+    DEVICE float signed_step(const Lane& l, i32 g) { return half_of(l.halves[0], 0) * whole_signed(l.steps, g); }
     DEVICE float low(const Lane&, i32) { return 0; }
 };
 
@@ -254,14 +264,14 @@ struct q4_k : Super<4, 0, 2, true, 32> {
         UNROLL
         for (i32 i = 0; i < 4; i++) p[i] = whole_pair(pair_of_4(l.codes[j], i), 0);
     }
-    DEVICE float scale(const Lane& l, i32 g) { return half_of(l.halves[0], 0) * float(byte_of(l.steps, 2 * g)); }
-    DEVICE float low(const Lane& l, i32 g) { return half_of(l.halves[0], 1) * float(byte_of(l.steps, 2 * g + 1)); }
+    DEVICE float scale(const Lane& l, i32 g) { return half_of(l.halves[0], 0) * whole(l.steps, 2 * g); }
+    DEVICE float low(const Lane& l, i32 g) { return half_of(l.halves[0], 1) * whole(l.steps, 2 * g + 1); }
 };
 
 struct q5_k : Super<4, 1, 2, true, 32> {
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { five(p, l, j, 0); }
-    DEVICE float scale(const Lane& l, i32 g) { return half_of(l.halves[0], 0) * float(byte_of(l.steps, 2 * g)); }
-    DEVICE float low(const Lane& l, i32 g) { return half_of(l.halves[0], 1) * float(byte_of(l.steps, 2 * g + 1)); }
+    DEVICE float scale(const Lane& l, i32 g) { return half_of(l.halves[0], 0) * whole(l.steps, 2 * g); }
+    DEVICE float low(const Lane& l, i32 g) { return half_of(l.halves[0], 1) * whole(l.steps, 2 * g + 1); }
 };
 
 struct q6_k : Super<4, 2, 2, false, 16> {
