@@ -38,9 +38,23 @@ func TestChooseMatmul(t *testing.T) {
 	}
 }
 
-func TestChooseGEMM(t *testing.T) {
-	for _, c := range []struct{ n, want int64 }{{1, 16}, {16, 16}, {17, 64}, {64, 64}, {65, 128}, {5000, 128}} {
-		require.Equal(t, c.want, gemmSizes[chooseGEMM(c.n)], "%d tokens", c.n)
+// TestChooseTile: large tiles where they fill the processors, smaller ones where
+// some would be idle, and none larger than it must be.
+func TestChooseTile(t *testing.T) {
+	for _, c := range []struct{ n, rows, processors, want int64 }{
+		{1, 4096, 108, 16}, {16, 4096, 108, 16}, {17, 14336, 108, 64}, {64, 4096, 108, 64}, {64, 1024, 108, 16}, {65, 1024, 108, 16}, {65, 4096, 108, 128},
+		{128, 4096, 108, 128}, {128, 1024, 108, 64}, {512, 4096, 108, 128}, {512, 14336, 108, 128}, {5000, 1024, 108, 128}, {100, 40, 3, 64},
+	} {
+		size := chooseTile(gemmSizes[:], gemmRows, c.n, c.rows, c.processors)
+		require.Equal(t, c.want, gemmSizes[size], "%+v", c)
+	}
+	for _, c := range []struct{ n, rows, processors, want int64 }{
+		{1, 4096, 132, 64}, {64, 128256, 132, 64}, {65, 14336, 132, 128}, {65, 4096, 132, 64}, {128, 14336, 132, 128}, {256, 14336, 132, 256},
+		{512, 1024, 132, 64}, {512, 4096, 132, 128}, {512, 14336, 132, 256}, {1024, 4096, 132, 256}, {2048, 4096, 132, 256},
+		{8192, 1024, 132, 256}, {512, 4096, 78, 256},
+	} {
+		size := chooseTile(sm90GemmSizes[:], sm90GemmRows, c.n, c.rows, c.processors)
+		require.Equal(t, c.want, sm90GemmSizes[size], "%+v", c)
 	}
 }
 

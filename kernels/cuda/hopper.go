@@ -67,25 +67,16 @@ func (h *hopper) all() []*kernel {
 	return named(list)
 }
 
-// chooseSm90GEMM returns which size of gemm_sm90 does n tokens.
-func chooseSm90GEMM(n int64) int {
-	for i, most := range sm90GemmSizes {
-		if n <= most {
-			return i
-		}
-	}
-	return len(sm90GemmSizes) - 1
-}
-
 // sm90GEMM multiplies as gemm does.
 func (d *Device) sm90GEMM(t kernels.DType, g gemmArgs) {
-	size := chooseSm90GEMM(int64(g.n))
+	processors := int64(d.info.Processors)
+	size := chooseTile(sm90GemmSizes[:], sm90GemmRows, int64(g.n), int64(g.rows), processors)
 	n := sm90GemmSizes[size]
 	a := gemmSm90Args{
 		out: g.out, xScale: g.xScale, wScale: g.wScale, ldOut: g.ldOut, n: g.n, rows: g.rows, cols: g.cols, gated: g.gated,
 	}
 	tiles := pieces(int64(g.rows), sm90GemmRows) * pieces(int64(g.n), n)
-	d.launchMapped(&d.hopper.gemm[t][size], min(tiles, int64(d.info.Processors)), 1, sm90Threads, sm90GemmShared, words(a), [2]driver.Boxes{
+	d.launchMapped(&d.hopper.gemm[t][size], min(tiles, processors), 1, sm90Threads, sm90GemmShared, words(a), [2]driver.Boxes{
 		boxes(g.w, int64(g.rows), int64(g.cols), 2*g.ldW, sm90GemmRows), boxes(g.x, int64(g.n), int64(g.cols), 2*g.ldX, n),
 	})
 }

@@ -79,12 +79,12 @@ func TestHopperSchedules(t *testing.T) {
 
 // hopperSizes: every size of a block of gemm_sm90 gives a row the same bits.
 func hopperSizes(t *testing.T) {
-	const n = 300
-	d := openBoth(t)
+	all, few := openBoth(t), openBoth(t)
+	few.special.(*Device).info.Processors = fewProcessors // which take all sizes
 	for _, kind := range []kernels.DType{kernels.F16, kernels.BF16} {
-		want := d.product(t, kind, n, 0)
-		for _, tokens := range []int64{20, 100} {
-			got := d.product(t, kind, tokens, 0)
+		want := all.product(t, kind, 300, 0)
+		for _, tokens := range []int64{20, 100, 250, 300} {
+			got := few.product(t, kind, tokens, 0)
 			require.Equal(t, want[:len(got)], got, "%v, %d tokens", kind, tokens)
 		}
 	}
@@ -148,10 +148,4 @@ func TestNoHopper(t *testing.T) {
 	emulate(t, map[string][2]string{"TRONA_EMU_CC": {"8.0", "9.0"}})
 	_, err := hopperOpener()
 	require.ErrorIs(t, err, errNoHopper)
-}
-
-func TestChooseSm90GEMM(t *testing.T) {
-	for _, c := range []struct{ n, want int64 }{{1, 64}, {64, 64}, {65, 128}, {129, 256}, {5000, 256}} {
-		require.Equal(t, c.want, sm90GemmSizes[chooseSm90GEMM(c.n)], "%d tokens", c.n)
-	}
 }

@@ -1,6 +1,10 @@
 package cuda
 
-import "trona/kernels"
+import (
+	"math"
+
+	"trona/kernels"
+)
 
 // factor is what an input is multiplied with. gated: the output has a gate's
 // products, and becomes silu of them times these.
@@ -147,15 +151,20 @@ func chooseGEMV(n int64) (size int, tokens int64) {
 	return last, gemvSizes[last]
 }
 
-// chooseGEMM returns which size of gemm does n tokens: a larger one reads the
-// weights less often, a smaller one wastes less.
-func chooseGEMM(n int64) int {
-	for i, most := range gemmSizes {
-		if n <= most {
-			return i
+// chooseTile returns which of some sizes, in tokens, of tiles of `high` out-features
+// multiplies n tokens by so many rows soonest, if a tile takes as long as it reads,
+// and processors take one each at a time. A larger size reads less in all; a
+// smaller one wastes less and leaves fewer processors idle. A row has the same
+// bits in every size.
+func chooseTile(sizes []int64, high, n, rows, processors int64) (best int) {
+	least := int64(math.MaxInt64)
+	for i, size := range sizes {
+		tiles := pieces(rows, high) * pieces(n, size)
+		if cost := pieces(tiles, processors) * (size + high); cost <= least {
+			best, least = i, cost
 		}
 	}
-	return len(gemmSizes) - 1
+	return best
 }
 
 // gemmAlign is what the rows of gemm's inputs are padded to, in elements.
@@ -218,7 +227,6 @@ func (d *Device) products(out addr, tokens int64, f factor, p prefillPlan) {
 	a := gemmArgs{
 		x: d.at(0), xScale: d.at(p.scales), ldX: p.ld, ldOut: int64(w.rows), n: int32(tokens), cols: int32(p.ld), gated: f.gated,
 	}
-	size := chooseGEMM(tokens)
 	kind, step := f.kind, int64(w.rows)
 	direct := (kind == kernels.F16 || kind == kernels.BF16) && w.scale == 0
 	if !direct {
@@ -238,6 +246,7 @@ func (d *Device) products(out addr, tokens int64, f factor, p prefillPlan) {
 			d.sm90GEMM(kind, a)
 			continue
 		}
+		size := chooseTile(gemmSizes[:], gemmRows, tokens, rows, int64(d.info.Processors))
 		d.launch(&d.kernels.gemm[kind][size], pieces(rows, gemmRows), pieces(tokens, gemmSizes[size]), gemmThreads, gemmShared[size], words(a))
 	}
 }
