@@ -12,7 +12,7 @@
 //
 // expect HMMA LDGSTS LDSM: gemm_
 #include "gpu.h"
-#include "functions.h"
+#include "sums.h"
 #include "tile.h"
 
 constexpr i32 STEP = 64;            // columns of a step: 128 bytes of a row
@@ -89,26 +89,8 @@ template <class W, i32 N, i32 M, i32 T> DEVICE void gemm(const GemmArgs& args) {
         u8* stage = shared() + step % STAGES * stage_bytes;
         products<W, M, T>(sums, Tile<PIECES>{stage}, Tile<PIECES>{stage + GEMM_ROWS * STEP * 2}, first_row, first_token);
     }
-    // A lane has rows r and r+8 of each M, tokens n and n+1 of each T.
-    const i32 r0 = row + first_row + lane() / 4, n0 = token + first_token + lane() % 4 * 2;
-    float x_scale[T][2];
-    UNROLL
-    for (i32 i = 0; i < 2 * T; i++) {
-        const i32 n = n0 + 8 * (i / 2) + i % 2;
-        x_scale[i / 2][i % 2] = n < args.n ? args.xScale[n] : 0;
-    }
-    UNROLL
-    for (i32 i = 0; i < 2 * M; i++) {
-        const i32 r = r0 + 8 * i;
-        if (r >= args.rows) continue;
-        const float w_scale = args.wScale ? args.wScale[r] : 1;
-        UNROLL
-        for (i32 j = 0; j < 2 * T; j++) {
-            const i32 n = n0 + 8 * (j / 2) + j % 2;
-            const float sum = sums[i / 2][j / 2][i % 2 * 2 + j % 2];
-            if (n < args.n) put(args.out + n * args.ldOut + r, sum * (x_scale[j / 2][j % 2] * w_scale), args.gated);
-        }
-    }
+    const i32 r = row + first_row + lane() / 4, n = token + first_token + lane() % 4 * 2;
+    write_sums<M, T>(args, reinterpret_cast<float(&)[4 * M * T]>(sums), r, n);
 }
 
 KERNEL(gemm_f16_16, GemmArgs, GEMM_THREADS, 1) { gemm<WeightF16, 16, 1, 2>(args); }

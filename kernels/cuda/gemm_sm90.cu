@@ -10,13 +10,11 @@
 // A sum is taken in order of columns, 16 at a time by one instruction, the same
 // for every N.
 //
-// No GPU has run this yet.
-//
 // only sm_90a
 // expect HGMMA UTMALDG SYNCS USETMAXREG: gemm_sm90_
 #include "gpu.h"
-#include "functions.h"
 #include "hopper.h"
+#include "sums.h"
 #include "tile.h"
 
 constexpr i32 GROUP = 4 * WARP;
@@ -123,26 +121,6 @@ template <class W, i32 N> DEVICE void products(float (&d)[N / 2], i32 steps, i32
     }
 }
 
-// write scales a tile's sums and stores them.
-template <i32 N> DEVICE void write(const GemmSm90Args& args, const float (&d)[N / 2], i32 row, i32 token) {
-    // A lane has rows r and r+8, tokens n and n+1 of each 8.
-    const i32 r = row + warp() % 4 * 16 + lane() / 4, n = token + lane() % 4 * 2;
-    float w_scale[2];
-    UNROLL
-    for (i32 i = 0; i < 2; i++) w_scale[i] = args.wScale && r + 8 * i < args.rows ? args.wScale[r + 8 * i] : 1;
-    UNROLL
-    for (i32 j = 0; j < N / 4; j++) {
-        const i32 t = n + j / 2 * 8 + j % 2;
-        if (t >= args.n) continue;
-        const float x_scale = args.xScale[t];
-        UNROLL
-        for (i32 i = 0; i < 2; i++) {
-            if (r + 8 * i >= args.rows) continue;
-            put(args.out + t * args.ldOut + r + 8 * i, d[j / 2 * 4 + 2 * i + j % 2] * (x_scale * w_scale[i]), args.gated);
-        }
-    }
-}
-
 template <class W, i32 N> DEVICE void gemm(const GemmSm90Args& args) {
     typedef Stages<N> S;
     if (thread() == 0) {
@@ -165,7 +143,8 @@ template <class W, i32 N> DEVICE void gemm(const GemmSm90Args& args) {
     for (i32 tile = block_x(); tile < tiles.count; tile += grid_x()) {
         float d[N / 2];
         products<W, N>(d, tiles.steps, group, ring);
-        write<N>(args, d, tile / tiles.across * SM90_GEMM_ROWS + 64 * group, tile % tiles.across * N);
+        const i32 row = tile / tiles.across * SM90_GEMM_ROWS + 64 * group + warp() % 4 * 16, token = tile % tiles.across * N;
+        write_sums<1, N / 8>(args, d, row + lane() / 4, token + lane() % 4 * 2);
     }
 }
 
