@@ -6,7 +6,7 @@ import "trona/kernels"
 const (
 	warp = 32
 
-	rowThreads  = 256  // of a block that does one row: embed, gather, rope, append, dequant
+	rowThreads  = 256  // of a block that does one row: embed, gather, rope, append; of dequant, whose warps do one each
 	wideThreads = 1024 // likewise, all of whose numbers are on their way at once: norms, convert
 	flatThreads = 256  // of a block of add
 	flatItems   = 1024 // elements that it does
@@ -43,7 +43,7 @@ const (
 	defaultShared       = 48 << 10 // more must be allowed
 	attentionSharedMost = 96 << 10 // of attention_any: what every device has
 
-	normShared   = 4 * wideThreads / warp // a float for each warp: norms, convert, dequant
+	normShared   = 4 * wideThreads / warp // a float for each warp: norms, convert
 	sampleShared = 16 << 10
 )
 

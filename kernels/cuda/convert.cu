@@ -47,7 +47,7 @@ KERNEL(convert_f16, ConvertArgs, WIDE_THREADS, 1) {
         UNROLL
         for (i32 c = 0; c < STEP; c++) most = greatest(most, magnitude(v[c]));
     }
-    const i32 shift = scale_shift<WIDE_THREADS>(most);
+    const i32 shift = scale_shift(most);
     const float down = power_of_two(-shift);
     if (thread() == 0) args.scale[block_x()] = power_of_two(shift);
     // From the last step, which is still here, to the first. Lanes stay together.

@@ -1,39 +1,197 @@
 // dequant: out [rows, ld] F16 and scale [rows] = rows of a weight (scale.h),
-// zeros from cols to ld, in the order of packed columns. A block unpacks a row,
-// twice, the second time from a cache; it moves the packed row and 2 bytes a
-// column.
+// zeros from cols to ld, in the order of packed columns. A warp unpacks a row; it
+// moves the packed row and 2 bytes a column. A row's power of two comes from what
+// its scales let the values be at most, so that they alone are read twice: what is
+// lost is less than 2^-38 of that. Of types whose codes say too little, all is read
+// twice, the second time from a cache.
 #include "gpu.h"
 #include "scale.h"
 #include "weights.h"
 
-template <class T> DEVICE void dequant_row(const DequantArgs& args) {
-    u16* out = args.out + i64(block_x()) * args.ld;
-    const i64 row = i64(args.first) + block_x();
-    constexpr i32 stride = ROW_THREADS / WARP * CHUNK;
-    float v[LANE_COLUMNS], most = 0;
-    for (i32 from = warp() * CHUNK; from < args.w.cols; from += stride) {
-        read_lane<T>(v, args.w, row, from);
-        UNROLL
-        for (i32 i = 0; i < LANE_COLUMNS; i++) most = greatest(most, magnitude(v[i]));
+// greatest_code is the greatest magnitude of a type's codes, as pairs have them; 0:
+// rows do not come near it.
+template <class T> constexpr i32 greatest_code = 0;
+template <> constexpr i32 greatest_code<f8_e4m3> = 448;
+template <> constexpr i32 greatest_code<q4_0> = 8;
+template <> constexpr i32 greatest_code<q4_1> = 15;
+template <> constexpr i32 greatest_code<q5_0> = 16;
+template <> constexpr i32 greatest_code<q5_1> = 31;
+template <> constexpr i32 greatest_code<q8_0> = 128;
+template <> constexpr i32 greatest_code<q2_k> = 3;
+template <> constexpr i32 greatest_code<q3_k> = 4;
+template <> constexpr i32 greatest_code<q4_k> = 15;
+template <> constexpr i32 greatest_code<q5_k> = 31;
+template <> constexpr i32 greatest_code<q6_k> = 32;
+template <> constexpr i32 greatest_code<iq4_nl> = 127;
+template <> constexpr i32 greatest_code<iq4_xs> = 127;
+template <> constexpr i32 greatest_code<mxfp4> = 12;
+template <> constexpr i32 greatest_code<nvfp4> = 12;
+
+// A lane unpacks parts of 8 columns that stand side by side, a warp 32 of these at a
+// time: 256 columns, a step. BATCH steps are read together.
+constexpr i32 PART = 8;
+constexpr i32 BATCH = 4;
+
+// read_bytes reads 1, 2, 4, 8 or 16 bytes into the low bits of words.
+template <i32 bytes> DEVICE void read_bytes(u32* d, const u8* p) {
+    if constexpr (bytes == 1) {
+        d[0] = *p;
+    } else if constexpr (bytes == 2) {
+        d[0] = *reinterpret_cast<const u16*>(p);
+    } else {
+        load_words<bytes / 4>(d, p);
     }
-    const i32 shift = scale_shift(most);
-    const float down = power_of_two(-shift);
-    if (thread() == 0) args.scale[block_x()] = power_of_two(shift);
-    for (i32 from = warp() * CHUNK; from < args.ld; from += stride) {
-        read_lane<T>(v, args.w, row, from);
-        // ld is whole units, and a lane's columns stand side by side.
-        u16* to = out + from + lane() * LANE_COLUMNS;
-        if (from + lane() * LANE_COLUMNS >= args.ld) continue;
-        UNROLL
-        for (i32 i = 0; i < LANE_COLUMNS; i += 8) {
-            u32 two[4];
+}
+
+// Row is where a lane reads a row: a part of every step, with codes as the first
+// ones of a Lane, and the scales that a group of 32 columns shares.
+template <class T> struct Row {
+    typedef typename T::Lane L;
+    // Halves are for a group, or for a step, in which each group has steps of them.
+    static constexpr bool wide = L::step_words > 0;
+    static constexpr i32 half_bytes = wide ? T::has_low ? 4 : 2 : L::half_words;
+
+    const u8 *codes, *halves, *steps, *high;
+    float scale;        // beside the tensor
+    const float* tiles; // of which these instead are several to a row; or nullptr
+    i32 tile, column, last; // columns of one; the group's first, and the row's last
+
+    DEVICE Row of(const WeightArgs& w, i32 row, i32 part, i32 group) {
+        const u8* data = w.data + row * w.rowBytes;
+        const float* beside = w.scale ? w.scale + i64(row / w.scaleRows) * w.scaleStride : nullptr;
+        const bool one = w.scaleCols >= w.cols;
+        return {data + part * L::code_words,
+                data + w.halves + (wide ? group / 8 : group) * half_bytes,
+                data + w.steps + group * L::step_words,
+                data + w.high + part * L::high_words,
+                beside && one ? *beside : 1,
+                one ? nullptr : beside,
+                w.scaleCols,
+                32 * group,
+                w.cols - 1};
+    }
+
+    // read_scales reads those of a step's group, beside_of returns the one beside the
+    // tensor.
+    DEVICE void read_scales(L& l, const Row& r, i64 step) {
+        if constexpr (wide) read_bytes<L::step_words>(l.steps, r.steps + step * (8 * L::step_words));
+        if constexpr (L::half_words > 0) read_bytes<half_bytes>(l.halves, r.halves + step * ((wide ? 1 : 8) * half_bytes));
+    }
+    DEVICE float beside_of(const Row& r, i32 step) {
+        return r.tiles ? r.tiles[u32(least(r.column + step * (WARP * PART), r.last)) / u32(r.tile)] : r.scale;
+    }
+};
+
+// Part is what a lane has of a step.
+template <class T> struct Part {
+    typedef typename T::Lane L;
+    L l;
+
+    DEVICE void read(Part& p, const Row<T>& r, i64 step) {
+        read_bytes<L::code_words>(p.l.codes, r.codes + step * (WARP * L::code_words));
+        if constexpr (L::high_words > 0) read_bytes<L::high_words>(p.l.high, r.high + step * (WARP * L::high_words));
+        Row<T>::read_scales(p.l, r, step);
+    }
+
+    // values are those of the columns times `factor`.
+    DEVICE void values(float (&v)[PART], const Part& p, float factor) {
+        if constexpr (T::is_float) {
+            T::floats(v, p.l, 0);
             UNROLL
-            for (i32 k = 0; k < 4; k++) two[k] = pack_f16(v[i + 2 * k] * down, v[i + 2 * k + 1] * down);
-            store16(to + i, {two[0], two[1], two[2], two[3]});
+            for (i32 i = 0; i < PART; i++) v[i] = v[i] * factor;
+            return;
+        } else {
+            u32 pairs[PART / 2];
+            T::pairs(pairs, p.l, 0);
+            UNROLL
+            for (i32 i = 0; i < PART; i++) {
+                const i32 g = T::group == 16 ? i / 4 : 0;
+                const float scale = T::scale(p.l, g) * factor, code = half_of(pairs[i / 2], i % 2);
+                v[i] = T::has_low ? fma(code, scale, -(T::low(p.l, g) * factor)) : code * scale;
+            }
         }
+    }
+};
+
+// at_part is a row where the lane's parts of it are.
+template <class T> DEVICE Row<T> at_part(const WeightArgs& w, i32 row) {
+    return Row<T>::of(w, row, lane(), lane() / 16 * 4 + lane() % 4);
+}
+
+// bound returns what no value of the lane's share of a row exceeds.
+template <class T> DEVICE float bound(const WeightArgs& w, i32 row, i32 parts) {
+    float most = 0;
+    if constexpr (greatest_code<T> > 0) {
+        const Row<T> r = Row<T>::of(w, row, 0, lane());
+        NO_UNROLL
+        for (i32 g = 0; g + lane() < parts / 4; g += WARP) { // 4 steps
+            typename T::Lane l;
+            Row<T>::read_scales(l, r, g / 8);
+            const float beside = Row<T>::beside_of(r, g / 8);
+            UNROLL
+            for (i32 i = 0; i < (T::group == 16 ? 2 : 1); i++) {
+                const float code = magnitude(T::scale(l, i)) * greatest_code<T>;
+                most = greatest(most, (code + magnitude(T::low(l, i))) * magnitude(beside));
+            }
+        }
+    } else {
+        const Row<T> r = at_part<T>(w, row);
+        NO_UNROLL
+        for (i32 i = 0; i + lane() < parts; i += WARP) {
+            Part<T> p;
+            float v[PART];
+            Part<T>::read(p, r, i / WARP);
+            Part<T>::values(v, p, Row<T>::beside_of(r, i / WARP));
+            UNROLL
+            for (i32 k = 0; k < PART; k++) most = greatest(most, magnitude(v[k]));
+        }
+    }
+    return most;
+}
+
+// dequant_row reads the first batch before the kernel before it, which may read
+// what this one writes, is complete.
+template <class T> DEVICE void dequant_row(const DequantArgs& args) {
+    let_next_start();
+    const i32 at = block_x() * (ROW_THREADS / WARP) + warp(), row = args.first + at;
+    if (at >= args.rows) {
+        wait_for_previous();
+        return;
+    }
+    const i32 parts = args.ld / PART;
+    const Row<T> r = at_part<T>(args.w, row);
+    Part<T> p[BATCH] = {};
+    float beside[BATCH];
+    const auto read = [&](i32 from) {
+        UNROLL
+        for (i32 k = 0; k < BATCH; k++) {
+            beside[k] = r.scale;
+            if (from + k * WARP + lane() < parts) Part<T>::read(p[k], r, from / WARP + k);
+        }
+        if (!r.tiles) return;
+        UNROLL
+        for (i32 k = 0; k < BATCH; k++) beside[k] = Row<T>::beside_of(r, from / WARP + k);
+    };
+    read(0);
+    const i32 shift = shift_of(warp_max(bound<T>(args.w, row, parts)));
+    const float down = power_of_two(-shift);
+    wait_for_previous();
+    if (lane() == 0) args.scale[at] = power_of_two(shift);
+    u16* out = args.out + i64(at) * args.ld + lane() * PART;
+    NO_UNROLL
+    for (i32 from = 0; from < parts; from += BATCH * WARP) {
+        UNROLL
+        for (i32 k = 0; k < BATCH; k++) {
+            if (from + k * WARP + lane() >= parts) continue;
+            float v[PART];
+            Part<T>::values(v, p[k], beside[k] * down);
+            const U32x4 eight = {pack_f16(v[0], v[1]), pack_f16(v[2], v[3]), pack_f16(v[4], v[5]), pack_f16(v[6], v[7])};
+            store16(out + (i64(from) + k * WARP) * PART, eight);
+        }
+        read(from + BATCH * WARP);
     }
 }
 
 #define DEFINE(type) \
-    KERNEL(dequant_##type, DequantArgs, ROW_THREADS, 1) { dequant_row<type>(args); }
+    EARLY_KERNEL(dequant_##type, DequantArgs, ROW_THREADS, 1) { dequant_row<type>(args); }
 FOR_NARROW_TYPES(DEFINE)

@@ -238,7 +238,7 @@ func (d *Device) products(out addr, tokens int64, f factor, p prefillPlan) {
 		a.w, a.ldW = w.data+addr(first*w.rowBytes), w.rowBytes/2
 		if !direct {
 			a.w, a.wScale, a.ldW = d.at(p.weights), d.at(p.weightScale), p.ld
-			d.launch(&d.kernels.dequant[f.kind], rows, 1, rowThreads, normShared, words(dequantArgs{
+			d.launch(&d.kernels.dequant[f.kind], pieces(rows, rowThreads/warp), 1, rowThreads, 0, words(dequantArgs{
 				w: f.args, out: a.w, scale: a.wScale, first: int32(first), rows: int32(rows), ld: int32(p.ld),
 			}))
 		}
