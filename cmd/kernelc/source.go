@@ -12,12 +12,9 @@ import (
 )
 
 // architectures are those that there may be code for; a file is compiled for
-// the usual ones: Ampere (Ada runs its code), Hopper, Blackwell of data centres
-// and of desks, and text for chips that came later.
-var (
-	architectures = []string{"sm_80", "sm_89", "sm_90a", "sm_100", "sm_120", "compute_80"}
-	usual         = []string{"sm_80", "sm_90a", "sm_100", "sm_120", "compute_80"}
-)
+// all where it does not say which: Ampere, Ada, Hopper, Blackwell of data
+// centres and of desks, and text for chips that came later.
+var architectures = []string{"sm_80", "sm_89", "sm_90a", "sm_100", "sm_120", "compute_80"}
 
 // sources are the files that compiled code is made from.
 type sources struct {
@@ -29,7 +26,7 @@ type sources struct {
 
 // sourceFile is one .cu file. Comments in it direct the build:
 //
-//	// only sm_90a                     architectures other than the usual
+//	// only sm_90a                     architectures other than all
 //	// expect HMMA LDSM: gemm_         opcodes that kernels with this prefix must have
 type sourceFile struct {
 	stem    string // file name without .cu
@@ -99,7 +96,7 @@ func readSources(folder string) (*sources, error) {
 
 // parse reads the directions in a file and computes its hash.
 func (s *sources) parse(stem, text string) (sourceFile, error) {
-	f := sourceFile{stem: stem, only: usual}
+	f := sourceFile{stem: stem, only: architectures}
 	if m := onlyLine.FindStringSubmatch(text); m != nil {
 		f.only = strings.Fields(m[1])
 		for _, a := range f.only {

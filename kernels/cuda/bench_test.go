@@ -26,10 +26,10 @@ func BenchmarkOps(b *testing.B) {
 	kerneltest.Bench(b, func() (kernels.Device, error) { return Open(Options{}) })
 }
 
-// BenchmarkHopper measures the same with the kernels for compute capability 9.0.
-func BenchmarkHopper(b *testing.B) {
+// BenchmarkUsual measures the same without the kernels for compute capability 9.0.
+func BenchmarkUsual(b *testing.B) {
 	onGPU(b)
-	kerneltest.Bench(b, func() (kernels.Device, error) { return Open(Options{Hopper: true}) })
+	kerneltest.Bench(b, func() (kernels.Device, error) { return Open(Options{Usual: true}) })
 }
 
 // BenchmarkCopy measures what memory can do at best: a copy on the device, its

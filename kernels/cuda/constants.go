@@ -43,6 +43,9 @@ const (
 	defaultShared       = 48 << 10 // more must be allowed
 	attentionSharedMost = 96 << 10 // of attention_any: what every device has
 
+	// The ring, barriers and what stands beside them.
+	sm90MatmulShared = sm90MatmulStages*(matmulRows*1088+2*8) + 4*matmulWarps*matmulRows*8
+
 	normShared   = 4 * wideThreads / warp // a float for each warp: norms, convert
 	sampleShared = 16 << 10
 )
@@ -50,11 +53,7 @@ const (
 // matmulShared is for an entry of matmulSizes: the sums of each warp.
 func matmulShared(size int) int { return int(4 * matmulWarps * matmulRows * matmulSizes[size]) }
 
-// sm90MatmulShared and sm90AttentionShared are the ring, barriers and what stands
-// beside them.
-func sm90MatmulShared(size int) int {
-	return sm90MatmulStages*(matmulRows*1088+2*8) + matmulShared(size)
-}
+// sm90AttentionShared is the ring, barriers and what stands beside them.
 func sm90AttentionShared(dim int64) int {
 	return int(sm90Stages*(2*2*kernels.BlockSize*dim+4*8)) + 4*kernels.BlockSize
 }

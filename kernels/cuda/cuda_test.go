@@ -19,10 +19,10 @@ func TestMain(m *testing.M) { os.Exit(cudatest.Main(m)) }
 // fewProcessors are so few that products of small matrices have tiles of every size.
 const fewProcessors = 3
 
-// opener opens a device with little memory and few processors, so that ops work
-// in pieces.
+// opener opens a device of the usual kernels with little memory and few
+// processors, so that ops work in pieces.
 func opener() (kernels.Device, error) {
-	dev, err := Open(Options{Workspace: 4 << 20, Staging: 256 << 10})
+	dev, err := Open(Options{Workspace: 4 << 20, Staging: 256 << 10, Usual: true})
 	if err == nil {
 		dev.(*Device).info.Processors = fewProcessors
 	}

@@ -72,7 +72,7 @@ bench() {
 }
 
 ops() {
-	timeout 120 ./cuda.test -test.run '^$' -test.bench "${BENCH:-Ops|Hopper}" -test.benchtime 0.05s || status=1
+	timeout 120 ./cuda.test -test.run '^$' -test.bench "${BENCH:-Ops|Usual}" -test.benchtime 0.05s || status=1
 }
 
 profile() {

@@ -1,7 +1,6 @@
 package cuda
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -11,19 +10,15 @@ import (
 )
 
 // hopper has the kernels for compute capability 9.0, which do what the usual
-// ones do. They are not confirmed on silicon: they compile, and pass the suite on
-// the emulated device, but no GPU has run them. So they are off unless
-// Options.Hopper asks for them.
+// ones do, faster.
 type hopper struct {
 	gemm      [numTypes][len(sm90GemmSizes)]kernel // F16 and BF16: by type of the weights
-	matmul    [numTypes][len(matmulSizes)]kernel   // all but F32
+	matmul    [numTypes]kernel                     // of wideTypes, for up to 8 tokens
 	attention [numTypes][len(headSizes)]kernel     // F16 and BF16: by type of the cache
 }
 
 // sm90GemmSizes are the numbers of tokens of a block of gemm_sm90.
 var sm90GemmSizes = [...]int64{64, 128, 256}
-
-var errNoHopper = errors.New("kernels for compute capability 9.0 were asked for")
 
 // newHopper names the kernels.
 func newHopper() *hopper {
@@ -39,13 +34,9 @@ func newHopper() *hopper {
 			h.attention[t][i].shared = sm90AttentionShared(dim)
 		}
 	}
-	for _, t := range weightTypes {
-		for i, n := range matmulSizes {
-			if t != kernels.F32 {
-				h.matmul[t][i] = define[matmulArgs]("matmul_sm90", fmt.Sprintf("matmul_sm90_%s_%d", strings.ToLower(t.String()), n))
-				h.matmul[t][i].shared = sm90MatmulShared(i)
-			}
-		}
+	for _, t := range wideTypes {
+		h.matmul[t] = define[matmulArgs]("matmul_sm90", "matmul_sm90_"+strings.ToLower(t.String()))
+		h.matmul[t].shared = sm90MatmulShared
 	}
 	return h
 }
@@ -57,9 +48,7 @@ func (h *hopper) all() []*kernel {
 		for i := range h.gemm[t] {
 			list = append(list, &h.gemm[t][i])
 		}
-		for i := range h.matmul[t] {
-			list = append(list, &h.matmul[t][i])
-		}
+		list = append(list, &h.matmul[t])
 		for i := range h.attention[t] {
 			list = append(list, &h.attention[t][i])
 		}
@@ -81,11 +70,20 @@ func (d *Device) sm90GEMM(t kernels.DType, g gemmArgs) {
 	})
 }
 
-// sm90Matmul multiplies as matmul does.
-func (d *Device) sm90Matmul(t kernels.DType, size int, a matmulArgs) {
-	tiles := pieces(int64(a.w.rows), matmulRows) * pieces(int64(a.n), matmulSizes[size])
-	perProcessor := int64(2 - size) // blocks
-	d.launch(&d.hopper.matmul[t][size], min(tiles, perProcessor*int64(d.info.Processors)), 1, sm90MatmulThreads, sm90MatmulShared(size), words(a))
+// wideTypes are those of 8 bits and more. Their products with few tokens wait for
+// memory, and a ring has more of it on its way; those of narrower types wait for
+// the unpacking, which the usual kernels do with more warps.
+var wideTypes = []kernels.DType{kernels.F16, kernels.BF16, kernels.F8E4M3, kernels.Q8_0}
+
+// sm90Matmul multiplies up to 8 tokens as matmul does, with weights of types that
+// it knows, and reports whether it did.
+func (d *Device) sm90Matmul(t kernels.DType, a matmulArgs) bool {
+	if d.hopper == nil || a.n > 8 || d.hopper.matmul[t].name == "" {
+		return false
+	}
+	tiles := pieces(int64(a.w.rows), matmulRows)
+	d.launch(&d.hopper.matmul[t], min(tiles, 2*int64(d.info.Processors)), 1, sm90MatmulThreads, sm90MatmulShared, words(a))
+	return true
 }
 
 // sm90Attention does what prefillAttention does, for cache types and head sizes

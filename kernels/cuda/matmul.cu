@@ -45,7 +45,10 @@ template <class T, i32 tiles> DEVICE void matmul(const MatmulArgs& args) {
     finish(args, sums, reinterpret_cast<float*>(shared()), first, token, rows.tiled, [] { sync(); });
 }
 
-#define DEFINE(type)                                                                     \
-    EARLY_KERNEL(matmul_##type##_8, MatmulArgs, THREADS, 3) { matmul<type, 1>(args); }   \
+// Blocks of a multiprocessor: as many as the registers of a type's lanes allow.
+template <class T> constexpr i32 blocks_of() { return T::Lane::code_words + T::Lane::high_words <= 5 ? 3 : 2; }
+
+#define DEFINE(type)                                                                                    \
+    EARLY_KERNEL(matmul_##type##_8, MatmulArgs, THREADS, blocks_of<type>()) { matmul<type, 1>(args); }  \
     EARLY_KERNEL(matmul_##type##_32, MatmulArgs, THREADS, 1) { matmul<type, 4>(args); }
 FOR_NARROW_TYPES(DEFINE)

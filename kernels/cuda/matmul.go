@@ -111,8 +111,7 @@ func (d *Device) decode(out, x kernels.Tensor, with []factor) {
 
 // matmul multiplies converted rows.
 func (d *Device) matmul(t kernels.DType, size int, a matmulArgs) {
-	if d.hopper != nil {
-		d.sm90Matmul(t, size, a)
+	if d.sm90Matmul(t, a) {
 		return
 	}
 	d.launch(&d.kernels.matmul[t][size], pieces(int64(a.n), matmulSizes[size]), pieces(int64(a.w.rows), matmulRows),

@@ -1,12 +1,11 @@
-// matmul_sm90_W_N: what matmul_W_N (matmul.cu) computes, bit for bit, by what
-// Hopper has. A warp of its own asks the copy engine for the codes of weights, 16
-// rows of 1024 bytes a stage, as far ahead as a ring has room; eight warps multiply
-// them. What stands beside the codes, a tenth of the bytes, comes by loads one unit
-// ahead, also of the tile to come. Blocks do tile after tile of 16 out-features and N tokens, neighbours of
-// which there are as many for each.
+// matmul_sm90_W: what matmul_W_8 (matmul.cu) computes, bit for bit, by what Hopper
+// has. A warp of its own asks the copy engine for the codes of weights, 16 rows of
+// 1024 bytes a stage, as far ahead as a ring has room; eight warps multiply them.
+// What stands beside the codes comes by loads one unit ahead, also of the tile to
+// come. Blocks do tile after tile of 16 out-features, by all tokens: 8 at most.
 //
-// A block fills its ring while the kernel before it runs: nobody writes weights. Of the small kind two blocks fit a multiprocessor,
-// so that it can.
+// A block fills its ring while the kernel before it runs: nobody writes weights. Two
+// blocks fit a multiprocessor, so that it can.
 //
 // Shared memory: the ring; the warps' sums; barriers.
 //
@@ -25,14 +24,13 @@ DEVICE Mbarrier* empty(i32 i) { return full(SM90_MATMUL_STAGES + i); }
 DEVICE float* all_sums() { return reinterpret_cast<float*>(full(2 * SM90_MATMUL_STAGES)); }
 typedef Ring<SM90_MATMUL_STAGES> Stages;
 
-// Tiles are those of a block, first to last - 1, of which `across` share rows.
+// Tiles are those of a block, first to last - 1.
 struct Tiles {
-    i32 first, last, across, units;
+    i32 first, last, units;
 
-    DEVICE Tiles of(const MatmulArgs& args, i32 tokens) {
-        const i32 across = (args.n + tokens - 1) / tokens;
-        const i64 all = i64((args.w.rows + MATMUL_ROWS - 1) / MATMUL_ROWS) * across;
-        return {i32(all * block_x() / grid_x()), i32(all * (block_x() + 1) / grid_x()), across, (args.w.cols + UNIT - 1) / UNIT};
+    DEVICE Tiles of(const MatmulArgs& args) {
+        const i64 all = (args.w.rows + MATMUL_ROWS - 1) / MATMUL_ROWS;
+        return {i32(all * block_x() / grid_x()), i32(all * (block_x() + 1) / grid_x()), (args.w.cols + UNIT - 1) / UNIT};
     }
 };
 
@@ -41,7 +39,7 @@ template <class T> DEVICE void fetch(const MatmulArgs& args, const Tiles& tiles)
     constexpr i32 unit_bytes = 16 * T::Lane::code_words, units = PIECE / unit_bytes;
     Stages ring;
     for (i32 tile = tiles.first; tile < tiles.last; tile++) {
-        const i64 row = least(tile / tiles.across * MATMUL_ROWS + lane(), args.w.rows - 1);
+        const i64 row = least(tile * MATMUL_ROWS + lane(), args.w.rows - 1);
         const u8* from = args.w.data + row * args.w.rowBytes;
         NO_UNROLL
         for (i32 unit = 0; unit < tiles.units; unit += units) {
@@ -95,15 +93,15 @@ template <class T> DEVICE RowScales rows_of(const WeightArgs& w, i32 first) {
     return {least(first + lane() / 4, w.rows - 1), least(first + lane() / 4 + 8, w.rows - 1), T::tiles && w.scale && w.scaleCols < w.cols};
 }
 
-// multiply adds a tile of weights by tiles x 8 tokens. next is what was read
-// for its first unit, and then for the first one of the tile at row `after`.
-template <class T, i32 tiles>
-DEVICE void multiply(const MatmulArgs& args, i32 first, i32 after, i32 token, i32 units, Stages& ring, Beside<T>& next) {
+// multiply adds a tile of weights. next is what was read for its first unit, and
+// then for the first one of the tile at row `after`.
+template <class T>
+DEVICE void multiply(const MatmulArgs& args, i32 first, i32 after, i32 units, Stages& ring, Beside<T>& next) {
     constexpr i32 piece = PIECE / (16 * T::Lane::code_words); // units of a stage
     const WeightArgs& w = args.w;
     const RowScales rows = rows_of<T>(w, first);
-    const auto in = Inputs<T, tiles>::of(args, token);
-    Sums<tiles> sums = {};
+    const auto in = Inputs<T, 1>::of(args, 0);
+    Sums<1> sums = {};
     i32 unit = warp();
     NO_UNROLL
     for (i32 from = 0; from < units; from += piece) {
@@ -120,7 +118,7 @@ DEVICE void multiply(const MatmulArgs& args, i32 first, i32 after, i32 token, i3
             Beside<T>::read(next, w, unit_after);
             take_codes<T>(now[0], stage, unit - from);
             take_codes<T>(now[1], stage + 8 * STRIDE, unit - from);
-            add_unit<T, tiles>(sums, now[0], now[1], w, rows, in, unit);
+            add_unit<T, 1>(sums, now[0], now[1], w, rows, in, unit);
         }
         sync_warp(); // all lanes have read
         if (lane() == 0) arrive(empty(ring.at));
@@ -128,11 +126,11 @@ DEVICE void multiply(const MatmulArgs& args, i32 first, i32 after, i32 token, i3
     }
     if (args.late) wait_for_previous();
     const auto meet = [] { sync_some(1, MATMUL_WARPS * WARP); };
-    finish(args, sums, all_sums(), first, token, rows.tiled, meet);
+    finish(args, sums, all_sums(), first, 0, rows.tiled, meet);
     meet(); // before others write sums again
 }
 
-template <class T, i32 count> DEVICE void matmul(const MatmulArgs& args) {
+template <class T> DEVICE void matmul(const MatmulArgs& args) {
     if (thread() == 0) {
         for (i32 i = 0; i < SM90_MATMUL_STAGES; i++) {
             begin(full(i), 1);
@@ -141,12 +139,12 @@ template <class T, i32 count> DEVICE void matmul(const MatmulArgs& args) {
         publish_mbarriers();
     }
     sync();
-    const Tiles tiles = Tiles::of(args, 8 * count);
+    const Tiles tiles = Tiles::of(args);
     if (warp() == MATMUL_WARPS) {
         fetch<T>(args, tiles);
         return;
     }
-    const auto row = [&](i32 tile) { return least(tile, tiles.last - 1) / tiles.across * MATMUL_ROWS; };
+    const auto row = [&](i32 tile) { return least(tile, tiles.last - 1) * MATMUL_ROWS; };
     Beside<T> next = {};
     if (warp() < tiles.units && tiles.first < tiles.last) {
         Beside<T>::turn_to(next, args.w, rows_of<T>(args.w, row(tiles.first)));
@@ -155,13 +153,11 @@ template <class T, i32 count> DEVICE void matmul(const MatmulArgs& args) {
     begin_matmul(args);
     Stages ring;
     for (i32 tile = tiles.first; tile < tiles.last; tile++) {
-        const i32 token = tile % tiles.across * (8 * count);
-        multiply<T, count>(args, row(tile), row(tile + 1), token, tiles.units, ring, next);
+        multiply<T>(args, row(tile), row(tile + 1), tiles.units, ring, next);
     }
     if (args.late) wait_for_previous(); // where there is no tile
 }
 
-#define DEFINE(type)                                                                           \
-    EARLY_KERNEL(matmul_sm90_##type##_8, MatmulArgs, SM90_MATMUL_THREADS, 2) { matmul<type, 1>(args); } \
-    EARLY_KERNEL(matmul_sm90_##type##_32, MatmulArgs, SM90_MATMUL_THREADS, 1) { matmul<type, 4>(args); }
-FOR_NARROW_TYPES(DEFINE)
+#define DEFINE(type) \
+    EARLY_KERNEL(matmul_sm90_##type, MatmulArgs, SM90_MATMUL_THREADS, 2) { matmul<type>(args); }
+DEFINE(f16) DEFINE(bf16) DEFINE(f8_e4m3) DEFINE(q8_0)
