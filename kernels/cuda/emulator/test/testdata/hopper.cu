@@ -165,6 +165,6 @@ template <bool right> DEVICE void follow(const HopperArgs& args) {
     args.out[thread()] = v + 1;
 }
 
-PLANTED(right_follow) { follow<true>(args); }
-PLANTED(follow_early) { follow<false>(args); }
-PLANTED(follow_no_wait) { args.out[thread()] = args.in[thread()] + 1; }
+EARLY_KERNEL(right_follow, HopperArgs, THREADS, 1) { follow<true>(args); }
+EARLY_KERNEL(follow_early, HopperArgs, THREADS, 1) { follow<false>(args); }
+EARLY_KERNEL(follow_no_wait, HopperArgs, THREADS, 1) { args.out[thread()] = args.in[thread()] + 1; }
