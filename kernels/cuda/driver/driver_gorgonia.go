@@ -290,8 +290,8 @@ func launchEarlyC(l *Launch, params unsafe.Pointer, s Stream) error {
 // MapMaker makes maps, one at a time.
 type MapMaker struct{}
 
-// NewMapMaker returns one.
-func (d *Driver) NewMapMaker() *MapMaker { return &MapMaker{} }
+// NewMapMaker returns one. Maps need the context of the thread that makes them.
+func (c *Context) NewMapMaker() *MapMaker { return &MapMaker{} }
 
 // Map returns the map of b.
 func (m *MapMaker) Map(b Boxes) (t TensorMap, err error) {

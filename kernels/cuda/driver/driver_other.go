@@ -27,7 +27,7 @@ func (d *Driver) Version() (int, error)              { return 0, ErrNotFound }
 func (d *Driver) Devices() (int, error)              { return 0, ErrNotFound }
 func (d *Driver) Info(int) (Info, error)             { return Info{}, ErrNotFound }
 func (d *Driver) NewContext(int) (*Context, error)   { return nil, ErrNotFound }
-func (d *Driver) NewMapMaker() *MapMaker             { return nil }
+func (c *Context) NewMapMaker() *MapMaker            { return nil }
 func (m *MapMaker) Map(Boxes) (TensorMap, error)     { return TensorMap{}, ErrNotFound }
 func (c *Context) Release() error                    { return ErrNotFound }
 func (c *Context) MemoryInfo() (int64, error)        { return 0, ErrNotFound }

@@ -421,8 +421,8 @@ type MapMaker struct {
 	args       [12]uintptr
 }
 
-// NewMapMaker returns one.
-func (d *Driver) NewMapMaker() *MapMaker { return &MapMaker{driver: d} }
+// NewMapMaker returns one. Maps need the context of the thread that makes them.
+func (c *Context) NewMapMaker() *MapMaker { return &MapMaker{driver: c.Driver} }
 
 // Map returns the map of b.
 func (m *MapMaker) Map(b Boxes) (t TensorMap, err error) {
