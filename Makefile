@@ -78,15 +78,20 @@ cross: go ## builds for every system
 		GOOS=$${system%/*} GOARCH=$${system#*/} $(GO) build ./...; \
 	done
 
-# Each target has a core of its own, so that all take half of the time. T counts
-# inputs: with a time, go test may call the end of it a failure.
+# A program for each package that has targets; each target has a core of its
+# own. T counts inputs: with a time, go test may call the end of it a failure.
 .PHONY: fuzz
 fuzz: go ## every fuzz target for T inputs (5000x) or a time (10m)
-	@$(GO) test -list '^Fuzz' ./... \
-	| awk '/^Fuzz/ { names[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, names[i]; n = 0 }' \
-	| xargs -L 1 -P "$$(nproc)" bash -c ' \
-		out=$$($(GO) test "$$0" -run "^$$" -fuzz "^$$1\$$" -fuzztime $(T) -fuzzminimizetime 100x -parallel 1 2>&1 </dev/null) \
-		&& echo "$$0 $$1: $$(grep execs: <<<"$$out" | tail -1)" || { echo "$$out"; exit 1; }'
+	@mkdir -p build/fuzz
+	@cache=$$($(GO) env GOCACHE)/fuzz; \
+	grep -rl --include='*_test.go' '^func Fuzz' cmd engine kernels model server tokenizer | xargs -n 1 dirname | sort -u | while read -r folder; do \
+		program=$$PWD/build/fuzz/$${folder//\//-}.test; \
+		$(GO) test -c -fuzz=Fuzz -o "$$program" "./$$folder" || exit 1; \
+		grep -ho '^func Fuzz[A-Za-z0-9_]*' "$$folder"/*_test.go | sed "s|^func|$$folder $$program $$cache/trona/$$folder|"; \
+	done | xargs -L 1 -P "$$(nproc)" bash -c ' \
+		cd "$$0" && out=$$("$$1" -test.run "^$$" -test.fuzz "^$$3\$$" -test.fuzzcachedir "$$2" -test.fuzztime $(T) \
+			-test.fuzzminimizetime 100x -test.parallel 1 2>&1 </dev/null) \
+		&& echo "$$0 $$3: $$(grep execs: <<<"$$out" | tail -1)" || { echo "$$out"; exit 1; }'
 
 .PHONY: bench
 bench: build ## speed of the demo model and of each operation
