@@ -35,6 +35,9 @@ func other(t *testing.T) string {
 
 // A draft model changes no bit of an answer, however good it is.
 func TestInvarianceOfDraft(t *testing.T) {
+	if testing.Short() {
+		t.Skip("TestDraftHammer has its goroutines")
+	}
 	path := tiny(t, modeltest.Shape{})
 	for name, draft := range map[string]string{"itself": path, "another": other(t)} {
 		t.Run(name, func(t *testing.T) {

@@ -133,6 +133,9 @@ func noteGuesses(t *testing.T, e *Engine) {
 
 // Guessing ahead changes no bit of an answer.
 func TestInvarianceOfSpeculation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("TestInvariance has its goroutines")
+	}
 	path := tiny(t, modeltest.Shape{})
 	for _, kv := range cacheTypes {
 		t.Run(kv.String(), func(t *testing.T) {

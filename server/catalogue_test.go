@@ -47,6 +47,9 @@ func many(n int, element string) string {
 // Templates are programs that came with a file. Whatever they do, it costs a
 // bounded time and fails one request only.
 func TestHostileTemplates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it computes for long, in one goroutine")
+	}
 	// A range, a text and a width have bounds of their own, before fuel ends.
 	const limit, failed, fine = "template_limit", "template_error", ""
 	s := newServer(t, says(t, "ok"))

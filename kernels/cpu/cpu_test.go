@@ -39,6 +39,9 @@ func TestVariants(t *testing.T) {
 func TestConformance(t *testing.T) {
 	for _, v := range cpu.Variants() {
 		t.Run(v, func(t *testing.T) {
+			if kerneltest.Race && v != "generic" && v != "genericbf16-int8" {
+				t.Skip("the race detector sees what plain Go reads and writes")
+			}
 			s := kerneltest.Suite{
 				Name:  "cpu",
 				Brief: testing.Short(),

@@ -2,5 +2,5 @@
 
 package kerneltest
 
-// raceEnabled: the race detector allocates on its own and is slow.
-const raceEnabled = true
+// Race: the race detector allocates on its own and is slow.
+const Race = true

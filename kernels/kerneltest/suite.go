@@ -176,7 +176,7 @@ func (c *context) same(want, got []float32, what string, args ...any) {
 // noAllocs demands that op allocates nothing on the host, once it ran before.
 func (c *context) noAllocs(op func()) {
 	c.Helper()
-	if c.suite.Lazy || raceEnabled {
+	if c.suite.Lazy || Race {
 		return
 	}
 	op()
