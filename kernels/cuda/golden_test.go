@@ -105,11 +105,8 @@ func (r *goldenRun) feed(tokens [][]int32, decode bool, wanted []int32) [][]floa
 	return slices.Collect(slices.Chunk(flat, int(out.Shape[1])))
 }
 
-// goldenTokens is the length of the longest prompts that are tested, one token
-// more than a block of the cache; of goldenModels, several blocks.
-const goldenTokens, goldenModelTokens = 65, 200
-
-var goldenModels = []string{"llama-tiny-Q4_K_M.gguf", "nas-super"}
+// goldenTokens is the length of the longest prompts that are tested.
+const goldenTokens = 200
 
 // TestGoldens: every model has the logits and greedy tokens that it must have,
 // by the rule for engines that round the inputs of products.
@@ -123,13 +120,10 @@ func TestGoldens(t *testing.T) {
 		}
 		g := readGolden(t, path)
 		name := g.Files[0]
-		longest := goldenTokens
-		if slices.Contains(goldenModels, name) {
-			longest = goldenModelTokens
-		} else if testing.Short() {
+		if testing.Short() && name != "llama-tiny-Q4_K_M.gguf" && name != "nas-super" {
 			continue
 		}
-		g.Prompts = slices.DeleteFunc(g.Prompts, func(p goldenPrompt) bool { return len(p.Tokens) > longest })
+		g.Prompts = slices.DeleteFunc(g.Prompts, func(p goldenPrompt) bool { return len(p.Tokens) > goldenTokens })
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rows := 0
