@@ -10,8 +10,6 @@
 //
 // Shared memory: keys and values; barriers; a word for each position.
 //
-// No GPU has run this yet.
-//
 // only sm_90a
 // expect HGMMA UTMALDG SYNCS USETMAXREG: attention_sm90_
 #include "gpu.h"
