@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/cpu"
+
+	"trona/kernels"
 )
 
 // hasAMX reports whether the processor has tiles of BF16 and what else their loops
@@ -24,7 +26,16 @@ func permitAMX() bool { return xcr0()&tileState == tileState && requestTiles() }
 // tilesAMX adds products in tiles.
 func tilesAMX(v variant) variant {
 	v.name = "amxbf16-int8"
-	v.tiles = &tiles{roundTilesAMX, pairTilesAMX, pairPackedAMX, multiplyTilesAMX, softmaxTilesAMX}
+	v.tiles = &tiles{
+		round: roundTilesAMX, pair: pairTilesAMX, multiply: multiplyTilesAMX, swiglu: swigluTilesAVX512, softmax: softmaxTilesAMX,
+		unpack: [numTypes]func(*uint16, unsafe.Pointer, int){
+			kernels.BF16: tilesBF16, kernels.F16: tilesF16, kernels.Q8_0: tilesQ8_0,
+			kernels.Q4_0: tilesQ4_0, kernels.Q4_1: tilesQ4_1, kernels.Q5_0: tilesQ5_0, kernels.Q5_1: tilesQ5_1,
+			kernels.Q4_K: tilesQ4_K, kernels.Q5_K: tilesQ5_K, kernels.Q6_K: tilesQ6_K,
+			kernels.IQ4_NL: tilesIQ4_NL, kernels.IQ4_XS: tilesIQ4_XS,
+			kernels.MXFP4: tilesMXFP4, kernels.NVFP4: tilesNVFP4, kernels.NVFP4x16: tilesNVFP4,
+		},
+	}
 	return v
 }
 
@@ -40,10 +51,52 @@ func roundTilesAMX(dst *uint16, x *float32, blocks int)
 func pairTilesAMX(dst *uint16, panel *float32, stride, n int)
 
 //go:noescape
-func pairPackedAMX(dst *uint16, src unsafe.Pointer, n int)
+func tilesBF16(dst *uint16, src unsafe.Pointer, n int)
+
+//go:noescape
+func tilesF16(dst *uint16, src unsafe.Pointer, n int)
+
+//go:noescape
+func tilesQ8_0(dst *uint16, src unsafe.Pointer, n int)
+
+//go:noescape
+func tilesQ4_0(dst *uint16, src unsafe.Pointer, n int)
+
+//go:noescape
+func tilesQ4_1(dst *uint16, src unsafe.Pointer, n int)
+
+//go:noescape
+func tilesQ5_0(dst *uint16, src unsafe.Pointer, n int)
+
+//go:noescape
+func tilesQ5_1(dst *uint16, src unsafe.Pointer, n int)
+
+//go:noescape
+func tilesQ4_K(dst *uint16, src unsafe.Pointer, n int)
+
+//go:noescape
+func tilesQ5_K(dst *uint16, src unsafe.Pointer, n int)
+
+//go:noescape
+func tilesQ6_K(dst *uint16, src unsafe.Pointer, n int)
+
+//go:noescape
+func tilesIQ4_NL(dst *uint16, src unsafe.Pointer, n int)
+
+//go:noescape
+func tilesIQ4_XS(dst *uint16, src unsafe.Pointer, n int)
+
+//go:noescape
+func tilesMXFP4(dst *uint16, src unsafe.Pointer, n int)
+
+//go:noescape
+func tilesNVFP4(dst *uint16, src unsafe.Pointer, n int)
 
 //go:noescape
 func multiplyTilesAMX(p *tileProduct)
+
+//go:noescape
+func swigluTilesAVX512(out *float32, outRow int, sums *float32, stride, groups, tokens int)
 
 //go:noescape
 func softmaxTilesAMX(p *tilesSoftmax)

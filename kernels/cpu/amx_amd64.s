@@ -42,25 +42,48 @@ GLOBL palette<>(SB), RODATA|NOPTR, $64
 #define LOADSUMS(BASE, T) \
 	BYTE $0xC4; BYTE $0xE2; BYTE $0x7B; BYTE $0x4B; BYTE $(0x04|(T<<3)); BYTE $(0x10|BASE)
 
-// SUMS makes DX the distance of the rows of sums, BX the sums of the second group, SI
-// and DI those of the second tile of tokens.
-#define SUMS \
-	MOVQ 48(R8), BX \
+// SUMS makes AX the sums at AT in R8 of a group at P, BX those of the group behind, SI
+// and DI those of the second tile of tokens, and DX the distance of their rows.
+#define SUMS(AT, P) \
+	MOVQ P, AX \
+	MOVQ (AT+8)(R8), BX \
 	ADDQ AX, BX \
-	MOVQ 80(R8), DX \
+	MOVQ (AT+16)(R8), DX \
 	MOVQ DX, DI \
 	SHLQ $4, DI \
 	MOVQ AX, SI \
 	ADDQ DI, SI \
 	ADDQ BX, DI
 
+// OPERANDS makes SI and BX the inputs of a tile of tokens and the weights of a group,
+// DI and DX those behind, R9 the steps.
+#define OPERANDS \
+	MOVQ x-32(SP), SI \
+	MOVQ SI, DI \
+	ADDQ 96(R8), DI \
+	MOVQ R13, BX \
+	MOVQ R13, DX \
+	ADDQ 104(R8), DX \
+	MOVQ 88(R8), R9
+
+// TWICE adds twice the number at AT in R8 to P.
+#define TWICE(AT, P) \
+	MOVQ AT(R8), AX \
+	LEAQ (P)(AX*2), P
+
+#define FIRSTGROUPS \
+	MOVQ from-16(SP), R15 \
+	MOVQ to-24(SP), R14 \
+	MOVQ 56(R8), R13 \
+	MOVQ 80(R8), AX \
+	MOVQ AX, groups-48(SP)
+
 // NEXTGROUPS goes to the next two groups, if there are any.
 #define NEXTGROUPS(LOOP) \
-	MOVQ BX, AX \
-	ADDQ 48(R8), AX \
-	ADDQ 64(R8), R13 \
-	ADDQ 64(R8), R13 \
-	SUBQ $2, R11 \
+	TWICE(8, R15) \
+	TWICE(32, R14) \
+	TWICE(104, R13) \
+	SUBQ $2, groups-48(SP) \
 	JGT  LOOP
 
 // TDPBF16PS: T += X * W
@@ -79,32 +102,54 @@ TEXT ·xcr0(SB), NOSPLIT, $0-8
 // func multiplyTilesAMX(p *tileProduct)
 // Requires: AMX-TILE, AMX-BF16
 //
-// R8 is p, R9 the sums and R12 the inputs of two tiles of tokens, R10 the tiles left.
-// Inside: AX sums and R13 weights of two groups, R11 groups left. Innermost: SI, DI
-// inputs of two tiles of tokens, BX, DX weights of two groups, R10 steps left, while
-// the tiles left wait in the frame. Tiles 0 to 3 are sums, 4 and 5 tokens, 6 and 7
-// weights.
-TEXT ·multiplyTilesAMX(SB), NOSPLIT, $8-8
+// R8 is p. Of two groups R15 and R14 are sums before and after, R13 weights; the frame
+// has what tokens and groups are left, and of two tiles of tokens their sums, inputs
+// and what is read next. R10 is the input of the next two tiles, of which a step
+// prefetches four lines; R11 and R12 are at what is read next and its distance of
+// groups. Tiles 0 to 3 are sums, 4 and 5 tokens, 6 and 7 weights.
+TEXT ·multiplyTilesAMX(SB), NOSPLIT, $48-8
 	MOVQ p+0(FP), R8
 	LEAQ palette<>(SB), AX
 	CONFIGURE
 	MOVQ $64, CX
-	MOVQ 0(R8), R9
-	MOVQ 8(R8), R12
-	MOVQ 24(R8), R10
+	MOVQ 0(R8), AX
+	MOVQ AX, from-16(SP)
+	MOVQ 24(R8), AX
+	MOVQ AX, to-24(SP)
+	MOVQ 48(R8), AX
+	MOVQ AX, x-32(SP)
+	MOVQ 64(R8), AX
+	MOVQ AX, ahead-40(SP)
+	MOVQ 72(R8), AX
+	MOVQ AX, tokens-8(SP)
 
 tokens:
-	MOVQ  16(R8), R13
-	MOVQ  R9, AX
-	MOVQ  32(R8), R11
-	CMPQ  R10, $2
-	JLT   last
-	MOVQ  R10, left-8(SP)
+	FIRSTGROUPS
+	CMPQ tokens-8(SP), $2
+	JLT  last
+	MOVQ x-32(SP), R10
+	TWICE(96, R10)
+	MOVQ ahead-40(SP), R11
+	MOVQ 112(R8), R12
 
 groups:
-	CMPQ 72(R8), $0
+	MOVQ  128(R8), R9
+	MOVQ  R11, AX
+	TESTQ R9, R9
+	JEQ   sums
+
+ahead:
+	PREFETCHT1 (AX)
+	PREFETCHT1 (AX)(R12*1)
+	ADDQ       $64, AX
+	DECQ       R9
+	JNZ        ahead
+
+sums:
+	ADDQ 120(R8), R11
+	CMPQ 136(R8), $0
 	JNE  begin
-	SUMS
+	SUMS(0, R15)
 	LOADSUMS(0, 0)
 	LOADSUMS(3, 1)
 	LOADSUMS(6, 2)
@@ -118,52 +163,57 @@ begin:
 	ZERO(3)
 
 multiply:
-	MOVQ R12, SI
-	MOVQ R12, DI
-	ADDQ 56(R8), DI
-	MOVQ R13, BX
-	MOVQ R13, DX
-	ADDQ 64(R8), DX
-	MOVQ 40(R8), R10
+	OPERANDS
 
 steps:
 	LOAD(6, 4)
 	LOAD(3, 6)
 	MULTIPLY(4, 6, 0)
+	PREFETCHT1 (R10)
 	LOAD(2, 7)
 	MULTIPLY(4, 7, 1)
+	PREFETCHT1 64(R10)
 	LOAD(7, 5)
 	MULTIPLY(5, 6, 2)
+	PREFETCHT1 128(R10)
 	MULTIPLY(5, 7, 3)
+	PREFETCHT1 192(R10)
+	ADDQ $256, R10
 	ADDQ $1024, SI
 	ADDQ $1024, BX
 	ADDQ $1024, DX
 	ADDQ $1024, DI
-	DECQ R10
+	DECQ R9
 	JNZ  steps
 
-	SUMS
+	SUMS(24, R14)
 	STORE(0, 0)
 	STORE(1, 3)
 	STORE(2, 6)
 	STORE(3, 7)
 	NEXTGROUPS(groups)
+	MOVQ 16(R8), AX
+	SHLQ $5, AX
+	ADDQ AX, from-16(SP)
 	SHLQ $5, DX
-	ADDQ DX, R9
-	ADDQ 56(R8), R12
-	ADDQ 56(R8), R12
-	MOVQ left-8(SP), R10
-	SUBQ $2, R10
+	ADDQ DX, to-24(SP)
+	MOVQ 96(R8), AX
+	SHLQ $1, AX
+	ADDQ AX, x-32(SP)
+	MOVQ 128(R8), AX
+	SHLQ $6, AX
+	ADDQ AX, ahead-40(SP)
+	SUBQ $2, tokens-8(SP)
 	JMP  tokens
 
 last: // one tile of tokens, or none
-	CMPQ R10, $1
+	CMPQ tokens-8(SP), $1
 	JLT  done
 
 groups1:
-	CMPQ 72(R8), $0
+	CMPQ 136(R8), $0
 	JNE  begin1
-	SUMS
+	SUMS(0, R15)
 	LOADSUMS(0, 0)
 	LOADSUMS(3, 1)
 	JMP  multiply1
@@ -173,11 +223,7 @@ begin1:
 	ZERO(1)
 
 multiply1:
-	MOVQ R12, SI
-	MOVQ R13, BX
-	MOVQ R13, DX
-	ADDQ 64(R8), DX
-	MOVQ 40(R8), R10
+	OPERANDS
 
 steps1:
 	LOAD(6, 4)
@@ -188,10 +234,10 @@ steps1:
 	ADDQ $1024, SI
 	ADDQ $1024, BX
 	ADDQ $1024, DX
-	DECQ R10
+	DECQ R9
 	JNZ  steps1
 
-	SUMS
+	SUMS(24, R14)
 	STORE(0, 0)
 	STORE(1, 3)
 	NEXTGROUPS(groups1)
@@ -238,24 +284,6 @@ loop:
 	VPERMW    Z2, Z20, Z3
 	VMOVDQU64 Z3, (DI)
 	LEAQ      (SI)(R8*2), SI
-	ADDQ      $64, DI
-	SUBQ      $2, CX
-	JGT       loop
-	VZEROUPPER
-	RET
-
-// func pairPackedAMX(dst *uint16, src unsafe.Pointer, n int)
-// Requires: AVX512F, AVX512BW
-TEXT ·pairPackedAMX(SB), NOSPLIT, $0-24
-	MOVQ      dst+0(FP), DI
-	MOVQ      src+8(FP), SI
-	MOVQ      n+16(FP), CX
-	VMOVDQU64 sideBySide<>(SB), Z20
-
-loop:
-	VPERMW    (SI), Z20, Z3
-	VMOVDQU64 Z3, (DI)
-	ADDQ      $64, SI
 	ADDQ      $64, DI
 	SUBQ      $2, CX
 	JGT       loop

@@ -80,11 +80,11 @@ func (t *attentionTile) tiledBlock(b, n, r0, r1 int64) {
 		t.kern.tiles.pair(&t.halves.keys[g*steps*tileSize], &t.keys[g*lanes], kernels.BlockSize, int(t.dim))
 	}
 	t.pairValues()
-	p := &t.halves.product
+	p, sums := &t.halves.product, tileSums{&t.s[0], 4 * lanes, 4 * kernels.BlockSize}
 	*p = tileProduct{
-		sums: &t.s[0], x: &t.halves.queries[0], weights: &t.halves.keys[0],
+		from: sums, to: sums, x: &t.halves.queries[0], weights: &t.halves.keys[0],
 		tokens: int(upTo16(t.rows*t.share) / lanes), groups: kernels.BlockSize / lanes, steps: steps, begin: 1,
-		sumsRow: 4 * kernels.BlockSize, sumsStride: 4 * lanes, xStride: 2 * steps * tileSize, weightsStride: 2 * steps * tileSize,
+		xStride: 2 * steps * tileSize, weightsStride: 2 * steps * tileSize,
 	}
 	t.kern.tiles.multiply(p)
 	for i := range r0 * t.share {
@@ -134,11 +134,11 @@ func (t *attentionTile) softmaxTiles(r, rows, seen int64) {
 // weighTiles adds the weighted values to the sums of queries [from, to), multiples
 // of 16, which stand at acc.
 func (t *attentionTile) weighTiles(acc *float32, from, to int64) {
-	p := &t.halves.product
+	p, sums := &t.halves.product, tileSums{acc, 4 * lanes, int(4 * t.dim)}
 	*p = tileProduct{
-		sums: acc, x: &t.halves.weights[from*kernels.BlockSize], weights: &t.halves.values[0],
+		from: sums, to: sums, x: &t.halves.weights[from*kernels.BlockSize], weights: &t.halves.values[0],
 		tokens: int((to - from) / lanes), groups: int(t.dim / lanes), steps: kernels.BlockSize / tileCols,
-		sumsRow: int(4 * t.dim), sumsStride: 4 * lanes, xStride: 2 * kernels.BlockSize * lanes, weightsStride: 2 * kernels.BlockSize * lanes,
+		xStride: 2 * kernels.BlockSize * lanes, weightsStride: 2 * kernels.BlockSize * lanes,
 	}
 	t.kern.tiles.multiply(p)
 }

@@ -164,7 +164,11 @@ func (j *matmulJob) put(at uintptr, rows int64, sums []float32) {
 
 // packed returns column `from` of group g of the weight.
 func (j *matmulJob) packed(g, from int64) unsafe.Pointer {
-	return pointer(j.w.Addr + uintptr(g*j.l.groupBytes+from/int64(j.l.cols)*int64(j.l.bytes)))
+	return pointer(j.address(g, from))
+}
+
+func (j *matmulJob) address(g, from int64) uintptr {
+	return j.w.Addr + uintptr(g*j.l.groupBytes+from/int64(j.l.cols)*int64(j.l.bytes))
 }
 
 // panel returns columns [from, from+n) of group g as [n, 16].

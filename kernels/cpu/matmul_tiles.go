@@ -35,12 +35,18 @@ func alignedHalves(n int64) []uint16 {
 type tilesJob struct {
 	matmulJob
 	up     matmulJob // with which the first makes a gated product; kern nil: none
-	rows   *uint16   // [tokens/16, steps, 16, 32]
-	steps  int64     // of 32 columns
+	rows   *uint16   // for each tileDepth columns: [tokens/16, columns/32, 16, 32]
 	tokens int64     // n up to a multiple of 16
 	span   int64     // groups of a piece, of both weights together an even number
 	round  bool      // whether pieces are tiles of the input to round
+	// threads is how many take pieces.
+	threads int64
 }
+
+// aheadHalves is how far loops look ahead in an input.
+const aheadHalves = 2 * tileDepth * lanes
+
+func upTo32(n int64) int64 { return (n + tileCols - 1) / tileCols * tileCols }
 
 // inTiles reports whether rows that prefill meet a weight in tiles.
 func (v *variant) inTiles(w kernels.Weight) bool { return v.tiles != nil && w.Type != kernels.F32 }
@@ -59,15 +65,12 @@ func (d *Device) gatedTiles(out, x kernels.Tensor, gate, up kernels.Weight) {
 func (d *Device) matmulTiles(m tilesJob) {
 	j := &d.jobs.tiles
 	*j = m
-	j.steps, j.tokens, j.round = (m.w.Cols+tileCols-1)/tileCols, upTo16(m.n), true
-	groups, weights := (m.w.Rows+lanes-1)/lanes, int64(1)
-	if m.up.kern != nil {
-		weights = 2
-	}
+	j.tokens, j.round, j.threads = upTo16(m.n), true, int64(len(d.pool.workers))
+	groups := (m.w.Rows + lanes - 1) / lanes
 	// Two pieces for each thread at least, so that a slow one does not keep all others
 	// waiting.
-	j.span = max(2, min(tileGroups, weights*groups/int64(2*len(d.pool.workers))&^1))
-	if n := j.tokens * j.steps * tileCols; int64(len(d.tiled)) < n {
+	j.span = max(2, min(tileGroups, j.weights()*groups/(2*j.threads)&^1))
+	if n := j.tokens*upTo32(m.w.Cols) + aheadHalves; int64(len(d.tiled)) < n {
 		d.tiled = alignedHalves(n)
 	}
 	j.rows = &d.tiled[0]
@@ -76,7 +79,7 @@ func (d *Device) matmulTiles(m tilesJob) {
 	}
 	d.run(kernels.OpMatMul, j, j.tokens/lanes, m.n*m.w.Cols < fewFlops/2)
 	j.round = false
-	j.span /= weights
+	j.span /= j.weights()
 	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
 }
 
@@ -89,89 +92,149 @@ func (j *tilesJob) piece(w *worker, i int64) {
 	}
 	first := i * j.span
 	groups := min(j.span, (j.w.Rows+lanes-1)/lanes-first)
-	all := groups
-	if j.up.kern != nil {
-		all = 2 * groups
-	}
-	p := &w.tiles.product
+	p, sums := &w.tiles.product, tileSums{&w.tiles.sums[0], int(4 * lanes * j.tokens), 4 * lanes}
 	*p = tileProduct{
-		sums: &w.tiles.sums[0], weights: &w.tiles.weights[0], tokens: int(j.tokens / lanes), groups: int(all),
-		sumsStride: int(4 * lanes * j.tokens), xStride: int(2 * tileSize * j.steps), weightsStride: 2 * lanes * tileDepth,
-		begin: 1, sumsRow: 4 * lanes,
+		from: sums, to: sums, weights: &w.tiles.weights[0], tokens: int(j.tokens / lanes), groups: int(groups * j.weights()),
+		weightsStride: 2 * lanes * tileDepth, begin: 1,
 	}
 	for from := int64(0); from < j.w.Cols; from += tileDepth {
 		n := min(tileDepth, j.w.Cols-from)
-		for g := range groups {
-			j.load(w, first+g, from, n, w.tiles.weights[g*tileDepth*lanes:])
+		j.loadGroups(w, first, groups, from, n)
+		j.lookAhead(p, first, from+n)
+		p.x, p.steps = halfAt(j.rows, int(from*j.tokens)), int((n+tileCols-1)/tileCols)
+		p.xStride = 2 * tileSize * p.steps
+		if from+n == j.w.Cols && j.straight(first, groups) {
+			j.finish(w, first, groups)
+			return
 		}
-		for g := groups; g < all; g++ {
-			j.up.load(w, first+g-groups, from, n, w.tiles.weights[g*tileDepth*lanes:])
-		}
-		p.x, p.steps = halfAt(j.rows, int(from*lanes)), int((n+tileCols-1)/tileCols)
 		j.kern.tiles.multiply(p)
 		p.begin = 0
 	}
-	j.store(w, first, groups)
+	j.store(w, first, groups, 0)
+}
+
+// weights returns the number of weights of a product.
+func (j *tilesJob) weights() int64 {
+	if j.up.kern != nil {
+		return 2
+	}
+	return 1
+}
+
+// loadGroups unpacks columns [from, from+n) of groups; those of gate and up alternate.
+func (j *tilesJob) loadGroups(w *worker, first, groups, from, n int64) {
+	each := j.weights()
+	for g := range groups {
+		j.load(w, first+g, from, n, w.tiles.weights[each*g*tileDepth*lanes:])
+		if each == 2 {
+			j.up.load(w, first+g, from, n, w.tiles.weights[(2*g+1)*tileDepth*lanes:])
+		}
+	}
+}
+
+// lookAhead names what is unpacked next: column from on, or what is probably this
+// thread's next piece.
+func (j *tilesJob) lookAhead(p *tileProduct, first, from int64) {
+	if from == j.w.Cols {
+		first, from = first+j.span*j.threads, 0
+	}
+	if first*lanes >= j.w.Rows {
+		p.aheadLines = 0
+		return
+	}
+	n := min(tileDepth, j.w.Cols-from)
+	bytes, pairs := n/int64(j.l.cols)*int64(j.l.bytes), (j.tokens/lanes+1)/2
+	p.ahead, p.aheadLines = j.address(first, from), int((bytes+64*pairs-1)/(64*pairs))
+	p.aheadPair, p.aheadNext = int(j.l.groupBytes), int(2*j.l.groupBytes)
+	if j.up.kern != nil {
+		p.aheadPair, p.aheadNext = int(j.up.address(first, from)-p.ahead), int(j.l.groupBytes)
+	}
+}
+
+// straight reports whether sums may go to the output as they are: whole groups, of
+// which none is done twice.
+func (j *tilesJob) straight(first, groups int64) bool {
+	return j.up.kern == nil && !j.gated && groups%2 == 0 && (first+groups)*lanes <= j.w.Rows
+}
+
+// finish does the last columns of a piece: whole tiles of tokens go to the output.
+func (j *tilesJob) finish(w *worker, first, groups int64) {
+	p, whole := &w.tiles.product, j.n/lanes
+	if whole > 0 {
+		sums := p.to
+		p.tokens = int(whole)
+		p.to = tileSums{(*float32)(pointer(j.out + uintptr(4*first*lanes))), 4 * lanes, int(4 * j.w.Rows)}
+		j.kern.tiles.multiply(p)
+		p.to = sums
+	}
+	if whole*lanes == j.n {
+		return
+	}
+	p.tokens, p.x = 1, halfAt(p.x, int(whole)*p.xStride/2)
+	p.from.at = (*float32)(p.from.tile(0, int(whole)))
+	p.to = p.from
+	j.kern.tiles.multiply(p)
+	j.store(w, first, groups, whole*lanes)
 }
 
 // roundRow rounds row t of the input. What its last tile has too much are zeros.
 func (j *tilesJob) roundRow(w *worker, t int64) {
-	dst := halfAt(j.rows, int(t/lanes*j.steps*tileSize+t%lanes*tileCols))
-	x, whole := floatsOf(j.x+uintptr(4*t*j.w.Cols), j.w.Cols), j.w.Cols/tileCols
-	if whole > 0 {
-		j.kern.tiles.round(dst, &x[0], int(whole))
-	}
-	if whole < j.steps {
-		rest := w.tiles.rest[:]
-		clear(rest[copy(rest, x[whole*tileCols:]):])
-		j.kern.tiles.round(halfAt(dst, int(whole*tileSize)), &rest[0], 1)
+	x := floatsOf(j.x+uintptr(4*t*j.w.Cols), j.w.Cols)
+	for from := int64(0); from < j.w.Cols; from += tileDepth {
+		n := min(tileDepth, j.w.Cols-from)
+		whole, steps := n/tileCols, (n+tileCols-1)/tileCols
+		dst := halfAt(j.rows, int(from*j.tokens+t/lanes*steps*tileSize+t%lanes*tileCols))
+		if whole > 0 {
+			j.kern.tiles.round(dst, &x[from], int(whole))
+		}
+		if whole < steps {
+			rest := w.tiles.rest[:]
+			clear(rest[copy(rest, x[from+whole*tileCols:]):])
+			j.kern.tiles.round(halfAt(dst, int(whole*tileSize)), &rest[0], 1)
+		}
 	}
 }
 
 // load unpacks columns [from, from+n) of a group to tiles.
 func (j *matmulJob) load(w *worker, g, from, n int64, dst []uint16) {
-	if j.w.Type == kernels.BF16 && j.l.scale == nil && n%tileCols == 0 {
-		j.kern.tiles.pairPacked(&dst[0], j.packed(g, from), int(n))
+	if unpack := j.kern.tiles.unpack[j.w.Type]; unpack != nil && j.l.scale == nil && n%tileCols == 0 {
+		unpack(&dst[0], j.packed(g, from), int(n))
 		return
 	}
-	for at := int64(0); at < n; at += chunk {
-		k := min(chunk, n-at)
-		j.panel(w, g, from+at, int(k))
-		whole := (k + tileCols - 1) &^ (tileCols - 1)
-		clear(w.panel[k*lanes : whole*lanes])
-		j.kern.tiles.pair(&dst[at*lanes], &w.panel[0], lanes, int(whole))
-	}
+	j.panel(w, g, from, int(n))
+	whole := (n + tileCols - 1) &^ (tileCols - 1)
+	clear(w.panel[n*lanes : whole*lanes])
+	j.kern.tiles.pair(&dst[0], &w.panel[0], lanes, int(whole))
 }
 
-// store writes the sums of groups to the output.
-func (j *tilesJob) store(w *worker, first, groups int64) {
-	from := first * lanes
+// store writes the sums of groups to the output, from token t0 on.
+func (j *tilesJob) store(w *worker, first, groups, t0 int64) {
+	from, each := first*lanes, j.weights()
 	rows := min(groups*lanes, j.w.Rows-from)
-	for t := range j.n {
-		out, row := floatsOf(j.out+uintptr(4*(t*j.w.Rows+from)), rows), w.tiles.row[:rows]
-		switch {
-		case j.up.kern != nil:
-			j.gather(w, out, 0, t)
-			j.gather(w, row, groups, t)
-		case j.gated:
-			j.gather(w, row, 0, t)
-		default:
+	at := j.out + uintptr(4*(t0*j.w.Rows+from))
+	if each == 2 && rows == groups*lanes {
+		out := (*float32)(pointer(at))
+		j.kern.tiles.swiglu(out, int(j.w.Rows), &w.tiles.sums[t0*lanes], int(j.tokens*lanes), int(groups), int(j.n-t0))
+		return
+	}
+	for t := t0; t < j.n; t++ {
+		out, row := floatsOf(at, rows), w.tiles.row[:rows]
+		at += uintptr(4 * j.w.Rows)
+		if each == 1 && !j.gated {
 			j.gather(w, out, 0, t)
 			continue
+		}
+		j.gather(w, row, each-1, t)
+		if each == 2 {
+			j.gather(w, out, 0, t)
 		}
 		j.kern.swiglu(&out[0], &out[0], &row[0], int(rows))
 	}
 }
 
-// gather copies the sums of token t, from group g on.
+// gather copies the sums of token t, of group g and every next of its weight.
 func (j *tilesJob) gather(w *worker, dst []float32, g, t int64) {
-	for at := (g*j.tokens + t) * lanes; len(dst) > 0; at += j.tokens * lanes {
-		sums := w.tiles.sums[at:][:lanes]
-		if len(dst) < lanes {
-			copy(dst, sums)
-			return
-		}
-		*(*[lanes]float32)(dst) = [lanes]float32(sums)
-		dst = dst[lanes:]
+	for at := (g*j.tokens + t) * lanes; len(dst) > 0; at += j.weights() * j.tokens * lanes {
+		dst = dst[copy(dst, w.tiles.sums[at:][:lanes]):]
 	}
 }

@@ -18,13 +18,15 @@ import (
 const (
 	tileCols = 32               // columns of a tile
 	tileSize = lanes * tileCols // elements of a tile
-	// tileDepth is the number of columns that two tiles of tokens have in the
-	// first-level cache while they meet the weights of a piece.
-	tileDepth = 512
+	// tileDepth is the number of columns for which two tiles of tokens stay in the
+	// first-level cache, of 48 KiB, while they meet the weights of a piece, two groups
+	// at a time: 16 KiB each, and 8 of sums.
+	tileDepth = chunk
 	// tileTokens is the number of tokens for which weights are unpacked once.
 	tileTokens = 512
-	// tileGroups is the most groups of 16 rows in a piece: their weights of tileDepth
-	// columns and their sums of tileTokens fit the second-level cache.
+	// tileGroups is the most groups of 16 rows in a piece: their sums of tileTokens
+	// take a quarter of a second-level cache of 2 MiB, their weights of tileDepth
+	// columns a sixteenth.
 	tileGroups = 16
 )
 
@@ -36,42 +38,58 @@ type tiles struct {
 	// pair writes n columns, an even number, of a panel as tiles: dst[k/2][r][k%2]. Its
 	// columns are stride apart.
 	pair func(dst *uint16, panel *float32, stride, n int)
-	// pairPacked does the same with packed BF16.
-	pairPacked func(dst *uint16, src unsafe.Pointer, n int)
+	// unpack does the same with n packed columns, a multiple of 32; nil: variant.unpack,
+	// then pair.
+	unpack [numTypes]func(dst *uint16, src unsafe.Pointer, n int)
 	// multiply does a tileProduct.
 	multiply func(p *tileProduct)
+	// swiglu writes out[t][16*g+r] = silu(sums[2*g][t][r]) * sums[2*g+1][t][r] for g <
+	// groups. Rows of out are outRow floats apart, groups of sums stride.
+	swiglu func(out *float32, outRow int, sums *float32, stride, groups, tokens int)
 	// softmax does a tilesSoftmax.
 	softmax func(p *tilesSoftmax)
 }
 
 // tileProduct adds products of tiles of tokens with tiles of weights to sums:
 //
-//	sums[g][t][r] += Σ_k x[t/16][k/32][t%16][k%32] * weights[g][k/32][k%32/2][r][k%2]
+//	to[g][t][r] = from[g][t][r] + Σ_k x[t/16][k/32][t%16][k%32] * weights[g][k/32][k%32/2][r][k%2]
 //
 // for t < 16*tokens, r < 16, k < 32*steps. Of an odd number of groups the last may
 // be done twice, into the group of sums behind it. Assembly knows the fields by
 // their places.
 type tileProduct struct {
-	sums       *float32
+	from, to   tileSums
 	x, weights *uint16
-	tokens     int // tiles of tokens
-	groups     int
-	steps      int
-	// Distances in bytes: of groups of sums, tiles of tokens, groups of weights.
-	sumsStride, xStride, weightsStride int
-	begin                              int // not 0: sums begin at 0
-	sumsRow                            int // distance of the sums of tokens in bytes
+	// ahead is memory that will be read next, lines of 64 bytes for every two tiles of
+	// tokens and group: of the second group aheadPair bytes behind the first, of the
+	// next two aheadNext.
+	ahead                  uintptr
+	tokens                 int // tiles of tokens
+	groups                 int
+	steps                  int
+	xStride, weightsStride int // distances of tiles of tokens and of groups in bytes
+	aheadPair, aheadNext   int
+	aheadLines             int
+	begin                  int // not 0: from is 0
 }
 
-// pointers returns the sums, tokens and weights of a group and a tile of tokens.
-func (p *tileProduct) pointers(g, t int) (sums, x, weights unsafe.Pointer) {
-	sums = unsafe.Add(unsafe.Pointer(p.sums), g*p.sumsStride+t*lanes*p.sumsRow)
-	return sums, unsafe.Add(unsafe.Pointer(p.x), t*p.xStride), unsafe.Add(unsafe.Pointer(p.weights), g*p.weightsStride)
+// tileSums are sums of groups and tokens, distances in bytes.
+type tileSums struct {
+	at          *float32
+	stride, row int
+}
+
+// tile returns the sums of a group and a tile of tokens.
+func (s *tileSums) tile(g, t int) unsafe.Pointer {
+	return unsafe.Add(unsafe.Pointer(s.at), g*s.stride+t*lanes*s.row)
 }
 
 // genericTiles are the loops in plain Go.
 func genericTiles() *tiles {
-	return &tiles{roundTilesGeneric, pairTilesGeneric, pairPackedGeneric, multiplyTilesGeneric, softmaxTilesGeneric}
+	return &tiles{
+		round: roundTilesGeneric, pair: pairTilesGeneric, multiply: multiplyTilesGeneric, swiglu: swigluTilesGeneric,
+		softmax: softmaxTilesGeneric,
+	}
 }
 
 func roundTilesGeneric(dst *uint16, x *float32, blocks int) {
@@ -83,12 +101,6 @@ func roundTilesGeneric(dst *uint16, x *float32, blocks int) {
 func pairTilesGeneric(dst *uint16, panel *float32, stride, n int) {
 	for i := range n * lanes {
 		*halfAt(dst, pairOf(i)) = toBF16(flush(*floatAt(panel, i/lanes*stride+i%lanes)))
-	}
-}
-
-func pairPackedGeneric(dst *uint16, src unsafe.Pointer, n int) {
-	for i, v := range unsafe.Slice((*uint16)(src), n*lanes) {
-		*halfAt(dst, pairOf(i)) = v
 	}
 }
 
@@ -104,11 +116,11 @@ func halfAt(p *uint16, i int) *uint16 { return (*uint16)(unsafe.Add(unsafe.Point
 func multiplyTilesGeneric(p *tileProduct) {
 	for g := range p.groups {
 		for t := range p.tokens {
-			at, x, weights := p.pointers(g, t)
+			x, weights := unsafe.Add(unsafe.Pointer(p.x), t*p.xStride), unsafe.Add(unsafe.Pointer(p.weights), g*p.weightsStride)
 			var sums [lanes][lanes]float32
 			for i := range sums {
 				if p.begin == 0 {
-					sums[i] = *(*[lanes]float32)(unsafe.Add(at, i*p.sumsRow))
+					sums[i] = *(*[lanes]float32)(unsafe.Add(p.from.tile(g, t), i*p.from.row))
 				}
 			}
 			for range p.steps {
@@ -116,8 +128,17 @@ func multiplyTilesGeneric(p *tileProduct) {
 				x, weights = unsafe.Add(x, 2*tileSize), unsafe.Add(weights, 2*tileSize)
 			}
 			for i := range sums {
-				*(*[lanes]float32)(unsafe.Add(at, i*p.sumsRow)) = sums[i]
+				*(*[lanes]float32)(unsafe.Add(p.to.tile(g, t), i*p.to.row)) = sums[i]
 			}
+		}
+	}
+}
+
+func swigluTilesGeneric(out *float32, outRow int, sums *float32, stride, groups, tokens int) {
+	for t := range tokens {
+		for g := range groups {
+			gate := floatAt(sums, 2*g*stride+t*lanes)
+			swigluGeneric(floatAt(out, t*outRow+g*lanes), gate, floatAt(gate, stride), lanes)
 		}
 	}
 }

@@ -56,10 +56,29 @@ func TestTilesRound(t *testing.T) {
 		plain.pair(&want[0], &x[0], 2*lanes, blocks*tileCols/2)
 		v.tiles.pair(&got[0], &x[0], 2*lanes, blocks*tileCols/2)
 		require.Equal(t, want, got, v.name)
-		packed := slices.Clone(got)
-		plain.pairPacked(&want[0], unsafe.Pointer(&packed[0]), blocks*tileCols)
-		v.tiles.pairPacked(&got[0], unsafe.Pointer(&packed[0]), blocks*tileCols)
-		require.Equal(t, want, got, v.name)
+	}
+}
+
+// TestTilesUnpack: packed columns become the tiles of the plain Go.
+func TestTilesUnpack(t *testing.T) {
+	plain := generic()
+	for _, v := range withTiles(t) {
+		for typ, unpack := range v.tiles.unpack {
+			if unpack == nil {
+				continue
+			}
+			p := packings[typ]
+			for _, n := range []int{max(tileCols, p.cols), 256} {
+				src := randomBlocks(rand.New(rand.NewPCG(uint64(n), uint64(typ))), n/p.cols*p.bytes)
+				panel, want, got := alignedFloats(n*lanes), alignedHalves(int64(n*lanes)), alignedHalves(int64(n*lanes))
+				plain.unpack[typ](&panel[0], unsafe.Pointer(&src[0]), n)
+				pairTilesGeneric(&want[0], &panel[0], lanes, n)
+				unpack(&got[0], unsafe.Pointer(&src[0]), n)
+				for i := range want {
+					require.Equal(t, want[i], toBF16(flush(bf16(got[i]))), "%s: %v, half %d of %d columns", v.name, kernels.DType(typ), i, n)
+				}
+			}
+		}
 	}
 }
 
@@ -72,7 +91,9 @@ func TestTilesGeneric(t *testing.T) {
 		roundTilesGeneric(&in[r*tileCols], &x[r*tileCols], 1)
 	}
 	pairTilesGeneric(&weights[0], &panel[0], lanes, tileCols)
-	p := tileProduct{sums: &sums[0], x: &in[0], weights: &weights[0], tokens: 1, groups: 1, steps: 1, begin: 1, sumsRow: 4 * lanes}
+	p := tileProduct{
+		to: tileSums{&sums[0], 0, 4 * lanes}, x: &in[0], weights: &weights[0], tokens: 1, groups: 1, steps: 1, begin: 1,
+	}
 	multiplyTilesGeneric(&p)
 	for i, got := range sums {
 		want, size := 0.0, 0.0
@@ -100,22 +121,102 @@ func TestTiles(t *testing.T) {
 		for n := 1; n <= tokens; n++ {
 			for g := 1; g <= groups; g++ {
 				for begin := range 2 {
-					before := normals(rng, (groups+1)*(tokens+1)*lanes*lanes)
+					const group = (tokens + 1) * lanes * lanes
+					before := normals(rng, (groups+1)*group)
+					lines := normals(rng, 64*groups*2) // read ahead
 					p := tileProduct{
-						x: &x[0], weights: &weights[0], tokens: n, groups: g, steps: steps, begin: begin, sumsRow: 4 * lanes,
-						sumsStride: 4 * (tokens + 1) * lanes * lanes, xStride: 2 * steps * tileSize, weightsStride: 2 * steps * tileSize,
+						from: tileSums{&before[0], 4 * group, 4 * lanes}, x: &x[0], weights: &weights[0], tokens: n, groups: g, steps: steps,
+						begin: begin, xStride: 2 * steps * tileSize, weightsStride: 2 * steps * tileSize,
+						ahead: uintptr(unsafe.Pointer(&lines[0])), aheadPair: 64, aheadNext: 128, aheadLines: n % 3,
 					}
-					want, got := slices.Clone(before), slices.Clone(before)
-					p.sums = &want[0]
+					want, got := alignedFloats(2*len(before)), alignedFloats(2*len(before))
+					p.to = tileSums{&want[0], 8 * group, 8 * lanes} // every second row
 					multiplyTilesGeneric(&p)
-					p.sums = &got[0]
+					p.to.at = &got[0]
 					v.tiles.multiply(&p)
-					unused := g * (tokens + 1) * lanes * lanes // a group may be done twice
-					clear(want[unused:][:p.sumsStride/4*(g%2)])
-					clear(got[unused:][:p.sumsStride/4*(g%2)])
+					unused := 2 * g * group // a group may be done twice
+					clear(want[unused:][:2*group*(g%2)])
+					clear(got[unused:][:2*group*(g%2)])
 					same(t, want, got, "%s: %d tiles of tokens, %d groups, begin %d", v.name, n, g, begin)
 				}
 			}
+		}
+	}
+}
+
+// TestTilesInPlace: sums may be added to where they are.
+func TestTilesInPlace(t *testing.T) {
+	rng := rand.New(rand.NewPCG(10, 0))
+	x, weights := alignedHalves(2*tileSize), alignedHalves(2*tileSize)
+	for _, s := range [][]uint16{x, weights} {
+		for i, v := range normals(rng, len(s)) {
+			s[i] = toBF16(v)
+		}
+	}
+	for _, v := range withTiles(t) {
+		want := normals(rng, 4*lanes*lanes)
+		got := slices.Clone(want)
+		p := tileProduct{x: &x[0], weights: &weights[0], tokens: 2, groups: 2, steps: 1, xStride: 2 * tileSize, weightsStride: 2 * tileSize}
+		for _, s := range []struct {
+			sums     []float32
+			multiply func(*tileProduct)
+		}{{want, multiplyTilesGeneric}, {got, v.tiles.multiply}} {
+			p.from = tileSums{&s.sums[0], 4 * lanes, 8 * lanes}
+			p.to = p.from
+			s.multiply(&p)
+		}
+		same(t, want, got, "%s", v.name)
+	}
+}
+
+// TestTilesProduct: every instruction set has the bits of the plain Go in any number
+// of tokens, which whole tiles write to the output and others do not.
+func TestTilesProduct(t *testing.T) {
+	const rows, cols, most = 80, tileDepth + 64, 35
+	rng := rand.New(rand.NewPCG(12, 0))
+	src := randomBlocks(rng, rows*int(kernels.Q8_0.RowBytes(cols)))
+	x, want := normals(rng, most*cols), []float32(nil)
+	for _, v := range variants() {
+		if v.tiles == nil {
+			continue
+		}
+		dev, err := Open(Options{Threads: 2, Variant: v.name})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, dev.Close()) }()
+		w, err := dev.Pack(&kernels.Matrix{Type: kernels.Q8_0, Rows: rows, Cols: cols, Data: src})
+		require.NoError(t, err)
+		for _, n := range []int64{most, 32, 16, 7} {
+			in, out := kernels.View(1, kernels.F32, n, cols), kernels.View(1, kernels.F32, n, rows)
+			in.Addr, err = dev.Alloc(in.Bytes())
+			require.NoError(t, err)
+			out.Addr, err = dev.Alloc(out.Bytes())
+			require.NoError(t, err)
+			copy(floatsOf(in.Addr, n*cols), x)
+			dev.MatMul(out, in, w, 0)
+			got := floatsOf(out.Addr, n*rows)
+			if want == nil {
+				want = slices.Clone(got)
+			}
+			same(t, want[:n*rows], got, "%s: %d tokens", v.name, n)
+		}
+	}
+}
+
+// TestTilesSwiGLU compares with the plain Go, whose exponential may differ in the last
+// place, and does not write beside its rows.
+func TestTilesSwiGLU(t *testing.T) {
+	const tokens, groups, row = 5, 3, 4 * lanes
+	rng := rand.New(rand.NewPCG(11, 0))
+	sums := alignedFloats(2 * groups * (tokens + 1) * lanes)
+	for i := range sums {
+		sums[i] = float32(rng.NormFloat64()) * 8
+	}
+	for _, v := range withTiles(t) {
+		want, got := alignedFloats(tokens*row), alignedFloats(tokens*row)
+		swigluTilesGeneric(&want[0], row, &sums[0], (tokens+1)*lanes, groups, tokens)
+		v.tiles.swiglu(&got[0], row, &sums[0], (tokens+1)*lanes, groups, tokens)
+		for i := range want {
+			require.InDelta(t, want[i], got[i], 1e-6*math.Abs(float64(want[i])), "%s: token %d, row %d", v.name, i/row, i%row)
 		}
 	}
 }
