@@ -30,6 +30,10 @@ var specialKeys = []struct{ key, name string }{
 // FromGGUF makes the tokenizer that a GGUF file describes: byte-level BPE
 // (tokenizer.ggml.model "gpt2") or SentencePiece BPE ("llama").
 func FromGGUF(m Metadata) (*Tokenizer, error) {
+	name, _ := m.String("tokenizer.ggml.model")
+	if name == "no_vocab" {
+		return nil, fmt.Errorf("tokenizer.ggml.model: %q: the file has no tokenizer", name)
+	}
 	s := &source{bos: -1, unknown: -1}
 	if err := s.readTokens(m); err != nil {
 		return nil, err
@@ -38,7 +42,7 @@ func FromGGUF(m Metadata) (*Tokenizer, error) {
 		return nil, err
 	}
 	var err error
-	switch name, _ := m.String("tokenizer.ggml.model"); name {
+	switch name {
 	case "gpt2":
 		err = s.readBytePairs(m)
 	case "llama":

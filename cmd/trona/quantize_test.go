@@ -98,5 +98,5 @@ func TestQuantizeRandom(t *testing.T) {
 	require.Equal(t, inspected(t, "random:"+folder+":Q4_K_M").Bytes, inspected(t, dst).Bytes, "the same types")
 	require.Contains(t, ok(t, "", "bench", dst, "-p", "4", "-n", "2", "-r", "1"), "| tg2")
 	require.Contains(t, ok(t, "", "bench", "random:"+folder+":Q4_K_M", "-p", "4", "-n", "2", "-r", "1"), "| tg2")
-	require.Contains(t, trona(t, "", "run", dst, "hi").err, "tokenizer")
+	require.Contains(t, trona(t, "", "run", dst, "hi").err, "the file has no tokenizer")
 }

@@ -22,7 +22,8 @@ type Options struct {
 	Target Target
 	Name   string // general.name, where the source is a folder
 	// Tokenizer writes the keys of the tokenizer, where the source is a folder.
-	// Values are those of gguf.Writer.Set.
+	// Values are those of gguf.Writer.Set. Without it the file says that it has
+	// none, in the word that other readers know too.
 	Tokenizer func(w interface {
 		Set(key string, value any) error
 	}) error
@@ -196,10 +197,10 @@ func (c *converter) keys() error {
 	}
 	k.folderKeys(c.src, &c.o.Target, c.o.Name)
 	t := &tokenizerKeys{keyWriter: k, eos: -1}
-	if c.o.Tokenizer != nil {
-		if err := c.o.Tokenizer(t); err != nil {
-			return err
-		}
+	if c.o.Tokenizer == nil {
+		k.set("tokenizer.ggml.model", "no_vocab")
+	} else if err := c.o.Tokenizer(t); err != nil {
+		return err
 	}
 	t.ends(c.src.Config.EOS)
 	return k.err
