@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"unsafe"
 
 	"trona/kernels"
 )
@@ -101,9 +102,13 @@ func (d *Device) Pack(m *kernels.Matrix) (kernels.Weight, error) {
 	}
 	all, one := groupsBytes(m)
 	l := &layout{packing: packings[m.Type], groupBytes: one, scaleRows: m.ScaleRows, scaleCols: m.ScaleCols}
-	zeros := make([]byte, m.Type.RowBytes(m.Cols))
+	rowBytes := m.Type.RowBytes(m.Cols)
+	zeros := make([]byte, rowBytes)
 	for g := int64(0); g*lanes < m.Rows; g++ {
 		src := rowsOf(m, g, zeros)
+		if next := m.Data[min((g+1)*lanes, m.Rows)*rowBytes:]; len(next) > 0 {
+			prefetch(unsafe.Pointer(&next[0]), int(min(lanes*rowBytes, int64(len(next)))))
+		}
 		l.pack(bytesOf(addr+uintptr(g*one), one), &src, int(m.Cols)/l.cols)
 	}
 	if m.Scale != nil {
