@@ -3,6 +3,8 @@ package model
 import (
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -36,6 +38,50 @@ func TestFileCutWhileLoading(t *testing.T) {
 	_, err = Load(c, &cutter{Device: openCPU(t), t: t, path: path}, LoadOptions{MaxRows: 1, MaxLogits: 1})
 	require.ErrorContains(t, err, "the file changed while it was read")
 	require.Len(t, c.Digest(), 64)
+}
+
+// order notes the sizes of what is packed.
+type order struct {
+	kernels.Device
+	mu    sync.Mutex // guards sizes
+	sizes []int
+}
+
+func (o *order) Pack(m *kernels.Matrix) (kernels.Weight, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sizes = append(o.sizes, len(m.Data))
+	return o.Device.Pack(m)
+}
+
+// releases counts the tensors that were given back.
+type releases struct {
+	source
+	mu   sync.Mutex // guards list
+	list []int
+}
+
+func (r *releases) release(i int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = append(r.list, i)
+}
+
+// TestMemoryOfLoading: the largest matrix is read first, and what was packed is
+// given back.
+func TestMemoryOfLoading(t *testing.T) {
+	c, err := Open(llamaGGUF(nil).write(t))
+	require.NoError(t, err)
+	defer c.Close()
+	r, o := &releases{source: c.source}, &order{Device: openCPU(t)}
+	c.source = r
+	_, err = Load(c, o, LoadOptions{MaxRows: 1, MaxLogits: 1})
+	require.NoError(t, err)
+	require.Len(t, r.list, len(o.sizes))
+	require.Greater(t, len(o.sizes), 3)
+	workers := min(runtime.GOMAXPROCS(0), len(o.sizes))
+	require.Equal(t, slices.Max(o.sizes), slices.Max(o.sizes[:workers]))
+	require.Equal(t, slices.Min(o.sizes), slices.Min(o.sizes[len(o.sizes)-workers:]))
 }
 
 func TestGuarded(t *testing.T) {

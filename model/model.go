@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -141,7 +142,9 @@ func floatBytes(values []float32) []byte {
 	return b
 }
 
-// pack gives every matrix to the device, on all cores.
+// pack gives every matrix to the device, on all cores. The largest come first: then
+// all cores end at about the same time, and memory is at its most when little is
+// held twice.
 func (m *Model) pack(ckpt *Checkpoint, parts []part, progress func(done, total int64)) error {
 	var (
 		queue       = make(chan *part)
@@ -151,9 +154,11 @@ func (m *Model) pack(ckpt *Checkpoint, parts []part, progress func(done, total i
 		failed      error
 	)
 	parts = slices.DeleteFunc(parts, func(p part) bool { return p.weight == nil })
+	size := func(p part) int64 { return ckpt.bytes(ckpt.stored[p.name]) }
 	for _, p := range parts {
-		total += ckpt.bytes(ckpt.stored[p.name])
+		total += size(p)
 	}
+	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(size(b), size(a)) })
 	one := func(p *part) error {
 		w, err := ckpt.read(ckpt.stored[p.name])
 		if err != nil {
@@ -163,6 +168,7 @@ func (m *Model) pack(ckpt *Checkpoint, parts []part, progress func(done, total i
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
+		ckpt.release(ckpt.stored[p.name])
 		return nil
 	}
 	for range runtime.GOMAXPROCS(0) {
@@ -175,7 +181,7 @@ func (m *Model) pack(ckpt *Checkpoint, parts []part, progress func(done, total i
 					m.packed = append(m.packed, *p.weight)
 					m.bytes += p.weight.Bytes
 				}
-				if done += ckpt.bytes(ckpt.stored[p.name]); progress != nil && failed == nil {
+				if done += size(*p); progress != nil && failed == nil {
 					progress(done, total)
 				}
 				mu.Unlock()

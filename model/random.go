@@ -83,6 +83,8 @@ func (s *randomSource) data(i int) ([]byte, error) {
 	return s.numbers[typ][:t.Bytes:t.Bytes], nil
 }
 
+func (s *randomSource) release(int) {}
+
 func (s *randomSource) readAt(i int, p []byte, offset int64) error {
 	data, err := s.data(i)
 	if err != nil {

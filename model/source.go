@@ -19,6 +19,8 @@ func (s *ggufSource) tensors() []TensorInfo {
 
 func (s *ggufSource) data(i int) ([]byte, error) { return s.file.Data(s.file.Tensors()[i]) }
 
+func (s *ggufSource) release(i int) { s.file.Release(s.file.Tensors()[i]) }
+
 func (s *ggufSource) readAt(i int, p []byte, offset int64) error {
 	return s.file.ReadAt(s.file.Tensors()[i], p, offset)
 }
@@ -36,6 +38,8 @@ func (s *folderSource) tensors() []TensorInfo {
 }
 
 func (s *folderSource) data(i int) ([]byte, error) { return s.files.Data(s.files.Tensors()[i]) }
+
+func (s *folderSource) release(i int) { s.files.Release(s.files.Tensors()[i]) }
 
 func (s *folderSource) readAt(i int, p []byte, offset int64) error {
 	return s.files.ReadAt(s.files.Tensors()[i], p, offset)

@@ -25,6 +25,8 @@ type source interface {
 	// data returns the bytes of tensor i, which stay valid while the
 	// checkpoint is open. It fails where the file does not (yet) hold them.
 	data(i int) ([]byte, error)
+	// release gives back the memory that data's bytes hold, which stay valid.
+	release(i int)
 	// readAt reads len(p) bytes of tensor i from an offset in it on.
 	readAt(i int, p []byte, offset int64) error
 }
@@ -97,6 +99,15 @@ func (c *Checkpoint) read(s *stored) (*kernels.Matrix, error) {
 		}
 	}
 	return &m, nil
+}
+
+// release gives back the memory that the data of s holds.
+func (c *Checkpoint) release(s *stored) {
+	for _, i := range []int{s.codes, s.groups} {
+		if i >= 0 {
+			c.source.release(i)
+		}
+	}
 }
 
 // floats reads little-endian numbers of a type that scales and vectors have.

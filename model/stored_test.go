@@ -148,6 +148,7 @@ type memory [][]byte
 
 func (m memory) tensors() []TensorInfo      { return nil }
 func (m memory) data(i int) ([]byte, error) { return m[i], nil }
+func (m memory) release(int)                {}
 func (m memory) readAt(i int, p []byte, offset int64) error {
 	copy(p, m[i][offset:])
 	return nil

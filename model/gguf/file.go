@@ -109,6 +109,9 @@ func (f *File) Data(t Tensor) ([]byte, error) {
 	return data, nil
 }
 
+// Release gives back the memory that what Data returned holds; it stays valid.
+func (f *File) Release(t Tensor) { f.parts[t.part].file.Release(t.offset, t.Bytes) }
+
 // ReadAt reads len(p) bytes of a tensor, from an offset in its data on. For a
 // few bytes this is cheaper than Data, which has the system read far around.
 func (f *File) ReadAt(t Tensor, p []byte, offset int64) error {

@@ -115,6 +115,16 @@ func (f *File) read(offset, n int64) ([]byte, error) {
 	return data, nil
 }
 
+// Release gives back the memory that n bytes from offset on, which Bytes returned,
+// hold of a mapping. They stay valid: who reads them again has them read anew.
+func (f *File) Release(offset, n int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.mapped && !f.closed {
+		_ = releaseFile(f.data, offset, n) // a hint: without it more memory is used, no more
+	}
+}
+
 // Close unmaps and closes the file. Bytes that it gave out are gone.
 func (f *File) Close() error {
 	f.mu.Lock()

@@ -110,6 +110,9 @@ func (f *Files) Data(t Tensor) ([]byte, error) {
 	return data, nil
 }
 
+// Release gives back the memory that what Data returned holds; it stays valid.
+func (f *Files) Release(t Tensor) { f.shards[t.shard].file.Release(t.offset, t.Bytes) }
+
 // ReadAt reads len(p) bytes of a tensor, from an offset in its data on. For a
 // few bytes this is cheaper than Data, which has the system read far around.
 func (f *Files) ReadAt(t Tensor, p []byte, offset int64) error {
