@@ -34,8 +34,8 @@ type benchCommand struct {
 	deviceFlags
 }
 
-// benchRow is one test; most names are those of llama-bench. Model and
-// ceilings, measured once, stand in every row.
+// benchRow is one test; most names are those of llama-bench. The model stands in
+// every row.
 type benchRow struct {
 	Filename   string `json:"model_filename"`
 	Bytes      int64  `json:"model_size"`
@@ -130,20 +130,19 @@ func (c *benchCommand) Run(std stdio) error {
 	if c.Peer != "" {
 		return c.comparePeer(std, b, tests)
 	}
-	var top ceilings // of a GPU nothing is known
-	if b.info.Device == "cpu" && !c.Engine {
-		top = measureCeilings(b.threads, hasTiles(b.device))
+	if b.info.Device == "cpu" && !c.Engine { // of a GPU nothing is known
+		b.gauge = newGauge(b.threads, hasTiles(b.device))
 	}
 	for i := range tests {
-		b.describe(&tests[i], top)
-		if err := b.measure(&tests[i], c.Repetitions, top); err != nil {
+		b.describe(&tests[i])
+		if err := b.measure(&tests[i], c.Repetitions); err != nil {
 			return err
 		}
 	}
 	if c.Output == "json" {
 		return writeJSON(std.out, tests)
 	}
-	return printBench(std.out, tests, top)
+	return printBench(std.out, tests)
 }
 
 // bench is a loaded model with a cache, for one test at a time.
@@ -154,6 +153,7 @@ type bench struct {
 	model   *model.Model
 	cache   *model.KVCache
 	threads int
+	gauge   *gauge // nil: ceilings are not measured
 	batch   model.Batch
 
 	engine *engine.Engine // nil: the model is measured directly
@@ -231,17 +231,16 @@ func (b *bench) close() {
 	}
 }
 
-func (b *bench) describe(r *benchRow, top ceilings) {
+func (b *bench) describe(r *benchRow) {
 	shared := b.info
 	shared.NPrompt, shared.NGen, shared.NDepth, shared.Batch = r.NPrompt, r.NGen, r.NDepth, r.Batch
-	shared.BandwidthCeiling, shared.ComputeCeiling = top.Bandwidth/1e9, top.Compute/1e9
-	shared.Int8Ceiling, shared.BF16Ceiling = top.Int8/1e9, top.BF16/1e9
 	*r = shared
 }
 
 // measure runs a test some times, after a run that does not count, and fills
-// in its speed.
-func (b *bench) measure(r *benchRow, repetitions int, top ceilings) error {
+// in its speed. Ceilings are measured in turns with it: both see the same state of
+// the machine.
+func (b *bench) measure(r *benchRow, repetitions int) error {
 	if b.engine != nil {
 		return b.measureEngine(r, repetitions)
 	}
@@ -250,7 +249,11 @@ func (b *bench) measure(r *benchRow, repetitions int, top ceilings) error {
 	}
 	b.costs.tally = tally{}
 	elapsed := time.Duration(0)
+	var tops []ceilings
 	for range repetitions {
+		if b.gauge != nil {
+			tops = append(tops, b.gauge.measure())
+		}
 		start := time.Now()
 		if err := b.once(r, r.tokens()); err != nil {
 			return err
@@ -262,11 +265,17 @@ func (b *bench) measure(r *benchRow, repetitions int, top ceilings) error {
 	r.AvgTS, r.StddevTS = meanDeviation(r.Samples)
 	r.GBPerS = float64(b.costs.total.Bytes) / elapsed.Seconds() / 1e9
 	r.GFLOPPerS = float64(b.costs.total.Flops) / elapsed.Seconds() / 1e9
-	if top != (ceilings{}) {
-		r.ShareOfBandwidth = r.GBPerS / r.BandwidthCeiling
-		r.ShareOfCompute = top.share(&b.costs.tally, elapsed.Seconds())
+	if len(tops) > 0 {
+		r.compare(mean(tops), &b.costs.tally, elapsed.Seconds())
 	}
 	return nil
+}
+
+// compare fills in ceilings, and what share of them was reached.
+func (r *benchRow) compare(top ceilings, done *tally, seconds float64) {
+	r.BandwidthCeiling, r.ComputeCeiling = top.Bandwidth/1e9, top.Compute/1e9
+	r.Int8Ceiling, r.BF16Ceiling = top.Int8/1e9, top.BF16/1e9
+	r.ShareOfBandwidth, r.ShareOfCompute = r.GBPerS/r.BandwidthCeiling, top.share(done, seconds)
 }
 
 // fill computes the positions before the test, and warms up.
@@ -340,7 +349,7 @@ func meanDeviation(samples []float64) (mean, deviation float64) {
 	return mean, math.Sqrt(deviation)
 }
 
-func printBench(out io.Writer, tests []benchRow, top ceilings) error {
+func printBench(out io.Writer, tests []benchRow) error {
 	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
 	first := tests[0]
 	through := ""
@@ -358,15 +367,33 @@ func printBench(out io.Writer, tests []benchRow, top ceilings) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if top == (ceilings{}) {
+	return printCeilings(out, tests)
+}
+
+// printCeilings prints the least and the most that the tests measured.
+func printCeilings(out io.Writer, tests []benchRow) error {
+	if tests[0].BandwidthCeiling == 0 {
 		return nil
 	}
-	fmt.Fprintf(out, "\nmeasured ceilings: %.1f GB/s, %.0f GFLOP/s", top.Bandwidth/1e9, top.Compute/1e9)
-	if top.Int8 > 0 {
-		fmt.Fprintf(out, ", %.0f GOP/s in 8 bits", top.Int8/1e9)
-	}
-	if top.BF16 > 0 {
-		fmt.Fprintf(out, ", %.0f GFLOP/s in tiles of BF16", top.BF16/1e9)
+	fmt.Fprint(out, "\nceilings, measured in turns with the tests:")
+	separator := " "
+	for _, c := range []struct {
+		unit string
+		of   func(r *benchRow) float64
+	}{
+		{"GB/s", func(r *benchRow) float64 { return r.BandwidthCeiling }},
+		{"GFLOP/s", func(r *benchRow) float64 { return r.ComputeCeiling }},
+		{"GOP/s in 8 bits", func(r *benchRow) float64 { return r.Int8Ceiling }},
+		{"GFLOP/s in tiles of BF16", func(r *benchRow) float64 { return r.BF16Ceiling }},
+	} {
+		least, most := c.of(&tests[0]), c.of(&tests[0])
+		for i := range tests {
+			least, most = min(least, c.of(&tests[i])), max(most, c.of(&tests[i]))
+		}
+		if most > 0 {
+			fmt.Fprintf(out, "%s%.0f to %.0f %s", separator, least, most, c.unit)
+			separator = ", "
+		}
 	}
 	_, err := fmt.Fprintln(out)
 	return err

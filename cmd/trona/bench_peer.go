@@ -20,11 +20,11 @@ func (c *benchCommand) comparePeer(std stdio, b *bench, tests []benchRow) error 
 		if tests[i].Batch != 1 {
 			return usagef("--peer measures one sequence: -b must be 1")
 		}
-		b.describe(&tests[i], ceilings{})
+		b.describe(&tests[i])
 	}
 	for range c.Repetitions {
 		for i, test := range tests {
-			if err := b.measure(&test, 1, ceilings{}); err != nil {
+			if err := b.measure(&test, 1); err != nil {
 				return err
 			}
 			theirs, err := c.runPeer(std.err, &test)

@@ -18,23 +18,42 @@ type ceilings struct {
 	BF16      float64 // the same of products in tiles of BF16; 0: not used
 }
 
-// measureCeilings measures them in a second or so, that of tiles only for a device
-// that uses them: it has asked the system for permission.
-func measureCeilings(threads int, tiles bool) ceilings {
-	const words = 256 << 20 / 8 // more than any cache
-	memory := make([]uint64, words)
-	for i := range memory {
-		memory[i] = 1 // a page that was never written is not read from memory
+// gauge measures the ceilings of some threads.
+type gauge struct {
+	threads int
+	tiles   bool     // the device uses tiles: it has asked the system for permission
+	memory  []uint64 // to be read; more than any cache
+}
+
+func newGauge(threads int, tiles bool) *gauge {
+	g := &gauge{threads: threads, tiles: tiles, memory: make([]uint64, 256<<20/8)}
+	for i := range g.memory {
+		g.memory[i] = 1 // a page that was never written is not read from memory
 	}
-	part := words / threads
-	read := best(threads, func(thread int) { sum(memory[thread*part : (thread+1)*part]) })
+	return g
+}
+
+// measure takes a tenth of a second or so.
+func (g *gauge) measure() ceilings {
+	part := len(g.memory) / g.threads
+	read := best(g.threads, func(thread int) { sum(g.memory[thread*part : (thread+1)*part]) })
 	c := ceilings{
-		Bandwidth: float64(8*part*threads) / read.Seconds(),
-		Compute:   rate(threads, multiplyAdd),
-		Int8:      rate(threads, multiplyAddInt8),
+		Bandwidth: float64(8*part*g.threads) / read.Seconds(),
+		Compute:   rate(g.threads, multiplyAdd),
+		Int8:      rate(g.threads, multiplyAddInt8),
 	}
-	if tiles {
-		c.BF16 = rate(threads, multiplyAddTiles)
+	if g.tiles {
+		c.BF16 = rate(g.threads, multiplyAddTiles)
+	}
+	return c
+}
+
+// mean returns the mean of some measurements.
+func mean(all []ceilings) (c ceilings) {
+	for _, one := range all {
+		n := float64(len(all))
+		c.Bandwidth, c.Compute = c.Bandwidth+one.Bandwidth/n, c.Compute+one.Compute/n
+		c.Int8, c.BF16 = c.Int8+one.Int8/n, c.BF16+one.BF16/n
 	}
 	return c
 }
@@ -72,7 +91,7 @@ func (c *ceilings) share(done *tally, seconds float64) float64 {
 // best returns the shortest of some runs of work on all threads at once.
 func best(threads int, work func(thread int)) time.Duration {
 	shortest := time.Duration(math.MaxInt64)
-	for range 8 {
+	for range 4 {
 		var all sync.WaitGroup
 		start := time.Now()
 		for thread := range threads {

@@ -34,7 +34,7 @@ func TestTiles(t *testing.T) {
 
 func TestCeilings(t *testing.T) {
 	require.EqualValues(t, 160, multiplyAddScalar(10))
-	c := measureCeilings(1, false)
+	c := newGauge(1, false).measure()
 	require.Positive(t, c.Bandwidth)
 	require.Positive(t, c.Compute)
 	t.Logf("%.1f GB/s, %.0f GFLOP/s with one thread", c.Bandwidth/1e9, c.Compute/1e9)
