@@ -97,14 +97,18 @@ func (c *schemaCompiler) distinct(a *array, s *shape, items conjunction) error {
 	if listed {
 		return c.once(a, shapes)
 	}
-	elements := &rule{name: "distinct " + items.key()}
-	for _, shape := range shapes {
-		if err := c.spellOnce(elements, shape, s.unique); err != nil {
-			return err
+	name := "distinct " + items.key()
+	elements, known := c.rules[name]
+	if !known {
+		elements = &rule{name: name}
+		for _, shape := range shapes {
+			if err := c.spellOnce(elements, shape, s.unique); err != nil {
+				return err
+			}
 		}
+		c.rules[name] = elements
 	}
 	a.distinct, a.items = true, elements
-	c.rules[elements.name] = elements
 	return nil
 }
 
