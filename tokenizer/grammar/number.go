@@ -36,7 +36,8 @@ type numbers struct {
 	multiple         *big.Rat // nil: any
 }
 
-// plain reports whether no limit holds, so that exponents are allowed.
+// plain reports whether no limit holds, so that exponents are allowed. Those of
+// whole numbers are not negative.
 func (s *numbers) plain() bool { return s.low == nil && s.high == nil && s.multiple == nil }
 
 // Phases of reading a number.
@@ -57,7 +58,7 @@ type numberState struct {
 	phase     uint8
 	negative  bool
 	nonzero   bool
-	digits    int16 // of the whole part, up to one more than any limit has
+	digits    int16 // of the whole part, up to one more than any limit has; or of the exponent
 	fraction  int16 // likewise
 	low, high int8  // the magnitude so far against that of the limit: -1, 0, 1
 	rest      int64 // the digits so far modulo numberReader.modulus
@@ -74,8 +75,13 @@ type numberReader struct {
 	space             int
 }
 
-// maxModulus bounds the states that multipleOf takes.
-const maxModulus = 10_000
+const (
+	// maxModulus bounds the states that multipleOf takes.
+	maxModulus = 10_000
+	// maxExponent bounds the digits of an exponent, which programs would read as
+	// infinity or take long to write out; see rational.
+	maxExponent = 3
+)
 
 // dfa recognises the numbers of the set in JSON, after white space. Limits
 // exclude the spelling with an exponent.
@@ -136,17 +142,26 @@ func (r *numberReader) step(s numberState, b byte) (numberState, bool) {
 		return s, int(s.space) <= r.space
 	case s.phase == numBegin && b == '-':
 		return numberState{phase: numSign, negative: true}, true
-	case (s.phase == numZero || s.phase == numWhole) && b == '.' && !r.integer:
-		s.phase = numPoint
-		s.low, s.high = aligned(s.low, s.digits, r.bottom), aligned(s.high, s.digits, r.top)
-		return s, true
-	case (s.phase == numZero || s.phase == numWhole || s.phase == numFraction) && (b == 'e' || b == 'E') && r.plain() && !r.integer:
+	case (s.phase == numZero || s.phase == numWhole) && b == '.':
+		return r.point(s)
+	case (s.phase == numZero || s.phase == numWhole || s.phase == numFraction) && (b == 'e' || b == 'E') && r.plain():
 		return numberState{phase: numE}, true
-	case s.phase == numE && (b == '+' || b == '-'):
+	case s.phase == numE && (b == '+' || b == '-' && !r.integer):
 		s.phase = numESign
 		return s, true
 	}
 	return s, false
+}
+
+// point goes on to the fraction. That of a whole number is all zeros (1.0 is an
+// integer: 2020-12 validation, section 6.1.1), so what came before decides.
+func (r *numberReader) point(s numberState) (numberState, bool) {
+	if r.integer {
+		return numberState{phase: numPoint}, r.accept(s) != 0
+	}
+	s.phase = numPoint
+	s.low, s.high = aligned(s.low, s.digits, r.bottom), aligned(s.high, s.digits, r.top)
+	return s, true
 }
 
 // aligned compares whole parts once all of their digits are known.
@@ -174,7 +189,8 @@ func (r *numberReader) digit(s numberState, b byte) (numberState, bool) {
 		return r.fractionDigit(s, b)
 	case numE, numESign, numExponent:
 		s.phase = numExponent
-		return s, true
+		s.digits++
+		return s, s.digits <= maxExponent
 	}
 	s.nonzero = s.nonzero || b != '0'
 	if !r.plain() {
@@ -189,6 +205,9 @@ func (r *numberReader) digit(s numberState, b byte) (numberState, bool) {
 
 func (r *numberReader) fractionDigit(s numberState, b byte) (numberState, bool) {
 	s.phase = numFraction
+	if r.integer {
+		return s, b == '0'
+	}
 	if r.plain() {
 		return s, true
 	}
@@ -243,7 +262,7 @@ func (r *numberReader) accept(s numberState) int32 {
 	default:
 		return 0
 	}
-	if r.plain() {
+	if r.plain() || r.integer && s.phase == numFraction { // see point
 		return 1
 	}
 	if s.negative && !s.nonzero { // -0

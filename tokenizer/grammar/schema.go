@@ -174,14 +174,17 @@ func (c *schemaCompiler) number(s *shape) (symbol, error) {
 		}
 		return c.literals(texts)
 	}
+	set := s.numbers
+	if set.integer && set.multiple != nil && new(big.Rat).Inv(set.multiple).IsInt() {
+		set.multiple = nil // all whole numbers are multiples of it
+	}
 	excluded := numbersIn(s.not)
-	if s.numbers.plain() && len(excluded) == 0 && !s.fraction {
-		if s.numbers.integer {
+	if set.plain() && len(excluded) == 0 && !s.fraction {
+		if set.integer {
 			return c.base.integer, nil
 		}
 		return c.base.number, nil
 	}
-	set := s.numbers
 	if set.plain() { // no exponent, so that spellings are few
 		set.low = new(big.Rat).SetInt(new(big.Int).Neg(new(big.Int).Exp(big.NewInt(10), big.NewInt(30), nil)))
 	}
