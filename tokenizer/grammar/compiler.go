@@ -21,6 +21,7 @@ type base struct {
 	text    *terminal // any string
 	number  *terminal
 	integer *terminal
+	formats formatSet
 }
 
 // space is how many white space characters may stand together in JSON: enough
@@ -29,7 +30,7 @@ const space = 40
 
 // NewCompiler returns a compiler that keeps up to cacheBytes of grammars.
 func NewCompiler(v *Vocabulary, limits Limits, cacheBytes int) (*Compiler, error) {
-	c := &Compiler{vocabulary: v, limits: limits, cache: newCache(cacheBytes), base: new(base)}
+	c := &Compiler{vocabulary: v, limits: limits, cache: newCache(cacheBytes), base: &base{formats: formatSet{known: map[string]*dfa{}}}}
 	budget := newBudget(DefaultLimits())
 	var err error
 	if c.base.marks, err = newMarks(space, budget); err != nil {

@@ -20,8 +20,9 @@ type dfa struct {
 	// between marks the states between two characters of a JSON string, where
 	// its length is known; nil where nobody counts.
 	between []bool
-	need    []int32 // by state: how many more characters it takes at least; nil likewise
-	ends    []bool  // by state: nothing can follow
+	need    []int32     // by state: how many more characters it takes at least; nil likewise
+	labels  []labelMark // by state; nil: there are none
+	ends    []bool      // by state: nothing can follow
 	masks   []atomic.Pointer[stateMask]
 }
 
@@ -39,7 +40,8 @@ type automaton[S comparable] struct {
 	start   S
 	step    func(s S, b byte) (next S, ok bool)
 	accept  func(s S) int32
-	between func(s S) bool // nil: not counted
+	between func(s S) bool      // nil: not counted
+	label   func(s S) labelMark // nil: there are none
 	// same reports which byte stands for b: bytes that act alike everywhere
 	// give the same. nil: each stands for itself.
 	same func(b byte) byte
@@ -77,14 +79,21 @@ func (a *automaton[S]) build(budget *budget) (*dfa, error) {
 	for i, s := range order[startState:] {
 		d.accept[i+startState] = a.accept(s)
 	}
-	if a.between != nil {
-		d.between = make([]bool, len(order))
-		for i, s := range order[startState:] {
-			d.between[i+startState] = a.between(s)
-		}
-	}
+	d.between, d.labels = byState(order, a.between), byState(order, a.label)
 	d.trim()
 	return d, nil
+}
+
+// byState returns what holds in each state but the dead one; nil where nobody asks.
+func byState[S comparable, V any](order []S, of func(S) V) []V {
+	if of == nil {
+		return nil
+	}
+	list := make([]V, len(order))
+	for i, s := range order[startState:] {
+		list[i+startState] = of(s)
+	}
+	return list
 }
 
 // classify numbers the classes of bytes and returns one byte of each.
@@ -110,7 +119,8 @@ func (d *dfa) classify(same func(byte) byte) []byte {
 }
 
 // trim makes the states dead that cannot accept any more, and numbers the rest
-// anew. Where nothing is left, the start is dead: empty reports it.
+// anew. Where nothing is left, the start is dead: empty reports it. A label that
+// must be looked at may have no end that is right, so none counts.
 func (d *dfa) trim() {
 	n := len(d.accept)
 	before := make([][]int32, n)
@@ -118,7 +128,7 @@ func (d *dfa) trim() {
 	live := make([]bool, n)
 	for s := startState; s < n; s++ {
 		for _, to := range d.next[s*d.classes:][:d.classes] {
-			if to != deadState {
+			if to != deadState && !d.leavesLabel(int32(s), to) {
 				before[to] = append(before[to], int32(s))
 			}
 		}
@@ -147,34 +157,40 @@ func (d *dfa) trim() {
 		}
 	}
 	next := make([]int32, int(count)*d.classes)
-	accept := make([]int32, count)
-	var between []bool
-	if d.between != nil {
-		between = make([]bool, count)
-	}
 	for s := startState; s < n; s++ {
 		if !live[s] {
 			continue
 		}
 		to := int(renumber[s])
-		accept[to] = d.accept[s]
-		if between != nil {
-			between[to] = d.between[s]
-		}
 		for c, target := range d.next[s*d.classes:][:d.classes] {
 			next[to*d.classes+c] = renumber[target]
 		}
 	}
-	d.next, d.accept, d.between = next, accept, between
+	d.next, d.accept = next, renumbered(d.accept, renumber, count)
+	d.between, d.labels = renumbered(d.between, renumber, count), renumbered(d.labels, renumber, count)
 	d.ends = make([]bool, count)
 	for s := range d.ends {
 		row := next[s*d.classes:][:d.classes]
 		d.ends[s] = !slices.ContainsFunc(row, func(to int32) bool { return to != deadState })
 	}
 	d.masks = make([]atomic.Pointer[stateMask], count)
-	if between != nil {
+	if d.between != nil {
 		d.setNeed()
 	}
+}
+
+// renumbered returns what belongs to each state under its new number; 0: it is gone.
+func renumbered[V any](list []V, number []int32, count int32) []V {
+	if list == nil {
+		return nil
+	}
+	moved := make([]V, count)
+	for s, to := range number {
+		if to != deadState {
+			moved[to] = list[s]
+		}
+	}
+	return moved
 }
 
 // setNeed fills in need.
@@ -189,7 +205,7 @@ func (d *dfa) setNeed() {
 				least = 0
 			}
 			for _, to := range d.next[s*d.classes:][:d.classes] {
-				if to != deadState {
+				if to != deadState && !d.leavesLabel(int32(s), to) {
 					least = min(least, d.need[to]+d.weight(to))
 				}
 			}
@@ -214,9 +230,13 @@ func (d *dfa) empty() bool { return d.accept[startState] == 0 && d.final(startSt
 
 // recognise returns what a whole string is recognised as; 0: nothing.
 func (d *dfa) recognise(text string) int32 {
-	s := int32(startState)
+	s, label := int32(startState), ""
 	for i := range len(text) {
-		if s = d.step(s, text[i]); s == deadState {
+		to, right := d.step(s, text[i]), true
+		if d.labels != nil {
+			label, right = d.label(label, s, to, text[i])
+		}
+		if s = to; s == deadState || !right {
 			return 0
 		}
 	}
@@ -245,11 +265,28 @@ func intersect(a, b *dfa, budget *budget) (*dfa, error) {
 	if a.between != nil {
 		both.between = func(s pair) bool { return a.between[s.a] }
 	}
+	both.label = jointLabels(a, b)
 	return both.build(budget)
 }
 
+// jointLabels returns the labels of two automata that run side by side; nil
+// where neither has any.
+func jointLabels(a, b *dfa) func(pair) labelMark {
+	if a.labels == nil && b.labels == nil {
+		return nil
+	}
+	in := func(d *dfa, s int32) labelMark {
+		if d.labels == nil {
+			return noLabel
+		}
+		return d.labels[s]
+	}
+	return func(s pair) labelMark { return max(in(a, s.a), in(b, s.b)) }
+}
+
 // tagged runs automata side by side. A string is recognised where the first
-// does; the result is 1 plus bit i-1 for each other automaton i that does too.
+// does; the result is 1 plus bit i-1 for each other automaton i that does too,
+// whatever its labels.
 func tagged(list []*dfa, budget *budget) (*dfa, error) {
 	sum, bit := list[0], int32(1)
 	for _, d := range list[1:] {
@@ -269,6 +306,10 @@ func tagged(list []*dfa, budget *budget) (*dfa, error) {
 				return sum.accept[s.a]
 			},
 			same: jointClasses(sum, d),
+		}
+		if sum.labels != nil {
+			labels := sum.labels
+			both.label = func(s pair) labelMark { return labels[s.a] }
 		}
 		var err error
 		if sum, err = both.build(budget); err != nil {
@@ -309,13 +350,14 @@ func union(a, b *dfa, budget *budget) (*dfa, error) {
 		},
 		accept: func(s pair) int32 { return min(1, a.accept[s.a]|b.accept[s.b]) },
 		same:   jointClasses(a, b),
+		label:  jointLabels(a, b),
 	}
 	return both.build(budget)
 }
 
 // clone returns a copy whose results may be changed.
 func (d *dfa) clone() *dfa {
-	return &dfa{class: d.class, classes: d.classes, next: slices.Clone(d.next), accept: slices.Clone(d.accept), between: slices.Clone(d.between)}
+	return &dfa{class: d.class, classes: d.classes, next: slices.Clone(d.next), accept: slices.Clone(d.accept), between: slices.Clone(d.between), labels: slices.Clone(d.labels)}
 }
 
 // jointClasses maps each byte to the first that both automata treat alike.

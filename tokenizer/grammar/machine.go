@@ -70,6 +70,7 @@ type config struct {
 	count  int32  // characters of a counted string; see dfa.weight
 	except int32  // state of term.except
 	hash   uint64 // of an element that must differ from others; 0 before it begins
+	label  string // what was read of an encoded label of a host name
 }
 
 // configs is a set of configurations. final: the text may end here.
@@ -445,9 +446,16 @@ func (m *machine) complete(c *config) bool {
 // advance moves a configuration over one byte; false: it does not survive.
 func (m *machine) advance(c *config, b byte) bool {
 	t := c.term
-	if c.state = t.dfa.step(c.state, b); c.state == deadState {
+	to, right := t.dfa.step(c.state, b), true
+	if to == deadState {
 		return false
 	}
+	if t.dfa.labels != nil {
+		if c.label, right = t.dfa.label(c.label, c.state, to, b); !right {
+			return false
+		}
+	}
+	c.state = to
 	if t.counted() {
 		c.count += t.dfa.weight(c.state)
 		if t.high < 0 {

@@ -18,6 +18,9 @@ type stateMask struct {
 	inside []uint32 // bit i: token i stays inside; nil where few do
 	few    []int32  // those tokens in their order, where they are few
 	ends   []int32  // tokens that complete the terminal, so that nothing can follow inside
+	// gates are the nodes of the vocabulary's trie at which an encoded label ends:
+	// what it means decides on the tokens at and below them.
+	gates []int32
 	// costs are, for the tokens inside in their order, the characters that they
 	// complete and that are needed after them; up to 255. Counted terminals only.
 	costs []uint8
@@ -86,6 +89,7 @@ type maskBuilder struct {
 	inside []int32
 	costs  []uint8 // by token
 	ends   []int32
+	gates  []int32
 	exits  map[int32]map[string][]leaver // by tag and rest
 	states map[int32]int32               // by tag: one state in which it is accepted
 	leaves int
@@ -102,6 +106,11 @@ func (b *maskBuilder) run(state int32) {
 		n := &t.nodes[i]
 		s := d.step(states[n.depth-1], n.b)
 		if s == deadState {
+			i = int(n.skip)
+			continue
+		}
+		if d.leavesLabel(states[n.depth-1], s) {
+			b.gates = append(b.gates, int32(i))
 			i = int(n.skip)
 			continue
 		}
@@ -183,7 +192,7 @@ func (b *maskBuilder) leaveAt(node int, tag, chars int32) {
 // finish returns a mask with the parts of another and those that were wanted.
 func (b *maskBuilder) finish(m stateMask) *stateMask {
 	if b.want&partInside != 0 {
-		m.ends = b.ends
+		m.ends, m.gates = b.ends, b.gates
 		if len(b.inside) <= fewTokens {
 			slices.Sort(b.inside)
 			m.few = slices.Clone(b.inside)
@@ -272,27 +281,49 @@ func (m *masker) fill(in *configs, dst []uint32) {
 			want |= partCosts
 		}
 		s := v.stateMask(c.term.dfa, c.state, want)
-		switch {
-		case alone:
-			m.stay(c, s)
-			for _, id := range s.ends {
-				m.set(id)
-			}
-		case s.walk:
+		if s.walk && !alone {
 			m.walked.list = append(m.walked.list, *c)
-		default:
-			m.stay(c, s)
+			continue
+		}
+		m.stay(c, s)
+		if alone {
+			m.setAll(s.ends)
+		} else {
 			for j := range s.exits {
 				m.exit(c, &s.exits[j])
 			}
 		}
+		for _, node := range s.gates {
+			m.gate(c, node)
+		}
 	}
 	if len(m.walked.list) > 0 {
-		m.walk(&v.trie, &m.walked, func(ids []int32) {
-			for _, id := range ids {
-				m.set(id)
-			}
-		})
+		m.walk(&v.trie, &m.walked, m.setAll)
+	}
+}
+
+// gate allows the tokens at and below a node at which a label ends.
+func (m *masker) gate(c *config, node int32) {
+	t := &m.g.vocabulary.trie
+	n := &t.nodes[node]
+	m.makeLevels(t)
+	now := &m.levels[0]
+	now.list, now.final = append(now.list[:0], *c), false
+	for i, b := range m.g.vocabulary.tokens[t.ids[n.first]][:n.depth] {
+		next := &m.levels[i+1]
+		m.step(now, b, next)
+		now = next
+	}
+	if len(now.list) > 0 || now.final {
+		m.setAll(t.ids[n.first:n.last])
+		m.walkBelow(t, int(node)+1, int(n.skip), m.setAll)
+	}
+}
+
+// makeLevels makes room for a walk.
+func (m *masker) makeLevels(t *trie) {
+	for len(m.levels) <= t.depth {
+		m.levels = append(m.levels, configs{})
 	}
 }
 
@@ -305,6 +336,12 @@ func (c *config) left() int32 {
 }
 
 func (m *masker) set(id int32) { m.dst[id>>5] |= 1 << (id & 31) }
+
+func (m *masker) setAll(ids []int32) {
+	for _, id := range ids {
+		m.set(id)
+	}
+}
 
 // stay allows the tokens inside the terminal of c.
 func (m *masker) stay(c *config, s *stateMask) {
@@ -423,11 +460,15 @@ func (d *dfa) run(state int32, text []byte) int32 {
 
 // walk visits the nodes of a trie that can be read from some configurations.
 func (m *masker) walk(t *trie, from *configs, found func(ids []int32)) {
-	for len(m.levels) <= t.depth {
-		m.levels = append(m.levels, configs{})
-	}
+	m.makeLevels(t)
 	m.levels[0].list = append(m.levels[0].list[:0], from.list...)
-	for i := 0; i < len(t.nodes); {
+	m.walkBelow(t, 0, len(t.nodes), found)
+}
+
+// walkBelow is walk for the nodes from one to another, whose parents were
+// visited before.
+func (m *masker) walkBelow(t *trie, from, to int, found func(ids []int32)) {
+	for i := from; i < to; {
 		n := &t.nodes[i]
 		now := &m.levels[n.depth]
 		m.step(&m.levels[n.depth-1], n.b, now)

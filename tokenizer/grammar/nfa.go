@@ -12,6 +12,7 @@ type nfa struct {
 	edges   [][]nfaEdge
 	moves   [][]nfaMove
 	between []bool
+	labels  []labelMark
 	budget  *budget
 	err     error // the first; it sticks
 	suffix  map[suffixKey]int32
@@ -48,7 +49,8 @@ func (n *nfa) state() int32 {
 	if n.err == nil {
 		n.err = n.budget.step(20)
 	}
-	n.edges, n.moves, n.between = append(n.edges, nil), append(n.moves, nil), append(n.between, false)
+	n.edges, n.moves = append(n.edges, nil), append(n.moves, nil)
+	n.between, n.labels = append(n.between, false), append(n.labels, noLabel)
 	return int32(len(n.edges) - 1)
 }
 
@@ -142,6 +144,15 @@ func (n *nfa) determinize(start, end int32, counted bool) (*dfa, error) {
 			return slices.ContainsFunc(d.sets[s], func(state int32) bool { return n.between[state] })
 		}
 	}
+	if slices.Max(n.labels) != noLabel {
+		a.label = func(s string) labelMark {
+			mark := noLabel
+			for _, state := range d.sets[s] {
+				mark = max(mark, n.labels[state])
+			}
+			return mark
+		}
+	}
 	dfa, err := a.build(n.budget)
 	if n.err != nil {
 		return nil, n.err
@@ -187,7 +198,7 @@ func (d *determinizer) closure(from []int32, begin bool) string {
 	var kept []int32
 	for _, s := range reached {
 		ends := slices.ContainsFunc(d.moves[s], func(m nfaMove) bool { return m.when == atEnd })
-		if len(d.edges[s]) > 0 || s == d.end || ends {
+		if len(d.edges[s]) > 0 || s == d.end || ends || d.labels[s] != noLabel {
 			kept = append(kept, s)
 		}
 	}

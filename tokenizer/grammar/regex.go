@@ -11,8 +11,9 @@ import (
 type regex struct {
 	*nfa
 	// spell adds edges from a state to another that read one character of [lo, hi].
-	spell func(from int32, lo, hi rune, to int32)
-	depth int
+	spell  func(from int32, lo, hi rune, to int32)
+	labels bool // the groups "label" and "sure" are those of labels.go
+	depth  int
 }
 
 // parseRegex parses an expression of ECMA-262 with the flag u, as JSON Schema
@@ -58,7 +59,7 @@ func (r *regex) add(re *syntax.Regexp, from, to int32) error {
 	case syntax.OpEndText:
 		r.moveWhen(from, to, atEnd)
 	case syntax.OpCapture:
-		return r.add(re.Sub[0], from, to)
+		return r.group(re, from, to)
 	case syntax.OpConcat:
 		return r.concat(re.Sub, from, to)
 	case syntax.OpAlternate:
@@ -79,6 +80,24 @@ func (r *regex) add(re *syntax.Regexp, from, to int32) error {
 		return failf("", "%s in a regular expression is not supported", describe(re.Op))
 	}
 	return r.err
+}
+
+// group reads what a group does, and marks its states where it is one of labels.
+func (r *regex) group(re *syntax.Regexp, from, to int32) error {
+	mark := map[string]labelMark{"label": openLabel, "sure": sureLabel}[re.Name]
+	if !r.labels || mark == noLabel {
+		return r.add(re.Sub[0], from, to)
+	}
+	end := r.state()
+	if err := r.add(re.Sub[0], from, end); err != nil {
+		return err
+	}
+	r.move(end, to)
+	inside := r.nfa.labels[end:]
+	for i := range inside {
+		inside[i] = max(inside[i], mark)
+	}
+	return nil
 }
 
 func describe(op syntax.Op) string {

@@ -51,7 +51,7 @@ func (r *randomSchema) scalar() any {
 	case 4:
 		return map[string]any{"enum": []any{"a", "ab", 1, 2.5, nil, true, []any{1, "x"}, map[string]any{"k": 1}}[:1+r.IntN(8)]}
 	case 5:
-		return map[string]any{"type": "string", "format": []string{"date", "date-time", "ipv4", "uuid", "email", "time"}[r.IntN(6)]}
+		return map[string]any{"type": "string", "format": []string{"date", "date-time", "ipv4", "uuid", "email", "time", "hostname"}[r.IntN(7)]}
 	case 6:
 		return map[string]any{"type": []string{"boolean", "null", "number", "integer", "string"}[r.IntN(5)]}
 	case 7:

@@ -331,11 +331,10 @@ func (c *schemaCompiler) textDFA(s *shape) (*dfa, error) {
 }
 
 func (c *schemaCompiler) patternDFA(p pattern) (*dfa, error) {
-	re, err := parseRegex(p.text)
-	if err != nil {
-		return nil, err
+	if p.format {
+		return c.base.formats.dfa(p.text)
 	}
-	return stringDFA(re, p.whole, space, c.budget)
+	return expressionDFA(p.text, false, c.budget)
 }
 
 // wrap says where an expression stands that cannot be compiled.

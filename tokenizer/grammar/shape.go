@@ -34,12 +34,12 @@ type shape struct {
 	maxProps int
 }
 
-// pattern is an expression that a text matches somewhere, or a format that all
-// of it has.
+// pattern is an expression that a text matches somewhere, or the name of a
+// format that it has.
 type pattern struct {
 	place
-	text  string
-	whole bool
+	text   string
+	format bool
 }
 
 // listPart is what one schema says of the elements of arrays.
@@ -264,8 +264,11 @@ func (c *schemaCompiler) mergeStrings(s *shape, a atom, schema map[string]any) e
 		if err != nil {
 			return err
 		}
-		if ok && !slices.ContainsFunc(s.patterns, func(q pattern) bool { return q.text == p.text && q.whole == p.whole }) {
+		if ok && !slices.ContainsFunc(s.patterns, func(q pattern) bool { return q.text == p.text && q.format == p.format }) {
 			s.patterns = append(s.patterns, p)
+		}
+		if most := formats[p.text].most; p.format && most > 0 && (s.high < 0 || s.high > most) {
+			s.high = most
 		}
 	}
 	return nil
@@ -277,7 +280,7 @@ func (c *schemaCompiler) pattern(p place, keyword string, v any) (pattern, bool,
 	if err != nil || keyword == "pattern" {
 		return pattern{place: p.child(nil, keyword), text: text}, true, err
 	}
-	expression, known := formats[text]
+	_, known := formats[text]
 	if refusedFormats[text] && !c.options.AnnotateFormat {
 		return pattern{}, false, p.fail(keyword, "%q is not supported", text)
 	}
@@ -287,7 +290,7 @@ func (c *schemaCompiler) pattern(p place, keyword string, v any) (pattern, bool,
 	if !known || c.options.AnnotateFormat {
 		return pattern{}, false, nil
 	}
-	return pattern{place: p.child(nil, keyword), text: expression, whole: true}, true, nil
+	return pattern{place: p.child(nil, keyword), text: text, format: true}, true, nil
 }
 
 func (c *schemaCompiler) mergeArrays(s *shape, a atom, schema map[string]any) error {

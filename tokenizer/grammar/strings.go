@@ -91,7 +91,7 @@ func stringDFA(re *syntax.Regexp, whole bool, space int, budget *budget) (*dfa, 
 // textDFA recognises the spelling of a text in JSON, without the quotes.
 func textDFA(re *syntax.Regexp, whole bool, budget *budget) (*dfa, error) {
 	n := newNFA(budget)
-	r := &regex{nfa: n, spell: n.jsonRunes}
+	r := &regex{nfa: n, spell: n.jsonRunes, labels: whole}
 	begin, end := n.state(), n.state()
 	from, to := begin, end
 	if !whole {
@@ -121,6 +121,9 @@ func (n *nfa) embed(d *dfa, from, to int32) {
 	for s := range d.states() {
 		n.state()
 		n.between[int(first)+s] = d.between != nil && d.between[s]
+		if d.labels != nil {
+			n.labels[int(first)+s] = d.labels[s]
+		}
 	}
 	n.move(from, first+startState)
 	for s := startState; s < d.states(); s++ {
