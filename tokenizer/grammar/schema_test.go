@@ -152,3 +152,12 @@ func TestRealWorld(t *testing.T) {
 	}
 	y.print(t, "real-world")
 }
+
+// Two arrays whose elements have one schema are no less than one.
+func TestDistinctTwice(t *testing.T) {
+	g, err := newTestCompiler(t).JSONSchema([]byte(`{"$defs":{"list":{"type":"array","uniqueItems":true,"items":{"type":"string"}}},
+		"properties":{"a":{"$ref":"#/$defs/list"},"b":{"anyOf":[{"$ref":"#/$defs/list"},{"type":"null"}]}}}`), SchemaOptions{})
+	require.NoError(t, err)
+	require.True(t, accepts(g, `{"a":["x","y"],"b":["x"]}`))
+	require.False(t, accepts(g, `{"a":["x","x"]}`))
+}
