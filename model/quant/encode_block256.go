@@ -17,35 +17,51 @@ func encodeQ6_K(b []byte, src []float32) {
 			greatest = scales[g]
 		}
 	}
-	best, block := math.Inf(1), [210]byte{}
+	best, least := 0.0, math.Inf(1)
 	for top := -128.0; top < -120; top += 2 {
-		var try [210]byte
-		d := putScale(try[208:], greatest/top)
-		if e := codesQ6(try[:], src, &scales, d); e < best {
-			best, block = e, try
+		if e := errorQ6(src, &scales, greatest/top); e < least {
+			best, least = greatest/top, e
 		}
 	}
-	copy(b, block[:])
+	codesQ6(b, src, &scales, best)
 }
 
-// codesQ6 writes scales and codes under d to a block of zeros, and returns the
-// sum of the squared errors.
-func codesQ6(b []byte, src []float32, scales *[16]float64, d float64) float64 {
-	sum := 0.0
-	for v, x := range src {
-		scale := nearest(scales[v/16], d, -128, 127)
-		if scale == 0 {
-			scale = 1 // can say all that 0 can
+// codesQ6 writes scale, scales and codes of a block.
+func codesQ6(b []byte, src []float32, scales *[16]float64, scale float64) {
+	clear(b)
+	d := putScale(b[208:], scale)
+	for g := range scales {
+		s := scaleQ6(scales[g], d)
+		b[192+g] = byte(int8(s))
+		for i, x := range src[16*g:][:16] {
+			code := nearest(float64(x), d*s, -32, 31) + 32
+			half, at := g/8, g%8*16+i
+			b[64*half+at%64] |= byte(code) & 15 << (at / 64 * 4)
+			b[128+32*half+at%32] |= byte(code) >> 4 << (at / 32 * 2)
 		}
-		b[192+v/16] = byte(scale)
-		code := nearest(float64(x), d*float64(scale), -32, 31)
-		off := float64(x) - float64(d*float64(scale)*float64(code))
-		sum += float64(off * off)
-		half, at := v/128, v%128
-		b[64*half+at%64] |= byte(code+32) & 15 << (at / 64 * 4)
-		b[128+32*half+v%32] |= byte(code+32) >> 4 << (at / 32 * 2)
+	}
+}
+
+// errorQ6 returns the sum of the squared errors that codesQ6 makes.
+func errorQ6(src []float32, scales *[16]float64, scale float64) float64 {
+	d, sum := putScale(make([]byte, 2), scale), 0.0
+	for g := range scales {
+		s := d * scaleQ6(scales[g], d)
+		for _, x := range src[16*g:][:16] {
+			off := float64(x) - float64(s*float64(nearest(float64(x), s, -32, 31)))
+			sum += float64(off * off)
+		}
 	}
 	return sum
+}
+
+// scaleQ6 returns the multiple of d that stands for a scale: 1 for 0, which can
+// say all that 0 can.
+func scaleQ6(scale, d float64) float64 {
+	if s := nearest(scale, d, -128, 127); s != 0 {
+		return float64(s)
+	}
+	return 1
 }
 
 // encodeQ4_K and encodeQ5_K choose scale and min for each 32 values by affine,

@@ -25,12 +25,24 @@ func putScale(b []byte, v float64) float64 {
 	return float64(f16At(b))
 }
 
+// clamp returns v, or the bound that it is beyond. It does without the cases of min
+// and max, NaN and -0, for this is most of what quantising does.
+func clamp(v, low, high float64) float64 {
+	if v < low {
+		return low
+	}
+	if v > high {
+		return high
+	}
+	return v
+}
+
 // nearest returns the whole number in [low, high] nearest to v/scale.
 func nearest(v, scale, low, high float64) int {
 	if scale == 0 {
-		return int(max(low, min(high, 0)))
+		return int(clamp(0, low, high))
 	}
-	return int(max(low, min(high, round(v/scale))))
+	return int(clamp(round(v/scale), low, high))
 }
 
 // symmetric returns the scale s for which Σ (x - s q)² is least, where q is the
@@ -53,7 +65,7 @@ func symmetric(x []float32, n int) float64 {
 		inverse := -(float64(n) + float64(0.1*float64(step))) / top
 		qx, qq := 0.0, 0.0
 		for _, v := range x {
-			q := max(low, min(high, round(inverse*float64(v))))
+			q := clamp(round(inverse*float64(v)), low, high)
 			qx += float64(q * float64(v))
 			qq += float64(q * q)
 		}
@@ -102,7 +114,7 @@ func (f *fit) step(scale, offset float64) (s, o float64) {
 	inverse := 1 / scale
 	q1, q2, qx := 0.0, 0.0, 0.0
 	for _, v := range f.x {
-		q := max(0, min(f.n, round(inverse*(float64(v)-offset))))
+		q := clamp(round(inverse*(float64(v)-offset)), 0, f.n)
 		q1 += q
 		q2 += float64(q * q)
 		qx += float64(q * float64(v))
