@@ -245,7 +245,6 @@ var features = []string{
 
 // clashes are the pairs that cannot go together, by the field that is named.
 var clashes = map[string]string{
-	"prompt_logprobs stream":  "prompt_logprobs",
 	"guided_regex ignore_eos": "ignore_eos", "grammar ignore_eos": "ignore_eos", "response_format ignore_eos": "ignore_eos", "tools ignore_eos": "ignore_eos",
 	"guided_regex response_format": "guided_regex", "grammar response_format": "grammar", "grammar guided_regex": "grammar",
 }

@@ -54,10 +54,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, models modelSet)
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, struct {
-		Prompt string  `json:"prompt"`
-		IDs    []int32 `json:"prompt_token_ids"`
-	}{c.prompts[0].text, c.prompts[0].ids})
+	writeJSON(w, http.StatusOK, renderedPrompt{c.prompts[0].text, c.prompts[0].ids})
 	return nil
 }
 
@@ -73,7 +70,9 @@ func (c *chat) stream(ctx context.Context, w http.ResponseWriter, id string) err
 			return events.send(chunk)
 		}
 		if p.first {
-			chunk.PromptTokenIDs = nil
+			if p.choice == 0 {
+				chunk.PromptLogprobs = c.promptLogprobs(&c.prompts[0], p.prompt)
+			}
 			if c.params.returnTokenIDs {
 				chunk.PromptTokenIDs = c.prompts[0].ids
 			}
@@ -82,7 +81,7 @@ func (c *chat) stream(ctx context.Context, w http.ResponseWriter, id string) err
 			if err := send(role, false); err != nil {
 				return err
 			}
-			chunk.PromptTokenIDs = nil
+			chunk.promptParts = promptParts{}
 		}
 		for _, choice := range c.deltas(p) {
 			if err := send(choice, p.last && choice.FinishReason != nil); err != nil {
@@ -186,9 +185,6 @@ func (c *chat) readLogprobs(o *object) {
 		if !s.Logprob {
 			v.fail("is only allowed where logprobs is true")
 		}
-	}
-	if v := o.take("prompt_logprobs"); v != nil && c.params.stream {
-		v.fail("is not available where stream is true")
 	}
 }
 

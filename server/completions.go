@@ -16,18 +16,15 @@ import (
 // completion is a request to go on after plain prompts.
 type completion struct {
 	*job
-	echo bool
-	keep int // n: answers to each prompt, out of those that are drawn
+	echo   bool
+	keep   int     // n: answers to each prompt, out of those that are drawn
+	suffix []int32 // what follows the answer; nil: anything
 }
 
 // completions serves POST /v1/completions.
 func (s *Server) completions(w http.ResponseWriter, r *http.Request, models modelSet) error {
-	c := completion{job: s.newJob(w, r, models)}
-	body, err := s.readBody(w, r)
+	c, err := s.readCompletion(w, r, models)
 	if err != nil {
-		return err
-	}
-	if err := c.read(w, body); err != nil {
 		return err
 	}
 	id := c.params.newID("cmpl-")
@@ -48,6 +45,34 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request, models mode
 	response.Usage, response.Timings = &u, &t
 	writeJSON(w, http.StatusOK, response)
 	return nil
+}
+
+// renderCompletion serves POST /v1/completions/render: the prompts and nothing else.
+func (s *Server) renderCompletion(w http.ResponseWriter, r *http.Request, models modelSet) error {
+	c, err := s.readCompletion(w, r, models)
+	if err != nil {
+		return err
+	}
+	var list []renderedPrompt
+	for _, p := range c.prompts {
+		list = append(list, renderedPrompt{c.model.Tokenizer.Decode(p.ids, tokenizer.DecodeOptions{ShowSpecial: true}), p.ids})
+	}
+	writeJSON(w, http.StatusOK, list)
+	return nil
+}
+
+// readCompletion reads a request up to the tokens of its prompts.
+func (s *Server) readCompletion(w http.ResponseWriter, r *http.Request, models modelSet) (*completion, error) {
+	c := &completion{job: s.newJob(w, r, models)}
+	body, err := s.readBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	ignored, err := c.read(body)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.noteIgnored(w, ignored)
 }
 
 // stream answers with events.
@@ -92,8 +117,8 @@ func (c *completion) choice(p piece) completionChoice {
 	return out
 }
 
-// read takes a body apart.
-func (c *completion) read(w http.ResponseWriter, body []byte) error {
+// read takes a body apart. It returns the fields without effect.
+func (c *completion) read(body []byte) (ignored []string, err error) {
 	o, d := decodeObject(body)
 	c.readModel(o)
 	c.choose(o)
@@ -108,28 +133,21 @@ func (c *completion) read(w http.ResponseWriter, body []byte) error {
 		c.params.sampling.Logprob = true
 		c.params.sampling.TopLogprobs = int(v.integer(0, maxTopLogprobs))
 	}
+	c.params.promptEach = c.params.stream
 	c.readBestOf(o.take("best_of"))
-	if v := o.take("suffix"); v != nil && v.text(0, maxNameBytes) != "" {
-		v.fail("is not supported by this server")
-	}
-	if v := o.take("prompt_logprobs"); v != nil && c.params.stream {
-		v.fail("is not available where stream is true")
-	}
+	c.readSuffix(o)
 	c.readPrompts(o.need("prompt"), addBOS)
 	o.rest()
 	if d.err != nil {
-		return d.err
+		return nil, d.err
 	}
 	if err := c.params.constrain(c.model, &c.prompts[0]); err != nil {
-		return err
-	}
-	if err := c.noteIgnored(w, append(d.ignored, c.params.unread...)); err != nil {
-		return err
+		return nil, err
 	}
 	if c.echo && c.params.sampling.Logprob {
 		c.params.echoLogprobs = c.params.sampling.TopLogprobs
 	}
-	return nil
+	return append(d.ignored, c.params.unread...), nil
 }
 
 // readBestOf takes how many answers are drawn for each prompt.
@@ -229,6 +247,10 @@ func (c *completion) addIDs(v *value) {
 func (c *completion) add(v *value, p prompt) {
 	if v.d.err != nil {
 		return
+	}
+	if c.suffix != nil {
+		bos, ok := c.model.Tokenizer.BOS()
+		p.ids = c.model.infill.around(p.ids, c.suffix, ok && len(p.ids) > 0 && p.ids[0] == bos)
 	}
 	if c.params.truncate(c.model, &p); len(p.ids) == 0 {
 		v.fail("must have at least one token")

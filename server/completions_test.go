@@ -60,6 +60,39 @@ func TestPromptLogprobs(t *testing.T) {
 	require.NotContains(t, got, "prompt_logprobs")
 }
 
+// Streams have the log probabilities of prompts in the first chunk of an answer.
+func TestStreamedPromptLogprobs(t *testing.T) {
+	s := newServer(t, babbles(t))
+	for path, fields := range map[string]string{chatPath: hello, completionPath: `"prompt":["Hi","you"]`} {
+		request := fields + `,"prompt_logprobs":2,"n":2,"seed":1`
+		whole := post(t, s, 200, path, `{`+request+`}`)
+		w, _ := call(t, s, "POST", path, `{`+request+`,"stream":true}`)
+		chunks, done := events(t, w.Body.Bytes())
+		require.True(t, done)
+		found := map[any]any{}
+		for _, chunk := range chunks {
+			choice := get(chunk, "choices", 0)
+			holder := chunk
+			if path == completionPath {
+				holder = choice.(map[string]any)
+			}
+			if list := holder["prompt_logprobs"]; list != nil {
+				index := get(choice, "index")
+				require.NotContains(t, found, index)
+				found[index] = list
+			}
+		}
+		if path == chatPath {
+			require.Equal(t, map[any]any{0.: whole["prompt_logprobs"]}, found)
+			continue
+		}
+		require.Len(t, found, 4)
+		for i := range 4 {
+			require.Equal(t, get(whole, "choices", i, "prompt_logprobs"), found[float64(i)])
+		}
+	}
+}
+
 // Tokens whose bytes are no text keep distinct names, and the fewest digits
 // give each log probability back.
 func TestLogprobForms(t *testing.T) {

@@ -189,7 +189,6 @@ func TestFieldErrors(t *testing.T) {
 		hello + `,"stream_options":{"include_usage":true}`:                   "stream_options",
 		hello + `,"stream":true,"stream_options":[]`:                         "stream_options",
 		hello + `,"stream":true,"stream_options":{"include_usage":1}`:        "stream_options.include_usage",
-		hello + `,"stream":true,"prompt_logprobs":1`:                         "prompt_logprobs",
 		hello + `,"top_logprobs":2`:                                          "top_logprobs",
 		hello + `,"logprobs":2`:                                              "logprobs",
 		hello + `,"min_tokens":11,"max_tokens":10`:                           "min_tokens",

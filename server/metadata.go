@@ -46,14 +46,17 @@ type metadata struct {
 type modelInfo struct {
 	ShortName string `json:"shortName"`
 	ModelURL  string `json:"modelUrl"`
+	ProfileID string `json:"profileId"` // the one that runs
 }
 
 // metadata serves GET /v1/metadata.
 func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) error {
 	body := metadata{Version: s.options.Version, ModelInfo: []modelInfo{}, LicenseInfo: ownLicense(), AssetInfo: []string{}}
 	body.LicenseInfo.Content = "" // GET /v1/license has it
-	for _, name := range s.loaded().names() {
-		body.ModelInfo = append(body.ModelInfo, modelInfo{ShortName: name})
+	for _, m := range s.loaded() {
+		for _, name := range m.Names {
+			body.ModelInfo = append(body.ModelInfo, modelInfo{ShortName: name, ProfileID: m.Fingerprint})
+		}
 	}
 	writeJSON(w, http.StatusOK, body)
 	return nil

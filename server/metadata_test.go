@@ -23,7 +23,9 @@ func TestNIMRoutes(t *testing.T) {
 	s.SetModels(testModel(t, says(t, "ok")))
 	got := ask("/v1/metadata")
 	require.Equal(t, "9.9", got["version"])
-	require.Equal(t, []any{map[string]any{"shortName": "test", "modelUrl": ""}, map[string]any{"shortName": "org/test", "modelUrl": ""}}, got["modelInfo"])
+	require.Equal(t, []any{
+		map[string]any{"shortName": "test", "modelUrl": "", "profileId": "fp_test"}, map[string]any{"shortName": "org/test", "modelUrl": "", "profileId": "fp_test"},
+	}, got["modelInfo"])
 	require.Equal(t, "Apache-2.0", get(got, "licenseInfo", "name"))
 	require.NotContains(t, got["licenseInfo"], "content")
 	require.Equal(t, []any{map[string]any{"id": "fp_test", "model": "test", "max_model_len": 256.}}, ask("/v1/manifest")["profiles"])

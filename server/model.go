@@ -66,6 +66,7 @@ type Model struct {
 	Created       time.Time
 
 	special      *specialTokens
+	infill       *infill // nil: it cannot fill in a middle
 	tools        toolUse
 	compiler     func() (*grammar.Compiler, error)
 	thinking     thinking

@@ -95,10 +95,16 @@ func newCallPart(call callDelta) callPart {
 
 type chatChunk struct {
 	header
-	Choices        []chatChunkChoice `json:"choices"`
-	Usage          any               `json:"usage,omitzero"` // *usage; a nil one is null
-	Timings        *timings          `json:"timings,omitzero"`
-	PromptTokenIDs []int32           `json:"prompt_token_ids,omitzero"`
+	Choices []chatChunkChoice `json:"choices"`
+	Usage   any               `json:"usage,omitzero"` // *usage; a nil one is null
+	Timings *timings          `json:"timings,omitzero"`
+	promptParts
+}
+
+// promptParts are what a stream tells of its prompt once.
+type promptParts struct {
+	PromptLogprobs []map[string]promptLogprobItem `json:"prompt_logprobs,omitempty"`
+	PromptTokenIDs []int32                        `json:"prompt_token_ids,omitzero"`
 }
 
 type chatChunkChoice struct {
@@ -167,6 +173,12 @@ type completionLogprobs struct {
 	TokenLogprobs []*float32           `json:"token_logprobs"`
 	TopLogprobs   []map[string]float32 `json:"top_logprobs"`
 	TextOffset    []int                `json:"text_offset"` // characters from the beginning of the text
+}
+
+// renderedPrompt is a prompt as the model reads it.
+type renderedPrompt struct {
+	Prompt string  `json:"prompt"`
+	IDs    []int32 `json:"prompt_token_ids"`
 }
 
 type usage struct {

@@ -225,6 +225,7 @@ var excuses = map[string]string{
 	"is given twice":                                  "another member",
 	"must be between -1 and 256":                      "the model's context",
 	"is for chats only":                               "another member",
+	"needs a model whose vocabulary":                  "the model's vocabulary",
 	"there is no stored response":                     "what happened before",
 	"no instance can satisfy the schema":              "the meaning of schemas",
 }

@@ -135,6 +135,26 @@ func TestOpenAPICache(t *testing.T) {
 	}
 }
 
+// The page is one file: it loads the document and nothing else, and only its own
+// script runs. It needs no key, and tells nothing of the server.
+func TestDocsPage(t *testing.T) {
+	s := newServer(t, says(t, "ok"), func(o *Options) { o.APIKeys = []string{"secret"} })
+	w, _ := call(t, s, "GET", "/docs", "")
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Equal(t, docsPage, w.Body.String())
+	require.Equal(t, "text/html; charset=utf-8", w.Header().Get("Content-Type"))
+	policy := w.Header().Get("Content-Security-Policy")
+	require.Regexp(t, `^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/]{43}='; script-src 'sha256-[A-Za-z0-9+/]{43}='; img-src data:; connect-src 'self'; base-uri`, policy)
+	require.NotContains(t, docsPage, "://")
+	require.NotContains(t, docsPage, "innerHTML")
+	require.NotRegexp(t, `(?i)<[^>]*\s(src|on\w+|style)\s*=|@import|url\(`, docsPage)
+	for _, element := range []string{"<script", "<style", "</script", "</style"} {
+		require.Equal(t, 1, strings.Count(docsPage, element), "the policy names one")
+	}
+	again, _ := call(t, s, "GET", "/docs", "", "If-None-Match", w.Header().Get("ETag"))
+	require.Equal(t, http.StatusNotModified, again.Code)
+}
+
 // slowBody is a body that does not come in time.
 type slowBody struct{}
 

@@ -26,6 +26,7 @@ var responseTypes = []struct {
 	{completionResponse{}, []string{"Completion", "CompletionChunk"}},
 	{completionChoice{}, []string{"CompletionChoice"}},
 	{completionLogprobs{}, []string{"CompletionLogprobs"}},
+	{renderedPrompt{}, []string{"RenderedPrompt"}},
 	{usage{}, []string{"Usage"}},
 	{completionDetails{}, []string{"CompletionTokensDetails"}},
 	{timings{}, []string{"Timings"}},

@@ -57,6 +57,7 @@ type params struct {
 	allowed         []int32          // the only tokens that may come; nil: all
 	forbidden       [][]int32        // sequences that must not
 	promptLogprobs  int              // -1: none
+	promptEach      bool             // each choice has them, not the first one only
 	echoLogprobs    int              // the same, for the prompt as part of the answer
 	priority        int
 	salt            string
@@ -301,7 +302,7 @@ func (p *params) request(id string, m *Model, from *prompt, i int) engine.Reques
 	if !p.ignoreEOS {
 		r.StopIDs = slices.Concat(m.EOS, p.stopIDs)
 	}
-	if i == 0 || p.echoLogprobs >= 0 {
+	if i == 0 || p.echoLogprobs >= 0 || p.promptEach {
 		r.PromptLogprobs = max(p.promptLogprobs, p.echoLogprobs)
 	}
 	return r

@@ -66,6 +66,7 @@ func New(o Options) *Server {
 func (s *Server) SetModels(models ...*Model) {
 	for _, m := range models {
 		m.special = newSpecialTokens(m.Tokenizer)
+		m.infill = findInfill(m.Tokenizer)
 		m.thinking = findThinking(m, false)
 		if m.toolThinking = m.thinking; m.template(true) != m.Template {
 			m.toolThinking = findThinking(m, true)
@@ -100,6 +101,7 @@ func (s *Server) table() []route {
 		{method: "POST", path: "/v1/chat/completions", work: s.chatCompletions},
 		{method: "POST", path: "/v1/chat/completions/render", work: s.render},
 		{method: "POST", path: "/v1/completions", work: s.completions},
+		{method: "POST", path: "/v1/completions/render", work: s.renderCompletion},
 		{method: "POST", path: "/v1/messages", work: s.createMessage},
 		{method: "POST", path: "/v1/messages/count_tokens", work: s.countMessageTokens},
 		{method: "POST", path: "/v1/responses", work: s.createResponse},
@@ -117,6 +119,7 @@ func (s *Server) table() []route {
 		{method: "GET", path: "/health", open: true, serve: s.ready},
 		{method: "GET", path: "/version", serve: s.version},
 		{method: "GET", path: "/openapi.json", serve: s.openapi},
+		{method: "GET", path: "/docs", open: true, serve: s.docs},
 		{method: "GET", path: "/metrics", serve: s.exposition},
 		{method: "GET", path: "/v1/metrics", serve: s.exposition},
 		{method: "GET", path: "/v1/version", serve: s.nimVersion},

@@ -21,8 +21,8 @@ type tester interface {
 	Helper()
 }
 
-// call sends one request and returns the answer with its body decoded. It holds
-// both against the documents.
+// call sends one request and returns the answer with its body decoded, if that is
+// an object. It holds both against the documents.
 func call(t tester, h http.Handler, method, path, body string, header ...string) (*httptest.ResponseRecorder, map[string]any) {
 	t.Helper()
 	return ask(t, documents().Handler(t, h), method, path, body, header...)
@@ -38,11 +38,17 @@ func ask(t tester, h http.Handler, method, path, body string, header ...string) 
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	var decoded map[string]any
+	var decoded any
 	if strings.HasPrefix(w.Header().Get("Content-Type"), "application/json") {
-		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &decoded), "%s", w.Body)
+		decodeJSON(t, w.Body.Bytes(), &decoded)
 	}
-	return w, decoded
+	members, _ := decoded.(map[string]any)
+	return w, members
+}
+
+func decodeJSON(t tester, text []byte, v any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(text, v), "%s", text)
 }
 
 // post sends JSON and wants this status.
