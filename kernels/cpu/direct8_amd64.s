@@ -128,8 +128,8 @@ GLOBL nibbles<>(SB), RODATA|NOPTR, $4
 
 #define GIVE_BACK(X, LO, HI) \
 	VPBROADCASTD X(DX), Y10 \
-	VPADDD       Y10, LO, LO \
-	VPADDD       Y10, HI, HI
+	VPSUBD       Y10, LO, LO \
+	VPSUBD       Y10, HI, HI
 
 // TIMES makes integer sums floats, and Y11 and Y12 the scales times that of x.
 #define TIMES(X, LO, HI) \

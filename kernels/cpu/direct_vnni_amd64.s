@@ -26,7 +26,6 @@ GLOBL sixths<>(SB), RODATA|NOPTR, $4
 	MOVQ         src+8(FP), AX \
 	MOVQ         x+16(FP), BX \
 	MOVQ         n+24(FP), CX \
-	VPXORD       Z29, Z29, Z29 \
 	VPBROADCASTD words<>(SB), Z28 \
 	VPBROADCASTD nibbles<>(SB), Z31 \
 	VPBROADCASTD HIGH<>(SB), Z30 \

@@ -248,8 +248,8 @@ fourGroup:
 // GIVE_BACK adds what the bias took off.
 #define GIVE_BACK(X, LO, HI) \
 	VPBROADCASTD X, Y10 \
-	VPADDD       Y10, LO, LO \
-	VPADDD       Y10, HI, HI
+	VPSUBD       Y10, LO, LO \
+	VPSUBD       Y10, HI, HI
 
 // func gemmFifthMinAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
 // Codes of 5 bits, scales and mins of 32 columns: an offset keeps the sums of
@@ -424,9 +424,6 @@ fourGroup:
 
 #define DOT4(I) \
 	CODES(I) \
-	DOTS4(I)
-
-#define DOTS4(I) \
 	DOT((4*I)(BX), 0) \
 	DOT((4*I+48)(BX), 2) \
 	DOT((4*I+96)(BX), 4) \
@@ -435,18 +432,6 @@ fourGroup:
 #define DOT1(I) \
 	CODES(I) \
 	DOT((4*I)(BX), 0)
-
-// LESS begins the sums of a token at what makes up for an offset of the codes.
-#define LESS(X, LO, HI) \
-	VPBROADCASTD X, LO \
-	VPSUBD       LO, Y15, LO \
-	VMOVDQA      LO, HI
-
-#define LESS4 \
-	LESS(44(BX), Y0, Y1) \
-	LESS(92(BX), Y2, Y3) \
-	LESS(140(BX), Y4, Y5) \
-	LESS(188(BX), Y6, Y7)
 
 #define ZERO4 \
 	ZERO(Y0, Y1) \
@@ -473,13 +458,13 @@ fourGroup: \
 	NEXT_TILE
 
 #define OFFSET1 \
-	LESS(44(BX), Y0, Y1) \
+	BIAS(44(BX), Y0, Y1) \
 	EIGHT(DOT1, DOT1) \
 	SCALES(0) \
 	FINISH(0, Y0, Y1, 0)
 
 #define OFFSET4 \
-	LESS4 \
+	BIAS4(44) \
 	EIGHT(DOT4, DOT4) \
 	SCALES(0) \
 	FINISH4(FINISH)
@@ -488,46 +473,8 @@ fourGroup: \
 // Codes with an offset, scales of 32 columns.
 // Requires: AVX2, FMA, AVX_VNNI
 TEXT ·gemmOffsetAVXVNNI(SB), NOSPLIT, $0-48
-	VPXOR Y15, Y15, Y15
-	ARGUMENTS(Y14)
+	ARGUMENTS(Y15)
 	GEMM(OFFSET1, OFFSET4, 64)
-
-DATA signs<>+0(SB)/4, $0x80808080
-GLOBL signs<>(SB), RODATA|NOPTR, $4
-
-// SHIFTED adds 128 to codes with a sign.
-#define SHIFTED(I) \
-	VPXOR (64*I)(R8), Y14, Y8 \
-	VPXOR (64*I+32)(R8), Y14, Y9
-
-#define SHIFTED1(I) \
-	SHIFTED(I) \
-	DOT((4*I)(BX), 0)
-
-#define SHIFTED4(I) \
-	SHIFTED(I) \
-	DOTS4(I)
-
-#define SIGNED_GROUP1 \
-	LESS(44(BX), Y0, Y1) \
-	EIGHT(SHIFTED1, SHIFTED1) \
-	SCALES(0) \
-	FINISH(0, Y0, Y1, 0)
-
-#define SIGNED_GROUP4 \
-	LESS4 \
-	EIGHT(SHIFTED4, SHIFTED4) \
-	SCALES(0) \
-	FINISH4(FINISH)
-
-// func gemmSignedAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
-// Codes with a sign, scales of 32 columns.
-// Requires: AVX2, FMA, AVX_VNNI
-TEXT ·gemmSignedAVXVNNI(SB), NOSPLIT, $0-48
-	VPXOR        Y15, Y15, Y15
-	VPBROADCASTD signs<>(SB), Y14
-	ARGUMENTS(Y13)
-	GEMM(SIGNED_GROUP1, SIGNED_GROUP4, 64)
 
 #define MIN1 \
 	ZERO(Y0, Y1) \

@@ -3,21 +3,19 @@
 #include "textflag.h"
 #include "vnni_amd64.h"
 
-// A product of a panel in 8 bits with tiles of four tokens, two at a time, or with
-// one tile of one or two. SI is the panel, DX x, R11 tokens left. Inside a tile: R8
-// codes, R9 scales, R13 mins, CX groups of 32 columns left.
+// A product of a panel in 8 bits with tiles of four tokens, or with one tile of one or
+// two. SI is the panel, DX x, R11 tokens left. Inside a tile: R8 codes, R9 scales, R13
+// mins, CX groups of 32 columns left.
 
-DATA signs<>+0(SB)/4, $0x80808080
-GLOBL signs<>(SB), RODATA|NOPTR, $4
 DATA words<>+0(SB)/4, $0x00010001
 GLOBL words<>(SB), RODATA|NOPTR, $4
 
-#define TILE(EACH) \
+#define TILE(COLUMNS, EACH, LOAD) \
 	MOVQ SI, R8 \
 	LEAQ 4096(SI), R9 \
 	LEAQ 5120(SI), R13 \
 	MOVQ DX, BX \
-	MOVQ n+40(FP), CX \
+	MOVQ COLUMNS, CX \
 	SHRQ $5, CX \
 	EACH(LOAD, 0)
 
@@ -39,45 +37,30 @@ GLOBL words<>(SB), RODATA|NOPTR, $4
 	LEAQ         (R10)(R10*2), R10 \
 	SHLQ         $4, R10 \
 	MOVQ         tokens+32(FP), R11 \
-	VPXORD       Z29, Z29, Z29 \
 	VPBROADCASTD words<>(SB), Z28 \
-	VPBROADCASTD signs<>(SB), Z30 \
-eight: \
-	CMPQ         R11, $8 \
-	JLT          four \
-	TILE(EACH8) \
-	LEAQ         (DX)(R10*1), R12 \
-eightGroup: \
-	GROUP(EACH8) \
-	ADDQ         $192, R12 \
-	NEXT(192, BYTES, eightGroup) \
-	EACH8(STORE, 0) \
-	LEAQ         (DX)(R10*2), DX \
-	ADDQ         $512, DI \
-	SUBQ         $8, R11 \
-	JMP          eight \
+	CMPQ         R11, $2 \
+	JLT          one \
+	JEQ          two \
 four: \
-	CMPQ         R11, $4 \
-	JLT          two \
-	TILE(EACH4) \
+	TILE(n+40(FP), EACH4, LOAD) \
 fourGroup: \
 	GROUP(EACH4) \
 	NEXT(192, BYTES, fourGroup) \
 	EACH4(STORE, 0) \
+	ADDQ         R10, DX \
+	ADDQ         $256, DI \
+	SUBQ         $4, R11 \
+	JNZ          four \
 	JMP          done \
 two: \
-	CMPQ         R11, $2 \
-	JLT          one \
-	TILE(EACH2) \
+	TILE(n+40(FP), EACH2, LOAD) \
 twoGroup: \
 	GROUP(EACH2) \
 	NEXT(96, BYTES, twoGroup) \
 	EACH2(STORE, 0) \
 	JMP          done \
 one: \
-	TESTQ        R11, R11 \
-	JEQ          done \
-	TILE(EACH1) \
+	TILE(n+40(FP), EACH1, LOAD) \
 oneGroup: \
 	GROUP(EACH1) \
 	NEXT(48, BYTES, oneGroup) \
@@ -86,20 +69,96 @@ done: \
 	VZEROUPPER \
 	RET
 
-#define CODES(I) VMOVDQU32 (64*I)(R8), Z16
+// Two panels, so that what is read of x serves both: 64 products of vectors take 48
+// loads of codes and of x, not 72. R12 is out of the second; Z4 to Z7 are its integer
+// sums, Z12 to Z15 those of out, Z17 its codes, Z23 its scales, Z24 its mins.
 
-// SIGNED adds 128 to codes with a sign.
-#define SIGNED(I) VPXORD (64*I)(R8), Z30, Z16
+// SECOND is the size of a panel.
+#define SECOND 5632
+
+// BOTH does a step for four tokens: with its number and a token's offset in x, two
+// integer sums and two of out.
+#define BOTH(STEP, I) \
+	STEP(I, 0, Z0, Z4, Z8, Z12) \
+	STEP(I, 48, Z1, Z5, Z9, Z13) \
+	STEP(I, 96, Z2, Z6, Z10, Z14) \
+	STEP(I, 144, Z3, Z7, Z11, Z15)
+
+#define LOAD_BOTH(I, X, A, B, P, Q) \
+	VMOVUPS (X/48*64)(DI), P \
+	VMOVUPS (X/48*64)(R12), Q
+
+#define STORE_BOTH(I, X, A, B, P, Q) \
+	VMOVUPS P, (X/48*64)(DI) \
+	VMOVUPS Q, (X/48*64)(R12)
+
+#define ZERO_BOTH(I, X, A, B, P, Q) \
+	VPXORD A, A, A \
+	VPXORD B, B, B
+
+#define BIAS_BOTH(I, X, A, B, P, Q) \
+	VPBROADCASTD (44+X)(BX), A \
+	VPBROADCASTD (44+X)(BX), B
+
+#define BIAS16_BOTH(I, X, A, B, P, Q) \
+	VPBROADCASTD (I+X)(BX), A \
+	VPMADDWD     Z28, A, A \
+	VMOVDQA64    A, B
+
+#define USE_BOTH(I, X, A, B, P, Q) \
+	VPBROADCASTD (4*I+X)(BX), Z18 \
+	VPDPBUSD     Z18, Z16, A \
+	VPDPBUSD     Z18, Z17, B
+
+#define ADD_BOTH(I, X, A, B, P, Q) \
+	VBROADCASTSS (32+X)(BX), Z18 \
+	VCVTDQ2PS    A, A \
+	VCVTDQ2PS    B, B \
+	VMULPS       Z18, Z21, Z19 \
+	VMULPS       Z18, Z23, Z20 \
+	VFMADD231PS  Z19, A, P \
+	VFMADD231PS  Z20, B, Q
+
+#define ADD_MIN_BOTH(I, X, A, B, P, Q) \
+	ADD_BOTH(I, X, A, B, P, Q) \
+	VBROADCASTSS (36+X)(BX), Z18 \
+	VFNMADD231PS Z18, Z22, P \
+	VFNMADD231PS Z18, Z24, Q
+
+#define GEMM2(GROUP, BYTES) \
+	MOVQ         out+0(FP), DI \
+	MOVQ         each+8(FP), R12 \
+	LEAQ         (DI)(R12*4), R12 \
+	MOVQ         p+16(FP), SI \
+	MOVQ         x+24(FP), DX \
+	MOVQ         stride+32(FP), R10 \
+	LEAQ         (R10)(R10*2), R10 \
+	SHLQ         $4, R10 \
+	MOVQ         tokens+40(FP), R11 \
+	VPBROADCASTD words<>(SB), Z28 \
+tile: \
+	TILE(n+48(FP), BOTH, LOAD_BOTH) \
+group: \
+	GROUP \
+	NEXT(192, BYTES, group) \
+	BOTH(STORE_BOTH, 0) \
+	ADDQ         R10, DX \
+	ADDQ         $256, DI \
+	ADDQ         $256, R12 \
+	SUBQ         $4, R11 \
+	JNZ          tile \
+	VZEROUPPER \
+	RET
+
+#define CODES(EACH, I) \
+	VMOVDQU32 (64*I)(R8), Z16 \
+	EACH(USE, I)
 
 #define FOUR(CODES, EACH, I) \
-	CODES(I) \
-	EACH(USE, I) \
-	CODES((I+1)) \
-	EACH(USE, (I+1)) \
-	CODES((I+2)) \
-	EACH(USE, (I+2)) \
-	CODES((I+3)) \
-	EACH(USE, (I+3))
+	CODES(EACH, I) \
+	CODES(EACH, (I+1)) \
+	CODES(EACH, (I+2)) \
+	CODES(EACH, (I+3))
 
 #define OFFSET_GROUP(EACH) \
 	EACH(BIAS, 0) \
@@ -113,19 +172,6 @@ done: \
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·gemmOffsetVNNI(SB), NOSPLIT, $0-48
 	GEMM(OFFSET_GROUP, 64)
-
-#define SIGNED_GROUP(EACH) \
-	EACH(BIAS, 0) \
-	FOUR(SIGNED, EACH, 0) \
-	FOUR(SIGNED, EACH, 4) \
-	VMOVUPS (R9), Z21 \
-	EACH(ADD, 0)
-
-// func gemmSignedVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
-// Codes with a sign, scales of 32 columns.
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·gemmSignedVNNI(SB), NOSPLIT, $0-48
-	GEMM(SIGNED_GROUP, 64)
 
 #define MIN_GROUP(EACH) \
 	EACH(ZERO, 0) \
@@ -156,3 +202,53 @@ TEXT ·gemmMinVNNI(SB), NOSPLIT, $0-48
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·gemmSixteenVNNI(SB), NOSPLIT, $0-48
 	GEMM(SIXTEEN_GROUP, 128)
+
+#define CODES_BOTH(EACH, I) \
+	VMOVDQU32 (64*I)(R8), Z16 \
+	VMOVDQU32 (SECOND+64*I)(R8), Z17 \
+	EACH(USE_BOTH, I)
+
+#define SCALES_BOTH(AT) \
+	VMOVUPS AT(R9), Z21 \
+	VMOVUPS (SECOND+AT)(R9), Z23
+
+#define OFFSET_GROUP2 \
+	BOTH(BIAS_BOTH, 0) \
+	FOUR(CODES_BOTH, BOTH, 0) \
+	FOUR(CODES_BOTH, BOTH, 4) \
+	SCALES_BOTH(0) \
+	BOTH(ADD_BOTH, 0)
+
+// func gemmOffset2VNNI(out *float32, each int, p *[2]panel8, x *block8, stride, tokens, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·gemmOffset2VNNI(SB), NOSPLIT, $0-56
+	GEMM2(OFFSET_GROUP2, 64)
+
+#define MIN_GROUP2 \
+	BOTH(ZERO_BOTH, 0) \
+	FOUR(CODES_BOTH, BOTH, 0) \
+	FOUR(CODES_BOTH, BOTH, 4) \
+	SCALES_BOTH(0) \
+	VMOVUPS (R13), Z22 \
+	VMOVUPS SECOND(R13), Z24 \
+	BOTH(ADD_MIN_BOTH, 0)
+
+// func gemmMin2VNNI(out *float32, each int, p *[2]panel8, x *block8, stride, tokens, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·gemmMin2VNNI(SB), NOSPLIT, $0-56
+	GEMM2(MIN_GROUP2, 64)
+
+#define SIXTEEN_GROUP2 \
+	BOTH(BIAS16_BOTH, 40) \
+	FOUR(CODES_BOTH, BOTH, 0) \
+	SCALES_BOTH(0) \
+	BOTH(ADD_BOTH, 0) \
+	BOTH(BIAS16_BOTH, 44) \
+	FOUR(CODES_BOTH, BOTH, 4) \
+	SCALES_BOTH(64) \
+	BOTH(ADD_BOTH, 0)
+
+// func gemmSixteen2VNNI(out *float32, each int, p *[2]panel8, x *block8, stride, tokens, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·gemmSixteen2VNNI(SB), NOSPLIT, $0-56
+	GEMM2(SIXTEEN_GROUP2, 128)

@@ -30,7 +30,7 @@ type block8 struct {
 	// (integer.offset) to have no sign, or to keep sums small: -offset times the
 	// sum of x's codes, for columns 0 and 1 of four, and for 2 and 3. With groups
 	// of 16 there is one for each half. With groups of 32 the first is for all 32
-	// columns; the second, as one number, gives back what the first takes off.
+	// columns, and the second, one number, is the sum of its words.
 	bias [2][2]int16
 }
 
@@ -50,6 +50,9 @@ type integer struct {
 	// gemm continues sums: out[t][r] for t < tokens, r < 16, over n columns. Tokens
 	// are tiles of four, stride blocks apart, or one tile of one or two.
 	gemm func(out *float32, p *panel8, x *block8, stride, tokens, n int)
+	// gemm2 is gemm for tiles of four and two panels, the second with sums `each`
+	// floats behind; nil: gemm, twice.
+	gemm2 func(out *float32, each int, p *[2]panel8, x *block8, stride, tokens, n int)
 	// direct does the same for a tile of one, two or four tokens straight from a
 	// packed group of rows. It pays up to that many tokens.
 	direct       [3]direct
@@ -118,7 +121,7 @@ func (b *block8) count(group int, offset int16) {
 		b.bias[k/group][k%4/2] -= offset * int16(c)
 	}
 	if group == 32 {
-		total := uint32(sum * int32(offset))
+		total := uint32(-sum * int32(offset))
 		b.bias[1] = [2]int16{int16(total), int16(total >> 16)}
 	}
 	b.sum = b.scale * float32(sum)

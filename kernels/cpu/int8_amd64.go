@@ -13,20 +13,20 @@ func int8AVX2(v variant) variant {
 	v.name += "-int8"
 	v.quantize = quantizeAVX2
 	v.integers = [numTypes]*integer{
-		kernels.Q4_0:     {8, unpack8Q4_0AVX2, gemmOffsetAVX2, [3]direct{directQ4_0x1AVX2, directQ4_0x2AVX2, directQ4_0x4AVX2}, 16},
-		kernels.Q4_1:     {0, unpack8Q4_1AVX2, gemmMinAVX2, [3]direct{}, 0},
-		kernels.Q5_0:     {16, unpack8Q5_0AVX2, gemmOffsetAVX2, [3]direct{}, 0},
-		kernels.Q5_1:     {16, unpack8Q5_1AVX2, gemmFifthMinAVX2, [3]direct{}, 0},
-		kernels.Q8_0:     {0, unpack8Q8_0AVX2, gemmSignedAVX2, [3]direct{directQ8_0x1AVX2, directQ8_0x2AVX2, directQ8_0x4AVX2}, 16},
-		kernels.Q3_K:     {4, unpack8Q3_KAVX2, gemmSixteenAVX2, [3]direct{}, 0},
-		kernels.Q4_K:     {0, unpack8Q4_KAVX2, gemmMinAVX2, [3]direct{directQ4_Kx1AVX2, directQ4_Kx2AVX2, directQ4_Kx4AVX2}, 8},
-		kernels.Q5_K:     {16, unpack8Q5_KAVX2, gemmFifthMinAVX2, [3]direct{directQ5_Kx1AVX2, directQ5_Kx2AVX2, directQ5_Kx4AVX2}, 4},
-		kernels.Q6_K:     {32, unpack8Q6_KAVX2, gemmSixteenAVX2, [3]direct{directQ6_Kx1AVX2, directQ6_Kx2AVX2, directQ6_Kx4AVX2}, 4},
-		kernels.IQ4_NL:   {0, unpack8IQ4_NLAVX2, gemmSignedAVX2, [3]direct{}, 0},
-		kernels.IQ4_XS:   {0, unpack8IQ4_XSAVX2, gemmSignedAVX2, [3]direct{}, 0},
-		kernels.MXFP4:    {12, unpack8MXFP4AVX2, gemmOffsetAVX2, [3]direct{}, 0},
-		kernels.NVFP4:    {12, unpack8NVFP4AVX2, gemmSixteenAVX2, [3]direct{}, 0},
-		kernels.NVFP4x16: {12, unpack8NVFP4AVX2, gemmSixteenAVX2, [3]direct{}, 0},
+		kernels.Q4_0:     {8, unpack8Q4_0AVX2, gemmOffsetAVX2, nil, [3]direct{directQ4_0x1AVX2, directQ4_0x2AVX2, directQ4_0x4AVX2}, 16},
+		kernels.Q4_1:     {0, unpack8Q4_1AVX2, gemmMinAVX2, nil, [3]direct{}, 0},
+		kernels.Q5_0:     {16, unpack8Q5_0AVX2, gemmOffsetAVX2, nil, [3]direct{}, 0},
+		kernels.Q5_1:     {16, unpack8Q5_1AVX2, gemmFifthMinAVX2, nil, [3]direct{}, 0},
+		kernels.Q8_0:     {0, unpack8Q8_0AVX2, gemmSignedAVX2, nil, [3]direct{directQ8_0x1AVX2, directQ8_0x2AVX2, directQ8_0x4AVX2}, 16},
+		kernels.Q3_K:     {4, unpack8Q3_KAVX2, gemmSixteenAVX2, nil, [3]direct{}, 0},
+		kernels.Q4_K:     {0, unpack8Q4_KAVX2, gemmMinAVX2, nil, [3]direct{directQ4_Kx1AVX2, directQ4_Kx2AVX2, directQ4_Kx4AVX2}, 8},
+		kernels.Q5_K:     {16, unpack8Q5_KAVX2, gemmFifthMinAVX2, nil, [3]direct{directQ5_Kx1AVX2, directQ5_Kx2AVX2, directQ5_Kx4AVX2}, 4},
+		kernels.Q6_K:     {32, unpack8Q6_KAVX2, gemmSixteenAVX2, nil, [3]direct{directQ6_Kx1AVX2, directQ6_Kx2AVX2, directQ6_Kx4AVX2}, 4},
+		kernels.IQ4_NL:   {0, unpack8IQ4_NLAVX2, gemmSignedAVX2, nil, [3]direct{}, 0},
+		kernels.IQ4_XS:   {0, unpack8IQ4_XSAVX2, gemmSignedAVX2, nil, [3]direct{}, 0},
+		kernels.MXFP4:    {12, unpack8MXFP4AVX2, gemmOffsetAVX2, nil, [3]direct{}, 0},
+		kernels.NVFP4:    {12, unpack8NVFP4AVX2, gemmSixteenAVX2, nil, [3]direct{}, 0},
+		kernels.NVFP4x16: {12, unpack8NVFP4AVX2, gemmSixteenAVX2, nil, [3]direct{}, 0},
 	}
 	return v
 }
@@ -40,19 +40,26 @@ func int8AVXVNNI(v variant) variant {
 		if loops == nil {
 			continue
 		}
-		signed := kernels.DType(t) == kernels.Q8_0 || kernels.DType(t) == kernels.IQ4_NL || kernels.DType(t) == kernels.IQ4_XS
 		switch c := &codings[t]; {
 		case c.group != 32:
 			loops.gemm = gemmSixteenAVXVNNI
 		case c.min != nil:
 			loops.gemm = gemmMinAVXVNNI
-		case signed:
-			loops.offset, loops.gemm = 128, gemmSignedAVXVNNI
 		default:
 			loops.gemm = gemmOffsetAVXVNNI
 		}
 	}
+	for t, unpack := range unsigned8() {
+		v.integers[t].offset, v.integers[t].unpack = 128, unpack
+	}
 	return v
+}
+
+// unsigned8 returns loops that make codes of 8 bits lose their sign to an offset of 128.
+func unsigned8() map[kernels.DType]func(*panel8, unsafe.Pointer, int) {
+	return map[kernels.DType]func(*panel8, unsafe.Pointer, int){
+		kernels.Q8_0: unpackU8Q8_0AVX2, kernels.IQ4_NL: unpackU8IQ4_NLAVX2, kernels.IQ4_XS: unpackU8IQ4_XSAVX2,
+	}
 }
 
 //go:noescape
@@ -167,4 +174,10 @@ func gemmMinAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
 func gemmSixteenAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
 
 //go:noescape
-func gemmSignedAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
+func unpackU8Q8_0AVX2(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpackU8IQ4_NLAVX2(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpackU8IQ4_XSAVX2(p *panel8, src unsafe.Pointer, n int)

@@ -66,7 +66,7 @@ func TestQuantize(t *testing.T) {
 			}
 			require.Equal(t, want[i].scale*float32(sum), want[i].sum)
 			if group == 32 {
-				bias[1] = [2]int{int(int16(12 * sum)), 12 * sum >> 16}
+				bias[1] = [2]int{int(int16(-12 * sum)), -12 * sum >> 16}
 			}
 			for h := range bias {
 				require.EqualValues(t, []int{int(want[i].bias[h][0]), int(want[i].bias[h][1])}, bias[h][:])
@@ -119,6 +119,43 @@ func product8(loops *integer, t kernels.DType, src []byte, x []block8, tokens, n
 	return out[:tokens*lanes]
 }
 
+// product8Twice is product8 for two weights at once, in tiles of four.
+func product8Twice(loops *integer, t kernels.DType, src [2][]byte, x []block8, tokens, n int) []float32 {
+	each := int(padded(int64(tokens))) * lanes
+	out, p := alignedFloats(2*each), new([2]panel8)
+	for from := 0; from < n; from += chunk {
+		k := min(chunk, n-from)
+		for i := range p {
+			loops.unpack(&p[i], unsafe.Pointer(&src[i][from/packings[t].cols*packings[t].bytes]), k)
+		}
+		loops.gemm2(&out[0], each, p, &x[from/32*4], 4*n/32, tokens&^3, k)
+	}
+	return out
+}
+
+// TestInt8Twice: two panels at once have the bits of each.
+func TestInt8Twice(t *testing.T) {
+	for _, v := range variants() {
+		for typ, loops := range v.integers {
+			if loops == nil || loops.gemm2 == nil {
+				continue
+			}
+			const n, tokens = 512, 12
+			rng := rand.New(rand.NewPCG(1, uint64(typ)))
+			src, raw := [2][]byte{}, rows8(rng, tokens*n)
+			for i := range src {
+				src[i] = randomBlocks(rng, n/packings[typ].cols*packings[typ].bytes)
+			}
+			x := tokens8(&v, raw, tokens, n, codings[typ].group, loops.offset)
+			got := product8Twice(loops, kernels.DType(typ), src, x, tokens, n)
+			for i := range src {
+				want := product8(loops, kernels.DType(typ), src[i], x, tokens, n)
+				same(t, want, got[i*tokens*lanes:][:tokens*lanes], "%s: %v, weight %d", v.name, kernels.DType(typ), i)
+			}
+		}
+	}
+}
+
 // TestInt8: every instruction set has the bits of the plain Go, in any number of
 // tokens, through panels and straight from the packed weight.
 func TestInt8(t *testing.T) {
@@ -151,6 +188,42 @@ func TestInt8(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestGated8: gated products have the bits of two products and a gate.
+func TestGated8(t *testing.T) {
+	const rows, cols, tokens = 200, 512, 21
+	rng := rand.New(rand.NewPCG(2, 2))
+	raw := rows8(rng, tokens*cols)
+	for _, v := range variants() {
+		if len(v.int8()) == 0 || v.tiles != nil {
+			continue
+		}
+		dev, err := Open(Options{Threads: 2, Variant: v.name})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, dev.Close()) }()
+		tensor := func(shape ...int64) kernels.Tensor {
+			x := kernels.View(1, kernels.F32, shape...)
+			x.Addr, err = dev.Alloc(x.Bytes())
+			require.NoError(t, err)
+			return x
+		}
+		var w [2]kernels.Weight
+		var want [2]kernels.Tensor
+		x, out := tensor(tokens, cols), tensor(tokens, rows)
+		copy(floatsOf(x.Addr, x.Len()), raw)
+		for i := range w {
+			src := randomBlocks(rng, int(rows*kernels.Q4_0.RowBytes(cols)))
+			w[i], err = dev.Pack(&kernels.Matrix{Type: kernels.Q4_0, Rows: rows, Cols: cols, Data: src})
+			require.NoError(t, err)
+			want[i] = tensor(tokens, rows)
+			dev.MatMul(want[i], x, w[i], 0)
+		}
+		dev.GatedMatMul(out, x, w[0], w[1], 0)
+		gate, up := floatsOf(want[0].Addr, out.Len()), floatsOf(want[1].Addr, out.Len())
+		v.swiglu(&gate[0], &gate[0], &up[0], len(gate))
+		same(t, gate, floatsOf(out.Addr, out.Len()), "%s", v.name)
 	}
 }
 

@@ -50,7 +50,10 @@ func (d *Device) multiply(out, x kernels.Tensor, w kernels.Weight, decode int64,
 		switch {
 		case inTiles:
 			n = min(tileTokens, x.Shape[0]-from)
-		case d.kern.inTiles(w):
+		case loops != nil:
+			n = min(tokenBlock8, x.Shape[0]-from)
+		}
+		if d.kern.inTiles(w) && from < decode {
 			n = min(n, decode-from)
 		}
 		*j = matmulJob{

@@ -18,6 +18,13 @@ type matmul8Job struct {
 	round  bool  // whether pieces are rows of the input to round
 }
 
+const (
+	// tokenBlock8 is tokenBlock for products in 8 bits. A chunk of their input, 96 KiB, and
+	// the sums of groupBlock8 groups of rows, 128 KiB, fit the second-level cache.
+	tokenBlock8 = 256
+	groupBlock8 = 8
+)
+
 // integer returns the integer loops for a weight; nil: its product is exact.
 // Scales beside the tensor must not change within 32 columns.
 func (v *variant) integer(w kernels.Weight, l *layout) *integer {
@@ -40,10 +47,14 @@ func (d *Device) matmul8(m matmulJob, loops *integer) {
 	}
 	d.run(kernels.OpMatMul, j, m.n, m.n*m.w.Cols < fewFlops/2)
 	j.round = false
-	groups := (m.w.Rows + lanes - 1) / lanes
-	j.span = 1
+	groups, threads := (m.w.Rows+lanes-1)/lanes, int64(len(d.pool.workers))
 	if j.direct() {
-		j.span = max(1, min(directBytes/m.l.groupBytes, groups/int64(8*len(d.pool.workers))))
+		j.span = max(1, min(directBytes/m.l.groupBytes, groups/(8*threads)))
+	} else {
+		j.span = max(1, min(groupBlock8, groups/(2*threads)))
+		for _, w := range d.pool.workers {
+			grow(&w.sums8, j.span*padded(m.n)*lanes)
+		}
 	}
 	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
 }
@@ -59,8 +70,17 @@ func (j *matmul8Job) piece(w *worker, i int64) {
 		j.quantize(i)
 		return
 	}
-	for g := i * j.span; g < min((i+1)*j.span, (j.w.Rows+lanes-1)/lanes); g++ {
-		j.tile(w, g)
+	first := i * j.span
+	groups := min(j.span, (j.w.Rows+lanes-1)/lanes-first)
+	if !j.direct() {
+		j.panels(w, first, groups)
+		return
+	}
+	for g := first; g < first+groups; g++ {
+		tile := w.tile[:padded(j.n)*lanes]
+		clear(tile)
+		j.unpacked(tile, g)
+		j.write(g, tile)
 	}
 }
 
@@ -80,18 +100,6 @@ func (j *matmul8Job) block(t, from int64) *block8 {
 	return blockAt(j.rows, int(from*padded(j.n)+t*min(j.piece8, j.w.Cols-from))/32)
 }
 
-// tile computes 16 rows of the output for all tokens of the block.
-func (j *matmul8Job) tile(w *worker, g int64) {
-	tile := w.tile[:padded(j.n)*lanes]
-	clear(tile)
-	if j.direct() {
-		j.unpacked(tile, g)
-	} else {
-		j.panels(w, tile, g)
-	}
-	j.write(g, tile)
-}
-
 // unpacked uses the packed group as it is.
 func (j *matmul8Job) unpacked(tile []float32, g int64) {
 	for t := int64(0); t < j.n; t += 4 {
@@ -100,36 +108,100 @@ func (j *matmul8Job) unpacked(tile []float32, g int64) {
 	}
 }
 
-// panels unpacks the group, a chunk at a time.
-func (j *matmul8Job) panels(w *worker, tile []float32, g int64) {
-	fours := padded(j.n) &^ 3
+// panels computes some groups for all tokens of the block: of a chunk of columns two
+// groups at a time are unpacked.
+func (j *matmul8Job) panels(w *worker, first, groups int64) {
+	each := padded(j.n) * lanes
+	clear(w.sums8[:groups*each])
 	for from := int64(0); from < j.w.Cols; from += chunk {
-		n := int(min(chunk, j.w.Cols-from))
-		j.loops.unpack(w.panel8, j.packed(g, from), n)
-		if from+chunk < j.w.Cols {
-			prefetch(j.packed(g, from+chunk), chunk/j.l.cols*j.l.bytes)
+		n := min(chunk, j.w.Cols-from)
+		for g := int64(0); g < groups; g += 2 {
+			both := min(2, groups-g)
+			for i := range both {
+				j.loadPanel(w, &w.panels8[i], first+g+i, from, n)
+			}
+			j.lookAhead(first, g+both, groups, from)
+			j.products(w, w.sums8[g*each:(g+both)*each], from, n)
 		}
-		if j.l.scale != nil {
-			j.scale8(w, g, from, n)
-		}
-		if fours > 0 {
-			j.loops.gemm(&tile[0], w.panel8, j.block(0, from), n/8, int(fours), n)
-		}
-		if rest := j.n - fours; rest > 0 {
-			j.loops.gemm(&tile[fours*lanes], w.panel8, j.block(fours, from), 0, int(rest), n)
+	}
+	j.store(w, first, groups)
+}
+
+// loadPanel unpacks columns [from, from+n) of a group.
+func (j *matmul8Job) loadPanel(w *worker, p *panel8, g, from, n int64) {
+	j.loops.unpack(p, j.packed(g, from), int(n))
+	if j.l.scale != nil {
+		j.scale8(w, p, g, from, n)
+	}
+}
+
+// lookAhead prefetches what is unpacked next: two groups from g on, or the next chunk
+// of the first ones.
+func (j *matmul8Job) lookAhead(first, g, groups, from int64) {
+	if g == groups {
+		g, from = 0, from+chunk
+	}
+	if from < j.w.Cols {
+		for i := g; i < min(g+2, groups); i++ {
+			prefetch(j.packed(first+i, from), chunk/j.l.cols*j.l.bytes)
 		}
 	}
 }
 
+// products adds those of one or two panels to the sums of their groups.
+func (j *matmul8Job) products(w *worker, sums []float32, from, n int64) {
+	each, fours := padded(j.n)*lanes, padded(j.n)&^3
+	both := int64(len(sums)) > each && j.loops.gemm2 != nil
+	if both && fours > 0 {
+		j.loops.gemm2(&sums[0], int(each), w.panels8, j.block(0, from), int(n/8), int(fours), int(n))
+	}
+	for i := range int64(len(sums)) / each {
+		group, p := sums[i*each:], &w.panels8[i]
+		if !both && fours > 0 {
+			j.loops.gemm(&group[0], p, j.block(0, from), int(n/8), int(fours), int(n))
+		}
+		if rest := j.n - fours; rest > 0 {
+			j.loops.gemm(&group[fours*lanes], p, j.block(fours, from), 0, int(rest), int(n))
+		}
+	}
+}
+
+// store writes the sums of groups to the output.
+func (j *matmul8Job) store(w *worker, first, groups int64) {
+	from, each := first*lanes, padded(j.n)*lanes
+	rows := min(groups*lanes, j.w.Rows-from)
+	for t := range j.n {
+		out := floatsOf(j.out+uintptr(4*(t*j.w.Rows+from)), rows)
+		if !j.gated {
+			gather(out, w.sums8[t*lanes:], each)
+			continue
+		}
+		gather(w.row[:rows], w.sums8[t*lanes:], each)
+		j.kern.swiglu(&out[0], &out[0], &w.row[0], int(rows))
+	}
+}
+
+// gather copies what a token has of groups `each` apart.
+func gather(dst, sums []float32, each int64) {
+	at := int64(0)
+	for ; len(dst) >= lanes; at += each {
+		*(*[lanes]float32)(dst) = [lanes]float32(sums[at:][:lanes])
+		dst = dst[lanes:]
+	}
+	if len(dst) > 0 {
+		copy(dst, sums[at:])
+	}
+}
+
 // scale8 multiplies the scales of a panel by those beside the tensor.
-func (j *matmul8Job) scale8(w *worker, g, from int64, n int) {
-	for c := 0; c < n; c += j.group {
+func (j *matmul8Job) scale8(w *worker, p *panel8, g, from, n int64) {
+	for c := 0; c < int(n); c += j.group {
 		factors := (*[lanes]float32)(w.factors[:])
 		j.factors(factors, g, from+int64(c))
 		for r, f := range factors {
-			w.panel8.scale[c/j.group][r] *= f
+			p.scale[c/j.group][r] *= f
 			if codings[j.w.Type].min != nil {
-				w.panel8.min[c/j.group][r] *= f
+				p.min[c/j.group][r] *= f
 			}
 		}
 	}

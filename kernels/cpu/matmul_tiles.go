@@ -10,7 +10,6 @@ import (
 type tilesScratch struct {
 	weights []uint16  // [groups, tileDepth/32, 16, 16, 2]
 	sums    []float32 // [groups, tokens, 16]
-	row     [tileGroups * lanes]float32
 	rest    [tileCols]float32
 	product tileProduct
 }
@@ -218,23 +217,18 @@ func (j *tilesJob) store(w *worker, first, groups, t0 int64) {
 		return
 	}
 	for t := t0; t < j.n; t++ {
-		out, row := floatsOf(at, rows), w.tiles.row[:rows]
+		out, row := floatsOf(at, rows), w.row[:rows]
 		at += uintptr(4 * j.w.Rows)
+		sums, apart := w.tiles.sums[t*lanes:], each*j.tokens*lanes
 		if each == 1 && !j.gated {
-			j.gather(w, out, 0, t)
+			gather(out, sums, apart)
 			continue
 		}
-		j.gather(w, row, each-1, t)
 		if each == 2 {
-			j.gather(w, out, 0, t)
+			gather(out, sums, apart)
+			sums = sums[j.tokens*lanes:]
 		}
+		gather(row, sums, apart)
 		j.kern.swiglu(&out[0], &out[0], &row[0], int(rows))
-	}
-}
-
-// gather copies the sums of token t, of group g and every next of its weight.
-func (j *tilesJob) gather(w *worker, dst []float32, g, t int64) {
-	for at := (g*j.tokens + t) * lanes; len(dst) > 0; at += j.weights() * j.tokens * lanes {
-		dst = dst[copy(dst, w.tiles.sums[at:][:lanes]):]
 	}
 }

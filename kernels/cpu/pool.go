@@ -17,8 +17,10 @@ type job interface {
 
 // worker is one thread's own scratch memory. Worker 0 is the caller of the op.
 type worker struct {
-	panel   []float32 // a tile of weights, [256, 16]
-	panel8  *panel8   // the same in 8 bits
+	panel   []float32  // a tile of weights, [256, 16]
+	panels8 *[2]panel8 // the same of two groups in 8 bits
+	sums8   []float32  // of products with them: [groups, tokens, 16]
+	row     [tileGroups * lanes]float32
 	tiles   tilesScratch
 	factors [2 * lanes]float32
 	tile    []float32 // a tile of results
@@ -57,7 +59,7 @@ func newPool(threads int) *pool {
 	p.state.Store(jobClosed)
 	for i := range threads {
 		w := &worker{wake: make(chan struct{}, 1), panel: alignedFloats(chunk * lanes), tile: alignedFloats(tokenBlock * lanes)}
-		w.panel8 = (*panel8)(unsafe.Pointer(&alignedFloats(int(unsafe.Sizeof(panel8{})) / 4)[0]))
+		w.panels8 = (*[2]panel8)(unsafe.Pointer(&alignedFloats(int(unsafe.Sizeof(*w.panels8)) / 4)[0]))
 		p.workers = append(p.workers, w)
 		if i > 0 {
 			p.stopped.Add(1)

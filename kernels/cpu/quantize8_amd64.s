@@ -33,10 +33,9 @@ TEXT ·quantizeAVX2(SB), NOSPLIT, $0-42
 	SHRQ         $5, CX
 	MOVQ         group+32(FP), R8
 	MOVWLSX      offset+40(FP), AX
+	NEGL         AX
 	VMOVD        AX, X10
 	VPBROADCASTW X10, X11
-	VPXOR        X12, X12, X12
-	VPSUBW       X11, X12, X11
 	VPBROADCASTD magnitude<>(SB), Y15
 	VMOVSS       most<>(SB), X14
 	VMOVDQU      inOrder<>(SB), Y13

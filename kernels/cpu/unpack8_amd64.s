@@ -23,6 +23,11 @@ GLOBL minus<>(SB), RODATA|NOPTR, $4
 DATA iq4Codes<>+0(SB)/8, $0xf6eaddcfbfad9881
 DATA iq4Codes<>+8(SB)/8, $0x7159453526190d01
 GLOBL iq4Codes<>(SB), RODATA|NOPTR, $16
+DATA iq4CodesU<>+0(SB)/8, $0x766a5d4f3f2d1801 // plus 128
+DATA iq4CodesU<>+8(SB)/8, $0xf1d9c5b5a6998d81
+GLOBL iq4CodesU<>(SB), RODATA|NOPTR, $16
+DATA signs<>+0(SB)/4, $0x80808080
+GLOBL signs<>(SB), RODATA|NOPTR, $4
 DATA e2m1Codes<>+0(SB)/8, $0x181412100f0e0d0c
 DATA e2m1Codes<>+8(SB)/8, $0x00040608090a0b0c
 GLOBL e2m1Codes<>(SB), RODATA|NOPTR, $16
@@ -343,33 +348,45 @@ group:
 	VZEROUPPER
 	RET
 
+// COPY writes codes of 8 bits; those in Y15 change.
+#define COPY(I) \
+	VPXOR   (64*I)(SI), Y15, Y0 \
+	VPXOR   (64*I+32)(SI), Y15, Y1 \
+	VMOVDQU Y0, (64*I)(DI) \
+	VMOVDQU Y1, (64*I+32)(DI)
+
+#define BYTES \
+block: \
+	HALF_SCALES \
+	ADDQ $32, SI \
+	COPY(0) \
+	COPY(1) \
+	COPY(2) \
+	COPY(3) \
+	COPY(4) \
+	COPY(5) \
+	COPY(6) \
+	COPY(7) \
+	ADDQ $512, SI \
+	ADDQ $512, DI \
+	SUBQ $32, CX \
+	JNZ  block \
+	VZEROUPPER \
+	RET
+
 // func unpack8Q8_0AVX2(p *panel8, src unsafe.Pointer, n int)
 // Requires: AVX2, F16C
 TEXT ·unpack8Q8_0AVX2(SB), NOSPLIT, $0-24
 	ARGUMENTS
+	VPXOR Y15, Y15, Y15
+	BYTES
 
-block:
-	HALF_SCALES
-	ADDQ $32, SI
-	MOVQ $4, R8
-
-copy:
-	VMOVDQU (SI), Y0
-	VMOVDQU 32(SI), Y1
-	VMOVDQU 64(SI), Y2
-	VMOVDQU 96(SI), Y3
-	VMOVDQU Y0, (DI)
-	VMOVDQU Y1, 32(DI)
-	VMOVDQU Y2, 64(DI)
-	VMOVDQU Y3, 96(DI)
-	ADDQ    $128, SI
-	ADDQ    $128, DI
-	DECQ    R8
-	JNZ     copy
-	SUBQ    $32, CX
-	JNZ     block
-	VZEROUPPER
-	RET
+// func unpackU8Q8_0AVX2(p *panel8, src unsafe.Pointer, n int)
+// Requires: AVX2, F16C
+TEXT ·unpackU8Q8_0AVX2(SB), NOSPLIT, $0-24
+	ARGUMENTS
+	VPBROADCASTD signs<>(SB), Y15
+	BYTES
 
 // LOOKUP writes eight columns of what the table Y13 has for nibbles.
 #define LOOKUP(D) \
@@ -396,43 +413,56 @@ copy:
 	VPBROADCASTD   nibbles<>(SB), Y15 \
 	VBROADCASTI128 TABLE, Y13
 
+#define IQ4_NL(TABLE) \
+	ARGUMENTS \
+	BEGIN_LOOKUP(TABLE) \
+block: \
+	HALF_SCALES \
+	LEAQ 32(SI), R10 \
+	LOOKUP4 \
+	MOVQ R10, SI \
+	SUBQ $32, CX \
+	JNZ  block \
+	VZEROUPPER \
+	RET
+
+#define IQ4_XS(TABLE) \
+	ARGUMENTS \
+	BEGIN_LOOKUP(TABLE) \
+block: \
+	LEAQ 32(SI), R12 \
+	LEAQ 160(SI), R10 \
+	MOVQ $8, R8 \
+group: \
+	SIGNED_SCALES \
+	LOOKUP4 \
+	DECQ R8 \
+	JNZ  group \
+	MOVQ R10, SI \
+	SUBQ $256, CX \
+	JNZ  block \
+	VZEROUPPER \
+	RET
+
 // func unpack8IQ4_NLAVX2(p *panel8, src unsafe.Pointer, n int)
 // Requires: AVX2, F16C
 TEXT ·unpack8IQ4_NLAVX2(SB), NOSPLIT, $0-24
-	ARGUMENTS
-	BEGIN_LOOKUP(iq4Codes<>(SB))
+	IQ4_NL(iq4Codes<>(SB))
 
-block:
-	HALF_SCALES
-	LEAQ 32(SI), R10
-	LOOKUP4
-	MOVQ R10, SI
-	SUBQ $32, CX
-	JNZ  block
-	VZEROUPPER
-	RET
+// func unpackU8IQ4_NLAVX2(p *panel8, src unsafe.Pointer, n int)
+// Requires: AVX2, F16C
+TEXT ·unpackU8IQ4_NLAVX2(SB), NOSPLIT, $0-24
+	IQ4_NL(iq4CodesU<>(SB))
 
 // func unpack8IQ4_XSAVX2(p *panel8, src unsafe.Pointer, n int)
 // Requires: AVX2, F16C
 TEXT ·unpack8IQ4_XSAVX2(SB), NOSPLIT, $0-24
-	ARGUMENTS
-	BEGIN_LOOKUP(iq4Codes<>(SB))
+	IQ4_XS(iq4Codes<>(SB))
 
-block:
-	LEAQ 32(SI), R12
-	LEAQ 160(SI), R10
-	MOVQ $8, R8
-
-group:
-	SIGNED_SCALES
-	LOOKUP4
-	DECQ R8
-	JNZ  group
-	MOVQ R10, SI
-	SUBQ $256, CX
-	JNZ  block
-	VZEROUPPER
-	RET
+// func unpackU8IQ4_XSAVX2(p *panel8, src unsafe.Pointer, n int)
+// Requires: AVX2, F16C
+TEXT ·unpackU8IQ4_XSAVX2(SB), NOSPLIT, $0-24
+	IQ4_XS(iq4CodesU<>(SB))
 
 // func unpack8MXFP4AVX2(p *panel8, src unsafe.Pointer, n int)
 // Requires: AVX2
