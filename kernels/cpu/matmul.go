@@ -174,6 +174,9 @@ func (j *matmulJob) address(g, from int64) uintptr {
 	return j.w.Addr + uintptr(g*j.l.groupBytes+from/int64(j.l.cols)*int64(j.l.bytes))
 }
 
+// packedBytes returns the size of n columns of a group.
+func (j *matmulJob) packedBytes(n int64) int { return int(n) / j.l.cols * j.l.bytes }
+
 // panel returns columns [from, from+n) of group g as [n, 16].
 func (j *matmulJob) panel(w *worker, g, from int64, n int) *float32 {
 	src := j.packed(g, from)

@@ -143,7 +143,7 @@ func (j *matmul8Job) lookAhead(first, g, groups, from int64) {
 	}
 	if from < j.w.Cols {
 		for i := g; i < min(g+2, groups); i++ {
-			prefetch(j.packed(first+i, from), chunk/j.l.cols*j.l.bytes)
+			prefetch(j.packed(first+i, from), j.packedBytes(chunk))
 		}
 	}
 }

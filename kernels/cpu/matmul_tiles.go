@@ -120,15 +120,33 @@ func (j *tilesJob) weights() int64 {
 	return 1
 }
 
-// loadGroups unpacks columns [from, from+n) of groups; those of gate and up alternate.
+// loadGroups unpacks columns [from, from+n) of groups, and prefetches what comes next.
 func (j *tilesJob) loadGroups(w *worker, first, groups, from, n int64) {
-	each := j.weights()
-	for g := range groups {
-		j.load(w, first+g, from, n, w.tiles.weights[each*g*tileDepth*lanes:])
-		if each == 2 {
-			j.up.load(w, first+g, from, n, w.tiles.weights[(2*g+1)*tileDepth*lanes:])
+	groups *= j.weights()
+	for i := range groups {
+		next, at := i+1, from
+		if next == groups {
+			next, at = 0, from+n
 		}
+		if at < j.w.Cols {
+			m, g := j.group(next)
+			prefetch(m.packed(first+g, at), m.packedBytes(min(tileDepth, j.w.Cols-at)))
+		}
+		m, g := j.group(i)
+		m.load(w, first+g, from, n, w.tiles.weights[i*tileDepth*lanes:])
 	}
+}
+
+// group returns the weight and its group that is the i-th of a piece: those of gate and
+// up alternate.
+func (j *tilesJob) group(i int64) (*matmulJob, int64) {
+	switch {
+	case j.up.kern == nil:
+		return &j.matmulJob, i
+	case i%2 == 0:
+		return &j.matmulJob, i / 2
+	}
+	return &j.up, i / 2
 }
 
 // lookAhead names what is unpacked next: column from on, or what is probably this
@@ -141,9 +159,8 @@ func (j *tilesJob) lookAhead(p *tileProduct, first, from int64) {
 		p.aheadLines = 0
 		return
 	}
-	n := min(tileDepth, j.w.Cols-from)
-	bytes, pairs := n/int64(j.l.cols)*int64(j.l.bytes), (j.tokens/lanes+1)/2
-	p.ahead, p.aheadLines = j.address(first, from), int((bytes+64*pairs-1)/(64*pairs))
+	bytes, pairs := j.packedBytes(min(tileDepth, j.w.Cols-from)), int(j.tokens/lanes+1)/2
+	p.ahead, p.aheadLines = j.address(first, from), (bytes+64*pairs-1)/(64*pairs)
 	p.aheadPair, p.aheadNext = int(j.l.groupBytes), int(2*j.l.groupBytes)
 	if j.up.kern != nil {
 		p.aheadPair, p.aheadNext = int(j.up.address(first, from)-p.ahead), int(j.l.groupBytes)
