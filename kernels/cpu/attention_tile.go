@@ -78,13 +78,11 @@ func (t *attentionTile) attend() {
 
 // begin loads the queries.
 func (t *attentionTile) begin() {
-	scale := float32(1 / math.Sqrt(float64(t.dim)))
-	for i := range t.rows * t.share {
-		q := t.queries[i*t.dim:][:t.dim]
-		for k, v := range floatsOf(t.address(t.q, i), t.dim) {
-			q[k] = v * scale
-		}
+	n := t.rows * t.share
+	for i := range n {
+		copy(t.queries[i*t.dim:][:t.dim], floatsOf(t.address(t.q, i), t.dim))
 	}
+	t.times(t.queries[:n*t.dim], float32(1/math.Sqrt(float64(t.dim))))
 	if t.tiled {
 		t.roundQueries()
 	}
@@ -106,10 +104,7 @@ func (t *attentionTile) span(i int64) {
 func (t *attentionTile) finish(s *attentionSums) {
 	wide := t.wideDim()
 	for i, l := range s.l {
-		out := floatsOf(t.address(t.out, int64(i)), t.dim)
-		for k, v := range s.acc[int64(i)*wide:][:t.dim] {
-			out[k] = v / l
-		}
+		t.kern.divide((*float32)(pointer(t.address(t.out, int64(i)))), &s.acc[int64(i)*wide], l, int(t.dim))
 	}
 }
 
@@ -232,19 +227,24 @@ func (t *attentionTile) softmax(i, seen int64) {
 	if m != old && !math.IsInf(float64(old), -1) {
 		shrink := exp(old - m)
 		t.l[i] *= shrink
-		t.times(i, shrink)
+		wide := t.wideDim()
+		t.times(t.acc[i*wide:][:wide], shrink)
 	}
 	t.m[i] = m
 	t.l[i] += t.kern.expSum(&s[0], m)
 }
 
-// times multiplies the sums of query i.
-func (t *attentionTile) times(i int64, factor float32) {
+// times multiplies x by a factor.
+func (t *attentionTile) times(x []float32, factor float32) {
 	for k := range t.factors {
 		t.factors[k] = factor
 	}
-	wide := t.wideDim()
-	t.kern.scale(&t.acc[i*wide], &t.factors[0], int(wide/lanes))
+	if len(x) >= lanes {
+		t.kern.scale(&x[0], &t.factors[0], len(x)/lanes)
+	}
+	for k := len(x) &^ (lanes - 1); k < len(x); k++ {
+		x[k] *= factor
+	}
 }
 
 // weigh adds the first n values, weighted, for rows [r, r+rows) to their sums.

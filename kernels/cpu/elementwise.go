@@ -10,6 +10,7 @@ import (
 const span = 4096
 
 type addJob struct {
+	kern     *variant
 	x, delta []float32
 }
 
@@ -18,13 +19,13 @@ func (d *Device) Add(x, delta kernels.Tensor) {
 	kernels.CheckAdd(x, delta)
 	j := &d.jobs.add
 	n := x.Len()
-	*j = addJob{floatsOf(x.Addr, n), floatsOf(delta.Addr, n)}
+	*j = addJob{d.kern, floatsOf(x.Addr, n), floatsOf(delta.Addr, n)}
 	d.run(kernels.OpAdd, j, (n+span-1)/span, n < fewFlops)
 }
 
 func (j *addJob) piece(_ *worker, i int64) {
 	to := min(int64(len(j.x)), (i+1)*span)
-	addTo(j.x[i*span:to], j.delta[i*span:to])
+	j.kern.add(&j.x[i*span], &j.delta[i*span], int(to-i*span))
 }
 
 // Gather copies rows. It is too little work to share.

@@ -2,11 +2,13 @@ package cpu
 
 import (
 	"math"
+	"unsafe"
 
 	"trona/kernels"
 )
 
 type normJob struct {
+	kern                  *variant
 	out, x, delta, weight uintptr // delta 0: none
 	d                     int64
 	eps                   float64
@@ -26,26 +28,23 @@ func (d *Device) AddRMSNorm(out, x, delta, weight kernels.Tensor, eps float32) {
 
 func (d *Device) norm(op kernels.Op, out, x, delta, weight kernels.Tensor, eps float32) {
 	j := &d.jobs.norm
-	*j = normJob{out: out.Addr, x: x.Addr, delta: delta.Addr, weight: weight.Addr, d: x.Shape[1], eps: float64(eps)}
+	*j = normJob{kern: d.kern, out: out.Addr, x: x.Addr, delta: delta.Addr, weight: weight.Addr, d: x.Shape[1], eps: float64(eps)}
 	d.run(op, j, x.Shape[0], x.Len() < fewFlops/4)
 }
 
 func (j *normJob) piece(_ *worker, i int64) {
-	x := floatsOf(j.x+uintptr(4*i*j.d), j.d)
-	out := floatsOf(j.out+uintptr(4*i*j.d), j.d)
-	weight := floatsOf(j.weight, j.d)
+	x, n := (*float32)(pointer(j.x+uintptr(4*i*j.d))), int(j.d)
 	if j.delta != 0 {
-		addTo(x, floatsOf(j.delta+uintptr(4*i*j.d), j.d))
+		j.kern.add(x, (*float32)(pointer(j.delta+uintptr(4*i*j.d))), n)
 	}
-	scale := float32(1 / math.Sqrt(sumSquares(x)/float64(j.d)+j.eps))
-	for k, v := range x {
-		out[k] = v * scale * weight[k]
-	}
+	scale := float32(1 / math.Sqrt(j.kern.sumSquares(x, n)/float64(j.d)+j.eps))
+	j.kern.times((*float32)(pointer(j.out+uintptr(4*i*j.d))), x, (*float32)(pointer(j.weight)), scale, n)
 }
 
-// sumSquares adds in float64, in four chains that do not wait for each other.
-// A square of a float32 is exact there.
-func sumSquares(x []float32) float64 {
+// sumSquaresGeneric is variant.sumSquares: its chains do not wait for each other, and a
+// square of a float32 is exact in float64.
+func sumSquaresGeneric(p *float32, n int) float64 {
+	x := unsafe.Slice(p, n)
 	var s [4]float64
 	for len(x) >= 4 {
 		for i := range s {
@@ -60,10 +59,26 @@ func sumSquares(x []float32) float64 {
 	return s[0] + s[1] + (s[2] + s[3])
 }
 
-// addTo adds delta to x.
-func addTo(x, delta []float32) {
-	delta = delta[:len(x)]
-	for k := range x {
-		x[k] += delta[k]
+// timesGeneric is variant.times.
+func timesGeneric(out, x, weight *float32, scale float32, n int) {
+	o, w := unsafe.Slice(out, n), unsafe.Slice(weight, n)
+	for k, v := range unsafe.Slice(x, n) {
+		o[k] = v * scale * w[k]
+	}
+}
+
+// addGeneric is variant.add.
+func addGeneric(x, delta *float32, n int) {
+	d := unsafe.Slice(delta, n)
+	for k, v := range unsafe.Slice(x, n) {
+		*floatAt(x, k) = v + d[k]
+	}
+}
+
+// divideGeneric is variant.divide.
+func divideGeneric(out, x *float32, by float32, n int) {
+	o := unsafe.Slice(out, n)
+	for k, v := range unsafe.Slice(x, n) {
+		o[k] = v / by
 	}
 }

@@ -55,6 +55,14 @@ type variant struct {
 	expSum func(s *float32, m float32) float32
 	// swiglu writes silu(gate) * up.
 	swiglu func(out, gate, up *float32, n int)
+	// add adds delta to x.
+	add func(x, delta *float32, n int)
+	// sumSquares adds in float64, in four chains, of columns 0, 1, 2 and 3 of four.
+	sumSquares func(x *float32, n int) float64
+	// times writes x * scale * weight.
+	times func(out, x, weight *float32, scale float32, n int)
+	// divide writes x / by.
+	divide func(out, x *float32, by float32, n int)
 }
 
 // int8 returns the weight types whose products are in 8 bits.

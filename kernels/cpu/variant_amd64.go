@@ -99,6 +99,7 @@ func avx2() variant {
 	v.max = maxAVX2
 	v.expSum = expSumAVX2
 	v.swiglu = swigluAVX2
+	rowsAVX2(&v)
 	return v
 }
 

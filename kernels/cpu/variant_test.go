@@ -209,3 +209,32 @@ func TestHalf(t *testing.T) {
 	require.Equal(t, uint16(0x7c00), toF16(65520))
 	require.Equal(t, uint16(0x7bff), toF16(65519))
 }
+
+// TestRowLoops: every instruction set has the bits of the plain Go, for rows of any
+// length, and does not write beside them.
+func TestRowLoops(t *testing.T) {
+	plain := generic()
+	for _, v := range variants() {
+		for _, n := range []int{1, 7, 8, 20, 64, 72} {
+			rng := rand.New(rand.NewPCG(uint64(n), 13))
+			x, y := normals(rng, n+1), normals(rng, n+1)
+			run := func(v *variant) (out []float32, sum float64) {
+				out = slices.Clone(x)
+				v.add(&out[0], &y[0], n)
+				for _, loop := range []func(out *float32){
+					func(out *float32) { v.times(out, &x[0], &y[0], 0.3, n) },
+					func(out *float32) { v.divide(out, &x[0], 0.7, n) },
+				} {
+					next := slices.Clone(x)
+					loop(&next[0])
+					out = append(out, next...)
+				}
+				return out, v.sumSquares(&x[0], n)
+			}
+			want, wantSum := run(&plain)
+			got, sum := run(&v)
+			same(t, want, got, "%s: %d columns", v.name, n)
+			require.Equal(t, wantSum, sum, "%s: %d columns", v.name, n)
+		}
+	}
+}
