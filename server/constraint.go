@@ -13,6 +13,10 @@ import (
 // maxGrammars bounds the bytes of compiled grammars that a model keeps.
 const maxGrammars = 64 << 20
 
+// schemaOptions say how schemas of requests are read. Answers are for programs,
+// of which many read no 1.0 into an integer.
+var schemaOptions = grammar.SchemaOptions{DigitsOnly: true}
+
 // newCompiler returns what makes the compiler of a model when it is first
 // needed: a large vocabulary takes a moment.
 func newCompiler(m *Model) func() (*grammar.Compiler, error) {
@@ -201,7 +205,7 @@ func (b *builder) calls(c *toolChoice, free bool) *grammar.Grammar {
 func (b *builder) call(t tool, arguments string, keep bool) *grammar.Grammar {
 	g, err := b.JSONObject()
 	if t.parameters != nil && keep {
-		kept, wrong := b.JSONSchema(t.parameters, grammar.SchemaOptions{})
+		kept, wrong := b.JSONSchema(t.parameters, schemaOptions)
 		if wrong == nil || t.strict {
 			g, err = kept, wrong
 			b.note(t.at, g)

@@ -31,7 +31,7 @@ func (s *structure) set(v *value, compile func(*grammar.Compiler) (*grammar.Gram
 
 // setSchema wants JSON that satisfies a schema.
 func (s *structure) setSchema(v *value, raw jsontext.Value) {
-	s.set(v, func(c *grammar.Compiler) (*grammar.Grammar, error) { return c.JSONSchema(raw, grammar.SchemaOptions{}) })
+	s.set(v, func(c *grammar.Compiler) (*grammar.Grammar, error) { return c.JSONSchema(raw, schemaOptions) })
 }
 
 // read takes the fields of OpenAI, vLLM, NIM and llama.cpp for it.

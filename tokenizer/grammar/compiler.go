@@ -21,6 +21,7 @@ type base struct {
 	text    *terminal // any string
 	number  *terminal
 	integer *terminal
+	digits  *terminal // an integer without point and exponent
 	formats formatSet
 }
 
@@ -44,7 +45,9 @@ func NewCompiler(v *Vocabulary, limits Limits, cacheBytes int) (*Compiler, error
 	for _, n := range []struct {
 		set numbers
 		to  **terminal
-	}{{numbers{}, &c.base.number}, {numbers{integer: true}, &c.base.integer}} {
+	}{
+		{numbers{}, &c.base.number}, {numbers{integer: true}, &c.base.integer}, {numbers{integer: true, digitsOnly: true}, &c.base.digits},
+	} {
 		d, err := n.set.dfa(space, budget)
 		if err != nil {
 			return nil, err

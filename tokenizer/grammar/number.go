@@ -31,6 +31,7 @@ func (d *decimal) zero() bool { return d.whole == "0" && d.fraction == "" }
 // numbers is a set of numbers.
 type numbers struct {
 	integer          bool
+	digitsOnly       bool     // no point and no exponent
 	low, high        *big.Rat // nil: no limit
 	openLow, openTop bool     // the limit itself is outside
 	multiple         *big.Rat // nil: any
@@ -144,7 +145,7 @@ func (r *numberReader) step(s numberState, b byte) (numberState, bool) {
 		return numberState{phase: numSign, negative: true}, true
 	case (s.phase == numZero || s.phase == numWhole) && b == '.':
 		return r.point(s)
-	case (s.phase == numZero || s.phase == numWhole || s.phase == numFraction) && (b == 'e' || b == 'E') && r.plain():
+	case (s.phase == numZero || s.phase == numWhole || s.phase == numFraction) && (b == 'e' || b == 'E') && r.plain() && !r.digitsOnly:
 		return numberState{phase: numE}, true
 	case s.phase == numE && (b == '+' || b == '-' && !r.integer):
 		s.phase = numESign
@@ -157,7 +158,7 @@ func (r *numberReader) step(s numberState, b byte) (numberState, bool) {
 // integer: 2020-12 validation, section 6.1.1), so what came before decides.
 func (r *numberReader) point(s numberState) (numberState, bool) {
 	if r.integer {
-		return numberState{phase: numPoint}, r.accept(s) != 0
+		return numberState{phase: numPoint}, !r.digitsOnly && r.accept(s) != 0
 	}
 	s.phase = numPoint
 	s.low, s.high = aligned(s.low, s.digits, r.bottom), aligned(s.high, s.digits, r.top)

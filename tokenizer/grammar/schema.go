@@ -3,6 +3,7 @@ package grammar
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/big"
 	"slices"
 	"unicode/utf8"
@@ -13,16 +14,15 @@ type SchemaOptions struct {
 	// AnnotateFormat makes format say nothing, as 2020-12 has it by itself.
 	// Otherwise the formats in formats.go are kept; others never say anything.
 	AnnotateFormat bool
+	// DigitsOnly writes integers with digits only. JSON Schema lets them be 1.0
+	// and 1e3 too, which many programs cannot read into an integer.
+	DigitsOnly bool
 }
 
 // JSONSchema compiles a JSON schema (drafts 4 to 2020-12). The text is JSON
 // that satisfies it, with up to 40 white space characters in a row.
 func (c *Compiler) JSONSchema(schema []byte, o SchemaOptions) (*Grammar, error) {
-	kind := "schema"
-	if o.AnnotateFormat {
-		kind = "schema, formats annotate"
-	}
-	return c.compile(kind, string(schema), func(b *budget) (symbol, error) {
+	return c.compile(fmt.Sprintf("schema %+v", o), string(schema), func(b *budget) (symbol, error) {
 		doc, err := parseDocument(schema, b.depth)
 		if err != nil {
 			return nil, err
@@ -169,18 +169,22 @@ func (c *schemaCompiler) number(s *shape) (symbol, error) {
 				continue
 			}
 			if r, ok := rational(string(n)); ok && s.numbers.has(r) && !(s.fraction && r.IsInt()) {
-				texts = append(texts, spellings(string(n), r)...)
+				texts = append(texts, c.spellings(string(n), r)...)
 			}
 		}
 		return c.literals(texts)
 	}
 	set := s.numbers
+	set.digitsOnly = set.integer && c.options.DigitsOnly
 	if set.integer && set.multiple != nil && new(big.Rat).Inv(set.multiple).IsInt() {
 		set.multiple = nil // all whole numbers are multiples of it
 	}
 	excluded := numbersIn(s.not)
 	if set.plain() && len(excluded) == 0 && !s.fraction {
-		if set.integer {
+		switch {
+		case set.digitsOnly:
+			return c.base.digits, nil
+		case set.integer:
 			return c.base.integer, nil
 		}
 		return c.base.number, nil
@@ -231,10 +235,13 @@ func numbersIn(list []any) []*big.Rat {
 
 // spellings returns how a number of enum or const may be written: as it stands
 // there, and as a whole number if it is one.
-func spellings(text string, r *big.Rat) []string {
+func (c *schemaCompiler) spellings(text string, r *big.Rat) []string {
 	list := []string{text}
 	if r.IsInt() && len(r.Num().String()) <= 20 {
-		list = append(list, r.Num().String(), r.Num().String()+".0")
+		list = append(list, r.Num().String())
+		if !c.options.DigitsOnly {
+			list = append(list, r.Num().String()+".0")
+		}
 	}
 	slices.Sort(list)
 	return slices.Compact(list)
