@@ -140,7 +140,7 @@ func TestStops(t *testing.T) {
 	} {
 		text, reason, stop := finish(c.fields)
 		require.Equal(t, []any{c.text, c.reason, c.stop}, []any{text, reason, stop}, c.fields)
-		require.Eventually(t, func() bool { return e.Stats().Running == 0 }, 5*time.Second, time.Millisecond, c.fields)
+		require.Eventually(t, func() bool { return e.Stats().Running == 0 }, time.Minute, time.Millisecond, c.fields)
 	}
 }
 

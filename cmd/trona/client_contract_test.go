@@ -36,7 +36,11 @@ func (s *serving) check(t *testing.T) {
 	to, err := url.Parse(s.url)
 	require.NoError(t, err)
 	proxy := httptest.NewServer(documents.Handler(t, &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(to) },
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) },
+		// A connection that is kept may be closed by the server just as it is used
+		// again: one that waits for a first header for 5 s is. Nobody could repeat
+		// the request, since its body is gone.
+		Transport:     &http.Transport{DisableKeepAlives: true},
 		FlushInterval: -1, // each event at once
 		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}))

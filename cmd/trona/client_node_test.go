@@ -46,5 +46,5 @@ func runNode(t *testing.T, name, base string) {
 	client.Env = append(os.Environ(), "BASE_URL="+s.url+base, "API_KEY="+clientKey)
 	out, err := client.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	require.Eventually(t, func() bool { return idle(t, s) }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return idle(t, s) }, time.Minute, 5*time.Millisecond)
 }

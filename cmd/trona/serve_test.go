@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -21,9 +22,10 @@ func long(tokens int) object {
 
 // inFlight is a stream that began.
 type inFlight struct {
-	got *streamed
-	err error
-	end chan struct{}
+	got  *streamed
+	err  error
+	end  chan struct{}
+	body io.Closer // closing it leaves the stream
 }
 
 // stream begins a stream and waits for its first token.
@@ -34,7 +36,7 @@ func (s *serving) stream(t *testing.T, body object) *inFlight {
 	response, err := http.Post(s.url+"/v1/completions", "application/json", bytes.NewReader(text))
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, response.StatusCode)
-	f := &inFlight{end: make(chan struct{})}
+	f := &inFlight{end: make(chan struct{}), body: response.Body}
 	began := make(chan struct{})
 	first := sync.OnceFunc(func() { close(began) })
 	go func() {
@@ -48,10 +50,11 @@ func (s *serving) stream(t *testing.T, body object) *inFlight {
 }
 
 // TestDrain ends the server while it answers: what is in flight finishes, what
-// is new is refused.
+// is new is refused. A second stream has no end of its own, so that the server
+// is there for as long as it is asked.
 func TestDrain(t *testing.T) {
-	s := start(t, "--max-model-len", "4096")
-	f := s.stream(t, long(1500))
+	s := start(t, "--max-model-len", "100000")
+	endless, f := s.stream(t, long(90_000)), s.stream(t, long(1500))
 	s.signal(t)
 	s.log.wait(t, "finishing what is in flight", 1)
 	require.Eventually(t, func() bool { return s.get(t, "/v1/health/ready") == http.StatusServiceUnavailable }, time.Minute, time.Millisecond)
@@ -59,6 +62,8 @@ func TestDrain(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.NotNil(t, refused.Error)
 	require.Equal(t, http.StatusOK, s.get(t, "/v1/health/live"))
+	require.NoError(t, endless.body.Close())
+	<-endless.end
 	<-f.end
 	require.NoError(t, f.err)
 	require.True(t, f.got.done)

@@ -142,7 +142,9 @@ test('errors', async () => {
 });
 
 test('abort', async () => {
-  const stream = await client.messages.create({ ...ask('Count to 90.'), max_tokens: 400, stream: true });
+  // An answer that is far from its end, however slowly it is read.
+  const output_config = { format: { type: 'json_schema', schema: { type: 'string', minLength: 50000 } } };
+  const stream = await client.messages.create({ ...base, max_tokens: 100000, output_config, stream: true });
   let deltas = 0;
   for await (const event of stream) {
     if (event.type === 'content_block_delta' && ++deltas === 5) stream.controller.abort();
