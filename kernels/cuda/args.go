@@ -149,7 +149,7 @@ type dequantArgs struct {
 
 // matmulArgs: out [n, rows] = x [n, cols] · wᵀ; x, xScale and sums are those of
 // convertArgs. gated (here and below): out has a gate's products, and becomes
-// silu(out) times these. late: the launch before is a product of the same x.
+// silu(out) times these.
 type matmulArgs struct {
 	w      weightArgs
 	out    addr `c:"float*"`
@@ -161,7 +161,7 @@ type matmulArgs struct {
 	n      int32
 	stride int32
 	gated  int32
-	late   int32
+	_      int32
 }
 
 // gemvArgs: out [n, rows] = x [n, cols] · wᵀ for n up to 8 tokens, in float.

@@ -175,7 +175,7 @@ struct MatmulArgs {
     i32 n;
     i32 stride;
     i32 gated;
-    i32 late;
+    i32 unused10;
 };
 static_assert(sizeof(MatmulArgs) == 120, "MatmulArgs");
 

@@ -11,6 +11,9 @@
 // A sum: each warp adds its units in order, then the warps are added in order.
 // So it depends on the row's length and type alone, not on n or N.
 //
+// A warp reads its first weights, which nobody writes, while the kernel before it
+// runs, and waits for that before it reads inputs.
+//
 // Shared memory: the warps' sums [MATMUL_WARPS, 16, N].
 //
 // expect HMMA: matmul_
@@ -20,7 +23,7 @@
 constexpr i32 THREADS = MATMUL_WARPS * WARP;
 
 template <class T, i32 tiles> DEVICE void matmul(const MatmulArgs& args) {
-    begin_matmul(args);
+    let_next_start();
     const WeightArgs& w = args.w;
     const i32 first = block_y() * MATMUL_ROWS, token = block_x() * (8 * tiles), g = lane() / 4;
     const RowScales rows = {least(first + g, w.rows - 1), least(first + g + 8, w.rows - 1), T::tiles && w.scale && w.scaleCols < w.cols};
@@ -35,13 +38,13 @@ template <class T, i32 tiles> DEVICE void matmul(const MatmulArgs& args) {
         read_unit<T>(next[1], w, row1, unit);
     };
     if (warp() < units) read(warp());
+    wait_for_previous();
     NO_UNROLL
     for (i32 unit = warp(); unit < units; unit += MATMUL_WARPS) {
         now[0] = next[0], now[1] = next[1];
         read(least(unit + MATMUL_WARPS, units - 1));
         add_unit<T, tiles>(sums, now[0], now[1], w, rows, in, unit);
     }
-    if (args.late) wait_for_previous();
     finish(args, sums, reinterpret_cast<float*>(shared()), first, token, rows.tiled, [] { sync(); });
 }
 

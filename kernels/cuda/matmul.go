@@ -93,9 +93,7 @@ func (d *Device) decode(out, x kernels.Tensor, with []factor) {
 		size := chooseMatmul(n)
 		a := decodeInputs(d.at(0), n, ld, align(n, matmulSizes[size]))
 		in := converted{x: rowAddr(x, from), n: n, cols: cols, decode: true}
-		if d.converted == in {
-			a.late = 1 // the launch before was another product of them
-		} else {
+		if d.converted != in {
 			d.launch(&d.kernels.convert, n, 1, wideThreads, normShared, words(convertArgs{
 				out: a.x, scale: a.xScale, sums16: a.sums16, sums32: a.sums32, x: in.x, cols: int32(cols), ld: int32(ld), stride: a.stride,
 			}))
@@ -103,7 +101,6 @@ func (d *Device) decode(out, x kernels.Tensor, with []factor) {
 		for _, f := range with {
 			a.w, a.out, a.gated = f.args, rowAddr(out, from), f.gated
 			d.matmul(f.kind, size, a)
-			a.late = 1
 		}
 		d.converted = in
 	}

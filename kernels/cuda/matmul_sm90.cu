@@ -124,13 +124,13 @@ DEVICE void multiply(const MatmulArgs& args, i32 first, i32 after, i32 units, St
         if (lane() == 0) arrive(empty(ring.at));
         Stages::next(ring);
     }
-    if (args.late) wait_for_previous();
     const auto meet = [] { sync_some(1, MATMUL_WARPS * WARP); };
     finish(args, sums, all_sums(), first, 0, rows.tiled, meet);
     meet(); // before others write sums again
 }
 
 template <class T> DEVICE void matmul(const MatmulArgs& args) {
+    let_next_start();
     if (thread() == 0) {
         for (i32 i = 0; i < SM90_MATMUL_STAGES; i++) {
             begin(full(i), 1);
@@ -150,12 +150,11 @@ template <class T> DEVICE void matmul(const MatmulArgs& args) {
         Beside<T>::turn_to(next, args.w, rows_of<T>(args.w, row(tiles.first)));
         Beside<T>::read(next, args.w, warp());
     }
-    begin_matmul(args);
+    wait_for_previous();
     Stages ring;
     for (i32 tile = tiles.first; tile < tiles.last; tile++) {
         multiply<T>(args, row(tile), row(tile + 1), tiles.units, ring, next);
     }
-    if (args.late) wait_for_previous(); // where there is no tile
 }
 
 #define DEFINE(type) \

@@ -4,14 +4,6 @@
 
 #include "weights.h"
 
-// begin_matmul waits for the inputs, before the next kernel may begin: if that is
-// `late`, a product of the same inputs, they are there, and it waits only before
-// it writes.
-DEVICE void begin_matmul(const MatmulArgs& args) {
-    if (!args.late) wait_for_previous();
-    let_next_start();
-}
-
 // Sums are those of 16 out-features by T x 8 tokens.
 template <i32 T> struct Sums { float v[T][4]; };
 
