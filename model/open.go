@@ -89,7 +89,7 @@ func openFolder(dir string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := f.checkpoint(dir, &folderSource{files: files})
+	c, err := f.checkpoint(dir, &folderSource{files: files}, (*finder).hf)
 	if err != nil {
 		return nil, errors.Join(err, files.Close())
 	}
@@ -97,8 +97,8 @@ func openFolder(dir string) (*Checkpoint, error) {
 	return c, nil
 }
 
-// checkpoint finds the weights that a folder's config.json asks for.
-func (f *folder) checkpoint(path string, s source) (*Checkpoint, error) {
+// checkpoint finds the weights that a folder's config.json asks for, each by form.
+func (f *folder) checkpoint(path string, s source, form func(*finder, *part) (*stored, error)) (*Checkpoint, error) {
 	c := &Checkpoint{
 		Path: path, Config: f.config, Unread: f.unread, source: s, names: &hfNames, divisors: -1, tensors: s.tensors(),
 		close: func() error { return nil },
@@ -110,7 +110,7 @@ func (f *folder) checkpoint(path string, s source) (*Checkpoint, error) {
 	if c.Config.TiedEmbedding {
 		find.take(hfNames.head + ".weight") // an alias of the embedding
 	}
-	return c, c.find(find, find.hf)
+	return c, c.find(find, func(p *part) (*stored, error) { return form(find, p) })
 }
 
 // GGUF returns the file, for its tokenizer; nil where the checkpoint is a folder.

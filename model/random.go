@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"sync"
 
 	"trona/kernels"
@@ -13,10 +14,10 @@ import (
 
 // OpenRandom opens a checkpoint of random weights in the shape that the
 // config.json of a folder describes: matrices normal with a deviation of
-// 1/√hidden, norms 1. types chooses what each part is stored in, which
-// quant.CanEncode must know; nil: BF16. It is for measuring speed and planning
-// memory where the weights are not at hand; one tensor's numbers are the
-// beginning of any other's of its type.
+// 1/√hidden, norms 1. types chooses what each part is stored in: F8E4M3, NVFP4
+// or what quant.CanEncode knows; nil: BF16. It is for measuring speed and
+// planning memory where the weights are not at hand; one tensor's numbers are
+// the beginning of any other's of its type.
 func OpenRandom(dir string, types func(c *Config, parts []Part) []kernels.DType) (*Checkpoint, error) {
 	f, err := readFolder(dir)
 	if err != nil {
@@ -44,7 +45,22 @@ func OpenRandom(dir string, types func(c *Config, parts []Part) []kernels.DType)
 		}
 		s.list, s.types = append(s.list, t), append(s.types, chosen[i])
 	}
-	return f.checkpoint(dir, s)
+	return f.checkpoint(dir, s, (*finder).bare)
+}
+
+// LayerTypes returns types for OpenRandom: t for the matrices of layers, where
+// rows divide into its blocks, BF16 for all else, as quantised checkpoints have it.
+func LayerTypes(t kernels.DType) func(*Config, []Part) []kernels.DType {
+	return func(_ *Config, parts []Part) []kernels.DType {
+		types := make([]kernels.DType, len(parts))
+		for i, p := range parts {
+			types[i] = kernels.BF16
+			if !p.Vector && strings.HasPrefix(p.Name, ggufNames.layer) && p.Cols%int64(t.Block()) == 0 {
+				types[i] = t
+			}
+		}
+		return types
+	}
 }
 
 // randomSource holds the numbers of its largest tensor of each type, which
@@ -107,7 +123,7 @@ func (s *randomSource) normal(t kernels.DType) ([]byte, error) {
 		x[i] = float32(s.deviation * rng.NormFloat64())
 	}
 	period := make([]byte, t.RowBytes(int64(len(x))))
-	if err := quant.Encode(period, t, x); err != nil {
+	if err := encodeRandom(period, t, x); err != nil {
 		return nil, err
 	}
 	data := make([]byte, s.most[t])
@@ -115,4 +131,39 @@ func (s *randomSource) normal(t kernels.DType) ([]byte, error) {
 		done += copy(data[done:], data[:done]) // a period's multiple, but for the end
 	}
 	return data, nil
+}
+
+// encodeRandom writes numbers as a type. No factor stands beside F8E4M3 and NVFP4
+// here, so that they round small numbers more than a quantiser would.
+func encodeRandom(dst []byte, t kernels.DType, x []float32) error {
+	switch t {
+	case kernels.F8E4M3:
+		for i, v := range x {
+			dst[i] = quant.ToE4M3(v)
+		}
+	case kernels.NVFP4:
+		block, size := t.Block(), t.BlockBytes()
+		for i := range len(x) / block {
+			encodeNVFP4(dst[i*size:][:size], x[i*block:][:block])
+		}
+	default:
+		return quant.Encode(dst, t, x)
+	}
+	return nil
+}
+
+// encodeNVFP4 writes a block of 64 numbers (ggml block_nvfp4): the scale of each
+// 16 takes the greatest magnitude to 6.
+func encodeNVFP4(b []byte, x []float32) {
+	for g := range 4 {
+		group, top := x[16*g:][:16], 0.0
+		for _, v := range group {
+			top = max(top, math.Abs(float64(v)))
+		}
+		b[g] = max(1, quant.ToE4M3(float32(top/6)))
+		scale := quant.E4M3(b[g])
+		for i := range 8 {
+			b[4+8*g+i] = quant.ToE2M1(group[i]/scale) | quant.ToE2M1(group[8+i]/scale)<<4
+		}
+	}
 }

@@ -260,6 +260,15 @@ func (f *finder) hf(p *part) (*stored, error) {
 	return f.plain(p, codes)
 }
 
+// bare finds a weight of a source whose types say everything.
+func (f *finder) bare(p *part) (*stored, error) {
+	codes, ok := f.take(p.name + ".weight")
+	if !ok {
+		return nil, f.fail(p.name+".weight", "is missing")
+	}
+	return f.plain(p, codes)
+}
+
 // quantised refuses a quantised tensor where the folder's own files say that
 // there is none.
 func (f *finder) quantised(p *part, codes int) error {

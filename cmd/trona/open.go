@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 
+	"trona/kernels"
 	"trona/model"
 	"trona/model/convert"
 	"trona/model/demo"
@@ -13,7 +14,7 @@ import (
 )
 
 // randomPrefix stands before a folder of which only the config.json is used. A
-// colon and a type that quantize knows may follow.
+// colon and a type may follow.
 const randomPrefix = "random:"
 
 // openCheckpoint opens what MODEL names: "demo", a .gguf file, a folder, or
@@ -25,25 +26,41 @@ func openCheckpoint(path string) (*model.Checkpoint, error) {
 	if err := exists(path); err != nil {
 		return nil, err
 	}
-	if dir, target, random := randomShape(path); random {
-		if target == nil {
-			return model.OpenRandom(dir, nil)
-		}
-		return model.OpenRandom(dir, target.Types)
+	if dir, types, random := randomShape(path); random {
+		return model.OpenRandom(dir, types)
 	}
 	return model.Open(path)
 }
 
+// partTypes chooses what each part of a model is stored in.
+type partTypes func(*model.Config, []model.Part) []kernels.DType
+
 // randomShape takes random:FOLDER or random:FOLDER:TYPE apart; without a type
-// target is nil.
-func randomShape(path string) (dir string, target *convert.Target, random bool) {
+// that there is, types is nil.
+func randomShape(path string) (dir string, types partTypes, random bool) {
 	dir, random = strings.CutPrefix(path, randomPrefix)
 	if i := strings.LastIndexByte(dir, ':'); random && i >= 0 {
-		if t, err := convert.ParseTarget(dir[i+1:]); err == nil {
-			return dir[:i], &t, true
+		if types = randomTypes(dir[i+1:]); types != nil {
+			return dir[:i], types, true
 		}
 	}
 	return dir, nil, random
+}
+
+// randomTypes returns the types of a checkpoint that is quantised in that way, or
+// that quantize would write; nil: there is none of that name.
+func randomTypes(name string) partTypes {
+	switch strings.ToUpper(name) {
+	case "FP8":
+		return model.LayerTypes(kernels.F8E4M3)
+	case "NVFP4":
+		return model.LayerTypes(kernels.NVFP4)
+	}
+	target, err := convert.ParseTarget(name)
+	if err != nil {
+		return nil
+	}
+	return target.Types
 }
 
 // openTokenizer opens the tokenizer of a model, or a tokenizer.json.

@@ -97,6 +97,10 @@ func TestQuantizeRandom(t *testing.T) {
 	require.Equal(t, inspected(t, "random:"+folder).Parameters, inspected(t, dst).Parameters)
 	require.Equal(t, inspected(t, "random:"+folder+":Q4_K_M").Bytes, inspected(t, dst).Bytes, "the same types")
 	require.Contains(t, ok(t, "", "bench", dst, "-p", "4", "-n", "2", "-r", "1"), "| tg2")
-	require.Contains(t, ok(t, "", "bench", "random:"+folder+":Q4_K_M", "-p", "4", "-n", "2", "-r", "1"), "| tg2")
+	for _, typ := range []string{"Q4_K_M", "FP8", "nvfp4"} {
+		require.Contains(t, ok(t, "", "bench", "random:"+folder+":"+typ, "-p", "4", "-n", "2", "-r", "1"), "| tg2", typ)
+	}
+	require.Less(t, inspected(t, "random:"+folder+":NVFP4").Bytes, inspected(t, "random:"+folder+":FP8").Bytes)
+	require.Contains(t, trona(t, "", "bench", "random:"+folder+":FP7").err, "there is no model")
 	require.Contains(t, trona(t, "", "run", dst, "hi").err, "the file has no tokenizer")
 }
