@@ -78,6 +78,7 @@ func TestDeviceChoice(t *testing.T) {
 		"none but wanted":   {"TRONA_EMU_DEVICES", "0", "cuda", exitFailed, "no such device"},
 		"old":               {"TRONA_EMU_DRIVER", "11080", "auto", exitFailed, "install R525 (CUDA 12.0) or newer (--device cpu does without)"},
 		"no room":           {"TRONA_EMU_MEMORY", "16M", "cuda", exitFailed, "out of memory"},
+		"no such kernels":   {"TRONA_CUDA", "fast", "cuda", exitFailed, `TRONA_CUDA=fast: there are no such kernels, only "usual"`},
 		"broken but unused": {"TRONA_EMU_DRIVER", "11080", "cpu", exitDone, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

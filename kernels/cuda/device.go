@@ -24,6 +24,7 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"unsafe"
 
@@ -40,7 +41,7 @@ type Options struct {
 	// Staging is the size of each buffer for copies from and to the host; 0: 16 MiB.
 	Staging int64
 	// Usual leaves the kernels that compute capability 9.0 alone has aside
-	// (README.md, "Hopper"): for tests.
+	// (README.md, "Hopper"), as the environment variable TRONA_CUDA=usual does.
 	Usual bool
 }
 
@@ -120,7 +121,11 @@ func open(o Options) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.info.Name, err)
 	}
-	if d.info.Major == 9 && d.info.Minor == 0 && !o.Usual {
+	usual, err := usualOnly(os.Getenv("TRONA_CUDA"))
+	if err != nil {
+		return nil, err
+	}
+	if d.info.Major == 9 && d.info.Minor == 0 && !o.Usual && !usual {
 		d.hopper = newHopper()
 	}
 	d.name = fmt.Sprintf("cuda:%d", o.Device)

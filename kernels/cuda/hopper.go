@@ -20,6 +20,15 @@ type hopper struct {
 // sm90GemmSizes are the numbers of tokens of a block of gemm_sm90.
 var sm90GemmSizes = [...]int64{64, 128, 256}
 
+// usualOnly reports whether TRONA_CUDA leaves these kernels aside.
+func usualOnly(name string) (bool, error) {
+	switch name {
+	case "", "usual":
+		return name != "", nil
+	}
+	return false, fmt.Errorf("TRONA_CUDA=%s: there are no such kernels, only \"usual\"", name)
+}
+
 // newHopper names the kernels.
 func newHopper() *hopper {
 	h := &hopper{}

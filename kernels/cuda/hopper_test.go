@@ -27,6 +27,7 @@ func needHopper(t *testing.T) {
 	if !fatbin.Embedded {
 		t.Skip("built without compiled kernels")
 	}
+	t.Setenv("TRONA_CUDA", "")
 	dev := kerneltest.Open(t, "emulator", opener).(*Device)
 	if dev.info.Major != 9 || dev.info.Minor != 0 {
 		t.Skipf("the device has compute capability %d.%d", dev.info.Major, dev.info.Minor)
@@ -146,4 +147,16 @@ func floatBits(x []float32) []uint32 {
 func TestNoHopper(t *testing.T) {
 	emulate(t, map[string][2]string{"TRONA_EMU_CC": {"8.0", "9.0"}})
 	require.Nil(t, kerneltest.Open(t, "emulator", hopperOpener).(*Device).hopper)
+}
+
+// TestUsual: the environment leaves these kernels aside; what it cannot mean is
+// an error that says what it can.
+func TestUsual(t *testing.T) {
+	needHopper(t)
+	require.NotNil(t, kerneltest.Open(t, "emulator", hopperOpener).(*Device).hopper)
+	t.Setenv("TRONA_CUDA", "usual")
+	require.Nil(t, kerneltest.Open(t, "emulator", hopperOpener).(*Device).hopper)
+	t.Setenv("TRONA_CUDA", "fast")
+	_, err := hopperOpener()
+	require.EqualError(t, err, `cuda: TRONA_CUDA=fast: there are no such kernels, only "usual"`)
 }
