@@ -9,8 +9,12 @@ import (
 	"testing"
 )
 
-// root is the folder of this file, wherever the calling test runs.
+// root is the folder of this file, wherever the calling test runs, or the one that
+// TRONA_TESTDATA names, where a test was carried to another machine.
 func root() string {
+	if folder := os.Getenv("TRONA_TESTDATA"); folder != "" {
+		return folder
+	}
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Dir(file)
 }

@@ -26,10 +26,10 @@ func BenchmarkOps(b *testing.B) {
 	kerneltest.Bench(b, func() (kernels.Device, error) { return Open(Options{}) })
 }
 
-// BenchmarkUsual measures the same without the kernels for compute capability 9.0.
-func BenchmarkUsual(b *testing.B) {
+// BenchmarkLarge measures the products and the attention of an 8B Llama.
+func BenchmarkLarge(b *testing.B) {
 	onGPU(b)
-	kerneltest.Bench(b, func() (kernels.Device, error) { return Open(Options{Usual: true}) })
+	kerneltest.BenchLarge(b, func() (kernels.Device, error) { return Open(Options{}) })
 }
 
 // BenchmarkCopy measures what memory can do at best: a copy on the device, its

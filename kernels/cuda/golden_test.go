@@ -13,8 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"trona/kernels"
+	"trona/kernels/cuda/cudatest"
 	"trona/kernels/kerneltest"
 	"trona/model"
+	"trona/model/demo"
 	"trona/testdata"
 )
 
@@ -68,12 +70,11 @@ type goldenRun struct {
 
 // newGoldenRun makes room for sequences of up to `positions` tokens, of `rows`
 // tokens in all.
-func newGoldenRun(t *testing.T, path string, sequences, positions, rows int) *goldenRun {
-	ckpt, err := model.Open(path)
-	require.NoError(t, err)
+func newGoldenRun(t *testing.T, open func() (kernels.Device, error), ckpt *model.Checkpoint, sequences, positions, rows int) *goldenRun {
 	defer func() { require.NoError(t, ckpt.Close()) }()
-	r := &goldenRun{T: t, dev: kerneltest.Open(t, "emulator", opener)}
-	r.model, err = model.Load(ckpt, r.dev, model.LoadOptions{MaxRows: rows, MaxLogits: 64})
+	var err error
+	r := &goldenRun{T: t, dev: kerneltest.Open(t, "emulator", open)}
+	r.model, err = model.Load(ckpt, r.dev, model.LoadOptions{MaxRows: rows, MaxLogits: min(rows, 64)})
 	require.NoError(t, err)
 	each := (positions + kernels.BlockSize - 1) / kernels.BlockSize
 	n := sequences * each
@@ -126,11 +127,13 @@ func TestGoldens(t *testing.T) {
 		g.Prompts = slices.DeleteFunc(g.Prompts, func(p goldenPrompt) bool { return len(p.Tokens) > goldenTokens })
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			ckpt, err := model.Open(testdata.Shared(t, "models", name))
+			require.NoError(t, err)
 			rows := 0
 			for i := range g.Prompts {
 				rows += len(g.Prompts[i].Tokens)
 			}
-			g.check(newGoldenRun(t, filepath.Join(folder, "..", name), len(g.Prompts), 256, rows))
+			g.check(newGoldenRun(t, opener, ckpt, len(g.Prompts), 256, rows))
 		})
 	}
 }
@@ -202,4 +205,70 @@ func largest(row []float32) int32 {
 		}
 	}
 	return int32(best)
+}
+
+// TestDemoGoldens: the demo model gives the greedy tokens that it must give, with
+// the kernels for every device and with those that the program chooses.
+func TestDemoGoldens(t *testing.T) {
+	for name, open := range map[string]func() (kernels.Device, error){"usual": opener, "chosen": hopperOpener} {
+		t.Run(name, func(t *testing.T) { demoGoldens(t, open) })
+	}
+}
+
+// demoGoldens has all prompts in one batch; on the emulated device the beginning
+// of two.
+func demoGoldens(t *testing.T, open func() (kernels.Device, error)) {
+	data, err := os.ReadFile(testdata.Path(t, "models", "demo", "greedy.jsonl"))
+	require.NoError(t, err)
+	var prompts, outputs [][]int32
+	rows, longest := 0, 0
+	for line := range strings.Lines(string(data)) {
+		var g struct {
+			Prompt    []int32 `json:"prompt_ids"`
+			Output    []int32 `json:"output_ids"`
+			MinMargin float64 `json:"min_margin"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(line), &g))
+		if g.MinMargin < 0.05 { // rounding decides
+			continue
+		}
+		if os.Getenv(cudatest.Emulated) == "1" {
+			if len(prompts) == 2 {
+				break
+			}
+			g.Output = g.Output[:min(6, len(g.Output))]
+		}
+		prompts, outputs = append(prompts, g.Prompt), append(outputs, g.Output)
+		rows, longest = rows+len(g.Prompt), max(longest, len(g.Prompt)+len(g.Output))
+	}
+	ckpt, err := demo.Open()
+	require.NoError(t, err)
+	r := newGoldenRun(t, open, ckpt, len(prompts), longest, rows)
+	var wanted []int32
+	end := 0
+	for _, p := range prompts {
+		end += len(p)
+		wanted = append(wanted, int32(end-1))
+	}
+	last := r.feed(prompts, false, wanted)
+	for step := 0; len(prompts) > 0; step++ {
+		// Those that have said all leave the batch.
+		next, k := [][]int32{}, 0
+		for i := range prompts {
+			require.Equal(t, outputs[i][step], largest(last[i]), "prompt of %d tokens, token %d", len(prompts[i]), step)
+			if step+1 < len(outputs[i]) {
+				prompts[k], outputs[k], r.seqs[k] = prompts[i], outputs[i], r.seqs[i]
+				next = append(next, outputs[i][step:step+1])
+				k++
+			}
+		}
+		prompts, outputs, r.seqs = prompts[:k], outputs[:k], r.seqs[:k]
+		wanted = wanted[:0]
+		for i := range next {
+			wanted = append(wanted, int32(i))
+		}
+		if k > 0 {
+			last = r.feed(next, true, wanted)
+		}
+	}
 }

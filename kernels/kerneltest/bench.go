@@ -1,8 +1,11 @@
 package kerneltest
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,15 +14,22 @@ import (
 	"trona/kernels"
 )
 
-// benchWeight is the size of a benchmark's weight as the checkpoint stores it:
-// more than caches hold, so that one token reads it from memory.
+// benchWeight is the size of a benchmark's weight as the checkpoint stores it, or
+// of all copies of one: more than caches hold, so that one token reads it from
+// memory.
 const benchWeight = 96 << 20
+
+// decodeTokens is up to how many tokens are measured as decode rows, by those
+// benchmarks that measure answers.
+const decodeTokens = 32
 
 // bencher is the device of a benchmark. Its memory lives until the device closes.
 type bencher struct {
 	*testing.B
-	dev kernels.Device
-	rng *rand.Rand
+	dev    kernels.Device
+	rng    *rand.Rand
+	decode bool  // few tokens are decode rows
+	copies int64 // copies of weights, which take turns, have so many bytes in all at least
 }
 
 // Bench measures each op and reports GB/s and GFLOP/s from the costs in
@@ -29,14 +39,14 @@ func Bench(b *testing.B, open func() (kernels.Device, error)) {
 	require.NoError(b, err)
 	defer func() { require.NoError(b, dev.Close()) }()
 	b.Logf("%s", dev.Info().Detail)
-	x := &bencher{B: b, dev: dev, rng: rand.New(rand.NewPCG(1, 1))}
+	x := &bencher{B: b, dev: dev, rng: rand.New(rand.NewPCG(1, 1)), decode: true}
 	for _, t := range weightTypes {
 		x.matmul(t)
 	}
 	for _, t := range dev.Info().KVTypes {
-		x.attention(t, 1, 4095)
-		x.attention(t, 512, 0)
-		x.attention(t, 512, 3584)
+		x.attention(t, 64, 1, 4095)
+		x.attention(t, 64, 512, 0)
+		x.attention(t, 64, 512, 3584)
 	}
 	x.rows()
 	x.sample()
@@ -56,8 +66,29 @@ func BenchPrefill(b *testing.B, open func() (kernels.Device, error)) {
 		}
 	}
 	x.gated(kernels.Q4_K, 8192, 2048, 512)
-	x.attention(kernels.F16, 512, 0)
-	x.attention(kernels.F16, 512, 3584)
+	x.attention(kernels.F16, 64, 512, 0)
+	x.attention(kernels.F16, 64, 512, 3584)
+}
+
+// BenchLarge measures what an 8B Llama asks of a GPU: its largest products with
+// weights of some types, for one answer, for several and for a prompt, and
+// attention.
+func BenchLarge(b *testing.B, open func() (kernels.Device, error)) {
+	dev, err := open()
+	require.NoError(b, err)
+	defer func() { require.NoError(b, dev.Close()) }()
+	b.Logf("%s", dev.Info().Detail)
+	x := &bencher{B: b, dev: dev, rng: rand.New(rand.NewPCG(1, 1)), decode: true, copies: 2 * benchWeight}
+	for _, t := range []kernels.DType{kernels.BF16, kernels.F8E4M3, kernels.NVFP4, kernels.Q8_0, kernels.Q4_K, kernels.Q6_K} {
+		for _, size := range [][2]int64{{14336, 4096}, {4096, 14336}, {4096, 4096}} {
+			x.product(fmt.Sprintf("product/%v/%dx%d", t, size[0], size[1]), t, size[0], size[1], 1, 8, 32, 512, 2048)
+		}
+	}
+	for _, t := range []kernels.DType{kernels.F16, kernels.F8E4M3} {
+		x.attention(t, 128, 1, 16383)
+		x.attention(t, 128, 512, 0)
+		x.attention(t, 128, 512, 15872)
+	}
 }
 
 func (b *bencher) tensor(t kernels.DType, shape ...int64) kernels.Tensor {
@@ -97,19 +128,51 @@ func (b *bencher) matmul(t kernels.DType) {
 
 // product measures products of a weight with some numbers of tokens.
 func (b *bencher) product(name string, t kernels.DType, rows, cols int64, tokens ...int64) {
-	c := &context{rng: b.rng}
 	b.Run(name, func(b2 *testing.B) {
 		sub := &bencher{B: b2, dev: b.dev, rng: b.rng}
-		w, err := b.dev.Pack(c.matrix(t, rows, cols))
-		require.NoError(b2, err)
-		defer b.dev.Free(w.Addr)
+		weights := b.weights(t, rows, cols)
 		for _, n := range tokens {
-			x, out := sub.tensor(kernels.F32, n, cols), sub.tensor(kernels.F32, n, w.Rows)
-			sub.measure(fmt.Sprintf("n=%d", n), kernels.MatMulCost(x, w), func() { b.dev.MatMul(out, x, w, 0) })
+			x, out := sub.tensor(kernels.F32, n, cols), sub.tensor(kernels.F32, n, rows)
+			decode := int64(0)
+			if b.decode && n <= decodeTokens {
+				decode = n
+			}
+			turn := 0
+			sub.measure(fmt.Sprintf("n=%d", n), kernels.MatMulCost(x, weights[0]), func() {
+				b.dev.MatMul(out, x, weights[turn%len(weights)], decode)
+				turn++
+			})
 			b.dev.Free(x.Addr)
 			b.dev.Free(out.Addr)
 		}
+		for _, w := range weights {
+			b.dev.Free(w.Addr)
+		}
 	})
+}
+
+// weights returns a random weight and its copies. Its rows repeat after a while,
+// which does not change the work.
+func (b *bencher) weights(t kernels.DType, rows, cols int64) []kernels.Weight {
+	const period = 64
+	m := (&context{rng: b.rng}).matrix(t, min(period, rows), cols)
+	whole := func(some []byte) []byte {
+		if some == nil {
+			return nil
+		}
+		return bytes.Repeat(some, int((rows+m.Rows-1)/m.Rows))[:int64(len(some))/m.Rows*rows]
+	}
+	m.Data, m.GroupScale = whole(m.Data), whole(m.GroupScale)
+	m.Rows = rows
+	list := make([]kernels.Weight, max(1, (b.copies+int64(len(m.Data))-1)/int64(len(m.Data))))
+	errs := make([]error, len(list))
+	var packers sync.WaitGroup
+	for i := range list {
+		packers.Go(func() { list[i], errs[i] = b.dev.Pack(m) })
+	}
+	packers.Wait()
+	require.NoError(b, errors.Join(errs...))
+	return list
 }
 
 // gated measures a gated product.
@@ -124,9 +187,9 @@ func (b *bencher) gated(t kernels.DType, rows, cols, n int64) {
 		func() { b.dev.GatedMatMul(out, x, gate, up, 0) })
 }
 
-// attention measures the heads of a 1B Llama.
-func (b *bencher) attention(t kernels.DType, rows, position int64) {
-	const heads, kvHeads, dim = 32, 8, 64
+// attention measures the heads of a Llama of 1B (64 wide) or of 8B (128).
+func (b *bencher) attention(t kernels.DType, dim, rows, position int64) {
+	const heads, kvHeads = 32, 8
 	blocks := (position + rows + kernels.BlockSize - 1) / kernels.BlockSize
 	kv := kernels.KV{
 		K: b.tensor(t, blocks, kvHeads, kernels.BlockSize, dim),
@@ -142,7 +205,7 @@ func (b *bencher) attention(t kernels.DType, rows, position int64) {
 	}
 	plan := &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{seq}}
 	q, out := b.tensor(kernels.F32, rows, heads, dim), b.tensor(kernels.F32, rows, heads, dim)
-	b.measure(fmt.Sprintf("attention/%v/%d rows at %d", t, rows, position), kernels.AttentionCost(q, kv, plan),
+	b.measure(fmt.Sprintf("attention/%v/%d wide/%d rows at %d", t, dim, rows, position), kernels.AttentionCost(q, kv, plan),
 		func() { b.dev.Attention(out, q, kv, plan) })
 }
 
