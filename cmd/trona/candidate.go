@@ -35,13 +35,13 @@ func (l *loader) candidate(s source) (_ *candidate, err error) {
 	if c.ckpt, err = openCheckpoint(s.path); err != nil {
 		return nil, err
 	}
-	c.cache = l.cache.fit(c.ckpt.Config.ContextLength, len(l.sources))
 	if c.model, err = describe(c.ckpt, s.names); err != nil {
 		return nil, err
 	}
-	if c.draft, err = l.cache.openDraft(c.ckpt); err != nil {
+	if c.draft, err = l.cache.openDraft(c.ckpt, len(l.sources)); err != nil {
 		return nil, err
 	}
+	c.cache = l.cache.fit(c.ckpt.Config.ContextLength, len(l.sources), c.draft != nil)
 	if c.dev, err = l.device.open(); err != nil {
 		return nil, err
 	}

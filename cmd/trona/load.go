@@ -6,6 +6,7 @@ import (
 	"math"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -79,6 +80,9 @@ func (l *loader) load(bar *progress) (_ fleet, err error) {
 			return nil, err
 		}
 		list = append(list, c)
+	}
+	if l.cache.SpeculativeModel != "" && !slices.ContainsFunc(list, func(c *candidate) bool { return c.draft != nil }) {
+		return nil, l.cache.unused()
 	}
 	grants, err := l.share(list)
 	if err != nil {

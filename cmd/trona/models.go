@@ -54,18 +54,14 @@ func (f *modelFlags) sources(path string, served []string) ([]source, error) {
 	return list, nil
 }
 
-// fit lowers what the flags ask of each of several models to what one declares.
-func (f cacheFlags) fit(declared, models int) cacheFlags {
+// fit lowers what the flags ask of each of several models to what one declares,
+// and to prompts as the source of guesses where no model guesses for it.
+func (f cacheFlags) fit(declared, models int, drafted bool) cacheFlags {
 	if models > 1 {
 		f.MaxModelLen = min(f.MaxModelLen, declared)
 	}
-	return f
-}
-
-// checkModels refuses what several models cannot share.
-func (f *cacheFlags) checkModels(models int) error {
-	if models > 1 && f.SpeculativeModel != "" {
-		return usagef("--speculative-model guesses for one model: not with several --model")
+	if !drafted {
+		f.SpeculativeModel = ""
 	}
-	return nil
+	return f
 }

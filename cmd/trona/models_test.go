@@ -53,6 +53,20 @@ func TestSeveralModels(t *testing.T) {
 	require.Equal(t, exitDone, both.exit(t), both.log)
 }
 
+// TestSeveralSpeculate serves three models, for one of which another one guesses:
+// all answer as they do alone.
+func TestSeveralSpeculate(t *testing.T) {
+	tiny, draft := sharedModel(t, "llama-tiny-Q8_0.gguf"), sharedModel(t, "llama-tiny-Q4_0.gguf")
+	flags := []string{"--model", "demo=demo", "--model", "tiny=" + tiny, "--model", "small=" + draft, "--max-model-len", "512", "--max-num-seqs", "3"}
+	plain, guessed := start(t, flags...), start(t, append(flags, "--speculative-model", draft)...)
+	for name, drafts := range map[string]bool{"demo": false, "tiny": true, "small": false} {
+		body := object{"model": name, "prompt": "A model guesses what comes next.", "max_tokens": 40, "ignore_eos": true, "temperature": 0, "return_token_ids": true}
+		got := guessed.ask(t, "/v1/completions", body)
+		require.Equal(t, plain.ask(t, "/v1/completions", body).Choices[0].TokenIDs, got.Choices[0].TokenIDs, name)
+		require.Equal(t, drafts, got.Timings.Drafted > 0, name)
+	}
+}
+
 // TestModelFlags: what names models wrongly is refused before anything is loaded.
 func TestModelFlags(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -65,7 +79,7 @@ func TestModelFlags(t *testing.T) {
 		"empty path":     {[]string{"--model", "a="}, exitUsage, "must be NAME=MODEL"},
 		"twice":          {[]string{"--model", "a=demo", "--model", "a=other"}, exitUsage, "stands twice"},
 		"beside MODEL":   {[]string{"demo", "--model", "a=demo"}, exitUsage, "beside --model"},
-		"draft for two":  {[]string{"--model", "a=demo", "--model", "b=other", "--speculative-model", "demo"}, exitUsage, "--speculative-model"},
+		"draft for none": {[]string{"--model", "a=demo", "--model", "b=" + sharedModel(t, "llama-spm-F16.gguf"), "--speculative-model", "demo"}, exitFailed, "none of the models has its vocabulary"},
 		"no such model":  {[]string{"--model", "a=demo", "--model", "b=nowhere.gguf"}, exitFailed, `no model "nowhere.gguf"`},
 		"served name":    {[]string{"serve", "--model", "a=demo", "--served-model-name", "b"}, exitUsage, "--served-model-name"},
 		"too much":       {[]string{"serve", "--port", "0", "--model", "a=demo", "--model", "b=demo", "--kv-cache-memory", "1000TiB"}, exitFailed, "lower --kv-cache-memory"},

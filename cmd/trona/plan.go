@@ -94,16 +94,18 @@ func (c *planCommand) Run(std stdio) error {
 	if err != nil {
 		return err
 	}
-	if err := c.checkModels(len(sources)); err != nil {
-		return err
-	}
 	var all plansResult
+	guesses := false
 	for _, s := range sources {
 		result, err := c.plan(s.path, len(sources))
 		if err != nil {
 			return err
 		}
 		all.add(result)
+		guesses = guesses || result.SpeculativeModel != ""
+	}
+	if c.SpeculativeModel != "" && !guesses {
+		return c.unused()
 	}
 	switch {
 	case c.JSON && len(sources) == 1:
@@ -121,7 +123,7 @@ func (c *planCommand) plan(path string, models int) (*planResult, error) {
 		return nil, err
 	}
 	defer ckpt.Close()
-	draft, err := c.openDraft(ckpt)
+	draft, err := c.openDraft(ckpt, models)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +144,7 @@ func (c *planCommand) plan(path string, models int) (*planResult, error) {
 	if memory == 0 {
 		memory = info.Memory
 	}
-	flags := c.fit(ckpt.Config.ContextLength, models)
+	flags := c.fit(ckpt.Config.ContextLength, models, draft != nil)
 	plans, err := flags.plans(ckpt, draft, dev, kv, memory)
 	if err != nil {
 		return nil, err

@@ -46,9 +46,6 @@ func (c *serveCommand) Run(std stdio) error {
 	if err != nil {
 		return err
 	}
-	if err := c.checkModels(len(sources)); err != nil {
-		return err
-	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("port %d of %s is in use: choose another with --port, or 0 for a free one", c.Port, c.Host)

@@ -12,7 +12,7 @@ import (
 // answer changes with them, only how fast it comes.
 type speculateFlags struct {
 	NumSpeculativeTokens int    `help:"Most tokens that a request guesses ahead in a step, from what followed where its text was like now, or with --speculative-model; answers stay the same. 0: none, with such a model 4." default:"0" placeholder:"N"`
-	SpeculativeModel     string `help:"Small model of the same vocabulary that guesses." placeholder:"MODEL"`
+	SpeculativeModel     string `help:"Small model of the same vocabulary that guesses; of several models for each that has its vocabulary." placeholder:"MODEL"`
 }
 
 const (
@@ -37,8 +37,10 @@ func (f *speculateFlags) check() error {
 	return nil
 }
 
-// openDraft opens the model that guesses for another one; nil where none does.
-func (f *speculateFlags) openDraft(ckpt *model.Checkpoint) (*model.Checkpoint, error) {
+// openDraft opens the model that guesses for one of so many models; nil where
+// none does. Of several models it guesses for those that have its vocabulary,
+// but not for itself.
+func (f *speculateFlags) openDraft(ckpt *model.Checkpoint, models int) (*model.Checkpoint, error) {
 	if f.SpeculativeModel == "" {
 		return nil, nil
 	}
@@ -46,29 +48,41 @@ func (f *speculateFlags) openDraft(ckpt *model.Checkpoint) (*model.Checkpoint, e
 	if err != nil {
 		return nil, fmt.Errorf("--speculative-model: %w", err)
 	}
-	if err := sameVocabulary(ckpt, draft); err != nil {
+	difference, err := compareVocabularies(ckpt, draft)
+	switch {
+	case err == nil && models > 1 && (difference != "" || draft.Path == ckpt.Path):
+		return nil, draft.Close()
+	case err == nil && difference != "":
+		err = errors.New(difference)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("--speculative-model %s: %w", f.SpeculativeModel, errors.Join(err, draft.Close()))
 	}
 	return draft, nil
 }
 
-// sameVocabulary returns how the tokens of two models differ.
-func sameVocabulary(ckpt, draft *model.Checkpoint) error {
+// unused is the error where a model was to guess, and does for none.
+func (f *speculateFlags) unused() error {
+	return fmt.Errorf("--speculative-model %s: none of the models has its vocabulary", f.SpeculativeModel)
+}
+
+// compareVocabularies returns how the tokens of two models differ; "": not at all.
+func compareVocabularies(ckpt, draft *model.Checkpoint) (difference string, err error) {
 	if own, other := ckpt.Config.VocabSize, draft.Config.VocabSize; own != other {
-		return fmt.Errorf("it has a vocabulary of %s tokens, the model one of %s; only a model with the same tokens can guess for it", count(int64(other)), count(int64(own)))
+		return fmt.Sprintf("it has a vocabulary of %s tokens, the model one of %s; only a model with the same tokens can guess for it", count(int64(other)), count(int64(own))), nil
 	}
 	var digests [2]string
 	for i, c := range []*model.Checkpoint{ckpt, draft} {
 		tok, err := tokenizerOf(c)
 		if err != nil {
-			return err
+			return "", err
 		}
 		digests[i] = tok.Digest()
 	}
 	if digests[0] != digests[1] {
-		return errors.New("its vocabulary is another one than the model's, though as large; only a model with the same tokens can guess for it")
+		return "its vocabulary is another one than the model's, though as large; only a model with the same tokens can guess for it", nil
 	}
-	return nil
+	return "", nil
 }
 
 // plans are the memory of a model, of its draft model, and of both.
