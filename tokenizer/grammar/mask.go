@@ -1,11 +1,11 @@
 package grammar
 
 import (
-	"bytes"
 	"cmp"
 	"maps"
 	"math/bits"
 	"slices"
+	"strings"
 )
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
@@ -44,6 +44,11 @@ type exit struct {
 	rests trie       // of what such tokens hold after it; ids are numbers of groups
 	whole int32      // the group of tokens that hold nothing after it; -1: none
 	group [][]leaver // tokens with the same rest
+	// holds marks the groups whose rest may hold a whole next element of an array,
+	// and holders are their tokens. Where elements must differ, that one must differ
+	// from the one that ends as well.
+	holds   []bool
+	holders []leaver
 }
 
 // leaver is a token that leaves.
@@ -51,7 +56,6 @@ type leaver struct {
 	id    int32
 	chars uint8 // characters completed before
 	size  uint8 // bytes of it inside
-	more  bool  // a comma follows in it
 }
 
 const (
@@ -71,7 +75,7 @@ func (v *Vocabulary) stateMask(d *dfa, state int32, want parts) *stateMask {
 	}
 	b := &maskBuilder{v: v, d: d, want: want &^ m.parts, loops: make([]*byteSet, d.states()), exits: map[int32]map[string][]leaver{}, states: map[int32]int32{}}
 	if b.want&partInside != 0 {
-		b.inside = make([]int32, 0, len(v.trie.ids))
+		b.inside = make([]int32, 0, 4*fewTokens) // most states keep few tokens inside
 	}
 	if b.want&partCosts != 0 {
 		b.costs = make([]uint8, v.size)
@@ -184,9 +188,27 @@ func (b *maskBuilder) leaveAt(node int, tag, chars int32) {
 	}
 	for _, id := range t.ids[at.first:t.end(at)] {
 		rest := b.v.tokens[id][at.depth:]
-		byRest[string(rest)] = append(byRest[string(rest)], leaver{id, uint8(min(chars, 255)), uint8(min(at.depth, 255)), bytes.IndexByte(rest, ',') >= 0})
+		byRest[string(rest)] = append(byRest[string(rest)], leaver{id, uint8(min(chars, 255)), uint8(min(at.depth, 255))})
 		b.leaves++
 	}
+}
+
+// holdsElement reports whether what follows an element of an array may hold all
+// of another one: not where that is only begun, as a string or a number.
+func holdsElement(rest string) bool {
+	_, next, comma := strings.Cut(rest, ",")
+	next = strings.TrimLeft(next, " \t\n\r")
+	if !comma || next == "" {
+		return false
+	}
+	switch next[0] {
+	case '"':
+		return strings.IndexByte(next[1:], '"') >= 0
+	case 't', 'f', 'n':
+		return true
+	}
+	number := strings.TrimLeft(next, "-+.eE0123456789")
+	return number != "" && number != next
 }
 
 // finish returns a mask with the parts of another and those that were wanted.
@@ -239,6 +261,10 @@ func (b *maskBuilder) exit(tag int32) exit {
 		e.group = append(e.group, b.exits[tag][rest])
 		if rest == "" {
 			e.whole = int32(i)
+		}
+		e.holds = append(e.holds, holdsElement(rest))
+		if e.holds[i] {
+			e.holders = append(e.holders, b.exits[tag][rest]...)
 		}
 		ids = append(ids, int32(i))
 	}
@@ -387,21 +413,19 @@ func (m *masker) exit(c *config, e *exit) {
 	if len(m.after.list) == 0 || len(e.rests.nodes) == 0 {
 		return
 	}
-	var apart []leaver
 	m.walk(&e.rests, &m.after, func(groups []int32) {
 		for _, g := range groups {
-			if c.differs() && e.group[g][0].more {
-				apart = append(apart, e.group[g]...)
-				continue
+			if !e.holds[g] || !c.differs() {
+				m.allow(c, e.group[g])
 			}
-			m.allow(c, e.group[g])
 		}
 	})
-	m.each(c, apart)
+	if c.differs() {
+		m.each(c, e.holders)
+	}
 }
 
-// each tries tokens by themselves. After an element that must differ from
-// others they may hold a whole next one, which must differ from it as well.
+// each tries tokens by themselves.
 func (m *masker) each(c *config, tokens []leaver) {
 	now, next := new(configs), new(configs)
 	for _, l := range tokens {

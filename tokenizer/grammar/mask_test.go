@@ -92,18 +92,7 @@ func TestMask(t *testing.T) {
 			m := g.NewMatcher()
 			for range 40 {
 				m.Mask(mask)
-				var allowed []int32
-				for id := range int32(v.size) {
-					before := m.Save()
-					can := m.Accept(id)
-					m.Restore(before)
-					require.Equal(t, can, mask[id>>5]>>(id&31)&1 == 1, "%s: token %d %q", name, id, v.tokens[id])
-					if can {
-						allowed = append(allowed, id)
-					}
-				}
-				require.NotEmpty(t, allowed, "%s: a dead end", name)
-				require.Equal(t, len(allowed), Count(mask))
+				allowed := checkMask(t, m, mask, name)
 				id := allowed[rng.IntN(len(allowed))]
 				require.True(t, m.Accept(id))
 				if slices.Contains(v.end, id) {
@@ -117,6 +106,38 @@ func TestMask(t *testing.T) {
 		if name != "recursive" && name != "contains" {
 			require.Positive(t, ended, name)
 		}
+	}
+}
+
+// checkMask holds a mask against what a matcher can read, and returns the tokens.
+func checkMask(t *testing.T, m *Matcher, mask []uint32, name string) (allowed []int32) {
+	t.Helper()
+	v := m.g.vocabulary
+	for id := range int32(v.size) {
+		before := m.Save()
+		can := m.Accept(id)
+		m.Restore(before)
+		require.Equal(t, can, mask[id>>5]>>(id&31)&1 == 1, "%s: token %d %q", name, id, v.tokens[id])
+		if can {
+			allowed = append(allowed, id)
+		}
+	}
+	require.NotEmpty(t, allowed, "%s: a dead end", name)
+	require.Equal(t, len(allowed), Count(mask))
+	return allowed
+}
+
+// A token may end one element and hold another one, which differs from it too.
+func TestDistinctMask(t *testing.T) {
+	c := newTestCompiler(t)
+	mask := make([]uint32, c.Vocabulary().Words())
+	g, err := c.JSONSchema([]byte(`{"type":"array","uniqueItems":true,"items":{"type":["string","integer","null"]}}`), SchemaOptions{})
+	require.NoError(t, err)
+	for _, begin := range []string{`[`, `[1`, `["`, `["a`, `["b`, `["b","a`, `[null`, `["a",`, `["a","`, `[12,1`} {
+		m := g.NewMatcher()
+		require.True(t, m.AcceptBytes([]byte(begin)))
+		m.Mask(mask)
+		checkMask(t, m, mask, begin)
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 
 // byteVocabulary has a token for each byte, some longer ones, and an end.
 func byteVocabulary(t testing.TB) *Vocabulary {
-	longer := []string{"xn", "xn--", "ai.", `kva"`, `.x`, `-une"`, `".`, `{"`, `":`, `",`, `"}`, `": "`, `", "`, "true", "null", "    ", "\n  ", "12", "0.", `\"`, `\u00`, "é", "日本", "abc", `"]}`, `[[`, `]]`, "name", `"name"`}
+	longer := []string{"xn", "xn--", "ai.", `kva"`, `.x`, `-une"`, `".`, `,1,`, `1,1,`, `","a",`, `", "a"`, `{"`, `":`, `",`, `"}`, `": "`, `", "`, "true", "null", "    ", "\n  ", "12", "0.", `\"`, `\u00`, "é", "日本", "abc", `"]}`, `[[`, `]]`, "name", `"name"`}
 	end := int32(256 + len(longer))
 	return NewVocabulary(int(end)+1, func(id int32) []byte {
 		switch {
