@@ -102,5 +102,5 @@ func (p *params) readBudget(v *value) {
 	if p.budget >= 0 {
 		v.fail("is given twice")
 	}
-	p.budget = int(v.integer(0, maxTokensAllowed))
+	p.budget, p.budgetField = int(v.integer(0, maxTokensAllowed)), v.path()
 }

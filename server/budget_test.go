@@ -44,7 +44,8 @@ func TestThinkingBudget(t *testing.T) {
 	} {
 		wantsError(t, s, chatPath, `{`+hello+`,`+fields+`}`, param)
 	}
-	wantsError(t, s, completionPath, `{"prompt":"x","nvext":{"max_thinking_tokens":1}}`, "thinking_token_budget")
+	wantsError(t, s, completionPath, `{"prompt":"x","nvext":{"max_thinking_tokens":1}}`, "nvext.max_thinking_tokens")
+	wantsError(t, s, completionPath, `{"prompt":"x","thinking_token_budget":1}`, "thinking_token_budget")
 }
 
 // Words and tokens can be kept out of an answer.

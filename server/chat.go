@@ -12,6 +12,7 @@ import (
 type chat struct {
 	*job
 	input renderInput
+	echo  bool // an answer begins with what it goes on from
 }
 
 // chatCompletions serves POST /v1/chat/completions.
@@ -30,6 +31,7 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request, models 
 	}
 	response := chatResponse{header: c.header(id, objectChat)}
 	for _, whole := range wholes {
+		whole.text = c.echoed() + whole.text
 		response.Choices = append(response.Choices, chatChoice{
 			Index:        whole.choice,
 			Message:      c.params.chatMessage(whole),
@@ -58,8 +60,17 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, models modelSet)
 	return nil
 }
 
+// echoed returns what an answer begins with that is not new: the text of the
+// last message, without reasoning, where the answer goes on within it.
+func (c *chat) echoed() string {
+	if !c.echo {
+		return ""
+	}
+	return c.prompts[0].written
+}
+
 // stream answers with events. Each choice begins with its role and ends with a
-// chunk that has no text.
+// chunk that has no text of its own.
 func (c *chat) stream(ctx context.Context, w http.ResponseWriter, id string) error {
 	events := newEventStream(w, c.server.options.Heartbeat)
 	chunk := chatChunk{header: c.header(id, objectChatChunk)}
@@ -76,8 +87,8 @@ func (c *chat) stream(ctx context.Context, w http.ResponseWriter, id string) err
 			if c.params.returnTokenIDs {
 				chunk.PromptTokenIDs = c.prompts[0].ids
 			}
-			empty := ""
-			role := chatChunkChoice{Index: p.choice, Delta: chatDelta{Role: "assistant", Content: &empty}}
+			echoed := c.echoed()
+			role := chatChunkChoice{Index: p.choice, Delta: chatDelta{Role: "assistant", Content: &echoed}}
 			if err := send(role, false); err != nil {
 				return err
 			}
@@ -153,6 +164,7 @@ func (c *chat) read(body []byte) (ignored []string, err error) {
 	c.params = c.server.readParams(o, m, 1)
 	c.readLogprobs(o)
 	c.readOpenAI(o)
+	c.echo = o.flag("echo", false)
 	c.params.tools = c.input.read(o, m)
 	o.rest()
 	if d.err != nil {
@@ -191,7 +203,6 @@ func (c *chat) readLogprobs(o *object) {
 // readOpenAI takes OpenAI's fields for what is not built, and those that have
 // no consequence here.
 func (c *chat) readOpenAI(o *object) {
-	o.refuseTrue("echo")
 	o.unsupported("audio", "web_search_options", "functions", "function_call", "chat_template")
 	if v := o.take("modalities"); v != nil {
 		for _, modality := range v.list(0, 2) {

@@ -126,7 +126,7 @@ func (c *completion) read(body []byte) (ignored []string, err error) {
 	addBOS := o.flag("add_special_tokens", true)
 	c.params = c.server.readParams(o, c.model, 0)
 	if c.params.budget >= 0 && d.err == nil {
-		d.err = invalid("thinking_token_budget", "is for chats only")
+		d.err = invalid(c.params.budgetField, "is for chats only")
 	}
 	c.params.mergeReasoning = true // there are no messages to part
 	if v := o.take("logprobs"); v != nil {

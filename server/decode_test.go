@@ -231,7 +231,7 @@ func TestFieldErrors(t *testing.T) {
 		hello + `,"reasoning_format":"raw"`:                                              "reasoning_format",
 		hello + `,"include_reasoning":"yes"`:                                             "include_reasoning",
 		hello + `,"continue_final_message":true,"add_generation_prompt":true`:            "continue_final_message",
-		hello + `,"echo":true`:                                                           "echo",
+		hello + `,"echo":1`:                                                              "echo",
 		hello + `,"use_beam_search":true`:                                                "use_beam_search",
 		hello + `,"user":"` + long + `"`:                                                 "user",
 		hello + `,"metadata":{"a":1}`:                                                    "metadata.a",

@@ -54,6 +54,7 @@ type params struct {
 	unread          []string         // parts of its schemas that say nothing
 	openEnd         bool             // the answer may end before any tool call
 	budget          int              // tokens of reasoning; -1: any number
+	budgetField     string           // the one that says so
 	allowed         []int32          // the only tokens that may come; nil: all
 	forbidden       [][]int32        // sequences that must not
 	promptLogprobs  int              // -1: none

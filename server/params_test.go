@@ -28,7 +28,7 @@ var knownFields = map[string][2][]string{
 		`"nvext":{"guided_json":{}}`, `"nvext":{"guided_regex":"a"}`, `"nvext":{"guided_choice":["a"]}`, `"nvext":{"guided_grammar":"root ::= \"a\""}`,
 		`"nvext":{"ignore_eos":true}`, `"nvext":{"max_thinking_tokens":8}`, `"nvext":{"repetition_penalty":1.1}`, `"nvext":{"top_k":5}`,
 	}, {
-		`"length_penalty":2`, `"use_beam_search":true`, `"echo":true`, `"chat_template":"x"`, `"nvext":{"guided_whitespace_pattern":" "}`, `"logits_processors":["x"]`,
+		`"length_penalty":2`, `"use_beam_search":true`, `"chat_template":"x"`, `"nvext":{"guided_whitespace_pattern":" "}`, `"logits_processors":["x"]`,
 	}},
 	completionPath: {{
 		`"echo":true`, `"echo":true,"logprobs":2,"max_tokens":0`, `"logprobs":1`, `"suffix":""`, `"best_of":3`, `"n":2,"best_of":3`, `"add_special_tokens":false`,

@@ -125,3 +125,26 @@ func TestRenderOptions(t *testing.T) {
 	require.Equal(t, "template_error", get(got, "error", "code"))
 	require.True(t, slices.Contains(m.EOS, int32(268)))
 }
+
+// An answer that goes on within the last message may begin with it.
+func TestEchoedMessage(t *testing.T) {
+	s := newServer(t, says(t, " there"))
+	const begun = `"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"So"}],"continue_final_message":true`
+	for fields, want := range map[string]string{
+		begun + `,"echo":true,"n":2`: "So there", begun: " there", begun + `,"echo":false`: " there", hello + `,"echo":true`: " there",
+	} {
+		whole := post(t, s, 200, chatPath, `{`+fields+`}`)
+		require.Equal(t, want, get(whole, "choices", 0, "message", "content"), fields)
+		w, _ := call(t, s, "POST", chatPath, `{`+fields+`,"stream":true}`)
+		chunks, done := events(t, w.Body.Bytes())
+		require.True(t, done)
+		texts := map[any]string{}
+		for _, chunk := range chunks {
+			text, _ := get(chunk, "choices", 0, "delta", "content").(string)
+			texts[get(chunk, "choices", 0, "index")] += text
+		}
+		for _, text := range texts {
+			require.Equal(t, want, text, fields)
+		}
+	}
+}
