@@ -37,6 +37,9 @@ func (in *renderInput) readMessages(v *value, model *Model) {
 		if calls != nil {
 			readCalls(calls, got.role)
 			got.fitCalls(calls, model.tools)
+			if got.text == "" && model.tools.null {
+				got.setRaw("content", jsontext.Value("null"))
+			}
 		}
 		for _, name := range []string{"name", "tool_call_id"} {
 			if label := m.take(name); label != nil {

@@ -119,6 +119,7 @@ func (in *renderInput) render(m *Model) (string, error) {
 		Special:              map[string]string{},
 		AddGenerationPrompt:  in.addGenerationPrompt,
 		ContinueFinalMessage: in.continueFinal,
+		NullContent:          true, // where a message has it
 		Now:                  in.now,
 	}
 	for _, m := range in.messages {

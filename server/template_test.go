@@ -47,3 +47,32 @@ func TestToolTemplate(t *testing.T) {
 	post(t, s, 200, chatPath, `{`+hello+tools+`}`)
 	wantsError(t, s, chatPath, `{`+hello+`}`, "messages")
 }
+
+// A template may show calls only of messages whose content is none: it gets that
+// where a message has no text, whatever the client wrote for it.
+func TestTemplateOfCallsWithoutContent(t *testing.T) {
+	s := newServer(t, says(t, "x"))
+	m := *s.loaded()[0]
+	var err error
+	m.Template, err = tokenizer.NewTemplate(`{% for m in messages %}{% if m['content'] is none %}
+{%- for c in m['tool_calls'] %}[{{ c['function']['name'] + c['function']['arguments'] }}]{% endfor %}
+{%- else %}({{ m['content'] }}){% endif %}{% endfor %}`)
+	require.NoError(t, err)
+	m.ContextLength = 1 << 12
+	s.SetModels(&m)
+	for content, want := range map[string]string{
+		``:                     `(a)[f{"a": 1}](3)`,
+		`"content":null,`:      `(a)[f{"a": 1}](3)`,
+		`"content":"",`:        `(a)[f{"a": 1}](3)`,
+		`"content":[],`:        `(a)[f{"a": 1}](3)`,
+		`"content":"said",`:    `(a)(said)(3)`,
+		`"refusal":null,`:      `(a)[f{"a": 1}](3)`,
+		`"audio":null,`:        `(a)[f{"a": 1}](3)`,
+		`"reasoning":"hm",`:    `(a)[f{"a": 1}](3)`,
+		`"content":"  said ",`: `(a)(  said )(3)`,
+	} {
+		text, _ := rendered(t, s, `{"messages":[{"role":"user","content":"a"},{"role":"assistant",`+content+`"tool_calls":[{"id":"1","type":"function",
+"function":{"name":"f","arguments":"{\"a\": 1}"}}]},{"role":"tool","content":"3","tool_call_id":"1"}]}`)
+		require.Equal(t, want, text, content)
+	}
+}

@@ -23,6 +23,7 @@ type toolUse struct {
 	ignored bool // the template does not describe tools
 	objects bool // it wants the arguments of earlier calls as objects, not as text
 	text    bool // it wants them as text
+	null    bool // it shows calls only of messages whose content is null
 }
 
 const pythonTag = "<|python_tag|>"
@@ -54,14 +55,20 @@ func findTools(m *Model) (use toolUse) {
 	tool := exampleTool()
 	use.ignored = !strings.Contains(render([]jsontext.Value{tool}, question), `"f"`)
 	const arguments = `{"a": 1}`
-	called := func(raw jsontext.Value) bool {
+	called := func(content, raw string) bool {
 		answer := newMessage("assistant", "")
-		answer.setRaw("tool_calls", jsontext.Value(`[{"id":"1","type":"function","function":{"name":"f","arguments":`+string(raw)+`}}]`))
+		answer.setRaw("content", jsontext.Value(content))
+		answer.setRaw("tool_calls", jsontext.Value(`[{"id":"1","type":"function","function":{"name":"f","arguments":`+raw+`}}]`))
 		text := render([]jsontext.Value{tool}, question, answer)
 		return strings.Contains(text, arguments) || strings.Contains(text, `{"a":1}`)
 	}
-	asText, asObject := called(quote(nil, arguments)), called(jsontext.Value(arguments))
-	use.objects, use.text = asObject && !asText, asText && !asObject
+	for _, content := range []string{`""`, "null"} {
+		asText, asObject := called(content, string(quote(nil, arguments))), called(content, arguments)
+		use.objects, use.text = asObject && !asText, asText && !asObject
+		if use.null = content == "null" && (asText || asObject); asText || asObject {
+			break
+		}
+	}
 	return use
 }
 

@@ -52,6 +52,7 @@ type RenderInput struct {
 	Special              map[string]string // bos_token, eos_token, ...; a variable of that name wins
 	AddGenerationPrompt  bool
 	ContinueFinalMessage bool      // the answer goes on within the last message
+	NullContent          bool      // content that is null is none, as in transformers 4; otherwise it is dropped
 	Now                  time.Time // for strftime_now
 }
 
@@ -72,7 +73,7 @@ func (t *Template) Render(in RenderInput) (string, error) {
 	if len(in.Messages) == 0 {
 		return "", renderError("ValueError", "Cannot apply chat template to an empty conversation. Provide at least one message.")
 	}
-	messages, err := readMessages(in.Messages)
+	messages, err := in.readMessages()
 	if err != nil {
 		return "", err
 	}
@@ -107,9 +108,9 @@ func renderError(kind, format string, args ...any) error {
 
 // readMessages reads the messages without keys that are null, and gives their
 // reasoning its other names.
-func readMessages(raw []jsontext.Value) ([]*jinja.Dict, error) {
-	messages := make([]*jinja.Dict, len(raw))
-	for i, r := range raw {
+func (in *RenderInput) readMessages() ([]*jinja.Dict, error) {
+	messages := make([]*jinja.Dict, len(in.Messages))
+	for i, r := range in.Messages {
 		value, err := readValue(r, "messages[%d]", i)
 		if err != nil {
 			return nil, err
@@ -120,7 +121,7 @@ func readMessages(raw []jsontext.Value) ([]*jinja.Dict, error) {
 		}
 		m := jinja.NewDict()
 		for key, v := range all.All {
-			if v != jinja.None {
+			if v != jinja.None || in.NullContent && key == "content" {
 				m.Set(key, v)
 			}
 		}
