@@ -2,7 +2,6 @@ package grammar
 
 import (
 	"math/bits"
-	"regexp/syntax"
 	"sync"
 )
 
@@ -243,11 +242,4 @@ func (c *cache) keep(key string, e *cacheEntry, g *Grammar, err error) {
 		c.bytes -= c.entries[oldest].grammar.bytes + len(oldest)
 		delete(c.entries, oldest)
 	}
-}
-
-// anyString is the expression of texts with low to high characters; high < 0:
-// without bound.
-func anyString(low, high int) *syntax.Regexp {
-	any := &syntax.Regexp{Op: syntax.OpAnyChar}
-	return &syntax.Regexp{Op: syntax.OpRepeat, Sub: []*syntax.Regexp{any}, Min: low, Max: high}
 }

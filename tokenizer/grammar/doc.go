@@ -20,6 +20,11 @@
 // So an object is a symbol of its own whose frame on the stack remembers which
 // members were seen.
 //
+// # What is no automaton?
+//
+// Encoded labels of host names. The automaton of a format marks where in a text
+// one stands, and where it ends it is decoded and looked at (labels.go).
+//
 // # What happens to a constraint that cannot be kept?
 //
 // It is refused, with an Error that names the place and the keyword. Nothing is

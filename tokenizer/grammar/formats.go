@@ -144,12 +144,3 @@ func (s *formatSet) dfa(name string) (*dfa, error) {
 	s.known[name] = d
 	return d, nil
 }
-
-// expressionDFA recognises JSON strings whose text an expression matches.
-func expressionDFA(text string, whole bool, budget *budget) (*dfa, error) {
-	re, err := parseRegex(text)
-	if err != nil {
-		return nil, err
-	}
-	return stringDFA(re, whole, space, budget)
-}

@@ -27,7 +27,7 @@ func (c *Compiler) JSONSchema(schema []byte, o SchemaOptions) (*Grammar, error) 
 		if err != nil {
 			return nil, err
 		}
-		s := &schemaCompiler{doc: doc, budget: b, options: o, base: c.base, rules: map[string]*rule{}, checked: map[string]bool{}}
+		s := &schemaCompiler{doc: doc, budget: b, options: o, base: c.base, rules: map[string]*rule{}, checked: map[string]bool{}, strings: map[string]*dfa{}}
 		return s.compile()
 	})
 }
@@ -46,6 +46,7 @@ type schemaCompiler struct {
 	rules   map[string]*rule // by the key of the conjunction
 	queue   []job
 	checked map[string]bool // places whose keywords are known to be supported
+	strings map[string]*dfa // that an expression matches
 	objects []*objectJob
 }
 
@@ -341,7 +342,15 @@ func (c *schemaCompiler) patternDFA(p pattern) (*dfa, error) {
 	if p.format {
 		return c.base.formats.dfa(p.text)
 	}
-	return expressionDFA(p.text, false, c.budget)
+	d, known := c.strings[p.text]
+	if known {
+		return d, nil
+	}
+	d, err := expressionDFA(p.text, false, c.budget)
+	if err == nil {
+		c.strings[p.text] = d
+	}
+	return d, err
 }
 
 // wrap says where an expression stands that cannot be compiled.

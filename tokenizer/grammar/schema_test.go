@@ -143,6 +143,7 @@ func TestSuite(t *testing.T) {
 				}
 			}
 			y.print(t, fmt.Sprintf("%s, integers of digits only: %t", group, digits))
+			require.LessOrEqual(t, y.refused, map[string]int{"core": 20, "extra": 90, "format": 7}[group])
 			require.LessOrEqual(t, y.overstrict, map[bool]int{true: 8}[digits])
 		}
 	}
@@ -157,6 +158,7 @@ func TestRealWorld(t *testing.T) {
 		y.run(t, c, &s, SchemaOptions{AnnotateFormat: true})
 	}
 	y.print(t, "real-world")
+	require.LessOrEqual(t, y.refused, 40)
 }
 
 // Two arrays whose elements have one schema are no less than one.

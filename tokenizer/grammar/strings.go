@@ -62,6 +62,13 @@ func (n *nfa) space(from int32, limit int, to int32) {
 	}
 }
 
+// anyString is the expression of texts with low to high characters; high < 0:
+// without bound.
+func anyString(low, high int) *syntax.Regexp {
+	any := &syntax.Regexp{Op: syntax.OpAnyChar}
+	return &syntax.Regexp{Op: syntax.OpRepeat, Sub: []*syntax.Regexp{any}, Min: low, Max: high}
+}
+
 // stringDFA recognises a JSON string, after white space, whose text an
 // expression matches: in one place, as in a schema, or from beginning to end.
 // With a nil expression any text will do. Lengths are counted.
@@ -86,6 +93,15 @@ func stringDFA(re *syntax.Regexp, whole bool, space int, budget *budget) (*dfa, 
 	}
 	n.embed(text, begin, end)
 	return n.determinize(start, closed, true)
+}
+
+// expressionDFA recognises JSON strings whose text an expression matches.
+func expressionDFA(text string, whole bool, budget *budget) (*dfa, error) {
+	re, err := parseRegex(text)
+	if err != nil {
+		return nil, err
+	}
+	return stringDFA(re, whole, space, budget)
 }
 
 // textDFA recognises the spelling of a text in JSON, without the quotes.

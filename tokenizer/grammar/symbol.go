@@ -70,14 +70,6 @@ func (*object) isSymbol()   {}
 // bitset is a set of small numbers; as a string it can be part of a map's key.
 type bitset string
 
-func newBitset(numbers ...int) bitset {
-	var s bitset
-	for _, n := range numbers {
-		s = s.with(n)
-	}
-	return s
-}
-
 func (s bitset) has(n int) bool { return n/8 < len(s) && s[n/8]>>(n%8)&1 != 0 }
 
 func (s bitset) with(n int) bitset {
