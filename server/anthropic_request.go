@@ -64,32 +64,19 @@ func (t *translation) prefill() {
 
 // readBlocks reads a text that may come as blocks.
 func readBlocks(v *value) string {
-	switch v.raw.Kind() {
-	case '"':
-		return v.text(0, len(v.raw))
-	case '[':
-	default:
-		v.must("a string or a list of blocks")
-		return ""
-	}
-	var texts []string
-	for _, element := range v.list(0, maxMessages) {
-		block := element.object()
-		if kind := block.need("type"); kind.text(1, maxNameBytes) != "text" {
+	return v.joined("blocks", func(block *object, kind *value) string {
+		if kind.text(1, maxNameBytes) != "text" {
 			kind.fail("only text is supported by this server")
 		}
-		texts = append(texts, readTextBlock(block))
-	}
-	return joinTexts(texts)
+		return readTextBlock(block)
+	})
 }
 
 func readTextBlock(block *object) string {
-	text := block.need("text").text(0, len(block.raw))
 	for _, name := range []string{"cache_control", "citations"} { // without effect
 		block.take(name)
 	}
-	block.rest()
-	return text
+	return block.need("text").text(0, len(block.raw))
 }
 
 // readUser reads what the user says, and what tools returned: messages of
@@ -120,12 +107,12 @@ func (t *translation) readUser(content *value) {
 			}
 			block.flag("is_error", false) // the text says so
 			block.take("cache_control")
-			block.rest()
 			t.say("tool", result, "tool_call_id", id)
 			said = true
 		default:
 			kind.fail("only text and tool_result are supported by this server")
 		}
+		block.rest()
 	}
 	flush()
 	if !said && content.d.err == nil {
@@ -149,17 +136,16 @@ func (t *translation) readAssistant(content *value) {
 		case "thinking":
 			thoughts = append(thoughts, block.need("thinking").text(0, len(block.raw)))
 			block.text("signature", len(block.raw))
-			block.rest()
 		case "tool_use":
 			input := block.need("input").object()
 			t.call(block.need("id").label(maxNameBytes), block.need("name").label(maxNameBytes), compact(input.raw))
 			for _, name := range []string{"cache_control", "caller"} { // without effect
 				block.take(name)
 			}
-			block.rest()
 		default:
 			kind.fail("only text, thinking and tool_use are supported by this server")
 		}
+		block.rest()
 	}
 	m["content"] = joinTexts(texts)
 	if len(thoughts) > 0 {

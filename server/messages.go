@@ -104,36 +104,41 @@ func quote(to []byte, text string) []byte {
 }
 
 // readContent wants a string or parts with text, and returns all of the text.
-// Parts are joined by line ends, as vLLM does.
 func readContent(v *value, role string) string {
+	return v.joined("parts", func(part *object, kind *value) string {
+		switch name := kind.text(1, maxNameBytes); name {
+		case "text", "refusal":
+			if name == "refusal" && role != "assistant" {
+				kind.fail("only an assistant's message can hold a refusal")
+			}
+			return part.need(name).text(0, len(part.raw))
+		}
+		kind.fail("only text is supported by this server")
+		return ""
+	})
+}
+
+// joined returns a text that may come in parts: read returns that of one, given
+// its type. Parts are joined by line ends, as vLLM does.
+func (v *value) joined(parts string, read func(part *object, kind *value) string) string {
 	switch v.raw.Kind() {
 	case '"':
 		return v.text(0, len(v.raw))
 	case '[':
 	default:
-		v.must("a string or a list of parts")
+		v.must("a string or a list of " + parts)
 		return ""
 	}
-	var all strings.Builder
-	for i, element := range v.list(0, maxMessages) {
-		if i > 0 {
-			all.WriteByte('\n')
-		}
+	var texts []string
+	for _, element := range v.list(0, maxMessages) {
 		part := element.object()
-		kind := part.need("type")
-		switch name := kind.text(1, maxNameBytes); name {
-		case "text", "refusal":
-			all.WriteString(part.need(name).text(0, len(part.raw)))
-			if name == "refusal" && role != "assistant" {
-				kind.fail("only an assistant's message can hold a refusal")
-			}
-		default:
-			kind.fail("only text is supported by this server")
-		}
+		texts = append(texts, read(part, part.need("type")))
 		part.rest()
 	}
-	return all.String()
+	return joinTexts(texts)
 }
+
+func joinTexts(parts []string) string { return strings.Join(parts, "\n") }
 
 // readCalls checks what an assistant called earlier.
 func readCalls(v *value, role string) {

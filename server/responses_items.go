@@ -109,31 +109,19 @@ func (t *translation) open() map[string]any {
 
 // readInputText reads a text that may come in parts.
 func readInputText(v *value) string {
-	switch v.raw.Kind() {
-	case '"':
-		return v.text(0, len(v.raw))
-	case '[':
-	default:
-		v.must("a string or a list of parts")
-		return ""
-	}
-	var texts []string
-	for _, element := range v.list(0, maxMessages) {
-		part := element.object()
-		switch kind := part.need("type"); kind.text(1, maxNameBytes) {
-		case "input_text", "output_text", "reasoning_text":
-			texts = append(texts, part.need("text").text(0, len(part.raw)))
-		case "refusal":
-			texts = append(texts, part.need("refusal").text(0, len(part.raw)))
-		default:
-			kind.fail("only text is supported by this server")
-		}
+	return v.joined("parts", func(part *object, kind *value) string {
 		for _, name := range []string{"annotations", "logprobs"} { // without effect
 			part.take(name)
 		}
-		part.rest()
-	}
-	return joinTexts(texts)
+		switch kind.text(1, maxNameBytes) {
+		case "input_text", "output_text", "reasoning_text":
+			return part.need("text").text(0, len(part.raw))
+		case "refusal":
+			return part.need("refusal").text(0, len(part.raw))
+		}
+		kind.fail("only text is supported by this server")
+		return ""
+	})
 }
 
 // itemList is a page of items.

@@ -133,9 +133,6 @@ func (t *translation) original(err error) error {
 	return &renamed
 }
 
-// joinTexts joins parts of a text as chats do.
-func joinTexts(parts []string) string { return strings.Join(parts, "\n") }
-
 // compact returns a JSON value without white space.
 func compact(raw jsontext.Value) string {
 	text := raw.Clone()
