@@ -213,6 +213,12 @@ DEVICE void store16(void* p, U32x4 v) { *static_cast<U32x4*>(p) = v; }
 
 // stream_ loads are of global memory that no kernel writes and that is read
 // once: weights. They leave the caches to others.
+DEVICE u16 stream2(const void* p) {
+    u16 d;
+    asm("ld.global.nc.L1::no_allocate.u16 %0, [%1];" : "=h"(d) : "l"(p));
+    return d;
+}
+
 DEVICE u32 stream4(const void* p) {
     u32 d;
     asm("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(d) : "l"(p));
@@ -230,6 +236,13 @@ DEVICE U32x4 stream16(const void* p) {
     asm("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
         : "=r"(d.x), "=r"(d.y), "=r"(d.z), "=r"(d.w) : "l"(p));
     return d;
+}
+
+// kept has the compiler compute an address once, here, and not at each use. stream_
+// loads alone may read from it.
+DEVICE const u8* kept(const u8* p) {
+    asm volatile("" : "+l"(p));
+    return p;
 }
 
 // load_acquire and store_release order what other threads of the device see;

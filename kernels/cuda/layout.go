@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"fmt"
+	"slices"
 
 	"trona/kernels"
 )
@@ -120,6 +121,9 @@ func checkMatrix(m *kernels.Matrix) error {
 	}
 	if int64(len(m.GroupScale)) != groups {
 		return fmt.Errorf("%v: %d group scales, want %d", m, len(m.GroupScale), groups)
+	}
+	if i := slices.IndexFunc(m.GroupScale, func(scale byte) bool { return scale&0x7f == 0x7f }); i >= 0 {
+		return fmt.Errorf("%v: the scale of row %d, columns from %d is NaN", m, int64(i)*16/m.Cols, int64(i)*16%m.Cols)
 	}
 	if m.Scale == nil {
 		return nil

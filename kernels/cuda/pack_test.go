@@ -195,6 +195,9 @@ func TestCheckMatrix(t *testing.T) {
 		"scales":       func(m *kernels.Matrix) { m.Scale, m.ScaleRows, m.ScaleCols = []float32{1}, 1, 64 },
 		"no tile":      func(m *kernels.Matrix) { m.Scale = []float32{1} },
 		"tiles":        func(m *kernels.Matrix) { m.Scale, m.ScaleRows, m.ScaleCols = make([]float32, 2), 2, 32 },
+		"no number": func(m *kernels.Matrix) {
+			m.Type, m.Data, m.GroupScale = kernels.NVFP4x16, make([]byte, 64), []byte{0, 0, 0, 0, 0, 0, 0xff, 0}
+		},
 		"narrow tile": func(m *kernels.Matrix) {
 			m.Type, m.Data = kernels.F8E4M3, make([]byte, 128)
 			m.Scale, m.ScaleRows, m.ScaleCols = make([]float32, 4), 2, 16

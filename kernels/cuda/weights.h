@@ -21,11 +21,8 @@ DEVICE i32 unit_column(i32 t, i32 i) { return i / 4 * 16 + 2 * t + i / 2 % 2 * 8
 
 DEVICE float half_of(u32 word, i32 i) { return from_f16(u16(word >> 16 * i)); }
 DEVICE u32 byte_of(const u32* words, i32 i) { return words[i / 4] >> i % 4 * 8 & 255; }
-// whole and whole_signed are byte i of some words as a float: as the last bits
-// of 2^23, taken away again.
-DEVICE float whole(const u32* words, i32 i) {
-    return bits<float>(permute_bytes(words[i / 4], 0x4b000000, 0x7540 | i % 4)) - 0x1p23f;
-}
+// whole_signed is byte i of some words as a float: as the last bits of 2^23, taken
+// away again.
 DEVICE float whole_signed(const u32* words, i32 i) {
     return bits<float>(permute_bytes(words[i / 4] ^ 0x80808080, 0x4b000000, 0x7540 | i % 4)) - (0x1p23f + 128);
 }
@@ -53,6 +50,15 @@ DEVICE u32 whole_pair(u32 two, i32 bias) {
     const u32 minus = 0xe400u + u32(bias);
     return add_f16x2(two | 0x64006400u, minus << 16 | minus);
 }
+
+// Of types whose codes stand for no negative numbers, pairs are codes times TINY: a
+// code in the lowest bits of an F16 number is that many of its least number, which
+// matrix cores multiply exactly. Scales and minimums that are bytes become floats by
+// the same way.
+#define TINY 0x1p-24f
+
+// tiny_two finds bytes 2g and 2g + 1 of some words.
+DEVICE u32 tiny_two(const u32* words, i32 g) { return permute_bytes(words[g / 2], 0, g % 2 ? 0x4342 : 0x4140); }
 
 // pair_of_4 finds pair p%4 of 8 codes of 4 bits; pair_of_2 and pair_of_1 of
 // codes of 2 bits and 1, which wide_2 and wide_1 have spread.
@@ -113,8 +119,9 @@ template <class T> DEVICE void read_unit(typename T::Lane& l, const WeightArgs& 
 }
 
 // The types. `group` columns share a scale; 0: codes are values. pairs are
-// those of steps 2j and 2j+1, codes as F16 numbers, exact. The value of a code
-// is code * scale - low, in group g of the unit. is_float: floats are the
+// those of steps 2j and 2j+1, codes as F16 numbers, exact; those of some types
+// times a power of two, which their scales take back. The value of a code is
+// code * scale - low, in group g of the unit. is_float: floats are the
 // values, and pairs are not always exact. tiles: scales beside the tensor may be
 // several to a row.
 
@@ -181,7 +188,7 @@ template <i32 codeWords, i32 highWords, bool both> struct Halves {
     DEVICE void read_halves(Lane& l, const u8* halves, i32 unit) {
         load_words<both ? 4 : 2>(l.halves, halves + unit * (both ? 16 : 8));
     }
-    DEVICE float scale(const Lane& l, i32 g) { return both ? half_of(l.halves[g], 0) : half_of(l.halves[g / 2], g % 2); }
+    DEVICE float scale(const Lane& l, i32 g) { return both ? half_of(l.halves[g], 0) / TINY : half_of(l.halves[g / 2], g % 2); }
     // The type adds it.
     DEVICE float low(const Lane& l, i32 g) { return both ? -half_of(l.halves[g], 1) : 0; }
 };
@@ -193,26 +200,32 @@ struct q4_0 : Halves<4, 0, false> {
     }
 };
 
+// four finds pairs of codes of 4 bits, five of 5.
+template <class L> DEVICE void four(u32 (&p)[4], const L& l, i32 j) {
+    UNROLL
+    for (i32 i = 0; i < 4; i++) p[i] = pair_of_4(l.codes[j], i);
+}
+
+template <class L> DEVICE void five(u32 (&p)[4], const L& l, i32 j) {
+    const u32 high = wide_1(byte_of(l.high, j));
+    UNROLL
+    for (i32 i = 0; i < 4; i++) p[i] = pair_of_4(l.codes[j], i) | pair_of_1(high, i) << 4;
+}
+
 struct q4_1 : Halves<4, 0, true> {
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { four(p, l, j); }
+};
+
+struct q5_0 : Halves<4, 1, false> {
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
+        five(p, l, j);
         UNROLL
-        for (i32 i = 0; i < 4; i++) p[i] = whole_pair(pair_of_4(l.codes[j], i), 0);
+        for (i32 i = 0; i < 4; i++) p[i] = whole_pair(p[i], 16);
     }
 };
 
-// five finds pairs of codes of 5 bits, less a bias.
-template <class L> DEVICE void five(u32 (&p)[4], const L& l, i32 j, i32 bias) {
-    const u32 high = wide_1(byte_of(l.high, j));
-    UNROLL
-    for (i32 i = 0; i < 4; i++) p[i] = whole_pair(pair_of_4(l.codes[j], i) | pair_of_1(high, i) << 4, bias);
-}
-
-struct q5_0 : Halves<4, 1, false> {
-    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { five(p, l, j, 16); }
-};
-
 struct q5_1 : Halves<4, 1, true> {
-    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { five(p, l, j, 0); }
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { five(p, l, j); }
 };
 
 struct q8_0 : Halves<8, 0, false> {
@@ -233,7 +246,7 @@ template <i32 codeWords, i32 highWords, i32 stepWords, bool both, i32 columns> s
     static constexpr bool has_low = both, is_float = false, tiles = false;
     typedef ::Lane<codeWords, highWords, stepWords, 1> Lane;
     DEVICE void read_halves(Lane& l, const u8* halves, i32 unit) {
-        l.halves[0] = both ? *reinterpret_cast<const u32*>(halves + unit / 2 * 4) : *reinterpret_cast<const u16*>(halves + unit / 2 * 2);
+        l.halves[0] = both ? stream4(halves + unit / 2 * 4) : stream2(halves + unit / 2 * 2);
     }
     // signed_step is the scale with a step from -128 to 127.
     DEVICE float signed_step(const Lane& l, i32 g) { return half_of(l.halves[0], 0) * whole_signed(l.steps, g); }
@@ -244,9 +257,9 @@ struct q2_k : Super<2, 0, 2, true, 16> {
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         const u32 wide = wide_2(half_word(l.codes, j));
         UNROLL
-        for (i32 i = 0; i < 4; i++) p[i] = whole_pair(pair_of_2(wide, i), 0);
+        for (i32 i = 0; i < 4; i++) p[i] = pair_of_2(wide, i);
     }
-    DEVICE float scale(const Lane& l, i32 g) { return half_of(l.halves[0], 0) * float(byte_of(l.steps, g) & 15); }
+    DEVICE float scale(const Lane& l, i32 g) { return half_of(l.halves[0], 0) / TINY * float(byte_of(l.steps, g) & 15); }
     DEVICE float low(const Lane& l, i32 g) { return half_of(l.halves[0], 1) * float(byte_of(l.steps, g) >> 4); }
 };
 
@@ -259,19 +272,19 @@ struct q3_k : Super<2, 1, 2, false, 16> {
     DEVICE float scale(const Lane& l, i32 g) { return signed_step(l, g); }
 };
 
-struct q4_k : Super<4, 0, 2, true, 32> {
-    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
-        UNROLL
-        for (i32 i = 0; i < 4; i++) p[i] = whole_pair(pair_of_4(l.codes[j], i), 0);
-    }
-    DEVICE float scale(const Lane& l, i32 g) { return half_of(l.halves[0], 0) * whole(l.steps, 2 * g); }
-    DEVICE float low(const Lane& l, i32 g) { return half_of(l.halves[0], 1) * whole(l.steps, 2 * g + 1); }
+// Steps is what Q4_K and Q5_K share: a scale and a minimum for 32 columns.
+template <i32 highWords> struct Steps : Super<4, highWords, 2, true, 32> {
+    typedef typename Super<4, highWords, 2, true, 32>::Lane Lane;
+    DEVICE float scale(const Lane& l, i32 g) { return half_of(l.halves[0], 0) / (TINY * TINY) * half_of(tiny_two(l.steps, g), 0); }
+    DEVICE float low(const Lane& l, i32 g) { return half_of(l.halves[0], 1) / TINY * half_of(tiny_two(l.steps, g), 1); }
 };
 
-struct q5_k : Super<4, 1, 2, true, 32> {
-    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { five(p, l, j, 0); }
-    DEVICE float scale(const Lane& l, i32 g) { return half_of(l.halves[0], 0) * whole(l.steps, 2 * g); }
-    DEVICE float low(const Lane& l, i32 g) { return half_of(l.halves[0], 1) * whole(l.steps, 2 * g + 1); }
+struct q4_k : Steps<0> {
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { four(p, l, j); }
+};
+
+struct q5_k : Steps<1> {
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { five(p, l, j); }
 };
 
 struct q6_k : Super<4, 2, 2, false, 16> {
@@ -299,11 +312,21 @@ struct mxfp4 : Plain {
     DEVICE float scale(const Lane& l, i32 g) { return half_e8m0(byte_of(l.steps, g)); }
 };
 
+// Pairs are 2^-14 of the values of E2M1, whose bits they have: the sign, then two of
+// the exponent and one of the fraction. A scale, E4M3 and no NaN, becomes a float by
+// way of an F16 number that is 2^-8 of it.
 struct nvfp4 : Plain {
     static constexpr i32 group = 16;
     typedef ::Lane<4, 0, 2, 0> Lane;
-    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { table_pairs(p, e2m1_twice(), l.codes[j]); }
-    DEVICE float scale(const Lane& l, i32 g) { return from_e4m3(u8(byte_of(l.steps, g))) * 0.5f; }
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
+        const u32 word = l.codes[j];
+        UNROLL
+        for (i32 i = 0; i < 4; i++) p[i] = (word << (12 - 4 * i) & 0x80008000) | ((i < 3 ? word << (9 - 4 * i) : word >> 3) & 0x0e000e00);
+    }
+    DEVICE float scale(const Lane& l, i32 g) {
+        const u32 two = tiny_two(l.steps, g / 2);
+        return half_of((two << 7 & 0x3f803f80) | (two << 8 & 0x80008000), g % 2) * 0x1p22f;
+    }
 };
 
 // FOR_NARROW_TYPES calls F(type) for each type that tensor cores multiply,

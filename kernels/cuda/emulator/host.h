@@ -149,9 +149,12 @@ DEVICE U32x2 load8(const void *p, Site at = Site::here()) { return load_aligned<
 DEVICE U32x4 load16(const void *p, Site at = Site::here()) { return load_aligned<U32x4>(p, at); }
 DEVICE void store8(void *p, U32x2 v, Site at = Site::here()) { store_aligned(p, v, at); }
 DEVICE void store16(void *p, U32x4 v, Site at = Site::here()) { store_aligned(p, v, at); }
+DEVICE u16 stream2(const void *p, Site at = Site::here()) { return load_aligned<u16>(p, at); }
 DEVICE u32 stream4(const void *p, Site at = Site::here()) { return load_aligned<u32>(p, at); }
 DEVICE U32x2 stream8(const void *p, Site at = Site::here()) { return load_aligned<U32x2>(p, at); }
 DEVICE U32x4 stream16(const void *p, Site at = Site::here()) { return load_aligned<U32x4>(p, at); }
+
+DEVICE const u8 *kept(const u8 *p) { return p; }
 
 // A thread that looks whether another has written gives it time to.
 DEVICE u32 load_acquire(const u32 *p, Site at = Site::here()) {
