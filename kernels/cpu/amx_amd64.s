@@ -86,6 +86,16 @@ GLOBL palette<>(SB), RODATA|NOPTR, $64
 	SUBQ $2, groups-48(SP) \
 	JGT  LOOP
 
+// NEXTROWS prefetches two rows of sums to write: PREFETCHW of (R11), (AX),
+// (R11)(R12*1) and (AX)(R12*1).
+#define NEXTROWS \
+	BYTE $0x41; BYTE $0x0F; BYTE $0x0D; BYTE $0x0B \
+	BYTE $0x0F; BYTE $0x0D; BYTE $0x08 \
+	BYTE $0x43; BYTE $0x0F; BYTE $0x0D; BYTE $0x0C; BYTE $0x23 \
+	BYTE $0x42; BYTE $0x0F; BYTE $0x0D; BYTE $0x0C; BYTE $0x20 \
+	LEAQ (R11)(R12*2), R11 \
+	LEAQ (AX)(R12*2), AX
+
 // TDPBF16PS: T += X * W
 #define MULTIPLY(X, W, T) \
 	BYTE $0xC4; BYTE $0xE2; BYTE $(0x02|((15-W)<<3)); BYTE $0x5C; BYTE $(0xC0|(T<<3)|X)
@@ -103,11 +113,12 @@ TEXT ·xcr0(SB), NOSPLIT, $0-8
 // Requires: AMX-TILE, AMX-BF16
 //
 // R8 is p. Of two groups R15 and R14 are sums before and after, R13 weights; the frame
-// has what tokens and groups are left, and of two tiles of tokens their sums, inputs
-// and what is read next. R10 is the input of the next two tiles, of which a step
-// prefetches four lines; R11 and R12 are at what is read next and its distance of
-// groups. Tiles 0 to 3 are sums, 4 and 5 tokens, 6 and 7 weights.
-TEXT ·multiplyTilesAMX(SB), NOSPLIT, $48-8
+// has what tokens and groups are left, of two tiles of tokens their sums, inputs and
+// what is read next, and of that the next two groups. A step prefetches four lines of
+// the input of the next two tiles, which is at R10, and four rows of the next sums of
+// two groups, which are at R11 and AX, R12 apart: those are written. Tiles 0 to 3 are
+// sums, 4 and 5 tokens, 6 and 7 weights.
+TEXT ·multiplyTilesAMX(SB), NOSPLIT, $56-8
 	MOVQ p+0(FP), R8
 	LEAQ palette<>(SB), AX
 	CONFIGURE
@@ -129,12 +140,13 @@ tokens:
 	JLT  last
 	MOVQ x-32(SP), R10
 	TWICE(96, R10)
-	MOVQ ahead-40(SP), R11
-	MOVQ 112(R8), R12
+	MOVQ ahead-40(SP), AX
+	MOVQ AX, aheadGroup-56(SP)
 
 groups:
 	MOVQ  128(R8), R9
-	MOVQ  R11, AX
+	MOVQ  112(R8), R12
+	MOVQ  aheadGroup-56(SP), AX
 	TESTQ R9, R9
 	JEQ   sums
 
@@ -146,7 +158,8 @@ ahead:
 	JNZ        ahead
 
 sums:
-	ADDQ 120(R8), R11
+	MOVQ 120(R8), AX
+	ADDQ AX, aheadGroup-56(SP)
 	CMPQ 136(R8), $0
 	JNE  begin
 	SUMS(0, R15)
@@ -164,18 +177,32 @@ begin:
 
 multiply:
 	OPERANDS
+	MOVQ R14, R11
+	TWICE(32, R11)
+	MOVQ 40(R8), R12
+	CMPQ groups-48(SP), $2
+	JGT  next
+	MOVQ R12, R11 // the first groups of the next two tiles of tokens
+	SHLQ $5, R11
+	ADDQ to-24(SP), R11
+
+next:
+	MOVQ R11, AX
+	ADDQ 32(R8), AX
 
 steps:
 	LOAD(6, 4)
 	LOAD(3, 6)
 	MULTIPLY(4, 6, 0)
 	PREFETCHT1 (R10)
+	NEXTROWS
 	LOAD(2, 7)
 	MULTIPLY(4, 7, 1)
 	PREFETCHT1 64(R10)
 	LOAD(7, 5)
 	MULTIPLY(5, 6, 2)
 	PREFETCHT1 128(R10)
+	NEXTROWS
 	MULTIPLY(5, 7, 3)
 	PREFETCHT1 192(R10)
 	ADDQ $256, R10
