@@ -21,6 +21,7 @@ type dfa struct {
 	// its length is known; nil where nobody counts.
 	between []bool
 	need    []int32     // by state: how many more characters it takes at least; nil likewise
+	most    int32       // of them
 	labels  []labelMark // by state; nil: there are none
 	ends    []bool      // by state: nothing can follow
 	masks   []atomic.Pointer[stateMask]
@@ -193,7 +194,7 @@ func renumbered[V any](list []V, number []int32, count int32) []V {
 	return moved
 }
 
-// setNeed fills in need.
+// setNeed fills in need and most.
 func (d *dfa) setNeed() {
 	const far = 1 << 30
 	d.need = slices.Repeat([]int32{far}, d.states())
@@ -212,6 +213,12 @@ func (d *dfa) setNeed() {
 			if least < d.need[s] {
 				d.need[s], changed = least, true
 			}
+		}
+	}
+	d.most = 0
+	for _, n := range d.need {
+		if n < far {
+			d.most = max(d.most, n)
 		}
 	}
 }

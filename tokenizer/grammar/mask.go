@@ -303,7 +303,7 @@ func (m *masker) fill(in *configs, dst []uint32) {
 		if !alone {
 			want |= partExits
 		}
-		if c.left() < 255 {
+		if c.near(v) {
 			want |= partCosts
 		}
 		s := v.stateMask(c.term.dfa, c.state, want)
@@ -353,13 +353,14 @@ func (m *masker) makeLevels(t *trie) {
 	}
 }
 
-// left returns how many characters may follow; 255 or more count as any number.
-func (c *config) left() int32 {
-	if c.term.high < 0 {
-		return 255
-	}
-	return c.term.high - c.count
+// near reports whether some token may have more characters than may follow.
+// Costs count up to 255.
+func (c *config) near(v *Vocabulary) bool {
+	return c.term.high >= 0 && c.left() < min(255, int32(v.trie.depth)+c.term.dfa.most)
 }
+
+// left returns how many characters may follow in a text of limited length.
+func (c *config) left() int32 { return c.term.high - c.count }
 
 func (m *masker) set(id int32) { m.dst[id>>5] |= 1 << (id & 31) }
 
@@ -371,8 +372,7 @@ func (m *masker) setAll(ids []int32) {
 
 // stay allows the tokens inside the terminal of c.
 func (m *masker) stay(c *config, s *stateMask) {
-	left := c.left()
-	if left >= 255 {
+	if !c.near(m.g.vocabulary) {
 		for i, w := range s.inside {
 			m.dst[i] |= w
 		}
@@ -381,6 +381,7 @@ func (m *masker) stay(c *config, s *stateMask) {
 		}
 		return
 	}
+	left := c.left()
 	for i, id := range s.few {
 		if int32(s.costs[i]) <= left {
 			m.set(id)
