@@ -11,7 +11,7 @@
 // greatest_code is the greatest magnitude of a type's codes, as pairs have them; 0:
 // rows do not come near it.
 template <class T> constexpr float greatest_code = 0;
-template <> constexpr float greatest_code<f8_e4m3> = 448;
+template <> constexpr float greatest_code<f8_e4m3> = 448 * 0x1p-8f;
 template <> constexpr float greatest_code<q4_0> = 8;
 template <> constexpr float greatest_code<q4_1> = 15 * TINY;
 template <> constexpr float greatest_code<q5_0> = 16;

@@ -1,8 +1,8 @@
 package cuda
 
 import (
+	"bytes"
 	"fmt"
-	"slices"
 
 	"trona/kernels"
 )
@@ -122,8 +122,13 @@ func checkMatrix(m *kernels.Matrix) error {
 	if int64(len(m.GroupScale)) != groups {
 		return fmt.Errorf("%v: %d group scales, want %d", m, len(m.GroupScale), groups)
 	}
-	if i := slices.IndexFunc(m.GroupScale, func(scale byte) bool { return scale&0x7f == 0x7f }); i >= 0 {
-		return fmt.Errorf("%v: the scale of row %d, columns from %d is NaN", m, int64(i)*16/m.Cols, int64(i)*16%m.Cols)
+	if at := int64(indexNaN(m.GroupScale)) * 16; at >= 0 {
+		return fmt.Errorf("%v: the scale of row %d, columns from %d is NaN", m, at/m.Cols, at%m.Cols)
+	}
+	if m.Type == kernels.F8E4M3 {
+		if at := int64(indexNaN(m.Data)); at >= 0 {
+			return fmt.Errorf("%v: row %d, column %d is NaN", m, at/m.Cols, at%m.Cols)
+		}
 	}
 	if m.Scale == nil {
 		return nil
@@ -139,6 +144,22 @@ func checkMatrix(m *kernels.Matrix) error {
 		return fmt.Errorf("%v: a scale for %d columns; there must be a multiple of %d, or one for the row", m, m.ScaleCols, scaleUnit)
 	}
 	return nil
+}
+
+// indexNaN finds the first code of E4M3 that is NaN, for which kernels have no room;
+// -1: none.
+func indexNaN(codes []byte) int {
+	at := bytes.IndexByte(codes, 0x7f)
+	if at < 0 {
+		at = len(codes)
+	}
+	if negative := bytes.IndexByte(codes[:at], 0xff); negative >= 0 {
+		return negative
+	}
+	if at == len(codes) {
+		return -1
+	}
+	return at
 }
 
 // maxDimension keeps rows, columns and offsets within a row in an int32.

@@ -25,8 +25,8 @@ constexpr i32 THREADS = MATMUL_WARPS * WARP;
 template <class T, i32 tiles> DEVICE void matmul(const MatmulArgs& args) {
     let_next_start();
     const WeightArgs& w = args.w;
-    const i32 first = block_y() * MATMUL_ROWS, token = block_x() * (8 * tiles), g = lane() / 4;
-    const RowScales rows = {least(first + g, w.rows - 1), least(first + g + 8, w.rows - 1), T::tiles && w.scale && w.scaleCols < w.cols};
+    const i32 first = block_y() * MATMUL_ROWS, token = block_x() * (8 * tiles);
+    const TwoRows rows = TwoRows::of<T>(w, first);
     const u8 *row0 = kept(w.data + rows.r0 * w.rowBytes), *row1 = kept(w.data + rows.r1 * w.rowBytes);
     const i32 units = (w.cols + UNIT - 1) / UNIT;
     const auto in = Inputs<T, tiles>::of(args, token);

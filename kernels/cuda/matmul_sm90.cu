@@ -78,7 +78,7 @@ template <class T> struct Beside {
     const u8* rows[2];
     typename T::Lane lanes[2];
 
-    DEVICE void turn_to(Beside& next, const WeightArgs& w, const RowScales& at) {
+    DEVICE void turn_to(Beside& next, const WeightArgs& w, const TwoRows& at) {
         next.rows[0] = w.data + at.r0 * w.rowBytes;
         next.rows[1] = w.data + at.r1 * w.rowBytes;
     }
@@ -88,18 +88,13 @@ template <class T> struct Beside {
     }
 };
 
-// rows_of are a lane's rows of the tile that begins at row `first`.
-template <class T> DEVICE RowScales rows_of(const WeightArgs& w, i32 first) {
-    return {least(first + lane() / 4, w.rows - 1), least(first + lane() / 4 + 8, w.rows - 1), T::tiles && w.scale && w.scaleCols < w.cols};
-}
-
 // multiply adds a tile of weights. next is what was read for its first unit, and
 // then for the first one of the tile at row `after`.
 template <class T>
 DEVICE void multiply(const MatmulArgs& args, i32 first, i32 after, i32 units, Stages& ring, Beside<T>& next) {
     constexpr i32 piece = PIECE / (16 * T::Lane::code_words); // units of a stage
     const WeightArgs& w = args.w;
-    const RowScales rows = rows_of<T>(w, first);
+    const TwoRows rows = TwoRows::of<T>(w, first);
     const auto in = Inputs<T, 1>::of(args, 0);
     Sums<1> sums = {};
     i32 unit = warp();
@@ -113,7 +108,7 @@ DEVICE void multiply(const MatmulArgs& args, i32 first, i32 after, i32 units, St
             i32 unit_after = unit + MATMUL_WARPS;
             if (unit_after >= units) {
                 unit_after = warp();
-                Beside<T>::turn_to(next, w, rows_of<T>(w, after));
+                Beside<T>::turn_to(next, w, TwoRows::of<T>(w, after));
             }
             Beside<T>::read(next, w, unit_after);
             take_codes<T>(now[0], stage, unit - from);
@@ -147,7 +142,7 @@ template <class T> DEVICE void matmul(const MatmulArgs& args) {
     const auto row = [&](i32 tile) { return least(tile, tiles.last - 1) * MATMUL_ROWS; };
     Beside<T> next = {};
     if (warp() < tiles.units && tiles.first < tiles.last) {
-        Beside<T>::turn_to(next, args.w, rows_of<T>(args.w, row(tiles.first)));
+        Beside<T>::turn_to(next, args.w, TwoRows::of<T>(args.w, row(tiles.first)));
         Beside<T>::read(next, args.w, warp());
     }
     wait_for_previous();

@@ -35,16 +35,30 @@ template <class T, i32 tiles> struct Inputs {
     }
 };
 
-// A row's place among the tiles of scales beside the tensor, for types that have
-// several to a row.
-struct RowScales { i64 r0, r1; bool tiled; };
+// TwoRows are a lane's two of a tile of 16 that begins at `first`, and, where scales
+// beside the tensor are several to a row, those of each.
+struct TwoRows {
+    i64 r0, r1;
+    bool tiled;
+    const float* tiles[2];
+
+    template <class T> DEVICE TwoRows of(const WeightArgs& w, i32 first) {
+        TwoRows r = {least(first + lane() / 4, w.rows - 1), least(first + lane() / 4 + 8, w.rows - 1), false, {}};
+        if (T::tiles && w.scale && w.scaleCols < w.cols) {
+            r.tiled = true;
+            r.tiles[0] = w.scale + i64(u32(r.r0) / u32(w.scaleRows)) * w.scaleStride;
+            r.tiles[1] = w.scale + i64(u32(r.r1) / u32(w.scaleRows)) * w.scaleStride;
+        }
+        return r;
+    }
+};
 
 // add_unit adds the products of a unit of two rows. Of columns beyond the last,
 // both factors are zeros. For one tile there are no branches, so that loads and
 // products overlap; for several they keep registers few.
 template <class T, i32 tiles>
 DEVICE void add_unit(Sums<tiles>& sums, const typename T::Lane& row0, const typename T::Lane& row1, const WeightArgs& w,
-                     const RowScales& rows, const Inputs<T, tiles>& in, i32 unit) {
+                     const TwoRows& rows, const Inputs<T, tiles>& in, i32 unit) {
     constexpr i32 groups = groups_of<T>();
     UNROLL
     for (i32 j = 0; j < 4; j++) {
@@ -61,7 +75,8 @@ DEVICE void add_unit(Sums<tiles>& sums, const typename T::Lane& row0, const type
             low[g][0] = T::low(row0, groups * j + g), low[g][1] = T::low(row1, groups * j + g);
         }
         if (T::tiles && rows.tiled && column < w.cols) {
-            scale[0][0] = tile_scale(w, rows.r0, column), scale[0][1] = tile_scale(w, rows.r1, column);
+            const u32 at = u32(column) / u32(w.scaleCols);
+            scale[0][0] = scale[0][0] * rows.tiles[0][at], scale[0][1] = scale[0][1] * rows.tiles[1][at];
         }
         UNROLL
         for (i32 tile = 0; tile < tiles; tile++) {

@@ -198,6 +198,10 @@ func TestCheckMatrix(t *testing.T) {
 		"no number": func(m *kernels.Matrix) {
 			m.Type, m.Data, m.GroupScale = kernels.NVFP4x16, make([]byte, 64), []byte{0, 0, 0, 0, 0, 0, 0xff, 0}
 		},
+		"no code": func(m *kernels.Matrix) {
+			m.Type, m.Data = kernels.F8E4M3, make([]byte, 128)
+			m.Data[127] = 0x7f
+		},
 		"narrow tile": func(m *kernels.Matrix) {
 			m.Type, m.Data = kernels.F8E4M3, make([]byte, 128)
 			m.Scale, m.ScaleRows, m.ScaleCols = make([]float32, 4), 2, 16
@@ -224,5 +228,12 @@ func BenchmarkPack(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestIndexNaN: the first of either sign, if there is one.
+func TestIndexNaN(t *testing.T) {
+	for want, codes := range map[int][]byte{-1: {0, 0x7e, 0xfe}, 0: {0x7f, 0xff}, 1: {1, 0xff, 0x7f}, 2: {1, 2, 0x7f}} {
+		require.Equal(t, want, indexNaN(codes), "%x", codes)
 	}
 }

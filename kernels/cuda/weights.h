@@ -166,18 +166,21 @@ struct bf16 : Plain {
     }
 };
 
-// byte_pair brings byte p of two words to the low bytes of both halves.
-DEVICE u32 byte_pair(u32 first, u32 second, i32 p) { return (first >> 8 * p & 255) | (second >> 8 * p & 255) << 16; }
+// byte_pair brings byte p of two words to both bytes of the low half, and of the high.
+DEVICE u32 byte_pair(u32 first, u32 second, i32 p) { return permute_bytes(first, second, u32(0x4400 + 0x1111 * p)); }
 
+// Pairs are 2^-8 of the values of E4M3, whose bits they have; none is NaN.
 struct f8_e4m3 : Plain {
     static constexpr bool tiles = true;
     typedef ::Lane<8, 0, 0, 0> Lane;
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         UNROLL
         for (i32 i = 0; i < 4; i++) {
-            p[i] = e4m3_pair(byte_pair(l.codes[2 * j], l.codes[2 * j + 1], i));
+            const u32 two = byte_pair(l.codes[2 * j], l.codes[2 * j + 1], i);
+            p[i] = (two & 0x80008000) | (two >> 1 & 0x3f803f80);
         }
     }
+    DEVICE float scale(const Lane&, i32) { return 0x1p8f; }
 };
 
 // Halves is what types share whose scales are F16, one or two for 32 columns.
@@ -231,7 +234,10 @@ struct q5_1 : Halves<4, 1, true> {
 struct q8_0 : Halves<8, 0, false> {
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         UNROLL
-        for (i32 i = 0; i < 4; i++) p[i] = whole_pair(byte_pair(l.codes[2 * j], l.codes[2 * j + 1], i) ^ 0x00800080, 128);
+        for (i32 i = 0; i < 4; i++) { // 1152 + code, the code's sign turned, behind 0x64
+            const u32 two = byte_pair(l.codes[2 * j] ^ 0x80808080, l.codes[2 * j + 1] ^ 0x80808080, i);
+            p[i] = add_f16x2(permute_bytes(two, 0x64646464, 0x4240), 0xe480e480);
+        }
     }
 };
 
@@ -352,7 +358,7 @@ template <class T> DEVICE void values(float (&v)[8], const typename T::Lane& l, 
         for (i32 i = 0; i < 8; i++) {
             const i32 g = T::group == 32 ? j : 2 * j + i / 4;
             v[i] = half_of(p[i / 2], i % 2);
-            if (T::group > 0) v[i] = v[i] * T::scale(l, g);
+            if (T::group > 0 || T::tiles) v[i] = v[i] * T::scale(l, g);
             if (T::has_low) v[i] = v[i] - T::low(l, g);
         }
     }
