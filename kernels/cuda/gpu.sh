@@ -81,6 +81,7 @@ check() {
 		start "hopper-$part" 150 ./cuda.test -test.v -test.run "TestHopperConformance/^$part\$"
 	done
 	start rest 150 ./cuda.test -test.v -test.run 'Workspace|TestBadIndex|TestRecordedSteps|TestEngineInvariance|TestUsual'
+	start wrappers 60 ./cuda.test -test.v -test.run 'TestWrappers$' -record logs/wrappers.txt
 	start goldens 150 ./cuda.test -test.v -test.run 'TestGoldens|TestDemoGoldens'
 	start cpu 150 ./cpu.test -test.v -test.short
 	finish
