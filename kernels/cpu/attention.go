@@ -134,7 +134,7 @@ func (j *attentionJob) piece(w *worker, i int64) {
 		sums := j.part(piece, 0, n)
 		for i := int64(1); i*attentionSpan < t.position+t.rows; i++ {
 			part := j.part(piece, i, n)
-			sums.add(&part)
+			sums.add(j.kern, &part)
 		}
 		t.finish(&sums)
 	case j.spans > 0:
@@ -149,7 +149,7 @@ func (j *attentionJob) piece(w *worker, i int64) {
 }
 
 // add joins the sums of later positions to those of earlier ones.
-func (s *attentionSums) add(o *attentionSums) {
+func (s *attentionSums) add(kern *variant, o *attentionSums) {
 	wide := len(s.acc) / len(s.m)
 	for i, m := range s.m {
 		if o.m[i] > m {
@@ -158,9 +158,6 @@ func (s *attentionSums) add(o *attentionSums) {
 		mine, other := exp(s.m[i]-m), exp(o.m[i]-m)
 		s.m[i] = m
 		s.l[i] = float32(s.l[i]*mine) + float32(o.l[i]*other)
-		acc := s.acc[i*wide:][:wide]
-		for k, v := range o.acc[i*wide:][:wide] {
-			acc[k] = float32(acc[k]*mine) + float32(v*other)
-		}
+		kern.join(&s.acc[i*wide], &o.acc[i*wide], mine, other, wide)
 	}
 }

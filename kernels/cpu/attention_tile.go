@@ -71,7 +71,7 @@ func (t *attentionTile) attend() {
 	for i := int64(1); i*attentionSpan < t.position+t.rows; i++ {
 		t.attentionSums = t.later.slice(n, wide)
 		t.span(i)
-		sums.add(&t.attentionSums)
+		sums.add(t.kern, &t.attentionSums)
 	}
 	t.finish(&sums)
 }

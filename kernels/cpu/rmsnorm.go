@@ -82,3 +82,11 @@ func divideGeneric(out, x *float32, by float32, n int) {
 		o[k] = v / by
 	}
 }
+
+// joinGeneric is variant.join.
+func joinGeneric(x, y *float32, a, b float32, n int) {
+	other := unsafe.Slice(y, n)
+	for k, v := range unsafe.Slice(x, n) {
+		*floatAt(x, k) = float32(v*a) + float32(other[k]*b)
+	}
+}

@@ -3,6 +3,7 @@ package cpu
 import (
 	"math"
 	"slices"
+	"unsafe"
 
 	"trona/kernels"
 )
@@ -16,6 +17,7 @@ type ropeTable struct {
 }
 
 type ropeJob struct {
+	kern           *variant
 	table          *ropeTable
 	fill           bool // compute the table; else rotate
 	q, k           uintptr
@@ -29,7 +31,7 @@ func (d *Device) RoPE(q, k, positions kernels.Tensor, r kernels.Rotary) {
 	n := q.Shape[0]
 	j := &d.jobs.rope
 	*j = ropeJob{
-		table: &d.rope, q: q.Addr, k: k.Addr,
+		kern: d.kern, table: &d.rope, q: q.Addr, k: k.Addr,
 		heads: q.Shape[1], kvHeads: k.Shape[1], interleaved: r.Interleaved,
 	}
 	pos, inv := intsOf(positions.Addr, n), floatsOf(r.Inv.Addr, r.Inv.Shape[0])
@@ -60,16 +62,21 @@ func (j *ropeJob) piece(_ *worker, i int64) {
 
 // rotate turns all heads of one row.
 func (j *ropeJob) rotate(row, angles []float32) {
-	dim := len(angles)
+	for dim := len(angles); len(row) > 0; row = row[dim:] {
+		j.kern.rotate(&row[0], &angles[0], dim, j.interleaved)
+	}
+}
+
+// rotateGeneric is variant.rotate.
+func rotateGeneric(head, angles *float32, dim int, interleaved bool) {
+	row, turn := unsafe.Slice(head, dim), unsafe.Slice(angles, dim)
 	step, apart := 1, dim/2
-	if j.interleaved {
+	if interleaved {
 		step, apart = 2, 1
 	}
-	for ; len(row) > 0; row = row[dim:] {
-		for p := range dim / 2 {
-			cos, sin := angles[2*p], angles[2*p+1]
-			a, b := &row[p*step], &row[p*step+apart]
-			*a, *b = float32(*a*cos)-float32(*b*sin), float32(*a*sin)+float32(*b*cos)
-		}
+	for p := range dim / 2 {
+		cos, sin := turn[2*p], turn[2*p+1]
+		a, b := &row[p*step], &row[p*step+apart]
+		*a, *b = float32(*a*cos)-float32(*b*sin), float32(*a*sin)+float32(*b*cos)
 	}
 }

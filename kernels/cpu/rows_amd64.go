@@ -31,6 +31,23 @@ func rowsAVX2(v *variant) {
 		}
 		divideAVX2(out, x, by, n)
 	}
+	v.join = func(x, y *float32, a, b float32, n int) {
+		if n%8 != 0 {
+			joinGeneric(x, y, a, b, n)
+			return
+		}
+		joinAVX2(x, y, a, b, n)
+	}
+	v.rotate = func(head, angles *float32, dim int, interleaved bool) {
+		switch {
+		case interleaved && dim%8 == 0:
+			rotateNextAVX2(head, angles, dim)
+		case !interleaved && dim%16 == 0:
+			rotateHalvesAVX2(head, angles, dim)
+		default:
+			rotateGeneric(head, angles, dim, interleaved)
+		}
+	}
 }
 
 //go:noescape
@@ -44,3 +61,12 @@ func timesAVX2(out, x, weight *float32, scale float32, n int)
 
 //go:noescape
 func divideAVX2(out, x *float32, by float32, n int)
+
+//go:noescape
+func joinAVX2(x, y *float32, a, b float32, n int)
+
+//go:noescape
+func rotateNextAVX2(row, angles *float32, dim int)
+
+//go:noescape
+func rotateHalvesAVX2(row, angles *float32, dim int)

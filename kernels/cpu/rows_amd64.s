@@ -86,3 +86,83 @@ loop:
 	JNZ     loop
 	VZEROUPPER
 	RET
+
+// func joinAVX2(x, y *float32, a, b float32, n int)
+// Requires: AVX
+TEXT ·joinAVX2(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), DI
+	MOVQ         y+8(FP), SI
+	VBROADCASTSS a+16(FP), Y2
+	VBROADCASTSS b+20(FP), Y3
+	MOVQ         n+24(FP), CX
+
+loop:
+	VMULPS  (DI), Y2, Y0
+	VMULPS  (SI), Y3, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ    $32, DI
+	ADDQ    $32, SI
+	SUBQ    $8, CX
+	JNZ     loop
+	VZEROUPPER
+	RET
+
+// func rotateNextAVX2(row, angles *float32, dim int)
+// Pairs side by side: even columns are a, odd ones b.
+// Requires: AVX
+TEXT ·rotateNextAVX2(SB), NOSPLIT, $0-24
+	MOVQ row+0(FP), DI
+	MOVQ angles+8(FP), SI
+	MOVQ dim+16(FP), CX
+
+loop:
+	VMOVUPS   (DI), Y0
+	VMOVUPS   (SI), Y1
+	VMOVSLDUP Y1, Y2
+	VMOVSHDUP Y1, Y3
+	VPERMILPS $0xB1, Y0, Y4
+	VMULPS    Y2, Y0, Y0
+	VMULPS    Y3, Y4, Y4
+	VADDSUBPS Y4, Y0, Y0
+	VMOVUPS   Y0, (DI)
+	ADDQ      $32, DI
+	ADDQ      $32, SI
+	SUBQ      $8, CX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func rotateHalvesAVX2(row, angles *float32, dim int)
+// Pairs half a head apart; dim is a multiple of 16.
+// Requires: AVX2
+TEXT ·rotateHalvesAVX2(SB), NOSPLIT, $0-24
+	MOVQ row+0(FP), DI
+	MOVQ angles+8(FP), SI
+	MOVQ dim+16(FP), CX
+	LEAQ (DI)(CX*2), DX
+
+loop:
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	VSHUFPS $0x88, Y1, Y0, Y2 // cosines, in halves of 128 bits of each
+	VSHUFPS $0xDD, Y1, Y0, Y3
+	VPERMPD $0xD8, Y2, Y2
+	VPERMPD $0xD8, Y3, Y3
+	VMOVUPS (DI), Y4
+	VMOVUPS (DX), Y5
+	VMULPS  Y2, Y4, Y6
+	VMULPS  Y3, Y5, Y7
+	VMULPS  Y3, Y4, Y4
+	VMULPS  Y2, Y5, Y5
+	VSUBPS  Y7, Y6, Y6
+	VADDPS  Y5, Y4, Y4
+	VMOVUPS Y6, (DI)
+	VMOVUPS Y4, (DX)
+	ADDQ    $32, DI
+	ADDQ    $32, DX
+	ADDQ    $64, SI
+	SUBQ    $16, CX
+	JNZ     loop
+	VZEROUPPER
+	RET

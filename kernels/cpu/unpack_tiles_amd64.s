@@ -140,9 +140,15 @@ TEXT ·tilesBF16(SB), NOSPLIT, $0-24
 
 loop:
 	VPERMW    (SI), Z20, Z0
+	VPERMW    64(SI), Z20, Z1
+	VPERMW    128(SI), Z20, Z2
+	VPERMW    192(SI), Z20, Z3
 	VMOVDQU64 Z0, (DI)
-	ADDQ      $64, DI
-	NEXT(2, 64, loop)
+	VMOVDQU64 Z1, 64(DI)
+	VMOVDQU64 Z2, 128(DI)
+	VMOVDQU64 Z3, 192(DI)
+	ADDQ      $256, DI
+	NEXT(8, 256, loop)
 
 // func tilesF16(dst *uint16, src unsafe.Pointer, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16

@@ -63,6 +63,11 @@ type variant struct {
 	times func(out, x, weight *float32, scale float32, n int)
 	// divide writes x / by.
 	divide func(out, x *float32, by float32, n int)
+	// join writes x * a + y * b to x.
+	join func(x, y *float32, a, b float32, n int)
+	// rotate turns pairs of a head by angles [dim/2, 2], cos and sin: columns side by
+	// side, or half a head apart.
+	rotate func(head, angles *float32, dim int, interleaved bool)
 }
 
 // int8 returns the weight types whose products are in 8 bits.

@@ -18,6 +18,8 @@ func generic() variant {
 		sumSquares: sumSquaresGeneric,
 		times:      timesGeneric,
 		divide:     divideGeneric,
+		join:       joinGeneric,
+		rotate:     rotateGeneric,
 		quantize:   quantizeGeneric,
 	}
 	v.unpack[kernels.F32] = unpackF32Generic

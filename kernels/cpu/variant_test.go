@@ -224,6 +224,9 @@ func TestRowLoops(t *testing.T) {
 				for _, loop := range []func(out *float32){
 					func(out *float32) { v.times(out, &x[0], &y[0], 0.3, n) },
 					func(out *float32) { v.divide(out, &x[0], 0.7, n) },
+					func(out *float32) { v.join(out, &y[0], 0.3, 0.7, n) },
+					func(out *float32) { v.rotate(out, &y[0], max(2, n&^1), true) },
+					func(out *float32) { v.rotate(out, &y[0], max(2, n&^1), false) },
 				} {
 					next := slices.Clone(x)
 					loop(&next[0])
