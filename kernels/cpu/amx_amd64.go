@@ -27,7 +27,8 @@ func permitAMX() bool { return xcr0()&tileState == tileState && requestTiles() }
 func tilesAMX(v variant) variant {
 	v.name = "amxbf16-int8"
 	v.tiles = &tiles{
-		round: roundTilesAMX, pair: pairTilesAMX, multiply: multiplyTilesAMX, swiglu: swigluTilesAVX512, softmax: softmaxTilesAMX,
+		round: roundTilesAMX, pair: pairTilesAMX, pairRows: pairRowsAMX, multiply: multiplyTilesAMX, swiglu: swigluTilesAVX512,
+		softmax: softmaxTilesAMX,
 		unpack: [numTypes]func(*uint16, unsafe.Pointer, int){
 			kernels.BF16: tilesBF16, kernels.F16: tilesF16, kernels.Q8_0: tilesQ8_0,
 			kernels.Q4_0: tilesQ4_0, kernels.Q4_1: tilesQ4_1, kernels.Q5_0: tilesQ5_0, kernels.Q5_1: tilesQ5_1,
@@ -91,6 +92,9 @@ func tilesMXFP4(dst *uint16, src unsafe.Pointer, n int)
 
 //go:noescape
 func tilesNVFP4(dst *uint16, src unsafe.Pointer, n int)
+
+//go:noescape
+func pairRowsAMX(dst *uint16, rows *float32, stride, n int)
 
 //go:noescape
 func multiplyTilesAMX(p *tileProduct)

@@ -317,6 +317,87 @@ loop:
 	VZEROUPPER
 	RET
 
+// Steps of a transposition of 16 rows of 16 dwords: dwords of two rows side by side,
+// then two of them of four rows, then lanes of four rows.
+#define ROW(Z) \
+	ROUND(64(SI)) \
+	VMOVDQA64 Z2, Z \
+	ADDQ      R8, SI
+
+#define DWORDS(A, B, LO, HI) \
+	VPUNPCKLDQ B, A, LO \
+	VPUNPCKHDQ B, A, HI
+
+#define QWORDS(LO0, HI0, LO1, HI1, A, B, C, D) \
+	VPUNPCKLQDQ LO1, LO0, A \
+	VPUNPCKHQDQ LO1, LO0, B \
+	VPUNPCKLQDQ HI1, HI0, C \
+	VPUNPCKHQDQ HI1, HI0, D
+
+#define LANES(A, B, C, D, AT) \
+	VSHUFI32X4 $0x88, B, A, Z0 \
+	VSHUFI32X4 $0xDD, B, A, Z1 \
+	VSHUFI32X4 $0x88, D, C, Z2 \
+	VSHUFI32X4 $0xDD, D, C, Z3 \
+	VSHUFI32X4 $0x88, Z2, Z0, Z4 \
+	VSHUFI32X4 $0x88, Z3, Z1, Z5 \
+	VSHUFI32X4 $0xDD, Z2, Z0, Z6 \
+	VSHUFI32X4 $0xDD, Z3, Z1, Z7 \
+	VMOVDQU64  Z4, AT(DI) \
+	VMOVDQU64  Z5, (AT+256)(DI) \
+	VMOVDQU64  Z6, (AT+512)(DI) \
+	VMOVDQU64  Z7, (AT+768)(DI)
+
+// func pairRowsAMX(dst *uint16, rows *float32, stride, n int)
+// Requires: AVX512F, AVX512_BF16
+TEXT ·pairRowsAMX(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ rows+8(FP), DX
+	MOVQ stride+16(FP), R8
+	MOVQ n+24(FP), CX
+	SHLQ $2, R8
+
+tile:
+	MOVQ DX, SI
+	ROW(Z16)
+	ROW(Z17)
+	ROW(Z18)
+	ROW(Z19)
+	ROW(Z20)
+	ROW(Z21)
+	ROW(Z22)
+	ROW(Z23)
+	ROW(Z24)
+	ROW(Z25)
+	ROW(Z26)
+	ROW(Z27)
+	ROW(Z28)
+	ROW(Z29)
+	ROW(Z30)
+	ROW(Z31)
+	DWORDS(Z16, Z17, Z0, Z1)
+	DWORDS(Z18, Z19, Z2, Z3)
+	DWORDS(Z20, Z21, Z4, Z5)
+	DWORDS(Z22, Z23, Z6, Z7)
+	DWORDS(Z24, Z25, Z8, Z9)
+	DWORDS(Z26, Z27, Z10, Z11)
+	DWORDS(Z28, Z29, Z12, Z13)
+	DWORDS(Z30, Z31, Z14, Z15)
+	QWORDS(Z0, Z1, Z2, Z3, Z16, Z17, Z18, Z19)
+	QWORDS(Z4, Z5, Z6, Z7, Z20, Z21, Z22, Z23)
+	QWORDS(Z8, Z9, Z10, Z11, Z24, Z25, Z26, Z27)
+	QWORDS(Z12, Z13, Z14, Z15, Z28, Z29, Z30, Z31)
+	LANES(Z16, Z20, Z24, Z28, 0)
+	LANES(Z17, Z21, Z25, Z29, 64)
+	LANES(Z18, Z22, Z26, Z30, 128)
+	LANES(Z19, Z23, Z27, Z31, 192)
+	ADDQ $128, DX
+	ADDQ $1024, DI
+	SUBQ $32, CX
+	JGT  tile
+	VZEROUPPER
+	RET
+
 // ACROSS does OP with all lanes of X, which end alike; T is lost.
 #define ACROSS(OP, X, T) \
 	VSHUFF64X2 $0x4E, X, X, T \

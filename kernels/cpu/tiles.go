@@ -38,6 +38,9 @@ type tiles struct {
 	// pair writes n columns, an even number, of a panel as tiles: dst[k/2][r][k%2]. Its
 	// columns are stride apart.
 	pair func(dst *uint16, panel *float32, stride, n int)
+	// pairRows writes n columns, a multiple of 32, of 16 rows that are stride apart:
+	// dst[k/2][r][k%2].
+	pairRows func(dst *uint16, rows *float32, stride, n int)
 	// unpack does the same with n packed columns, a multiple of 32; nil: variant.unpack,
 	// then pair.
 	unpack [numTypes]func(dst *uint16, src unsafe.Pointer, n int)
@@ -87,8 +90,8 @@ func (s *tileSums) tile(g, t int) unsafe.Pointer {
 // genericTiles are the loops in plain Go.
 func genericTiles() *tiles {
 	return &tiles{
-		round: roundTilesGeneric, pair: pairTilesGeneric, multiply: multiplyTilesGeneric, swiglu: swigluTilesGeneric,
-		softmax: softmaxTilesGeneric,
+		round: roundTilesGeneric, pair: pairTilesGeneric, pairRows: pairRowsGeneric, multiply: multiplyTilesGeneric,
+		swiglu: swigluTilesGeneric, softmax: softmaxTilesGeneric,
 	}
 }
 
@@ -101,6 +104,12 @@ func roundTilesGeneric(dst *uint16, x *float32, blocks int) {
 func pairTilesGeneric(dst *uint16, panel *float32, stride, n int) {
 	for i := range n * lanes {
 		*halfAt(dst, pairOf(i)) = toBF16(flush(*floatAt(panel, i/lanes*stride+i%lanes)))
+	}
+}
+
+func pairRowsGeneric(dst *uint16, rows *float32, stride, n int) {
+	for i := range n * lanes {
+		*halfAt(dst, pairOf(i)) = toBF16(flush(*floatAt(rows, i%lanes*stride+i/lanes)))
 	}
 }
 

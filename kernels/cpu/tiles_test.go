@@ -53,6 +53,9 @@ func TestTilesRound(t *testing.T) {
 		plain.pair(&want[0], &x[0], lanes, blocks*tileCols)
 		v.tiles.pair(&got[0], &x[0], lanes, blocks*tileCols)
 		require.Equal(t, want, got, v.name)
+		plain.pairRows(&want[0], &x[0], blocks*tileCols, blocks*tileCols)
+		v.tiles.pairRows(&got[0], &x[0], blocks*tileCols, blocks*tileCols)
+		require.Equal(t, want, got, v.name)
 		plain.pair(&want[0], &x[0], 2*lanes, blocks*tileCols/2)
 		v.tiles.pair(&got[0], &x[0], 2*lanes, blocks*tileCols/2)
 		require.Equal(t, want, got, v.name)
@@ -284,7 +287,7 @@ func TestStaleScratch(t *testing.T) {
 		dev.Attention(out, q, kv, plan)
 		want := slices.Clone(floatsOf(out.Addr, rows*dim))
 		a := &dev.(*Device).pool.workers[0].attn
-		for _, scratch := range [][]float32{a.keys, a.values, a.s, a.first.acc} {
+		for _, scratch := range [][]float32{a.wide, a.keys, a.values, a.s, a.first.acc} {
 			for i := range scratch {
 				scratch[i] = float32(math.NaN())
 			}
