@@ -25,6 +25,7 @@ type dfa struct {
 	labels  []labelMark // by state; nil: there are none
 	ends    []bool      // by state: nothing can follow
 	masks   []atomic.Pointer[stateMask]
+	twins   twins
 }
 
 func (d *dfa) step(state int32, b byte) int32 {

@@ -1,6 +1,8 @@
 package grammar
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -142,6 +144,54 @@ func TestHosts(t *testing.T) {
 		`"` + strings.Repeat("a", 64) + `@b"`: true, `"` + strings.Repeat("a", 65) + `@b"`: false, `"` + strings.Repeat("a.", 32) + `a@b"`: false,
 	} {
 		require.Equal(t, right, accepts(mail, `{"a":`+text+`}`), text)
+	}
+}
+
+// pairVocabulary has all bytes, all pairs of letters, and some long tokens: so
+// many stay inside that masks are shared (twin.go).
+func pairVocabulary() *Vocabulary {
+	var tokens [][]byte
+	for b := range 256 {
+		tokens = append(tokens, []byte{byte(b)})
+	}
+	for a := 'a'; a <= 'z'; a++ {
+		for b := 'a'; b <= 'z'; b++ {
+			tokens = append(tokens, []byte{byte(a), byte(b)})
+		}
+	}
+	for n := 20; n <= 60; n += 4 {
+		tokens = append(tokens, bytes.Repeat([]byte("a"), n), bytes.Repeat([]byte("-"), n), []byte(strings.Repeat("a", n)+`"`), []byte(strings.Repeat("b", n)+".c"), []byte(strings.Repeat("b.", n/2)))
+	}
+	end := int32(len(tokens))
+	return NewVocabulary(len(tokens)+1, func(id int32) []byte {
+		if id == end {
+			return nil
+		}
+		return tokens[id]
+	}, []int32{end})
+}
+
+// A mask is right in each place of a long name, whatever masks were made before.
+func TestLongNames(t *testing.T) {
+	c, err := NewCompiler(pairVocabulary(), DefaultLimits(), 64<<20)
+	require.NoError(t, err)
+	mask := make([]uint32, c.Vocabulary().Words())
+	for _, schema := range []string{
+		`{"type":"string","format":"hostname"}`, `{"type":"string","format":"email"}`, `{"type":"string","pattern":"^[a-z]{0,50}(-[a-z]{3,30})?$"}`,
+		`{"type":"string","format":"hostname","maxLength":70}`,
+	} {
+		g, err := c.JSONSchema([]byte(schema), SchemaOptions{})
+		require.NoError(t, err)
+		m := g.NewMatcher()
+		require.True(t, m.AcceptBytes([]byte(`"`)))
+		for n := 0; ; n++ {
+			m.Mask(mask)
+			checkMask(t, m, mask, fmt.Sprintf("%s after %d", schema, n))
+			if !m.AcceptBytes([]byte("a")) {
+				require.GreaterOrEqual(t, n, 50)
+				break
+			}
+		}
 	}
 }
 

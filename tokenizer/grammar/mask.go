@@ -67,11 +67,15 @@ const (
 // call which asks for them. It may be called from several goroutines.
 func (v *Vocabulary) stateMask(d *dfa, state int32, want parts) *stateMask {
 	m := d.masks[state].Load()
-	if m == nil {
-		m = new(stateMask)
-	}
-	if m.parts&want == want {
+	if m != nil && m.parts&want == want {
 		return m
+	}
+	if m == nil {
+		if twin := v.twinMask(d, state, want); twin != nil {
+			d.masks[state].Store(twin)
+			return twin
+		}
+		m = new(stateMask)
 	}
 	b := &maskBuilder{v: v, d: d, want: want &^ m.parts, loops: make([]*byteSet, d.states()), exits: map[int32]map[string][]leaver{}, states: map[int32]int32{}}
 	if b.want&partInside != 0 {
@@ -83,6 +87,9 @@ func (v *Vocabulary) stateMask(d *dfa, state int32, want parts) *stateMask {
 	b.run(state)
 	m = b.finish(*m)
 	d.masks[state].Store(m)
+	if m.inside != nil && !m.walk { // the others take little time
+		d.twins.add(state)
+	}
 	return m
 }
 

@@ -12,6 +12,7 @@ type Vocabulary struct {
 	size   int
 	end    []int32 // tokens that end a text
 	tokens [][]byte
+	long   []int32 // those with more than shortToken bytes
 	trie   trie
 }
 
@@ -65,6 +66,9 @@ func NewVocabulary(size int, token func(id int32) []byte, end []int32) *Vocabula
 		if text := token(id); len(text) > 0 && len(text) <= maxToken && !slices.Contains(end, id) {
 			v.tokens[id] = text
 			ids = append(ids, id)
+			if len(text) > shortToken {
+				v.long = append(v.long, id)
+			}
 		}
 	}
 	v.trie = newTrie(ids, func(id int32) []byte { return v.tokens[id] })
