@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -17,6 +18,7 @@ type byteLevel struct {
 	splitter     splitter
 	nfc          bool
 	bytes        [256]int32 // the token of each byte
+	partial      bool       // some bytes are no tokens: mayLack
 	vocab        *vocabulary
 	ignoreMerges bool // a word that is a token becomes that token, whatever the merges say
 	pairs        *pairTable
@@ -43,7 +45,7 @@ func newByteLevel(s *source) (*vocabulary, *byteLevel, error) {
 	}
 	for b := range m.bytes {
 		id, ok := v.pieces[string([]byte{byte(b)})]
-		if !ok {
+		if m.partial = m.partial || !ok; !ok && !mayLack(byte(b)) {
 			return nil, nil, fmt.Errorf("no token for byte 0x%02X (%q)", b, byteRunes[b])
 		}
 		m.bytes[b] = id
@@ -52,6 +54,19 @@ func newByteLevel(s *source) (*vocabulary, *byteLevel, error) {
 		return nil, nil, err
 	}
 	return v, m, nil
+}
+
+// mayLack reports whether a vocabulary may lack the token of a byte: of those that
+// no text has in UTF-8, and of those with which planes 4 to 16 begin, in which there
+// is next to nothing. Old vocabularies have only what their texts had.
+func mayLack(b byte) bool { return b == 0xC0 || b == 0xC1 || b > 0xF0 }
+
+// spelled returns a rune that such a vocabulary can spell: U+FFFD for what it cannot.
+func spelled(r rune) rune {
+	if r > 0x3FFFF {
+		return utf8.RuneError
+	}
+	return r
 }
 
 // speller finds the bytes of tokens; all share one block of memory.
@@ -116,19 +131,16 @@ func (m *byteLevel) normalize(text string, _ bool) string {
 
 // encode appends the tokens of text.
 func (m *byteLevel) encode(ids []int32, text string) []int32 {
-	for len(text) > 0 {
-		part := text[:m.splitter.part(text)]
-		text = text[len(part):]
-		for i := 0; i < len(part); {
-			end := m.splitter.next(part, i)
-			if end == i+1 {
-				ids = append(ids, m.bytes[part[i]])
-			} else {
-				ids = m.cache.encode(ids, part[i:end], m.encodeWord)
-			}
-			i = end
-		}
+	if m.partial {
+		text = strings.Map(spelled, text)
 	}
+	m.splitter.each(text, func(word string) {
+		if len(word) == 1 {
+			ids = append(ids, m.bytes[word[0]])
+		} else {
+			ids = m.cache.encode(ids, word, m.encodeWord)
+		}
+	})
 	return ids
 }
 

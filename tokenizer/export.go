@@ -81,8 +81,8 @@ func (e *exporter) bytePairs(vocab int) {
 
 // preTokenizerName is the opposite of preTokenizerOf.
 func (e *exporter) preTokenizerName() (string, bool) {
-	for _, name := range []string{"llama-bpe", "dbrx", "qwen2", "gpt-2", "smollm"} {
-		if p, err := preTokenizerOf(name); err == nil && p.splitter == e.splitter && p.ignoreMerges == e.ignoreMerges {
+	for _, name := range exported {
+		if p, err := preTokenizerOf(name); err == nil && p.splitter.same(e.splitter) && p.ignoreMerges == e.ignoreMerges {
 			return name, true
 		}
 	}

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -189,7 +192,7 @@ func TestRefusedGGUF(t *testing.T) {
 	}{
 		{smallGGUF(), "tokenizer.ggml.model", "bert", `tokenizer.ggml.model: "bert"`},
 		{smallGGUF(), "tokenizer.ggml.model", nil, "tokenizer.ggml.model"},
-		{smallGGUF(), "tokenizer.ggml.pre", "grok-2", `tokenizer.ggml.pre: pre-tokenizer "grok-2"`},
+		{smallGGUF(), "tokenizer.ggml.pre", "kimi-k2", `tokenizer.ggml.pre: pre-tokenizer "kimi-k2"`},
 		{smallGGUF(), "tokenizer.ggml.pre", nil, "tokenizer.ggml.pre: missing"},
 		{smallGGUF(), "tokenizer.ggml.tokens", nil, "tokenizer.ggml.tokens: missing"},
 		{smallGGUF(), "tokenizer.ggml.token_type", []int64{1}, "1 types for 260 tokens"},
@@ -211,6 +214,30 @@ func TestRefusedGGUF(t *testing.T) {
 		_, err := FromGGUF(m)
 		require.ErrorContains(t, err, c.want)
 	}
+}
+
+// Old vocabularies lack bytes with which next to nothing begins; what needs them
+// becomes U+FFFD, what is missing otherwise is an error.
+func TestPartialVocabulary(t *testing.T) {
+	without := func(lacking string) metadata {
+		m := smallGGUF()
+		tokens := slices.Clone(m["tokenizer.ggml.tokens"].([]string))
+		for i, b := range []byte(lacking) {
+			tokens[slices.Index(tokens, string(byteRunes[b]))] = "unused " + strconv.Itoa(i)
+		}
+		m["tokenizer.ggml.tokens"] = tokens
+		return m
+	}
+	tok, err := FromGGUF(without("\xc0\xc1\xf1\xf2\xf3\xf4\xf5\xff"))
+	require.NoError(t, err)
+	text := "a\xc0\U000e0100\U0001f600"
+	require.Equal(t, "a\ufffd\ufffd\U0001f600", tok.Decode(tok.Encode(text, EncodeOptions{}), DecodeOptions{}))
+	_, err = FromGGUF(without("\xf0"))
+	require.ErrorContains(t, err, "no token for byte 0xF0")
+	whole, err := FromGGUF(smallGGUF())
+	require.NoError(t, err)
+	text = strings.ToValidUTF8(text, "")
+	require.Equal(t, text, whole.Decode(whole.Encode(text, EncodeOptions{}), DecodeOptions{}))
 }
 
 // A vocabulary without byte tokens gives one unknown token for a run, and a

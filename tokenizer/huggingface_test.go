@@ -203,6 +203,20 @@ func TestNumberSplitters(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, splitNumbers, tok.model.(*byteLevel).splitter)
 
+	steps[0] = object{"type": "Punctuation"}
+	tok, err = fromObject(t, file)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "!", "?", " b"}, tok.model.(*byteLevel).splitter.words("a!? b"))
+	steps[0] = object{"type": "Digits", "individual_digits": false}
+	tok, err = fromObject(t, file)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "12", " b"}, tok.model.(*byteLevel).splitter.words("a12 b"))
+	steps[0] = object{"type": "Split", "pattern": object{"Regex": tekken}, "behavior": "Isolated", "invert": false}
+	steps[1].(object)["use_regex"] = false
+	tok, err = fromObject(t, file)
+	require.NoError(t, err)
+	require.Equal(t, []string{"Hello", "World"}, tok.model.(*byteLevel).splitter.words("HelloWorld"))
+
 	file["pre_tokenizer"] = object{"type": "ByteLevel", "add_prefix_space": false, "use_regex": true}
 	tok, err = fromObject(t, file)
 	require.NoError(t, err)
@@ -266,11 +280,10 @@ func TestRefusedFiles(t *testing.T) {
 		{"added member", add(object{"id": 5000, "content": "x", "extra": true}), "added_tokens[256].extra"},
 		{"normalizer", set("", "normalizer", object{"type": "Lowercase"}), "normalizer: Lowercase"},
 		{"prepend", set("", "normalizer", object{"type": "Prepend", "prepend": spaceMark}), "normalizer: Prepend"},
-		{"expression", set(split+".pattern", "Regex", `\p{L}+`), `pre_tokenizer.pretokenizers[0]: the expression "\\p{L}+"`},
+		{"expression", set(split+".pattern", "Regex", `\p{L`), `pre_tokenizer.pretokenizers[1]: the expression "\\p{L", byte 3: } is missing`},
 		{"plain pattern", set(split, "pattern", object{"String": " "}), "pre_tokenizer.pretokenizers[0].pattern"},
 		{"behavior", set(split, "behavior", "MergedWithNext"), "MergedWithNext"},
 		{"prefix space", set(level, "add_prefix_space", true), "pre_tokenizer.pretokenizers[1].add_prefix_space"},
-		{"two expressions", set(level, "use_regex", true), "pre_tokenizer.pretokenizers[1].use_regex"},
 		{"splitter", set(split, "type", "Whitespace"), "pre_tokenizer.pretokenizers[0]: Whitespace"},
 		{"splitter member", set(split, "extra", 1), "pre_tokenizer.pretokenizers[0].extra"},
 		{"no pre-tokenizer", set("", "pre_tokenizer", nil), "decoder"},

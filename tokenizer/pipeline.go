@@ -69,8 +69,8 @@ type templateSpecial struct {
 // pipeline reads the steps around the model into the source.
 type pipeline struct {
 	*source
-	byteFallback bool // of the model
-	splitters    int  // Split and Digits steps so far
+	byteFallback bool     // of the model
+	cuts         []string // expressions of the steps that cut text so far
 }
 
 // is reports whether a flag is set, with what it is when absent.
@@ -161,8 +161,8 @@ func (p *pipeline) readPreTokenizer(c *component) error {
 	}
 	p.charLevel = !byteLevel
 	switch {
-	case p.charLevel && p.splitters > 0:
-		return fmt.Errorf("%s: Split or Digits without ByteLevel is not supported", path)
+	case p.charLevel && len(p.cuts) > 0:
+		return fmt.Errorf("%s: Split, Digits or Punctuation without ByteLevel is not supported", path)
 	case p.charLevel && p.nfc:
 		return fmt.Errorf("normalizer: NFC without a ByteLevel pre-tokenizer is not supported")
 	case !p.charLevel && (p.markSpaces || p.prefix != prefixNever):
@@ -178,28 +178,36 @@ func (p *pipeline) readSplitter(path string, c *component) error {
 		if c.Pattern == nil || c.Pattern.Regex == nil {
 			return fmt.Errorf("%s.pattern: not a regular expression", path)
 		}
-		found, ok := expressions[*c.Pattern.Regex]
-		// The expressions leave nothing between their matches.
-		whole := c.Behavior == "Isolated" && !c.Invert || c.Behavior == "Removed" && c.Invert
-		if !ok || !whole || p.splitters > 0 {
-			return fmt.Errorf("%s: the expression %q (%s, invert %t) is not supported", path, *c.Pattern.Regex, c.Behavior, c.Invert)
+		expression := *c.Pattern.Regex
+		_, whole := expressions[expression] // these leave nothing between their matches
+		if (c.Behavior != "Isolated" || c.Invert) && !(whole && c.Behavior == "Removed" && c.Invert) {
+			return fmt.Errorf("%s: the expression %q (%s, invert %t) is not supported", path, expression, c.Behavior, c.Invert)
 		}
-		p.splitter = found
-		p.splitters++
+		p.cuts = append(p.cuts, expression)
 	case "Digits":
-		if !c.IndividualDigits || p.splitters > 0 {
-			return fmt.Errorf("%s: only individual digits before a ByteLevel expression are supported", path)
+		if c.IndividualDigits {
+			p.cuts = append(p.cuts, everyNumber)
+		} else {
+			p.cuts = append(p.cuts, numbers)
 		}
-		p.splitter = splitNumbers
-		p.splitters++
+	case "Punctuation":
+		if c.Behavior != "" && c.Behavior != "Isolated" {
+			return fmt.Errorf("%s.behavior: %s is not supported", path, c.Behavior)
+		}
+		p.cuts = append(p.cuts, punctuation)
 	case "ByteLevel":
 		if is(c.AddPrefixSpace, true) {
 			return fmt.Errorf("%s.add_prefix_space: not supported", path)
 		}
-		// With use_regex GPT-2's expression comes last; Digits goes before it.
-		gpt2 := p.splitters == 0 || p.splitter == splitNumbers
-		if is(c.UseRegex, true) != gpt2 {
-			return fmt.Errorf("%s.use_regex: %t is not supported here", path, !gpt2)
+		if is(c.UseRegex, true) {
+			p.cuts = append(p.cuts, gpt2Words)
+		}
+		if len(p.cuts) == 0 {
+			return fmt.Errorf("%s.use_regex: false is not supported without another step", path)
+		}
+		var err error
+		if p.splitter, err = splitterOf(p.cuts); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
 		}
 	case "Metaspace":
 		return p.readMetaspace(path, c)

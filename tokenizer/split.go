@@ -1,22 +1,22 @@
 package tokenizer
 
-import (
-	"fmt"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // splitter cuts text into the words within which BPE merges. The zero value is
 // GPT-2's expression,
 //
 //	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 //
-// and with digits = 3 it is that of Llama 3,
+// with digits = 3 it is that of Llama 3,
 //
 //	(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|
 //	 ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
+//
+// and with steps it is these.
 type splitter struct {
 	digits  int  // Llama 3: most numbers in a word; 0: GPT-2's expression
 	isolate bool // every number is cut out before the expression sees the text
+	steps   *steps
 }
 
 var (
@@ -26,40 +26,17 @@ var (
 	splitNumbers = splitter{isolate: true}
 )
 
-// expressions are the spellings under which checkpoints carry the splitters.
+// expressions are the spellings under which checkpoints carry the splitters that
+// have loops of their own.
 var expressions = map[string]splitter{
-	`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`: splitLlama3,
-	`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`:      splitQwen2,
+	llama3Words: splitLlama3,
+	qwen2Words:  splitQwen2,
 
 	// The possessive spelling of cl100k; a run's last line end is found either way.
 	`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`: splitLlama3,
 
-	`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`: splitGPT2,
-	`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`:    splitGPT2,
-}
-
-// preTokenizer is what a name in tokenizer.ggml.pre stands for.
-type preTokenizer struct {
-	splitter
-	ignoreMerges bool
-	addBOS       bool // where tokenizer.ggml.add_bos_token is absent
-}
-
-// preTokenizerOf returns the pre-tokenizer of a GGUF file by its name.
-func preTokenizerOf(name string) (preTokenizer, error) {
-	switch name {
-	case "llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "midm-2.0", "lfm2":
-		return preTokenizer{splitter: splitLlama3, ignoreMerges: true, addBOS: true}, nil
-	case "dbrx", "smaug-bpe":
-		return preTokenizer{splitter: splitLlama3}, nil
-	case "qwen2", "deepseek-r1-qwen", "stablelm2", "hunyuan", "megrez":
-		return preTokenizer{splitter: splitQwen2}, nil
-	case "gpt-2", "phi-2", "mpt", "olmo", "jais", "trillion", "granite-docling":
-		return preTokenizer{splitter: splitGPT2}, nil
-	case "smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b":
-		return preTokenizer{splitter: splitNumbers}, nil
-	}
-	return preTokenizer{}, fmt.Errorf("pre-tokenizer %q is not supported", name)
+	gpt2Words: splitGPT2,
+	`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`: splitGPT2,
 }
 
 // part returns the length of the first part of s, len(s) > 0, in which next
@@ -79,6 +56,23 @@ func (p splitter) part(s string) int {
 		i += n
 	}
 	return len(s)
+}
+
+// each calls yield with the words of a text.
+func (p splitter) each(text string, yield func(word string)) {
+	if p.steps != nil {
+		p.steps.each(text, yield)
+		return
+	}
+	for len(text) > 0 {
+		part := text[:p.part(text)]
+		text = text[len(part):]
+		for i := 0; i < len(part); {
+			end := p.next(part, i)
+			yield(part[i:end])
+			i = end
+		}
+	}
 }
 
 // next returns the end of the word that starts at s[i].

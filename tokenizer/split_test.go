@@ -1,11 +1,8 @@
 package tokenizer
 
 import (
-	"fmt"
-	"regexp"
-	"strings"
+	"slices"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -15,16 +12,16 @@ import (
 // words returns the words of a text.
 func (p splitter) words(text string) []string {
 	words := []string{}
-	for len(text) > 0 {
-		part := text[:p.part(text)]
-		text = text[len(part):]
-		for i := 0; i < len(part); {
-			end := p.next(part, i)
-			words = append(words, part[i:end])
-			i = end
-		}
-	}
+	p.each(text, func(word string) { words = append(words, word) })
 	return words
+}
+
+// plain returns the steps of expressions, which splitters with loops of their own
+// must equal.
+func plain(t testing.TB, sources ...string) splitter {
+	s, err := newSteps(sources)
+	require.NoError(t, err)
+	return splitter{steps: s}
 }
 
 func TestSplitGoldens(t *testing.T) {
@@ -32,12 +29,12 @@ func TestSplitGoldens(t *testing.T) {
 	splits := readLines[[]int](t, testdata.Shared(t, "tokenizer-goldens", "pretokens", "splits.jsonl.gz"))
 	require.Len(t, texts, 20000)
 	require.Len(t, splits, len(texts))
-	for i, text := range texts {
-		got := []int{}
-		for _, word := range splitLlama3.words(text[1]) {
-			got = append(got, len(word))
+	for name, p := range map[string]splitter{"loops": splitLlama3, "expression": plain(t, llama3Words)} {
+		for i, text := range texts {
+			got := []int{}
+			p.each(text[1], func(word string) { got = append(got, len(word)) })
+			require.Equal(t, splits[i], got, "%s: line %d, %s: %q", name, i, text[0], text[1])
 		}
-		require.Equal(t, splits[i], got, "line %d, %s: %q", i, text[0], text[1])
 	}
 }
 
@@ -62,6 +59,11 @@ func TestSplit(t *testing.T) {
 		{splitGPT2, "a\t\tb\u00a0c", []string{"a", "\t", "\t", "b", "\u00a0", "c"}},
 		{splitNumbers, "ab  12 c", []string{"ab", "  ", "1", "2", " c"}},
 		{splitNumbers, "½x", []string{"½", "x"}},
+		{plain(t, tekken), "HelloWorld ABCdef/\n'S 12", []string{"Hello", "World", " ABCdef", "/\n", "'S", " ", "1", "2"}},
+		{plain(t, tekken), "e\u0301X\u4e2da", []string{"e\u0301", "X\u4e2da"}},
+		{plain(t, gpt4o), "Don'T we'LL 12345", []string{"Don'T", " we'LL", " ", "123", "45"}},
+		{plain(t, `[\r\n]`, deepSeekLetters, deepSeekSigns, `\s+$`, deepSeekCJK, numbers), "Hi you!\n\u4e2d\u6587x 12 ", []string{"Hi", " you", "!", "\n", "\u4e2d\u6587", "x", " ", "12", " "}},
+		{plain(t, `\p{N}{1,3}`, `[一-龥]+`, deepSeekV3), "a.b 1234中x!", []string{"a", ".b", " ", "123", "4", "中", "x", "!"}},
 	}
 	for _, c := range cases {
 		require.Equal(t, c.want, c.p.words(c.text), "%+v %q", c.p, c.text)
@@ -80,58 +82,19 @@ func TestPreTokenizerNames(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, got, name)
 	}
-	_, err := preTokenizerOf("grok-2")
-	require.ErrorContains(t, err, `"grok-2"`)
-}
-
-// oracle is an expression as Go's regexp package runs it, but for the one
-// look-ahead.
-type oracle struct {
-	before *regexp.Regexp // the alternatives before \s+(?!\S)
-	spaces *regexp.Regexp
-}
-
-func newOracle(t *testing.T, expression string) oracle {
-	before, found := strings.CutSuffix(expression, `|\s+(?!\S)|\s+`)
-	require.True(t, found)
-	ranges := [4]strings.Builder{}
-	classes := readClasses(t)
-	for start := 0; start < len(classes); {
-		end := start
-		for end < len(classes) && classes[end] == classes[start] {
-			end++
+	names := map[string]bool{}
+	for _, p := range preTokenizers {
+		for _, name := range p.names {
+			require.False(t, names[name], "%s twice", name)
+			names[name] = true
+			got, err := preTokenizerOf(name)
+			require.NoError(t, err)
+			require.Equal(t, p.sources[0] == llama3Words || p.sources[0] == qwen2Words || p.sources[len(p.sources)-1] == gpt2Words, got.steps == nil, name)
 		}
-		fmt.Fprintf(&ranges[classes[start]], `\x{%x}-\x{%x}`, start, end-1)
-		start = end
+		require.True(t, slices.ContainsFunc(exported, func(name string) bool { return slices.Contains(p.names, name) }) || p.sources[0] == llama3Words)
 	}
-	replacer := strings.NewReplacer(
-		`[^\s\p{L}\p{N}]`, "["+ranges[other].String()+"]",
-		`[^\r\n\p{L}\p{N}]`, "["+ranges[other].String()+strings.ReplaceAll(ranges[space].String(), `\x{9}-\x{d}`, `\t\v\f`)+"]",
-		`\p{L}`, "["+ranges[letter].String()+"]",
-		`\p{N}`, "["+ranges[number].String()+"]",
-		`\s`, "["+ranges[space].String()+"]")
-	return oracle{
-		before: regexp.MustCompile(`^(?:` + replacer.Replace(before) + `)`),
-		spaces: regexp.MustCompile(`^` + replacer.Replace(`\s+`)),
-	}
-}
-
-// words is only for valid UTF-8.
-func (o oracle) words(text string) []string {
-	words := []string{}
-	for len(text) > 0 {
-		end := len(o.before.FindString(text))
-		if end == 0 {
-			end = len(o.spaces.FindString(text))
-			_, last := utf8.DecodeLastRuneInString(text[:end])
-			if end < len(text) && end > last {
-				end -= last
-			}
-		}
-		words = append(words, text[:end])
-		text = text[end:]
-	}
-	return words
+	_, err := preTokenizerOf("kimi-k2")
+	require.ErrorContains(t, err, `"kimi-k2"`)
 }
 
 func FuzzSplit(f *testing.F) {
@@ -141,33 +104,31 @@ func FuzzSplit(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	oracles := map[splitter]oracle{}
+	oracles := map[string]splitter{}
+	for expression := range expressions {
+		oracles[expression] = plain(f, expression)
+	}
+	numbers := plain(f, everyNumber, gpt2Words)
 	f.Fuzz(func(t *testing.T, text string) {
-		text = strings.ToValidUTF8(text[:min(len(text), 1000)], "\ufffd") // regexp is slow on these classes
-		if len(oracles) == 0 {
-			for expression, p := range expressions {
-				if _, ok := oracles[p]; !ok && !strings.Contains(expression, "++") {
-					oracles[p] = newOracle(t, expression)
-				}
-			}
-			require.Len(t, oracles, 3)
+		text = text[:min(len(text), 1000)]
+		for expression, p := range expressions {
+			require.Equal(t, oracles[expression].words(text), p.words(text), "%s %q", expression, text)
 		}
-		for p, o := range oracles {
-			require.Equal(t, o.words(text), p.words(text), "%+v %q", p, text)
-		}
-		require.Equal(t, text, strings.Join(splitNumbers.words(text), ""))
+		require.Equal(t, numbers.words(text), splitNumbers.words(text))
 	})
 }
 
 func BenchmarkSplit(b *testing.B) {
-	for _, text := range speedTexts(b) {
-		b.Run(text.name, func(b *testing.B) {
-			b.SetBytes(int64(len(text.text)))
-			for b.Loop() {
-				for i := 0; i < len(text.text); {
-					i = splitLlama3.next(text.text, i)
+	general, err := newSteps([]string{tekken})
+	require.NoError(b, err)
+	for name, p := range map[string]splitter{"loops": splitLlama3, "expression": {steps: general}} {
+		for _, text := range speedTexts(b) {
+			b.Run(name+"/"+text.name, func(b *testing.B) {
+				b.SetBytes(int64(len(text.text)))
+				for b.Loop() {
+					p.each(text.text, func(string) {})
 				}
-			}
-		})
+			})
+		}
 	}
 }

@@ -36,8 +36,9 @@ var mayImport = map[string][]string{
 	"model/quant":                {"kernels"}, // its type names and matrices
 	"model/demo":                 {"model", "model/gguf"},
 	"model/modeltest":            {"kernels", "model", "model/gguf", "model/safetensors", "model/quant"},
-	"tokenizer":                  {"tokenizer/jinja"},
+	"tokenizer":                  {"tokenizer/jinja", "tokenizer/regex"},
 	"tokenizer/jinja":            {},
+	"tokenizer/regex":            {},
 	"tokenizer/grammar":          {},
 	"engine":                     {"kernels", "model"},
 	"engine/worker":              {"engine", "kernels", "model"},

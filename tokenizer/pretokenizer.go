@@ -1,0 +1,80 @@
+package tokenizer
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Expressions that several pre-tokenizers share, as tokenizer.json files have them.
+const (
+	everyNumber = `\p{N}`
+	numbers     = `\p{N}+`
+	gpt2Words   = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
+	llama3Words = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+	qwen2Words  = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+	punctuation = `[\p{P}!-/:-@\[-` + "`" + `{-~]`
+
+	// tekken and gpt4o keep runs of upper and lower case apart.
+	tekken = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|` +
+		`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|` +
+		`\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+	gpt4o = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|` +
+		`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|` +
+		`\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+
+	deepSeekLetters = `\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+`
+	deepSeekSigns   = `\s?[!-/:-~！-／：-～‘-‟　-。]+`
+	deepSeekCJK     = `[一-龥ࠀ-一가-퟿]+`
+	deepSeekV3      = `[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_` + "`" + `{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+)
+
+// preTokenizer is what a name in tokenizer.ggml.pre stands for.
+type preTokenizer struct {
+	splitter
+	ignoreMerges bool
+	addBOS       bool // where tokenizer.ggml.add_bos_token is absent
+}
+
+// preTokenizers are the names that converters to GGUF write, and the expressions of
+// the tokenizers that they are for.
+var preTokenizers = []struct {
+	names        []string
+	sources      []string
+	ignoreMerges bool
+	addBOS       bool
+}{
+	{[]string{"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "midm-2.0", "lfm2", "pixtral"}, []string{llama3Words}, true, true},
+	{[]string{"dbrx", "smaug-bpe", "chatglm-bpe"}, []string{llama3Words}, false, false},
+	{[]string{"glm4"}, []string{llama3Words}, true, false},
+	{[]string{"qwen2", "deepseek-r1-qwen", "stablelm2", "hunyuan", "megrez", "kormo", "grok-2", "solar-open"}, []string{qwen2Words}, false, false},
+	{[]string{"gpt-2", "phi-2", "mpt", "olmo", "jais", "trillion", "granite-docling", "mellum", "gigachat", "a.x-4.0", "exaone4", "modern-bert"}, []string{gpt2Words}, false, false},
+	{[]string{"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"}, []string{everyNumber, gpt2Words}, false, false},
+	{[]string{"tekken"}, []string{tekken}, true, true},
+	{[]string{"gpt-4o", "llama4", "kanana2"}, []string{gpt4o}, false, false},
+	{[]string{"deepseek-llm"}, []string{`[\r\n]`, deepSeekLetters, deepSeekSigns, `\s+$`, deepSeekCJK, numbers}, false, false},
+	{[]string{"deepseek-coder"}, []string{`[\r\n]`, `\s?\p{L}+`, `\s?\p{P}+`, deepSeekCJK, everyNumber}, false, false},
+	{[]string{"deepseek-v3", "hunyuan-dense", "joyai-llm"}, []string{`\p{N}{1,3}`, `[一-龥぀-ゟ゠-ヿ]+`, deepSeekV3}, false, false},
+	{[]string{"seed-coder"}, []string{`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+`}, false, false},
+	{[]string{"minicpm5"}, []string{`\p{N}{1,3}`, `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`}, true, false},
+	{[]string{"qwen35"}, []string{`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`}, false, false},
+	{[]string{"viking"}, []string{` ?[^(\s|.,!?…。，、।۔،)]+`, everyNumber}, false, false},
+	{[]string{"poro-chat", "bloom", "gpt3-finnish"}, []string{` ?[^(\s|.,!?…。，、।۔،)]+`}, false, false},
+	{[]string{"falcon"}, []string{`[\p{P}\$\+<=>\^~\|` + "`" + `]+`, gpt2Words, `[0-9][0-9][0-9]`}, false, false},
+}
+
+// exported are the names that export writes, one for each kind.
+var exported = []string{
+	"llama-bpe", "dbrx", "glm4", "qwen2", "gpt-2", "smollm", "tekken", "gpt-4o", "deepseek-llm", "deepseek-coder", "deepseek-v3", "seed-coder", "minicpm5",
+	"qwen35", "viking", "poro-chat", "falcon",
+}
+
+// preTokenizerOf returns the pre-tokenizer of a GGUF file by its name.
+func preTokenizerOf(name string) (preTokenizer, error) {
+	for _, p := range preTokenizers {
+		if slices.Contains(p.names, name) {
+			s, err := splitterOf(p.sources)
+			return preTokenizer{s, p.ignoreMerges, p.addBOS}, err
+		}
+	}
+	return preTokenizer{}, fmt.Errorf("pre-tokenizer %q is not supported", name)
+}

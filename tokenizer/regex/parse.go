@@ -1,0 +1,401 @@
+package regex
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Error is an expression that cannot be used.
+type Error struct {
+	Source  string
+	Offset  int // in Source, in bytes
+	Message string
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("the expression %q, byte %d: %s", e.Source, e.Offset, e.Message)
+}
+
+const (
+	maxDepth  = 100
+	maxRepeat = 1000
+)
+
+// parser reads an expression, by recursive descent. An error ends it as a panic
+// of *Error, which parse returns.
+type parser struct {
+	source  string
+	at      int
+	depth   int
+	fold    bool
+	classes Classes
+}
+
+func (p *parser) parse() (n *node, err error) {
+	defer func() {
+		if e := recover(); e != nil {
+			failed, ok := e.(*Error)
+			if !ok {
+				panic(e)
+			}
+			err = failed
+		}
+	}()
+	if !utf8.ValidString(p.source) {
+		p.fail("is not UTF-8")
+	}
+	n = p.alternation()
+	if p.at < len(p.source) {
+		p.fail("a ) without a (")
+	}
+	return n, nil
+}
+
+func (p *parser) fail(format string, args ...any) {
+	panic(&Error{Source: p.source, Offset: p.at, Message: fmt.Sprintf(format, args...)})
+}
+
+// accept skips a text if it comes next.
+func (p *parser) accept(text string) bool {
+	if !strings.HasPrefix(p.source[p.at:], text) {
+		return false
+	}
+	p.at += len(text)
+	return true
+}
+
+func (p *parser) need(text string) {
+	if !p.accept(text) {
+		p.fail("%s is missing", text)
+	}
+}
+
+func (p *parser) next() rune {
+	if p.at >= len(p.source) {
+		p.fail("ends too early")
+	}
+	r, n := utf8.DecodeRuneInString(p.source[p.at:])
+	p.at += n
+	return r
+}
+
+// ends reports whether an alternative ends here.
+func (p *parser) ends() bool {
+	return p.at == len(p.source) || p.source[p.at] == '|' || p.source[p.at] == ')'
+}
+
+func (p *parser) alternation() *node {
+	if p.depth++; p.depth > maxDepth {
+		p.fail("is too deep")
+	}
+	defer func() { p.depth-- }()
+	list := []*node{p.sequence()}
+	for p.accept("|") {
+		list = append(list, p.sequence())
+	}
+	return &node{kind: alternation, subs: list}
+}
+
+func (p *parser) sequence() *node {
+	s := &node{kind: sequence}
+	for !p.ends() {
+		s.subs = append(s.subs, p.repeated())
+	}
+	return s
+}
+
+// repeated reads an atom and how often it comes.
+func (p *parser) repeated() *node {
+	n := p.atom()
+	for p.at < len(p.source) {
+		least, most := 0, -1
+		counted := false
+		switch {
+		case p.accept("*"):
+		case p.accept("+"):
+			least = 1
+		case p.accept("?"):
+			most = 1
+		case p.source[p.at] == '{':
+			counted = true
+			least, most = p.count()
+		default:
+			return n
+		}
+		n = &node{kind: repetition, subs: []*node{n}, least: least, most: most}
+		switch {
+		case p.accept("?"):
+			n.mode = lazy
+		case !counted && p.accept("+"): // of a count it repeats once more
+			n.mode = possessive
+		}
+	}
+	return n
+}
+
+func (p *parser) count() (least, most int) {
+	p.need("{")
+	none := p.accept(",")
+	if !none {
+		least = p.number()
+	}
+	most = least
+	if none || p.accept(",") {
+		if most = -1; none || !p.accept("}") {
+			most = p.number()
+			p.need("}")
+		}
+	} else {
+		p.need("}")
+	}
+	if most >= 0 && most < least {
+		p.fail("repeats from %d to %d times", least, most)
+	}
+	return least, most
+}
+
+func (p *parser) number() int {
+	n, from := 0, p.at
+	for p.at < len(p.source) && p.source[p.at] >= '0' && p.source[p.at] <= '9' {
+		if n = 10*n + int(p.source[p.at]-'0'); n > maxRepeat {
+			p.fail("repeats more than %d times", maxRepeat)
+		}
+		p.at++
+	}
+	if p.at == from {
+		p.fail("a number is missing")
+	}
+	return n
+}
+
+func (p *parser) atom() *node {
+	switch r := p.next(); r {
+	case '(':
+		return p.group()
+	case '[':
+		return p.one(p.class())
+	case '.':
+		return p.one(&set{ranges: [][2]rune{{'\n', '\n'}}, negate: true})
+	case '^':
+		return &node{op: opLineBegin}
+	case '$':
+		return &node{op: opLineEnd}
+	case '*', '+', '?':
+		p.fail("%c has nothing to repeat", r)
+	case '\\':
+		return p.escaped()
+	default:
+		return p.one(&set{ranges: [][2]rune{{r, r}}})
+	}
+	return nil
+}
+
+// one is a rune of a set.
+func (p *parser) one(s *set) *node {
+	s.fold = s.fold || p.fold
+	return &node{op: opSet, set: s.seal()}
+}
+
+// group reads what follows a (.
+func (p *parser) group() *node {
+	fold := p.fold
+	defer func() { p.fold = fold }()
+	n := &node{kind: sequence}
+	switch {
+	case p.accept("?=") || p.accept("?!"):
+		n = &node{op: opLook, not: p.source[p.at-1] == '!'}
+	case p.accept("?<=") || p.accept("?<!"):
+		n = &node{op: opBehind, not: p.source[p.at-1] == '!'}
+	case p.accept("?>"):
+		n = &node{op: opAtomic}
+	case p.accept("?i:"):
+		p.fold = true
+	case p.accept("?-i:"):
+		p.fold = false
+	case p.accept("?i)"):
+		// The rest of the alternation folds case.
+		p.fold = true
+		n.subs = []*node{p.alternation()}
+		return n
+	case p.accept("?:"):
+	case p.accept("?"):
+		p.fail("this group is not supported")
+	}
+	body := p.alternation()
+	p.need(")")
+	n.subs = []*node{body}
+	if n.op == opBehind && n.kind == single {
+		if n.set = onlySet(body); n.set == nil {
+			p.fail("only one rune can be looked back at")
+		}
+		n.subs = nil
+	}
+	return n
+}
+
+// onlySet returns the set of a node that is one; nil: it is something else.
+func onlySet(n *node) *set {
+	for n.kind != single && len(n.subs) == 1 && n.kind != repetition {
+		n = n.subs[0]
+	}
+	if n.kind == single && n.op == opSet {
+		return n.set
+	}
+	return nil
+}
+
+// escaped reads what follows a \ outside a class.
+func (p *parser) escaped() *node {
+	for text, op := range map[string]op{"A": opTextBegin, "z": opTextEnd} {
+		if p.accept(text) {
+			return &node{op: op}
+		}
+	}
+	if p.accept("b") || p.accept("B") {
+		return &node{op: opWord, not: p.source[p.at-1] == 'B', set: p.named("w").seal()}
+	}
+	return p.one(p.escape())
+}
+
+// escape reads what follows a \ as a set.
+func (p *parser) escape() *set {
+	r := p.next()
+	switch r {
+	case 'p', 'P':
+		p.need("{")
+		negate := p.accept("^")
+		end := strings.IndexByte(p.source[p.at:], '}')
+		if end < 0 {
+			p.fail("} is missing")
+		}
+		name := p.source[p.at : p.at+end]
+		is := p.classes(name)
+		if is == nil {
+			p.fail("the property %q is not known", name)
+		}
+		p.at += end + 1
+		return &set{classes: []func(rune) bool{is}, negate: negate != (r == 'P')}
+	case 's', 'd', 'w', 'S', 'D', 'W':
+		s := p.named(string(unicode.ToLower(r)))
+		s.negate = unicode.IsUpper(r)
+		return s
+	case 'x', 'u':
+		r = p.hex(r)
+	default:
+		if plain := strings.IndexByte("nrtfvae", byte(min(r, 127))); plain >= 0 {
+			r = rune("\n\r\t\f\v\a\x1b"[plain])
+		} else if r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
+			p.fail(`\%c is not supported`, r)
+		}
+	}
+	return &set{ranges: [][2]rune{{r, r}}}
+}
+
+// named returns the set of \s, \d or \w.
+func (p *parser) named(name string) *set {
+	s := &set{}
+	names := map[string][]string{"s": {"Space"}, "d": {"Nd"}, "w": {"L", "M", "Nd", "Pc"}}[name]
+	for _, n := range names {
+		is := p.classes(n)
+		if is == nil {
+			p.fail("the property %q is not known", n)
+		}
+		s.classes = append(s.classes, is)
+	}
+	return s
+}
+
+// hex reads \xHH, \x{H...} or \uHHHH.
+func (p *parser) hex(kind rune) rune {
+	digits := 2
+	if kind == 'u' {
+		digits = 4
+	}
+	open := kind == 'x' && p.accept("{")
+	value, from := rune(0), p.at
+	for p.at < len(p.source) && (open || p.at < from+digits) {
+		d := strings.IndexByte("0123456789abcdef", p.source[p.at]|0x20)
+		if d < 0 {
+			break
+		}
+		if value = value<<4 | rune(d); value > unicode.MaxRune {
+			p.fail("is no code point")
+		}
+		p.at++
+	}
+	if p.at == from {
+		p.fail("a hexadecimal number is missing")
+	}
+	if open {
+		p.need("}")
+	}
+	return value
+}
+
+// class reads what follows a [.
+func (p *parser) class() *set {
+	if p.depth++; p.depth > maxDepth {
+		p.fail("is too deep")
+	}
+	defer func() { p.depth-- }()
+	all := &set{negate: p.accept("^")}
+	operand := &set{}
+	for first := true; ; first = false {
+		if !first && p.accept("]") {
+			break
+		}
+		if p.accept("&&") {
+			all.and = append(all.and, operand)
+			operand = &set{}
+			continue
+		}
+		p.member(operand)
+	}
+	if len(all.and) == 0 {
+		operand.negate = all.negate
+		operand.fold = p.fold
+		return operand
+	}
+	all.and = append(all.and, operand)
+	all.ranges = [][2]rune{{0, unicode.MaxRune}}
+	return all
+}
+
+// member reads a rune, a range, an escape or a class within a class.
+func (p *parser) member(s *set) {
+	low, single := p.classRune(s)
+	if !single || !strings.HasPrefix(p.source[p.at:], "-") || strings.HasPrefix(p.source[p.at:], "-]") {
+		if single {
+			s.ranges = append(s.ranges, [2]rune{low, low})
+		}
+		return
+	}
+	p.need("-")
+	high, single := p.classRune(s)
+	if !single || high < low {
+		p.fail("is no range")
+	}
+	s.ranges = append(s.ranges, [2]rune{low, high})
+}
+
+// classRune reads a rune, or adds what stands for many to the set.
+func (p *parser) classRune(s *set) (r rune, single bool) {
+	switch r = p.next(); r {
+	case '[':
+		if p.accept(":") {
+			p.fail("classes of POSIX are not supported")
+		}
+		s.parts = append(s.parts, p.class())
+		return 0, false
+	case '\\':
+		e := p.escape()
+		if len(e.ranges) == 1 && !e.negate {
+			return e.ranges[0][0], true
+		}
+		s.parts = append(s.parts, e)
+		return 0, false
+	}
+	return r, true
+}

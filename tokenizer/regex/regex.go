@@ -1,0 +1,64 @@
+// Package regex cuts text by the regular expressions of tokenizers, with which
+// BPE splits text into words. It knows what those use of Oniguruma's syntax:
+// classes and their intersections, properties of Unicode, greedy, lazy and
+// possessive repetition, groups that fold case, atomic ones, and looking around.
+// There are no captures and no back-references, so that the time of a search is
+// proportional to the text, but for what atomic groups and looking around read again.
+package regex
+
+import "unicode/utf8"
+
+// Regex is a compiled expression. It never changes once made, and any number of
+// goroutines may use it.
+type Regex struct {
+	source string
+	program
+}
+
+// Classes says which runes a name in \p{...} stands for; \s is "Space". It returns
+// nil for a name that it does not know.
+type Classes func(name string) func(r rune) bool
+
+// New compiles an expression; an error is an *Error.
+func New(source string, classes Classes) (*Regex, error) {
+	p := &parser{source: source, classes: classes}
+	n, err := p.parse()
+	if err != nil {
+		return nil, err
+	}
+	r := &Regex{source: source}
+	if r.compile(n); r.size() > maxInstructions {
+		return nil, &Error{Source: source, Message: "is too large"}
+	}
+	return r, nil
+}
+
+// String returns the expression.
+func (r *Regex) String() string { return r.source }
+
+// Split calls yield with the end of each match in text, and of what lies before
+// one, in order: what ends there begins where the one before ended. An empty match
+// is an end too. A byte that is not UTF-8 counts as U+FFFD.
+func (r *Regex) Split(text string, yield func(end int)) {
+	m := newMachine(&r.program, text)
+	last := 0
+	cut := func(at int) {
+		if at > last {
+			yield(at)
+			last = at
+		}
+	}
+	for from := 0; from < len(text); {
+		start, end, ok := m.find(from)
+		if !ok {
+			break
+		}
+		cut(start)
+		cut(end)
+		if from = end; start == end {
+			_, n := utf8.DecodeRuneInString(text[end:])
+			from += n
+		}
+	}
+	cut(len(text))
+}

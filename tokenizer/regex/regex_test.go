@@ -1,0 +1,172 @@
+package regex
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+)
+
+// classes are Go's own.
+func classes(name string) func(rune) bool {
+	table := unicode.Categories[name]
+	switch name {
+	case "Space":
+		table = unicode.White_Space
+	case "Han":
+		table = unicode.Han
+	}
+	if table == nil {
+		return nil
+	}
+	return func(r rune) bool { return unicode.Is(table, r) }
+}
+
+// parts returns the parts that an expression cuts a text into.
+func parts(t *testing.T, source, text string) []string {
+	t.Helper()
+	r, err := New(source, classes)
+	require.NoError(t, err)
+	require.Equal(t, source, r.String())
+	list, begin := []string{}, 0
+	r.Split(text, func(end int) {
+		list = append(list, text[begin:end])
+		begin = end
+	})
+	require.Equal(t, len(text), begin)
+	return list
+}
+
+func TestSplit(t *testing.T) {
+	for _, c := range []struct {
+		source, text string
+		want         []string
+	}{
+		{`b+`, "abbcb", []string{"a", "bb", "c", "b"}},
+		{`b+`, "", []string{}},
+		{`x`, "abc", []string{"abc"}},
+		{`a|ab`, "ab", []string{"a", "b"}},
+		{`(?:a|ab)c`, "abc", []string{"abc"}},
+		{`a{2}`, "aaaaa", []string{"aa", "aa", "a"}},
+		{`a{2,}`, "a aaaaa", []string{"a ", "aaaaa"}},
+		{`a{1,2}`, "aaaaa", []string{"aa", "aa", "a"}},
+		{`a{,2}b`, "aaab", []string{"a", "aab"}},
+		{`a+?b?`, "aab", []string{"a", "ab"}},
+		{`a??b`, "ab", []string{"ab"}},
+		{`a++a`, "aaa", []string{"aaa"}},
+		{`(?>a|ab)c`, "abc", []string{"abc"}},
+		{`(?>a|ab)c`, "acabc", []string{"ac", "abc"}},
+		{`a*+b|a`, "aac", []string{"a", "a", "c"}},
+		{`\s+(?!\S)|\s+`, "a   b  ", []string{"a", "  ", " ", "b", "  "}},
+		{`(?=(?:\d{3})+(?!\d))`, "1234567", []string{"1", "234", "567"}},
+		{`(?<=a)b`, "bab", []string{"ba", "b"}},
+		{`(?<!a)b`, "bab", []string{"b", "ab"}},
+		{`(?i:'s|k)x`, "'Sx\u212ax", []string{"'Sx", "\u212ax"}},
+		{`(?i)ab|c`, "aBC", []string{"aB", "C"}},
+		{`(?i:a(?-i:b))`, "AbAB", []string{"Ab", "AB"}},
+		{`[^\s\p{L}]+`, "a1!b", []string{"a", "1!", "b"}},
+		{`[a-c\-\]x]+`, "a-]xd", []string{"a-]x", "d"}},
+		{`[]a]+`, "a]b", []string{"a]", "b"}},
+		{`[\p{L}&&[^\p{Han}]]+`, "ab\u4e2dc", []string{"ab", "\u4e2d", "c"}},
+		{`[^\p{L}&&[a-z1]]+`, "ab1 2", []string{"ab", "1 2"}},
+		{`\P{L}+`, "a12b", []string{"a", "12", "b"}},
+		{`\p{^L}+`, "a12b", []string{"a", "12", "b"}},
+		{`\x41\u0042\x{1F600}|\r\n`, "AB\U0001f600\r\n", []string{"AB\U0001f600", "\r\n"}},
+		{`^a|b$`, "aab\nab", []string{"a", "a", "b", "\n", "a", "b"}},
+		{`\Aa|b\z`, "aab\nab", []string{"a", "ab\na", "b"}},
+		{`\bb`, "ab b", []string{"ab ", "b"}},
+		{`.`, "a\nb", []string{"a", "\n", "b"}},
+		{`.+`, "é\x80x", []string{"é\x80x"}},
+		{`(a*)*b`, "aab", []string{"aab"}},
+		{`(a|b)*?c`, "abc", []string{"abc"}},
+		{`\p{N}{1,3}`, "12345", []string{"123", "45"}},
+	} {
+		require.Equal(t, c.want, parts(t, c.source, c.text), "%s on %q", c.source, c.text)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	for source, want := range map[string]string{
+		`(a`:                     "byte 2: ) is missing",
+		`a)`:                     "byte 1: a ) without a (",
+		`*a`:                     "* has nothing to repeat",
+		`a{2,1}`:                 "from 2 to 1",
+		`a{1001}`:                "more than 1000",
+		`a{x}`:                   "a number is missing",
+		`[a`:                     "ends too early",
+		`[b-a]`:                  "no range",
+		`[a-\s]`:                 "no range",
+		`\p{Nope}`:               `the property "Nope" is not known`,
+		`\p{L`:                   "} is missing",
+		`\q`:                     `\q is not supported`,
+		`\`:                      "ends too early",
+		`(?<n>a)`:                "not supported",
+		`(?<=ab)c`:               "only one rune",
+		`[[:alpha:]]`:            "POSIX",
+		`\x{110000}`:             "no code point",
+		`\xg`:                    "hexadecimal",
+		"\xff":                   "not UTF-8",
+		`((a{900}){900}){900}`:   "too large",
+		strings.Repeat("(", 200): "too deep",
+		strings.Repeat("[", 200): "too deep",
+	} {
+		_, err := New(source, classes)
+		var e *Error
+		require.ErrorAs(t, err, &e, source)
+		require.Contains(t, e.Error(), want, source)
+	}
+}
+
+// Time is proportional to the text, for expressions on which a backtracker without
+// memory takes the square of it or worse.
+func TestLinear(t *testing.T) {
+	const n = 200_000 // the square of it takes hours
+	for _, source := range []string{`\s+$`, `(?:\s*\s*)*x`, `(\s|\s\s)*y`, `\s+(?!\S)|\s+`} {
+		parts(t, source, strings.Repeat(" ", n)+"a")
+	}
+}
+
+// FuzzSplit: what Go's regexp knows too, it finds alike.
+func FuzzSplit(f *testing.F) {
+	for _, source := range []string{`a|ab`, `(?:a|b)*c`, `[^a-c]+`, `a{1,3}?b`, `(?i:ab)+|.`, `\pL`, `(a*)+b|`, `^a|b$`, `[\x61-c]`} {
+		f.Add(source, "abcabAB\n aab")
+	}
+	f.Fuzz(func(t *testing.T, source, text string) {
+		if len(source) > 100 || len(text) > 200 || !utf8.ValidString(text) {
+			return
+		}
+		r, err := New(source, classes)
+		if err != nil {
+			var e *Error
+			if !errors.As(err, &e) {
+				t.Fatal(err)
+			}
+			return
+		}
+		begin := 0
+		var ends []int
+		r.Split(text, func(end int) {
+			require.Greater(t, end, begin)
+			begin = end
+			ends = append(ends, end)
+		})
+		require.Equal(t, len(text), begin)
+		if strings.ContainsAny(source, `\?{[^$+(*`) { // where the two languages differ
+			return
+		}
+		theirs, err := regexp.Compile(`(?m)` + source)
+		if err != nil {
+			return
+		}
+		var want []int
+		for _, m := range theirs.FindAllStringIndex(text, -1) {
+			want = append(want, m[0], m[1])
+		}
+		want = append(want, len(text))
+		require.Subset(t, want, ends)
+	})
+}
