@@ -6,17 +6,24 @@ import (
 	"trona/kernels"
 )
 
-// tokenBlock is the number of tokens for which a panel of weights is unpacked
-// once: enough to make unpacking cheap, and their inputs still fit the
-// second-level cache.
-const tokenBlock = 96
+const (
+	// panelTokens is the number of tokens for which a panel of weights is unpacked
+	// once. A chunk of their input, 256 KiB or 96 in 8 bits, and the sums of panelGroups
+	// groups of rows, 128 KiB, fit most second-level caches.
+	panelTokens = 256
+	panelGroups = 8
+	// tokenBlock is the number of tokens that meet weights as they are packed: their
+	// whole input should fit.
+	tokenBlock = 96
+)
 
 type matmulJob struct {
 	kern   *variant
 	w      kernels.Weight
 	l      *layout
 	out, x uintptr
-	n      int64 // tokens, at most tokenBlock
+	n      int64 // tokens of a block
+	span   int64 // groups of rows in a piece
 	gated  bool  // out has a gate's products, and becomes silu(out) times these
 }
 
@@ -50,8 +57,8 @@ func (d *Device) multiply(out, x kernels.Tensor, w kernels.Weight, decode int64,
 		switch {
 		case inTiles:
 			n = min(tileTokens, x.Shape[0]-from)
-		case loops != nil:
-			n = min(tokenBlock8, x.Shape[0]-from)
+		case loops != nil || !d.kern.inPairs(w, l):
+			n = min(panelTokens, x.Shape[0]-from)
 		}
 		if d.kern.inTiles(w) && from < decode {
 			n = min(n, decode-from)
@@ -73,12 +80,26 @@ func (d *Device) multiply(out, x kernels.Tensor, w kernels.Weight, decode int64,
 			d.matmul16(*j)
 			continue
 		}
-		pieces := groups
-		if j.fused() {
-			pieces = (groups + 1) / 2
+		j.span = 2
+		if !j.fused() {
+			j.span = d.reserveSums(groups, n)
 		}
-		d.run(kernels.OpMatMul, j, pieces, 2*n*w.Rows*w.Cols < fewFlops)
+		d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*n*w.Rows*w.Cols < fewFlops)
 	}
+}
+
+// reserveSums makes room for sums of some tokens and returns for how many groups of
+// rows in a piece. Few tokens stay in the first-level cache without blocks of groups.
+func (d *Device) reserveSums(groups, tokens int64) int64 {
+	most := int64(panelGroups)
+	if tokens < 2*lanes {
+		most = 2
+	}
+	span := max(1, min(most, groups/int64(2*len(d.pool.workers))))
+	for _, w := range d.pool.workers {
+		grow(&w.sums, span*tokens*lanes)
+	}
+	return span
 }
 
 func layoutOf(w kernels.Weight) *layout {
@@ -109,7 +130,8 @@ func (j *matmulJob) piece(w *worker, i int64) {
 		j.vector(w, 2*i)
 		return
 	}
-	j.group(w, i)
+	first := i * j.span
+	j.groups(w, first, min(j.span, (j.w.Rows+lanes-1)/lanes-first))
 }
 
 // vector computes groups g and g+1 of the output for one token.
@@ -134,17 +156,60 @@ func (j *matmulJob) vector(w *worker, g int64) {
 	j.put(j.out+uintptr(4*g*lanes), rows, tile)
 }
 
-// group computes 16 rows of the output for all tokens of the block.
-func (j *matmulJob) group(w *worker, g int64) {
-	tile := w.tile[:j.n*lanes]
-	clear(tile)
+// groups computes groups of 16 rows of the output for all tokens of the block.
+func (j *matmulJob) groups(w *worker, first, groups int64) {
+	each := j.n * lanes
+	clear(w.sums[:groups*each])
 	for from := int64(0); from < j.w.Cols; from += chunk {
 		n := int(min(chunk, j.w.Cols-from))
-		panel := j.panel(w, g, from, n)
 		x := (*float32)(pointer(j.x + uintptr(4*from)))
-		j.kern.gemm(&tile[0], lanes, panel, lanes, x, int(j.w.Cols), int(j.n), n)
+		for g := range groups {
+			j.readAhead(first, g+1, groups, from, 1)
+			panel := j.panel(w, first+g, from, n)
+			j.kern.gemm(&w.sums[g*each], lanes, panel, lanes, x, int(j.w.Cols), int(j.n), n)
+		}
 	}
-	j.write(g, tile)
+	j.store(w, first, groups, each)
+}
+
+// readAhead prefetches what a piece unpacks next: some groups from g on, or the next
+// chunk of its first ones.
+func (j *matmulJob) readAhead(first, g, groups, from, some int64) {
+	if g == groups {
+		g, from = 0, from+chunk
+	}
+	if from < j.w.Cols {
+		for i := g; i < min(g+some, groups); i++ {
+			prefetch(j.packed(first+i, from), j.packedBytes(min(chunk, j.w.Cols-from)))
+		}
+	}
+}
+
+// store writes the sums of groups, `each` for all tokens, to the output.
+func (j *matmulJob) store(w *worker, first, groups, each int64) {
+	from := first * lanes
+	rows := min(groups*lanes, j.w.Rows-from)
+	for t := range j.n {
+		out := floatsOf(j.out+uintptr(4*(t*j.w.Rows+from)), rows)
+		if !j.gated {
+			gather(out, w.sums[t*lanes:], each)
+			continue
+		}
+		gather(w.row[:rows], w.sums[t*lanes:], each)
+		j.kern.swiglu(&out[0], &out[0], &w.row[0], int(rows))
+	}
+}
+
+// gather copies what a token has of groups `each` apart.
+func gather(dst, sums []float32, each int64) {
+	at := int64(0)
+	for ; len(dst) >= lanes; at += each {
+		*(*[lanes]float32)(dst) = [lanes]float32(sums[at:][:lanes])
+		dst = dst[lanes:]
+	}
+	if len(dst) > 0 {
+		copy(dst, sums[at:])
+	}
 }
 
 // write copies a tile of results, [n, 16], to group g of the output.

@@ -14,16 +14,8 @@ type matmul8Job struct {
 	// piece8 is the number of columns that stand together in rows: a chunk for
 	// panels, which then read all tokens in order, or all.
 	piece8 int64
-	span   int64 // groups of rows in a piece
-	round  bool  // whether pieces are rows of the input to round
+	round  bool // whether pieces are rows of the input to round
 }
-
-const (
-	// tokenBlock8 is tokenBlock for products in 8 bits. A chunk of their input, 96 KiB, and
-	// the sums of groupBlock8 groups of rows, 128 KiB, fit the second-level cache.
-	tokenBlock8 = 256
-	groupBlock8 = 8
-)
 
 // integer returns the integer loops for a weight; nil: its product is exact.
 // Scales beside the tensor must not change within 32 columns.
@@ -51,10 +43,7 @@ func (d *Device) matmul8(m matmulJob, loops *integer) {
 	if j.direct() {
 		j.span = max(1, min(directBytes/m.l.groupBytes, groups/(8*threads)))
 	} else {
-		j.span = max(1, min(groupBlock8, groups/(2*threads)))
-		for _, w := range d.pool.workers {
-			grow(&w.sums8, j.span*padded(m.n)*lanes)
-		}
+		j.span = d.reserveSums(groups, padded(m.n))
 	}
 	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
 }
@@ -112,7 +101,7 @@ func (j *matmul8Job) unpacked(tile []float32, g int64) {
 // groups at a time are unpacked.
 func (j *matmul8Job) panels(w *worker, first, groups int64) {
 	each := padded(j.n) * lanes
-	clear(w.sums8[:groups*each])
+	clear(w.sums[:groups*each])
 	for from := int64(0); from < j.w.Cols; from += chunk {
 		n := min(chunk, j.w.Cols-from)
 		for g := int64(0); g < groups; g += 2 {
@@ -120,11 +109,11 @@ func (j *matmul8Job) panels(w *worker, first, groups int64) {
 			for i := range both {
 				j.loadPanel(w, &w.panels8[i], first+g+i, from, n)
 			}
-			j.lookAhead(first, g+both, groups, from)
-			j.products(w, w.sums8[g*each:(g+both)*each], from, n)
+			j.readAhead(first, g+both, groups, from, 2)
+			j.products(w, w.sums[g*each:(g+both)*each], from, n)
 		}
 	}
-	j.store(w, first, groups)
+	j.store(w, first, groups, each)
 }
 
 // loadPanel unpacks columns [from, from+n) of a group.
@@ -132,19 +121,6 @@ func (j *matmul8Job) loadPanel(w *worker, p *panel8, g, from, n int64) {
 	j.loops.unpack(p, j.packed(g, from), int(n))
 	if j.l.scale != nil {
 		j.scale8(w, p, g, from, n)
-	}
-}
-
-// lookAhead prefetches what is unpacked next: two groups from g on, or the next chunk
-// of the first ones.
-func (j *matmul8Job) lookAhead(first, g, groups, from int64) {
-	if g == groups {
-		g, from = 0, from+chunk
-	}
-	if from < j.w.Cols {
-		for i := g; i < min(g+2, groups); i++ {
-			prefetch(j.packed(first+i, from), j.packedBytes(chunk))
-		}
 	}
 }
 
@@ -163,33 +139,6 @@ func (j *matmul8Job) products(w *worker, sums []float32, from, n int64) {
 		if rest := j.n - fours; rest > 0 {
 			j.loops.gemm(&group[fours*lanes], p, j.block(fours, from), 0, int(rest), int(n))
 		}
-	}
-}
-
-// store writes the sums of groups to the output.
-func (j *matmul8Job) store(w *worker, first, groups int64) {
-	from, each := first*lanes, padded(j.n)*lanes
-	rows := min(groups*lanes, j.w.Rows-from)
-	for t := range j.n {
-		out := floatsOf(j.out+uintptr(4*(t*j.w.Rows+from)), rows)
-		if !j.gated {
-			gather(out, w.sums8[t*lanes:], each)
-			continue
-		}
-		gather(w.row[:rows], w.sums8[t*lanes:], each)
-		j.kern.swiglu(&out[0], &out[0], &w.row[0], int(rows))
-	}
-}
-
-// gather copies what a token has of groups `each` apart.
-func gather(dst, sums []float32, each int64) {
-	at := int64(0)
-	for ; len(dst) >= lanes; at += each {
-		*(*[lanes]float32)(dst) = [lanes]float32(sums[at:][:lanes])
-		dst = dst[lanes:]
-	}
-	if len(dst) > 0 {
-		copy(dst, sums[at:])
 	}
 }
 

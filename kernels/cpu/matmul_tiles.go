@@ -36,7 +36,6 @@ type tilesJob struct {
 	up     matmulJob // with which the first makes a gated product; kern nil: none
 	rows   *uint16   // for each tileDepth columns: [tokens/16, columns/32, 16, 32]
 	tokens int64     // n up to a multiple of 16
-	span   int64     // groups of a piece, of both weights together an even number
 	round  bool      // whether pieces are tiles of the input to round
 	// threads is how many take pieces.
 	threads int64

@@ -19,7 +19,7 @@ type job interface {
 type worker struct {
 	panel   []float32  // a tile of weights, [256, 16]
 	panels8 *[2]panel8 // the same of two groups in 8 bits
-	sums8   []float32  // of products with them: [groups, tokens, 16]
+	sums    []float32  // of products with them: [groups, tokens, 16]
 	row     [tileGroups * lanes]float32
 	tiles   tilesScratch
 	factors [2 * lanes]float32
