@@ -12,18 +12,18 @@
 // rows do not come near it.
 template <class T> constexpr float greatest_code = 0;
 template <> constexpr float greatest_code<f8_e4m3> = 448 * 0x1p-8f;
-template <> constexpr float greatest_code<q4_0> = 8;
+template <> constexpr float greatest_code<q4_0> = 8 * TINY;
 template <> constexpr float greatest_code<q4_1> = 15 * TINY;
-template <> constexpr float greatest_code<q5_0> = 16;
+template <> constexpr float greatest_code<q5_0> = 16 * TINY;
 template <> constexpr float greatest_code<q5_1> = 31 * TINY;
 template <> constexpr float greatest_code<q8_0> = 128;
 template <> constexpr float greatest_code<q2_k> = 3 * TINY;
-template <> constexpr float greatest_code<q3_k> = 4;
+template <> constexpr float greatest_code<q3_k> = 4 * TINY;
 template <> constexpr float greatest_code<q4_k> = 15 * TINY;
 template <> constexpr float greatest_code<q5_k> = 31 * TINY;
-template <> constexpr float greatest_code<q6_k> = 32;
-template <> constexpr float greatest_code<iq4_nl> = 127;
-template <> constexpr float greatest_code<iq4_xs> = 127;
+template <> constexpr float greatest_code<q6_k> = 32 * TINY;
+template <> constexpr float greatest_code<iq4_nl> = 127 * TINY;
+template <> constexpr float greatest_code<iq4_xs> = 127 * TINY;
 template <> constexpr float greatest_code<mxfp4> = 12;
 template <> constexpr float greatest_code<nvfp4> = 6 * 0x1p-14f;
 

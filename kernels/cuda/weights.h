@@ -44,29 +44,29 @@ template <i32 N> DEVICE void load_words(u32* d, const u8* p) {
     }
 }
 
-// Whole numbers from 0 to 1023 as F16: 1024 + n is the number's bits behind
-// 0x6400. whole_pair takes 1024 + bias away again.
-DEVICE u32 whole_pair(u32 two, i32 bias) {
-    const u32 minus = 0xe400u + u32(bias);
-    return add_f16x2(two | 0x64006400u, minus << 16 | minus);
-}
-
-// Of types whose codes stand for no negative numbers, pairs are codes times TINY: a
-// code in the lowest bits of an F16 number is that many of its least number, which
-// matrix cores multiply exactly. Scales and minimums that are bytes become floats by
-// the same way.
+// Of most types pairs are codes times TINY: a code in the lowest bits of an F16 number
+// is that many of its least number, which matrix cores multiply exactly, and scales
+// are as much greater. Scales and minimums that are bytes become floats by the same
+// way.
 #define TINY 0x1p-24f
+
+// less takes a bias from both codes of a pair, exactly.
+DEVICE u32 less(u32 two, u32 bias) { return add_f16x2(two, (0x8000 | bias) * 0x10001); }
 
 // tiny_two finds bytes 2g and 2g + 1 of some words.
 DEVICE u32 tiny_two(const u32* words, i32 g) { return permute_bytes(words[g / 2], 0, g % 2 ? 0x4342 : 0x4140); }
 
-// pair_of_4 finds pair p%4 of 8 codes of 4 bits; pair_of_2 and pair_of_1 of
-// codes of 2 bits and 1, which wide_2 and wide_1 have spread.
+// pair_of_4 finds pair p%4 of 8 codes of 4 bits, pair_of_2 of codes of 2 bits, which
+// wide_2 has spread, with `up` bits below them. above finds 1 bit, which wide_1 has
+// spread, likewise.
 DEVICE u32 pair_of_4(u32 word, i32 p) { return word >> 4 * p & 0x000f000f; }
 DEVICE u32 wide_2(u32 half) { return (half & 0xff) | (half & 0xff00) << 8; }
-DEVICE u32 pair_of_2(u32 wide, i32 p) { return wide >> 2 * p & 0x00030003; }
+DEVICE u32 pair_of_2(u32 wide, i32 p, i32 up = 0) { return wide << up >> 2 * p & 0x00030003u << up; }
 DEVICE u32 wide_1(u32 byte) { return (byte & 15) | (byte & 0xf0) << 12; }
-DEVICE u32 pair_of_1(u32 wide, i32 p) { return wide >> p & 0x00010001; }
+DEVICE u32 above(u32 wide, i32 p, i32 up) { return wide << up >> p & 0x00010001u << up; }
+
+// byte_pair brings byte p of two words to both bytes of the low half, and of the high.
+DEVICE u32 byte_pair(u32 first, u32 second, i32 p) { return permute_bytes(first, second, u32(0x4400 + 0x1111 * p)); }
 
 // Table has 16 whole numbers, as bytes that are 128 too large.
 struct Table { u32 a, b, c, d; };
@@ -82,14 +82,17 @@ DEVICE u32 look_up(const Table& t, u32 v) {
 DEVICE void table_pairs(u32 (&pairs)[4], const Table& t, u32 word) {
     const u32 first = look_up(t, word & 0xffff), second = look_up(t, word >> 16);
     UNROLL
-    for (i32 p = 0; p < 4; p++) {
-        pairs[p] = whole_pair((first >> 8 * p & 255) | (second >> 8 * p & 255) << 16, 128);
-    }
+    for (i32 p = 0; p < 4; p++) pairs[p] = less(byte_pair(first, second, p) & 0x00ff00ff, 128);
 }
 
-// The values of 4-bit codes of IQ4, and twice those of 4-bit floats (E2M1).
+// The values of 4-bit codes of IQ4.
 DEVICE Table iq4() { return {0x3f2d1801, 0x766a5d4f, 0xa6998d81, 0xf1d9c5b5}; }
-DEVICE Table e2m1_twice() { return {0x83828180, 0x8c888684, 0x7d7e7f80, 0x74787a7c}; }
+
+// e2m1_pair finds a pair of 4-bit floats (E2M1) as 2^-14 of their values, whose bits
+// an F16 number has: the sign, then two of the exponent and one of the fraction.
+DEVICE u32 e2m1_pair(u32 word, i32 p) {
+    return (word << (12 - 4 * p) & 0x80008000) | ((p < 3 ? word << (9 - 4 * p) : word >> 3) & 0x0e000e00);
+}
 
 // Lane is what a lane has of a row's unit: codes, bits above them, and the
 // scales that the unit's columns share, all as they stand in memory.
@@ -166,9 +169,6 @@ struct bf16 : Plain {
     }
 };
 
-// byte_pair brings byte p of two words to both bytes of the low half, and of the high.
-DEVICE u32 byte_pair(u32 first, u32 second, i32 p) { return permute_bytes(first, second, u32(0x4400 + 0x1111 * p)); }
-
 // Pairs are 2^-8 of the values of E4M3, whose bits they have; none is NaN.
 struct f8_e4m3 : Plain {
     static constexpr bool tiles = true;
@@ -191,7 +191,7 @@ template <i32 codeWords, i32 highWords, bool both> struct Halves {
     DEVICE void read_halves(Lane& l, const u8* halves, i32 unit) {
         load_words<both ? 4 : 2>(l.halves, halves + unit * (both ? 16 : 8));
     }
-    DEVICE float scale(const Lane& l, i32 g) { return both ? half_of(l.halves[g], 0) / TINY : half_of(l.halves[g / 2], g % 2); }
+    DEVICE float scale(const Lane& l, i32 g) { return (both ? half_of(l.halves[g], 0) : half_of(l.halves[g / 2], g % 2)) / TINY; }
     // The type adds it.
     DEVICE float low(const Lane& l, i32 g) { return both ? -half_of(l.halves[g], 1) : 0; }
 };
@@ -199,7 +199,7 @@ template <i32 codeWords, i32 highWords, bool both> struct Halves {
 struct q4_0 : Halves<4, 0, false> {
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         UNROLL
-        for (i32 i = 0; i < 4; i++) p[i] = whole_pair(pair_of_4(l.codes[j], i), 8);
+        for (i32 i = 0; i < 4; i++) p[i] = less(pair_of_4(l.codes[j], i), 8);
     }
 };
 
@@ -212,7 +212,7 @@ template <class L> DEVICE void four(u32 (&p)[4], const L& l, i32 j) {
 template <class L> DEVICE void five(u32 (&p)[4], const L& l, i32 j) {
     const u32 high = wide_1(byte_of(l.high, j));
     UNROLL
-    for (i32 i = 0; i < 4; i++) p[i] = pair_of_4(l.codes[j], i) | pair_of_1(high, i) << 4;
+    for (i32 i = 0; i < 4; i++) p[i] = pair_of_4(l.codes[j], i) | above(high, i, 4);
 }
 
 struct q4_1 : Halves<4, 0, true> {
@@ -223,7 +223,7 @@ struct q5_0 : Halves<4, 1, false> {
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         five(p, l, j);
         UNROLL
-        for (i32 i = 0; i < 4; i++) p[i] = whole_pair(p[i], 16);
+        for (i32 i = 0; i < 4; i++) p[i] = less(p[i], 16);
     }
 };
 
@@ -234,11 +234,12 @@ struct q5_1 : Halves<4, 1, true> {
 struct q8_0 : Halves<8, 0, false> {
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         UNROLL
-        for (i32 i = 0; i < 4; i++) { // 1152 + code, the code's sign turned, behind 0x64
+        for (i32 i = 0; i < 4; i++) { // whole codes: 1152 more stands behind 0x64, their sign turned
             const u32 two = byte_pair(l.codes[2 * j] ^ 0x80808080, l.codes[2 * j + 1] ^ 0x80808080, i);
             p[i] = add_f16x2(permute_bytes(two, 0x64646464, 0x4240), 0xe480e480);
         }
     }
+    DEVICE float scale(const Lane& l, i32 g) { return half_of(l.halves[g / 2], g % 2); } // of whole codes
 };
 
 struct iq4_nl : Halves<4, 0, false> {
@@ -255,7 +256,7 @@ template <i32 codeWords, i32 highWords, i32 stepWords, bool both, i32 columns> s
         l.halves[0] = both ? stream4(halves + unit / 2 * 4) : stream2(halves + unit / 2 * 2);
     }
     // signed_step is the scale with a step from -128 to 127.
-    DEVICE float signed_step(const Lane& l, i32 g) { return half_of(l.halves[0], 0) * whole_signed(l.steps, g); }
+    DEVICE float signed_step(const Lane& l, i32 g) { return half_of(l.halves[0], 0) / TINY * whole_signed(l.steps, g); }
     DEVICE float low(const Lane&, i32) { return 0; }
 };
 
@@ -273,7 +274,7 @@ struct q3_k : Super<2, 1, 2, false, 16> {
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         const u32 wide = wide_2(half_word(l.codes, j)), high = wide_1(byte_of(l.high, j));
         UNROLL
-        for (i32 i = 0; i < 4; i++) p[i] = whole_pair(pair_of_2(wide, i) | pair_of_1(high, i) << 2, 4);
+        for (i32 i = 0; i < 4; i++) p[i] = less(pair_of_2(wide, i) | above(high, i, 2), 4);
     }
     DEVICE float scale(const Lane& l, i32 g) { return signed_step(l, g); }
 };
@@ -297,7 +298,7 @@ struct q6_k : Super<4, 2, 2, false, 16> {
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         const u32 high = wide_2(half_word(l.high, j));
         UNROLL
-        for (i32 i = 0; i < 4; i++) p[i] = whole_pair(pair_of_4(l.codes[j], i) | pair_of_2(high, i) << 4, 32);
+        for (i32 i = 0; i < 4; i++) p[i] = less(pair_of_4(l.codes[j], i) | pair_of_2(high, i, 4), 32);
     }
     DEVICE float scale(const Lane& l, i32 g) { return signed_step(l, g); }
 };
@@ -314,20 +315,20 @@ DEVICE float half_e8m0(u32 e) { return bits<float>(e >= 2 ? (e - 1) << 23 : 0x00
 struct mxfp4 : Plain {
     static constexpr i32 group = 32;
     typedef ::Lane<4, 0, 1, 0> Lane;
-    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { table_pairs(p, e2m1_twice(), l.codes[j]); }
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { // twice the values
+        UNROLL
+        for (i32 i = 0; i < 4; i++) p[i] = multiply_f16x2(e2m1_pair(l.codes[j], i), 0x78007800);
+    }
     DEVICE float scale(const Lane& l, i32 g) { return half_e8m0(byte_of(l.steps, g)); }
 };
 
-// Pairs are 2^-14 of the values of E2M1, whose bits they have: the sign, then two of
-// the exponent and one of the fraction. A scale, E4M3 and no NaN, becomes a float by
-// way of an F16 number that is 2^-8 of it.
+// A scale, E4M3 and no NaN, becomes a float by way of an F16 number that is 2^-8 of it.
 struct nvfp4 : Plain {
     static constexpr i32 group = 16;
     typedef ::Lane<4, 0, 2, 0> Lane;
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
-        const u32 word = l.codes[j];
         UNROLL
-        for (i32 i = 0; i < 4; i++) p[i] = (word << (12 - 4 * i) & 0x80008000) | ((i < 3 ? word << (9 - 4 * i) : word >> 3) & 0x0e000e00);
+        for (i32 i = 0; i < 4; i++) p[i] = e2m1_pair(l.codes[j], i);
     }
     DEVICE float scale(const Lane& l, i32 g) {
         const u32 two = tiny_two(l.steps, g / 2);
