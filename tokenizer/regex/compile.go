@@ -40,15 +40,17 @@ func (p *program) compile(n *node) {
 	p.add(instruction{op: opMatch})
 }
 
-// size returns the number of instructions, bodies included.
-func (p *program) size() int {
-	n := len(p.code)
-	for _, i := range p.code {
-		if i.body != nil {
-			n += i.body.size()
-		}
+// size returns about how many instructions a node becomes, those of bodies
+// included; of too many just that they are.
+func (n *node) size() int {
+	sum := 2
+	for _, s := range n.subs {
+		sum += s.size() + 2
 	}
-	return n
+	if n.kind == repetition {
+		sum *= max(n.least, n.most) + 1
+	}
+	return min(sum, maxInstructions+1)
 }
 
 func (p *program) add(i instruction) int {
@@ -68,9 +70,6 @@ func (p *program) split() int {
 }
 
 func (p *program) emit(n *node) {
-	if len(p.code) > maxInstructions {
-		return // New refuses it
-	}
 	switch n.kind {
 	case sequence:
 		for _, s := range n.subs {

@@ -26,10 +26,11 @@ func New(source string, classes Classes) (*Regex, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Regex{source: source}
-	if r.compile(n); r.size() > maxInstructions {
+	if n.size() > maxInstructions {
 		return nil, &Error{Source: source, Message: "is too large"}
 	}
+	r := &Regex{source: source}
+	r.compile(n)
 	return r, nil
 }
 

@@ -111,6 +111,9 @@ func TestErrors(t *testing.T) {
 		`\xg`:                    "hexadecimal",
 		"\xff":                   "not UTF-8",
 		`((a{900}){900}){900}`:   "too large",
+		`(?>(?>a{900}){900}){9}`: "too large",
+		`(?=(?=a{900}){900}){9}`: "too large",
+		`((a{900})*+){900}`:      "too large",
 		strings.Repeat("(", 200): "too deep",
 		strings.Repeat("[", 200): "too deep",
 	} {
