@@ -81,7 +81,8 @@ func (e *exporter) bytePairs(vocab int) {
 
 // preTokenizerName is the opposite of preTokenizerOf.
 func (e *exporter) preTokenizerName() (string, bool) {
-	for _, name := range exported {
+	for _, known := range preTokenizers {
+		name := known.names[0]
 		if p, err := preTokenizerOf(name); err == nil && p.splitter.same(e.splitter) && p.ignoreMerges == e.ignoreMerges {
 			return name, true
 		}

@@ -35,8 +35,8 @@ type preTokenizer struct {
 	addBOS       bool // where tokenizer.ggml.add_bos_token is absent
 }
 
-// preTokenizers are the names that converters to GGUF write, and the expressions of
-// the tokenizers that they are for.
+// preTokenizers are the names that converters to GGUF write, the one that export
+// writes first, and the expressions of the tokenizers that they are for.
 var preTokenizers = []struct {
 	names        []string
 	sources      []string
@@ -60,12 +60,6 @@ var preTokenizers = []struct {
 	{[]string{"viking"}, []string{` ?[^(\s|.,!?…。，、।۔،)]+`, everyNumber}, false, false},
 	{[]string{"poro-chat", "bloom", "gpt3-finnish"}, []string{` ?[^(\s|.,!?…。，、।۔،)]+`}, false, false},
 	{[]string{"falcon"}, []string{`[\p{P}\$\+<=>\^~\|` + "`" + `]+`, gpt2Words, `[0-9][0-9][0-9]`}, false, false},
-}
-
-// exported are the names that export writes, one for each kind.
-var exported = []string{
-	"llama-bpe", "dbrx", "glm4", "qwen2", "gpt-2", "smollm", "tekken", "gpt-4o", "deepseek-llm", "deepseek-coder", "deepseek-v3", "seed-coder", "minicpm5",
-	"qwen35", "viking", "poro-chat", "falcon",
 }
 
 // preTokenizerOf returns the pre-tokenizer of a GGUF file by its name.

@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -91,7 +90,6 @@ func TestPreTokenizerNames(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, p.sources[0] == llama3Words || p.sources[0] == qwen2Words || p.sources[len(p.sources)-1] == gpt2Words, got.steps == nil, name)
 		}
-		require.True(t, slices.ContainsFunc(exported, func(name string) bool { return slices.Contains(p.names, name) }) || p.sources[0] == llama3Words)
 	}
 	_, err := preTokenizerOf("kimi-k2")
 	require.ErrorContains(t, err, `"kimi-k2"`)
