@@ -144,15 +144,7 @@ func (c *chat) deltas(p piece) []chatChunkChoice {
 // readChat reads a request up to the tokens of its prompt.
 func (s *Server) readChat(w http.ResponseWriter, r *http.Request, models modelSet) (*chat, error) {
 	c := &chat{job: s.newJob(w, r, models)}
-	body, err := s.readBody(w, r)
-	if err != nil {
-		return nil, err
-	}
-	ignored, err := c.read(body)
-	if err != nil {
-		return nil, err
-	}
-	return c, c.noteIgnored(w, ignored)
+	return c, c.readBody(w, r, c.read)
 }
 
 // read reads the body of a request. It returns the fields without effect.

@@ -64,15 +64,7 @@ func (s *Server) renderCompletion(w http.ResponseWriter, r *http.Request, models
 // readCompletion reads a request up to the tokens of its prompts.
 func (s *Server) readCompletion(w http.ResponseWriter, r *http.Request, models modelSet) (*completion, error) {
 	c := &completion{job: s.newJob(w, r, models)}
-	body, err := s.readBody(w, r)
-	if err != nil {
-		return nil, err
-	}
-	ignored, err := c.read(body)
-	if err != nil {
-		return nil, err
-	}
-	return c, c.noteIgnored(w, ignored)
+	return c, c.readBody(w, r, c.read)
 }
 
 // stream answers with events.
@@ -263,4 +255,17 @@ func (c *completion) add(v *value, p prompt) {
 // newJob begins a request; the handler has noted its id in the header.
 func (s *Server) newJob(w http.ResponseWriter, r *http.Request, models modelSet) *job {
 	return &job{server: s, models: models, model: models[0], head: w.Header(), id: w.Header().Get(headerRequestID), strict: s.strict(r), began: time.Now()}
+}
+
+// readBody has the body read, and notes the fields without effect.
+func (j *job) readBody(w http.ResponseWriter, r *http.Request, read func(body []byte) (ignored []string, err error)) error {
+	body, err := j.server.readBody(w, r)
+	if err != nil {
+		return err
+	}
+	ignored, err := read(body)
+	if err != nil {
+		return err
+	}
+	return j.noteIgnored(w, ignored)
 }
