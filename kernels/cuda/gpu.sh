@@ -211,11 +211,12 @@ build)
 	models=$root/../shared/fixtures/models
 	if [[ -d $models ]]; then
 		cp -r "$models/golden" "$folder/shared/fixtures/models/"
-		for name in ${MODELS:-*}; do
-			for path in "$models"/$name; do
-				[[ $path == */golden || $path == *.py || $path == *.cpp ]] || cp -r "$path" "$folder/shared/fixtures/models/"
+		(
+			cd "$models"
+			for path in ${MODELS:-*}; do
+				[[ $path == golden || $path == *.py || $path == *.cpp ]] || cp -r "$path" "$folder/shared/fixtures/models/"
 			done
-		done
+		)
 	fi
 	;;
 run)

@@ -32,6 +32,10 @@ type bencher struct {
 	copies int64 // copies of weights, which take turns, have so many bytes in all at least
 }
 
+// recordedOps is how many ops a recording of a benchmark has: on a device that
+// records, the host's part of an op is not what is asked for.
+const recordedOps = 16
+
 // Bench measures each op and reports GB/s and GFLOP/s from the costs in
 // package kernels.
 func Bench(b *testing.B, open func() (kernels.Device, error)) {
@@ -120,6 +124,25 @@ func (b *bencher) measure(name string, cost kernels.Cost, op func()) {
 	})
 }
 
+// measureOp measures an op of the model, where the device records in a recording; plan
+// is that of Attention.
+func (b *bencher) measureOp(name string, cost kernels.Cost, plan *kernels.AttentionPlan, op func()) {
+	recorder, ok := b.dev.(kernels.Recorder)
+	if !ok {
+		b.measure(name, cost, op)
+		return
+	}
+	recording, err := recorder.Record(func() {
+		for range recordedOps {
+			op()
+		}
+	})
+	require.NoError(b, err)
+	cost.Bytes, cost.Flops = recordedOps*cost.Bytes, recordedOps*cost.Flops
+	b.measure(name, cost, func() { recorder.Replay(recording, plan) })
+	recorder.Forget(recording)
+}
+
 // matmul measures one token (a stream of weights) and many.
 func (b *bencher) matmul(t kernels.DType) {
 	const cols = 2048
@@ -138,7 +161,7 @@ func (b *bencher) product(name string, t kernels.DType, rows, cols int64, tokens
 				decode = n
 			}
 			turn := 0
-			sub.measure(fmt.Sprintf("n=%d", n), kernels.MatMulCost(x, weights[0]), func() {
+			sub.measureOp(fmt.Sprintf("n=%d", n), kernels.MatMulCost(x, weights[0]), nil, func() {
 				b.dev.MatMul(out, x, weights[turn%len(weights)], decode)
 				turn++
 			})
@@ -205,7 +228,7 @@ func (b *bencher) attention(t kernels.DType, dim, rows, position int64) {
 	}
 	plan := &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{seq}}
 	q, out := b.tensor(kernels.F32, rows, heads, dim), b.tensor(kernels.F32, rows, heads, dim)
-	b.measure(fmt.Sprintf("attention/%v/%d wide/%d rows at %d", t, dim, rows, position), kernels.AttentionCost(q, kv, plan),
+	b.measureOp(fmt.Sprintf("attention/%v/%d wide/%d rows at %d", t, dim, rows, position), kernels.AttentionCost(q, kv, plan), plan,
 		func() { b.dev.Attention(out, q, kv, plan) })
 }
 
