@@ -72,7 +72,8 @@ check() {
 	patient=0
 	start driver 60 ./driver.test -test.v
 	finish
-	start memory-count 60 ./cuda.test -test.v -test.run 'TestPlan|TestMemory'
+	# Alone: it counts the GPU's free memory.
+	start memory-count 60 ./cuda.test -test.v -test.run 'TestPlan|TestMemory|TestRecordedSteps'
 	finish
 	for part in $parts; do
 		start "suite-$part" 150 ./cuda.test -test.v -test.run "TestConformance/^$part\$"
@@ -80,7 +81,7 @@ check() {
 	for part in matmul attention record sizes types; do
 		start "hopper-$part" 150 ./cuda.test -test.v -test.run "TestHopperConformance/^$part\$"
 	done
-	start rest 150 ./cuda.test -test.v -test.run 'Workspace|TestBadIndex|TestRecordedSteps|TestEngineInvariance|TestUsual'
+	start rest 150 ./cuda.test -test.v -test.run 'Workspace|TestBadIndex|TestEngineInvariance|TestUsual'
 	start wrappers 60 ./cuda.test -test.v -test.run 'TestWrappers$' -record logs/wrappers.txt
 	start goldens 150 ./cuda.test -test.v -test.run 'TestGoldens|TestDemoGoldens'
 	start cpu 150 ./cpu.test -test.v -test.short

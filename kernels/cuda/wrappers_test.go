@@ -66,7 +66,7 @@ func TestWrappers(t *testing.T) {
 	k := wrappersKernel(t, dev)
 	if *recordTo != "" {
 		require.Empty(t, os.Getenv(cudatest.Emulated), "an emulator records nothing")
-		writeVectors(t, *recordTo, "recorded on "+dev.Info().Detail, func(w *wrapper) *wrapperOut { return w.run(t, dev, k) })
+		writeVectors(t, *recordTo, fmt.Sprintf("recorded on %s, driver for CUDA %s", dev.info.Name, cudaVersion(dev.version)), func(w *wrapper) *wrapperOut { return w.run(t, dev, k) })
 	}
 	stored := readVectors(t)
 	for _, w := range wrappers() {

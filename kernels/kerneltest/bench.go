@@ -34,7 +34,7 @@ type bencher struct {
 
 // recordedOps is how many ops a recording of a benchmark has: on a device that
 // records, the host's part of an op is not what is asked for.
-const recordedOps = 16
+const recordedOps = 64
 
 // Bench measures each op and reports GB/s and GFLOP/s from the costs in
 // package kernels.
@@ -139,7 +139,10 @@ func (b *bencher) measureOp(name string, cost kernels.Cost, plan *kernels.Attent
 	})
 	require.NoError(b, err)
 	cost.Bytes, cost.Flops = recordedOps*cost.Bytes, recordedOps*cost.Flops
-	b.measure(name, cost, func() { recorder.Replay(recording, plan) })
+	b.measure(name, cost, func() {
+		recorder.Replay(recording, plan)
+		require.NoError(b, b.dev.Sync())
+	})
 	recorder.Forget(recording)
 }
 
