@@ -79,46 +79,66 @@ DEVICE void done(Mbarrier* empty) {
     if (lane() == 0) arrive(empty);
 }
 
-// products multiplies a tile. Of F16 weights, the products of one stage are on
-// their way while those of the next are asked for.
-template <class W, i32 N> DEVICE void products(float (&d)[N / 2], i32 steps, i32 group, Ring<Stages<N>::count>& ring) {
+// products_direct multiplies a tile of weights that are multiplied where they lie.
+// The products of one stage are on their way while those of the next are asked for.
+template <i32 N> DEVICE void products_direct(float (&d)[N / 2], i32 steps, i32 group, Ring<Stages<N>::count>& ring) {
     typedef Stages<N> S;
-    UNROLL
-    for (i32 i = 0; i < N / 2; i++) d[i] = 0;
     Mbarrier* before = nullptr;
     NO_UNROLL
     for (i32 step = 0; step < steps; step++) {
         wait(S::full(ring.at), ring.parity);
         const u8 *w = S::at(ring.at) + group * (LEFT / GROUPS), *x = S::at(ring.at) + LEFT;
-        if constexpr (W::direct) {
-            fence_products(d);
-            UNROLL
-            for (i32 k = 0; k < STEP / 16; k++) group_multiply_f16(d, operand_rows(w + 32 * k), operand_rows(x + 32 * k));
-            commit_products();
-            wait_products<1>();
-            if (before) done(before);
-            before = S::empty(ring.at);
-        } else {
-            u32 a[STEP / 16][4];
-            UNROLL
-            for (i32 k = 0; k < STEP / 16; k++) {
-                load_left(a[k], Tile<8>{const_cast<u8*>(w)}, warp() % 4 * 16, 2 * k);
-                UNROLL
-                for (i32 i = 0; i < 4; i++) a[k][i] = W::narrow(a[k][i]);
-            }
-            fence_products(d, a);
-            UNROLL
-            for (i32 k = 0; k < STEP / 16; k++) group_multiply_f16(d, a[k], operand_rows(x + 32 * k));
-            commit_products();
-            wait_products<0>(d);
-            done(S::empty(ring.at));
-        }
+        fence_products(d);
+        UNROLL
+        for (i32 k = 0; k < STEP / 16; k++) group_multiply_f16(d, operand_rows(w + 32 * k), operand_rows(x + 32 * k));
+        commit_products();
+        wait_products<1>();
+        if (before) done(before);
+        before = S::empty(ring.at);
         Ring<S::count>::next(ring);
     }
-    if constexpr (W::direct) {
-        wait_products<0>(d);
+    wait_products<0>(d);
+    done(before);
+}
+
+// products_narrowed multiplies a tile of weights that become F16 in registers. Those
+// of one stage are on their way while the weights of the next are read.
+template <class W, i32 N> DEVICE void products_narrowed(float (&d)[N / 2], i32 steps, i32 group, Ring<Stages<N>::count>& ring) {
+    typedef Stages<N> S;
+    typedef u32 Left[STEP / 16][4];
+    const auto start = [&](Left& a) {
+        wait(S::full(ring.at), ring.parity);
+        const Tile<8> w = {S::at(ring.at) + group * (LEFT / GROUPS)};
+        UNROLL
+        for (i32 k = 0; k < STEP / 16; k++) {
+            load_left(a[k], w, warp() % 4 * 16, 2 * k);
+            UNROLL
+            for (i32 i = 0; i < 4; i++) a[k][i] = W::narrow(a[k][i]);
+        }
+        fence_products(d, a);
+        UNROLL
+        for (i32 k = 0; k < STEP / 16; k++) group_multiply_f16(d, a[k], operand_rows(S::at(ring.at) + LEFT + 32 * k));
+        commit_products();
+        Mbarrier* const empty = S::empty(ring.at);
+        Ring<S::count>::next(ring);
+        return empty;
+    };
+    Left even, odd;
+    Mbarrier* before = start(even);
+    NO_UNROLL
+    for (i32 step = 1; step < steps; step += 2) {
+        Mbarrier* after = start(odd);
+        wait_products<1>(even);
         done(before);
+        before = after;
+        if (step + 1 == steps) break;
+        after = start(even);
+        wait_products<1>(odd);
+        done(before);
+        before = after;
     }
+    wait_products<0>(d);
+    done(before);
 }
 
 template <class W, i32 N> DEVICE void gemm(const GemmSm90Args& args) {
@@ -141,8 +161,12 @@ template <class W, i32 N> DEVICE void gemm(const GemmSm90Args& args) {
     const Tiles tiles = Tiles::of(args, N);
     Ring<S::count> ring;
     for (i32 tile = block_x(); tile < tiles.count; tile += grid_x()) {
-        float d[N / 2];
-        products<W, N>(d, tiles.steps, group, ring);
+        float d[N / 2] = {};
+        if constexpr (W::direct) {
+            products_direct<N>(d, tiles.steps, group, ring);
+        } else {
+            products_narrowed<W, N>(d, tiles.steps, group, ring);
+        }
         const i32 row = tile / tiles.across * SM90_GEMM_ROWS + 64 * group + warp() % 4 * 16, token = tile % tiles.across * N;
         write_sums<1, N / 8>(args, d, row + lane() / 4, token + lane() % 4 * 2);
     }
