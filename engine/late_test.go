@@ -127,8 +127,9 @@ func (d *late) AddRMSNorm(out, x, delta, weight kernels.Tensor, eps float32) {
 
 func (d *late) Add(x, delta kernels.Tensor) { d.do(func() { d.Device.Add(x, delta) }) }
 
-func (d *late) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
-	d.do(func() { d.Device.MatMul(out, x, w, decode) })
+func (d *late) MatMul(x kernels.Tensor, decode int64, products []kernels.Product) {
+	products = slices.Clone(products)
+	d.do(func() { d.Device.MatMul(x, decode, products) })
 }
 
 func (d *late) GatedMatMul(out, x kernels.Tensor, gate, up kernels.Weight, decode int64) {

@@ -88,9 +88,11 @@ type Ops interface {
 	AddRMSNorm(out, x, delta, weight Tensor, eps float32)
 	// Add: x [n, d] += delta [n, d].
 	Add(x, delta Tensor)
-	// MatMul: out [n, rows] = x [n, cols] · wᵀ. The first decode rows of x get
-	// decode arithmetic.
-	MatMul(out, x Tensor, w Weight, decode int64)
+	// MatMul: for each product Out [n, rows] = x [n, cols] · Wᵀ. The first decode
+	// rows of x get decode arithmetic. A product's bits do not depend on those beside
+	// it, and no Out overlaps another, or x where there are several. products may
+	// change when it returns.
+	MatMul(x Tensor, decode int64, products []Product)
 	// GatedMatMul: out [n, rows] = silu(x · gateᵀ) * (x · upᵀ), the gated unit of
 	// Llama (Shazeer, arXiv 2002.05202); x is [n, cols].
 	GatedMatMul(out, x Tensor, gate, up Weight, decode int64)
@@ -109,6 +111,12 @@ type Ops interface {
 	// after Sync, rows and their lists may change when it returns. It may
 	// overwrite logits.
 	Sample(dst []Sampled, logits Tensor, rows []SampleRow)
+}
+
+// Product is one of those that an input has with several weights.
+type Product struct {
+	Out Tensor
+	W   Weight
 }
 
 // Recorder is a Device that can keep ops and queue them again, all at once and

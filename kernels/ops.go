@@ -109,9 +109,16 @@ func CheckAdd(x, delta Tensor) {
 // AddCost returns the cost of Add.
 func AddCost(x Tensor) Cost { return Cost{Bytes: 3 * x.Bytes(), Flops: x.Len()} }
 
-// CheckMatMul panics unless x is F32 [n, w.Cols], out F32 [n, w.Rows] and
-// decode at most n.
-func CheckMatMul(out, x Tensor, w Weight, decode int64) { OpMatMul.product(out, x, w, decode) }
+// CheckMatMul panics unless x is F32 [n, W.Cols] and Out F32 [n, W.Rows] of each
+// product, of which there is one at least, and decode at most n.
+func CheckMatMul(x Tensor, decode int64, products []Product) {
+	if len(products) == 0 {
+		OpMatMul.misuse("no product")
+	}
+	for i := range products {
+		OpMatMul.product(products[i].Out, x, products[i].W, decode)
+	}
+}
 
 func (o Op) product(out, x Tensor, w Weight, decode int64) {
 	n := x.Shape[0]
@@ -122,10 +129,16 @@ func (o Op) product(out, x Tensor, w Weight, decode int64) {
 	}
 }
 
-// MatMulCost returns the cost of MatMul.
-func MatMulCost(x Tensor, w Weight) Cost {
+// MatMulCost returns the cost of MatMul with some weights.
+func MatMulCost(x Tensor, weights ...Weight) Cost {
 	n := x.Shape[0]
-	return Cost{Bytes: w.Bytes + 4*n*(w.Rows+w.Cols), Flops: 2 * n * w.Rows * w.Cols}
+	c := Cost{Bytes: x.Bytes()}
+	for i := range weights {
+		w := &weights[i]
+		c.Bytes += w.Bytes + 4*n*w.Rows
+		c.Flops += 2 * n * w.Rows * w.Cols
+	}
+	return c
 }
 
 // CheckGatedMatMul panics unless gate and up have one shape, for which x and out

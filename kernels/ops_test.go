@@ -62,7 +62,7 @@ func TestCosts(t *testing.T) {
 		OpRMSNorm:    {RMSNormCost(x), Cost{Bytes: 2*96 + 32, Flops: 96}},
 		OpAddRMSNorm: {AddRMSNormCost(x), Cost{Bytes: 4*96 + 32, Flops: 120}},
 		OpAdd:        {AddCost(x), Cost{Bytes: 288, Flops: 24}},
-		OpMatMul:     {MatMulCost(x, w), Cost{Bytes: 200 + 96 + 3*16*4, Flops: 2 * 3 * 16 * 8}},
+		OpMatMul:     {MatMulCost(x, w, w), Cost{Bytes: 96 + 2*(200+3*16*4), Flops: 2 * 2 * 3 * 16 * 8}},
 		OpRoPE:       {RoPECost(q, q), Cost{Bytes: 384, Flops: 144}},
 		OpAppendKV:   {AppendKVCost(cache, q), Cost{Bytes: 2 * (96 + 24)}},
 		// 13 positions, K and V, 2 heads of 2 codes and a scale; rows see 11, 12 and 13.

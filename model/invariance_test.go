@@ -174,7 +174,7 @@ func (idle) Upload(kernels.Tensor, []byte)                                      
 func (idle) Embed(_ kernels.Tensor, _ kernels.Weight, _ kernels.Tensor)            {}
 func (idle) RMSNorm(_, _, _ kernels.Tensor, _ float32)                             {}
 func (idle) AddRMSNorm(_, _, _, _ kernels.Tensor, _ float32)                       {}
-func (idle) MatMul(_, _ kernels.Tensor, _ kernels.Weight, _ int64)                 {}
+func (idle) MatMul(_ kernels.Tensor, _ int64, _ []kernels.Product)                 {}
 func (idle) RoPE(_, _, _ kernels.Tensor, _ kernels.Rotary)                         {}
 func (idle) AppendKV(_ kernels.KV, _, _, _ kernels.Tensor)                         {}
 func (idle) Attention(_, _ kernels.Tensor, _ kernels.KV, _ *kernels.AttentionPlan) {}

@@ -71,14 +71,13 @@ func (m *Model) attention(s *step, i int, c *KVCache) {
 	dev, w, a := m.dev, &m.layers[i], m.Config.Layers[i].Attention
 	s.pending = true
 	if a.Linear {
-		dev.MatMul(s.delta, s.h, w.o, s.decode)
+		m.product(s.delta, s.h, w.o, s.decode)
 		return
 	}
 	q, k, v := m.ws.q[i].Slice(0, s.n), m.ws.k[i].Slice(0, s.n), m.ws.v[i].Slice(0, s.n)
 	out := m.ws.attn[i].Slice(0, s.n)
-	dev.MatMul(flat(q), s.h, w.q, s.decode)
-	dev.MatMul(flat(k), s.h, w.k, s.decode)
-	dev.MatMul(flat(v), s.h, w.v, s.decode)
+	m.products = [...]kernels.Product{{Out: flat(q), W: w.q}, {Out: flat(k), W: w.k}, {Out: flat(v), W: w.v}}
+	dev.MatMul(s.h, s.decode, m.products[:])
 	if a.QKNorm {
 		kNormed := m.ws.kNormed[i].Slice(0, s.n)
 		dev.RMSNorm(heads(out), heads(q), w.qNorm, m.Config.NormEps)
@@ -88,7 +87,13 @@ func (m *Model) attention(s *step, i int, c *KVCache) {
 	dev.RoPE(q, k, s.pos, m.rotary)
 	dev.AppendKV(c.Layers[i], k, v, s.slots)
 	dev.Attention(out, q, c.Layers[i], &s.plan)
-	dev.MatMul(s.delta, flat(out), w.o, s.decode)
+	m.product(s.delta, flat(out), w.o, s.decode)
+}
+
+// product makes out x · wᵀ.
+func (m *Model) product(out, x kernels.Tensor, w kernels.Weight, decode int64) {
+	m.products[0] = kernels.Product{Out: out, W: w}
+	m.dev.MatMul(x, decode, m.products[:1])
 }
 
 // flat views [n, heads, dim] as [n, heads*dim]. Like heads it sets the shape
@@ -109,7 +114,7 @@ func (m *Model) ffn(s *step, i int) {
 	dev, w := m.dev, &m.layers[i]
 	s.pending = true
 	if m.Config.Layers[i].FFN.Linear {
-		dev.MatMul(s.delta, s.h, w.down, s.decode)
+		m.product(s.delta, s.h, w.down, s.decode)
 		return
 	}
 	tile := m.ws.inner[i].Shape[0]
@@ -118,7 +123,7 @@ func (m *Model) ffn(s *step, i int) {
 		decode := min(max(s.decode-from, 0), to-from)
 		inner := m.ws.inner[i].Slice(0, to-from)
 		dev.GatedMatMul(inner, s.h.Slice(from, to), w.gate, w.up, decode)
-		dev.MatMul(s.delta.Slice(from, to), inner, w.down, decode)
+		m.product(s.delta.Slice(from, to), inner, w.down, decode)
 	}
 }
 
@@ -139,7 +144,7 @@ func (m *Model) output(s *step) kernels.Tensor {
 	last.x, last.delta, last.h = x, delta, s.h.Slice(0, s.logits)
 	m.norm(&last, m.finalNorm)
 	logits := m.ws.logits.Slice(0, s.logits)
-	m.dev.MatMul(logits, last.h, m.weights.head, m.wantedDecodes(s))
+	m.product(logits, last.h, m.weights.head, m.wantedDecodes(s))
 	return logits
 }
 

@@ -24,6 +24,8 @@ type Model struct {
 	ws      *workspace
 	staging []byte // what is uploaded to ws.ints
 	step    step
+	// products are those of one op, here so that a call allocates nothing.
+	products [3]kernels.Product
 
 	recorded recorded
 

@@ -121,9 +121,9 @@ func TestMeanDeviation(t *testing.T) {
 // opDevice does nothing.
 type opDevice struct{ kernels.Device }
 
-func (opDevice) Info() kernels.Info                                           { return kernels.Info{} }
-func (opDevice) MatMul(kernels.Tensor, kernels.Tensor, kernels.Weight, int64) {}
-func (opDevice) Add(kernels.Tensor, kernels.Tensor)                           {}
+func (opDevice) Info() kernels.Info                              { return kernels.Info{} }
+func (opDevice) MatMul(kernels.Tensor, int64, []kernels.Product) {}
+func (opDevice) Add(kernels.Tensor, kernels.Tensor)              {}
 
 func (opDevice) Attention(kernels.Tensor, kernels.Tensor, kernels.KV, *kernels.AttentionPlan) {}
 
@@ -142,7 +142,10 @@ func TestCosts(t *testing.T) {
 	d := &costDevice{Device: opDevice{}, rounded: []kernels.DType{kernels.Q8_0}}
 	x := kernels.View(64, kernels.F32, 2, 32)
 	w := kernels.Weight{Addr: 64, Type: kernels.F32, Rows: 8, Cols: 32, Bytes: 1024}
-	d.MatMul(kernels.View(64, kernels.F32, 2, 8), x, w, 0)
+	product := func(w kernels.Weight) []kernels.Product {
+		return []kernels.Product{{Out: kernels.View(64, kernels.F32, 2, 8), W: w}}
+	}
+	d.MatMul(x, 0, product(w))
 	d.Add(x, x)
 	want := kernels.MatMulCost(x, w)
 	require.Equal(t, int64(2*2*8*32), want.Flops)
@@ -150,10 +153,10 @@ func TestCosts(t *testing.T) {
 	require.Equal(t, want.Flops+kernels.AddCost(x).Flops, d.total.Flops)
 	require.Zero(t, d.int8)
 	w.Type = kernels.Q8_0
-	d.MatMul(kernels.View(64, kernels.F32, 2, 8), x, w, 0)
+	d.MatMul(x, 0, product(w))
 	require.Equal(t, float64(want.Flops), d.int8)
 	d = &costDevice{Device: opDevice{}, rounded: []kernels.DType{kernels.Q8_0}, tiles: []kernels.DType{kernels.Q8_0}}
-	d.MatMul(kernels.View(64, kernels.F32, 2, 8), x, w, 1)
+	d.MatMul(x, 1, product(w))
 	require.Equal(t, [2]float64{float64(want.Flops) / 2, float64(want.Flops) / 2}, [2]float64{d.int8, d.bf16})
 	d.bf16 = 0
 	kv32 := kernels.KV{K: kernels.View(64, kernels.F16, 1, 2, kernels.BlockSize, 32)}

@@ -12,7 +12,8 @@ type costDevice struct {
 	rounded []kernels.DType // weight types whose products are in 8 bits
 	tiles   []kernels.DType // those that rows which prefill meet in BF16
 	tally
-	recording *recordedCost // nil: ops are done
+	recording *recordedCost    // nil: ops are done
+	weights   []kernels.Weight // those of MatMul
 }
 
 // tally is what ops had to do.
@@ -47,10 +48,14 @@ func (d *costDevice) Add(x, delta kernels.Tensor) {
 	d.Device.Add(x, delta)
 }
 
-func (d *costDevice) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
-	d.add(kernels.MatMulCost(x, w))
-	d.product(x, w, decode)
-	d.Device.MatMul(out, x, w, decode)
+func (d *costDevice) MatMul(x kernels.Tensor, decode int64, products []kernels.Product) {
+	d.weights = d.weights[:0]
+	for i := range products {
+		d.weights = append(d.weights, products[i].W)
+		d.product(x, products[i].W, decode)
+	}
+	d.add(kernels.MatMulCost(x, d.weights...))
+	d.Device.MatMul(x, decode, products)
 }
 
 func (d *costDevice) GatedMatMul(out, x kernels.Tensor, gate, up kernels.Weight, decode int64) {

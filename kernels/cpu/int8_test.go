@@ -218,7 +218,7 @@ func TestGated8(t *testing.T) {
 			w[i], err = dev.Pack(&kernels.Matrix{Type: kernels.Q4_0, Rows: rows, Cols: cols, Data: src})
 			require.NoError(t, err)
 			want[i] = tensor(tokens, rows)
-			dev.MatMul(want[i], x, w[i], 0)
+			dev.MatMul(x, 0, []kernels.Product{{Out: want[i], W: w[i]}})
 		}
 		dev.GatedMatMul(out, x, w[0], w[1], 0)
 		gate, up := floatsOf(want[0].Addr, out.Len()), floatsOf(want[1].Addr, out.Len())

@@ -27,11 +27,13 @@ type matmulJob struct {
 	gated  bool  // out has a gate's products, and becomes silu(out) times these
 }
 
-// MatMul computes out = x · wᵀ. Decode and prefill arithmetic are the same unless the
-// variant has products in tiles.
-func (d *Device) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
-	kernels.CheckMatMul(out, x, w, decode)
-	d.multiply(out, x, w, decode, false)
+// MatMul computes Out = x · Wᵀ, product by product. Decode and prefill arithmetic are
+// the same unless the variant has products in tiles.
+func (d *Device) MatMul(x kernels.Tensor, decode int64, products []kernels.Product) {
+	kernels.CheckMatMul(x, decode, products)
+	for i := range products {
+		d.multiply(products[i].Out, x, products[i].W, decode, false)
+	}
 }
 
 // GatedMatMul computes out = silu(x · gateᵀ) * (x · upᵀ).

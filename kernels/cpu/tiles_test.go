@@ -195,7 +195,7 @@ func TestTilesProduct(t *testing.T) {
 			out.Addr, err = dev.Alloc(out.Bytes())
 			require.NoError(t, err)
 			copy(floatsOf(in.Addr, n*cols), x)
-			dev.MatMul(out, in, w, 0)
+			dev.MatMul(in, 0, []kernels.Product{{Out: out, W: w}})
 			got := floatsOf(out.Addr, n*rows)
 			if want == nil {
 				want = slices.Clone(got)

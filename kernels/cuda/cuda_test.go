@@ -101,7 +101,7 @@ func product(t *testing.T, dev kernels.Device, m *kernels.Matrix, x []float32, d
 	in := kernels.View(at, kernels.F32, n, m.Cols)
 	out := kernels.View(at+uintptr(in.Bytes()), kernels.F32, n, m.Rows)
 	dev.Upload(in, bytesOf(x))
-	dev.MatMul(out, in, w, decode)
+	dev.MatMul(in, decode, []kernels.Product{{Out: out, W: w}})
 	got := make([]float32, n*m.Rows)
 	dev.Download(bytesOf(got), out)
 	require.NoError(t, dev.Sync())

@@ -71,6 +71,7 @@ type Device struct {
 	workspace driver.Memory
 	work      int64 // bytes of workspace
 	converted converted
+	factors   []factor // of the present op
 	results   results
 	plan      planBuffer
 	sampling  sampling

@@ -2,66 +2,88 @@ package cuda
 
 import (
 	"math"
+	"slices"
 
 	"trona/kernels"
 )
 
-// factor is what an input is multiplied with. gated: the output has a gate's
-// products, and becomes silu of them times these.
+// factor is a weight that an input is multiplied with, and where the products go.
+// gated: there stand a gate's products, and they become silu of them times these.
 type factor struct {
 	*layout
+	out   addr
 	gated int32
 }
 
-// MatMul computes out = x · wᵀ. The inputs become F16, each row scaled by a power
+// rowAddr is where row `row` of the output begins.
+func (f *factor) rowAddr(row int64) addr { return f.out + addr(4*row*int64(f.args.rows)) }
+
+func factorOf(op kernels.Op, out kernels.Tensor, w kernels.Weight) factor {
+	return factor{layout: layoutOf(op, w), out: addr(out.Addr)}
+}
+
+// MatMul computes Out = x · Wᵀ. The inputs become F16, each row scaled by a power
 // of two so that nothing overflows; with an F32 weight all stay floats. Decode
 // rows meet the weights' codes as they are, whose scales come afterwards; for
 // the others weights are unpacked to F16 in the workspace, some rows at a time.
-func (d *Device) MatMul(out, x kernels.Tensor, w kernels.Weight, decode int64) {
-	kernels.CheckMatMul(out, x, w, decode)
-	d.multiply(out, x, decode, factor{layout: layoutOf(kernels.OpMatMul, w)})
+func (d *Device) MatMul(x kernels.Tensor, decode int64, products []kernels.Product) {
+	kernels.CheckMatMul(x, decode, products)
+	d.factors = d.factors[:0]
+	for i := range products {
+		d.factors = append(d.factors, factorOf(kernels.OpMatMul, products[i].Out, products[i].W))
+	}
+	d.multiply(x, decode, d.factors)
+	for i := range products {
+		d.overwritten(products[i].Out, x)
+	}
 }
 
 // GatedMatMul computes out = silu(x · gateᵀ) * (x · upᵀ): the second product
 // ends with silu of the first. Both share the converted inputs.
 func (d *Device) GatedMatMul(out, x kernels.Tensor, gate, up kernels.Weight, decode int64) {
 	kernels.CheckGatedMatMul(out, x, gate, up, decode)
-	first := factor{layout: layoutOf(kernels.OpGatedMatMul, gate)}
-	second := factor{layout: layoutOf(kernels.OpGatedMatMul, up), gated: 1}
-	if (first.kind == kernels.F32) != (second.kind == kernels.F32) {
-		d.multiply(out, x, decode, first)
-		d.multiply(out, x, decode, second)
-		return
-	}
-	d.multiply(out, x, decode, first, second)
+	d.factors = append(d.factors[:0], factorOf(kernels.OpGatedMatMul, out, gate), factorOf(kernels.OpGatedMatMul, out, up))
+	d.factors[1].gated = 1
+	d.multiply(x, decode, d.factors)
+	d.overwritten(out, x)
 }
 
-// multiply multiplies x with each of some weights, either all or none of F32.
-func (d *Device) multiply(out, x kernels.Tensor, decode int64, with ...factor) {
-	n := x.Shape[0]
-	if with[0].kind == kernels.F32 {
-		for _, f := range with {
-			d.gemv(out, x, f)
+// multiply multiplies x with each of some weights, in order.
+func (d *Device) multiply(x kernels.Tensor, decode int64, with []factor) {
+	isFloat := func(f factor) bool { return f.kind == kernels.F32 }
+	for len(with) > 0 {
+		if isFloat(with[0]) {
+			d.gemv(x, &with[0])
+			with = with[1:]
+			continue
 		}
-		return
+		some := with
+		if i := slices.IndexFunc(with, isFloat); i >= 0 {
+			some = with[:i]
+		}
+		with = with[len(some):]
+		if decode > 0 {
+			d.decode(x.Slice(0, decode), some)
+		}
+		if decode < x.Shape[0] {
+			d.prefill(x, decode, some)
+		}
 	}
-	if decode > 0 {
-		d.decode(out.Slice(0, decode), x.Slice(0, decode), with)
-	}
-	if decode < n {
-		d.prefill(out.Slice(decode, n), x.Slice(decode, n), with)
-	}
+}
+
+// overwritten forgets inputs of which x no longer is.
+func (d *Device) overwritten(out, x kernels.Tensor) {
 	if out.Addr < x.Addr+uintptr(x.Bytes()) && x.Addr < out.Addr+uintptr(out.Bytes()) {
-		d.converted = converted{} // of what x no longer is
+		d.converted = converted{}
 	}
 }
 
 // gemv multiplies rows in float.
-func (d *Device) gemv(out, x kernels.Tensor, f factor) {
+func (d *Device) gemv(x kernels.Tensor, f *factor) {
 	for from := int64(0); from < x.Shape[0]; {
 		size, tokens := chooseGEMV(x.Shape[0] - from)
 		d.launch(&d.kernels.gemv[size], pieces(int64(f.args.rows), gemvRows), 1, warp*gemvWarps, gemvShared(size), words(gemvArgs{
-			w: f.args, out: rowAddr(out, from), x: rowAddr(x, from), n: int32(tokens), gated: f.gated,
+			w: f.args, out: f.rowAddr(from), x: rowAddr(x, from), n: int32(tokens), gated: f.gated,
 		}))
 		from += tokens
 	}
@@ -77,7 +99,7 @@ func chooseMatmul(n int64) int {
 
 // decode multiplies rows with decode arithmetic, as many at a time as their
 // inputs have room in the workspace.
-func (d *Device) decode(out, x kernels.Tensor, with []factor) {
+func (d *Device) decode(x kernels.Tensor, with []factor) {
 	cols := x.Shape[1]
 	ld := align(cols, unit)
 	// Inputs, their scales, sums of 16 and of 32 columns; the last by whole tiles.
@@ -98,8 +120,9 @@ func (d *Device) decode(out, x kernels.Tensor, with []factor) {
 				out: a.x, scale: a.xScale, sums16: a.sums16, sums32: a.sums32, x: in.x, cols: int32(cols), ld: int32(ld), stride: a.stride,
 			}))
 		}
-		for _, f := range with {
-			a.w, a.out, a.gated = f.args, rowAddr(out, from), f.gated
+		for i := range with {
+			f := &with[i]
+			a.w, a.out, a.gated = f.args, f.rowAddr(from), f.gated
 			d.matmul(f.kind, size, a)
 		}
 		d.converted = in
@@ -191,15 +214,19 @@ func planPrefill(n, rows, cols, workspace int64) (p prefillPlan, ok bool) {
 	return p, p.rows > 0
 }
 
-// prefill multiplies rows with prefill arithmetic.
-func (d *Device) prefill(out, x kernels.Tensor, with []factor) {
+// prefill multiplies rows from `first` on with prefill arithmetic.
+func (d *Device) prefill(x kernels.Tensor, first int64, with []factor) {
 	n, cols := x.Shape[0], x.Shape[1]
-	p, ok := planPrefill(n, out.Shape[1], cols, d.work)
+	rows := int32(0)
+	for i := range with {
+		rows = max(rows, with[i].args.rows)
+	}
+	p, ok := planPrefill(n-first, int64(rows), cols, d.work)
 	if !ok {
 		d.fail(errWorkspace(kernels.OpMatMul, d.work))
 		return
 	}
-	for from := int64(0); from < n; from += p.tokens {
+	for from := first; from < n; from += p.tokens {
 		tokens := min(p.tokens, n-from)
 		in := converted{x: rowAddr(x, from), n: tokens, cols: cols}
 		if d.converted != in {
@@ -207,8 +234,8 @@ func (d *Device) prefill(out, x kernels.Tensor, with []factor) {
 				out: d.at(0), scale: d.at(p.scales), x: in.x, cols: int32(cols), ld: int32(p.ld),
 			}))
 		}
-		for _, f := range with {
-			d.products(rowAddr(out, from), tokens, f, p)
+		for i := range with {
+			d.products(with[i].rowAddr(from), tokens, &with[i], p)
 		}
 		d.converted = in
 	}
@@ -218,7 +245,7 @@ func (d *Device) prefill(out, x kernels.Tensor, with []factor) {
 func (d *Device) at(offset int64) addr { return addr(d.workspace) + addr(offset) }
 
 // products multiplies converted tokens with all rows of a weight.
-func (d *Device) products(out addr, tokens int64, f factor, p prefillPlan) {
+func (d *Device) products(out addr, tokens int64, f *factor, p prefillPlan) {
 	w := &f.args
 	a := gemmArgs{
 		x: d.at(0), xScale: d.at(p.scales), ldX: p.ld, ldOut: int64(w.rows), n: int32(tokens), cols: int32(p.ld), gated: f.gated,

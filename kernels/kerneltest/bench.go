@@ -163,9 +163,10 @@ func (b *bencher) product(name string, t kernels.DType, rows, cols int64, tokens
 			if b.decode && n <= decodeTokens {
 				decode = n
 			}
-			turn := 0
+			turn, product := 0, one(out, weights[0])
 			sub.measureOp(fmt.Sprintf("n=%d", n), kernels.MatMulCost(x, weights[0]), nil, func() {
-				b.dev.MatMul(out, x, weights[turn%len(weights)], decode)
+				product[0].W = weights[turn%len(weights)]
+				b.dev.MatMul(x, decode, product)
 				turn++
 			})
 			b.dev.Free(x.Addr)

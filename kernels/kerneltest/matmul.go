@@ -70,6 +70,7 @@ func testMatMul(c *context) {
 		}
 		c.run(fmt.Sprintf("%v/invariance", t), func(c *context) { c.matmulInvariance(c.matrix(t, 50, 768)) })
 	}
+	testSeveral(c)
 	for _, t := range []kernels.DType{kernels.F32, kernels.BF16, kernels.Q4_K} {
 		if c.suite.Brief {
 			continue
@@ -78,12 +79,56 @@ func testMatMul(c *context) {
 	}
 }
 
+// one is a single product.
+func one(out kernels.Tensor, w kernels.Weight) []kernels.Product {
+	return []kernels.Product{{Out: out, W: w}}
+}
+
+// testSeveral: products of one input have the bits of each alone, whatever their
+// heights and types, and however many of its rows decode.
+func testSeveral(c *context) {
+	for name, list := range map[string][]*kernels.Matrix{
+		"one type": {c.matrix(kernels.BF16, 40, 512), c.matrix(kernels.BF16, 17, 512), c.matrix(kernels.BF16, 8, 512)},
+		"two":      {c.matrix(kernels.Q4_K, 16, 512), c.matrix(kernels.Q4_K, 33, 512)},
+		"mixed":    {c.matrix(kernels.Q4_K, 40, 512), c.matrix(kernels.Q4_K, 24, 512), c.matrix(kernels.Q6_K, 24, 512)},
+		"five":     {c.matrix(kernels.F16, 3, 512), c.matrix(kernels.F16, 50, 512), c.matrix(kernels.F16, 16, 512), c.matrix(kernels.F16, 1, 512), c.matrix(kernels.F16, 31, 512)},
+		"floats":   {c.matrix(kernels.Q8_0, 9, 512), c.matrix(kernels.F32, 20, 512), c.matrix(kernels.Q8_0, 20, 512)},
+		"scales": {
+			c.scaled(c.matrix(kernels.F8E4M3, 40, 512), 40, 512), c.scaled(c.matrix(kernels.F8E4M3, 40, 512), 1, 512),
+			c.scaled(c.matrix(kernels.F8E4M3, 40, 512), 16, 128),
+		},
+	} {
+		for _, n := range []int64{1, 5, 40} {
+			c.run(fmt.Sprintf("several/%s/n=%d", name, n), func(c *context) { c.several(n, list) })
+		}
+	}
+}
+
+func (c *context) several(n int64, list []*kernels.Matrix) {
+	xs := c.normal(n*list[0].Cols, 1)
+	x := c.floats(xs, n, list[0].Cols)
+	products := make([]kernels.Product, len(list))
+	for i, m := range list {
+		products[i] = kernels.Product{Out: c.empty(kernels.F32, n, m.Rows), W: c.pack(m)}
+	}
+	for _, decode := range []int64{0, n / 2, n} {
+		c.dev.MatMul(x, decode, products)
+		for i, p := range products {
+			alone := c.empty(kernels.F32, n, p.W.Rows)
+			c.dev.MatMul(x, decode, one(alone, p.W))
+			c.same(c.read(alone), c.read(p.Out), "product %d, %d of %d rows decode", i, decode, n)
+		}
+		c.noAllocs(func() { c.dev.MatMul(x, decode, products) })
+	}
+}
+
 // matmul compares a product with the reference.
 func (c *context) matmul(s matmulShape, m *kernels.Matrix) {
 	xs := c.normal(s.n*s.cols, 1)
 	w := c.pack(m)
 	x, out := c.floats(xs, s.n, s.cols), c.empty(kernels.F32, s.n, s.rows)
-	c.dev.MatMul(out, x, w, s.n/2)
+	product := one(out, w)
+	c.dev.MatMul(x, s.n/2, product)
 	if c.suite.Rounded != nil {
 		xs = c.suite.Rounded(m.Type, xs, s.cols, s.n/2)
 	}
@@ -92,7 +137,7 @@ func (c *context) matmul(s matmulShape, m *kernels.Matrix) {
 		size[i] *= 1e-5 + c.suite.Rounding
 	}
 	c.close(c.read(out), want, size)
-	c.noAllocs(func() { c.dev.MatMul(out, x, w, s.n/2) })
+	c.noAllocs(func() { c.dev.MatMul(x, s.n/2, product) })
 }
 
 // matmulInvariance: a row has the same bits alone, in any batch, on any peer.
@@ -152,7 +197,7 @@ func (c *context) product(w kernels.Weight, xs []float32, n int64, decode bool) 
 // mixed multiplies n rows, of which the first decode.
 func (c *context) mixed(w kernels.Weight, xs []float32, n, decode int64) []float32 {
 	x, out := c.floats(xs, n, w.Cols), c.empty(kernels.F32, n, w.Rows)
-	c.dev.MatMul(out, x, w, decode)
+	c.dev.MatMul(x, decode, one(out, w))
 	got := c.read(out)
 	c.release()
 	return got

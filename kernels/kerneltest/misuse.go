@@ -18,13 +18,17 @@ func testMisuse(c *context) {
 		return &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{s}}
 	}
 	for name, call := range map[string]func(){
-		"embed: ids":          func() { c.dev.Embed(y, w, ids) },
-		"rmsnorm: rows":       func() { c.dev.RMSNorm(y, x, v, 1) },
-		"rmsnorm: weight":     func() { c.dev.RMSNorm(x, x, ids, 1) },
-		"add_rmsnorm: delta":  func() { c.dev.AddRMSNorm(x, x, y, v, 1) },
-		"add: rows":           func() { c.dev.Add(x, y) },
-		"matmul: out":         func() { c.dev.MatMul(x, x, w, 0) },
-		"matmul: decode":      func() { c.dev.MatMul(c.empty(kernels.F32, 2, 4), x, w, 3) },
+		"embed: ids":         func() { c.dev.Embed(y, w, ids) },
+		"rmsnorm: rows":      func() { c.dev.RMSNorm(y, x, v, 1) },
+		"rmsnorm: weight":    func() { c.dev.RMSNorm(x, x, ids, 1) },
+		"add_rmsnorm: delta": func() { c.dev.AddRMSNorm(x, x, y, v, 1) },
+		"add: rows":          func() { c.dev.Add(x, y) },
+		"matmul: out":        func() { c.dev.MatMul(x, 0, one(x, w)) },
+		"matmul: decode":     func() { c.dev.MatMul(x, 3, one(c.empty(kernels.F32, 2, 4), w)) },
+		"matmul: none":       func() { c.dev.MatMul(x, 0, nil) },
+		"matmul: second": func() {
+			c.dev.MatMul(x, 0, []kernels.Product{{Out: c.empty(kernels.F32, 2, 4), W: w}, {Out: c.empty(kernels.F32, 2, 4), W: other}})
+		},
 		"rope: rank":          func() { c.dev.RoPE(x, heads, ids, kernels.Rotary{}) },
 		"rope: inv":           func() { c.dev.RoPE(heads, heads, ids, kernels.Rotary{Inv: v}) },
 		"append_kv: slots":    func() { c.dev.AppendKV(kv, heads, heads, v) },

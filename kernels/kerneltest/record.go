@@ -42,9 +42,7 @@ func (s *recordStep) run(dev kernels.Device, plan *kernels.AttentionPlan) {
 	flat := func(t kernels.Tensor) kernels.Tensor { return t.Reshape(t.Shape[0], t.Shape[1]*t.Shape[2]) }
 	dev.Embed(s.x, s.table, s.ids)
 	dev.RMSNorm(s.h, s.x, s.norm, 1e-5)
-	dev.MatMul(flat(s.q), s.h, s.wq, recordRows)
-	dev.MatMul(flat(s.k), s.h, s.wk, recordRows)
-	dev.MatMul(flat(s.v), s.h, s.wv, recordRows)
+	dev.MatMul(s.h, recordRows, []kernels.Product{{Out: flat(s.q), W: s.wq}, {Out: flat(s.k), W: s.wk}, {Out: flat(s.v), W: s.wv}})
 	dev.RoPE(s.q, s.k, s.positions, kernels.Rotary{Inv: s.inv})
 	dev.AppendKV(s.cache, s.k, s.v, s.slots)
 	dev.Attention(s.out, s.q, s.cache, plan)
