@@ -35,6 +35,9 @@ type Info struct {
 	Memory   int64   // bytes that may be allocated, all in all
 	KVTypes  []DType // cache types it supports, the preferred one first
 	Features []string
+	// StepRows is how many rows of a step use the device well: prompts are read so
+	// many tokens at a time.
+	StepRows int
 	// Uniform: decode and prefill arithmetic give the same bits, always. What
 	// decoding put into the cache then serves prompts too.
 	Uniform bool

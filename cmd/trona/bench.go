@@ -12,8 +12,8 @@ import (
 	"trona/model"
 )
 
-// benchRows is the most rows of a step, as in serve.
-const benchRows = 512
+// mostSequences bounds a test.
+const mostSequences = 512
 
 // benchCommand measures a model in the way of llama-bench: "pp" reads a prompt,
 // "tg" generates one token a step after it. It does so directly, without
@@ -90,8 +90,8 @@ func (c *benchCommand) tests() ([]benchRow, error) {
 	var tests []benchRow
 	for _, depth := range c.NDepth {
 		for _, batch := range c.Batch {
-			if depth < 0 || batch < 1 || batch > benchRows {
-				return nil, usagef("-d %d -b %d: depth must not be negative, batch must be 1 to %d", depth, batch, benchRows)
+			if depth < 0 || batch < 1 || batch > mostSequences {
+				return nil, usagef("-d %d -b %d: depth must not be negative, batch must be 1 to %d", depth, batch, mostSequences)
 			}
 			for _, n := range c.NPrompt {
 				tests = append(tests, benchRow{NPrompt: n, NDepth: depth, Batch: batch})
@@ -202,13 +202,13 @@ func (b *bench) allocate(ckpt *model.Checkpoint, kv kernels.DType, tests []bench
 		}
 		blocks, sequences = max(blocks, t.Batch*t.blocks()), max(sequences, t.Batch)
 		if b.costs == nil {
-			blocks = max(blocks, t.engineBlocks())
+			blocks = max(blocks, t.engineBlocks(b.rows()))
 		}
 	}
 	bar := newProgress(std.err, "loading")
 	defer bar.stop()
 	var err error
-	if b.model, err = model.Load(ckpt, b.device, model.LoadOptions{MaxRows: benchRows, MaxLogits: sequences, Progress: bar.set}); err != nil {
+	if b.model, err = model.Load(ckpt, b.device, model.LoadOptions{MaxRows: b.rows(), MaxLogits: sequences, Progress: bar.set}); err != nil {
 		return err
 	}
 	if b.cache, err = model.NewKVCache(b.device, &ckpt.Config, kv, blocks); err != nil {
@@ -216,6 +216,9 @@ func (b *bench) allocate(ckpt *model.Checkpoint, kv kernels.DType, tests []bench
 	}
 	return b.model.Record(b.cache)
 }
+
+// rows returns the most rows of a step, as in serve.
+func (b *bench) rows() int { return b.device.Info().StepRows }
 
 // blocks returns the cache blocks of a sequence of the test.
 func (r *benchRow) blocks() int {
@@ -297,7 +300,7 @@ func (b *bench) once(r *benchRow, n int) error {
 	for left := n * r.Batch; left > 0; {
 		b.batch.Reset()
 		for s := range done {
-			rows := min(n-done[s], benchRows-len(b.batch.Tokens))
+			rows := min(n-done[s], b.rows()-len(b.batch.Tokens))
 			if r.NGen > 0 {
 				rows = min(rows, 1)
 			}

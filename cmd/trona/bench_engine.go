@@ -24,9 +24,9 @@ func (b *bench) start(tests []benchRow, synchronous bool) (err error) {
 
 // engineBlocks returns the cache blocks that let the engine take all requests
 // of the test at once: it keeps some free for those in work to grow.
-func (r *benchRow) engineBlocks() int {
+func (r *benchRow) engineBlocks(rows int) int {
 	tokens := r.NDepth + r.tokens() + 1
-	return r.Batch * (tokens/kernels.BlockSize + tokens/(benchRows/4*kernels.BlockSize) + 3)
+	return r.Batch * (tokens/kernels.BlockSize + tokens/(rows/4*kernels.BlockSize) + 3)
 }
 
 // measureEngine runs a test some times through the engine, after a run that

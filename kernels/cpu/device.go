@@ -119,6 +119,9 @@ func choose(name string) (*variant, error) {
 	return nil, fmt.Errorf("cpu: instruction set %q: %w (there are %v)", name, kernels.ErrNoDevice, Variants())
 }
 
+// stepRows are so many that weights, unpacked once a step, cost little beside products.
+const stepRows = 512
+
 // Info describes the device.
 func (d *Device) Info() kernels.Info {
 	return kernels.Info{
@@ -127,6 +130,7 @@ func (d *Device) Info() kernels.Info {
 		Memory:   machineMemory(),
 		KVTypes:  []kernels.DType{kernels.F16, kernels.F32, kernels.BF16, kernels.I8},
 		Features: []string{d.kern.name},
+		StepRows: stepRows,
 		Uniform:  d.kern.tiles == nil, // no other op looks at how many rows decode
 		Int8:     d.kern.int8(),
 		BF16:     d.kern.bf16(),

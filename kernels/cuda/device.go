@@ -32,6 +32,10 @@ import (
 	"trona/kernels/cuda/driver"
 )
 
+// stepRows are so many that unpacking weights, which is done once a step, costs little,
+// and that every processor has several tiles of a product.
+const stepRows = 2048
+
 // Options configures Open. The zero value is right for most.
 type Options struct {
 	Device int // which of the machine's devices
@@ -183,6 +187,7 @@ func (d *Device) Info() kernels.Info {
 			d.info.Name, d.info.Major, d.info.Minor, d.info.Processors, cudaVersion(d.version)),
 		Memory:   d.free,
 		KVTypes:  cacheTypes,
+		StepRows: stepRows,
 		Features: []string{fmt.Sprintf("sm_%d%d", d.info.Major, d.info.Minor), "driver " + cudaVersion(d.version), driver.Binding},
 	}
 }

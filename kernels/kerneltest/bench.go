@@ -231,6 +231,9 @@ func (b *bencher) attention(t kernels.DType, dim, rows, position int64) {
 		seq.Blocks = append(seq.Blocks, int32(i))
 	}
 	plan := &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{seq}}
+	if b.decode && rows == 1 {
+		plan.Decode = 1
+	}
 	q, out := b.tensor(kernels.F32, rows, heads, dim), b.tensor(kernels.F32, rows, heads, dim)
 	b.measureOp(fmt.Sprintf("attention/%v/%d wide/%d rows at %d", t, dim, rows, position), kernels.AttentionCost(q, kv, plan), plan,
 		func() { b.dev.Attention(out, q, kv, plan) })
