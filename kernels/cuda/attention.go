@@ -117,8 +117,22 @@ func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernel
 	}
 	if shape.prefill > 0 {
 		a.count, a.items = base+4, base+addr(prefillAt)
-		d.prefillAttention(a, cache.K.Type, shape.prefill)
+		items := shape.prefill
+		if !d.recording {
+			items = prefillItems(plan)
+		}
+		d.prefillAttention(a, cache.K.Type, items)
 	}
+}
+
+// prefillItems returns how many items of rows that do not decode a plan has.
+func prefillItems(plan *kernels.AttentionPlan) (n int64) {
+	for i := range plan.Seqs {
+		if s := &plan.Seqs[i]; s.Row >= plan.Decode {
+			n += pieces(s.Rows, prefillQueries)
+		}
+	}
+	return n
 }
 
 // decodeAttention splits the positions of each row among blocks, as many rows

@@ -99,8 +99,8 @@ template <i32 D> DEVICE void spoil(Running<D>& r, const u32* bad, const i32 (&se
 
 template <class C, i32 D> DEVICE void attention_prefill(const AttentionArgs& args) {
     typedef Stages<C, D> S;
-    const i32 number = args.first + block_x();
-    if (number >= *args.count) return;
+    const i32 number = *args.count - 1 - block_x(); // of a sequence, those that see most come first
+    if (number < 0) return;
     const AttentionItem item = args.items[number];
     const KvArgs& cache = args.cache;
     const i32 share = args.heads / cache.kvHeads, head = block_y() / share;

@@ -225,8 +225,8 @@ template <class C, i32 D> DEVICE void attend(const AttentionSm90Args& args, cons
 
 template <class C, i32 D> DEVICE void attention(const AttentionSm90Args& args) {
     typedef Rings<D> R;
-    const i32 number = args.a.first + block_x();
-    if (number >= *args.a.count) return;
+    const i32 number = *args.a.count - 1 - block_x(); // of a sequence, those that see most come first
+    if (number < 0) return;
     Part p;
     p.item = args.a.items[number];
     p.share = args.a.heads / args.a.cache.kvHeads;
