@@ -147,12 +147,21 @@ type dequantArgs struct {
 	_           int32
 }
 
-// matmulArgs: out [n, rows] = x [n, cols] · wᵀ; x, xScale and sums are those of
-// convertArgs. gated (here and below): out has a gate's products, and becomes
-// silu(out) times these.
+// matmulPart is one of the products of a launch: out [n, rows] = x [n, cols] · wᵀ.
+type matmulPart struct {
+	w     weightArgs
+	out   addr  `c:"float*"`
+	first int32 // of its tiles among those of the launch; beyond all: no part
+	_     int32
+}
+
+// matmulArgs: products of one x, whose weights have one type and as many columns; x,
+// xScale and sums are those of convertArgs. A tile is 16 out-features of a part. With
+// pair it is 8 of a gate, the first part, and the same 8 of the second: the first
+// part's out becomes silu(gate) times these. gated (here and below): out has a gate's
+// products, and becomes silu(out) times these.
 type matmulArgs struct {
-	w      weightArgs
-	out    addr `c:"float*"`
+	parts  [matmulParts]matmulPart
 	x      addr `c:"const u16*"`
 	xScale addr `c:"const float*"`
 	sums16 addr `c:"const float*"`
@@ -160,6 +169,8 @@ type matmulArgs struct {
 	ld     int64
 	n      int32
 	stride int32
+	tiles  int32
+	pair   int32
 	gated  int32
 	_      int32
 }

@@ -7,6 +7,7 @@
 #define FLAT_ITEMS i32(1024)
 #define MATMUL_WARPS i32(8)
 #define MATMUL_ROWS i32(16)
+#define MATMUL_PARTS i32(3)
 #define GEMV_TOKENS i32(8)
 #define GEMV_WARPS i32(4)
 #define GEMV_ROWS i32(8)
@@ -164,9 +165,16 @@ struct DequantArgs {
 };
 static_assert(sizeof(DequantArgs) == 88, "DequantArgs");
 
-struct MatmulArgs {
+struct MatmulPart {
     WeightArgs w;
     float* out;
+    i32 first;
+    i32 unused3;
+};
+static_assert(sizeof(MatmulPart) == 72, "MatmulPart");
+
+struct MatmulArgs {
+    MatmulPart parts[3];
     const u16* x;
     const float* xScale;
     const float* sums16;
@@ -174,10 +182,12 @@ struct MatmulArgs {
     i64 ld;
     i32 n;
     i32 stride;
+    i32 tiles;
+    i32 pair;
     i32 gated;
-    i32 unused10;
+    i32 unused11;
 };
-static_assert(sizeof(MatmulArgs) == 120, "MatmulArgs");
+static_assert(sizeof(MatmulArgs) == 280, "MatmulArgs");
 
 struct GemvArgs {
     WeightArgs w;

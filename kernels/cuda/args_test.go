@@ -20,7 +20,7 @@ var rewrite = flag.Bool("rewrite", false, "rewrite generated files")
 func argStructs() []any {
 	return []any{
 		fault{}, weightArgs{}, embedArgs{}, rmsnormArgs{}, addArgs{}, gatherArgs{}, ropeArgs{},
-		kvArgs{}, appendArgs{}, attentionItem{}, attentionArgs{}, convertArgs{}, dequantArgs{}, matmulArgs{}, gemvArgs{}, gemmArgs{}, gemmSm90Args{}, attentionSm90Args{},
+		kvArgs{}, appendArgs{}, attentionItem{}, attentionArgs{}, convertArgs{}, dequantArgs{}, matmulPart{}, matmulArgs{}, gemvArgs{}, gemmArgs{}, gemmSm90Args{}, attentionSm90Args{},
 		sampleRow{}, sampled{}, tokenLogprob{}, sampleArgs{},
 	}
 }

@@ -13,6 +13,7 @@ const (
 
 	matmulWarps = 8         // of a block of matmul, which share the columns
 	matmulRows  = 16        // out-features of such a block
+	matmulParts = 3         // weights of a launch
 	gemvTokens  = 8         // most tokens of a gemv
 	gemvWarps   = 4         // of a block of gemv
 	gemvRows    = 8         // out-features of such a block
@@ -89,7 +90,7 @@ type constant struct {
 func constants() []constant {
 	return []constant{
 		{"ROW_THREADS", rowThreads}, {"WIDE_THREADS", wideThreads}, {"FLAT_THREADS", flatThreads}, {"FLAT_ITEMS", flatItems},
-		{"MATMUL_WARPS", matmulWarps}, {"MATMUL_ROWS", matmulRows},
+		{"MATMUL_WARPS", matmulWarps}, {"MATMUL_ROWS", matmulRows}, {"MATMUL_PARTS", matmulParts},
 		{"GEMV_TOKENS", gemvTokens}, {"GEMV_WARPS", gemvWarps}, {"GEMV_ROWS", gemvRows},
 		{"GEMM_ROWS", gemmRows}, {"GEMM_THREADS", gemmThreads},
 		{"SM90_THREADS", sm90Threads}, {"SM90_GEMM_ROWS", sm90GemmRows}, {"SM90_GEMM_SHARED", sm90GemmShared},

@@ -90,8 +90,7 @@ func (d *Device) sm90Matmul(t kernels.DType, a matmulArgs) bool {
 	if d.hopper == nil || a.n > 8 || d.hopper.matmul[t].name == "" {
 		return false
 	}
-	tiles := pieces(int64(a.w.rows), matmulRows)
-	d.launch(&d.hopper.matmul[t], min(tiles, 2*int64(d.info.Processors)), 1, sm90MatmulThreads, sm90MatmulShared, words(a))
+	d.launch(&d.hopper.matmul[t], min(int64(a.tiles), 2*int64(d.info.Processors)), 1, sm90MatmulThreads, sm90MatmulShared, words(a))
 	return true
 }
 

@@ -47,6 +47,14 @@ type layout struct {
 	args weightArgs
 }
 
+// tileCols is the width of tiles of scales where a row has several; 0: it has one at most.
+func (w *weightArgs) tileCols() int32 {
+	if w.scale == 0 || w.scaleCols >= w.cols {
+		return 0
+	}
+	return w.scaleCols
+}
+
 func align(n, to int64) int64 { return (n + to - 1) / to * to }
 
 // weightLayout lays a matrix out at an address and returns the bytes of it.

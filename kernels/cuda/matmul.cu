@@ -4,7 +4,7 @@
 //
 // x is F16, each row scaled by a power of two (convert.cu), and the codes of
 // weights are F16 numbers, exact: the scales that columns share come afterwards,
-// as floats. A block does 16 out-features (blocks of the same ones are
+// as floats. A block does a tile of 16 out-features (blocks of the same ones are
 // neighbours); its warps share the columns, unit by unit. Where values are codes
 // less a minimum, the sum of x over the columns is taken away as often.
 //
@@ -24,10 +24,11 @@ constexpr i32 THREADS = MATMUL_WARPS * WARP;
 
 template <class T, i32 tiles> DEVICE void matmul(const MatmulArgs& args) {
     let_next_start();
-    const WeightArgs& w = args.w;
-    const i32 first = block_y() * MATMUL_ROWS, token = block_x() * (8 * tiles);
-    const TwoRows rows = TwoRows::of<T>(w, first);
-    const u8 *row0 = kept(w.data + rows.r0 * w.rowBytes), *row1 = kept(w.data + rows.r1 * w.rowBytes);
+    const WeightArgs& w = args.parts[0].w; // whose rows are like those of all
+    const OutTile out = OutTile::of(args, block_y());
+    const i32 token = block_x() * (8 * tiles);
+    const TwoRows rows = TwoRows::of<T>(args, out);
+    const u8 *row0 = kept(rows.rows[0]), *row1 = kept(rows.rows[1]);
     const i32 units = (w.cols + UNIT - 1) / UNIT;
     const auto in = Inputs<T, tiles>::of(args, token);
 
@@ -43,9 +44,9 @@ template <class T, i32 tiles> DEVICE void matmul(const MatmulArgs& args) {
     for (i32 unit = warp(); unit < units; unit += MATMUL_WARPS) {
         now[0] = next[0], now[1] = next[1];
         read(least(unit + MATMUL_WARPS, units - 1));
-        add_unit<T, tiles>(sums, now[0], now[1], w, rows, in, unit);
+        add_unit<T, tiles>(sums, now[0], now[1], w.cols, rows, in, unit);
     }
-    finish(args, sums, reinterpret_cast<float*>(shared()), first, token, rows.tiled, [] { sync(); });
+    finish(args, sums, reinterpret_cast<float*>(shared()), out, token, rows.scaleCols > 0, [] { sync(); });
 }
 
 // Blocks of a multiprocessor: as many as the registers of a type's lanes allow.

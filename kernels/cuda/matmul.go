@@ -120,21 +120,52 @@ func (d *Device) decode(x kernels.Tensor, with []factor) {
 				out: a.x, scale: a.xScale, sums16: a.sums16, sums32: a.sums32, x: in.x, cols: int32(cols), ld: int32(ld), stride: a.stride,
 			}))
 		}
-		for i := range with {
-			f := &with[i]
-			a.w, a.out, a.gated = f.args, f.rowAddr(from), f.gated
-			d.matmul(f.kind, size, a)
+		for rest := with; len(rest) > 0; {
+			some := together(rest)
+			d.matmul(some, from, size, a)
+			rest = rest[len(some):]
 		}
 		d.converted = in
 	}
 }
 
-// matmul multiplies converted rows.
-func (d *Device) matmul(t kernels.DType, size int, a matmulArgs) {
-	if d.sm90Matmul(t, a) {
+// together returns the first of some factors that one launch multiplies: of one
+// type, and a gate with what it gates where their tiles of scales are as wide.
+func together(with []factor) []factor {
+	n := 1
+	for n < min(len(with), matmulParts) && with[n].kind == with[0].kind && with[n].gated == 0 {
+		n++
+	}
+	if first, second := &with[0], &with[min(1, len(with)-1)]; n == 1 && first.gated < second.gated &&
+		first.kind == second.kind && first.args.tileCols() == second.args.tileCols() {
+		n = 2
+	}
+	return with[:n]
+}
+
+// matmul multiplies converted rows from `from` on in one launch.
+func (d *Device) matmul(with []factor, from int64, size int, a matmulArgs) {
+	a.gated = with[0].gated
+	if with[len(with)-1].gated > a.gated {
+		a.pair = 1
+	}
+	for i := range a.parts {
+		a.parts[i].first = math.MaxInt32
+		if i >= len(with) {
+			continue
+		}
+		f := &with[i]
+		a.parts[i] = matmulPart{w: f.args, out: f.rowAddr(from), first: a.tiles}
+		a.tiles += int32(pieces(int64(f.args.rows), matmulRows))
+	}
+	if a.pair == 1 {
+		a.tiles = int32(pieces(int64(with[0].args.rows), matmulRows/2))
+	}
+	kind := with[0].kind
+	if d.sm90Matmul(kind, a) {
 		return
 	}
-	d.launch(&d.kernels.matmul[t][size], pieces(int64(a.n), matmulSizes[size]), pieces(int64(a.w.rows), matmulRows),
+	d.launch(&d.kernels.matmul[kind][size], pieces(int64(a.n), matmulSizes[size]), int64(a.tiles),
 		warp*matmulWarps, matmulShared(size), words(a))
 }
 

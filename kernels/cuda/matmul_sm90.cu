@@ -29,8 +29,8 @@ struct Tiles {
     i32 first, last, units;
 
     DEVICE Tiles of(const MatmulArgs& args) {
-        const i64 all = (args.w.rows + MATMUL_ROWS - 1) / MATMUL_ROWS;
-        return {i32(all * block_x() / grid_x()), i32(all * (block_x() + 1) / grid_x()), (args.w.cols + UNIT - 1) / UNIT};
+        const i64 all = args.tiles;
+        return {i32(all * block_x() / grid_x()), i32(all * (block_x() + 1) / grid_x()), (args.parts[0].w.cols + UNIT - 1) / UNIT};
     }
 };
 
@@ -39,8 +39,7 @@ template <class T> DEVICE void fetch(const MatmulArgs& args, const Tiles& tiles)
     constexpr i32 unit_bytes = 16 * T::Lane::code_words, units = PIECE / unit_bytes;
     Stages ring;
     for (i32 tile = tiles.first; tile < tiles.last; tile++) {
-        const i64 row = least(tile * MATMUL_ROWS + lane(), args.w.rows - 1);
-        const u8* from = args.w.data + row * args.w.rowBytes;
+        const u8* from = OutTile::address_of(OutTile::of(args, tile), args, lane() / EIGHT % 2, lane() % EIGHT);
         NO_UNROLL
         for (i32 unit = 0; unit < tiles.units; unit += units) {
             const i32 bytes = least(units, tiles.units - unit) * unit_bytes;
@@ -78,9 +77,9 @@ template <class T> struct Beside {
     const u8* rows[2];
     typename T::Lane lanes[2];
 
-    DEVICE void turn_to(Beside& next, const WeightArgs& w, const TwoRows& at) {
-        next.rows[0] = w.data + at.r0 * w.rowBytes;
-        next.rows[1] = w.data + at.r1 * w.rowBytes;
+    DEVICE void turn_to(Beside& next, const MatmulArgs& args, const OutTile& t) {
+        UNROLL
+        for (i32 half = 0; half < 2; half++) next.rows[half] = OutTile::address_of(t, args, half, lane() / 4);
     }
     DEVICE void read(Beside& next, const WeightArgs& w, i32 unit) {
         read_beside<T>(next.lanes[0], w, next.rows[0], unit);
@@ -89,12 +88,13 @@ template <class T> struct Beside {
 };
 
 // multiply adds a tile of weights. next is what was read for its first unit, and
-// then for the first one of the tile at row `after`.
+// then for the first one of the tile `after`.
 template <class T>
-DEVICE void multiply(const MatmulArgs& args, i32 first, i32 after, i32 units, Stages& ring, Beside<T>& next) {
+DEVICE void multiply(const MatmulArgs& args, i32 tile, i32 after, i32 units, Stages& ring, Beside<T>& next) {
     constexpr i32 piece = PIECE / (16 * T::Lane::code_words); // units of a stage
-    const WeightArgs& w = args.w;
-    const TwoRows rows = TwoRows::of<T>(w, first);
+    const WeightArgs& w = args.parts[0].w; // whose rows are like those of all
+    const OutTile out = OutTile::of(args, tile);
+    const TwoRows rows = TwoRows::of<T>(args, out);
     const auto in = Inputs<T, 1>::of(args, 0);
     Sums<1> sums = {};
     i32 unit = warp();
@@ -108,19 +108,19 @@ DEVICE void multiply(const MatmulArgs& args, i32 first, i32 after, i32 units, St
             i32 unit_after = unit + MATMUL_WARPS;
             if (unit_after >= units) {
                 unit_after = warp();
-                Beside<T>::turn_to(next, w, TwoRows::of<T>(w, after));
+                Beside<T>::turn_to(next, args, OutTile::of(args, after));
             }
             Beside<T>::read(next, w, unit_after);
             take_codes<T>(now[0], stage, unit - from);
             take_codes<T>(now[1], stage + 8 * STRIDE, unit - from);
-            add_unit<T, 1>(sums, now[0], now[1], w, rows, in, unit);
+            add_unit<T, 1>(sums, now[0], now[1], w.cols, rows, in, unit);
         }
         sync_warp(); // all lanes have read
         if (lane() == 0) arrive(empty(ring.at));
         Stages::next(ring);
     }
     const auto meet = [] { sync_some(1, MATMUL_WARPS * WARP); };
-    finish(args, sums, all_sums(), first, 0, rows.tiled, meet);
+    finish(args, sums, all_sums(), out, 0, rows.scaleCols > 0, meet);
     meet(); // before others write sums again
 }
 
@@ -139,16 +139,15 @@ template <class T> DEVICE void matmul(const MatmulArgs& args) {
         fetch<T>(args, tiles);
         return;
     }
-    const auto row = [&](i32 tile) { return least(tile, tiles.last - 1) * MATMUL_ROWS; };
     Beside<T> next = {};
     if (warp() < tiles.units && tiles.first < tiles.last) {
-        Beside<T>::turn_to(next, args.w, TwoRows::of<T>(args.w, row(tiles.first)));
-        Beside<T>::read(next, args.w, warp());
+        Beside<T>::turn_to(next, args, OutTile::of(args, tiles.first));
+        Beside<T>::read(next, args.parts[0].w, warp());
     }
     wait_for_previous();
     Stages ring;
     for (i32 tile = tiles.first; tile < tiles.last; tile++) {
-        multiply<T>(args, row(tile), row(tile + 1), tiles.units, ring, next);
+        multiply<T>(args, tile, least(tile + 1, tiles.last - 1), tiles.units, ring, next);
     }
 }
 

@@ -35,19 +35,49 @@ template <class T, i32 tiles> struct Inputs {
     }
 };
 
-// TwoRows are a lane's two of a tile of 16 that begins at `first`, and, where scales
-// beside the tensor are several to a row, those of each.
+// EIGHT is the number of rows of half a tile.
+#define EIGHT (MATMUL_ROWS / 2)
+
+// OutTile is 16 out-features: two halves, of one weight or of a pair's two.
+struct OutTile {
+    i32 part, row; // of the first half
+    bool pair;
+
+    DEVICE OutTile of(const MatmulArgs& args, i32 index) {
+        if (args.pair) return {0, index * EIGHT, true};
+        const i32 part = (index >= args.parts[1].first) + (index >= args.parts[2].first);
+        return {part, (index - args.parts[part].first) * MATMUL_ROWS, false};
+    }
+    DEVICE const MatmulPart& part_of(const OutTile& t, const MatmulArgs& args, i32 half) {
+        return args.parts[t.pair ? half : t.part];
+    }
+    // row_of is row i of 8 of a half, which may lie beyond the last.
+    DEVICE i32 row_of(const OutTile& t, i32 half, i32 i) { return t.row + (t.pair ? 0 : half * EIGHT) + i; }
+    // address_of is where row i begins, of those beyond the last the last one.
+    DEVICE const u8* address_of(const OutTile& t, const MatmulArgs& args, i32 half, i32 i) {
+        const WeightArgs& w = part_of(t, args, half).w;
+        return w.data + i64(least(row_of(t, half, i), w.rows - 1)) * args.parts[0].w.rowBytes;
+    }
+};
+
+// TwoRows are a lane's two of a tile, one of each half, and, where scales beside the
+// tensor are several to a row, those of each.
 struct TwoRows {
-    i64 r0, r1;
-    bool tiled;
+    const u8* rows[2];
+    i32 scaleCols; // 0: one scale at most
     const float* tiles[2];
 
-    template <class T> DEVICE TwoRows of(const WeightArgs& w, i32 first) {
-        TwoRows r = {least(first + lane() / 4, w.rows - 1), least(first + lane() / 4 + 8, w.rows - 1), false, {}};
-        if (T::tiles && w.scale && w.scaleCols < w.cols) {
-            r.tiled = true;
-            r.tiles[0] = w.scale + i64(u32(r.r0) / u32(w.scaleRows)) * w.scaleStride;
-            r.tiles[1] = w.scale + i64(u32(r.r1) / u32(w.scaleRows)) * w.scaleStride;
+    template <class T> DEVICE TwoRows of(const MatmulArgs& args, const OutTile& t) {
+        TwoRows r = {};
+        UNROLL
+        for (i32 half = 0; half < 2; half++) {
+            r.rows[half] = OutTile::address_of(t, args, half, lane() / 4);
+            const WeightArgs& w = OutTile::part_of(t, args, half).w;
+            if (T::tiles && w.scale && w.scaleCols < w.cols) {
+                r.scaleCols = w.scaleCols;
+                const i32 row = least(OutTile::row_of(t, half, lane() / 4), w.rows - 1);
+                r.tiles[half] = w.scale + i64(u32(row) / u32(w.scaleRows)) * w.scaleStride;
+            }
         }
         return r;
     }
@@ -57,13 +87,13 @@ struct TwoRows {
 // both factors are zeros. For one tile there are no branches, so that loads and
 // products overlap; for several they keep registers few.
 template <class T, i32 tiles>
-DEVICE void add_unit(Sums<tiles>& sums, const typename T::Lane& row0, const typename T::Lane& row1, const WeightArgs& w,
+DEVICE void add_unit(Sums<tiles>& sums, const typename T::Lane& row0, const typename T::Lane& row1, i32 cols,
                      const TwoRows& rows, const Inputs<T, tiles>& in, i32 unit) {
     constexpr i32 groups = groups_of<T>();
     UNROLL
     for (i32 j = 0; j < 4; j++) {
         const i32 column = unit * UNIT + 32 * j;
-        if (tiles > 1 && column >= w.cols) return;
+        if (tiles > 1 && column >= cols) return;
         u32 p0[4], p1[4];
         T::pairs(p0, row0, j);
         T::pairs(p1, row1, j);
@@ -74,8 +104,8 @@ DEVICE void add_unit(Sums<tiles>& sums, const typename T::Lane& row0, const type
             scale[g][0] = T::scale(row0, groups * j + g), scale[g][1] = T::scale(row1, groups * j + g);
             low[g][0] = T::low(row0, groups * j + g), low[g][1] = T::low(row1, groups * j + g);
         }
-        if (T::tiles && rows.tiled && column < w.cols) {
-            const u32 at = u32(column) / u32(w.scaleCols);
+        if (T::tiles && rows.scaleCols > 0 && column < cols) {
+            const u32 at = u32(column) / u32(rows.scaleCols);
             scale[0][0] = scale[0][0] * rows.tiles[0][at], scale[0][1] = scale[0][1] * rows.tiles[1][at];
         }
         UNROLL
@@ -108,9 +138,8 @@ DEVICE void add_unit(Sums<tiles>& sums, const typename T::Lane& row0, const type
 // finish adds the warps' sums, in order, and writes them. `all` has room for those
 // of all warps [MATMUL_WARPS, 8 * tiles, MATMUL_ROWS]; meet waits for their threads.
 template <i32 tiles, class Meet>
-DEVICE void finish(const MatmulArgs& args, const Sums<tiles>& sums, float* all, i32 first, i32 token, bool tiled, Meet meet) {
+DEVICE void finish(const MatmulArgs& args, const Sums<tiles>& sums, float* all, const OutTile& t, i32 token, bool scaled, Meet meet) {
     constexpr i32 tokens = 8 * tiles, threads = MATMUL_WARPS * WARP;
-    const WeightArgs& w = args.w;
     UNROLL
     for (i32 tile = 0; tile < tiles; tile++) {
         UNROLL
@@ -120,12 +149,18 @@ DEVICE void finish(const MatmulArgs& args, const Sums<tiles>& sums, float* all, 
     }
     meet();
     for (i32 i = thread(); i < MATMUL_ROWS * tokens; i += threads) {
-        const i32 row = first + i % MATMUL_ROWS, at = token + i / MATMUL_ROWS;
-        if (row >= w.rows || at >= args.n) continue;
-        float sum = 0;
-        UNROLL
-        for (i32 warp = 0; warp < MATMUL_WARPS; warp++) sum = sum + all[warp * tokens * MATMUL_ROWS + i];
-        if (!tiled) sum = sum * tile_scale(w, row, 0);
-        put(args.out + i64(at) * w.rows + row, sum * args.xScale[at], args.gated);
+        const i32 half = i % MATMUL_ROWS / EIGHT, row = OutTile::row_of(t, half, i % EIGHT), at = token + i / MATMUL_ROWS;
+        const MatmulPart& part = OutTile::part_of(t, args, half);
+        if (row >= part.w.rows || at >= args.n || (t.pair && half > 0)) continue;
+        const auto product = [&](const WeightArgs& w, i32 i) {
+            float sum = 0;
+            UNROLL
+            for (i32 warp = 0; warp < MATMUL_WARPS; warp++) sum = sum + all[warp * tokens * MATMUL_ROWS + i];
+            if (!scaled) sum = sum * tile_scale(w, row, 0);
+            return sum * args.xScale[at];
+        };
+        float v = product(part.w, i);
+        if (t.pair) v = silu(v) * product(args.parts[1].w, i + EIGHT);
+        put(part.out + i64(at) * part.w.rows + row, v, args.gated);
     }
 }
