@@ -100,7 +100,7 @@ bench() {
 		for type in $types; do
 			model="random:$TRONA_TESTDATA/shapes/$shape:$type"
 			fits "$model" || { echo "-- $shape in $type: does not fit this GPU"; continue; }
-			try "$shape in $type" 90 ./trona bench "$model" --device cuda -p 512 -n 64 -b 1,8,32 -r 1
+			try "$shape in $type" 90 ./trona bench "$model" --device cuda -p 512,2048 -n 64 -b 1,8,32 -r 1
 			[[ $shape == llama-8b ]] || continue
 			try "$shape in $type, usual kernels" 60 env TRONA_CUDA=usual ./trona bench "$model" --device cuda -p 512 -n 64 -r 1
 			((first)) || continue

@@ -111,14 +111,20 @@ func (b *bencher) tensor(t kernels.DType, shape ...int64) kernels.Tensor {
 }
 
 func (b *bencher) measure(name string, cost kernels.Cost, op func()) {
+	b.measureMany(name, cost, 1, op)
+}
+
+// measureMany measures what does many ops of a cost, and reports an op's share.
+func (b *bencher) measureMany(name string, cost kernels.Cost, many int, do func()) {
 	b.Run(name, func(b2 *testing.B) {
-		op()
+		do()
 		start := time.Now()
 		for b2.Loop() {
-			op()
+			do()
 		}
 		require.NoError(b2, b.dev.Sync())
-		seconds := time.Since(start).Seconds() / float64(b2.N)
+		seconds := time.Since(start).Seconds() / float64(b2.N*many)
+		b2.ReportMetric(seconds*1e9, "ns/op")
 		b2.ReportMetric(float64(cost.Bytes)/seconds/1e9, "GB/s")
 		b2.ReportMetric(float64(cost.Flops)/seconds/1e9, "GFLOP/s")
 	})
@@ -138,8 +144,7 @@ func (b *bencher) measureOp(name string, cost kernels.Cost, plan *kernels.Attent
 		}
 	})
 	require.NoError(b, err)
-	cost.Bytes, cost.Flops = recordedOps*cost.Bytes, recordedOps*cost.Flops
-	b.measure(name, cost, func() {
+	b.measureMany(name, cost, recordedOps, func() {
 		recorder.Replay(recording, plan)
 		require.NoError(b, b.dev.Sync())
 	})
