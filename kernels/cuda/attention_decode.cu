@@ -28,16 +28,19 @@ struct Split {
     }
 };
 
-// Slices is a warp's part of the shared memory; as in attention_prefill.cu.
+// Slices is a warp's part of the shared memory: two stages of keys and values, as they
+// stand in the cache.
 template <class C, i32 D> struct Slices {
-    static constexpr i32 tile = SLICE * D * 2;
-    static constexpr i32 stage = 2 * SLICE * D * C::bytes;
-    static constexpr i32 all = 4 * tile; // of a warp
+    static constexpr i32 tile = SLICE * D * C::bytes, stage = 2 * tile;
+    static constexpr i32 all = 4 * SLICE * D * 2; // of a warp: its results need so much
 
-    DEVICE u8* raw(i32 i) { return shared() + warp() * all + i % 2 * stage; }
-    DEVICE u8* wide(i32 i) { return IsCoded<C>::value ? shared() + warp() * all + 2 * stage : raw(i); }
-    DEVICE Tile<D / 8> keys(i32 i) { return {wide(i)}; }
-    DEVICE Tile<D / 8> values(i32 i) { return {wide(i) + tile}; }
+    DEVICE u8* keys(i32 i) { return shared() + warp() * all + i % 2 * stage; }
+    DEVICE u8* values(i32 i) { return keys(i) + tile; }
+    // at is where a piece of 16 bytes of a position stands.
+    DEVICE u8* at(u8* tile, i32 position, i32 piece) {
+        if constexpr (IsCoded<C>::value) return CodeTile<D>::at({tile}, position, piece);
+        else return Tile<D / 8>::at({tile}, position, piece);
+    }
 };
 
 // fetch starts the copies of slice i: SLICE positions of the cache from `row`,
@@ -50,29 +53,8 @@ template <class C, i32 D> DEVICE void fetch(const KvArgs& cache, i64 row, i32 i,
         const i32 at = n * WARP + lane(), position = at / pieces, piece = at % pieces;
         const bool there = position < limit;
         const i64 from = (row + (there ? position : 0)) * (D * C::bytes) + piece * 16;
-        u8 *key, *value;
-        if (IsCoded<C>::value) {
-            key = S::raw(i) + at * 16;
-            value = key + SLICE * D;
-        } else {
-            key = Tile<D / 8>::at(S::keys(i), position, piece);
-            value = Tile<D / 8>::at(S::values(i), position, piece);
-        }
-        copy_async(key, cache.k + from, there ? 16 : 0);
-        copy_async(value, cache.v + from, there ? 16 : 0);
-    }
-}
-
-// widen makes numbers of the codes of slice i.
-template <class C, i32 D> DEVICE void widen(i32 i) {
-    typedef Slices<C, D> S;
-    constexpr i32 pieces = D / 16;
-    UNROLL
-    for (i32 n = 0; n < SLICE * pieces / WARP; n++) {
-        const i32 at = n * WARP + lane(), position = at / pieces, piece = at % pieces;
-        const u8* codes = S::raw(i) + at * 16;
-        widen_codes<C>(S::keys(i), position, 2 * piece, load16(codes));
-        widen_codes<C>(S::values(i), position, 2 * piece, load16(codes + SLICE * D));
+        copy_async(S::at(S::keys(i), position, piece), cache.k + from, there ? 16 : 0);
+        copy_async(S::at(S::values(i), position, piece), cache.v + from, there ? 16 : 0);
     }
 }
 
@@ -88,8 +70,16 @@ DEVICE void attend(Running<D>& r, const Queries<C, D>& q, const KvArgs& cache, i
     const auto block = [&](i32 i) { return first + i / in_block * WARPS; };
     const auto left = [&](i32 i) { return seen - block(i) * BLOCK_POSITIONS - i % in_block * SLICE; };
     const auto row = [&](i32 i) { return row_of(block(i)) + i % in_block * SLICE; };
-    const auto start = [&](i32 i) {
-        if (i < slices) fetch<C, D>(cache, row(i), i, left(i));
+    // Where the next block begins is read while this one is fetched.
+    i64 here = 0, ahead = row_of(first);
+    const auto start = [&](i32 i) { // is called for one slice after the other
+        if (i < slices) {
+            if (i % in_block == 0) {
+                here = ahead;
+                if (i + in_block < slices) ahead = row_of(block(i + in_block));
+            }
+            fetch<C, D>(cache, here + i % in_block * SLICE, i, left(i));
+        }
         commit_async();
     };
     start(0);
@@ -98,20 +88,30 @@ DEVICE void attend(Running<D>& r, const Queries<C, D>& q, const KvArgs& cache, i
     for (i32 i = 0; i < slices; i++) {
         wait_async<1>();
         sync_warp(); // all lanes' copies are there
-        if constexpr (IsCoded<C>::value) {
-            widen<C, D>(i);
-            sync_warp();
-        }
         const i32 limit = left(i);
         const auto sees = [&](i32, i32 column) { return column < limit; };
         float s[SLICE / 8][4];
-        score(s, q, S::keys(i), 0);
+        if constexpr (IsCoded<C>::value) score_codes(s, q, CodeTile<D>{S::keys(i)});
+        else score(s, q, Tile<D / 8>{S::keys(i)}, 0);
         if (C::scaled) scale_columns(s, cache.kScale + row(i), limit);
         weigh(r, s, sees);
         if (C::scaled) scale_weights(s, cache.vScale + row(i), sees);
-        add<C>(r, s, S::values(i), 0);
+        if constexpr (IsCoded<C>::value) add_codes<C>(r, s, CodeTile<D>{S::values(i)});
+        else add<C>(r, s, Tile<D / 8>{S::values(i)}, 0);
         sync_warp(); // all are done with the stage
         start(i + 2);
+    }
+}
+
+// write_two writes the sums d and d + 1 of the lane's row i.
+template <class C, i32 D> DEVICE void write_two(const Running<D>& r, float* row, i32 d, i32 i) {
+    const u32 first[2] = {bits<u32>(r.sums[d][2 * i]), bits<u32>(r.sums[d][2 * i + 1])};
+    const u32 second[2] = {bits<u32>(r.sums[d + 1][2 * i]), bits<u32>(r.sums[d + 1][2 * i + 1])};
+    if constexpr (IsCoded<C>::value) { // even and odd columns of 16
+        store16(row + 8 * d + lane() % 4 * 4, {first[0], second[0], first[1], second[1]});
+    } else {
+        store8(row + 8 * d + lane() % 4 * 2, {first[0], first[1]});
+        store8(row + 8 * d + 8 + lane() % 4 * 2, {second[0], second[1]});
     }
 }
 
@@ -140,7 +140,7 @@ template <class C, i32 D> DEVICE void attention_decode(const AttentionArgs& args
     const float* query = args.q + (i64(item.row) * args.heads + head) * D;
     const i32 row = lane() / 4;
     Queries<C, D> q;
-    Queries<C, D>::load(q, row < share ? query + row * D : nullptr, row + 8 < share ? query + (row + 8) * D : nullptr,
+    Queries<C, D>::template load<IsCoded<C>::value>(q, row < share ? query + row * D : nullptr, row + 8 < share ? query + (row + 8) * D : nullptr,
                         args.scale * LOG2E);
     Running<D> r;
     Running<D>::begin(r);
@@ -158,10 +158,7 @@ template <class C, i32 D> DEVICE void attention_decode(const AttentionArgs& args
     for (i32 i = 0; i < 2; i++) {
         const i32 at = warp() * 16 + row + 8 * i;
         UNROLL
-        for (i32 d = 0; d < D / 8; d++) {
-            const U32x2 two = {bits<u32>(r.sums[d][2 * i]), bits<u32>(r.sums[d][2 * i + 1])};
-            store8(sums + at * D + 8 * d + lane() % 4 * 2, two);
-        }
+        for (i32 d = 0; d < D / 8; d += 2) write_two<C>(r, sums + at * D, d, i);
         if (lane() % 4 == 0) state[2 * at] = r.highest[i], state[2 * at + 1] = totals[i];
     }
     sync();

@@ -27,9 +27,10 @@ template <class C> struct IsCoded { static constexpr bool value = C::bytes == 1;
 template <class C, i32 D> struct Queries {
     u32 a[D / 16][4];
 
-    // load reads the lane's parts of two queries; null: zeros.
-    DEVICE void load(Queries& q, const float* row0, const float* row1, float scale) {
-        const i32 t = lane() % 4 * 2;
+    // load reads the lane's parts of two queries; null: zeros. Of 16 columns a lane has
+    // 2t, 2t + 1, 2t + 8 and 2t + 9; by quads, 4t to 4t + 3.
+    template <bool quads = false> DEVICE void load(Queries& q, const float* row0, const float* row1, float scale) {
+        const i32 t = lane() % 4 * (quads ? 4 : 2), next = quads ? 2 : 8;
         const auto two = [&](const float* row, i32 column) {
             if (row == nullptr) return u32(0);
             const U32x2 v = load8(row + column);
@@ -39,8 +40,8 @@ template <class C, i32 D> struct Queries {
         for (i32 k = 0; k < D / 16; k++) {
             q.a[k][0] = two(row0, 16 * k + t);
             q.a[k][1] = two(row1, 16 * k + t);
-            q.a[k][2] = two(row0, 16 * k + t + 8);
-            q.a[k][3] = two(row1, 16 * k + t + 8);
+            q.a[k][2] = two(row0, 16 * k + t + next);
+            q.a[k][3] = two(row1, 16 * k + t + next);
         }
     }
 };
@@ -60,6 +61,37 @@ template <class C, i32 D, i32 N> DEVICE void score(float (&s)[N][4], const Queri
             load_right(b0, b1, keys, first + 8 * n, 2 * k);
             NumbersOf<C>::type::multiply(s[n], q.a[k], b0);
             NumbersOf<C>::type::multiply(s[n + 1], q.a[k], b1);
+        }
+    }
+}
+
+// spread brings the first or the second two bytes of a word to its bytes 0 and 2.
+DEVICE u32 spread(u32 word, i32 second) { return permute_bytes(word, 0, second ? 0x4342 : 0x4140); }
+
+// CodeTile is rows of D codes of 8 bits in shared memory, in pieces of 16, of which one
+// of 8 rows lies in all banks, as in Tile.
+template <i32 D> struct CodeTile {
+    static constexpr i32 pieces = D / 16;
+    u8* memory;
+
+    DEVICE u8* at(const CodeTile& t, i32 row, i32 piece) {
+        return t.memory + (row * pieces + (piece ^ row * pieces / 8 % pieces)) * 16;
+    }
+};
+
+// score_codes computes the scores of 16 positions, whose keys are codes. A matrix of
+// 8 rows of 16 codes gives a lane four columns side by side: the queries' are by quads.
+template <class C, i32 D> DEVICE void score_codes(float (&s)[2][4], const Queries<C, D>& q, const CodeTile<D>& keys) {
+    UNROLL
+    for (i32 i = 0; i < 8; i++) s[i / 4][i % 4] = 0;
+    UNROLL
+    for (i32 k = 0; k < D / 16; k += 2) {
+        u32 m[4]; // positions 0 to 7 and 8 to 15 of one piece, then of the next
+        load_matrices(m, CodeTile<D>::at(keys, lane() % 16, k + lane() / 16));
+        UNROLL
+        for (i32 i = 0; i < 4; i++) {
+            const u32 b[2] = {C::pair(spread(m[i], 0)), C::pair(spread(m[i], 1))};
+            NumbersOf<C>::type::multiply(s[i % 2], q.a[k + i / 2], b);
         }
     }
 }
@@ -127,7 +159,7 @@ template <i32 D> DEVICE void shrink_sums(Running<D>& r, const float (&shrink)[2]
 template <i32 D, i32 N, class Seen> DEVICE void weigh(Running<D>& r, float (&s)[N][4], Seen seen) {
     float shrink[2];
     weigh(r, shrink, s, seen);
-    shrink_sums(r, shrink);
+    if (ballot(shrink[0] != 1 || shrink[1] != 1)) shrink_sums(r, shrink);
 }
 
 // pack_weights makes the left operand of weights 16k to 16k+15.
@@ -150,6 +182,26 @@ template <class C, i32 D, i32 N> DEVICE void add(Running<D>& r, const float (&p)
             load_right_rows(b0, b1, values, first + 16 * k, d);
             Half::multiply(r.sums[d], a, b0);
             Half::multiply(r.sums[d + 1], a, b1);
+        }
+    }
+}
+
+// add_codes adds the weighted values of 16 positions, which are codes. A transposed
+// matrix gives a lane two columns of two positions: of 16 columns, the even ones are
+// those of one product, the odd ones of the next.
+template <class C, i32 D> DEVICE void add_codes(Running<D>& r, const float (&p)[2][4], const CodeTile<D>& values) {
+    typedef typename NumbersOf<C>::type Half;
+    u32 a[4];
+    pack_weights<C>(a, p, 0);
+    UNROLL
+    for (i32 d = 0; d < D / 16; d += 2) {
+        u32 m[4]; // positions 0 to 7 and 8 to 15 of one piece, then of the next
+        load_matrices_transposed(m, CodeTile<D>::at(values, lane() % 16, d + lane() / 16));
+        UNROLL
+        for (i32 i = 0; i < 2; i++) {
+            const u32 even[2] = {C::pair(m[2 * i]), C::pair(m[2 * i + 1])}, odd[2] = {C::pair(m[2 * i] >> 8), C::pair(m[2 * i + 1] >> 8)};
+            Half::multiply(r.sums[2 * (d + i)], a, even);
+            Half::multiply(r.sums[2 * (d + i) + 1], a, odd);
         }
     }
 }
@@ -186,7 +238,7 @@ template <class C, i32 pieces> DEVICE void widen_codes(const Tile<pieces>& to, i
     const u32 words[4] = {codes.x, codes.y, codes.z, codes.w};
     u32 wide[8];
     UNROLL
-    for (i32 i = 0; i < 8; i++) wide[i] = C::widen(words[i / 2] >> i % 2 * 16);
+    for (i32 i = 0; i < 8; i++) wide[i] = C::pair(spread(words[i / 2], i % 2));
     store16(Tile<pieces>::at(to, row, piece), {wide[0], wide[1], wide[2], wide[3]});
     store16(Tile<pieces>::at(to, row, piece + 1), {wide[4], wide[5], wide[6], wide[7]});
 }

@@ -32,7 +32,7 @@ const (
 
 	attentionThreads = 128
 	prefillQueries   = 64 // queries (rows times heads that share a KV head) of a block of attention_prefill, and most rows of an item
-	decodeSplits     = 16 // most blocks that share the positions of a row
+	decodeSplits     = 32 // most blocks that share the positions of a row
 	decodeHeads      = 16 // most heads that share a KV head in attention_decode
 
 	sampleThreads = 512
