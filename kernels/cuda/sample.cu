@@ -20,6 +20,7 @@ DEVICE float infinity() { return bits<float>(0x7f800000u); }
 
 // Shared is the block's shared memory.
 struct Shared {
+    u32 listed; // candidates
     u64 bins[BINS];   // weights of keys, by their next byte
     u32 counts[BINS]; // keys
     u64 words[WARPS];
@@ -66,14 +67,43 @@ DEVICE u64 key(float v, i32 token) {
 DEVICE i32 token_of(u64 key) { return i32(~u32(key)); }
 DEVICE bool is_nan(u64 key) { return key == ~0ull; }
 
+// each_logit calls f(token, logit) for a thread's share of a row, QUAD tokens side by
+// side and `quads` such at a time: a row's time is that of its loads.
+constexpr i32 QUAD = 4;
+template <i32 quads, class F> DEVICE void each_logit(const float* logits, i32 vocab, F f) {
+    const bool wide = u64(logits) % 16 == 0;
+    NO_UNROLL
+    for (i32 first = QUAD * thread(); first < vocab; first += QUAD * SAMPLE_THREADS * quads) {
+        float v[quads][QUAD];
+        UNROLL
+        for (i32 q = 0; q < quads; q++) {
+            const i32 t = first + QUAD * SAMPLE_THREADS * q;
+            if (wide && t + QUAD <= vocab) {
+                const U32x4 four = load16(logits + t);
+                v[q][0] = bits<float>(four.x), v[q][1] = bits<float>(four.y), v[q][2] = bits<float>(four.z), v[q][3] = bits<float>(four.w);
+            } else {
+                UNROLL
+                for (i32 i = 0; i < QUAD; i++) v[q][i] = t + i < vocab ? logits[t + i] : 0;
+            }
+        }
+        UNROLL
+        for (i32 q = 0; q < quads; q++) {
+            const i32 t = first + QUAD * SAMPLE_THREADS * q;
+            UNROLL
+            for (i32 i = 0; i < QUAD; i++) {
+                if (t + i < vocab) f(t + i, v[q][i]);
+            }
+        }
+    }
+}
+
 // best is the greatest key of a row that is below `below`, 0 if there is none.
 DEVICE u64 best(const float* logits, i32 vocab, u64 below) {
     u64 found = 0;
-    NO_UNROLL
-    for (i32 t = thread(); t < vocab; t += SAMPLE_THREADS) {
-        const u64 k = key(logits[t], t);
+    each_logit<4>(logits, vocab, [&](i32 t, float v) {
+        const u64 k = key(v, t);
         if (k < below || is_nan(k)) found = greatest(found, k);
-    }
+    });
     return block_max(found);
 }
 
@@ -86,10 +116,7 @@ struct Normaliser {
 
     DEVICE Normaliser of(const float* logits, i32 vocab, float highest) {
         double sum = 0;
-    NO_UNROLL
-    for (i32 t = thread(); t < vocab; t += SAMPLE_THREADS) {
-            sum = sum + (logits[t] == highest ? 1.0 : exponential(double(logits[t]) - highest));
-        }
+        each_logit<1>(logits, vocab, [&](i32, float v) { sum = sum + (v == highest ? 1.0 : exponential(double(v) - highest)); });
         return {highest, logarithm(block_sum(sum, mine().sums))};
     }
     DEVICE float logprob(const Normaliser& n, float v) { return v == n.highest ? float(-n.log) : float(v - n.highest - n.log); }
@@ -182,25 +209,21 @@ DEVICE void penalise(const Row& row) {
     Row::each(row, row.r.prompt, lower);
 }
 
-// adjust copies the raw logits and changes them: bias, penalties, bans, mask.
+// adjust copies the raw logits and changes them: bias, penalties, bans, mask. What the
+// mask forbids is so from the beginning: nothing that follows brings it back.
 DEVICE void adjust(const Row& row, const float* raw) {
-    NO_UNROLL
-    for (i32 t = thread(); t < row.vocab; t += SAMPLE_THREADS) row.logits[t] = raw[t];
+    const i32* mask = row.ids + row.r.mask[0];
+    const i64 allowed = row.r.masked ? i64(row.r.mask[1] - row.r.mask[0]) * 32 : 0;
+    each_logit<2>(raw, row.vocab, [&](i32 t, float v) {
+        const bool banned = row.r.masked && (t >= allowed || !(u32(mask[t / 32]) >> t % 32 & 1));
+        row.logits[t] = banned ? minus_infinity() : v;
+    });
     sync();
     add_bias(row);
     sync();
     if (penalises(row.r)) penalise(row);
     sync();
     Row::each(row, row.r.banned, [&](i32 t) { row.logits[t] = minus_infinity(); });
-    sync();
-    if (row.r.masked) {
-        const i32* mask = row.ids + row.r.mask[0];
-        const i64 allowed = i64(row.r.mask[1] - row.r.mask[0]) * 32;
-    NO_UNROLL
-    for (i32 t = thread(); t < row.vocab; t += SAMPLE_THREADS) {
-            if (t >= allowed || !(u32(mask[t / 32]) >> t % 32 & 1)) row.logits[t] = minus_infinity();
-        }
-    }
     sync();
 }
 
@@ -209,20 +232,89 @@ DEVICE void adjust(const Row& row, const float* raw) {
 // Candidates are the tokens that may be drawn: those with a key of at least
 // `cut` and a z of at least `lowest`. z is the scaled logit, 0 for the
 // likeliest. Where some logits are infinite, they alone may be, all alike.
+//
+// Passes over the vocabulary are what sampling costs. The first of a filter finds a
+// limit such that all it keeps lies above, of LIMITS of z; that few are listed, and
+// later passes see these alone.
 struct Candidates {
     const float* logits;
     i32 vocab;
     float highest;
     double temperature;
     u64 cut;
+    i32* list; // [vocab]
+    i32 count; // of list; -1: the whole vocabulary
 
-    DEVICE u64 key_of(const Candidates& c, i32 t) {
-        const float v = c.logits[t];
+    // key_of is 0 for a token that may not be drawn.
+    DEVICE u64 key_of(const Candidates& c, i32 t, float v) {
         const bool none = v == minus_infinity() || (c.highest == infinity() && v != infinity());
-        return none ? 0 : key(v, t);
+        const u64 k = none ? 0 : key(v, t);
+        return k >= c.cut ? k : 0;
     }
-    DEVICE double z(const Candidates& c, i32 t) {
-        return c.highest == infinity() ? 0 : (double(c.logits[t]) - c.highest) / c.temperature;
+    DEVICE double z(const Candidates& c, float v) { return c.highest == infinity() ? 0 : (double(v) - c.highest) / c.temperature; }
+    // at is the logit whose z is `z`, or one beside it.
+    DEVICE float at(const Candidates& c, double z) { return float(c.highest + z * c.temperature); }
+
+    // each calls f(token, logit, key) for those that are left.
+    template <class F> DEVICE void each(const Candidates& c, F f) {
+        const auto look = [&](i32 t, float v) {
+            const u64 k = key_of(c, t, v);
+            if (k != 0) f(t, v, k);
+        };
+        if (c.count < 0) {
+            each_logit<1>(c.logits, c.vocab, look);
+            return;
+        }
+        NO_UNROLL
+        for (i32 i = thread(); i < c.count; i += SAMPLE_THREADS) look(c.list[i], c.logits[c.list[i]]);
+    }
+
+    // narrow lists those with a logit of at least `lowest`.
+    DEVICE void narrow(Candidates& c, float lowest) {
+        if (thread() == 0) mine().listed = 0;
+        sync();
+        each_logit<4>(c.logits, c.vocab, [&](i32 t, float v) {
+            if (v >= lowest && key_of(c, t, v) != 0) c.list[atomic_add(&mine().listed, 1)] = t;
+        });
+        sync();
+        c.count = i32(mine().listed);
+    }
+};
+
+constexpr i32 LIMITS = 8;
+DEVICE float limit(const Candidates& c, i32 i) { return Candidates::at(c, i < 4 ? -(1 << i) : -8.0 * (i - 2)); } // -1 -2 -4 -8 -16 ... -40
+
+// Shares are weights of tokens above each limit but below the one before.
+struct Shares {
+    u64 of[LIMITS];
+    float limits[LIMITS];
+
+    DEVICE Shares begin(const Candidates& c) {
+        Shares s;
+        UNROLL
+        for (i32 i = 0; i < LIMITS; i++) s.of[i] = 0, s.limits[i] = limit(c, i);
+        return s;
+    }
+    DEVICE void add(Shares& s, float v, u64 weight) {
+        bool above = false;
+        UNROLL
+        for (i32 i = 0; i < LIMITS; i++) {
+            if (!above && v >= s.limits[i]) s.of[i] += weight;
+            above = above || v >= s.limits[i];
+        }
+    }
+    // narrow leaves tokens above the first limit that have weights of `want` in all, if
+    // there is one.
+    DEVICE void narrow(Shares& s, Candidates& c, u64 want) {
+        u64 sum = 0;
+        bool found = false;
+        float lowest = 0;
+        UNROLL
+        for (i32 i = 0; i < LIMITS; i++) {
+            sum += block_sum(s.of[i], mine().words);
+            if (!found && sum >= want) found = true, lowest = s.limits[i];
+        }
+        if (found) Candidates::narrow(c, lowest);
     }
 };
 
@@ -264,15 +356,12 @@ template <class Weight> DEVICE u64 cut_at(const Candidates& c, u64 want, Weight 
     for (i32 shift = 56; shift >= 0; shift -= 8) {
         for (i32 b = thread(); b < BINS; b += SAMPLE_THREADS) mine().bins[b] = mine().counts[b] = 0;
         sync();
-        NO_UNROLL
-        for (i32 t = thread(); t < c.vocab; t += SAMPLE_THREADS) {
-            const u64 k = Candidates::key_of(c, t);
-            const bool among = k != 0 && k >= c.cut && (shift == 56 || (k ^ prefix) >> (shift + 8) == 0);
-            if (!among) continue;
+        Candidates::each(c, [&](i32, float v, u64 k) {
+            if (shift < 56 && (k ^ prefix) >> (shift + 8) != 0) return;
             const i32 b = k >> shift & (BINS - 1);
-            atomic_add(&mine().bins[b], weight(t));
+            atomic_add(&mine().bins[b], weight(v));
             atomic_add(&mine().counts[b], 1);
-        }
+        });
         sync();
         if (!choose_bin(want)) return c.cut;
         prefix |= u64(mine().bin) << shift;
@@ -284,22 +373,33 @@ template <class Weight> DEVICE u64 cut_at(const Candidates& c, u64 want, Weight 
 
 // keep_most keeps the k likeliest tokens.
 DEVICE void keep_most(Candidates& c, i32 k) {
-    c.cut = cut_at(c, u64(k), [](i32) { return u64(1); });
+    Shares shares = Shares::begin(c);
+    each_logit<4>(c.logits, c.vocab, [&](i32 t, float v) {
+        if (Candidates::key_of(c, t, v) != 0) Shares::add(shares, v, 1);
+    });
+    Shares::narrow(shares, c, u64(k));
+    c.cut = cut_at(c, u64(k), [](float) { return u64(1); });
 }
 
 // keep_nucleus keeps the smallest set of the likeliest tokens with a share of
 // p of all.
 DEVICE void keep_nucleus(Candidates& c, float p) {
-    const auto mass = [&](i32 t) { return u64(exponential(Candidates::z(c, t)) * UNIT); };
+    const double least_z = -28; // below, e^z is no unit
+    const auto mass = [&](float v) {
+        const double z = Candidates::z(c, v);
+        return z < least_z ? 0 : u64(exponential(z) * UNIT);
+    };
     u64 sum = 0;
-    NO_UNROLL
-    for (i32 t = thread(); t < c.vocab; t += SAMPLE_THREADS) {
-        const u64 k = Candidates::key_of(c, t);
-        if (k != 0 && k >= c.cut) sum += mass(t);
-    }
+    Shares shares = Shares::begin(c);
+    Candidates::each(c, [&](i32, float v, u64) {
+        const u64 m = mass(v);
+        sum += m;
+        Shares::add(shares, v, m);
+    });
     const double want = double(p) * double(block_sum(sum, mine().words));
-    const u64 whole = u64(want);
-    c.cut = cut_at(c, greatest<u64>(1, double(whole) < want ? whole + 1 : whole), mass);
+    const u64 whole = u64(want), least = greatest<u64>(1, double(whole) < want ? whole + 1 : whole);
+    if (c.count < 0) Shares::narrow(shares, c, least);
+    c.cut = cut_at(c, least, mass);
 }
 
 // ---- Noise
@@ -341,23 +441,23 @@ DEVICE double gumbel(double u) { return -logarithm(-logarithm(u)); }
 
 // draw returns the candidate with the greatest z + noise; of equal ones the
 // lowest. The likeliest token is one, so what it has is a bound from below.
-DEVICE i32 draw(const Candidates& c, const SampleRow& r, i32 likeliest) {
+DEVICE i32 draw(Candidates& c, const SampleRow& r, i32 likeliest) {
+    const double most_noise = 37; // of u = 1 - 2^-53
     const double lowest = r.minP > 0 ? logarithm(double(r.minP)) : -1e308;
     double most = gumbel(uniform(pair_of(r, likeliest), likeliest));
     i32 token = likeliest;
-    for (i32 pair = thread(); 2 * pair < c.vocab; pair += SAMPLE_THREADS) {
-        const Philox numbers = pair_of(r, 2 * pair);
-        for (i32 t = 2 * pair; t < least(2 * pair + 2, c.vocab); t++) {
-            const u64 k = Candidates::key_of(c, t);
-            const double z = Candidates::z(c, t), u = uniform(numbers, t);
-            if (k == 0 || k < c.cut || !(z >= lowest) || cannot_reach(u, most - z)) continue;
-            const double v = z + gumbel(u);
-            if (v > most || (v == most && t < token)) {
-                most = v;
-                token = t;
-            }
+    if (c.count < 0 && c.highest != infinity() && lowest > -20) Candidates::narrow(c, Candidates::at(c, lowest - 0.01));
+    Candidates::each(c, [&](i32 t, float logit, u64) {
+        const double z = Candidates::z(c, logit);
+        if (!(z >= lowest) || z + most_noise < most) return;
+        const double u = uniform(pair_of(r, t), t);
+        if (cannot_reach(u, most - z)) return;
+        const double v = z + gumbel(u);
+        if (v > most || (v == most && t < token)) {
+            most = v;
+            token = t;
         }
-    }
+    });
     // The greatest number, as a whole one in the same order; then the token.
     const u64 b = bits<u64>(most + 0.0);
     const u64 ordered = b ^ (b >> 63 ? ~0ull : 1ull << 63);
@@ -365,13 +465,13 @@ DEVICE i32 draw(const Candidates& c, const SampleRow& r, i32 likeliest) {
     return token_of(block_max(ordered == winner ? u64(~u32(token)) : 0));
 }
 
-// choose draws from the adjusted logits; -1: nothing is left.
-DEVICE i32 choose(const SampleRow& r, const float* logits, i32 vocab) {
-    const u64 top = best(logits, vocab, ~0ull);
+// choose draws from adjusted logits whose best key is `top`; -1: nothing is left. list
+// has room for the vocabulary.
+DEVICE i32 choose(const SampleRow& r, const float* logits, i32 vocab, u64 top, i32* list) {
     if (top == 0 || is_nan(top) || logits[token_of(top)] == minus_infinity()) return -1;
     const i32 likeliest = token_of(top);
     if (!(r.temperature > 0)) return likeliest;
-    Candidates c = {logits, vocab, logits[likeliest], r.temperature, 0};
+    Candidates c = {logits, vocab, logits[likeliest], r.temperature, 0, list, -1};
     if (r.topK > 0 && r.topK < vocab) keep_most(c, r.topK);
     if (r.topP > 0 && r.topP < 1) keep_nucleus(c, r.topP);
     return draw(c, r, likeliest);
@@ -394,8 +494,13 @@ KERNEL(sample, SampleArgs, SAMPLE_THREADS, 1) {
             n = Normaliser::of(raw, args.vocab, raw[token_of(first)]);
             out.tops = likeliest(top, n, raw, args.vocab, least(r.logprobs, args.vocab));
         }
-        if (adjusts(r)) adjust({r, args.ids, args.vocab, adjusted, counts}, raw);
-        out.token = choose(r, adjusts(r) ? adjusted : raw, args.vocab);
+        i32* list = reinterpret_cast<i32*>(counts);
+        if (adjusts(r)) {
+            adjust({r, args.ids, args.vocab, adjusted, counts}, raw);
+            out.token = choose(r, adjusted, args.vocab, best(adjusted, args.vocab, ~0ull), list);
+        } else {
+            out.token = choose(r, raw, args.vocab, first, list);
+        }
         if (mine().bad) out.token = -1;
         out.invalid = out.token < 0;
         if (r.logprob && !out.invalid) out.logprob = Normaliser::logprob(n, raw[out.token]);
