@@ -83,22 +83,28 @@ func hopperSizes(t *testing.T) {
 	all, few := openBoth(t), openBoth(t)
 	few.special.(*Device).info.Processors = fewProcessors // which take all sizes
 	for _, kind := range []kernels.DType{kernels.F16, kernels.BF16} {
-		want := all.product(t, kind, 300, 0)
+		want := all.product(t, kind, 300, 0, 512)
 		for _, tokens := range []int64{20, 100, 250, 300} {
-			got := few.product(t, kind, tokens, 0)
+			got := few.product(t, kind, tokens, 0, 512)
 			require.Equal(t, want[:len(got)], got, "%v, %d tokens", kind, tokens)
 		}
 	}
 }
 
 // hopperTypes: rows that decode have the same bits by matmul_sm90, which few
-// tokens take, as by matmul.
+// tokens take, as by matmul; also where its blocks do several tiles, each of several
+// stages, the last of them in part.
 func hopperTypes(t *testing.T) {
-	d := openBoth(t)
+	all, few := openBoth(t), openBoth(t)
+	few.special.(*Device).info.Processors = fewProcessors
 	for _, kind := range wideTypes {
-		want := d.product(t, kind, 20, 20)
-		got := d.product(t, kind, 3, 3)
-		require.Equal(t, want[:len(got)], got, kind)
+		for _, cols := range []int64{512, 2304} {
+			want := all.product(t, kind, 20, 20, cols)
+			for _, d := range []bothDevices{all, few} {
+				got := d.product(t, kind, 3, 3, cols)
+				require.Equal(t, want[:len(got)], got, "%v, %d columns", kind, cols)
+			}
+		}
 	}
 }
 
@@ -112,8 +118,8 @@ func openBoth(t *testing.T) bothDevices {
 // product multiplies n rows, of which the first decode. The bits are those of
 // the usual kernels where the device adds in the same order, as the emulated one
 // does.
-func (d bothDevices) product(t *testing.T, kind kernels.DType, n, decode int64) []uint32 {
-	m := randomMatrix(newRand(), kind, 150, 512)
+func (d bothDevices) product(t *testing.T, kind kernels.DType, n, decode, cols int64) []uint32 {
+	m := randomMatrix(newRand(), kind, 150, cols)
 	if kind == kernels.F16 || kind == kernels.BF16 {
 		for i := 1; i < len(m.Data); i += 2 {
 			m.Data[i] = m.Data[i]&0x83 | 0x38 // below 1
