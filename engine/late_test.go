@@ -136,12 +136,8 @@ func (d *late) GatedMatMul(out, x kernels.Tensor, gate, up kernels.Weight, decod
 	d.do(func() { d.Device.GatedMatMul(out, x, gate, up, decode) })
 }
 
-func (d *late) RoPE(q, k, positions kernels.Tensor, r kernels.Rotary) {
-	d.do(func() { d.Device.RoPE(q, k, positions, r) })
-}
-
-func (d *late) AppendKV(cache kernels.KV, k, v, slots kernels.Tensor) {
-	d.do(func() { d.Device.AppendKV(cache, k, v, slots) })
+func (d *late) RoPEAppendKV(cache kernels.KV, q, k, v, positions, slots kernels.Tensor, r kernels.Rotary) {
+	d.do(func() { d.Device.RoPEAppendKV(cache, q, k, v, positions, slots, r) })
 }
 
 func (d *late) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernels.AttentionPlan) {

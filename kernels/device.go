@@ -99,12 +99,11 @@ type Ops interface {
 	// GatedMatMul: out [n, rows] = silu(x · gateᵀ) * (x · upᵀ), the gated unit of
 	// Llama (Shazeer, arXiv 2002.05202); x is [n, cols].
 	GatedMatMul(out, x Tensor, gate, up Weight, decode int64)
-	// RoPE rotates q [n, heads, dim] and k [n, kvHeads, dim] in place by their
-	// positions [n] (I32).
-	RoPE(q, k, positions Tensor, r Rotary)
-	// AppendKV stores k, v [n, kvHeads, dim] at slots [n] (I32): slot
-	// block*BlockSize + offset; -1 stores nothing.
-	AppendKV(cache KV, k, v, slots Tensor)
+	// RoPEAppendKV rotates q [n, heads, dim] in place and k [n, kvHeads, dim] by
+	// their positions [n] (I32), and stores k so and v [n, kvHeads, dim] at slots [n]
+	// (I32): slot block*BlockSize + offset; -1 stores nothing. What k is afterwards is
+	// undefined. Positions and slots come by Upload.
+	RoPEAppendKV(cache KV, q, k, v, positions, slots Tensor, r Rotary)
 	// Attention: out [n, heads, dim] = softmax(q kᵀ / sqrt(dim)) v over each
 	// row's own sequence up to and including its own position, from the cache.
 	Attention(out, q Tensor, cache KV, plan *AttentionPlan)
@@ -162,6 +161,17 @@ type Rotary struct {
 	// Interleaved: pairs are (2i, 2i+1), as in GGUF files of Llama; otherwise
 	// (i, i+dim/2), as in Hugging Face's.
 	Interleaved bool
+	// Scale is what sines and cosines are multiplied with (YaRN, arXiv 2309.00071);
+	// 0: 1.
+	Scale float32
+}
+
+// Scaled returns the factor that Scale means.
+func (r Rotary) Scaled() float32 {
+	if r.Scale == 0 {
+		return 1
+	}
+	return r.Scale
 }
 
 // KV is the cache of one attention layer. K and V are [blocks, kvHeads,

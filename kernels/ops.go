@@ -13,8 +13,7 @@ const (
 	OpAdd
 	OpMatMul
 	OpGatedMatMul
-	OpRoPE
-	OpAppendKV
+	OpRoPEAppendKV
 	OpAttention
 	OpGather
 	OpSample
@@ -23,7 +22,7 @@ const (
 )
 
 var opNames = [NumOps]string{
-	"embed", "rmsnorm", "add_rmsnorm", "add", "matmul", "gated_matmul", "rope", "append_kv",
+	"embed", "rmsnorm", "add_rmsnorm", "add", "matmul", "gated_matmul", "rope_append_kv",
 	"attention", "gather", "sample", "feed",
 }
 
@@ -160,24 +159,6 @@ func GatedMatMulCost(x Tensor, gate, up Weight) Cost {
 	}
 }
 
-// CheckRoPE panics unless q is F32 [n, heads, dim], k F32 [n, kvHeads, dim],
-// positions I32 [n] and r.Inv F32 [dim/2].
-func CheckRoPE(q, k, positions Tensor, r Rotary) {
-	n := q.Shape[0]
-	_, dim := OpRoPE.heads("q", q, n)
-	_, kdim := OpRoPE.heads("k", k, n)
-	if dim != kdim {
-		OpRoPE.misuse("q is %v, k is %v: their head sizes differ", q, k)
-	}
-	OpRoPE.vector("positions", positions, I32, n)
-	OpRoPE.vector("inv", r.Inv, F32, dim/2)
-}
-
-// RoPECost returns the cost of RoPE.
-func RoPECost(q, k Tensor) Cost {
-	return Cost{Bytes: 2 * (q.Bytes() + k.Bytes()), Flops: 3 * (q.Len() + k.Len())}
-}
-
 // check panics unless c is a cache of kvHeads heads of size dim.
 func (c KV) check(o Op, kvHeads, dim int64) {
 	blocks := c.K.Shape[0]
@@ -199,21 +180,31 @@ func (c KV) check(o Op, kvHeads, dim int64) {
 	}
 }
 
-// CheckAppendKV panics unless k and v are F32 [n, kvHeads, dim], slots I32 [n]
-// and the cache fits them.
-func CheckAppendKV(cache KV, k, v, slots Tensor) {
-	n := k.Shape[0]
-	kvHeads, dim := OpAppendKV.heads("k", k, n)
-	if v.Shape != k.Shape || v.Type != F32 {
-		OpAppendKV.misuse("k is %v, v is %v", k, v)
+// CheckRoPEAppendKV panics unless q is F32 [n, heads, dim], k and v F32 [n,
+// kvHeads, dim], positions and slots I32 [n], r.Inv F32 [dim/2] and the cache fits
+// k and v.
+func CheckRoPEAppendKV(cache KV, q, k, v, positions, slots Tensor, r Rotary) {
+	n := q.Shape[0]
+	_, dim := OpRoPEAppendKV.heads("q", q, n)
+	kvHeads, kdim := OpRoPEAppendKV.heads("k", k, n)
+	if dim != kdim {
+		OpRoPEAppendKV.misuse("q is %v, k is %v: their head sizes differ", q, k)
 	}
-	OpAppendKV.vector("slots", slots, I32, n)
-	cache.check(OpAppendKV, kvHeads, dim)
+	if v.Shape != k.Shape || v.Type != F32 {
+		OpRoPEAppendKV.misuse("k is %v, v is %v", k, v)
+	}
+	OpRoPEAppendKV.vector("positions", positions, I32, n)
+	OpRoPEAppendKV.vector("slots", slots, I32, n)
+	OpRoPEAppendKV.vector("inv", r.Inv, F32, dim/2)
+	cache.check(OpRoPEAppendKV, kvHeads, dim)
 }
 
-// AppendKVCost returns the cost of AppendKV.
-func AppendKVCost(cache KV, k Tensor) Cost {
-	return Cost{Bytes: 2 * (k.Bytes() + cache.K.Type.RowBytes(k.Len()))}
+// RoPEAppendKVCost returns the cost of RoPEAppendKV.
+func RoPEAppendKVCost(cache KV, q, k Tensor) Cost {
+	return Cost{
+		Bytes: 2*q.Bytes() + 2*(k.Bytes()+cache.K.Type.RowBytes(k.Len())),
+		Flops: 3 * (q.Len() + k.Len()),
+	}
 }
 
 // CheckAttention panics unless out and q are F32 [n, heads, dim], the cache

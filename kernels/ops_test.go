@@ -58,13 +58,12 @@ func TestCosts(t *testing.T) {
 	cache := KV{K: View(64, I8, 1, 2, BlockSize, 2), V: View(64, I8, 1, 2, BlockSize, 2)}
 	plan := &AttentionPlan{Seqs: []AttentionSeq{{Rows: 3, Position: 10}}}
 	for op, c := range map[Op]struct{ got, want Cost }{
-		OpEmbed:      {EmbedCost(x, w), Cost{Bytes: 96 + 3*(4+12)}},
-		OpRMSNorm:    {RMSNormCost(x), Cost{Bytes: 2*96 + 32, Flops: 96}},
-		OpAddRMSNorm: {AddRMSNormCost(x), Cost{Bytes: 4*96 + 32, Flops: 120}},
-		OpAdd:        {AddCost(x), Cost{Bytes: 288, Flops: 24}},
-		OpMatMul:     {MatMulCost(x, w, w), Cost{Bytes: 96 + 2*(200+3*16*4), Flops: 2 * 2 * 3 * 16 * 8}},
-		OpRoPE:       {RoPECost(q, q), Cost{Bytes: 384, Flops: 144}},
-		OpAppendKV:   {AppendKVCost(cache, q), Cost{Bytes: 2 * (96 + 24)}},
+		OpEmbed:        {EmbedCost(x, w), Cost{Bytes: 96 + 3*(4+12)}},
+		OpRMSNorm:      {RMSNormCost(x), Cost{Bytes: 2*96 + 32, Flops: 96}},
+		OpAddRMSNorm:   {AddRMSNormCost(x), Cost{Bytes: 4*96 + 32, Flops: 120}},
+		OpAdd:          {AddCost(x), Cost{Bytes: 288, Flops: 24}},
+		OpMatMul:       {MatMulCost(x, w, w), Cost{Bytes: 96 + 2*(200+3*16*4), Flops: 2 * 2 * 3 * 16 * 8}},
+		OpRoPEAppendKV: {RoPEAppendKVCost(cache, q, q), Cost{Bytes: 192 + 2*(96+24), Flops: 144}},
 		// 13 positions, K and V, 2 heads of 2 codes and a scale; rows see 11, 12 and 13.
 		OpAttention:   {AttentionCost(q, cache, plan), Cost{Bytes: 192 + 13*2*2*(2+4), Flops: 4 * 36 * 4 * 2}},
 		OpGatedMatMul: {GatedMatMulCost(x, w, w), Cost{Bytes: 400 + 96 + 3*16*4, Flops: 2*2*3*16*8 + 3*16*12}},

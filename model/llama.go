@@ -84,8 +84,7 @@ func (m *Model) attention(s *step, i int, c *KVCache) {
 		dev.RMSNorm(heads(kNormed), heads(k), w.kNorm, m.Config.NormEps)
 		q, k, out = out, kNormed, q
 	}
-	dev.RoPE(q, k, s.pos, m.rotary)
-	dev.AppendKV(c.Layers[i], k, v, s.slots)
+	dev.RoPEAppendKV(c.Layers[i], q, k, v, s.pos, s.slots, m.rotary)
 	dev.Attention(out, q, c.Layers[i], &s.plan)
 	m.product(s.delta, flat(out), w.o, s.decode)
 }

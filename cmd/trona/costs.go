@@ -77,14 +77,9 @@ func (d *costDevice) product(x kernels.Tensor, w kernels.Weight, decode int64) {
 	}
 }
 
-func (d *costDevice) RoPE(q, k, positions kernels.Tensor, r kernels.Rotary) {
-	d.add(kernels.RoPECost(q, k))
-	d.Device.RoPE(q, k, positions, r)
-}
-
-func (d *costDevice) AppendKV(cache kernels.KV, k, v, slots kernels.Tensor) {
-	d.add(kernels.AppendKVCost(cache, k))
-	d.Device.AppendKV(cache, k, v, slots)
+func (d *costDevice) RoPEAppendKV(cache kernels.KV, q, k, v, positions, slots kernels.Tensor, r kernels.Rotary) {
+	d.add(kernels.RoPEAppendKVCost(cache, q, k))
+	d.Device.RoPEAppendKV(cache, q, k, v, positions, slots, r)
 }
 
 func (d *costDevice) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernels.AttentionPlan) {

@@ -15,18 +15,17 @@ type appendKVJob struct {
 	kvHeads, dim int64
 }
 
-// AppendKV stores keys and values in the cache's type.
-func (d *Device) AppendKV(cache kernels.KV, k, v, slots kernels.Tensor) {
-	kernels.CheckAppendKV(cache, k, v, slots)
+// appendKV stores keys and values in the cache's type.
+func (d *Device) appendKV(cache kernels.KV, k, v, slots kernels.Tensor) {
 	n := k.Shape[0]
 	j := &d.jobs.appendKV
 	*j = appendKVJob{cache, k.Addr, v.Addr, intsOf(slots.Addr, n), k.Shape[1], k.Shape[2]}
 	for _, s := range j.slots {
 		if s < -1 || int64(s) >= cache.K.Shape[0]*kernels.BlockSize {
-			d.fail(fmt.Errorf("cpu: append_kv: slot %d of %d", s, cache.K.Shape[0]*kernels.BlockSize))
+			d.fail(fmt.Errorf("cpu: %s: slot %d of %d", kernels.OpRoPEAppendKV, s, cache.K.Shape[0]*kernels.BlockSize))
 		}
 	}
-	d.run(kernels.OpAppendKV, j, n, k.Len() < fewFlops/8)
+	d.run(kernels.OpRoPEAppendKV, j, n, k.Len() < fewFlops/8)
 }
 
 func (j *appendKVJob) piece(_ *worker, i int64) {

@@ -67,11 +67,12 @@ func TestBadData(t *testing.T) {
 			require.NoError(t, err)
 			d.Embed(x, w, ids)
 		},
-		"append_kv": func(d kernels.Device, x, ids kernels.Tensor) {
+		"rope_append_kv": func(d kernels.Device, x, ids kernels.Tensor) {
 			addr, err := d.Alloc(2 * 64 * 4 * 4)
 			require.NoError(t, err)
 			c := kernels.View(addr, kernels.F32, 1, 1, kernels.BlockSize, 4)
-			d.AppendKV(kernels.KV{K: c, V: c}, x.Reshape(2, 1, 4), x.Reshape(2, 1, 4), ids)
+			head := x.Reshape(2, 1, 4)
+			d.RoPEAppendKV(kernels.KV{K: c, V: c}, head, head, head, ids, ids, kernels.Rotary{Inv: kernels.View(addr, kernels.F32, 2)})
 		},
 	} {
 		for _, bad := range []int32{-2, 64} {

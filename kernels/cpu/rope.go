@@ -13,7 +13,8 @@ import (
 type ropeTable struct {
 	positions []int32
 	inv       []float32
-	angles    []float32 // [n, dim/2, 2]: cos, sin
+	scale     float32
+	angles    []float32 // [n, dim/2, 2]: cos, sin, times scale
 }
 
 type ropeJob struct {
@@ -25,9 +26,16 @@ type ropeJob struct {
 	interleaved    bool
 }
 
-// RoPE rotates q and k by their positions (RoFormer, arXiv 2104.09864).
-func (d *Device) RoPE(q, k, positions kernels.Tensor, r kernels.Rotary) {
-	kernels.CheckRoPE(q, k, positions, r)
+// RoPEAppendKV rotates q and k by their positions (RoFormer, arXiv 2104.09864), and
+// stores keys and values in the cache's type.
+func (d *Device) RoPEAppendKV(cache kernels.KV, q, k, v, positions, slots kernels.Tensor, r kernels.Rotary) {
+	kernels.CheckRoPEAppendKV(cache, q, k, v, positions, slots, r)
+	d.rotate(q, k, positions, r)
+	d.appendKV(cache, k, v, slots)
+}
+
+// rotate rotates q and k in place.
+func (d *Device) rotate(q, k, positions kernels.Tensor, r kernels.Rotary) {
 	n := q.Shape[0]
 	j := &d.jobs.rope
 	*j = ropeJob{
@@ -35,15 +43,16 @@ func (d *Device) RoPE(q, k, positions kernels.Tensor, r kernels.Rotary) {
 		heads: q.Shape[1], kvHeads: k.Shape[1], interleaved: r.Interleaved,
 	}
 	pos, inv := intsOf(positions.Addr, n), floatsOf(r.Inv.Addr, r.Inv.Shape[0])
-	if !slices.Equal(d.rope.positions, pos) || !slices.Equal(d.rope.inv, inv) {
+	if !slices.Equal(d.rope.positions, pos) || !slices.Equal(d.rope.inv, inv) || d.rope.scale != r.Scaled() {
 		d.rope.positions = append(d.rope.positions[:0], pos...)
 		d.rope.inv = append(d.rope.inv[:0], inv...)
+		d.rope.scale = r.Scaled()
 		d.rope.angles = slices.Grow(d.rope.angles[:0], 2*len(pos)*len(inv))[:2*len(pos)*len(inv)]
 		j.fill = true
-		d.run(kernels.OpRoPE, j, n, n < 4)
+		d.run(kernels.OpRoPEAppendKV, j, n, n < 4)
 		j.fill = false
 	}
-	d.run(kernels.OpRoPE, j, n, n < 4)
+	d.run(kernels.OpRoPEAppendKV, j, n, n < 4)
 }
 
 func (j *ropeJob) piece(_ *worker, i int64) {
@@ -52,7 +61,8 @@ func (j *ropeJob) piece(_ *worker, i int64) {
 	if j.fill {
 		for p, inv := range j.table.inv {
 			sin, cos := math.Sincos(float64(j.table.positions[i]) * float64(inv))
-			angles[2*p], angles[2*p+1] = float32(cos), float32(sin)
+			scale := float64(j.table.scale)
+			angles[2*p], angles[2*p+1] = float32(cos*scale), float32(sin*scale)
 		}
 		return
 	}

@@ -33,8 +33,23 @@ type embedArgs struct {
 	fault addr `c:"Fault*"`
 }
 
+// inputArgs is where rows stand as products read them: x [n, ld] F16, each row
+// divided by a power of two, scale [n], that brings its greatest value to 2^14;
+// zeros from the last column to ld. Columns stand in the order of weights. sums16
+// [ld/16, stride] and sums32 [ld/32, stride] are those of x over 16 and 32
+// columns, by row; null: not wanted.
+type inputArgs struct {
+	x      addr `c:"u16*"`
+	scale  addr `c:"float*"`
+	sums16 addr `c:"float*"`
+	sums32 addr `c:"float*"`
+	ld     int32
+	stride int32
+}
+
 // rmsnormArgs: out [n, d] = x / sqrt(mean(x²) + eps) * weight [d]; with delta
-// [n, d] x becomes x + delta first (add_rmsnorm). One block a row.
+// [n, d] x becomes x + delta first (add_rmsnorm). to is that of ..._f16_N alone.
+// One block a row.
 type rmsnormArgs struct {
 	out    addr `c:"float*"`
 	x      addr `c:"float*"`
@@ -42,6 +57,7 @@ type rmsnormArgs struct {
 	weight addr `c:"const float*"`
 	d      int32
 	eps    float32
+	to     inputArgs
 }
 
 // addArgs: x [n] += delta [n].
@@ -60,19 +76,6 @@ type gatherArgs struct {
 	n, d  int32
 }
 
-// ropeArgs rotates q [n, heads, dim] and k [n, kvHeads, dim] in place: pair i
-// of a head by positions[row] * inv[i]. Pairs are (2i, 2i+1) if interleaved,
-// else (i, i+dim/2). One block a row.
-type ropeArgs struct {
-	q              addr `c:"float*"`
-	k              addr `c:"float*"`
-	positions      addr `c:"const i32*"`
-	inv            addr `c:"const float*"`
-	heads, kvHeads int32
-	dim            int32
-	interleaved    int32
-}
-
 // kvArgs is the cache of one layer: k, v [blocks, kvHeads, 64, dim]; scales
 // [blocks, kvHeads, 64], of i8 only.
 type kvArgs struct {
@@ -86,13 +89,22 @@ type kvArgs struct {
 	_       int32
 }
 
-// appendArgs stores k, v [n, kvHeads, dim] at slots [n]. A warp does a head of k or v.
-type appendArgs struct {
-	cache kvArgs
-	k     addr `c:"const float*"`
-	v     addr `c:"const float*"`
-	slots addr `c:"const i32*"`
-	fault addr `c:"Fault*"`
+// ropeAppendKvArgs rotates q [n, heads, dim] in place and k [n, kvHeads, dim], pair
+// i of a head by positions[row] * inv[i], times scale, and stores k so and v at
+// slots [n]. Pairs are (2i, 2i+1) if interleaved, else (i, i+dim/2).
+type ropeAppendKvArgs struct {
+	cache       kvArgs
+	q           addr `c:"float*"`
+	k           addr `c:"const float*"`
+	v           addr `c:"const float*"`
+	positions   addr `c:"const i32*"`
+	slots       addr `c:"const i32*"`
+	inv         addr `c:"const float*"`
+	fault       addr `c:"Fault*"`
+	scale       float32
+	interleaved int32
+	heads       int32
+	rotating    int32 // blocks of a row that do q and k
 }
 
 // attentionArgs: out [n, heads, dim] = softmax(scale q kᵀ) v. Position p of an
@@ -113,6 +125,13 @@ type attentionArgs struct {
 	_     int32
 }
 
+// mergeArgs: the parts of all items, a row each, together; to is what they become
+// beside out.
+type mergeArgs struct {
+	a  attentionArgs
+	to inputArgs
+}
+
 // attentionItem is rows [row, row+rows) of the batch, at positions from
 // position; one row where it decodes.
 type attentionItem struct {
@@ -121,23 +140,16 @@ type attentionItem struct {
 	table     int32
 }
 
-// convertArgs: out [n, ld] F16 = x [n, cols] divided by a power of two for each
-// row, scale [n], that brings its greatest value to 2^14; zeros from cols to ld.
-// Columns stand in the order of weights. sums16 [ld/16, stride] and sums32
-// [ld/32, stride] are those of out over 16 and 32 columns, by row; null: not wanted.
+// convertArgs: x [n, cols] to `to`. As many blocks a row as the grid is high.
 type convertArgs struct {
-	out      addr `c:"u16*"`
-	scale    addr `c:"float*"`
-	sums16   addr `c:"float*"`
-	sums32   addr `c:"float*"`
-	x        addr `c:"const float*"`
-	cols, ld int32
-	stride   int32
-	_        int32
+	to   inputArgs
+	x    addr `c:"const float*"`
+	cols int32
+	_    int32
 }
 
-// dequantArgs: out [rows, ld] and scale [rows] likewise, of rows [first,
-// first+rows) of w.
+// dequantArgs: out [rows, ld] and scale [rows] are those of inputArgs, of rows
+// [first, first+rows) of w.
 type dequantArgs struct {
 	w           weightArgs
 	out         addr `c:"u16*"`
@@ -156,7 +168,7 @@ type matmulPart struct {
 }
 
 // matmulArgs: products of one x, whose weights have one type and as many columns; x,
-// xScale and sums are those of convertArgs. A tile is 16 out-features of a part. With
+// xScale and sums are those of inputArgs. A tile is 16 out-features of a part. With
 // pair it is 8 of a gate, the first part, and the same 8 of the second: the first
 // part's out becomes silu(gate) times these. gated (here and below): out has a gate's
 // products, and becomes silu(out) times these.

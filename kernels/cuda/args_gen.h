@@ -5,6 +5,8 @@
 #define WIDE_THREADS i32(1024)
 #define FLAT_THREADS i32(256)
 #define FLAT_ITEMS i32(1024)
+#define CONVERT_THREADS i32(256)
+#define CONVERT_COLUMNS i32(4096)
 #define MATMUL_WARPS i32(8)
 #define MATMUL_ROWS i32(16)
 #define MATMUL_PARTS i32(3)
@@ -23,6 +25,7 @@
 #define ATTENTION_THREADS i32(128)
 #define PREFILL_QUERIES i32(64)
 #define DECODE_SPLITS i32(32)
+#define MERGE_THREADS i32(512)
 #define SAMPLE_THREADS i32(512)
 #define SAMPLE_SCRATCH i32(2)
 #define FAULT_TOKEN i32(1)
@@ -58,6 +61,16 @@ struct EmbedArgs {
 };
 static_assert(sizeof(EmbedArgs) == 80, "EmbedArgs");
 
+struct InputArgs {
+    u16* x;
+    float* scale;
+    float* sums16;
+    float* sums32;
+    i32 ld;
+    i32 stride;
+};
+static_assert(sizeof(InputArgs) == 40, "InputArgs");
+
 struct RmsnormArgs {
     float* out;
     float* x;
@@ -65,8 +78,9 @@ struct RmsnormArgs {
     const float* weight;
     i32 d;
     float eps;
+    InputArgs to;
 };
-static_assert(sizeof(RmsnormArgs) == 40, "RmsnormArgs");
+static_assert(sizeof(RmsnormArgs) == 80, "RmsnormArgs");
 
 struct AddArgs {
     float* x;
@@ -85,18 +99,6 @@ struct GatherArgs {
 };
 static_assert(sizeof(GatherArgs) == 40, "GatherArgs");
 
-struct RopeArgs {
-    float* q;
-    float* k;
-    const i32* positions;
-    const float* inv;
-    i32 heads;
-    i32 kvHeads;
-    i32 dim;
-    i32 interleaved;
-};
-static_assert(sizeof(RopeArgs) == 48, "RopeArgs");
-
 struct KvArgs {
     u8* k;
     u8* v;
@@ -109,14 +111,21 @@ struct KvArgs {
 };
 static_assert(sizeof(KvArgs) == 48, "KvArgs");
 
-struct AppendArgs {
+struct RopeAppendKvArgs {
     KvArgs cache;
+    float* q;
     const float* k;
     const float* v;
+    const i32* positions;
     const i32* slots;
+    const float* inv;
     Fault* fault;
+    float scale;
+    i32 interleaved;
+    i32 heads;
+    i32 rotating;
 };
-static_assert(sizeof(AppendArgs) == 80, "AppendArgs");
+static_assert(sizeof(RopeAppendKvArgs) == 120, "RopeAppendKvArgs");
 
 struct AttentionItem {
     i32 row;
@@ -141,16 +150,17 @@ struct AttentionArgs {
 };
 static_assert(sizeof(AttentionArgs) == 112, "AttentionArgs");
 
+struct MergeArgs {
+    AttentionArgs a;
+    InputArgs to;
+};
+static_assert(sizeof(MergeArgs) == 152, "MergeArgs");
+
 struct ConvertArgs {
-    u16* out;
-    float* scale;
-    float* sums16;
-    float* sums32;
+    InputArgs to;
     const float* x;
     i32 cols;
-    i32 ld;
-    i32 stride;
-    i32 unused8;
+    i32 unused3;
 };
 static_assert(sizeof(ConvertArgs) == 56, "ConvertArgs");
 

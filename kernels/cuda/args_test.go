@@ -19,8 +19,8 @@ var rewrite = flag.Bool("rewrite", false, "rewrite generated files")
 // which C can read them.
 func argStructs() []any {
 	return []any{
-		fault{}, weightArgs{}, embedArgs{}, rmsnormArgs{}, addArgs{}, gatherArgs{}, ropeArgs{},
-		kvArgs{}, appendArgs{}, attentionItem{}, attentionArgs{}, convertArgs{}, dequantArgs{}, matmulPart{}, matmulArgs{}, gemvArgs{}, gemmArgs{}, gemmSm90Args{}, attentionSm90Args{},
+		fault{}, weightArgs{}, embedArgs{}, inputArgs{}, rmsnormArgs{}, addArgs{}, gatherArgs{},
+		kvArgs{}, ropeAppendKvArgs{}, attentionItem{}, attentionArgs{}, mergeArgs{}, convertArgs{}, dequantArgs{}, matmulPart{}, matmulArgs{}, gemvArgs{}, gemmArgs{}, gemmSm90Args{}, attentionSm90Args{},
 		sampleRow{}, sampled{}, tokenLogprob{}, sampleArgs{},
 	}
 }

@@ -111,10 +111,6 @@ func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernel
 		cache: cacheArgs(cache), out: addr(out.Addr), q: addr(q.Addr), table: base + addr(tablesAt),
 		heads: int32(q.Shape[1]), scale: float32(1 / math.Sqrt(float64(q.Shape[2]))),
 	}
-	if shape.decode > 0 {
-		a.count, a.items = base, base+addr(decodeAt)
-		d.decodeAttention(a, cache.K.Type, shape.decode)
-	}
 	if shape.prefill > 0 {
 		a.count, a.items = base+4, base+addr(prefillAt)
 		items := shape.prefill
@@ -122,6 +118,11 @@ func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernel
 			items = prefillItems(plan)
 		}
 		d.prefillAttention(a, cache.K.Type, items)
+	}
+	// Last, for what it converts has to stay in the workspace.
+	if shape.decode > 0 {
+		a.count, a.items = base, base+addr(decodeAt)
+		d.decodeAttention(a, cache.K.Type, shape.decode)
 	}
 }
 
@@ -136,7 +137,8 @@ func prefillItems(plan *kernels.AttentionPlan) (n int64) {
 }
 
 // decodeAttention splits the positions of each row among blocks, as many rows
-// at a time as the workspace has room for their parts.
+// at a time as the workspace has room for their parts. Few rows are converted, for
+// the product that is likely to follow.
 func (d *Device) decodeAttention(a attentionArgs, t kernels.DType, items int64) {
 	heads, kvHeads, dim := int64(a.heads), int64(a.cache.kvHeads), int64(a.cache.dim)
 	k := d.attentionKernel(&d.kernels.decodeAtt, t, dim)
@@ -144,12 +146,23 @@ func (d *Device) decodeAttention(a attentionArgs, t kernels.DType, items int64) 
 		d.anyAttention(a, t, items, 1)
 		return
 	}
-	most := d.work / (4 * decodeSplits * heads * (dim + 2))
+	parts, width := 4*decodeSplits*align(heads*(dim+2), 4), heads*dim
+	inputs := align(inputBytes(items, width), 256)
+	size := sizeFor(mergeSizes[:], width)
+	if size >= 0 && d.convertsEarly(items, width, a.out) && inputs+items*parts <= d.work {
+		a.parts = d.at(inputs)
+		d.launch(k, items, kvHeads*decodeSplits, attentionThreads, decodeShared(dim), words(a))
+		m := mergeArgs{a: a, to: decodeInputs(d.at(0), items, width)}
+		d.launch(&d.kernels.mergeInputs[size], items, 1, mergeThreads, mergeShared(heads), words(m))
+		d.converted = converted{x: a.out, n: items, cols: width, decode: true}
+		return
+	}
+	most := d.work / parts
 	if most == 0 {
 		d.fail(errWorkspace(kernels.OpAttention, d.work))
 		return
 	}
-	a.parts = addr(d.workspace)
+	a.parts = d.at(0)
 	for from := int64(0); from < items; from += most {
 		n := min(most, items-from)
 		a.first = int32(from)
@@ -175,9 +188,9 @@ func (d *Device) prefillAttention(a attentionArgs, t kernels.DType, items int64)
 func (d *Device) anyAttention(a attentionArgs, t kernels.DType, items, rows int64) {
 	kvHeads := int64(a.cache.kvHeads)
 	shared := attentionShared(int64(a.heads)/kvHeads, int64(a.cache.dim))
-	if shared > attentionSharedMost {
+	if shared > sharedMost {
 		d.fail(fmt.Errorf("%s: %d heads of %d that share a KV head need %d bytes of shared memory, a block has %d",
-			kernels.OpAttention, int64(a.heads)/kvHeads, a.cache.dim, shared, attentionSharedMost))
+			kernels.OpAttention, int64(a.heads)/kvHeads, a.cache.dim, shared, sharedMost))
 		return
 	}
 	d.launch(&d.kernels.attention[t], items, kvHeads*rows, attentionThreads, shared, words(a))

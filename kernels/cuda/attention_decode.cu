@@ -4,14 +4,18 @@
 // of the cache in a split among the warps; a warp does 16 positions at a time,
 // the next on their way meanwhile. What a block finds goes to `parts`.
 //
-// attention_merge: out = the parts of a row together, in order.
+// attention_merge: out = the parts of a row together, in order. ..._f16_N, rows of up
+// to N columns, also writes them as products read them (inputs.h): a block does all
+// heads of one.
 //
-// How a row is split depends on its position alone, and so does its result.
+// How a row is split depends on its position alone, and so does its result. The
+// plan is read before the wait: it comes from the host.
 //
 // Shared memory: two stages of 16 keys and values for each warp, in which the
 // warps' results then meet; greatest score and sum of weights of each.
 #include "gpu.h"
 #include "attention_tiles.h"
+#include "inputs.h"
 
 constexpr i32 WARPS = ATTENTION_THREADS / WARP;
 constexpr i32 SLICE = 16; // positions
@@ -116,37 +120,42 @@ template <class C, i32 D> DEVICE void write_two(const Running<D>& r, float* row,
 }
 
 // Parts is a part of the result for each head: sums [heads, dim], then the
-// greatest score and the sum of weights [heads, 2].
+// greatest score and the sum of weights [heads, 2]. Each is aligned to 16 bytes.
 struct Parts {
     float* sums;
     float* state;
 
+    // size is that of one split of an item, in floats.
+    DEVICE i32 size(const AttentionArgs& args) { return (args.heads * (args.cache.dim + 2) + 3) / 4 * 4; }
+
     DEVICE Parts of(const AttentionArgs& args, i32 split) {
-        const i64 heads = args.heads, dim = args.cache.dim;
-        float* p = args.parts + (i64(block_x()) * DECODE_SPLITS + split) * heads * (dim + 2);
-        return {p, p + heads * dim};
+        float* p = args.parts + (i64(block_x()) * DECODE_SPLITS + split) * size(args);
+        return {p, p + args.heads * args.cache.dim};
     }
 };
 
 template <class C, i32 D> DEVICE void attention_decode(const AttentionArgs& args) {
-    const i32 number = args.first + block_x();
-    if (number >= *args.count) return;
+    const i32 number = args.first + block_x(), count = *args.count;
     const AttentionItem item = args.items[number];
     const KvArgs& cache = args.cache;
     const i32 share = args.heads / cache.kvHeads, kvHead = block_y() / DECODE_SPLITS, head = kvHead * share;
     const i32 split = block_y() % DECODE_SPLITS;
     const Split splits = Split::of(item.position);
-    if (split >= splits.count) return;
+    const i32 first = split * splits.blocks + warp(), end = least((split + 1) * splits.blocks, item.position / BLOCK_POSITIONS + 1);
+    const i32 begin = number < count && first < end ? args.table[item.table + first] : 0;
+    let_next_start();
+    wait_for_previous();
+    if (number >= count || split >= splits.count) return;
     const float* query = args.q + (i64(item.row) * args.heads + head) * D;
     const i32 row = lane() / 4;
     Queries<C, D> q;
-    Queries<C, D>::template load<IsCoded<C>::value>(q, row < share ? query + row * D : nullptr, row + 8 < share ? query + (row + 8) * D : nullptr,
-                        args.scale * LOG2E);
+    Queries<C, D>::template load<IsCoded<C>::value>(q, row < share ? query + row * D : nullptr,
+                                                    row + 8 < share ? query + (row + 8) * D : nullptr, args.scale * LOG2E);
     Running<D> r;
     Running<D>::begin(r);
-    const i32 end = least((split + 1) * splits.blocks, item.position / BLOCK_POSITIONS + 1);
-    attend<C, D>(r, q, cache, split * splits.blocks + warp(), end, item.position + 1, [&](i32 b) {
-        return (i64(args.table[item.table + b]) * cache.kvHeads + kvHead) * BLOCK_POSITIONS;
+    attend<C, D>(r, q, cache, first, end, item.position + 1, [&](i32 b) {
+        const i32 block = b == first ? begin : args.table[item.table + b];
+        return (i64(block) * cache.kvHeads + kvHead) * BLOCK_POSITIONS;
     });
     const float totals[2] = {quad_sum(r.total[0]), quad_sum(r.total[1])};
 
@@ -179,14 +188,14 @@ template <class C, i32 D> DEVICE void attention_decode(const AttentionArgs& args
     }
 }
 
-KERNEL(attention_decode_f16_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF16, 64>(args); }
-KERNEL(attention_decode_f16_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF16, 128>(args); }
-KERNEL(attention_decode_bf16_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheBF16, 64>(args); }
-KERNEL(attention_decode_bf16_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheBF16, 128>(args); }
-KERNEL(attention_decode_f8_e4m3_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF8, 64>(args); }
-KERNEL(attention_decode_f8_e4m3_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF8, 128>(args); }
-KERNEL(attention_decode_i8_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheI8, 64>(args); }
-KERNEL(attention_decode_i8_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheI8, 128>(args); }
+EARLY_KERNEL(attention_decode_f16_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF16, 64>(args); }
+EARLY_KERNEL(attention_decode_f16_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF16, 128>(args); }
+EARLY_KERNEL(attention_decode_bf16_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheBF16, 64>(args); }
+EARLY_KERNEL(attention_decode_bf16_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheBF16, 128>(args); }
+EARLY_KERNEL(attention_decode_f8_e4m3_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF8, 64>(args); }
+EARLY_KERNEL(attention_decode_f8_e4m3_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF8, 128>(args); }
+EARLY_KERNEL(attention_decode_i8_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheI8, 64>(args); }
+EARLY_KERNEL(attention_decode_i8_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheI8, 128>(args); }
 
 KERNEL(attention_merge, AttentionArgs, ATTENTION_THREADS, 1) {
     const i32 number = args.first + block_x();
@@ -208,3 +217,83 @@ KERNEL(attention_merge, AttentionArgs, ATTENTION_THREADS, 1) {
         args.out[(i64(item.row) * args.heads + head) * dim + d] = sum / total;
     }
 }
+
+// read_parts reads the quads of a thread from `left` parts, or from as many as it can
+// have on their way, each `apart` floats behind the one before.
+template <i32 batch, i32 count>
+DEVICE void read_parts(U32x4 (&part)[batch][count], const float* from, i32 apart, i32 left, i32 columns) {
+    UNROLL
+    for (i32 k = 0; k < batch; k++) {
+        UNROLL
+        for (i32 q = 0; q < count; q++) {
+            const i32 column = QUAD * (q * MERGE_THREADS + thread());
+            if (k < left && column < columns) part[k][q] = load16(from + column);
+        }
+        from += apart;
+    }
+}
+
+// merge_state writes to `shares` [heads, DECODE_SPLITS] the weight of each part and the
+// sum of weights in it.
+DEVICE void merge_state(F32x2* shares, const AttentionArgs& args, i32 splits) {
+    const i32 entries = args.heads * DECODE_SPLITS;
+    for (i32 i = thread(); i < (entries + WARP - 1) / WARP * WARP; i += MERGE_THREADS) {
+        const i32 head = i / DECODE_SPLITS, split = i % DECODE_SPLITS;
+        const bool there = i < entries && split < splits;
+        const float* state = Parts::of(args, split).state + 2 * head;
+        const float own = there ? state[0] : NONE, total = there ? state[1] : 0;
+        float highest = greatest(NONE, own);
+        UNROLL
+        for (i32 mask = DECODE_SPLITS / 2; mask > 0; mask /= 2) highest = greatest(highest, shuffle_xor(highest, mask));
+        if (there) shares[i] = {approx_exp2(own - highest), total};
+    }
+}
+
+// Shared memory: what merge_state writes, and a float for each warp.
+template <i32 count> DEVICE void merge_row(const MergeArgs& args) {
+    constexpr i32 batch = 16 / count;
+    const AttentionArgs& a = args.a;
+    const i32 there = *a.count, dim = a.cache.dim, columns = a.heads * dim;
+    const AttentionItem item = a.items[block_x()];
+    const i32 splits = Split::of(item.position).count, apart = Parts::size(a);
+    let_next_start();
+    wait_for_previous();
+    if (block_x() >= there) return;
+    F32x2* shares = reinterpret_cast<F32x2*>(shared());
+    const float* sums = Parts::of(a, 0).sums;
+    U32x4 part[batch][count] = {};
+    read_parts(part, sums, apart, splits, columns);
+    merge_state(shares, a, splits);
+    sync();
+    // A head's size divides what all threads have of one quad.
+    const i32 head = least(QUAD * thread() / dim, a.heads - 1), heads = QUAD * MERGE_THREADS / dim;
+    float v[count][QUAD] = {}, total[count] = {};
+    NO_UNROLL
+    for (i32 from = 0; from < splits; from += batch) {
+        if (from > 0) read_parts(part, sums + from * apart, apart, splits - from, columns);
+        UNROLL
+        for (i32 k = 0; k < batch; k++) {
+            if (from + k >= splits) break;
+            UNROLL
+            for (i32 q = 0; q < count; q++) {
+                const F32x2 share = shares[least(head + q * heads, a.heads - 1) * DECODE_SPLITS + from + k];
+                total[q] = fma(share.x, share.y, total[q]);
+                v[q][0] = fma(share.x, bits<float>(part[k][q].x), v[q][0]);
+                v[q][1] = fma(share.x, bits<float>(part[k][q].y), v[q][1]);
+                v[q][2] = fma(share.x, bits<float>(part[k][q].z), v[q][2]);
+                v[q][3] = fma(share.x, bits<float>(part[k][q].w), v[q][3]);
+            }
+        }
+    }
+    UNROLL
+    for (i32 q = 0; q < count; q++) {
+        const i32 column = QUAD * (q * MERGE_THREADS + thread());
+        UNROLL
+        for (i32 c = 0; c < QUAD; c++) v[q][c] = column < columns ? v[q][c] / total[q] : 0;
+        write_quad(a.out + i64(item.row) * columns, v[q], column, columns);
+    }
+    convert_row<MERGE_THREADS>(args.to, item.row, v, reinterpret_cast<float*>(shares + a.heads * DECODE_SPLITS));
+}
+
+EARLY_KERNEL(attention_merge_f16_4096, MergeArgs, MERGE_THREADS, 1) { merge_row<2>(args); }
+EARLY_KERNEL(attention_merge_f16_8192, MergeArgs, MERGE_THREADS, 1) { merge_row<4>(args); }

@@ -6,10 +6,13 @@ import "trona/kernels"
 const (
 	warp = 32
 
-	rowThreads  = 256  // of a block that does one row: embed, gather, rope, append; of dequant, whose warps do one each
-	wideThreads = 1024 // likewise, all of whose numbers are on their way at once: norms, convert
+	rowThreads  = 256  // of a block that does one row: embed, gather, rope_append_kv, norms of few; of dequant, whose warps do one each
+	wideThreads = 1024 // likewise, all of whose numbers are on their way at once: norms
 	flatThreads = 256  // of a block of add
 	flatItems   = 1024 // elements that it does
+
+	convertThreads = 256  // of a block of convert
+	convertColumns = 4096 // that such a block keeps
 
 	matmulWarps = 8         // of a block of matmul, which share the columns
 	matmulRows  = 16        // out-features of such a block
@@ -31,9 +34,10 @@ const (
 	sm90MatmulStages  = 5 // of 16 rows of 1088 bytes
 
 	attentionThreads = 128
-	prefillQueries   = 64 // queries (rows times heads that share a KV head) of a block of attention_prefill, and most rows of an item
-	decodeSplits     = 32 // most blocks that share the positions of a row
-	decodeHeads      = 16 // most heads that share a KV head in attention_decode
+	prefillQueries   = 64  // queries (rows times heads that share a KV head) of a block of attention_prefill, and most rows of an item
+	decodeSplits     = 32  // most blocks that share the positions of a row
+	mergeThreads     = 512 // of a block of attention_merge_f16
+	decodeHeads      = 16  // most heads that share a KV head in attention_decode
 
 	sampleThreads = 512
 	sampleScratch = 2 // words of scratch for each token of the vocabulary: a count and an adjusted logit
@@ -41,14 +45,16 @@ const (
 
 // Bytes of shared memory of a block.
 const (
-	defaultShared       = 48 << 10 // more must be allowed
-	attentionSharedMost = 96 << 10 // of attention_any: what every device has
+	defaultShared = 48 << 10 // more must be allowed
+	sharedMost    = 96 << 10 // of attention_any and rope_append_kv: what every device has
 
 	// The ring, barriers and what stands beside them.
 	sm90MatmulShared = sm90MatmulStages*(matmulRows*1088+2*8) + 4*matmulWarps*matmulRows*8
 
-	normShared   = 4 * wideThreads / warp // a float for each warp: norms, convert
-	sampleShared = 16 << 10
+	normShared      = 4 * wideThreads / warp // a float for each warp
+	normInputShared = normShared + 4*rowThreads/warp
+	convertShared   = 4 * convertThreads / warp
+	sampleShared    = 16 << 10
 )
 
 // matmulShared is for an entry of matmulSizes: the sums of each warp.
@@ -58,6 +64,9 @@ func matmulShared(size int) int { return int(4 * matmulWarps * matmulRows * matm
 func sm90AttentionShared(dim int64) int {
 	return int(sm90Stages*(2*2*kernels.BlockSize*dim+4*8)) + 4*kernels.BlockSize
 }
+
+// ropeShared is for a head size: sine and cosine of each pair, a head for each warp.
+func ropeShared(dim int64) int64 { return 4 * dim * (1 + rowThreads/warp) }
 
 // gemvShared is for an entry of gemvSizes: a chunk of columns of its tokens.
 func gemvShared(size int) int { return int(4 * gemvChunk * gemvSizes[size]) }
@@ -73,6 +82,10 @@ func attentionShared(share, dim int64) int { return int(4 * share * (2*dim + 64 
 // values, and what stands beside them.
 func prefillShared(dim int64) int { return int(512*dim) + 4*kernels.BlockSize }
 func decodeShared(dim int64) int  { return int(512*dim) + 4*16*2*4 }
+
+// mergeShared is the weight and the sum of weights of each part, and what stands
+// beside them.
+func mergeShared(heads int64) int { return int(8*heads*decodeSplits) + 4*mergeThreads/warp }
 
 // Codes of fault.
 const (
@@ -90,6 +103,7 @@ type constant struct {
 func constants() []constant {
 	return []constant{
 		{"ROW_THREADS", rowThreads}, {"WIDE_THREADS", wideThreads}, {"FLAT_THREADS", flatThreads}, {"FLAT_ITEMS", flatItems},
+		{"CONVERT_THREADS", convertThreads}, {"CONVERT_COLUMNS", convertColumns},
 		{"MATMUL_WARPS", matmulWarps}, {"MATMUL_ROWS", matmulRows}, {"MATMUL_PARTS", matmulParts},
 		{"GEMV_TOKENS", gemvTokens}, {"GEMV_WARPS", gemvWarps}, {"GEMV_ROWS", gemvRows},
 		{"GEMM_ROWS", gemmRows}, {"GEMM_THREADS", gemmThreads},
@@ -97,6 +111,7 @@ func constants() []constant {
 		{"SM90_QUERIES", sm90Queries}, {"SM90_ATTENTION_STAGES", sm90Stages},
 		{"SM90_MATMUL_THREADS", sm90MatmulThreads}, {"SM90_MATMUL_STAGES", sm90MatmulStages},
 		{"ATTENTION_THREADS", attentionThreads}, {"PREFILL_QUERIES", prefillQueries}, {"DECODE_SPLITS", decodeSplits},
+		{"MERGE_THREADS", mergeThreads},
 		{"SAMPLE_THREADS", sampleThreads}, {"SAMPLE_SCRATCH", sampleScratch},
 		{"FAULT_TOKEN", faultToken}, {"FAULT_SLOT", faultSlot}, {"FAULT_ROW", faultRow},
 	}

@@ -30,8 +30,11 @@ func (k *kernel) failed(err error) error {
 const numTypes = int(kernels.NVFP4x16) + 1
 
 // gemvSizes are the numbers of tokens that a gemv is compiled for, matmulSizes
-// and gemmSizes those of a block of matmul and gemm.
+// and gemmSizes those of a block of matmul and gemm; normSizes are most columns of
+// norms that write inputs of products, mergeSizes of such merges.
 var (
+	normSizes   = [...]int64{4096, 8192, 16384}
+	mergeSizes  = [...]int64{4096, 8192}
 	gemvSizes   = [...]int64{1, 4, 8}
 	matmulSizes = [...]int64{8, 32}
 	gemmSizes   = [...]int64{16, 64, 128}
@@ -39,7 +42,8 @@ var (
 
 // kernelSet has every kernel. Those of a type that has none are nameless.
 type kernelSet struct {
-	rmsNorm, addRMSNorm, add, gather, feed, rope kernel
+	rmsNorm, addRMSNorm, add, gather, feed kernel
+	normInputs, addNormInputs              [len(normSizes)]kernel
 
 	embed, dequant [numTypes]kernel
 	matmul         [numTypes][len(matmulSizes)]kernel
@@ -48,10 +52,11 @@ type kernelSet struct {
 	gemm           [numTypes][len(gemmSizes)]kernel // F16 and BF16: by type of the weights
 
 	// By type of the cache, and those for some head sizes.
-	appendKV, attention   [numTypes]kernel
-	prefillAtt, decodeAtt [numTypes][len(headSizes)]kernel
-	mergeAtt              kernel
-	sample                kernel
+	ropeAppendKV, attention [numTypes]kernel
+	prefillAtt, decodeAtt   [numTypes][len(headSizes)]kernel
+	mergeAtt                kernel
+	mergeInputs             [len(mergeSizes)]kernel
+	sample                  kernel
 }
 
 // weightTypes are the types that Pack takes and kernels read. Both forms of
@@ -77,10 +82,16 @@ func newKernelSet() *kernelSet {
 		add:        define[addArgs]("add", "add"),
 		gather:     define[gatherArgs]("gather", "gather"),
 		feed:       define[gatherArgs]("gather", "feed"),
-		rope:       define[ropeArgs]("rope", "rope"),
 		convert:    define[convertArgs]("convert", "convert_f16"),
 		mergeAtt:   define[attentionArgs]("attention_decode", "attention_merge"),
 		sample:     define[sampleArgs]("sample", "sample"),
+	}
+	for i, n := range normSizes {
+		s.normInputs[i] = define[rmsnormArgs]("rmsnorm", fmt.Sprintf("rmsnorm_f16_%d", n))
+		s.addNormInputs[i] = define[rmsnormArgs]("rmsnorm", fmt.Sprintf("add_rmsnorm_f16_%d", n))
+	}
+	for i, n := range mergeSizes {
+		s.mergeInputs[i] = define[mergeArgs]("attention_decode", fmt.Sprintf("attention_merge_f16_%d", n))
 	}
 	for _, t := range weightTypes {
 		name := strings.ToLower(t.String())
@@ -104,9 +115,10 @@ func newKernelSet() *kernelSet {
 	}
 	for _, t := range cacheTypes {
 		name := strings.ToLower(t.String())
-		s.appendKV[t] = define[appendArgs]("append", "append_"+name)
+		s.ropeAppendKV[t] = define[ropeAppendKvArgs]("rope_append_kv", "rope_append_kv_"+name)
+		s.ropeAppendKV[t].shared = sharedMost
 		s.attention[t] = define[attentionArgs]("attention", "attention_any_"+name)
-		s.attention[t].shared = attentionSharedMost
+		s.attention[t].shared = sharedMost
 		for i, dim := range headSizes {
 			if t == kernels.F32 {
 				continue // no tensor core keeps its precision
@@ -127,10 +139,10 @@ func define[Args any](file, name string) kernel {
 // all returns every kernel that has a name.
 func (s *kernelSet) all() []*kernel {
 	list := []*kernel{
-		&s.rmsNorm, &s.addRMSNorm, &s.add, &s.gather, &s.feed, &s.rope, &s.convert, &s.mergeAtt, &s.sample,
+		&s.rmsNorm, &s.addRMSNorm, &s.add, &s.gather, &s.feed, &s.convert, &s.mergeAtt, &s.sample,
 	}
 	for t := range numTypes {
-		list = append(list, &s.embed[t], &s.dequant[t], &s.appendKV[t], &s.attention[t])
+		list = append(list, &s.embed[t], &s.dequant[t], &s.ropeAppendKV[t], &s.attention[t])
 		for i := range s.matmul[t] {
 			list = append(list, &s.matmul[t][i])
 		}
@@ -140,6 +152,12 @@ func (s *kernelSet) all() []*kernel {
 		for i := range headSizes {
 			list = append(list, &s.prefillAtt[t][i], &s.decodeAtt[t][i])
 		}
+	}
+	for i := range normSizes {
+		list = append(list, &s.normInputs[i], &s.addNormInputs[i])
+	}
+	for i := range mergeSizes {
+		list = append(list, &s.mergeInputs[i])
 	}
 	for i := range s.gemv {
 		list = append(list, &s.gemv[i])

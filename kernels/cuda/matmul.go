@@ -101,11 +101,7 @@ func chooseMatmul(n int64) int {
 // inputs have room in the workspace.
 func (d *Device) decode(x kernels.Tensor, with []factor) {
 	cols := x.Shape[1]
-	ld := align(cols, unit)
-	// Inputs, their scales, sums of 16 and of 32 columns; the last by whole tiles.
-	sumBytes := 4*ld/16 + 4*ld/32
-	perToken := 2*ld + 4 + sumBytes
-	most := (d.work - 1024 - 32*sumBytes) / perToken
+	most := mostInputs(d.work, cols)
 	if most <= 0 {
 		d.fail(errWorkspace(kernels.OpMatMul, d.work))
 		return
@@ -113,12 +109,11 @@ func (d *Device) decode(x kernels.Tensor, with []factor) {
 	for from := int64(0); from < x.Shape[0]; from += most {
 		n := min(most, x.Shape[0]-from)
 		size := chooseMatmul(n)
-		a := decodeInputs(d.at(0), n, ld, align(n, matmulSizes[size]))
+		to := decodeInputs(d.at(0), n, cols)
 		in := converted{x: rowAddr(x, from), n: n, cols: cols, decode: true}
-		if d.converted != in {
-			d.launch(&d.kernels.convert, n, 1, wideThreads, normShared, words(convertArgs{
-				out: a.x, scale: a.xScale, sums16: a.sums16, sums32: a.sums32, x: in.x, cols: int32(cols), ld: int32(ld), stride: a.stride,
-			}))
+		d.convert(to, in)
+		a := matmulArgs{
+			x: to.x, xScale: to.scale, sums16: to.sums16, sums32: to.sums32, ld: int64(to.ld), n: int32(n), stride: to.stride,
 		}
 		for rest := with; len(rest) > 0; {
 			some := together(rest)
@@ -169,14 +164,36 @@ func (d *Device) matmul(with []factor, from int64, size int, a matmulArgs) {
 		warp*matmulWarps, matmulShared(size), words(a))
 }
 
-// decodeInputs lays out what convert makes of n rows: F16 inputs [n, ld], their
-// scales [n], sums of 16 and of 32 columns, by rows of stride.
-func decodeInputs(at addr, n, ld, stride int64) matmulArgs {
-	a := matmulArgs{x: at, ld: ld, n: int32(n), stride: int32(stride)}
-	a.xScale = a.x + addr(align(2*n*ld, 256))
-	a.sums16 = a.xScale + addr(align(4*n, 256))
+// decodeInputs lays out what products with decode arithmetic read of n rows.
+// Sums stand by whole tiles of tokens.
+func decodeInputs(at addr, n, cols int64) inputArgs {
+	ld, stride := align(cols, unit), align(n, matmulSizes[chooseMatmul(n)])
+	a := inputArgs{x: at, ld: int32(ld), stride: int32(stride)}
+	a.scale = a.x + addr(align(2*n*ld, 256))
+	a.sums16 = a.scale + addr(align(4*n, 256))
 	a.sums32 = a.sums16 + addr(4*stride*ld/16)
 	return a
+}
+
+// inputBytes is the room that they take at most.
+func inputBytes(n, cols int64) int64 {
+	ld := align(cols, unit)
+	return n*(2*ld+4) + (n+matmulSizes[len(matmulSizes)-1])*(4*ld/16+4*ld/32) + 1024
+}
+
+// mostInputs is the number of rows of which they fit a workspace.
+func mostInputs(work, cols int64) int64 {
+	return (work - inputBytes(0, cols)) / (inputBytes(1, cols) - inputBytes(0, cols))
+}
+
+// earlyRows are so few that the op which makes them also converts them, for the
+// product that is likely to follow.
+const earlyRows = 32
+
+// convertsEarly: they must be whole (inputs.h), as must be all else of which the
+// addresses are joined in `at`.
+func (d *Device) convertsEarly(n, cols int64, at addr) bool {
+	return n <= min(earlyRows, mostInputs(d.work, cols)) && cols%4 == 0 && at%16 == 0
 }
 
 // converted says of what the inputs that stand in the workspace were made: the
@@ -185,6 +202,16 @@ type converted struct {
 	x       addr
 	n, cols int64
 	decode  bool
+}
+
+// convert makes inputs of products, unless they stand there. Few rows are shared
+// by several blocks each, no more than there are processors.
+func (d *Device) convert(to inputArgs, in converted) {
+	if d.converted == in {
+		return
+	}
+	parts := max(1, min(pieces(int64(to.ld), convertColumns), int64(d.info.Processors)/in.n))
+	d.launch(&d.kernels.convert, in.n, parts, convertThreads, convertShared, words(convertArgs{to: to, x: in.x, cols: int32(in.cols)}))
 }
 
 func rowAddr(t kernels.Tensor, row int64) addr { return addr(t.Addr) + addr(4*row*t.Shape[1]) }
@@ -260,11 +287,7 @@ func (d *Device) prefill(x kernels.Tensor, first int64, with []factor) {
 	for from := first; from < n; from += p.tokens {
 		tokens := min(p.tokens, n-from)
 		in := converted{x: rowAddr(x, from), n: tokens, cols: cols}
-		if d.converted != in {
-			d.launch(&d.kernels.convert, tokens, 1, wideThreads, normShared, words(convertArgs{
-				out: d.at(0), scale: d.at(p.scales), x: in.x, cols: int32(cols), ld: int32(p.ld),
-			}))
-		}
+		d.convert(inputArgs{x: d.at(0), scale: d.at(p.scales), ld: int32(p.ld)}, in)
 		for i := range with {
 			d.products(with[i].rowAddr(from), tokens, &with[i], p)
 		}

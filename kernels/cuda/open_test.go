@@ -87,9 +87,9 @@ func TestOpenErrors(t *testing.T) {
 func TestFaults(t *testing.T) {
 	need(t)
 	for _, c := range []struct{ fault, want string }{
-		{"rmsnorm@1=700", "CUDA_ERROR_ILLEGAL_ADDRESS"},
-		{"rmsnorm@1=719", "CUDA_ERROR_LAUNCH_FAILED"},
-		{"cuLaunchKernelEx@1=1", "rmsnorm: cuLaunchKernelEx: "},
+		{"rmsnorm_f16_4096@1=700", "CUDA_ERROR_ILLEGAL_ADDRESS"},
+		{"rmsnorm_f16_4096@1=719", "CUDA_ERROR_LAUNCH_FAILED"},
+		{"cuLaunchKernelEx@1=1", "rmsnorm_f16_4096: cuLaunchKernelEx: "},
 		{"cuMemcpyDtoHAsync@1=999", "cuMemcpyDtoHAsync"},
 		{"cuStreamSynchronize@1=999", "cuStreamSynchronize: "},
 	} {
@@ -129,8 +129,9 @@ func TestBadIndex(t *testing.T) {
 			dev.Gather(x, x, id)
 		}, "cuda: gather or feed: row 99 is not in the input"},
 		"slot": {func(dev kernels.Device, x, id kernels.Tensor, _ kernels.Weight, kv kernels.KV) {
-			dev.AppendKV(kv, x.Reshape(1, 1, 8), x.Reshape(1, 1, 8), id)
-		}, "cuda: append_kv: slot 99 is not in the cache"},
+			head := x.Reshape(1, 1, 8)
+			dev.RoPEAppendKV(kv, head, head, head, id, id, kernels.Rotary{Inv: kernels.View(x.Addr, kernels.F32, 4)})
+		}, "cuda: rope_append_kv: slot 99 is not in the cache"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dev := openEmulated(t)

@@ -98,7 +98,7 @@ func (f fault) err() error {
 	case faultToken:
 		return fmt.Errorf("%s: token %d is not in the vocabulary", kernels.OpEmbed, f.index)
 	case faultSlot:
-		return fmt.Errorf("%s: slot %d is not in the cache", kernels.OpAppendKV, f.index)
+		return fmt.Errorf("%s: slot %d is not in the cache", kernels.OpRoPEAppendKV, f.index)
 	case faultRow:
 		return fmt.Errorf("%s or %s: row %d is not in the input", kernels.OpGather, kernels.OpFeed, f.index)
 	}

@@ -1,6 +1,11 @@
 package cuda
 
-import "trona/kernels"
+import (
+	"fmt"
+	"slices"
+
+	"trona/kernels"
+)
 
 // Embed gathers rows of a table, as floats.
 func (d *Device) Embed(out kernels.Tensor, table kernels.Weight, ids kernels.Tensor) {
@@ -23,17 +28,31 @@ func (d *Device) Gather(out, x, rows kernels.Tensor) {
 // RMSNorm is root mean square normalisation (Zhang and Sennrich, arXiv 1910.07467).
 func (d *Device) RMSNorm(out, x, weight kernels.Tensor, eps float32) {
 	kernels.CheckRMSNorm(out, x, weight)
-	d.launch(&d.kernels.rmsNorm, x.Shape[0], 1, wideThreads, normShared, words(rmsnormArgs{
+	d.norm(&d.kernels.rmsNorm, &d.kernels.normInputs, x, rmsnormArgs{
 		out: addr(out.Addr), x: addr(x.Addr), weight: addr(weight.Addr), d: int32(x.Shape[1]), eps: eps,
-	}))
+	})
 }
 
 // AddRMSNorm adds delta to x and normalises the sum.
 func (d *Device) AddRMSNorm(out, x, delta, weight kernels.Tensor, eps float32) {
 	kernels.CheckAddRMSNorm(out, x, delta, weight)
-	d.launch(&d.kernels.addRMSNorm, x.Shape[0], 1, wideThreads, normShared, words(rmsnormArgs{
+	d.norm(&d.kernels.addRMSNorm, &d.kernels.addNormInputs, x, rmsnormArgs{
 		out: addr(out.Addr), x: addr(x.Addr), delta: addr(delta.Addr), weight: addr(weight.Addr), d: int32(x.Shape[1]), eps: eps,
-	}))
+	})
+}
+
+// norm normalises rows. Where they are few, products of them with decode
+// arithmetic find their inputs converted.
+func (d *Device) norm(plain *kernel, withInputs *[len(normSizes)]kernel, x kernels.Tensor, a rmsnormArgs) {
+	n, cols := x.Shape[0], x.Shape[1]
+	size := sizeFor(normSizes[:], cols)
+	if size < 0 || !d.convertsEarly(n, cols, a.out|a.x|a.delta|a.weight) {
+		d.launch(plain, n, 1, wideThreads, normShared, words(a))
+		return
+	}
+	a.to = decodeInputs(d.at(0), n, cols)
+	d.launch(&withInputs[size], n, 1, rowThreads, normInputShared, words(a))
+	d.converted = converted{x: a.out, n: n, cols: cols, decode: true}
 }
 
 // Add adds delta to x.
@@ -44,25 +63,27 @@ func (d *Device) Add(x, delta kernels.Tensor) {
 	}))
 }
 
-// RoPE rotates q and k by their positions (RoFormer, arXiv 2104.09864).
-func (d *Device) RoPE(q, k, positions kernels.Tensor, r kernels.Rotary) {
-	kernels.CheckRoPE(q, k, positions, r)
-	a := ropeArgs{
-		q: addr(q.Addr), k: addr(k.Addr), positions: addr(positions.Addr), inv: addr(r.Inv.Addr),
-		heads: int32(q.Shape[1]), kvHeads: int32(k.Shape[1]), dim: int32(q.Shape[2]),
+// RoPEAppendKV rotates q and k by their positions (RoFormer, arXiv 2104.09864),
+// and stores keys and values in the cache's type.
+func (d *Device) RoPEAppendKV(cache kernels.KV, q, k, v, positions, slots kernels.Tensor, r kernels.Rotary) {
+	kernels.CheckRoPEAppendKV(cache, q, k, v, positions, slots, r)
+	n, heads, kvHeads, dim := q.Shape[0], q.Shape[1], k.Shape[1], q.Shape[2]
+	shared := ropeShared(dim)
+	if shared > sharedMost {
+		d.fail(fmt.Errorf("%s: heads of %d need %d bytes of shared memory, a block has %d", kernels.OpRoPEAppendKV, dim, shared, sharedMost))
+		return
+	}
+	// A warp does a head, or, where there are enough rows for all processors, more.
+	most := max(1, 4*int64(d.info.Processors)/n)
+	rotating, values := min(most, pieces(heads+kvHeads, rowThreads/warp)), min(most, pieces(kvHeads, rowThreads/warp))
+	a := ropeAppendKvArgs{
+		cache: cacheArgs(cache), q: addr(q.Addr), k: addr(k.Addr), v: addr(v.Addr), positions: addr(positions.Addr), slots: addr(slots.Addr),
+		inv: addr(r.Inv.Addr), fault: d.results.fault(), scale: r.Scaled(), heads: int32(heads), rotating: int32(rotating),
 	}
 	if r.Interleaved {
 		a.interleaved = 1
 	}
-	d.launch(&d.kernels.rope, q.Shape[0], 1, rowThreads, 0, words(a))
-}
-
-// AppendKV stores keys and values in the cache's type.
-func (d *Device) AppendKV(cache kernels.KV, k, v, slots kernels.Tensor) {
-	kernels.CheckAppendKV(cache, k, v, slots)
-	d.launch(&d.kernels.appendKV[cache.K.Type], k.Shape[0], pieces(2*k.Shape[1], rowThreads/warp), rowThreads, 0, words(appendArgs{
-		cache: cacheArgs(cache), k: addr(k.Addr), v: addr(v.Addr), slots: addr(slots.Addr), fault: d.results.fault(),
-	}))
+	d.launch(&d.kernels.ropeAppendKV[cache.K.Type], n, rotating+values, rowThreads, int(shared), words(a))
 }
 
 func cacheArgs(c kernels.KV) kvArgs {
@@ -70,6 +91,11 @@ func cacheArgs(c kernels.KV) kvArgs {
 		k: addr(c.K.Addr), v: addr(c.V.Addr), kScale: addr(c.KScale.Addr), vScale: addr(c.VScale.Addr),
 		blocks: int32(c.K.Shape[0]), kvHeads: int32(c.K.Shape[1]), dim: int32(c.K.Shape[3]),
 	}
+}
+
+// sizeFor returns which of ascending sizes is the first that is enough, -1 if none.
+func sizeFor(sizes []int64, n int64) int {
+	return slices.IndexFunc(sizes, func(most int64) bool { return n <= most })
 }
 
 // pieces returns how many pieces of a size n items are.

@@ -6,19 +6,6 @@
 // shift_of returns the exponent of that power, from the greatest magnitude or more.
 DEVICE i32 shift_of(float most) { return greatest(i32(bits<u32>(most) >> 23) - 127 - 14, -126); }
 
-// scale_shift does for a block, whose threads have each seen some numbers. Shared
-// memory: a float for each warp. It ends with all threads of the block in step.
-DEVICE i32 scale_shift(float most) {
-    float* warps = reinterpret_cast<float*>(shared());
-    most = warp_max(most);
-    if (lane() == 0) warps[warp()] = most;
-    sync();
-    UNROLL
-    for (i32 w = 0; w < WIDE_THREADS / WARP; w++) most = greatest(most, warps[w]);
-    sync();
-    return shift_of(most);
-}
-
 DEVICE float power_of_two(i32 e) { return bits<float>(u32(e + 127) << 23); }
 
 DEVICE float magnitude(float v) { return bits<float>(bits<u32>(v) & 0x7fffffff); }

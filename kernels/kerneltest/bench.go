@@ -255,13 +255,12 @@ func (b *bencher) rows() {
 		name := func(op kernels.Op) string { return fmt.Sprintf("%s/n=%d", op, n) }
 		b.measure(name(kernels.OpAddRMSNorm), kernels.AddRMSNormCost(x), func() { b.dev.AddRMSNorm(out, x, delta, w, 1e-5) })
 		b.measure(name(kernels.OpAdd), kernels.AddCost(x), func() { b.dev.Add(out, delta) })
-		b.measure(name(kernels.OpRoPE), kernels.RoPECost(q, k), func() { b.dev.RoPE(q, k, ints, r) })
 		for _, t := range b.dev.Info().KVTypes {
 			kv := kernels.KV{K: b.tensor(t, 1, 8, kernels.BlockSize, 64), V: b.tensor(t, 1, 8, kernels.BlockSize, 64)}
 			if t == kernels.I8 {
 				kv.KScale, kv.VScale = b.tensor(kernels.F32, 1, 8, kernels.BlockSize), b.tensor(kernels.F32, 1, 8, kernels.BlockSize)
 			}
-			b.measure(name(kernels.OpAppendKV)+"/"+t.String(), kernels.AppendKVCost(kv, k), func() { b.dev.AppendKV(kv, k, v, ints) })
+			b.measure(name(kernels.OpRoPEAppendKV)+"/"+t.String(), kernels.RoPEAppendKVCost(kv, q, k), func() { b.dev.RoPEAppendKV(kv, q, k, v, ints, ints, r) })
 		}
 	}
 }

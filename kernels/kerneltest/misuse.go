@@ -13,7 +13,7 @@ func testMisuse(c *context) {
 	ids := c.ints([]int32{0, 1})
 	w, other := c.pack(c.matrix(kernels.F32, 4, 8)), c.pack(c.matrix(kernels.F32, 5, 8))
 	heads := c.empty(kernels.F32, 2, 2, 4)
-	kv := c.cache(kernels.F32, 1, 2, 4)
+	kv, turns := c.cache(kernels.F32, 1, 2, 4), kernels.Rotary{Inv: c.empty(kernels.F32, 2)}
 	plan := func(s kernels.AttentionSeq) *kernels.AttentionPlan {
 		return &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{s}}
 	}
@@ -29,18 +29,19 @@ func testMisuse(c *context) {
 		"matmul: second": func() {
 			c.dev.MatMul(x, 0, []kernels.Product{{Out: c.empty(kernels.F32, 2, 4), W: w}, {Out: c.empty(kernels.F32, 2, 4), W: other}})
 		},
-		"rope: rank":          func() { c.dev.RoPE(x, heads, ids, kernels.Rotary{}) },
-		"rope: inv":           func() { c.dev.RoPE(heads, heads, ids, kernels.Rotary{Inv: v}) },
-		"append_kv: slots":    func() { c.dev.AppendKV(kv, heads, heads, v) },
-		"append_kv: cache":    func() { c.dev.AppendKV(kernels.KV{}, heads, heads, ids) },
-		"attention: rows":     func() { c.dev.Attention(heads, heads, kv, plan(kernels.AttentionSeq{Rows: 1, Blocks: []int32{0}})) },
-		"attention: blocks":   func() { c.dev.Attention(heads, heads, kv, plan(kernels.AttentionSeq{Rows: 2})) },
-		"attention: block id": func() { c.dev.Attention(heads, heads, kv, plan(kernels.AttentionSeq{Rows: 2, Blocks: []int32{1}})) },
-		"gated_matmul: up":    func() { c.dev.GatedMatMul(c.empty(kernels.F32, 2, 4), x, w, other, 0) },
-		"gather: rows":        func() { c.dev.Gather(y, x, ids) },
-		"sample: rows":        func() { c.dev.Sample(nil, x, make([]kernels.SampleRow, 2)) },
-		"upload: size":        func() { c.dev.Upload(x, make([]byte, 3)) },
-		"download: size":      func() { c.dev.Download(make([]byte, 3), x) },
+		"rope_append_kv: rank":  func() { c.dev.RoPEAppendKV(kv, x, heads, heads, ids, ids, turns) },
+		"rope_append_kv: v":     func() { c.dev.RoPEAppendKV(kv, heads, heads, x, ids, ids, turns) },
+		"rope_append_kv: inv":   func() { c.dev.RoPEAppendKV(kv, heads, heads, heads, ids, ids, kernels.Rotary{Inv: v}) },
+		"rope_append_kv: slots": func() { c.dev.RoPEAppendKV(kv, heads, heads, heads, ids, v, turns) },
+		"rope_append_kv: cache": func() { c.dev.RoPEAppendKV(kernels.KV{}, heads, heads, heads, ids, ids, turns) },
+		"attention: rows":       func() { c.dev.Attention(heads, heads, kv, plan(kernels.AttentionSeq{Rows: 1, Blocks: []int32{0}})) },
+		"attention: blocks":     func() { c.dev.Attention(heads, heads, kv, plan(kernels.AttentionSeq{Rows: 2})) },
+		"attention: block id":   func() { c.dev.Attention(heads, heads, kv, plan(kernels.AttentionSeq{Rows: 2, Blocks: []int32{1}})) },
+		"gated_matmul: up":      func() { c.dev.GatedMatMul(c.empty(kernels.F32, 2, 4), x, w, other, 0) },
+		"gather: rows":          func() { c.dev.Gather(y, x, ids) },
+		"sample: rows":          func() { c.dev.Sample(nil, x, make([]kernels.SampleRow, 2)) },
+		"upload: size":          func() { c.dev.Upload(x, make([]byte, 3)) },
+		"download: size":        func() { c.dev.Download(make([]byte, 3), x) },
 	} {
 		require.Panics(c, call, name)
 	}

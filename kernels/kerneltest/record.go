@@ -43,8 +43,7 @@ func (s *recordStep) run(dev kernels.Device, plan *kernels.AttentionPlan) {
 	dev.Embed(s.x, s.table, s.ids)
 	dev.RMSNorm(s.h, s.x, s.norm, 1e-5)
 	dev.MatMul(s.h, recordRows, []kernels.Product{{Out: flat(s.q), W: s.wq}, {Out: flat(s.k), W: s.wk}, {Out: flat(s.v), W: s.wv}})
-	dev.RoPE(s.q, s.k, s.positions, kernels.Rotary{Inv: s.inv})
-	dev.AppendKV(s.cache, s.k, s.v, s.slots)
+	dev.RoPEAppendKV(s.cache, s.q, s.k, s.v, s.positions, s.slots, kernels.Rotary{Inv: s.inv})
 	dev.Attention(s.out, s.q, s.cache, plan)
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // rowShapes are [n, d] of the ops that work on rows.
-var rowShapes = [][2]int64{{1, 1}, {3, 7}, {2, 64}, {5, 2048}, {33, 257}, {2, 16384}}
+var rowShapes = [][2]int64{{1, 1}, {3, 7}, {2, 64}, {5, 2048}, {33, 257}, {2, 8000}, {2, 16384}}
 
 func (c *context) eachRowShape(test func(c *context, n, d int64)) {
 	for _, s := range rowShapes {
@@ -117,57 +117,4 @@ func testGather(c *context) {
 		c.same(want, c.read(out), "gathered")
 		c.noAllocs(func() { c.dev.Gather(out, x, at) })
 	})
-}
-
-// testRoPE compares with float64 angles up to position 2^20.
-func testRoPE(c *context) {
-	for _, s := range []struct {
-		heads, kvHeads, dim int64
-		interleaved         bool
-	}{{1, 1, 2, false}, {4, 2, 64, false}, {4, 2, 64, true}, {3, 1, 6, true}, {5, 5, 128, false}, {3, 1, 96, true}} {
-		c.run(fmt.Sprintf("%d,%d heads of %d/interleaved=%v", s.heads, s.kvHeads, s.dim, s.interleaved), func(c *context) {
-			positions := []int32{0, 1, 63, 8191, 131071, 1 << 20, 1<<20 - 1}
-			n := int64(len(positions))
-			qs, ks := c.normal(n*s.heads*s.dim, 1), c.normal(n*s.kvHeads*s.dim, 1)
-			inv := make([]float32, s.dim/2)
-			for i := range inv {
-				inv[i] = float32(math.Pow(500000, -2*float64(i)/float64(s.dim)))
-			}
-			q, k := c.floats(qs, n, s.heads, s.dim), c.floats(ks, n, s.kvHeads, s.dim)
-			at, r := c.ints(positions), kernels.Rotary{Inv: c.floats(inv, s.dim/2), Interleaved: s.interleaved}
-			c.dev.RoPE(q, k, at, r)
-			want, tol := ropeRef(qs, positions, inv, s.heads, s.interleaved)
-			rotated := c.read(q)
-			c.close(rotated, want, tol)
-			want, tol = ropeRef(ks, positions, inv, s.kvHeads, s.interleaved)
-			c.close(c.read(k), want, tol)
-			row := s.heads * s.dim
-			for i, p := range positions {
-				one, other := c.floats(qs[int64(i)*row:][:row], 1, s.heads, s.dim), c.empty(kernels.F32, 1, s.kvHeads, s.dim)
-				c.dev.RoPE(one, other, c.ints([]int32{p}), r)
-				c.same(rotated[int64(i)*row:][:row], c.read(one), "alone at position %d", p)
-			}
-			c.noAllocs(func() { c.dev.RoPE(q, k, at, r) })
-		})
-	}
-}
-
-func ropeRef(x []float32, positions []int32, inv []float32, heads int64, interleaved bool) (want, tol []float64) {
-	half := int64(len(inv))
-	want, tol = make([]float64, len(x)), make([]float64, len(x))
-	for r := range int64(len(positions)) * heads {
-		for i := range half {
-			a, b := 2*half*r+i, 2*half*r+i+half
-			if interleaved {
-				a, b = 2*half*r+2*i, 2*half*r+2*i+1
-			}
-			sin, cos := math.Sincos(float64(positions[r/heads]) * float64(inv[i]))
-			va, vb := float64(x[a]), float64(x[b])
-			want[a], want[b] = va*cos-vb*sin, va*sin+vb*cos
-			// 1e-5 rad of angle, and rounding.
-			tol[a] = 1.1e-5*(math.Abs(va)+math.Abs(vb)) + 1e-30
-			tol[b] = tol[a]
-		}
-	}
-	return want, tol
 }

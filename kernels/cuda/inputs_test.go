@@ -1,0 +1,140 @@
+package cuda
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/kernels"
+	"trona/kernels/kerneltest"
+)
+
+// deviceFloats puts floats on a device.
+func deviceFloats(t *testing.T, dev kernels.Device, v []float32, shape ...int64) kernels.Tensor {
+	at, err := dev.Alloc(4 * int64(len(v)))
+	require.NoError(t, err)
+	x := kernels.View(at, kernels.F32, shape...)
+	dev.Upload(x, bytesOf(v))
+	return x
+}
+
+func hostFloats(dev kernels.Device, x kernels.Tensor) []float32 {
+	v := make([]float32, x.Len())
+	dev.Download(bytesOf(v), x)
+	return v
+}
+
+// TestEarlyNorms: a norm of few rows, which converts them, has the bits of one of
+// many, and products that find its inputs those of products that convert them.
+func TestEarlyNorms(t *testing.T) {
+	const many = earlyRows + 1
+	for _, d := range []int64{100, 2048, 4096, 5004, 8192, 16384} {
+		t.Run(fmt.Sprint(d), func(t *testing.T) {
+			dev := kerneltest.Open(t, "emulator", func() (kernels.Device, error) { return Open(Options{Usual: true}) }).(*Device)
+			rng := newRand()
+			w := deviceFloats(t, dev, randomFloats(rng, d), d)
+			xs, deltas := randomFloats(rng, many*d), deviceFloats(t, dev, randomFloats(rng, many*d), many, d)
+			out := deviceFloats(t, dev, make([]float32, many*d), many, d)
+			norms := func(n int64) (sums, normed []float32) {
+				x := deviceFloats(t, dev, xs[:n*d], n, d)
+				dev.AddRMSNorm(out.Slice(0, n), x, deltas.Slice(0, n), w, 1e-5)
+				added := hostFloats(dev, out.Slice(0, n))
+				dev.RMSNorm(out.Slice(0, n), x, w, 1e-5)
+				require.Equal(t, added, hostFloats(dev, out.Slice(0, n)))
+				return hostFloats(dev, x), added
+			}
+			wantX, want := norms(many)
+			for _, n := range []int64{1, 3} {
+				x, got := norms(n)
+				require.Equal(t, wantX[:n*d], x)
+				require.Equal(t, want[:n*d], got)
+				require.Equal(t, converted{x: addr(out.Addr), n: n, cols: d, decode: true}, dev.converted)
+				requireSameProducts(t, dev, out.Slice(0, n))
+			}
+		})
+	}
+}
+
+// requireSameProducts multiplies x, of which the device has inputs, and again
+// with inputs that it makes then.
+func requireSameProducts(t *testing.T, dev *Device, x kernels.Tensor) {
+	in := dev.converted
+	for _, kind := range []kernels.DType{kernels.BF16, kernels.Q4_K, kernels.Q6_K} {
+		cols := x.Shape[1]
+		if cols%int64(kind.Block()) != 0 {
+			continue
+		}
+		m := randomMatrix(newRand(), kind, 16, cols)
+		for i := 1; kind == kernels.BF16 && i < len(m.Data); i += 2 {
+			m.Data[i] = m.Data[i]&0x83 | 0x38 // below 1
+		}
+		w, err := dev.Pack(m)
+		require.NoError(t, err)
+		out := deviceFloats(t, dev, make([]float32, 16*x.Shape[0]), x.Shape[0], 16)
+		var products [][]uint32
+		for _, found := range []bool{true, false} {
+			dev.converted = converted{}
+			if found {
+				dev.converted = in
+			}
+			dev.MatMul(x, x.Shape[0], []kernels.Product{{Out: out, W: w}})
+			products = append(products, floatBits(hostFloats(dev, out)))
+		}
+		require.Equal(t, products[0], products[1], "%v", kind)
+		require.False(t, slices.Contains(products[0], 0), "%v", kind)
+	}
+}
+
+// TestEarlyAttention: likewise attention, of a few rows at positions that make few
+// and many parts.
+func TestEarlyAttention(t *testing.T) {
+	const many, blocks = earlyRows + 1, 80
+	for _, s := range [][3]int64{{8, 2, 64}, {3, 1, 128}, {1, 1, 64}, {40, 8, 128}} {
+		heads, kvHeads, dim := s[0], s[1], s[2]
+		t.Run(fmt.Sprint(s), func(t *testing.T) {
+			dev := kerneltest.Open(t, "emulator", func() (kernels.Device, error) { return Open(Options{Usual: true}) }).(*Device)
+			rng := newRand()
+			kv := deviceCache(t, dev, rng, blocks, kvHeads, dim)
+			q := deviceFloats(t, dev, randomFloats(rng, many*heads*dim), many, heads, dim)
+			out := deviceFloats(t, dev, make([]float32, many*heads*dim), many, heads, dim)
+			table := make([]int32, blocks)
+			for i, b := range rng.Perm(blocks) {
+				table[i] = int32(b)
+			}
+			attend := func(n int64) []float32 {
+				plan := &kernels.AttentionPlan{Decode: n}
+				for i := range n {
+					position := []int64{5000, 0, 300, 1100, 63, 64}[i%6]
+					plan.Seqs = append(plan.Seqs, kernels.AttentionSeq{Row: i, Rows: 1, Position: position, Blocks: table})
+				}
+				dev.Attention(out.Slice(0, n), q.Slice(0, n), kv, plan)
+				return hostFloats(dev, out.Slice(0, n))
+			}
+			want := attend(many)
+			for _, n := range []int64{1, 5} {
+				require.Equal(t, want[:n*heads*dim], attend(n))
+				require.Equal(t, converted{x: addr(out.Addr), n: n, cols: heads * dim, decode: true}, dev.converted)
+				requireSameProducts(t, dev, out.Slice(0, n).Reshape(n, heads*dim))
+			}
+		})
+	}
+}
+
+// deviceCache returns a cache of random numbers.
+func deviceCache(t *testing.T, dev kernels.Device, rng *rand.Rand, blocks, kvHeads, dim int64) kernels.KV {
+	fill := func() kernels.Tensor {
+		at, err := dev.Alloc(2 * blocks * kvHeads * kernels.BlockSize * dim)
+		require.NoError(t, err)
+		x := kernels.View(at, kernels.F16, blocks, kvHeads, kernels.BlockSize, dim)
+		halves := make([]uint16, x.Len())
+		for i := range halves {
+			halves[i] = uint16(rng.UintN(2)<<15 | 0x3000 + rng.UintN(0x1000)) // 1/8 to 2
+		}
+		dev.Upload(x, bytesOf(halves))
+		return x
+	}
+	return kernels.KV{K: fill(), V: fill()}
+}
