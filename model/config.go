@@ -4,7 +4,6 @@ package model
 
 import (
 	"fmt"
-	"math"
 )
 
 // Config is what a checkpoint says about its architecture, validated once and
@@ -58,59 +57,6 @@ func (c *Config) KVHeads(i int) int {
 		return a.KVHeads
 	}
 	return 0
-}
-
-// Rotary describes the position encoding (RoFormer, arXiv 2104.09864) and how
-// its frequencies are stretched.
-type Rotary struct {
-	Theta       float64
-	Dim         int  // rotated dimensions of a head: all of them
-	Interleaved bool // pairs (2i, 2i+1), as GGUF files store q and k
-	// Scaling "llama3": frequencies whose wavelength is over
-	// OriginalContext/LowFreq are divided by Factor, those under
-	// OriginalContext/HighFreq are kept, and between the two they are blended.
-	// "linear": all are divided by Factor. "": none.
-	Scaling         string
-	Factor          float64
-	LowFreq         float64
-	HighFreq        float64
-	OriginalContext int
-	// Divisors [Dim/2] further divide each frequency, where the file stores
-	// them (rope_freqs.weight of GGUF, in place of "llama3"). They are data:
-	// a model has them, a checkpoint whose headers were read does not.
-	Divisors []float32
-}
-
-// Frequencies returns the angle per position of each pair, F32 [Dim/2].
-func (r *Rotary) Frequencies() []float32 {
-	inv := make([]float32, r.Dim/2)
-	for i := range inv {
-		f := math.Pow(r.Theta, -2*float64(i)/float64(r.Dim))
-		switch r.Scaling {
-		case "linear":
-			f /= r.Factor
-		case "llama3":
-			f = r.llama3(f)
-		}
-		if r.Divisors != nil {
-			f /= float64(r.Divisors[i])
-		}
-		inv[i] = float32(f)
-	}
-	return inv
-}
-
-// llama3 stretches one frequency as Llama 3.1 does.
-func (r *Rotary) llama3(f float64) float64 {
-	turns := float64(r.OriginalContext) * f / (2 * math.Pi) // over the original context
-	switch {
-	case turns > r.HighFreq:
-		return f
-	case turns < r.LowFreq:
-		return f / r.Factor
-	}
-	keep := (turns - r.LowFreq) / (r.HighFreq - r.LowFreq)
-	return f * ((1-keep)/r.Factor + keep)
 }
 
 // ConfigError says which field of which file cannot be used, and why.

@@ -183,10 +183,50 @@ func (k *ggufKeys) rotary(c *Config, a *architecture) {
 		}
 	}
 	switch {
+	case kind == "yarn":
+		k.yarn(&c.Rotary, factor, c.ContextLength)
+		return
 	case kind != "" && kind != "none" && kind != "linear":
-		k.add(k.key("rope.scaling.type"), "%q is not supported, only \"linear\" and \"none\"", kind)
+		k.add(k.key("rope.scaling.type"), "%q is not supported, only \"linear\", \"yarn\" and \"none\"", kind)
 	case kind != "none" && factor != 1 && factor != 0:
 		c.Rotary.Scaling, c.Rotary.Factor = "linear", k.within(k.key("rope.scaling.factor"), factor, minFactor, maxFactor)
+	}
+	if v, ok := k.number("rope.scaling.attn_factor"); ok && v != 1 && v != 0 {
+		k.add(k.key("rope.scaling.attn_factor"), "%v is not supported without yarn", v)
+	}
+}
+
+// yarn reads YaRN as llama.cpp writes and applies it: its own scale of sines and
+// cosines, or the quotient of two, times a factor of the file's.
+func (k *ggufKeys) yarn(r *Rotary, factor float64, context int) {
+	optional := func(name string, other float64) float64 {
+		v, ok := k.number(name)
+		if !ok || v == 0 {
+			return other
+		}
+		return k.within(k.key(name), v, minFactor, maxFactor)
+	}
+	r.Scaling, r.Factor = "yarn", k.within(k.key("rope.scaling.factor"), factor, minFactor, maxFactor)
+	r.BetaFast, r.BetaSlow = optional("rope.scaling.yarn_beta_fast", 32), optional("rope.scaling.yarn_beta_slow", 1)
+	r.Scale = YarnScale(r.Factor, 1) * optional("rope.scaling.attn_factor", 1)
+	if m := optional("rope.scaling.yarn_log_multiplier", 0); m != 0 {
+		r.Scale /= YarnScale(r.Factor, m)
+	}
+	original, ok := k.integer("rope.scaling.original_context_length")
+	if !ok {
+		original = int64(context)
+	}
+	r.OriginalContext = k.between(k.key("rope.scaling.original_context_length"), original, 1, 1<<31)
+	for _, name := range []string{"rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor"} {
+		if v, ok := k.number(name); ok && v != 1 && v >= 0 { // negative: not given
+			k.add(k.key(name), "%v is not supported", v)
+		}
+	}
+	if r.BetaFast < r.BetaSlow {
+		k.add(k.key("rope.scaling.yarn_beta_fast"), "%v is below yarn_beta_slow %v", r.BetaFast, r.BetaSlow)
+	}
+	if r.Theta <= 1 {
+		k.add(k.key("rope.freq_base"), "%v is too small for yarn", r.Theta)
 	}
 }
 
@@ -200,7 +240,7 @@ var ggufNeutral = []struct {
 	{"logit_scale", 1}, {"residual_scale", 1}, {"embedding_scale", 1},
 	{"attention.scale", 0}, {"attention.clamp_kqv", 0}, {"attention.max_alibi_bias", 0},
 	{"attn_logit_softcapping", 0}, {"final_logit_softcapping", 0},
-	{"rope.scaling.attn_factor", 1}, {"attention.temperature_scale", 0},
+	{"attention.temperature_scale", 0},
 	{"nextn_predict_layers", 0}, {"attention.chunk_size", 0},
 }
 

@@ -168,6 +168,23 @@ func TestGGUFConfig(t *testing.T) {
 			require.Equal(t, "linear", c.Config.Rotary.Scaling)
 			require.Equal(t, 4.0, c.Config.Rotary.Factor)
 		}},
+		"yarn": {map[string]any{
+			"llama.rope.scaling.type": "yarn", "llama.rope.scaling.factor": float32(4), "llama.rope.scaling.original_context_length": uint32(512),
+			"llama.rope.scaling.attn_factor": float32(0.5), "llama.rope.scaling.yarn_ext_factor": float32(-1), "llama.rope.scaling.yarn_beta_slow": float32(2),
+		}, func(t *testing.T, c *Checkpoint) {
+			r := &c.Config.Rotary
+			require.Equal(t, Rotary{
+				Theta: 500000, Dim: 64, Interleaved: true, Scaling: "yarn", Factor: 4, OriginalContext: 512, BetaFast: 32, BetaSlow: 2, Scale: r.Scale,
+			}, *r)
+			require.InEpsilon(t, 0.5*1.138629436111989, r.Scale, 1e-6)
+			require.Empty(t, c.Unread)
+		}},
+		"yarn of two scales": {map[string]any{
+			"llama.rope.scaling.type": "yarn", "llama.rope.scaling.factor": float32(40), "llama.rope.scaling.yarn_log_multiplier": float32(0.707),
+		}, func(t *testing.T, c *Checkpoint) {
+			require.InEpsilon(t, 1.0857263992561355, c.Config.Rotary.Scale, 1e-6)
+			require.Equal(t, c.Config.ContextLength, c.Config.Rotary.OriginalContext)
+		}},
 		"no scaling":  {map[string]any{"llama.rope.scaling.type": "none", "llama.rope.scaling.factor": float32(4)}, func(t *testing.T, c *Checkpoint) { require.Empty(t, c.Config.Rotary.Scaling) }},
 		"no theta":    {map[string]any{"llama.rope.freq_base": nil}, func(t *testing.T, c *Checkpoint) { require.Equal(t, 10000.0, c.Config.Rotary.Theta) }},
 		"no eos":      {map[string]any{"tokenizer.ggml.eos_token_id": uint32(math.MaxUint32)}, func(t *testing.T, c *Checkpoint) { require.Empty(t, c.Config.EOS) }},
@@ -230,7 +247,8 @@ func TestGGUFConfigRefuses(t *testing.T) {
 		{"llama.rope.freq_base", "llama.rope.freq_base", float32(math.NaN())},
 		{"llama.rope.freq_base", "llama.rope.freq_base", float32(math.Inf(1))},
 		{"llama.rope.freq_base", "llama.rope.freq_base", "10000"},
-		{"llama.rope.scaling.type", "llama.rope.scaling.type", "yarn"},
+		{"llama.rope.scaling.type", "llama.rope.scaling.type", "longrope"},
+		{"llama.rope.scaling.attn_factor", "llama.rope.scaling.attn_factor", float32(2)},
 		{"llama.rope.scaling.factor", "llama.rope.scaling.factor", float32(-2)},
 		{"llama.expert_count", "llama.expert_count", uint32(8)},
 		{"llama.logit_scale", "llama.logit_scale", float32(0.5)},

@@ -1,5 +1,7 @@
 package model
 
+import "reflect"
+
 // hfRotary reads the position encoding from its two homes: rope_theta and
 // rope_scaling at the top, or rope_parameters (transformers 5).
 func hfRotary(o *object, dim, context int) Rotary {
@@ -22,8 +24,7 @@ func hfRotary(o *object, dim, context int) Rotary {
 		}
 		if scaling != nil {
 			scaling.scaling(&top, original)
-			if top.Scaling != r.Scaling || top.Factor != r.Factor || top.LowFreq != r.LowFreq ||
-				top.HighFreq != r.HighFreq || top.OriginalContext != r.OriginalContext {
+			if top.Theta = r.Theta; !reflect.DeepEqual(top, r) {
 				o.fail("rope_scaling", "contradicts rope_parameters")
 			}
 		}
@@ -58,10 +59,49 @@ func (o *object) scaling(r *Rotary, original int64) {
 		if r.HighFreq <= r.LowFreq {
 			o.fail("high_freq_factor", "%v is not above low_freq_factor %v", r.HighFreq, r.LowFreq)
 		}
+	case "yarn":
+		r.Scaling, r.Factor = kind, o.need("factor")
+		r.OriginalContext = o.between(o.prefix+"original_max_position_embeddings", original, 1, 1<<31)
+		o.yarn(r)
 	default:
-		o.fail("rope_type", "%q is not supported, only \"llama3\", \"linear\" and \"default\"", kind)
+		o.fail("rope_type", "%q is not supported, only \"llama3\", \"linear\", \"yarn\" and \"default\"", kind)
 	}
 	o.refuseRest()
+}
+
+// yarn reads the rest of YaRN. What is absent, null or 0 has the default of the
+// paper; the scale that of attention_factor or of both mscales.
+func (o *object) yarn(r *Rotary) {
+	r.BetaFast, r.BetaSlow, r.Scale = o.optional("beta_fast", 32), o.optional("beta_slow", 1), o.optional("attention_factor", 0)
+	m, all := o.optional("mscale", 0), o.optional("mscale_all_dim", 0)
+	switch {
+	case r.Scale != 0:
+	case m != 0 && all != 0:
+		r.Scale = YarnScale(r.Factor, m) / YarnScale(r.Factor, all)
+	default:
+		r.Scale = YarnScale(r.Factor, 1)
+	}
+	if raw, ok := o.take("truncate"); ok {
+		if k := raw.Kind(); k != 't' && k != 'f' {
+			o.fail("truncate", "must be true or false, not %s", short(raw))
+		}
+		r.Fractional = raw.Kind() == 'f'
+	}
+	if r.BetaFast < r.BetaSlow {
+		o.fail("beta_fast", "%v is below beta_slow %v", r.BetaFast, r.BetaSlow)
+	}
+	if r.Theta <= 1 {
+		o.fail("rope_theta", "%v is too small for yarn", r.Theta)
+	}
+}
+
+// optional takes a factor, for which absent or 0 means another.
+func (o *object) optional(name string, other float64) float64 {
+	v, ok := o.number(name)
+	if !ok || v == 0 {
+		return other
+	}
+	return o.within(o.prefix+name, v, minFactor, maxFactor)
 }
 
 // need takes a factor that must be there.

@@ -152,6 +152,52 @@ func TestRotary(t *testing.T) {
 	require.Equal(t, []float32{1, 0.0025}, divided4.Frequencies())
 }
 
+// TestYarn: frequencies and scales that a script computed from the formulas of the
+// paper (arXiv 2309.00071), with the fields as Hugging Face's transformers reads them.
+func TestYarn(t *testing.T) {
+	for name, tc := range map[string]struct {
+		replace map[string]string
+		scale   float64
+		want    map[int]float64
+	}{
+		"defaults": {
+			map[string]string{"head_dim": "128", "rope_theta": "1000000.0",
+				"rope_scaling": `{"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}`},
+			1.138629436111989,
+			map[int]float64{0: 1, 16: 0.03162277660168379, 21: 0.010746078283213174, 32: 0.0006029411764705882, 42: 2.8869549617236455e-05, 63: 3.102344401879299e-07},
+		},
+		"no whole pairs": {
+			map[string]string{"rope_theta": "10000.0", "max_position_embeddings": "4096",
+				"rope_scaling": `{"type": "yarn", "factor": 16, "beta_fast": 24, "beta_slow": 2, "truncate": false}`},
+			1.2772588722239782,
+			map[int]float64{0: 1, 8: 0.1, 10: 0.056234132519034905, 16: 0.0050828073003118404, 21: 0.00014821085660385343, 31: 8.334508951020775e-06},
+		},
+		"two scales": {
+			map[string]string{"rope_theta": "10000.0",
+				"rope_scaling": `{"rope_type": "yarn", "factor": 40, "original_max_position_embeddings": 4096, "mscale": 1.0, "mscale_all_dim": 0.707}`},
+			1.0857263992561355,
+			map[int]float64{0: 1, 8: 0.1, 10: 0.056234132519034905, 16: 0.0055, 21: 0.00041499039849078964, 31: 3.3338035804083097e-06},
+		},
+		"a context of few turns": {
+			map[string]string{"head_dim": "16",
+				"rope_parameters": `{"rope_type": "yarn", "factor": 2, "original_max_position_embeddings": 8, "attention_factor": 0.5, "beta_fast": null}`},
+			0.5,
+			map[int]float64{0: 1, 2: 0.018803015465431967, 4: 0.0007071067811865475, 5: 0.00013712408783810365, 7: 5.15669268860623e-06},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, err := readFolder(writeFolder(t, map[string]string{"config.json": llamaJSON(tc.replace)}))
+			require.NoError(t, err)
+			r := &f.config.Rotary
+			require.InEpsilon(t, tc.scale, r.Scale, 1e-12)
+			inv := r.Frequencies()
+			for i, want := range tc.want {
+				require.InEpsilon(t, want, inv[i], 1e-6, "pair %d", i)
+			}
+		})
+	}
+}
+
 func TestConfigAccepts(t *testing.T) {
 	llama3 := `{"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 256}`
 	for name, tc := range map[string]struct {
@@ -224,7 +270,14 @@ func TestConfigRefuses(t *testing.T) {
 		{"rope_theta", "0"}, {"rope_theta", "-1"}, {"rope_theta", `"big"`}, {"rope_theta", "1e999"},
 		{"rms_norm_eps", "0"}, {"rms_norm_eps", "-1e-5"}, {"head_dim", "0"}, {"head_dim", "63"}, {"head_dim", "65536"},
 		{"rope_scaling", `"linear"`}, {"rope_scaling", `[]`},
-		{"rope_scaling.rope_type", `{"rope_type": "yarn", "factor": 4.0}`},
+		{"rope_scaling.factor", `{"rope_type": "yarn"}`}, {"rope_scaling.factor", `{"rope_type": "yarn", "factor": -1}`},
+		{"rope_scaling.beta_fast", `{"rope_type": "yarn", "factor": 4, "beta_fast": 2, "beta_slow": 3}`},
+		{"rope_scaling.beta_slow", `{"rope_type": "yarn", "factor": 4, "beta_slow": -1}`},
+		{"rope_scaling.attention_factor", `{"rope_type": "yarn", "factor": 4, "attention_factor": "x"}`},
+		{"rope_scaling.truncate", `{"rope_type": "yarn", "factor": 4, "truncate": 1}`},
+		{"rope_scaling.original_max_position_embeddings", `{"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 0}`},
+		{"rope_scaling.finetuned", `{"rope_type": "yarn", "factor": 4, "finetuned": true}`},
+		{"rope_scaling.rope_theta", `{"rope_type": "yarn", "factor": 4, "rope_theta": 1}`},
 		{"rope_scaling.rope_type", `{"rope_type": "dynamic", "factor": 4.0}`},
 		{"rope_scaling.rope_type", `{"type": "longrope", "short_factor": [1], "long_factor": [1]}`},
 		{"rope_scaling.factor", `{"rope_type": "linear", "factor": 0}`},

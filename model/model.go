@@ -131,7 +131,7 @@ func (m *Model) loadVectors(ckpt *Checkpoint, parts []part) error {
 		m.dev.Upload(*p.vector, floatBytes(values))
 	}
 	m.dev.Upload(inv, floatBytes(m.Config.Rotary.Frequencies()))
-	m.rotary = kernels.Rotary{Inv: inv, Interleaved: m.Config.Rotary.Interleaved}
+	m.rotary = kernels.Rotary{Inv: inv, Interleaved: m.Config.Rotary.Interleaved, Scale: float32(m.Config.Rotary.Scale)}
 	return m.dev.Sync()
 }
 

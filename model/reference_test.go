@@ -70,9 +70,17 @@ func (r *reference) norm(name string, x []float64) []float64 {
 }
 
 func (r *reference) rope(x []float64, dim, position int) {
+	scaled := r.c.Rotary.Frequencies() // TestYarn knows them
 	for from := 0; from < len(x); from += dim {
 		for i := range dim / 2 {
-			sin, cos := math.Sincos(float64(position) * math.Pow(r.c.Rotary.Theta, -2*float64(i)/float64(dim)))
+			f := math.Pow(r.c.Rotary.Theta, -2*float64(i)/float64(dim))
+			if r.c.Rotary.Scaling != "" {
+				f = float64(scaled[i])
+			}
+			sin, cos := math.Sincos(float64(position) * f)
+			if s := r.c.Rotary.Scale; s != 0 {
+				sin, cos = s*sin, s*cos
+			}
 			a, b := x[from+i], x[from+i+dim/2]
 			x[from+i], x[from+i+dim/2] = a*cos-b*sin, b*cos+a*sin
 		}
@@ -214,7 +222,7 @@ func TestReference(t *testing.T) {
 	tied.Tied = true
 	for name, s := range map[string]modeltest.Shape{
 		"llama": uniform("LlamaForCausalLM", false), "mistral": uniform("MistralForCausalLM", false),
-		"qwen3": uniform("Qwen3ForCausalLM", true), "nemotron": mixed, "tied": tied,
+		"qwen3": uniform("Qwen3ForCausalLM", true), "nemotron": mixed, "tied": tied, "yarn": uniform("LlamaForCausalLM", false),
 		"nothing": {Vocab: 32, Hidden: 16, Heads: 1, HeadDim: 16, Context: 64, EOS: []int32{2}, Layers: make([]model.Layer, 3)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -222,6 +230,10 @@ func TestReference(t *testing.T) {
 			ckpt, err := model.Open(dir)
 			require.NoError(t, err)
 			defer ckpt.Close()
+			if r := &ckpt.Config.Rotary; name == "yarn" {
+				r.Scaling, r.Factor, r.OriginalContext, r.BetaFast, r.BetaSlow = "yarn", 4, 32, 4, 0.5
+				r.Scale = model.YarnScale(r.Factor, 1)
+			}
 			dev, err := cpu.Open(cpu.Options{Variant: "exact"})
 			require.NoError(t, err)
 			defer func() { require.NoError(t, dev.Close()) }()

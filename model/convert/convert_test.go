@@ -178,6 +178,38 @@ func TestSameEverywhere(t *testing.T) {
 	require.True(t, bytes.Equal(files[0].Bytes(), files[1].Bytes()))
 }
 
+// yarnFolder is a tiny model whose context was stretched.
+func yarnFolder(t *testing.T, scaling string) string {
+	folder := modeltest.Folder(t, modeltest.Tiny())
+	path := filepath.Join(folder, "config.json")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	text = append(bytes.TrimRight(text, "} \n"), `, "rope_scaling": `+scaling+"}"...)
+	require.NoError(t, os.WriteFile(path, text, 0o600))
+	return folder
+}
+
+// TestYarn: a file has the frequencies of the folder, and its scale.
+func TestYarn(t *testing.T) {
+	for _, scaling := range []string{
+		`{"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 64}`,
+		`{"type": "yarn", "factor": 8, "beta_fast": 24, "beta_slow": 2, "mscale": 1.0, "mscale_all_dim": 0.5}`,
+		`{"rope_type": "yarn", "factor": 2, "attention_factor": 0.5}`,
+	} {
+		src := open(t, yarnFolder(t, scaling))
+		path := filepath.Join(t.TempDir(), "out.gguf")
+		_, err := convert.File(t.Context(), src, path, convert.Options{
+			Target: target(t, "Q8_0"), Tokenizer: func(interface{ Set(string, any) error }) error { return nil },
+		})
+		require.NoError(t, err)
+		want, got := src.Config.Rotary, open(t, path).Config.Rotary
+		require.Equal(t, "yarn", got.Scaling)
+		require.NotEqual(t, 1.0, want.Scale)
+		require.InEpsilon(t, want.Scale, got.Scale, 1e-6)
+		require.InEpsilonSlice(t, want.Frequencies(), got.Frequencies(), 1e-6)
+	}
+}
+
 // TestRefused: what cannot be written is an error, and leaves nothing behind.
 func TestRefused(t *testing.T) {
 	linear := modeltest.Tiny()
@@ -186,6 +218,7 @@ func TestRefused(t *testing.T) {
 	ends.EOS = []int32{3, 4, 5, 6}
 	broken := modeltest.Folder(t, modeltest.Tiny())
 	poison(t, filepath.Join(broken, "model.safetensors"))
+	fractional := yarnFolder(t, `{"rope_type": "yarn", "factor": 4, "truncate": false}`)
 	stopped, stop := context.WithCancel(context.Background())
 	stop()
 	there := filepath.Join(t.TempDir(), "there.gguf")
@@ -197,6 +230,7 @@ func TestRefused(t *testing.T) {
 		want        string
 	}{
 		"a linear FFN":      {source: modeltest.Folder(t, linear), want: "mlp.linear_mlp"},
+		"pairs in part":     {source: fractional, want: "truncate"},
 		"too many ends":     {source: modeltest.Folder(t, ends), want: "end token 6"},
 		"not a number":      {source: broken, want: "NaN"},
 		"stopped":           {ctx: stopped, source: modeltest.Folder(t, modeltest.Tiny()), want: "canceled"},

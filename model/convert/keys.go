@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -91,10 +92,26 @@ func (k *archKeys) config(c *model.Config) {
 	k.set("attention.layer_norm_rms_epsilon", c.NormEps)
 	k.set("rope.dimension_count", uint32(c.Rotary.Dim))
 	k.set("rope.freq_base", float32(c.Rotary.Theta))
-	if c.Rotary.Scaling == "linear" {
+	switch r := &c.Rotary; r.Scaling {
+	case "linear":
 		k.set("rope.scaling.type", "linear")
-		k.set("rope.scaling.factor", float32(c.Rotary.Factor))
+		k.set("rope.scaling.factor", float32(r.Factor))
+	case "yarn":
+		k.yarn(r)
 	}
+}
+
+// yarn writes YaRN; its scale as a factor of what readers compute.
+func (k *archKeys) yarn(r *model.Rotary) {
+	if r.Fractional && k.err == nil {
+		k.err = errors.New("rope_scaling.truncate: GGUF has no key for false")
+	}
+	k.set("rope.scaling.type", "yarn")
+	k.set("rope.scaling.factor", float32(r.Factor))
+	k.set("rope.scaling.original_context_length", uint32(r.OriginalContext))
+	k.set("rope.scaling.yarn_beta_fast", float32(r.BetaFast))
+	k.set("rope.scaling.yarn_beta_slow", float32(r.BetaSlow))
+	k.set("rope.scaling.attn_factor", float32(r.Scale/model.YarnScale(r.Factor, 1)))
 }
 
 // layers writes one number for all layers where they are alike, else a list. A
