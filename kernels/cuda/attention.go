@@ -152,9 +152,9 @@ func (d *Device) decodeAttention(a attentionArgs, t kernels.DType, items int64) 
 	if size >= 0 && d.convertsEarly(items, width, a.out) && inputs+items*parts <= d.work {
 		a.parts = d.at(inputs)
 		d.launch(k, items, kvHeads*decodeSplits, attentionThreads, decodeShared(dim), words(a))
-		m := mergeArgs{a: a, to: decodeInputs(d.at(0), items, width)}
-		d.launch(&d.kernels.mergeInputs[size], items, 1, mergeThreads, mergeShared(heads), words(m))
-		d.converted = converted{x: a.out, n: items, cols: width, decode: true}
+		to, in := d.convertEarly(a.out, items, width)
+		d.launch(&d.kernels.mergeInputs[size], items, 1, mergeThreads, mergeShared(heads), words(mergeArgs{a: a, to: to}))
+		d.converted = in
 		return
 	}
 	most := d.work / parts

@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"trona/kernels"
@@ -75,7 +76,8 @@ type Device struct {
 	workspace driver.Memory
 	work      int64 // bytes of workspace
 	converted converted
-	factors   []factor // of the present op
+	sums      atomic.Bool // some weight reads sums of inputs
+	factors   []factor    // of the present op
 	results   results
 	plan      planBuffer
 	sampling  sampling

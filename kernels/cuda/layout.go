@@ -40,6 +40,10 @@ var layouts = [numTypes]planes{
 	kernels.NVFP4x16: {cols: 16, codes: 8, steps: 1, pack: packNVFP4x16},
 }
 
+// readsSums: values are codes times a scale less a number of their group, which
+// products multiply with sums of their inputs.
+func (p *planes) readsSums() bool { return p.halves == 4 }
+
 // layout describes a packed weight: rows of planes, then the scales beside the
 // tensor.
 type layout struct {

@@ -106,12 +106,12 @@ func (d *Device) decode(x kernels.Tensor, with []factor) {
 		d.fail(errWorkspace(kernels.OpMatMul, d.work))
 		return
 	}
+	sums := slices.ContainsFunc(with, func(f factor) bool { return layouts[f.kind].readsSums() })
 	for from := int64(0); from < x.Shape[0]; from += most {
 		n := min(most, x.Shape[0]-from)
 		size := chooseMatmul(n)
-		to := decodeInputs(d.at(0), n, cols)
-		in := converted{x: rowAddr(x, from), n: n, cols: cols, decode: true}
-		d.convert(to, in)
+		to := decodeInputs(d.at(0), n, cols, sums)
+		in := d.convert(to, converted{x: rowAddr(x, from), n: n, cols: cols, decode: true, sums: sums})
 		a := matmulArgs{
 			x: to.x, xScale: to.scale, sums16: to.sums16, sums32: to.sums32, ld: int64(to.ld), n: int32(n), stride: to.stride,
 		}
@@ -165,13 +165,15 @@ func (d *Device) matmul(with []factor, from int64, size int, a matmulArgs) {
 }
 
 // decodeInputs lays out what products with decode arithmetic read of n rows.
-// Sums stand by whole tiles of tokens.
-func decodeInputs(at addr, n, cols int64) inputArgs {
+// Sums, where they are wanted, stand by whole tiles of tokens.
+func decodeInputs(at addr, n, cols int64, sums bool) inputArgs {
 	ld, stride := align(cols, unit), align(n, matmulSizes[chooseMatmul(n)])
 	a := inputArgs{x: at, ld: int32(ld), stride: int32(stride)}
 	a.scale = a.x + addr(align(2*n*ld, 256))
-	a.sums16 = a.scale + addr(align(4*n, 256))
-	a.sums32 = a.sums16 + addr(4*stride*ld/16)
+	if sums {
+		a.sums16 = a.scale + addr(align(4*n, 256))
+		a.sums32 = a.sums16 + addr(4*stride*ld/16)
+	}
 	return a
 }
 
@@ -202,16 +204,31 @@ type converted struct {
 	x       addr
 	n, cols int64
 	decode  bool
+	sums    bool
 }
 
-// convert makes inputs of products, unless they stand there. Few rows are shared
-// by several blocks each, no more than there are processors.
-func (d *Device) convert(to inputArgs, in converted) {
-	if d.converted == in {
-		return
+// serve: they are those that are wanted, perhaps with sums that are not.
+func (c converted) serve(wanted converted) bool {
+	wanted.sums = wanted.sums || c.sums
+	return c == wanted
+}
+
+// convert makes inputs of products, unless they stand there, and returns what then
+// does. Few rows are shared by several blocks each, no more than there are processors.
+func (d *Device) convert(to inputArgs, in converted) converted {
+	if d.converted.serve(in) {
+		return d.converted
 	}
 	parts := max(1, min(pieces(int64(to.ld), convertColumns), int64(d.info.Processors)/in.n))
 	d.launch(&d.kernels.convert, in.n, parts, convertThreads, convertShared, words(convertArgs{to: to, x: in.x, cols: int32(in.cols)}))
+	return in
+}
+
+// convertEarly returns where inputs of rows at x are to be written by the op that
+// makes them, and what then stands there.
+func (d *Device) convertEarly(x addr, n, cols int64) (to inputArgs, in converted) {
+	in = converted{x: x, n: n, cols: cols, decode: true, sums: d.sums.Load()}
+	return decodeInputs(d.at(0), n, cols, in.sums), in
 }
 
 func rowAddr(t kernels.Tensor, row int64) addr { return addr(t.Addr) + addr(4*row*t.Shape[1]) }
@@ -287,7 +304,7 @@ func (d *Device) prefill(x kernels.Tensor, first int64, with []factor) {
 	for from := first; from < n; from += p.tokens {
 		tokens := min(p.tokens, n-from)
 		in := converted{x: rowAddr(x, from), n: tokens, cols: cols}
-		d.convert(inputArgs{x: d.at(0), scale: d.at(p.scales), ld: int32(p.ld)}, in)
+		in = d.convert(inputArgs{x: d.at(0), scale: d.at(p.scales), ld: int32(p.ld)}, in)
 		for i := range with {
 			d.products(with[i].rowAddr(from), tokens, &with[i], p)
 		}

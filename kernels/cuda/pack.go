@@ -41,6 +41,9 @@ func (d *Device) Pack(m *kernels.Matrix) (kernels.Weight, error) {
 		d.Free(base)
 		return kernels.Weight{}, fmt.Errorf("cuda: pack %v: %w", m, err)
 	}
+	if layouts[l.kind].readsSums() {
+		d.sums.Store(true)
+	}
 	return kernels.Weight{Addr: base, Type: m.Type, Rows: m.Rows, Cols: m.Cols, Bytes: bytes, Layout: &l}, nil
 }
 

@@ -50,9 +50,10 @@ func (d *Device) norm(plain *kernel, withInputs *[len(normSizes)]kernel, x kerne
 		d.launch(plain, n, 1, wideThreads, normShared, words(a))
 		return
 	}
-	a.to = decodeInputs(d.at(0), n, cols)
+	to, in := d.convertEarly(a.out, n, cols)
+	a.to = to
 	d.launch(&withInputs[size], n, 1, rowThreads, normInputShared, words(a))
-	d.converted = converted{x: a.out, n: n, cols: cols, decode: true}
+	d.converted = in
 }
 
 // Add adds delta to x.
