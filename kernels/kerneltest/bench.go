@@ -267,7 +267,11 @@ func (b *bencher) rows() {
 
 // sample measures Llama 3's vocabulary.
 func (b *bencher) sample() {
-	logits := b.tensor(kernels.F32, 1, 128256)
+	logits, values := b.tensor(kernels.F32, 1, 128256), make([]float32, 128256)
+	for i := range values {
+		values[i] = float32(3 * b.rng.NormFloat64()) // few stand out, as a model's do
+	}
+	b.dev.Upload(logits, bytesOf(values))
 	dst := make([]kernels.Sampled, 1)
 	for name, r := range map[string]kernels.SampleRow{
 		"greedy": {}, "plain": {Temperature: 1}, "topk": {Temperature: 1, TopK: 40, TopP: 0.95},
