@@ -90,6 +90,7 @@ func BenchLarge(b *testing.B, open func() (kernels.Device, error)) {
 	}
 	for _, t := range []kernels.DType{kernels.F16, kernels.F8E4M3} {
 		x.attention(t, 128, 1, 16383)
+		x.sequences(fmt.Sprintf("attention/%v/128 wide/8 sequences at 16383", t), t, 128, 8, 1, 16383)
 		x.attention(t, 128, 512, 0)
 		x.attention(t, 128, 512, 15872)
 	}
@@ -219,29 +220,36 @@ func (b *bencher) gated(t kernels.DType, rows, cols, n int64) {
 		func() { b.dev.GatedMatMul(out, x, gate, up, 0) })
 }
 
-// attention measures the heads of a Llama of 1B (64 wide) or of 8B (128).
+// attention measures the heads of a Llama of 1B (64 wide) or of 8B (128): one sequence.
 func (b *bencher) attention(t kernels.DType, dim, rows, position int64) {
+	b.sequences(fmt.Sprintf("attention/%v/%d wide/%d rows at %d", t, dim, rows, position), t, dim, 1, rows, position)
+}
+
+// sequences measures attention of some sequences of so many rows each.
+func (b *bencher) sequences(name string, t kernels.DType, dim, n, rows, position int64) {
 	const heads, kvHeads = 32, 8
 	blocks := (position + rows + kernels.BlockSize - 1) / kernels.BlockSize
 	kv := kernels.KV{
-		K: b.tensor(t, blocks, kvHeads, kernels.BlockSize, dim),
-		V: b.tensor(t, blocks, kvHeads, kernels.BlockSize, dim),
+		K: b.tensor(t, n*blocks, kvHeads, kernels.BlockSize, dim),
+		V: b.tensor(t, n*blocks, kvHeads, kernels.BlockSize, dim),
 	}
 	if t == kernels.I8 {
-		kv.KScale = b.tensor(kernels.F32, blocks, kvHeads, kernels.BlockSize)
-		kv.VScale = b.tensor(kernels.F32, blocks, kvHeads, kernels.BlockSize)
+		kv.KScale = b.tensor(kernels.F32, n*blocks, kvHeads, kernels.BlockSize)
+		kv.VScale = b.tensor(kernels.F32, n*blocks, kvHeads, kernels.BlockSize)
 	}
-	seq := kernels.AttentionSeq{Rows: rows, Position: position}
-	for i := range blocks {
-		seq.Blocks = append(seq.Blocks, int32(i))
+	plan := &kernels.AttentionPlan{}
+	for s := range n {
+		seq := kernels.AttentionSeq{Row: s * rows, Rows: rows, Position: position}
+		for i := range blocks {
+			seq.Blocks = append(seq.Blocks, int32(s*blocks+i))
+		}
+		plan.Seqs = append(plan.Seqs, seq)
 	}
-	plan := &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{seq}}
 	if b.decode && rows == 1 {
-		plan.Decode = 1
+		plan.Decode = n
 	}
-	q, out := b.tensor(kernels.F32, rows, heads, dim), b.tensor(kernels.F32, rows, heads, dim)
-	b.measureOp(fmt.Sprintf("attention/%v/%d wide/%d rows at %d", t, dim, rows, position), kernels.AttentionCost(q, kv, plan), plan,
-		func() { b.dev.Attention(out, q, kv, plan) })
+	q, out := b.tensor(kernels.F32, n*rows, heads, dim), b.tensor(kernels.F32, n*rows, heads, dim)
+	b.measureOp(name, kernels.AttentionCost(q, kv, plan), plan, func() { b.dev.Attention(out, q, kv, plan) })
 }
 
 // rows measures the ops on rows, at the sizes of a 1B Llama.
