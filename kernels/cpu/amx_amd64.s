@@ -55,16 +55,22 @@ GLOBL palette<>(SB), RODATA|NOPTR, $64
 	ADDQ DI, SI \
 	ADDQ BX, DI
 
-// OPERANDS makes SI and BX the inputs of a tile of tokens and the weights of a group,
-// DI and DX those behind, R9 the steps.
-#define OPERANDS \
-	MOVQ x-32(SP), SI \
+// OPERANDS makes SI and BX the inputs of a tile of tokens at X and the weights of a
+// group at W, DI and DX those behind.
+#define OPERANDS(X, W) \
+	MOVQ X, SI \
 	MOVQ SI, DI \
 	ADDQ 96(R8), DI \
-	MOVQ R13, BX \
-	MOVQ R13, DX \
-	ADDQ 104(R8), DX \
-	MOVQ 88(R8), R9
+	MOVQ W, BX \
+	MOVQ BX, DX \
+	ADDQ 104(R8), DX
+
+// ADVANCE goes to the operands of the next step.
+#define ADVANCE \
+	ADDQ $1024, SI \
+	ADDQ $1024, BX \
+	ADDQ $1024, DX \
+	ADDQ $1024, DI
 
 // TWICE adds twice the number at AT in R8 to P.
 #define TWICE(AT, P) \
@@ -86,19 +92,27 @@ GLOBL palette<>(SB), RODATA|NOPTR, $64
 	SUBQ $2, groups-48(SP) \
 	JGT  LOOP
 
-// NEXTROWS prefetches two rows of sums to write: PREFETCHW of (R11), (AX),
-// (R11)(R12*1) and (AX)(R12*1).
-#define NEXTROWS \
-	BYTE $0x41; BYTE $0x0F; BYTE $0x0D; BYTE $0x0B \
-	BYTE $0x0F; BYTE $0x0D; BYTE $0x08 \
-	BYTE $0x43; BYTE $0x0F; BYTE $0x0D; BYTE $0x0C; BYTE $0x23 \
-	BYTE $0x42; BYTE $0x0F; BYTE $0x0D; BYTE $0x0C; BYTE $0x20 \
-	LEAQ (R11)(R12*2), R11 \
-	LEAQ (AX)(R12*2), AX
-
 // TDPBF16PS: T += X * W
 #define MULTIPLY(X, W, T) \
 	BYTE $0xC4; BYTE $0xE2; BYTE $(0x02|((15-W)<<3)); BYTE $0x5C; BYTE $(0xC0|(T<<3)|X)
+
+// STEP multiplies tiles 4 and 5 by 6 and 7 and makes each the next one at once after the
+// last product that reads it: weights W, which is at BASEW, are met first and last, V
+// in between. So the next step best begins with V. It prefetches four lines at R10.
+#define STEP(W, BASEW, V, BASEV) \
+	MULTIPLY(4, W, (W-6)) \
+	PREFETCHT1 (R10) \
+	MULTIPLY(4, V, (V-6)) \
+	LOAD(6, 4) \
+	PREFETCHT1 64(R10) \
+	MULTIPLY(5, V, (V-4)) \
+	LOAD(BASEV, V) \
+	PREFETCHT1 128(R10) \
+	MULTIPLY(5, W, (W-4)) \
+	LOAD(7, 5) \
+	LOAD(BASEW, W) \
+	PREFETCHT1 192(R10) \
+	ADDQ $256, R10
 
 // func xcr0() uint64
 TEXT ·xcr0(SB), NOSPLIT, $0-8
@@ -114,10 +128,10 @@ TEXT ·xcr0(SB), NOSPLIT, $0-8
 //
 // R8 is p. Of two groups R15 and R14 are sums before and after, R13 weights; the frame
 // has what tokens and groups are left, of two tiles of tokens their sums, inputs and
-// what is read next, and of that the next two groups. A step prefetches four lines of
-// the input of the next two tiles, which is at R10, and four rows of the next sums of
-// two groups, which are at R11 and AX, R12 apart: those are written. Tiles 0 to 3 are
-// sums, 4 and 5 tokens, 6 and 7 weights.
+// what is read next, and of that the next two groups. Tiles 0 to 3 are sums, 4 and 5
+// tokens, 6 and 7 weights: the last step of two groups loads the first operands of the
+// next two, whose input is at R11 and whose weights are at R12. A step prefetches four
+// lines of the input of the next two tiles, which is at R10.
 TEXT ·multiplyTilesAMX(SB), NOSPLIT, $56-8
 	MOVQ p+0(FP), R8
 	LEAQ palette<>(SB), AX
@@ -134,10 +148,16 @@ TEXT ·multiplyTilesAMX(SB), NOSPLIT, $56-8
 	MOVQ 72(R8), AX
 	MOVQ AX, tokens-8(SP)
 
-tokens:
 	FIRSTGROUPS
 	CMPQ tokens-8(SP), $2
 	JLT  last
+	OPERANDS(x-32(SP), R13)
+	LOAD(6, 4)
+	LOAD(3, 6)
+	LOAD(2, 7)
+	LOAD(7, 5)
+
+pair:
 	MOVQ x-32(SP), R10
 	TWICE(96, R10)
 	MOVQ ahead-40(SP), AX
@@ -176,43 +196,42 @@ begin:
 	ZERO(3)
 
 multiply:
-	OPERANDS
-	MOVQ R14, R11
-	TWICE(32, R11)
-	MOVQ 40(R8), R12
+	OPERANDS(x-32(SP), R13)
+	MOVQ x-32(SP), R11
+	MOVQ R13, R12
+	TWICE(104, R12)
 	CMPQ groups-48(SP), $2
-	JGT  next
-	MOVQ R12, R11 // the first groups of the next two tiles of tokens
-	SHLQ $5, R11
-	ADDQ to-24(SP), R11
-
-next:
-	MOVQ R11, AX
-	ADDQ 32(R8), AX
+	JGT  steps
+	MOVQ 56(R8), R12
+	CMPQ tokens-8(SP), $4
+	JLT  steps
+	TWICE(96, R11)
 
 steps:
-	LOAD(6, 4)
-	LOAD(3, 6)
-	MULTIPLY(4, 6, 0)
-	PREFETCHT1 (R10)
-	NEXTROWS
-	LOAD(2, 7)
-	MULTIPLY(4, 7, 1)
-	PREFETCHT1 64(R10)
-	LOAD(7, 5)
-	MULTIPLY(5, 6, 2)
-	PREFETCHT1 128(R10)
-	NEXTROWS
-	MULTIPLY(5, 7, 3)
-	PREFETCHT1 192(R10)
-	ADDQ $256, R10
-	ADDQ $1024, SI
-	ADDQ $1024, BX
-	ADDQ $1024, DX
-	ADDQ $1024, DI
+	MOVQ 88(R8), R9
 	DECQ R9
-	JNZ  steps
+	JEQ  even
 
+step:
+	ADVANCE
+	STEP(6, 3, 7, 2)
+	DECQ R9
+	JEQ  odd
+	ADVANCE
+	STEP(7, 2, 6, 3)
+	DECQ R9
+	JNZ  step
+
+even:
+	OPERANDS(R11, R12)
+	STEP(6, 3, 7, 2)
+	JMP  store
+
+odd:
+	OPERANDS(R11, R12)
+	STEP(7, 2, 6, 3)
+
+store:
 	SUMS(24, R14)
 	STORE(0, 0)
 	STORE(1, 3)
@@ -230,8 +249,10 @@ steps:
 	MOVQ 128(R8), AX
 	SHLQ $6, AX
 	ADDQ AX, ahead-40(SP)
+	FIRSTGROUPS
 	SUBQ $2, tokens-8(SP)
-	JMP  tokens
+	CMPQ tokens-8(SP), $2
+	JGE  pair
 
 last: // one tile of tokens, or none
 	CMPQ tokens-8(SP), $1
@@ -250,7 +271,8 @@ begin1:
 	ZERO(1)
 
 multiply1:
-	OPERANDS
+	OPERANDS(x-32(SP), R13)
+	MOVQ 88(R8), R9
 
 steps1:
 	LOAD(6, 4)
@@ -258,9 +280,7 @@ steps1:
 	MULTIPLY(4, 6, 0)
 	LOAD(2, 7)
 	MULTIPLY(4, 7, 1)
-	ADDQ $1024, SI
-	ADDQ $1024, BX
-	ADDQ $1024, DX
+	ADVANCE
 	DECQ R9
 	JNZ  steps1
 

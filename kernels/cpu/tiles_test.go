@@ -110,11 +110,17 @@ func TestTilesGeneric(t *testing.T) {
 }
 
 // TestTiles: every instruction set has the bits of the plain Go, for any number of
-// tiles, and does not write beside its sums.
+// tiles and of steps, and does not write beside its sums.
 func TestTiles(t *testing.T) {
-	const steps, tokens, groups = 3, 5, 4
+	for steps := 1; steps <= 5; steps++ {
+		testTiles(t, steps)
+	}
+}
+
+func testTiles(t *testing.T, steps int) {
+	const tokens, groups = 5, 4
 	rng := rand.New(rand.NewPCG(8, 0))
-	x, weights := alignedHalves(tokens*steps*tileSize), alignedHalves(groups*steps*tileSize)
+	x, weights := alignedHalves(int64(tokens*steps*tileSize)), alignedHalves(int64(groups*(steps+1)*tileSize))
 	for _, s := range [][]uint16{x, weights} {
 		for i, v := range normals(rng, len(s)) {
 			s[i] = toBF16(v)
@@ -129,7 +135,7 @@ func TestTiles(t *testing.T) {
 					lines := normals(rng, 64*groups*2) // read ahead
 					p := tileProduct{
 						from: tileSums{&before[0], 4 * group, 4 * lanes}, x: &x[0], weights: &weights[0], tokens: n, groups: g, steps: steps,
-						begin: begin, xStride: 2 * steps * tileSize, weightsStride: 2 * steps * tileSize,
+						begin: begin, xStride: 2 * steps * tileSize, weightsStride: 2 * (steps + 1) * tileSize,
 						ahead: uintptr(unsafe.Pointer(&lines[0])), aheadPair: 64, aheadNext: 128, aheadLines: n % 3,
 					}
 					want, got := alignedFloats(2*len(before)), alignedFloats(2*len(before))
@@ -140,7 +146,7 @@ func TestTiles(t *testing.T) {
 					unused := 2 * g * group // a group may be done twice
 					clear(want[unused:][:2*group*(g%2)])
 					clear(got[unused:][:2*group*(g%2)])
-					same(t, want, got, "%s: %d tiles of tokens, %d groups, begin %d", v.name, n, g, begin)
+					same(t, want, got, "%s: %d steps, %d tiles of tokens, %d groups, begin %d", v.name, steps, n, g, begin)
 				}
 			}
 		}
