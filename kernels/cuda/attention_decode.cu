@@ -63,9 +63,10 @@ template <class C, i32 D> DEVICE void fetch(const KvArgs& cache, i64 row, i32 i,
 }
 
 // attend adds all positions of every fourth block of the cache from `first` to
-// `end`; the row sees `seen` positions. row_of(b) is where block b begins.
-template <class C, i32 D, class RowOf>
-DEVICE void attend(Running<D>& r, const Queries<C, D>& q, const KvArgs& cache, i32 first, i32 end, i32 seen, RowOf row_of) {
+// `end`; the row sees `seen` positions. row_of(b) is where block b begins; queries
+// are loaded while the first positions are fetched.
+template <class C, i32 D, class Load, class RowOf>
+DEVICE void attend(Running<D>& r, Load load, const KvArgs& cache, i32 first, i32 end, i32 seen, RowOf row_of) {
     typedef Slices<C, D> S;
     constexpr i32 in_block = BLOCK_POSITIONS / SLICE;
     const i32 blocks = (end - first + WARPS - 1) / WARPS, last = first + (blocks - 1) * WARPS;
@@ -88,6 +89,7 @@ DEVICE void attend(Running<D>& r, const Queries<C, D>& q, const KvArgs& cache, i
     };
     start(0);
     start(1);
+    const Queries<C, D> q = load();
     NO_UNROLL
     for (i32 i = 0; i < slices; i++) {
         wait_async<1>();
@@ -135,6 +137,7 @@ struct Parts {
 };
 
 template <class C, i32 D> DEVICE void attention_decode(const AttentionArgs& args) {
+    let_next_start();
     const i32 number = args.first + block_x(), count = *args.count;
     const AttentionItem item = args.items[number];
     const KvArgs& cache = args.cache;
@@ -143,17 +146,19 @@ template <class C, i32 D> DEVICE void attention_decode(const AttentionArgs& args
     const Split splits = Split::of(item.position);
     const i32 first = split * splits.blocks + warp(), end = least((split + 1) * splits.blocks, item.position / BLOCK_POSITIONS + 1);
     const i32 begin = number < count && first < end ? args.table[item.table + first] : 0;
-    let_next_start();
     wait_for_previous();
     if (number >= count || split >= splits.count) return;
     const float* query = args.q + (i64(item.row) * args.heads + head) * D;
     const i32 row = lane() / 4;
-    Queries<C, D> q;
-    Queries<C, D>::template load<IsCoded<C>::value>(q, row < share ? query + row * D : nullptr,
-                                                    row + 8 < share ? query + (row + 8) * D : nullptr, args.scale * LOG2E);
+    const auto load = [&] {
+        Queries<C, D> q;
+        Queries<C, D>::template load<IsCoded<C>::value>(q, row < share ? query + row * D : nullptr,
+                                                        row + 8 < share ? query + (row + 8) * D : nullptr, args.scale * LOG2E);
+        return q;
+    };
     Running<D> r;
     Running<D>::begin(r);
-    attend<C, D>(r, q, cache, first, end, item.position + 1, [&](i32 b) {
+    attend<C, D>(r, load, cache, first, end, item.position + 1, [&](i32 b) {
         const i32 block = b == first ? begin : args.table[item.table + b];
         return (i64(block) * cache.kvHeads + kvHead) * BLOCK_POSITIONS;
     });
@@ -252,11 +257,11 @@ DEVICE void merge_state(F32x2* shares, const AttentionArgs& args, i32 splits) {
 // Shared memory: what merge_state writes, and a float for each warp.
 template <i32 count> DEVICE void merge_row(const MergeArgs& args) {
     constexpr i32 batch = 16 / count;
+    let_next_start();
     const AttentionArgs& a = args.a;
     const i32 there = *a.count, dim = a.cache.dim, columns = a.heads * dim;
     const AttentionItem item = a.items[block_x()];
     const i32 splits = Split::of(item.position).count, apart = Parts::size(a);
-    let_next_start();
     wait_for_previous();
     if (block_x() >= there) return;
     F32x2* shares = reinterpret_cast<F32x2*>(shared());

@@ -52,12 +52,12 @@ DEVICE void rotate_head(float* to, const float* from, const F32x2* turns, i32 ha
 // Shared memory: sine and cosine of each pair, then a head for each warp.
 // Positions, slots and frequencies are read before the wait: they come from the host.
 template <class C> DEVICE void rope_append_kv(const RopeAppendKvArgs& args) {
+    let_next_start();
     const KvArgs& cache = args.cache;
     const i32 dim = cache.dim, half = dim / 2, slot = args.slots[block_x()];
     const bool stores = slot >= 0 && slot < cache.blocks * BLOCK_POSITIONS;
     const i64 row = block_x(), before = i64(slot / BLOCK_POSITIONS) * cache.kvHeads;
     const auto place = [&](i32 head) { return (before + head) * BLOCK_POSITIONS + slot % BLOCK_POSITIONS; };
-    let_next_start();
     if (block_y() >= args.rotating) {
         wait_for_previous();
         if (!stores) return;

@@ -75,7 +75,7 @@ func (d *Device) RoPEAppendKV(cache kernels.KV, q, k, v, positions, slots kernel
 		return
 	}
 	// A warp does a head, or, where there are enough rows for all processors, more.
-	most := max(1, 4*int64(d.info.Processors)/n)
+	most := max(1, 4*int64(d.info.Processors)/max(1, n))
 	rotating, values := min(most, pieces(heads+kvHeads, rowThreads/warp)), min(most, pieces(kvHeads, rowThreads/warp))
 	a := ropeAppendKvArgs{
 		cache: cacheArgs(cache), q: addr(q.Addr), k: addr(k.Addr), v: addr(v.Addr), positions: addr(positions.Addr), slots: addr(slots.Addr),
