@@ -10,19 +10,18 @@ import "trona/kernels/cuda/driver"
 // addr is an address on the device.
 type addr uint64
 
-// weightArgs is a weight as Pack lays it out. Row r begins at data +
-// r*rowBytes, with its codes; halves, steps and high are the offsets within a
-// row of its other planes (README.md). A value is code * scale[r/scaleRows,
-// c/scaleCols], the product rounded to float; scaleCols is a multiple of 32 or
-// at least cols.
+// weightArgs is a weight as Pack lays it out (README.md): row r at data + r*pitch, or,
+// of types with panels, the strip of its 8 rows at data + r/8*pitch. A value is code *
+// scale[r/scaleRows, c/scaleCols], the product rounded to float; scaleCols is a
+// multiple of 32 or at least cols.
 type weightArgs struct {
 	data                 addr `c:"const u8*"`
 	scale                addr `c:"const float*"` // null: 1
-	rowBytes             int64
+	pitch                int64
 	rows, cols           int32
 	scaleRows, scaleCols int32
 	scaleStride          int32 // entries of scale in a row of tiles
-	halves, steps, high  int32
+	_                    int32
 }
 
 // embedArgs: out [n, cols] = rows ids [n] of a weight. One block a token.

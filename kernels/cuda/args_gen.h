@@ -5,6 +5,7 @@
 #define WIDE_THREADS i32(1024)
 #define FLAT_THREADS i32(256)
 #define FLAT_ITEMS i32(1024)
+#define STRIP_ROWS i32(8)
 #define CONVERT_THREADS i32(256)
 #define CONVERT_COLUMNS i32(4096)
 #define MATMUL_WARPS i32(8)
@@ -21,7 +22,8 @@
 #define SM90_QUERIES i32(128)
 #define SM90_ATTENTION_STAGES i32(3)
 #define SM90_MATMUL_THREADS i32(288)
-#define SM90_MATMUL_STAGES i32(5)
+#define SM90_MATMUL_RING i32(102400)
+#define SM90_MATMUL_STAGES i32(20)
 #define ATTENTION_THREADS i32(128)
 #define PREFILL_QUERIES i32(64)
 #define DECODE_SPLITS i32(32)
@@ -41,17 +43,15 @@ static_assert(sizeof(Fault) == 8, "Fault");
 struct WeightArgs {
     const u8* data;
     const float* scale;
-    i64 rowBytes;
+    i64 pitch;
     i32 rows;
     i32 cols;
     i32 scaleRows;
     i32 scaleCols;
     i32 scaleStride;
-    i32 halves;
-    i32 steps;
-    i32 high;
+    i32 unused8;
 };
-static_assert(sizeof(WeightArgs) == 56, "WeightArgs");
+static_assert(sizeof(WeightArgs) == 48, "WeightArgs");
 
 struct EmbedArgs {
     WeightArgs w;
@@ -59,7 +59,7 @@ struct EmbedArgs {
     const i32* ids;
     Fault* fault;
 };
-static_assert(sizeof(EmbedArgs) == 80, "EmbedArgs");
+static_assert(sizeof(EmbedArgs) == 72, "EmbedArgs");
 
 struct InputArgs {
     u16* x;
@@ -173,7 +173,7 @@ struct DequantArgs {
     i32 ld;
     i32 unused6;
 };
-static_assert(sizeof(DequantArgs) == 88, "DequantArgs");
+static_assert(sizeof(DequantArgs) == 80, "DequantArgs");
 
 struct MatmulPart {
     WeightArgs w;
@@ -181,7 +181,7 @@ struct MatmulPart {
     i32 first;
     i32 unused3;
 };
-static_assert(sizeof(MatmulPart) == 72, "MatmulPart");
+static_assert(sizeof(MatmulPart) == 64, "MatmulPart");
 
 struct MatmulArgs {
     MatmulPart parts[3];
@@ -197,7 +197,7 @@ struct MatmulArgs {
     i32 gated;
     i32 unused11;
 };
-static_assert(sizeof(MatmulArgs) == 280, "MatmulArgs");
+static_assert(sizeof(MatmulArgs) == 256, "MatmulArgs");
 
 struct GemvArgs {
     WeightArgs w;
@@ -206,7 +206,7 @@ struct GemvArgs {
     i32 n;
     i32 gated;
 };
-static_assert(sizeof(GemvArgs) == 80, "GemvArgs");
+static_assert(sizeof(GemvArgs) == 72, "GemvArgs");
 
 struct GemmArgs {
     float* out;

@@ -31,7 +31,8 @@ const (
 	sm90Stages     = 3   // blocks of the cache that are on their way there
 
 	sm90MatmulThreads = warp * (matmulWarps + 1)
-	sm90MatmulStages  = 5 // of 16 rows of 1088 bytes
+	sm90MatmulRing    = 100 << 10 // bytes of its stages
+	sm90MatmulStages  = 20        // at most
 
 	attentionThreads = 128
 	prefillQueries   = 64  // queries (rows times heads that share a KV head) of a block of attention_prefill, and most rows of an item
@@ -49,7 +50,7 @@ const (
 	sharedMost    = 96 << 10 // of attention_any and rope_append_kv: what every device has
 
 	// The ring, barriers and what stands beside them.
-	sm90MatmulShared = sm90MatmulStages*(matmulRows*1088+2*8) + 4*matmulWarps*matmulRows*8
+	sm90MatmulShared = sm90MatmulRing + sm90MatmulStages*2*8 + 4*matmulWarps*matmulRows*8
 
 	normShared      = 4 * wideThreads / warp // a float for each warp
 	normInputShared = normShared + 4*rowThreads/warp
@@ -102,14 +103,14 @@ type constant struct {
 // constants are those that the kernels see.
 func constants() []constant {
 	return []constant{
-		{"ROW_THREADS", rowThreads}, {"WIDE_THREADS", wideThreads}, {"FLAT_THREADS", flatThreads}, {"FLAT_ITEMS", flatItems},
+		{"ROW_THREADS", rowThreads}, {"WIDE_THREADS", wideThreads}, {"FLAT_THREADS", flatThreads}, {"FLAT_ITEMS", flatItems}, {"STRIP_ROWS", stripRows},
 		{"CONVERT_THREADS", convertThreads}, {"CONVERT_COLUMNS", convertColumns},
 		{"MATMUL_WARPS", matmulWarps}, {"MATMUL_ROWS", matmulRows}, {"MATMUL_PARTS", matmulParts},
 		{"GEMV_TOKENS", gemvTokens}, {"GEMV_WARPS", gemvWarps}, {"GEMV_ROWS", gemvRows},
 		{"GEMM_ROWS", gemmRows}, {"GEMM_THREADS", gemmThreads},
 		{"SM90_THREADS", sm90Threads}, {"SM90_GEMM_ROWS", sm90GemmRows}, {"SM90_GEMM_SHARED", sm90GemmShared},
 		{"SM90_QUERIES", sm90Queries}, {"SM90_ATTENTION_STAGES", sm90Stages},
-		{"SM90_MATMUL_THREADS", sm90MatmulThreads}, {"SM90_MATMUL_STAGES", sm90MatmulStages},
+		{"SM90_MATMUL_THREADS", sm90MatmulThreads}, {"SM90_MATMUL_RING", sm90MatmulRing}, {"SM90_MATMUL_STAGES", sm90MatmulStages},
 		{"ATTENTION_THREADS", attentionThreads}, {"PREFILL_QUERIES", prefillQueries}, {"DECODE_SPLITS", decodeSplits},
 		{"MERGE_THREADS", mergeThreads},
 		{"SAMPLE_THREADS", sampleThreads}, {"SAMPLE_SCRATCH", sampleScratch},

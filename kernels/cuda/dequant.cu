@@ -32,24 +32,15 @@ template <> constexpr float greatest_code<nvfp4> = 6 * 0x1p-14f;
 constexpr i32 PART = 8;
 constexpr i32 BATCH = 4;
 
-// read_bytes reads 1, 2, 4, 8 or 16 bytes into the low bits of words.
-template <i32 bytes> DEVICE void read_bytes(u32* d, const u8* p) {
-    if constexpr (bytes == 1) {
-        d[0] = *p;
-    } else if constexpr (bytes == 2) {
-        d[0] = *reinterpret_cast<const u16*>(p);
-    } else {
-        load_words<bytes / 4>(d, p);
-    }
-}
-
 // Row is where a lane reads a row: a part of every step, with codes as the first
-// ones of a Lane, and the scales that a group of 32 columns shares.
+// ones of a Lane, and the scales that a group of 32 columns shares. A step is a panel.
 template <class T> struct Row {
     typedef typename T::Lane L;
+    typedef Panel<T> P;
     // Halves are for a group, or for a step, in which each group has steps of them.
     static constexpr bool wide = L::step_words > 0;
-    static constexpr i32 half_bytes = wide ? T::has_low ? 4 : 2 : L::half_words;
+    static constexpr i32 half_bytes = wide ? T::half_bytes : T::half_bytes / 4;
+    static constexpr i32 step_bytes = T::panels ? P::bytes : WARP * L::code_words;
 
     const u8 *codes, *halves, *steps, *high;
     float scale;        // beside the tensor
@@ -57,13 +48,16 @@ template <class T> struct Row {
     i32 tile, column, last; // columns of one; the group's first, and the row's last
 
     DEVICE Row of(const WeightArgs& w, i32 row, i32 part, i32 group) {
-        const u8* data = w.data + row * w.rowBytes;
+        const u8* data = row_address<T>(w, row);
+        const i32 i = row % STRIP_ROWS, odd = group / 4 % 2, at = i * 4 + part % 16 / 4; // the lane of a panel's
+        const i32 byte = part % 4 * L::code_words, piece = byte / P::piece;
         const float* beside = w.scale ? w.scale + i64(row / w.scaleRows) * w.scaleStride : nullptr;
         const bool one = w.scaleCols >= w.cols;
-        return {data + part * L::code_words,
-                data + w.halves + (wide ? group / 8 : group) * half_bytes,
-                data + w.steps + group * L::step_words,
-                data + w.high + part * L::high_words,
+        const u8* panel = data + group / 8 * step_bytes;
+        return {T::panels ? panel + odd * P::code_bytes + (piece * WARP + at) * P::piece + byte % P::piece : data + part * L::code_words,
+                panel + P::halves_of(i, odd) + (wide ? 0 : group % 4 * half_bytes),
+                panel + P::steps + odd * P::step_bytes + (i * 4 + group % 4) * L::step_words,
+                panel + P::high + odd * P::high_bytes + (at * 4 + part % 4) * L::high_words,
                 beside && one ? *beside : 1,
                 one ? nullptr : beside,
                 w.scaleCols,
@@ -74,8 +68,8 @@ template <class T> struct Row {
     // read_scales reads those of a step's group, beside_of returns the one beside the
     // tensor.
     DEVICE void read_scales(L& l, const Row& r, i64 step) {
-        if constexpr (wide) read_bytes<L::step_words>(l.steps, r.steps + step * (8 * L::step_words));
-        if constexpr (L::half_words > 0) read_bytes<half_bytes>(l.halves, r.halves + step * ((wide ? 1 : 8) * half_bytes));
+        if constexpr (wide) Weights::read<L::step_words>(l.steps, r.steps + step * step_bytes);
+        if constexpr (L::half_words > 0) Weights::read<half_bytes>(l.halves, r.halves + step * step_bytes);
     }
     DEVICE float beside_of(const Row& r, i32 step) {
         return r.tiles ? r.tiles[u32(least(r.column + step * (WARP * PART), r.last)) / u32(r.tile)] : r.scale;
@@ -88,8 +82,8 @@ template <class T> struct Part {
     L l;
 
     DEVICE void read(Part& p, const Row<T>& r, i64 step) {
-        read_bytes<L::code_words>(p.l.codes, r.codes + step * (WARP * L::code_words));
-        if constexpr (L::high_words > 0) read_bytes<L::high_words>(p.l.high, r.high + step * (WARP * L::high_words));
+        Weights::read<L::code_words>(p.l.codes, r.codes + step * Row<T>::step_bytes);
+        if constexpr (L::high_words > 0) Weights::read<L::high_words>(p.l.high, r.high + step * Row<T>::step_bytes);
         Row<T>::read_scales(p.l, r, step);
     }
 

@@ -13,7 +13,7 @@ import (
 // ones do, faster.
 type hopper struct {
 	gemm      [numTypes][len(sm90GemmSizes)]kernel // F16 and BF16: by type of the weights
-	matmul    [numTypes]kernel                     // of wideTypes, for up to 8 tokens
+	matmul    [numTypes]kernel                     // for up to 8 tokens
 	attention [numTypes][len(headSizes)]kernel     // F16 and BF16: by type of the cache
 }
 
@@ -43,9 +43,11 @@ func newHopper() *hopper {
 			h.attention[t][i].shared = sm90AttentionShared(dim)
 		}
 	}
-	for _, t := range wideTypes {
-		h.matmul[t] = define[matmulArgs]("matmul_sm90", "matmul_sm90_"+strings.ToLower(t.String()))
-		h.matmul[t].shared = sm90MatmulShared
+	for _, t := range weightTypes {
+		if t != kernels.F32 {
+			h.matmul[t] = define[matmulArgs]("matmul_sm90", "matmul_sm90_"+strings.ToLower(t.String()))
+			h.matmul[t].shared = sm90MatmulShared
+		}
 	}
 	return h
 }
@@ -79,15 +81,9 @@ func (d *Device) sm90GEMM(t kernels.DType, g gemmArgs) {
 	})
 }
 
-// wideTypes are those of 8 bits and more. Their products with few tokens wait for
-// memory, and a ring has more of it on its way; those of narrower types wait for
-// the unpacking, which the usual kernels do with more warps.
-var wideTypes = []kernels.DType{kernels.F16, kernels.BF16, kernels.F8E4M3, kernels.Q8_0}
-
-// sm90Matmul multiplies up to 8 tokens as matmul does, with weights of types that
-// it knows, and reports whether it did.
+// sm90Matmul multiplies up to 8 tokens as matmul does, and reports whether it did.
 func (d *Device) sm90Matmul(t kernels.DType, a matmulArgs) bool {
-	if d.hopper == nil || a.n > 8 || d.hopper.matmul[t].name == "" {
+	if d.hopper == nil || a.n > 8 {
 		return false
 	}
 	d.launch(&d.hopper.matmul[t], min(int64(a.tiles), 2*int64(d.info.Processors)), 1, sm90MatmulThreads, sm90MatmulShared, words(a))

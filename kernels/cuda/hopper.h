@@ -40,6 +40,15 @@ DEVICE void wait(Mbarrier* b, u32 parity) {
                  : "memory");
 }
 
+// wait_warp does so for a warp, whose lanes all come, and which stays together for the
+// compiler too.
+DEVICE void wait_warp(Mbarrier* b, u32 parity) {
+    asm volatile("{ .reg .pred p, q; again_%=: mbarrier.try_wait.parity.shared::cta.b64 p, [%0], %1;"
+                 " vote.sync.all.pred q, p, 0xffffffff; @!q bra.uni again_%=; }" ::"r"(shared_address(b)),
+                 "r"(parity)
+                 : "memory");
+}
+
 // ---- Copies to shared memory by the copy engine; one thread asks for them
 
 // copy_bulk copies bytes, a multiple of 16, between addresses that are too, and
@@ -141,6 +150,12 @@ GROUP_MULTIPLY(bf16, "m64n128k16", 64, "%64", "%65", "%66", "%67", "%68", "%69")
 GROUP_MULTIPLY(bf16, "m64n256k16", 128, "%128", "%129", "%130", "%131", "%132", "%133")
 
 // ---- Registers
+
+// kept has the compiler compute a number once, here, and not at each use.
+DEVICE i32 kept(i32 v) {
+    asm volatile("" : "+r"(v));
+    return v;
+}
 
 // shrink_registers and grow_registers set the registers of each thread of a
 // group, a multiple of 8; a group can grow by what others of the block gave back.

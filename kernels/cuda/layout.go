@@ -7,15 +7,35 @@ import (
 	"trona/kernels"
 )
 
-// planes says how many bytes each plane of a type takes for `cols` columns of
-// a row (README.md, "Layout of weights"). A row has whole units of columns, the
-// last padded with zeros, and each plane whole multiples of 16 bytes.
+// A type of 8 bits and less stands in panels of some rows and columns; the panels of
+// these rows, one after another, are a strip (README.md, "Layout of weights").
+const (
+	stripRows = 8
+	panelCols = 2 * unit
+)
+
+// planes says how many bytes each plane of a type takes for `cols` columns of a row.
 type planes struct {
 	cols                       int64
 	codes, halves, steps, high int64
+	float4                     bool // codes are E2M1
 	// pack writes whole blocks of a row.
 	pack func(dst rowPlanes, src rowSource, n int)
 }
+
+// panels reports whether the type stands in them.
+func (p *planes) panels() bool { return p.codes <= p.cols }
+
+// strip returns how many rows stand together, and what their columns are a multiple of.
+func (p *planes) strip() (rows, cols int64) {
+	if p.panels() {
+		return stripRows, panelCols
+	}
+	return 1, unit
+}
+
+// bytes returns the memory that a row takes for n columns, which are whole panels or units.
+func (p *planes) bytes(n int64) int64 { return n * (p.codes + p.halves + p.steps + p.high) / p.cols }
 
 // layouts has every type that a weight may have.
 var layouts = [numTypes]planes{
@@ -35,17 +55,16 @@ var layouts = [numTypes]planes{
 	kernels.Q6_K:     {cols: 256, codes: 128, halves: 2, steps: 16, high: 64, pack: packQ6_K},
 	kernels.IQ4_NL:   {cols: 32, codes: 16, halves: 2, pack: packQ4_0},
 	kernels.IQ4_XS:   {cols: 256, codes: 128, halves: 2, steps: 8, pack: packIQ4_XS},
-	kernels.MXFP4:    {cols: 32, codes: 16, steps: 1, pack: packMXFP4},
-	kernels.NVFP4:    {cols: 64, codes: 32, steps: 4, pack: packNVFP4},
-	kernels.NVFP4x16: {cols: 16, codes: 8, steps: 1, pack: packNVFP4x16},
+	kernels.MXFP4:    {cols: 32, codes: 16, steps: 1, float4: true, pack: packMXFP4},
+	kernels.NVFP4:    {cols: 64, codes: 32, steps: 4, float4: true, pack: packNVFP4},
+	kernels.NVFP4x16: {cols: 16, codes: 8, steps: 1, float4: true, pack: packNVFP4x16},
 }
 
 // readsSums: values are codes times a scale less a number of their group, which
 // products multiply with sums of their inputs.
 func (p *planes) readsSums() bool { return p.halves == 4 }
 
-// layout describes a packed weight: rows of planes, then the scales beside the
-// tensor.
+// layout describes a packed weight: strips or rows, then the scales beside the tensor.
 type layout struct {
 	kind kernels.DType // whose kernels read it
 	args weightArgs
@@ -63,23 +82,14 @@ func align(n, to int64) int64 { return (n + to - 1) / to * to }
 
 // weightLayout lays a matrix out at an address and returns the bytes of it.
 func weightLayout(m *kernels.Matrix, at addr) (layout, int64) {
-	p := &layouts[m.Type]
-	cols := align(m.Cols, unit)
-	bytes := func(of int64) int64 { return align((cols*of+p.cols-1)/p.cols, planeAlign) }
 	l := layout{kind: m.Type, args: weightArgs{data: at, rows: int32(m.Rows), cols: int32(m.Cols)}}
 	if m.Type == kernels.NVFP4x16 {
 		l.kind = kernels.NVFP4
 	}
-	row := bytes(p.codes)
-	for _, plane := range []struct {
-		offset *int32
-		bytes  int64
-	}{{&l.args.halves, p.halves}, {&l.args.steps, p.steps}, {&l.args.high, p.high}} {
-		*plane.offset = int32(row)
-		row += bytes(plane.bytes)
-	}
-	l.args.rowBytes = row
-	total := m.Rows * row
+	p := &layouts[m.Type]
+	rows, cols := p.strip()
+	l.args.pitch = rows * p.bytes(align(m.Cols, cols))
+	total := pieces(m.Rows, rows) * l.args.pitch
 	if n := scaleTiles(m); n > 0 {
 		l.args.scale = at + addr(total)
 		l.args.scaleRows, l.args.scaleCols = int32(m.ScaleRows), int32(m.ScaleCols)
@@ -89,7 +99,7 @@ func weightLayout(m *kernels.Matrix, at addr) (layout, int64) {
 	return l, total
 }
 
-// planeAlign is the alignment of planes and rows: that of the widest load.
+// planeAlign is the alignment of planes, panels and rows: that of the widest load.
 const planeAlign = 16
 
 // scaleTiles returns the number of scales beside the tensor.

@@ -30,13 +30,13 @@ template <class T, i32 tiles> DEVICE void matmul(const MatmulArgs& args) {
     const TwoRows rows = TwoRows::of<T>(args, out);
     const u8 *row0 = kept(rows.rows[0]), *row1 = kept(rows.rows[1]);
     const i32 units = (w.cols + UNIT - 1) / UNIT;
-    const auto in = Inputs<T, tiles>::of(args, token);
+    auto in = Inputs<T, tiles>::of(args, token, warp());
 
     Sums<tiles> sums = {};
     typename T::Lane now[2], next[2];
     const auto read = [&](i32 unit) {
-        read_unit<T>(next[0], w, row0, unit);
-        read_unit<T>(next[1], w, row1, unit);
+        read_unit<T>(next[0], row0, lane() / 4, unit);
+        read_unit<T>(next[1], row1, lane() / 4, unit);
     };
     if (warp() < units) read(warp());
     wait_for_previous();
@@ -45,6 +45,7 @@ template <class T, i32 tiles> DEVICE void matmul(const MatmulArgs& args) {
         now[0] = next[0], now[1] = next[1];
         read(least(unit + MATMUL_WARPS, units - 1));
         add_unit<T, tiles>(sums, now[0], now[1], w.cols, rows, in, unit);
+        Inputs<T, tiles>::turn(in);
     }
     finish(args, sums, reinterpret_cast<float*>(shared()), out, token, rows.scaleCols > 0, [] { sync(); });
 }

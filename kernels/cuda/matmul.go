@@ -329,7 +329,7 @@ func (d *Device) products(out addr, tokens int64, f *factor, p prefillPlan) {
 	for first := int64(0); first < int64(w.rows); first += step {
 		rows := min(step, int64(w.rows)-first)
 		a.out, a.rows = out+addr(4*first), int32(rows)
-		a.w, a.ldW = w.data+addr(first*w.rowBytes), w.rowBytes/2
+		a.w, a.ldW = w.data+addr(first*w.pitch), w.pitch/2
 		if !direct {
 			a.w, a.wScale, a.ldW = d.at(p.weights), d.at(p.weightScale), p.ld
 			d.launch(&d.kernels.dequant[f.kind], pieces(rows, rowThreads/warp), 1, rowThreads, 0, words(dequantArgs{

@@ -10,29 +10,34 @@ template <i32 T> struct Sums { float v[T][4]; };
 // groups_of is the number of scales of 32 columns.
 template <class T> constexpr i32 groups_of() { return T::group == 16 ? 2 : 1; }
 
-// Inputs finds a lane's inputs: x, and sums of it where the type needs them.
+// Inputs finds a lane's inputs of a unit: x, and sums of it where the type needs them.
 template <class T, i32 tiles> struct Inputs {
     const u16* x[tiles]; // a row each
     const float* sums;   // of two tokens
+    static constexpr i32 groups = 4 * groups_of<T>();
     i32 stride;
     i32 used; // tiles that have tokens
 
-    DEVICE Inputs of(const MatmulArgs& args, i32 token) {
+    DEVICE Inputs of(const MatmulArgs& args, i32 token, i32 unit) {
         Inputs in;
         UNROLL
         for (i32 tile = 0; tile < tiles; tile++) {
-            in.x[tile] = args.x + i64(least(token + 8 * tile + lane() / 4, args.n - 1)) * args.ld + lane() % 4 * LANE_COLUMNS;
+            in.x[tile] = args.x + i64(least(token + 8 * tile + lane() / 4, args.n - 1)) * args.ld + (unit * UNIT + lane() % 4 * LANE_COLUMNS);
         }
-        in.sums = (T::group == 32 ? args.sums32 : args.sums16) + token + 2 * (lane() % 4);
+        in.sums = (T::group == 32 ? args.sums32 : args.sums16) + token + 2 * (lane() % 4) + i64(unit) * groups * args.stride;
         in.stride = args.stride;
         in.used = least(tiles, (args.n - token + 7) / 8);
         return in;
     }
-    DEVICE U32x4 numbers(const Inputs& in, i32 unit, i32 j, i32 tile) { return load16(in.x[tile] + unit * UNIT + 8 * j); }
-    // total is the sum of x over the columns of group g, by token: this lane's two.
-    DEVICE U32x2 total(const Inputs& in, i32 unit, i32 g, i32 tile) {
-        return load8(in.sums + (i64(unit) * (4 * groups_of<T>()) + g) * in.stride + 8 * tile);
+    // turn goes on to the warp's next unit.
+    DEVICE void turn(Inputs& in) {
+        UNROLL
+        for (i32 tile = 0; tile < tiles; tile++) in.x[tile] += MATMUL_WARPS * UNIT;
+        in.sums += i64(MATMUL_WARPS * groups) * in.stride;
     }
+    DEVICE U32x4 numbers(const Inputs& in, i32 j, i32 tile) { return load16(in.x[tile] + 8 * j); }
+    // total is the sum of x over the columns of group g, by token: this lane's two.
+    DEVICE U32x2 total(const Inputs& in, i32 g, i32 tile) { return load8(in.sums + i64(g) * in.stride + 8 * tile); }
 };
 
 // EIGHT is the number of rows of half a tile.
@@ -53,10 +58,10 @@ struct OutTile {
     }
     // row_of is row i of 8 of a half, which may lie beyond the last.
     DEVICE i32 row_of(const OutTile& t, i32 half, i32 i) { return t.row + (t.pair ? 0 : half * EIGHT) + i; }
-    // address_of is where row i begins, of those beyond the last the last one.
-    DEVICE const u8* address_of(const OutTile& t, const MatmulArgs& args, i32 half, i32 i) {
+    // address_of is where row i begins, or its strip; of those beyond the last the last one.
+    template <class T> DEVICE const u8* address_of(const OutTile& t, const MatmulArgs& args, i32 half, i32 i) {
         const WeightArgs& w = part_of(t, args, half).w;
-        return w.data + i64(least(row_of(t, half, i), w.rows - 1)) * args.parts[0].w.rowBytes;
+        return row_address<T>(w, least(row_of(t, half, i), w.rows - 1));
     }
 };
 
@@ -71,7 +76,7 @@ struct TwoRows {
         TwoRows r = {};
         UNROLL
         for (i32 half = 0; half < 2; half++) {
-            r.rows[half] = OutTile::address_of(t, args, half, lane() / 4);
+            r.rows[half] = OutTile::address_of<T>(t, args, half, lane() / 4);
             const WeightArgs& w = OutTile::part_of(t, args, half).w;
             if (T::tiles && w.scale && w.scaleCols < w.cols) {
                 r.scaleCols = w.scaleCols;
@@ -111,7 +116,7 @@ DEVICE void add_unit(Sums<tiles>& sums, const typename T::Lane& row0, const type
         UNROLL
         for (i32 tile = 0; tile < tiles; tile++) {
             if (tiles > 1 && tile >= in.used) continue;
-            const U32x4 x = Inputs<T, tiles>::numbers(in, unit, j, tile);
+            const U32x4 x = Inputs<T, tiles>::numbers(in, j, tile);
             const u32 b[2][2] = {{x.x, x.y}, {x.z, x.w}};
             if (T::group == 0 && !T::tiles) {
                 multiply_f16(sums.v[tile], a[0], b[0]);
@@ -126,7 +131,7 @@ DEVICE void add_unit(Sums<tiles>& sums, const typename T::Lane& row0, const type
                 UNROLL
                 for (i32 i = 0; i < 4; i++) sums.v[tile][i] = fma(part[g][i], scale[g][i / 2], sums.v[tile][i]);
                 if (!T::has_low) continue;
-                const U32x2 two = Inputs<T, tiles>::total(in, unit, groups * j + g, tile);
+                const U32x2 two = Inputs<T, tiles>::total(in, groups * j + g, tile);
                 const float of[2] = {bits<float>(two.x), bits<float>(two.y)};
                 UNROLL
                 for (i32 i = 0; i < 4; i++) sums.v[tile][i] = fma(-low[g][i / 2], of[i % 2], sums.v[tile][i]);

@@ -48,17 +48,20 @@ func (d *Device) Pack(m *kernels.Matrix) (kernels.Weight, error) {
 }
 
 func (d *Device) packRows(m *kernels.Matrix, l *layout) error {
-	perBuffer := d.staging.size / l.args.rowBytes
+	pitch := l.args.pitch
+	perBuffer := d.staging.size / pitch
+	rows, _ := layouts[m.Type].strip()
 	if perBuffer == 0 {
-		return fmt.Errorf("a row of %d bytes is more than a staging buffer of %d", l.args.rowBytes, d.staging.size)
+		return fmt.Errorf("%d rows of %d bytes are more than a staging buffer of %d", rows, pitch, d.staging.size)
 	}
-	for from := int64(0); from < m.Rows; from += perBuffer {
-		n := min(perBuffer, m.Rows-from)
-		err := d.load(l.args.data+addr(from*l.args.rowBytes), n*l.args.rowBytes, func(buffer []byte) {
+	all := pieces(m.Rows, rows)
+	for from := int64(0); from < all; from += perBuffer {
+		n := min(perBuffer, all-from)
+		err := d.load(l.args.data+addr(from*pitch), n*pitch, func(buffer []byte) {
 			clear(buffer)
-			ordered := make([]byte, l.args.rowBytes)
-			for r := range n {
-				packRow(buffer[r*l.args.rowBytes:][:l.args.rowBytes], ordered, m, l, from+r)
+			p := newPacker(m)
+			for i := range n {
+				p.pack(buffer[i*pitch:][:pitch], from+i)
 			}
 		})
 		if err != nil {
@@ -89,7 +92,7 @@ func (d *Device) load(to addr, n int64, fill func(buffer []byte)) error {
 	})
 }
 
-// rowPlanes are the planes of one row.
+// rowPlanes are the planes of one row, in the order of its columns.
 type rowPlanes struct{ codes, halves, steps, high []byte }
 
 // rowSource is one row as the checkpoint stores it.
@@ -98,22 +101,86 @@ type rowSource struct {
 	scales []byte // NVFP4x16
 }
 
-// packRow writes row r of m to dst, which is zeros. ordered is as large, for
-// planes in the order of the columns; it is zeros beyond the last column.
-func packRow(dst, ordered []byte, m *kernels.Matrix, l *layout, r int64) {
-	size := m.Type.RowBytes(m.Cols)
-	src := rowSource{data: m.Data[r*size:][:size]}
-	if m.GroupScale != nil {
-		src.scales = m.GroupScale[r*(m.Cols/16):][:m.Cols/16]
-	}
+// packer packs the rows of a matrix. Its planes have room for one, and are zeros beyond
+// the last column.
+type packer struct {
+	m      *kernels.Matrix
+	p      *planes
+	cols   int64 // padded
+	planes rowPlanes
+}
+
+func newPacker(m *kernels.Matrix) *packer {
 	p := &layouts[m.Type]
-	a := &l.args
-	p.pack(rowPlanes{
-		codes: ordered[:a.halves], halves: dst[a.halves:a.steps], steps: dst[a.steps:a.high], high: ordered[a.high:],
-	}, src, int(m.Cols/p.cols))
-	cols := align(m.Cols, unit)
-	permute(dst, ordered[:cols*p.codes/p.cols], int(8*p.codes/p.cols))
-	if p.high > 0 {
-		permute(dst[a.high:], ordered[a.high:][:cols*p.high/p.cols], int(8*p.high/p.cols))
+	_, cols := p.strip()
+	k := &packer{m: m, p: p, cols: align(m.Cols, cols)}
+	plane := func(bytes int64) []byte { return make([]byte, k.cols*bytes/p.cols) }
+	k.planes = rowPlanes{plane(p.codes), plane(p.halves), plane(p.steps), plane(p.high)}
+	return k
+}
+
+// pack writes row or strip number i to dst, which is zeros.
+func (k *packer) pack(dst []byte, i int64) {
+	rows, _ := k.p.strip()
+	bits := int(8 * k.p.codes / k.p.cols)
+	for r := range min(rows, k.m.Rows-i*rows) {
+		k.read(i*rows + r)
+		if k.p.panels() {
+			k.spread(dst, r)
+			continue
+		}
+		for at := int64(0); at < k.cols; at += unit {
+			permute(dst[at*int64(bits)/8:], k.planes.codes[at*int64(bits)/8:], bits)
+		}
 	}
+}
+
+// read fills the planes with row r.
+func (k *packer) read(r int64) {
+	size := k.m.Type.RowBytes(k.m.Cols)
+	src := rowSource{data: k.m.Data[r*size:][:size]}
+	if k.m.GroupScale != nil {
+		src.scales = k.m.GroupScale[r*(k.m.Cols/16):][:k.m.Cols/16]
+	}
+	k.p.pack(k.planes, src, int(k.m.Cols/k.p.cols))
+}
+
+// spread writes the planes to row r of a strip's panels.
+func (k *packer) spread(strip []byte, r int64) {
+	from := k.planes
+	for range k.cols / panelCols {
+		strip = k.spreadCodes(strip, &from.codes, r, k.p.codes)
+		strip = k.spreadCodes(strip, &from.high, r, k.p.high)
+		strip = k.spreadScales(strip, &from.steps, r, k.p.steps, unit)
+		strip = k.spreadScales(strip, &from.halves, r, k.p.halves, max(unit, k.p.cols))
+	}
+}
+
+// spreadCodes writes what row r has of a plane of codes in a panel, takes it from `from`,
+// and returns what comes after the plane.
+func (k *packer) spreadCodes(to []byte, from *[]byte, r, bytes int64) []byte {
+	size := unit * bytes / k.p.cols // of a unit of a row
+	if size == 0 {
+		return to
+	}
+	bits, piece := int(8*bytes/k.p.cols), min(lanePiece, size/4)
+	for range panelCols / unit {
+		permute(to[4*piece*r:], *from, bits)
+		if k.p.float4 {
+			permuteFloats(to[4*piece*r:][:size])
+		}
+		to, *from = to[stripRows*size:], (*from)[size:]
+	}
+	return to
+}
+
+// spreadScales does so with a plane of scales, of which a row's for `cols` columns stand
+// side by side.
+func (k *packer) spreadScales(to []byte, from *[]byte, r, bytes, cols int64) []byte {
+	size := cols * bytes / k.p.cols
+	for range panelCols / cols {
+		copy(to[size*r:][:size], *from)
+		to, *from = to[stripRows*size:], (*from)[size:]
+	}
+	return to
 }

@@ -1,10 +1,12 @@
 package cuda
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,6 +31,13 @@ func place(c int, codes bool) int {
 
 // bits returns entry i of codes of n bits, the first in the lowest bits.
 func bits(b []byte, i, n int) int { return int(b[i*n/8] >> (i * n % 8) & (1<<n - 1)) }
+
+// float4 returns the code E2M1 at a place in a plane of them.
+func (p *planeReader) float4(at int) float64 {
+	half, pair := int(binary.LittleEndian.Uint16(p.codes[at/8*4+at/4%2*2:])), at%4
+	sign := half >> [4]int{15, 12, 14, 13}[pair] & 1
+	return e2m1[half>>(9-3*pair)&7|sign<<3]
+}
 
 func (p *planeReader) half(i int) float64 { return halfOf(binary.LittleEndian.Uint16(p.halves[2*i:])) }
 
@@ -85,9 +94,9 @@ func (p *planeReader) value(t kernels.DType, c int) float64 {
 	case kernels.IQ4_XS:
 		return p.half(c/256) * float64(int8(p.steps[c/32])) * iq4[bits(p.codes, at, 4)]
 	case kernels.MXFP4:
-		return math.Ldexp(e2m1[bits(p.codes, at, 4)], int(p.steps[c/32])-127)
+		return math.Ldexp(p.float4(at), int(p.steps[c/32])-127)
 	case kernels.NVFP4:
-		return float64(quant.E4M3(p.steps[c/16])) * e2m1[bits(p.codes, at, 4)]
+		return float64(quant.E4M3(p.steps[c/16])) * p.float4(at)
 	}
 	panic(fmt.Sprintf("no reader of %v", t))
 }
@@ -129,51 +138,101 @@ func randomMatrix(rng *rand.Rand, t kernels.DType, rows, cols int64) *kernels.Ma
 // packed are all types that Pack takes.
 func packed() []kernels.DType { return append([]kernels.DType{kernels.NVFP4x16}, weightTypes...) }
 
+// planesOf collects what row r has in packed memory, unit by unit, as planeReader reads it.
+func planesOf(memory []byte, typ kernels.DType, pitch int64, r int) planeReader {
+	p := layouts[typ]
+	if !p.panels() {
+		return planeReader{codes: memory[int64(r)*pitch:][:pitch]}
+	}
+	var of planeReader
+	strip := memory[int64(r/8)*pitch:][:pitch]
+	take := func(n int64) []byte {
+		part := strip[:n]
+		strip = strip[n:]
+		return part
+	}
+	codes := func(to *[]byte, bytes int64) {
+		for range 2 {
+			lane := 32 * bytes / p.cols
+			plane := take(32 * lane)
+			for t := range int64(4) {
+				at := int64(r)%8*4 + t
+				if lane <= 16 {
+					*to = append(*to, plane[at*lane:][:lane]...)
+				} else {
+					*to = append(append(*to, plane[at*16:][:16]...), plane[512+at*16:][:16]...)
+				}
+			}
+		}
+	}
+	scales := func(to *[]byte, bytes, times int64) {
+		for range times {
+			plane := take(8 * 256 / times * bytes / p.cols)
+			*to = append(*to, plane[len(plane)/8*(r%8):][:len(plane)/8]...)
+		}
+	}
+	for len(strip) > 0 {
+		codes(&of.codes, p.codes)
+		codes(&of.high, p.high)
+		scales(&of.steps, p.steps, 2)
+		scales(&of.halves, p.halves, 256/max(128, p.cols))
+	}
+	return of
+}
+
 // TestPackedValues: packed rows hold the values of the checkpoint's, to the
-// rounding of two products, and nothing else.
+// rounding of two products, zeros beyond the last row and column, and nothing else.
 func TestPackedValues(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for _, typ := range packed() {
-		const rows = 3
-		cols := int64(256 * 3)
-		m := randomMatrix(rng, typ, rows, cols)
-		l, total := weightLayout(m, 0)
-		require.Equal(t, l.args.rowBytes*rows, total, typ)
-		want := make([]float32, cols)
-		for r := range int64(rows) {
-			row := make([]byte, l.args.rowBytes)
-			packRow(row, make([]byte, len(row)), m, &l, r)
-			p := planeReader{row[:l.args.halves], row[l.args.halves:l.args.steps], row[l.args.steps:l.args.high], row[l.args.high:]}
-			quant.Row(want, m, r)
-			for c, v := range want {
-				got := p.value(l.kind, c)
-				require.InDelta(t, v, got, math.Abs(float64(v))*0x1p-20+1e-5, "%v: row %d column %d", typ, r, c)
+		const rows = 11
+		for _, cols := range []int64{768, 608} {
+			m := randomMatrix(rng, typ, rows, cols/int64(typ.Block())*int64(typ.Block()))
+			l, total := weightLayout(m, 0)
+			memory := make([]byte, total)
+			k := newPacker(m)
+			for i := range total / l.args.pitch {
+				k.pack(memory[i*l.args.pitch:][:l.args.pitch], i)
+			}
+			want := make([]float32, m.Cols)
+			for r := range rows {
+				p := planesOf(memory, typ, l.args.pitch, r)
+				quant.Row(want, m, int64(r))
+				for c, v := range want {
+					got := p.value(l.kind, c)
+					require.InDelta(t, v, got, math.Abs(float64(v))*0x1p-20+1e-5, "%v: row %d column %d", typ, r, c)
+				}
+				units := align(m.Cols, unit) * layouts[typ].codes / layouts[typ].cols
+				require.Zero(t, bytes.Trim(p.codes[units:], "\x00"), "%v: beyond column %d", typ, m.Cols)
+			}
+			if layouts[typ].panels() {
+				for r := rows; r < 16; r++ {
+					p := planesOf(memory, typ, l.args.pitch, r)
+					require.Zero(t, bytes.Trim(slices.Concat(p.codes, p.high, p.steps, p.halves), "\x00"), "%v: row %d", typ, r)
+				}
 			}
 		}
 	}
 }
 
-// TestWeightLayout: planes are aligned, in order and as large as they must be.
+// TestWeightLayout: rows and strips are aligned and as large as they must be.
 func TestWeightLayout(t *testing.T) {
 	for _, typ := range packed() {
 		for _, blocks := range []int64{1, 3, 1024} {
 			m := &kernels.Matrix{Type: typ, Rows: 5, Cols: blocks * int64(typ.Block()), Scale: make([]float32, 2), ScaleRows: 4, ScaleCols: 1 << 20}
 			l, total := weightLayout(m, 4096)
 			a := l.args
-			p := layouts[typ]
-			n := m.Cols / p.cols
-			require.GreaterOrEqual(t, int64(a.halves), n*p.codes)
-			require.GreaterOrEqual(t, int64(a.steps-a.halves), n*p.halves)
-			require.GreaterOrEqual(t, int64(a.high-a.steps), n*p.steps)
-			require.GreaterOrEqual(t, a.rowBytes-int64(a.high), n*p.high)
-			for _, v := range []int64{int64(a.halves), int64(a.steps), int64(a.high), a.rowBytes, int64(a.scale)} {
+			rows, _ := layouts[typ].strip()
+			for _, v := range []int64{a.pitch, int64(a.scale)} {
 				require.Zero(t, v%planeAlign, "%v of %d columns", typ, m.Cols)
 			}
-			require.Equal(t, addr(4096)+addr(5*a.rowBytes), a.scale)
-			require.Equal(t, 5*a.rowBytes+planeAlign, total)
+			weights := (5 + rows - 1) / rows * a.pitch
+			require.Equal(t, addr(4096)+addr(weights), a.scale)
+			require.Equal(t, weights+planeAlign, total)
+			require.GreaterOrEqual(t, a.pitch, rows*typ.RowBytes(m.Cols))
 			if blocks == 1024 && typ != kernels.NVFP4x16 {
 				// Scales of 6 bits become 8, scales of 16 columns stay one byte.
-				require.LessOrEqual(t, float64(a.rowBytes), 1.06*float64(typ.RowBytes(m.Cols)), "%v grows", typ)
+				require.LessOrEqual(t, float64(a.pitch), 1.06*float64(rows*typ.RowBytes(m.Cols)), "%v grows", typ)
 			}
 		}
 	}
@@ -219,12 +278,14 @@ func BenchmarkPack(b *testing.B) {
 	for _, t := range []kernels.DType{kernels.BF16, kernels.Q4_0, kernels.Q8_0, kernels.Q4_K, kernels.Q5_K, kernels.Q6_K, kernels.NVFP4} {
 		b.Run(t.String(), func(b *testing.B) {
 			m := randomMatrix(rng, t, 64, 8192)
-			l, _ := weightLayout(m, 0)
-			row, ordered := make([]byte, l.args.rowBytes), make([]byte, l.args.rowBytes)
+			l, total := weightLayout(m, 0)
+			memory, pitch := make([]byte, total), l.args.pitch
 			b.SetBytes(int64(len(m.Data)))
 			for b.Loop() {
-				for r := range m.Rows {
-					packRow(row, ordered, m, &l, r)
+				clear(memory)
+				k := newPacker(m)
+				for i := range total / pitch {
+					k.pack(memory[i*pitch:][:pitch], i)
 				}
 			}
 		})

@@ -14,26 +14,36 @@ const (
 // 32 columns number j of the unit: the pairs of step 2j, then of step 2j+1.
 func pairColumn(t, j, p int) int { return 16*(2*j+p/2) + 2*t + 8*(p%2) }
 
-// permute puts entries of `bits` bits, in the order of the columns, into the
-// order in which lanes read them. Both are whole units.
+// lanePiece is the most bytes of a lane that stand side by side in a panel: what one load
+// reads. The pieces of all lanes of a warp come first, then the next ones.
+const lanePiece = 16
+
+// permute puts the entries of a unit, of `bits` bits, in the order of the columns, into
+// the order in which lanes read them. Those of 16 bits and more stand side by side,
+// others as in a panel.
 func permute(dst, src []byte, bits int) {
-	size := unit * bits / 8
-	for ; len(src) > 0; dst, src = dst[size:], src[size:] {
-		for t := range 4 {
-			for j := range 4 {
-				to := dst[(t*laneColumns+8*j)*bits/8:][:bits]
-				switch bits {
-				case 1:
-					to[0] = byte(permuteSmall(src, t, j, 1))
-				case 2:
-					binary.LittleEndian.PutUint16(to, uint16(permuteSmall(src, t, j, 2)))
-				case 4:
-					permuteNibbles(to, src, t, j)
-				case 8:
-					permuteBytes(to, src, t, j)
-				default:
-					permutePairs(to, src, t, j, bits/8)
-				}
+	piece, skip := 4*bits, 0
+	if bits == 8 {
+		piece, skip = lanePiece, (warp-1)*lanePiece
+	}
+	for t := range 4 {
+		for j := range 4 {
+			at := j * bits
+			if at >= piece {
+				at += skip
+			}
+			to := dst[t*piece+at:][:bits]
+			switch bits {
+			case 1:
+				to[0] = byte(permuteSmall(src, t, j, 1))
+			case 2:
+				binary.LittleEndian.PutUint16(to, uint16(permuteSmall(src, t, j, 2)))
+			case 4:
+				permuteNibbles(to, src, t, j)
+			case 8:
+				permuteBytes(to, src, t, j)
+			default:
+				permutePairs(to, src, t, j, bits/8)
 			}
 		}
 	}
@@ -56,6 +66,18 @@ func permuteNibbles(dst, src []byte, t, j int) {
 	from := src[16*j+t:][:13]
 	a, b, c, d := uint32(from[0]), uint32(from[4]), uint32(from[8]), uint32(from[12])
 	binary.LittleEndian.PutUint32(dst, a&15|b&15<<4|c&15<<8|d&15<<12|a>>4<<16|b>>4<<20|c>>4<<24|d>>4<<28)
+}
+
+// permuteFloats moves the bits of words of 8 codes E2M1 to where a shift or two bring
+// them to their places in numbers of F16. In each half the size of pair p, of 3 bits,
+// begins at bit 9-3p; the signs are bits 15, 12, 14 and 13.
+func permuteFloats(words []byte) {
+	for ; len(words) > 0; words = words[4:] {
+		w := binary.LittleEndian.Uint32(words)
+		size := w&0x00070007<<9 | w&0x00700070<<2 | w&0x07000700>>5 | w&0x70007000>>12
+		sign := w&0x00080008<<12 | w&0x00800080<<5 | w&0x08000800<<3 | w&0x80008000>>2
+		binary.LittleEndian.PutUint32(words, size|sign)
+	}
 }
 
 func permuteBytes(dst, src []byte, t, j int) {

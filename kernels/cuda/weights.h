@@ -28,21 +28,28 @@ DEVICE float whole_signed(const u32* words, i32 i) {
 }
 DEVICE u32 half_word(const u32* words, i32 i) { return words[i / 2] >> i % 2 * 16 & 0xffff; }
 
-// load_words reads N words, of memory that is aligned to their size or to 16.
-template <i32 N> DEVICE void load_words(u32* d, const u8* p) {
-    if (N == 1) {
-        d[0] = stream4(p);
-    } else if (N == 2) {
-        const U32x2 v = stream8(p);
-        d[0] = v.x, d[1] = v.y;
-    } else {
-        UNROLL
-        for (i32 i = 0; i < N; i += 4) {
-            const U32x4 v = stream16(p + 4 * i);
-            d[i] = v.x, d[i + 1] = v.y, d[i + 2] = v.z, d[i + 3] = v.w;
+// Weights reads weights from global memory: 1, 2, 4 or 8 bytes into the low bits of words,
+// or whole words, 16 bytes at a time; aligned to that.
+struct Weights {
+    template <i32 bytes> DEVICE void read(u32* d, const u8* p) {
+        if constexpr (bytes == 1) {
+            d[0] = *p;
+        } else if constexpr (bytes == 2) {
+            d[0] = stream2(p);
+        } else if constexpr (bytes == 4) {
+            d[0] = stream4(p);
+        } else if constexpr (bytes == 8) {
+            const U32x2 v = stream8(p);
+            d[0] = v.x, d[1] = v.y;
+        } else {
+            UNROLL
+            for (i32 i = 0; i < bytes / 4; i += 4) {
+                const U32x4 v = stream16(p + 4 * i);
+                d[i] = v.x, d[i + 1] = v.y, d[i + 2] = v.z, d[i + 3] = v.w;
+            }
         }
     }
-}
+};
 
 // Of most types pairs are codes times TINY: a code in the lowest bits of an F16 number
 // is that many of its least number, which matrix cores multiply exactly, and scales
@@ -89,9 +96,12 @@ DEVICE void table_pairs(u32 (&pairs)[4], const Table& t, u32 word) {
 DEVICE Table iq4() { return {0x3f2d1801, 0x766a5d4f, 0xa6998d81, 0xf1d9c5b5}; }
 
 // e2m1_pair finds a pair of 4-bit floats (E2M1) as 2^-14 of their values, whose bits
-// an F16 number has: the sign, then two of the exponent and one of the fraction.
+// an F16 number has: the sign, then two of the exponent and one of the fraction. A half
+// word has them so that a shift by 3p brings a size to its place, and with those of the
+// first two pairs their signs; those of the others are shifted by p - 1.
 DEVICE u32 e2m1_pair(u32 word, i32 p) {
-    return (word << (12 - 4 * p) & 0x80008000) | ((p < 3 ? word << (9 - 4 * p) : word >> 3) & 0x0e000e00);
+    if (p < 2) return word << 3 * p & 0x8e008e00;
+    return (word << (p - 1) & 0x80008000) | (word << 3 * p & 0x0e000e00);
 }
 
 // Lane is what a lane has of a row's unit: codes, bits above them, and the
@@ -104,21 +114,60 @@ template <i32 codeWords, i32 highWords, i32 stepWords, i32 halfWords> struct Lan
     u32 halves[halfWords ? halfWords : 1];
 };
 
-// read_beside reads what a lane has of a unit besides codes. Scales of fewer
-// bytes than a word for a unit are read by the types themselves.
-template <class T> DEVICE void read_beside(typename T::Lane& l, const WeightArgs& w, const u8* row, i32 unit) {
+// Panel is where what 8 rows have of 256 columns stands: codes of both units, then bits
+// above them, steps and halves. A lane's codes of a unit stand in pieces of 16 bytes, or
+// as they are if fewer, those of all lanes of a warp side by side: what a warp loads, row
+// by row, is one stretch. What columns share stands row by row.
+template <class T> struct Panel {
     typedef typename T::Lane L;
-    const i32 place = unit * 4 + lane() % 4;
-    if (L::high_words > 0) load_words<L::high_words ? L::high_words : 1>(l.high, row + w.high + place * (4 * L::high_words));
-    if (L::step_words > 0) load_words<L::step_words ? L::step_words : 1>(l.steps, row + w.steps + unit * (4 * L::step_words));
-    T::read_halves(l, row + w.halves, unit);
+    static constexpr i32 piece = L::code_words < 4 ? 4 * L::code_words : 16;
+    // Bytes of a unit; halves of some types are for both.
+    static constexpr i32 code_bytes = WARP * 4 * L::code_words, high_bytes = WARP * 4 * L::high_words;
+    static constexpr i32 step_bytes = STRIP_ROWS * 4 * L::step_words;
+    static constexpr bool half_per_unit = L::step_words == 0;
+    // Offsets of the planes.
+    static constexpr i32 high = 2 * code_bytes, steps = high + 2 * high_bytes, halves = steps + 2 * step_bytes;
+    static constexpr i32 bytes = halves + (half_per_unit ? 2 : 1) * STRIP_ROWS * T::half_bytes;
+
+    // halves_of is where row i has those of a unit.
+    DEVICE i32 halves_of(i32 i, i32 unit) { return halves + ((half_per_unit ? unit * STRIP_ROWS : 0) + i) * T::half_bytes; }
+};
+
+// row_address is where a row begins, or, of a type with panels, its strip.
+template <class T> DEVICE const u8* row_address(const WeightArgs& w, i64 row) {
+    return w.data + (T::panels ? row / STRIP_ROWS : row) * w.pitch;
 }
 
-// read_unit reads a lane's part of a unit.
-template <class T> DEVICE void read_unit(typename T::Lane& l, const WeightArgs& w, const u8* row, i32 unit) {
-    constexpr i32 words = T::Lane::code_words;
-    load_words<words>(l.codes, row + (unit * 4 + lane() % 4) * (4 * words));
-    read_beside<T>(l, w, row, unit);
+// Place is where a lane's part of a unit of row i is, from where the strip begins, or the row.
+template <class T> struct Place {
+    i32 codes, high, steps, halves;
+
+    DEVICE Place of(i32 i, i32 unit) {
+        typedef typename T::Lane L;
+        typedef Panel<T> P;
+        if (!T::panels) return {(unit * 4 + lane() % 4) * (4 * L::code_words), 0, 0, 0};
+        const i32 odd = unit % 2, at = i * 4 + lane() % 4, panel = unit / 2 * P::bytes;
+        return {panel + odd * P::code_bytes + at * P::piece,
+                panel + P::high + odd * P::high_bytes + at * (4 * L::high_words),
+                panel + P::steps + odd * P::step_bytes + i * (4 * L::step_words),
+                panel + P::halves_of(i, odd)};
+    }
+};
+
+// read_place reads it.
+template <class T, class From> DEVICE void read_place(typename T::Lane& l, const u8* p, const Place<T>& at) {
+    typedef typename T::Lane L;
+    constexpr i32 piece = T::panels ? Panel<T>::piece : 4 * L::code_words;
+    UNROLL
+    for (i32 k = 0; k < 4 * L::code_words / piece; k++) From::template read<piece>(l.codes + 4 * k, p + at.codes + k * (WARP * piece));
+    if constexpr (L::high_words > 0) From::template read<4 * L::high_words>(l.high, p + at.high);
+    if constexpr (L::step_words > 0) From::template read<4 * L::step_words>(l.steps, p + at.steps);
+    if constexpr (L::half_words > 0) From::template read<T::half_bytes>(l.halves, p + at.halves);
+}
+
+// read_unit reads a lane's part of a unit of row i of the strip at p, or of the row there.
+template <class T> DEVICE void read_unit(typename T::Lane& l, const u8* p, i32 i, i32 unit) {
+    read_place<T, Weights>(l, p, Place<T>::of(i, unit));
 }
 
 // The types. `group` columns share a scale; 0: codes are values. pairs are
@@ -126,19 +175,20 @@ template <class T> DEVICE void read_unit(typename T::Lane& l, const WeightArgs& 
 // times a power of two, which their scales take back. The value of a code is
 // code * scale - low, in group g of the unit. is_float: floats are the
 // values, and pairs are not always exact. tiles: scales beside the tensor may be
-// several to a row.
+// several to a row. panels: the type stands in panels. half_bytes are those of `halves`
+// of a row of a unit, or, where the same are for both units of a panel, of a panel.
 
 // Plain is what types without scales of their own share.
 struct Plain {
     static constexpr i32 group = 0;
-    static constexpr bool has_low = false, is_float = false, tiles = false;
-    template <class L> DEVICE void read_halves(L&, const u8*, i32) {}
+    static constexpr i32 half_bytes = 0;
+    static constexpr bool has_low = false, is_float = false, tiles = false, panels = true;
     template <class L> DEVICE float scale(const L&, i32) { return 1; }
     template <class L> DEVICE float low(const L&, i32) { return 0; }
 };
 
 struct f32 : Plain {
-    static constexpr bool is_float = true;
+    static constexpr bool is_float = true, panels = false;
     typedef ::Lane<32, 0, 0, 0> Lane;
     DEVICE void floats(float (&v)[8], const Lane& l, i32 j) {
         UNROLL
@@ -147,6 +197,7 @@ struct f32 : Plain {
 };
 
 struct f16 : Plain {
+    static constexpr bool panels = false;
     typedef ::Lane<16, 0, 0, 0> Lane;
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         UNROLL
@@ -157,7 +208,7 @@ struct f16 : Plain {
 // Numbers of BF16 are exact in F16 from 2^-14 to 2^16, where weights lie;
 // smaller ones are rounded to a multiple of 2^-24.
 struct bf16 : Plain {
-    static constexpr bool is_float = true;
+    static constexpr bool is_float = true, panels = false;
     typedef ::Lane<16, 0, 0, 0> Lane;
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         UNROLL
@@ -186,11 +237,9 @@ struct f8_e4m3 : Plain {
 // Halves is what types share whose scales are F16, one or two for 32 columns.
 template <i32 codeWords, i32 highWords, bool both> struct Halves {
     static constexpr i32 group = 32;
-    static constexpr bool has_low = both, is_float = false, tiles = false;
+    static constexpr i32 half_bytes = both ? 16 : 8;
+    static constexpr bool has_low = both, is_float = false, tiles = false, panels = true;
     typedef ::Lane<codeWords, highWords, 0, both ? 4 : 2> Lane;
-    DEVICE void read_halves(Lane& l, const u8* halves, i32 unit) {
-        load_words<both ? 4 : 2>(l.halves, halves + unit * (both ? 16 : 8));
-    }
     DEVICE float scale(const Lane& l, i32 g) { return (both ? half_of(l.halves[g], 0) : half_of(l.halves[g / 2], g % 2)) / TINY; }
     // The type adds it.
     DEVICE float low(const Lane& l, i32 g) { return both ? -half_of(l.halves[g], 1) : 0; }
@@ -250,11 +299,9 @@ struct iq4_nl : Halves<4, 0, false> {
 // of it, whole numbers, for 16 or 32.
 template <i32 codeWords, i32 highWords, i32 stepWords, bool both, i32 columns> struct Super {
     static constexpr i32 group = columns;
-    static constexpr bool has_low = both, is_float = false, tiles = false;
+    static constexpr i32 half_bytes = both ? 4 : 2;
+    static constexpr bool has_low = both, is_float = false, tiles = false, panels = true;
     typedef ::Lane<codeWords, highWords, stepWords, 1> Lane;
-    DEVICE void read_halves(Lane& l, const u8* halves, i32 unit) {
-        l.halves[0] = both ? stream4(halves + unit / 2 * 4) : stream2(halves + unit / 2 * 2);
-    }
     // signed_step is the scale with a step from -128 to 127.
     DEVICE float signed_step(const Lane& l, i32 g) { return half_of(l.halves[0], 0) / TINY * whole_signed(l.steps, g); }
     DEVICE float low(const Lane&, i32) { return 0; }
@@ -373,7 +420,7 @@ template <class T> DEVICE void read_lane(float (&v)[LANE_COLUMNS], const WeightA
     for (i32 i = 0; i < LANE_COLUMNS; i++) v[i] = 0;
     if (unit * UNIT >= w.cols) return;
     typename T::Lane l;
-    read_unit<T>(l, w, w.data + row * w.rowBytes, unit);
+    read_unit<T>(l, row_address<T>(w, row), row % STRIP_ROWS, unit);
     UNROLL
     for (i32 j = 0; j < 4; j++) {
         if (unit * UNIT + 32 * j >= w.cols) return;

@@ -10,6 +10,7 @@ DEVICE void publish_mbarriers() { emu::publish_mbarriers(); }
 DEVICE void arrive(Mbarrier *b, Site at = Site::here()) { emu::arrive_mbarrier(b, 0, at); }
 DEVICE void arrive_expecting(Mbarrier *b, i32 bytes, Site at = Site::here()) { emu::arrive_mbarrier(b, bytes, at); }
 DEVICE void wait(Mbarrier *b, u32 parity, Site at = Site::here()) { emu::wait_mbarrier(b, parity, at); }
+DEVICE void wait_warp(Mbarrier *b, u32 parity, Site at = Site::here()) { emu::wait_mbarrier(b, parity, at); }
 
 // ---- Copies
 
@@ -59,6 +60,8 @@ template <bool columns = false, i32 n> DEVICE void group_multiply_bf16(float (&d
 }
 
 // ---- Registers
+
+DEVICE i32 kept(i32 v) { return v; }
 
 template <i32 n> DEVICE void shrink_registers(Site at = Site::here()) { emu::set_registers(n, false, at); }
 template <i32 n> DEVICE void grow_registers(Site at = Site::here()) { emu::set_registers(n, true, at); }
