@@ -19,7 +19,7 @@
 template <class T> struct Stage {
     static constexpr i32 units = MATMUL_WARPS, unit_bytes = T::panels ? Panel<T>::bytes / 2 : 16 * T::Lane::code_words;
     static constexpr i32 copies = T::panels ? 1 : EIGHT;                   // of a half
-    static constexpr i32 stride = units * unit_bytes + (T::panels ? 0 : 64); // so that the pieces of 8 rows lie in all banks
+    static constexpr i32 stride = units * unit_bytes + (T::panels ? 0 : 16); // so that rows begin in other banks
     static constexpr i32 half = copies * stride, bytes = 2 * half;
     static constexpr i32 count = SM90_MATMUL_RING / bytes < SM90_MATMUL_STAGES ? SM90_MATMUL_RING / bytes : SM90_MATMUL_STAGES;
     typedef Ring<count> Walk;
