@@ -85,31 +85,43 @@ struct Staged {
     }
 };
 
-// multiply adds a tile of weights.
-template <class T> DEVICE void multiply(const MatmulArgs& args, i32 tile, i32 units, const Place<T>& at, typename Stage<T>::Walk& ring) {
+// add_units adds a warp's units of a tile, each from its stage of the ring.
+template <class T, bool scaled, class Done>
+DEVICE void add_units(Sums<1>& sums, const MatmulArgs& args, i32 units, const TwoRows& rows, const Place<T>& at,
+                      typename Stage<T>::Walk& ring, Done done) {
     typedef Stage<T> S;
-    const OutTile out = OutTile::of(args, tile);
-    const TwoRows rows = TwoRows::of<T>(args, out);
     auto in = Inputs<T, 1>::of(args, 0, warp());
-    Sums<1> sums = {};
-    const auto done = [&] { // with a stage, all lanes
-        sync_warp();
-        if (lane() == 0) arrive(empty(ring.at));
-        S::Walk::next(ring);
-    };
-    i32 unit = warp();
     NO_UNROLL
-    for (; unit < units; unit += S::units) {
+    for (i32 unit = warp(); unit < units; unit += S::units) {
         wait_warp(full(ring.at), ring.parity);
         const u8* from = S::at(ring.at);
         typename T::Lane now[2];
         read_place<T, Staged>(now[0], from, at);
         read_place<T, Staged>(now[1], from + S::half, at);
         done();
-        add_unit<T, 1>(sums, now[0], now[1], args.parts[0].w.cols, rows, in, unit);
+        add_unit<T, 1, scaled>(sums, now[0], now[1], args.parts[0].w.cols, rows, in, unit);
         Inputs<T, 1>::turn(in);
     }
-    if (unit - warp() < units) { // the last stage has nothing for this warp
+}
+
+// multiply adds a tile of weights.
+template <class T> DEVICE void multiply(const MatmulArgs& args, i32 tile, i32 units, const Place<T>& at, typename Stage<T>::Walk& ring) {
+    typedef Stage<T> S;
+    const OutTile out = OutTile::of(args, tile);
+    const TwoRows rows = TwoRows::of<T>(args, out);
+    Sums<1> sums = {};
+    const auto done = [&] { // with a stage, all lanes
+        sync_warp();
+        if (lane() == 0) arrive(empty(ring.at));
+        S::Walk::next(ring);
+    };
+    // Without branches in it, the loop's loads and products overlap.
+    if (T::tiles && rows.scaleCols > 0) {
+        add_units<T, T::tiles>(sums, args, units, rows, at, ring, done);
+    } else {
+        add_units<T, false>(sums, args, units, rows, at, ring, done);
+    }
+    if ((units - 1) % S::units < warp()) { // the last stage has nothing for this warp
         wait(full(ring.at), ring.parity);
         done();
     }

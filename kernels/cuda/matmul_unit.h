@@ -90,8 +90,9 @@ struct TwoRows {
 
 // add_unit adds the products of a unit of two rows. Of columns beyond the last,
 // both factors are zeros. For one tile there are no branches, so that loads and
-// products overlap; for several they keep registers few.
-template <class T, i32 tiles>
+// products overlap; for several they keep registers few. scaled: scales beside the
+// tensor may be several to a row.
+template <class T, i32 tiles, bool scaled = T::tiles>
 DEVICE void add_unit(Sums<tiles>& sums, const typename T::Lane& row0, const typename T::Lane& row1, i32 cols,
                      const TwoRows& rows, const Inputs<T, tiles>& in, i32 unit) {
     constexpr i32 groups = groups_of<T>();
@@ -109,7 +110,7 @@ DEVICE void add_unit(Sums<tiles>& sums, const typename T::Lane& row0, const type
             scale[g][0] = T::scale(row0, groups * j + g), scale[g][1] = T::scale(row1, groups * j + g);
             low[g][0] = T::low(row0, groups * j + g), low[g][1] = T::low(row1, groups * j + g);
         }
-        if (T::tiles && rows.scaleCols > 0 && column < cols) {
+        if (scaled && rows.scaleCols > 0 && column < cols) {
             const u32 at = u32(column) / u32(rows.scaleCols);
             scale[0][0] = scale[0][0] * rows.tiles[0][at], scale[0][1] = scale[0][1] * rows.tiles[1][at];
         }
