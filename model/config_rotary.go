@@ -87,6 +87,7 @@ func (o *object) yarn(r *Rotary) {
 		}
 		r.Fractional = raw.Kind() == 'f'
 	}
+	o.take("finetuned") // how the checkpoint came about
 	if r.BetaFast < r.BetaSlow {
 		o.fail("beta_fast", "%v is below beta_slow %v", r.BetaFast, r.BetaSlow)
 	}
