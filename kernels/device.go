@@ -85,7 +85,7 @@ type Device interface {
 type Ops interface {
 	// Embed: out [n, d] = rows ids [n] (I32) of table [vocab, d].
 	Embed(out Tensor, table Weight, ids Tensor)
-	// RMSNorm: out [n, d] = x / sqrt(mean(x²) + eps) * weight [d].
+	// RMSNorm: out [n, d] = x / sqrt(mean(x²) + eps) * weight [d], which comes by Upload.
 	RMSNorm(out, x, weight Tensor, eps float32)
 	// AddRMSNorm: x [n, d] += delta [n, d]; out = RMSNorm(x).
 	AddRMSNorm(out, x, delta, weight Tensor, eps float32)
@@ -102,7 +102,7 @@ type Ops interface {
 	// RoPEAppendKV rotates q [n, heads, dim] in place and k [n, kvHeads, dim] by
 	// their positions [n] (I32), and stores k so and v [n, kvHeads, dim] at slots [n]
 	// (I32): slot block*BlockSize + offset; -1 stores nothing. What k is afterwards is
-	// undefined. Positions and slots come by Upload.
+	// undefined. Positions, slots and r.Inv come by Upload.
 	RoPEAppendKV(cache KV, q, k, v, positions, slots Tensor, r Rotary)
 	// Attention: out [n, heads, dim] = softmax(q kᵀ / sqrt(dim)) v over each
 	// row's own sequence up to and including its own position, from the cache.

@@ -414,8 +414,9 @@ DEVICE void multiply_f16(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2]) {
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-// ---- Dependent launches. What a kernel reads before wait_for_previous must
-// not be written by the one before it in the stream.
+// ---- Dependent launches. What a kernel reads before wait_for_previous must not be
+// written by any kernel in flight: not by the one before it, nor by those before that,
+// for which the one before need not have waited yet.
 
 DEVICE void wait_for_previous() {
 #if __CUDA_ARCH__ >= 900

@@ -52,7 +52,7 @@ func TestEarlyNorms(t *testing.T) {
 				x, got := norms(n)
 				require.Equal(t, wantX[:n*d], x)
 				require.Equal(t, want[:n*d], got)
-				require.True(t, dev.converted.serve(converted{x: addr(out.Addr), n: n, cols: d, decode: true}))
+				require.True(t, dev.converted.serve(converted{x: addr(out.Addr), scale: dev.converted.scale, n: n, cols: d, decode: true}))
 				requireSameProducts(t, dev, out.Slice(0, n))
 			}
 		})
@@ -123,7 +123,7 @@ func TestEarlyAttention(t *testing.T) {
 			want := attend(many)
 			for _, n := range []int64{1, 5} {
 				require.Equal(t, want[:n*heads*dim], attend(n))
-				require.True(t, dev.converted.serve(converted{x: addr(out.Addr), n: n, cols: heads * dim, decode: true}))
+				require.True(t, dev.converted.serve(converted{x: addr(out.Addr), scale: dev.converted.scale, n: n, cols: heads * dim, decode: true}))
 				requireSameProducts(t, dev, out.Slice(0, n).Reshape(n, heads*dim))
 			}
 		})

@@ -124,15 +124,19 @@ func (d *Device) decode(x kernels.Tensor, with []factor) {
 	}
 }
 
+// mostBlocks is the limit of a grid's second dimension.
+const mostBlocks = 65535
+
 // together returns the first of some factors that one launch multiplies: of one
-// type, and a gate with what it gates where their tiles of scales are as wide.
+// type, and a gate with what it gates where their tiles of scales are as wide and a
+// grid has room for their tiles of 8 rows.
 func together(with []factor) []factor {
 	n := 1
 	for n < min(len(with), matmulParts) && with[n].kind == with[0].kind && with[n].gated == 0 {
 		n++
 	}
 	if first, second := &with[0], &with[min(1, len(with)-1)]; n == 1 && first.gated < second.gated &&
-		first.kind == second.kind && first.args.tileCols() == second.args.tileCols() {
+		first.kind == second.kind && first.args.tileCols() == second.args.tileCols() && pieces(int64(first.args.rows), matmulRows/2) <= mostBlocks {
 		n = 2
 	}
 	return with[:n]
@@ -202,6 +206,7 @@ func (d *Device) convertsEarly(n, cols int64, at addr) bool {
 // products of one input follow each other. Any other op forgets it.
 type converted struct {
 	x       addr
+	scale   addr // theirs: by how many rows there are, it stands elsewhere
 	n, cols int64
 	decode  bool
 	sums    bool
@@ -216,6 +221,7 @@ func (c converted) serve(wanted converted) bool {
 // convert makes inputs of products, unless they stand there, and returns what then
 // does. Few rows are shared by several blocks each, no more than there are processors.
 func (d *Device) convert(to inputArgs, in converted) converted {
+	in.scale = to.scale
 	if d.converted.serve(in) {
 		return d.converted
 	}
@@ -228,7 +234,9 @@ func (d *Device) convert(to inputArgs, in converted) converted {
 // makes them, and what then stands there.
 func (d *Device) convertEarly(x addr, n, cols int64) (to inputArgs, in converted) {
 	in = converted{x: x, n: n, cols: cols, decode: true, sums: d.sums.Load()}
-	return decodeInputs(d.at(0), n, cols, in.sums), in
+	to = decodeInputs(d.at(0), n, cols, in.sums)
+	in.scale = to.scale
+	return to, in
 }
 
 func rowAddr(t kernels.Tensor, row int64) addr { return addr(t.Addr) + addr(4*row*t.Shape[1]) }

@@ -42,6 +42,7 @@ template <class T, i32 tiles> struct Inputs {
 
 // EIGHT is the number of rows of half a tile.
 #define EIGHT (MATMUL_ROWS / 2)
+static_assert(EIGHT == STRIP_ROWS, "half a tile is a strip");
 
 // OutTile is 16 out-features: two halves, of one weight or of a pair's two.
 struct OutTile {

@@ -209,15 +209,9 @@ DEVICE void penalise(const Row& row) {
     Row::each(row, row.r.prompt, lower);
 }
 
-// adjust copies the raw logits and changes them: bias, penalties, bans, mask. What the
-// mask forbids is so from the beginning: nothing that follows brings it back.
+// adjust copies the raw logits and changes them: bias, penalties, bans, mask.
 DEVICE void adjust(const Row& row, const float* raw) {
-    const i32* mask = row.ids + row.r.mask[0];
-    const i64 allowed = row.r.masked ? i64(row.r.mask[1] - row.r.mask[0]) * 32 : 0;
-    each_logit<2>(raw, row.vocab, [&](i32 t, float v) {
-        const bool banned = row.r.masked && (t >= allowed || !(u32(mask[t / 32]) >> t % 32 & 1));
-        row.logits[t] = banned ? minus_infinity() : v;
-    });
+    each_logit<2>(raw, row.vocab, [&](i32 t, float v) { row.logits[t] = v; });
     sync();
     add_bias(row);
     sync();
@@ -225,12 +219,20 @@ DEVICE void adjust(const Row& row, const float* raw) {
     sync();
     Row::each(row, row.r.banned, [&](i32 t) { row.logits[t] = minus_infinity(); });
     sync();
+    if (!row.r.masked) return;
+    const i32* mask = row.ids + row.r.mask[0];
+    const i64 allowed = i64(row.r.mask[1] - row.r.mask[0]) * 32;
+    NO_UNROLL
+    for (i32 t = thread(); t < row.vocab; t += SAMPLE_THREADS) {
+        if (t >= allowed || !(u32(mask[t / 32]) >> t % 32 & 1)) row.logits[t] = minus_infinity();
+    }
+    sync();
 }
 
 // ---- Filters
 
 // Candidates are the tokens that may be drawn: those with a key of at least
-// `cut` and a z of at least `lowest`. z is the scaled logit, 0 for the
+// `cut`. z is the scaled logit, 0 for the
 // likeliest. Where some logits are infinite, they alone may be, all alike.
 //
 // Passes over the vocabulary are what sampling costs. The first of a filter finds a
