@@ -95,12 +95,14 @@ fits() { ./trona plan "$1" --device cuda --max-model-len 1024 --max-num-seqs 32 
 bench() {
 	try 'copy on the device' 30 ./cuda.test -test.run '^$' -test.bench 'Copy|Launch' -test.benchtime 0.2s
 	try 'demo model' 20 ./trona bench demo --device cuda -p 64,512 -n 64 -r 2
-	local shape type model first=1
+	local shape type model sizes first=1
 	for shape in $shapes; do
+		sizes='-p 512,2048 -n 64 -b 1,8,32'
+		[[ $shape == llama-8b ]] || sizes='-p 512 -n 32 -b 1,8'
 		for type in $types; do
 			model="random:$TRONA_TESTDATA/shapes/$shape:$type"
 			fits "$model" || { echo "-- $shape in $type: does not fit this GPU"; continue; }
-			try "$shape in $type" 90 ./trona bench "$model" --device cuda -p 512,2048 -n 64 -b 1,8,32 -r 1
+			try "$shape in $type" 90 ./trona bench "$model" --device cuda $sizes -r 1
 			[[ $shape == llama-8b ]] || continue
 			try "$shape in $type, usual kernels" 60 env TRONA_CUDA=usual ./trona bench "$model" --device cuda -p 512 -n 64 -r 1
 			((first)) || continue
