@@ -73,6 +73,7 @@ DEVICE void weigh(const Work& w, i32 share, i32 dim, i32 seen) {
         const float total = warp_sum(wa + wb);
         const float shrink = exponential(before - highest);
         for (i32 i = lane(); i < dim; i += WARP) w.sums[h * dim + i] = w.sums[h * dim + i] * shrink;
+        sync_warp(); // all lanes have read what it was
         if (lane() == 0) {
             w.highest[h] = highest;
             w.total[h] = w.total[h] * shrink + total;

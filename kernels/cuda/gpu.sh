@@ -97,7 +97,7 @@ bench() {
 	try 'demo model' 20 ./trona bench demo --device cuda -p 64,512 -n 64 -r 2
 	local shape type model sizes first=1
 	for shape in $shapes; do
-		sizes='-p 512,2048 -n 64 -b 1,8,32'
+		sizes='-p 512 -n 64 -b 1,8,32'
 		[[ $shape == llama-8b ]] || sizes='-p 512 -n 32 -b 1,8'
 		for type in $types; do
 			model="random:$TRONA_TESTDATA/shapes/$shape:$type"
@@ -107,6 +107,7 @@ bench() {
 			try "$shape in $type, usual kernels" 60 env TRONA_CUDA=usual ./trona bench "$model" --device cuda -p 512 -n 64 -r 1
 			((first)) || continue
 			first=0
+			try "$shape in $type, a long prompt" 60 ./trona bench "$model" --device cuda -p 2048 -n 0 -r 1
 			try "$shape in $type, engine" 60 ./trona bench "$model" --device cuda -p 512 -n 64 -b 1,8 -r 1 --engine
 			try "$shape in $type, engine, synchronous" 60 ./trona bench "$model" --device cuda -p 512 -n 64 -b 1,8 -r 1 --engine --synchronous
 		done
