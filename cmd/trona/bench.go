@@ -153,6 +153,7 @@ type bench struct {
 	model   *model.Model
 	cache   *model.KVCache
 	threads int
+	rows    int    // most of a step, as in serve
 	gauge   *gauge // nil: ceilings are not measured
 	batch   model.Batch
 
@@ -170,7 +171,7 @@ func (c *benchCommand) load(std stdio, tests []benchRow) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{device: dev, threads: c.threads()}
+	b := &bench{device: dev, threads: c.threads(), rows: dev.Info().StepRows}
 	if !c.Engine {
 		b.costs, b.device = counted(dev)
 	}
@@ -202,13 +203,13 @@ func (b *bench) allocate(ckpt *model.Checkpoint, kv kernels.DType, tests []bench
 		}
 		blocks, sequences = max(blocks, t.Batch*t.blocks()), max(sequences, t.Batch)
 		if b.costs == nil {
-			blocks = max(blocks, t.engineBlocks(b.rows()))
+			blocks = max(blocks, t.engineBlocks(b.rows))
 		}
 	}
 	bar := newProgress(std.err, "loading")
 	defer bar.stop()
 	var err error
-	if b.model, err = model.Load(ckpt, b.device, model.LoadOptions{MaxRows: b.rows(), MaxLogits: sequences, Progress: bar.set}); err != nil {
+	if b.model, err = model.Load(ckpt, b.device, model.LoadOptions{MaxRows: b.rows, MaxLogits: sequences, Progress: bar.set}); err != nil {
 		return err
 	}
 	if b.cache, err = model.NewKVCache(b.device, &ckpt.Config, kv, blocks); err != nil {
@@ -216,9 +217,6 @@ func (b *bench) allocate(ckpt *model.Checkpoint, kv kernels.DType, tests []bench
 	}
 	return b.model.Record(b.cache)
 }
-
-// rows returns the most rows of a step, as in serve.
-func (b *bench) rows() int { return b.device.Info().StepRows }
 
 // blocks returns the cache blocks of a sequence of the test.
 func (r *benchRow) blocks() int {
@@ -300,7 +298,7 @@ func (b *bench) once(r *benchRow, n int) error {
 	for left := n * r.Batch; left > 0; {
 		b.batch.Reset()
 		for s := range done {
-			rows := min(n-done[s], b.rows()-len(b.batch.Tokens))
+			rows := min(n-done[s], b.rows-len(b.batch.Tokens))
 			if r.NGen > 0 {
 				rows = min(rows, 1)
 			}
