@@ -52,7 +52,7 @@ func (d *Device) packRows(m *kernels.Matrix, l *layout) error {
 	perBuffer := d.staging.size / pitch
 	rows, _ := layouts[m.Type].strip()
 	if perBuffer == 0 {
-		return fmt.Errorf("%d rows of %d bytes are more than a staging buffer of %d", rows, pitch, d.staging.size)
+		return fmt.Errorf("%d rows together, %d bytes, are more than a staging buffer of %d", rows, pitch, d.staging.size)
 	}
 	all := pieces(m.Rows, rows)
 	for from := int64(0); from < all; from += perBuffer {
