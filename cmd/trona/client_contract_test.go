@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -36,7 +37,19 @@ func (s *serving) check(t *testing.T) {
 	to, err := url.Parse(s.url)
 	require.NoError(t, err)
 	proxy := httptest.NewServer(documents.Handler(t, &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) },
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			if r.Out.Body == nil {
+				return
+			}
+			// The body is closed when an answer begins, and where the transport has
+			// yet to see its end, the connection with it.
+			body, err := io.ReadAll(r.In.Body)
+			if err != nil {
+				panic(http.ErrAbortHandler)
+			}
+			r.Out.Body = io.NopCloser(bytes.NewReader(body))
+		},
 		// A connection that is kept may be closed by the server just as it is used
 		// again: one that waits for a first header for 5 s is. Nobody could repeat
 		// the request, since its body is gone.
