@@ -19,6 +19,17 @@ func TestArchitectures(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, c.want, got, "%d.%d", c.major, c.minor)
 	}
+	for _, c := range []struct {
+		major, minor, driver int
+		want                 bool
+	}{
+		{8, 9, 12040, false}, {9, 0, 12020, false}, {9, 0, 12030, true}, {10, 3, 12090, true}, {12, 0, 12080, true},
+		{11, 0, 13000, false}, {13, 0, 13000, false}, // whose code cannot wait
+	} {
+		archs, err := architectures(c.major, c.minor)
+		require.NoError(t, err)
+		require.Equal(t, c.want, beginsEarly(c.major, c.driver, archs), "%+v", c)
+	}
 	_, err := architectures(7, 5)
 	require.ErrorContains(t, err, "7.5: trona needs 8.0")
 }

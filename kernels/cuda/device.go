@@ -122,12 +122,11 @@ func open(o Options) (*Device, error) {
 	if d.info, err = drv.Info(o.Device); err != nil {
 		return nil, err
 	}
-	// Graphs keep that from CUDA 12.3 on.
-	d.early = d.info.Major >= 9 && d.version >= 12030
 	archs, err := architectures(d.info.Major, d.info.Minor)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.info.Name, err)
 	}
+	d.early = beginsEarly(d.info.Major, d.version, archs)
 	usual, err := usualOnly(os.Getenv("TRONA_CUDA"))
 	if err != nil {
 		return nil, err

@@ -25,7 +25,17 @@ func architectures(major, minor int) ([]string, error) {
 	case major == 12:
 		return []string{"sm_120"}, nil
 	}
-	return []string{"compute_80"}, nil
+	return []string{portable}, nil
+}
+
+// portable is the PTX that every device compiles for itself.
+const portable = "compute_80"
+
+// beginsEarly reports whether kernels may begin before those before them are
+// complete, which takes code that waits for them: that of 9.0 and newer (gpu.h), and
+// a driver whose graphs keep it, from CUDA 12.3 on.
+func beginsEarly(major, driverVersion int, archs []string) bool {
+	return major >= 9 && driverVersion >= 12030 && archs[0] != portable
 }
 
 // loadKernels loads the code of every kernel and finds its function.

@@ -37,7 +37,7 @@ func openEmulated(t *testing.T) *Device {
 
 // TestEveryCapability: the code for each kind of device loads and runs.
 func TestEveryCapability(t *testing.T) {
-	for _, capability := range []string{"8.0", "8.6", "8.9", "9.0", "10.0", "12.0"} {
+	for _, capability := range []string{"8.0", "8.6", "8.9", "9.0", "10.0", "11.0", "12.0"} {
 		t.Run(capability, func(t *testing.T) {
 			emulate(t, map[string][2]string{"TRONA_EMU_CC": {capability, "9.0"}})
 			dev := kerneltest.Open(t, "emulator", opener)

@@ -186,12 +186,13 @@ void close_stream(std::unique_lock<std::mutex> &lock, const std::shared_ptr<Stre
 namespace {
 
 constexpr Limits table[] = {
-    {108, 2048, 32, 164 << 10, 163 << 10, "Emulated A100", 40 << 20},  // 8.0
-    {84, 1536, 16, 100 << 10, 99 << 10, "Emulated RTX A6000", 6 << 20}, // 8.6
-    {142, 1536, 24, 100 << 10, 99 << 10, "Emulated L40", 96 << 20},    // 8.9
-    {132, 2048, 32, 228 << 10, 227 << 10, "Emulated H100", 50 << 20},  // 9.0
-    {148, 2048, 32, 228 << 10, 227 << 10, "Emulated B200", 126 << 20}, // 10.0
-    {188, 1536, 24, 100 << 10, 99 << 10, "Emulated RTX PRO 6000", 128 << 20}, // 12.0
+    {80, 108, 2048, 32, 164 << 10, 163 << 10, "Emulated A100", 40 << 20},
+    {86, 84, 1536, 16, 100 << 10, 99 << 10, "Emulated RTX A6000", 6 << 20},
+    {89, 142, 1536, 24, 100 << 10, 99 << 10, "Emulated L40", 96 << 20},
+    {90, 132, 2048, 32, 228 << 10, 227 << 10, "Emulated H100", 50 << 20},
+    {100, 148, 2048, 32, 228 << 10, 227 << 10, "Emulated B200", 126 << 20},
+    {110, 20, 1536, 24, 228 << 10, 227 << 10, "Emulated Thor", 32 << 20},
+    {120, 188, 1536, 24, 100 << 10, 99 << 10, "Emulated RTX PRO 6000", 128 << 20},
 };
 
 constexpr int registers = 64 << 10; // of a multiprocessor, and for a block at most
@@ -260,7 +261,7 @@ std::string damage(const Driver &all, const KernelCall &c) {
 } // namespace
 
 const Limits &limits(int capability) {
-    return table[capability == 80 ? 0 : capability == 86 ? 1 : capability == 89 ? 2 : capability == 90 ? 3 : capability == 100 ? 4 : 5];
+    return *std::find_if(std::begin(table), std::end(table), [capability](const Limits &l) { return l.capability == capability; });
 }
 
 int blocks_of_processor(const Function &f, unsigned shared_bytes) { return resident(f, shared_bytes, true); }
@@ -284,6 +285,10 @@ CUresult check_call(const Device &d, const KernelCall &c) {
     if (registers_of(f, f.kernel->threads) > registers) {
         all.say(name + ": " + std::to_string(f.image.registers) + " registers are too many for its threads");
         return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+    }
+    if (c.dependent && f.module->image.capability < 90) { // a device would let it run
+        all.say(name + ": its code is for " + std::to_string(f.module->image.capability) + " and cannot wait for the launch before");
+        return CUDA_ERROR_NOT_SUPPORTED;
     }
     return CUDA_SUCCESS;
 }

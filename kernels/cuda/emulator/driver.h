@@ -44,6 +44,7 @@ struct Device : Object {
 
 // What a device of a compute capability has.
 struct Limits {
+    int capability;                  // times ten
     int processors, threads, blocks; // multiprocessors, and what one holds
     int shared, shared_block;        // bytes of a multiprocessor, and for a block at most
     const char *name;

@@ -35,7 +35,7 @@ bool bytes(std::string s, int64_t &v) {
 }
 
 bool compute_capability(const std::string &s, int &v) {
-    for (const char *known : {"8.0", "8.6", "8.9", "9.0", "10.0", "12.0"}) {
+    for (const char *known : {"8.0", "8.6", "8.9", "9.0", "10.0", "11.0", "12.0"}) {
         if (s != known) continue;
         v = int(strtod(known, nullptr) * 10 + 0.5);
         return true;

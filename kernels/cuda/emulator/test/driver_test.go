@@ -25,6 +25,7 @@ const (
 	unsupportedPTX       = 222
 	invalidHandle        = 400
 	notFound             = 500
+	notSupported         = 801
 	captureUnsupported   = 900
 	captureInvalidated   = 901
 	captureUnjoined      = 904
@@ -47,7 +48,7 @@ func TestDevices(t *testing.T) {
 	for _, c := range []struct {
 		capability          string
 		major, minor, bytes int
-	}{{"8.0", 8, 0, 163 << 10}, {"8.6", 8, 6, 99 << 10}, {"8.9", 8, 9, 99 << 10}, {"9.0", 9, 0, 227 << 10}, {"10.0", 10, 0, 227 << 10}, {"12.0", 12, 0, 99 << 10}} {
+	}{{"8.0", 8, 0, 163 << 10}, {"8.6", 8, 6, 99 << 10}, {"8.9", 8, 9, 99 << 10}, {"9.0", 9, 0, 227 << 10}, {"10.0", 10, 0, 227 << 10}, {"11.0", 11, 0, 227 << 10}, {"12.0", 12, 0, 99 << 10}} {
 		l := load(t)
 		l.set("CC", c.capability)
 		l.set("DEVICES", "3")

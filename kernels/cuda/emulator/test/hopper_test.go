@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -38,11 +39,17 @@ const dependent = 6 // CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
 // hopper loads the kernels of testdata/hopper.cu besides the others.
 func (d *device) hopper(names ...string) {
 	d.Helper()
-	d.module = d.make("cuModuleLoadData", d.text(planted(int(unsafe.Sizeof(hopperArgs{})), names...)))
+	text := planted(int(unsafe.Sizeof(hopperArgs{})), names...)
+	d.module = d.make("cuModuleLoadData", d.text(strings.Replace(text, "sm_80", "sm_90", 1)))
 }
 
 // startHopper queues a launch, as dependent on the one before or not.
 func (d *device) startHopper(name string, shared int, a *hopperArgs, follows bool) {
+	d.Helper()
+	require.Zero(d, d.launchHopper(name, shared, a, follows), "%s", d.report())
+}
+
+func (d *device) launchHopper(name string, shared int, a *hopperArgs, follows bool) int {
 	d.Helper()
 	var pinner runtime.Pinner
 	defer pinner.Unpin()
@@ -57,7 +64,7 @@ func (d *device) startHopper(name string, shared int, a *hopperArgs, follows boo
 		grid: [3]uint32{1, 1, 1}, block: [3]uint32{threads, 1, 1}, shared: uint32(shared), stream: d.stream,
 		attributes: unsafe.Pointer(attribute), count: 1,
 	}
-	d.must("cuLaunchKernelEx", uintptr(unsafe.Pointer(c)), d.function(name), uintptr(unsafe.Pointer(params)), 0)
+	return d.call("cuLaunchKernelEx", uintptr(unsafe.Pointer(c)), d.function(name), uintptr(unsafe.Pointer(params)), 0)
 }
 
 // encode makes a map of rows of 64 numbers of F16.
@@ -257,6 +264,18 @@ func TestFollow(t *testing.T) {
 	}
 	require.NotZero(t, caught, "no schedule shows the bug")
 	t.Logf("%d of %d seeds show it", caught, seeds)
+}
+
+// TestFollowBlindly: code for devices before 9.0 has no wait, so that a dependent
+// launch of it, which a device accepts, is an error.
+func TestFollowBlindly(t *testing.T) {
+	l := load(t)
+	d := l.open(0)
+	d.module = d.make("cuModuleLoadData", d.text(planted(int(unsafe.Sizeof(hopperArgs{})), "right_follow")))
+	a := &hopperArgs{out: d.alloc(threads), in: d.floats(ramp(threads))}
+	require.Zero(t, d.launchHopper("right_follow", 0, a, false))
+	require.Equal(t, notSupported, d.launchHopper("right_follow", 0, a, true))
+	require.Contains(t, l.report(), "right_follow: its code is for 80 and cannot wait")
 }
 
 // TestTensorMap: what the copy engine refuses.
