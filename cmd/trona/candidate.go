@@ -35,7 +35,7 @@ func (l *loader) candidate(s source) (_ *candidate, err error) {
 	if c.ckpt, err = openCheckpoint(s.path); err != nil {
 		return nil, err
 	}
-	if c.model, err = describe(c.ckpt, s.names); err != nil {
+	if c.model, err = describe(c.ckpt, s); err != nil {
 		return nil, err
 	}
 	if c.draft, err = l.cache.openDraft(c.ckpt, len(l.sources)); err != nil {
@@ -68,7 +68,7 @@ func (c *candidate) close() error {
 
 // describe reads all of a checkpoint but its weights. Without names it gets one
 // that follows from its path.
-func describe(ckpt *model.Checkpoint, names []string) (*server.Model, error) {
+func describe(ckpt *model.Checkpoint, from source) (*server.Model, error) {
 	tok, err := tokenizerOf(ckpt)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func describe(ckpt *model.Checkpoint, names []string) (*server.Model, error) {
 		return nil, fmt.Errorf("%s: its tokenizer has %d tokens, its output %d", ckpt.Path, tok.VocabSize(), c.VocabSize)
 	}
 	m := &server.Model{
-		Names: names, Tokenizer: tok, VocabSize: c.VocabSize, Parameters: ckpt.Parameters(), EOS: slices.Clone(c.EOS),
+		Names: from.names, Tokenizer: tok, VocabSize: c.VocabSize, Parameters: ckpt.Parameters(), EOS: slices.Clone(c.EOS),
 		Defaults: server.SamplingDefaults(c.Sampling), Created: time.Now(),
 	}
 	if len(m.Names) == 0 {
@@ -89,29 +89,18 @@ func describe(ckpt *model.Checkpoint, names []string) (*server.Model, error) {
 			m.EOS = append(m.EOS, id)
 		}
 	}
-	if m.Template, m.ToolTemplate, err = templatesOf(tok); err != nil {
-		return nil, fmt.Errorf("%s: its chat template: %w", ckpt.Path, err)
+	if from.template != nil {
+		m.Template, m.ToolTemplate = from.template, from.template
+	} else if m.Template, m.ToolTemplate, err = templatesOf(tok); err != nil {
+		return nil, fmt.Errorf("%s: its chat template (--chat-template takes another): %w", ckpt.Path, err)
 	}
-	parts := []string{version, ckpt.Digest(), tok.Digest(), tok.ChatTemplate(false), tok.ChatTemplate(true)}
+	parts := []string{version, ckpt.Digest(), tok.Digest()}
+	for _, t := range []*tokenizer.Template{m.Template, m.ToolTemplate} {
+		if t != nil {
+			parts = append(parts, t.Source())
+		}
+	}
 	digest := sha256.Sum256([]byte(strings.Join(parts, "\n")))
 	m.Fingerprint = fmt.Sprintf("fp_%x", digest[:8])
 	return m, nil
-}
-
-// templatesOf returns the chat template, and the one of conversations with
-// tools: nil where there is none.
-func templatesOf(tok *tokenizer.Tokenizer) (plain, tools *tokenizer.Template, err error) {
-	parse := func(text string) *tokenizer.Template {
-		if text == "" || err != nil {
-			return nil
-		}
-		var t *tokenizer.Template
-		t, err = tokenizer.NewTemplate(text)
-		return t
-	}
-	plain = parse(tok.ChatTemplate(false))
-	if tools = plain; tok.ChatTemplate(true) != tok.ChatTemplate(false) {
-		tools = parse(tok.ChatTemplate(true))
-	}
-	return plain, tools, err
 }

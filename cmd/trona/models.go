@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"trona/model/demo"
+	"trona/tokenizer"
 )
 
 // modelFlags name several models; serve and plan have them.
@@ -14,8 +15,9 @@ type modelFlags struct {
 
 // source is a model to open, and its names in the API.
 type source struct {
-	path  string
-	names []string // none: one that follows from path
+	path     string
+	names    []string            // none: one that follows from path
+	template *tokenizer.Template // nil: the model's own
 }
 
 // sources returns the models that the command line asks for: those of --model,
@@ -25,7 +27,7 @@ func (f *modelFlags) sources(path string, served []string) ([]source, error) {
 		if path == "" {
 			path = demo.Name
 		}
-		return []source{{path, served}}, nil
+		return []source{{path: path, names: served}}, nil
 	}
 	if path != "" {
 		return nil, usagef("MODEL %s stands beside --model: give each model with --model NAME=MODEL", path)
@@ -48,7 +50,7 @@ func (f *modelFlags) sources(path string, served []string) ([]source, error) {
 		if i := slices.IndexFunc(list, same); i >= 0 {
 			list[i].names = append(list[i].names, name)
 		} else {
-			list = append(list, source{path, []string{name}})
+			list = append(list, source{path: path, names: []string{name}})
 		}
 	}
 	return list, nil

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"time"
 
@@ -98,12 +97,9 @@ func (c *renderCommand) open() (*renderer, error) {
 			return r, r.own(name, t)
 		}
 	}
-	file, err := os.ReadFile(c.Template)
-	if err != nil {
+	var err error
+	if r.template, err = readTemplate(c.Template); err != nil {
 		return nil, fmt.Errorf("--template: %w", err)
-	}
-	if r.template, err = tokenizer.NewTemplate(string(file)); err != nil {
-		return nil, fmt.Errorf("%s: %w", c.Template, err)
 	}
 	r.tools = r.template
 	return r, nil

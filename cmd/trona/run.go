@@ -12,17 +12,19 @@ import (
 
 	"trona/model/demo"
 	"trona/server"
+	"trona/tokenizer"
 )
 
 // runCommand answers one prompt, or chats.
 type runCommand struct {
-	Model       string   `arg:"" help:"Model to run." default:"demo" optional:""`
-	Prompt      string   `arg:"" help:"Prompt to answer; without it a chat begins, or the prompt is read from a pipe." optional:""`
-	Think       string   `help:"Reasoning: on or off; absent: what the model does by itself." enum:",on,off" default:"" placeholder:"on|off"`
-	System      string   `help:"System message." placeholder:"TEXT"`
-	MaxTokens   int      `help:"Most tokens of an answer; 0: as many as the context holds." placeholder:"N"`
-	Temperature *float64 `help:"Temperature of sampling, 0 to 2; 0 is greedy." placeholder:"X"`
-	Seed        *int64   `help:"Seed of sampling; the same gives the same answer." placeholder:"N"`
+	Model        string   `arg:"" help:"Model to run." default:"demo" optional:""`
+	Prompt       string   `arg:"" help:"Prompt to answer; without it a chat begins, or the prompt is read from a pipe." optional:""`
+	Think        string   `help:"Reasoning: on or off; absent: what the model does by itself." enum:",on,off" default:"" placeholder:"on|off"`
+	System       string   `help:"System message." placeholder:"TEXT"`
+	ChatTemplate string   `help:"File with a chat template to use in place of the model's own." placeholder:"FILE"`
+	MaxTokens    int      `help:"Most tokens of an answer; 0: as many as the context holds." placeholder:"N"`
+	Temperature  *float64 `help:"Temperature of sampling, 0 to 2; 0 is greedy." placeholder:"X"`
+	Seed         *int64   `help:"Seed of sampling; the same gives the same answer." placeholder:"N"`
 
 	MaxModelLen  int    `help:"Most tokens of the whole chat; 0: as many as the model declares and memory holds." placeholder:"N"`
 	KVCacheDtype string `name:"kv-cache-dtype" help:"Type of the KV cache: auto, f16, bf16, fp8 or int8." enum:"auto,f16,bf16,fp8,int8" default:"auto" placeholder:"auto"`
@@ -83,18 +85,25 @@ func (c *runCommand) start(std stdio) (*session, error) {
 	if err := flags.check(); err != nil {
 		return nil, err
 	}
+	var template *tokenizer.Template
+	if c.ChatTemplate != "" {
+		var err error
+		if template, err = readTemplate(c.ChatTemplate); err != nil {
+			return nil, fmt.Errorf("--chat-template: %w", err)
+		}
+	}
 	wait := startSpinner(std.err, "loading "+c.Model)
 	defer wait.stop()
 	bar := newProgress(std.err, "loading "+c.Model)
 	bar.before = wait.stop
-	from := loader{sources: []source{{path: c.Model}}, cache: flags, device: c.deviceFlags}
+	from := loader{sources: []source{{path: c.Model, template: template}}, cache: flags, device: c.deviceFlags}
 	models, err := from.load(bar)
 	if err != nil {
 		return nil, err
 	}
 	if models[0].model.Template == nil {
 		models.close()
-		return nil, fmt.Errorf("%s has no chat template, so it cannot chat; trona serve answers completions", c.Model)
+		return nil, fmt.Errorf("%s has no chat template, so it cannot chat: give one with --chat-template; trona serve answers completions", c.Model)
 	}
 	api := server.New(server.Options{Version: version})
 	api.SetModels(models.models()...)

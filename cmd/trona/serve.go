@@ -29,6 +29,7 @@ type serveCommand struct {
 	LogRequests     bool          `help:"Log a line for each request, without contents."`
 	DrainTimeout    time.Duration `help:"How long running requests may go on after SIGTERM." default:"30s" placeholder:"30s"`
 	modelFlags
+	templateFlags
 	cacheFlags
 	deviceFlags
 }
@@ -44,6 +45,9 @@ func (c *serveCommand) Run(std stdio) error {
 	}
 	sources, err := c.sources(c.Model, c.ServedModelName)
 	if err != nil {
+		return err
+	}
+	if err := c.replace(sources, len(c.Models) > 0); err != nil {
 		return err
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
