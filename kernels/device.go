@@ -43,9 +43,11 @@ type Info struct {
 	Uniform bool
 	// Int8 lists the weight types whose products round activations to 8 bits.
 	Int8 []DType
-	// BF16 lists the weight types that rows which prefill meet in tiles of BF16, as
-	// they meet keys and values of 32, 64 ... dimensions; none: the device has no tiles.
+	// BF16 lists those whose products round activations to BF16.
 	BF16 []DType
+	// Tiles lists those that rows which prefill meet in tiles of BF16, as they meet
+	// keys and values of 32, 64 ... dimensions; none: the device has no tiles.
+	Tiles []DType
 }
 
 // Device is one device: memory, and the operations of a model. Ops queue in

@@ -61,7 +61,7 @@ type benchRow struct {
 	BandwidthCeiling float64 `json:"bandwidth_ceiling_gb_per_s"`
 	ComputeCeiling   float64 `json:"compute_ceiling_gflop_per_s"`
 	Int8Ceiling      float64 `json:"int8_ceiling_gop_per_s"`   // 0: no products of 8 bits
-	BF16Ceiling      float64 `json:"bf16_ceiling_gflop_per_s"` // 0: no products in tiles
+	BF16Ceiling      float64 `json:"bf16_ceiling_gflop_per_s"` // 0: no products of BF16
 }
 
 // name returns the test's name in llama-bench.
@@ -131,7 +131,7 @@ func (c *benchCommand) Run(std stdio) error {
 		return c.comparePeer(std, b, tests)
 	}
 	if b.info.Device == "cpu" && !c.Engine { // of a GPU nothing is known
-		b.gauge = newGauge(b.threads, hasTiles(b.device))
+		b.gauge = newGauge(b.threads, bf16Peak(b.device))
 	}
 	for i := range tests {
 		b.describe(&tests[i])
@@ -385,7 +385,7 @@ func printCeilings(out io.Writer, tests []benchRow) error {
 		{"GB/s", func(r *benchRow) float64 { return r.BandwidthCeiling }},
 		{"GFLOP/s", func(r *benchRow) float64 { return r.ComputeCeiling }},
 		{"GOP/s in 8 bits", func(r *benchRow) float64 { return r.Int8Ceiling }},
-		{"GFLOP/s in tiles of BF16", func(r *benchRow) float64 { return r.BF16Ceiling }},
+		{"GFLOP/s in BF16", func(r *benchRow) float64 { return r.BF16Ceiling }},
 	} {
 		least, most := c.of(&tests[0]), c.of(&tests[0])
 		for i := range tests {

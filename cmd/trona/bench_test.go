@@ -139,7 +139,7 @@ func (r *opRecorder) Forget(kernels.Recording)                         {}
 
 // TestCosts adds the costs of ops up.
 func TestCosts(t *testing.T) {
-	d := &costDevice{Device: opDevice{}, rounded: []kernels.DType{kernels.Q8_0}}
+	d := &costDevice{Device: opDevice{}, info: kernels.Info{Int8: []kernels.DType{kernels.Q8_0}}}
 	x := kernels.View(64, kernels.F32, 2, 32)
 	w := kernels.Weight{Addr: 64, Type: kernels.F32, Rows: 8, Cols: 32, Bytes: 1024}
 	product := func(w kernels.Weight) []kernels.Product {
@@ -155,7 +155,12 @@ func TestCosts(t *testing.T) {
 	w.Type = kernels.Q8_0
 	d.MatMul(x, 0, product(w))
 	require.Equal(t, float64(want.Flops), d.int8)
-	d = &costDevice{Device: opDevice{}, rounded: []kernels.DType{kernels.Q8_0}, tiles: []kernels.DType{kernels.Q8_0}}
+	d.info.BF16 = []kernels.DType{kernels.BF16}
+	w.Type = kernels.BF16
+	d.MatMul(x, 1, product(w))
+	require.Equal(t, [2]float64{float64(want.Flops), float64(want.Flops)}, [2]float64{d.int8, d.bf16})
+	w.Type = kernels.Q8_0
+	d = &costDevice{Device: opDevice{}, info: kernels.Info{Int8: d.info.Int8, Tiles: d.info.Int8}}
 	d.MatMul(x, 1, product(w))
 	require.Equal(t, [2]float64{float64(want.Flops) / 2, float64(want.Flops) / 2}, [2]float64{d.int8, d.bf16})
 	d.bf16 = 0

@@ -9,8 +9,7 @@ import (
 // costDevice is a device that adds up what its ops have to move and to compute.
 type costDevice struct {
 	kernels.Device
-	rounded []kernels.DType // weight types whose products are in 8 bits
-	tiles   []kernels.DType // those that rows which prefill meet in BF16
+	info kernels.Info // what rounds to what
 	tally
 	recording *recordedCost    // nil: ops are done
 	weights   []kernels.Weight // those of MatMul
@@ -68,12 +67,15 @@ func (d *costDevice) GatedMatMul(out, x kernels.Tensor, gate, up kernels.Weight,
 // product counts the operations in 8 bits and in BF16 of a product.
 func (d *costDevice) product(x kernels.Tensor, w kernels.Weight, decode int64) {
 	n := x.Shape[0]
-	if slices.Contains(d.tiles, w.Type) {
+	if slices.Contains(d.info.Tiles, w.Type) {
 		d.bf16 += float64(kernels.MatMulCost(x.Slice(decode, n), w).Flops)
 		n = decode
 	}
-	if slices.Contains(d.rounded, w.Type) {
-		d.int8 += float64(kernels.MatMulCost(x.Slice(0, n), w).Flops)
+	switch rest := float64(kernels.MatMulCost(x.Slice(0, n), w).Flops); {
+	case slices.Contains(d.info.BF16, w.Type):
+		d.bf16 += rest
+	case slices.Contains(d.info.Int8, w.Type):
+		d.int8 += rest
 	}
 }
 
@@ -94,7 +96,7 @@ func (d *costDevice) Attention(out, q kernels.Tensor, cache kernels.KV, plan *ke
 // attention counts attention, and what of it is in BF16.
 func (d *costDevice) attention(q kernels.Tensor, cache kernels.KV, plan *kernels.AttentionPlan) {
 	d.add(kernels.AttentionCost(q, cache, plan))
-	if len(d.tiles) == 0 || q.Shape[2]%32 != 0 {
+	if len(d.info.Tiles) == 0 || q.Shape[2]%32 != 0 {
 		return
 	}
 	filled := kernels.AttentionPlan{Seqs: slices.Clone(plan.Seqs)}

@@ -25,8 +25,7 @@ type recordedAttention struct {
 // counted returns a device that adds up what a device has to do, and records
 // where that does.
 func counted(dev kernels.Device) (*costDevice, kernels.Device) {
-	info := dev.Info()
-	costs := &costDevice{Device: dev, rounded: info.Int8, tiles: info.BF16}
+	costs := &costDevice{Device: dev, info: dev.Info()}
 	if r, ok := dev.(kernels.Recorder); ok {
 		return costs, &costRecorder{costs, r, map[kernels.Recording]*recordedCost{}}
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"math"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,18 +14,21 @@ type ceilings struct {
 	Bandwidth float64 // bytes a second, reading memory
 	Compute   float64 // float32 operations a second; a multiply-add counts as two
 	Int8      float64 // the same of products of 8 bits; 0: no instructions for them
-	BF16      float64 // the same of products in tiles of BF16; 0: not used
+	BF16      float64 // the same of products of BF16; 0: not used
 }
 
 // gauge measures the ceilings of some threads.
 type gauge struct {
 	threads int
-	tiles   bool     // the device uses tiles: it has asked the system for permission
+	bf16    peak     // nil: the device multiplies no BF16
 	memory  []uint64 // to be read; more than any cache
 }
 
-func newGauge(threads int, tiles bool) *gauge {
-	g := &gauge{threads: threads, tiles: tiles, memory: make([]uint64, 256<<20/8)}
+// peak is a loop that keeps units of a processor busy and returns the operations done.
+type peak func(rounds int64) int64
+
+func newGauge(threads int, bf16 peak) *gauge {
+	g := &gauge{threads: threads, bf16: bf16, memory: make([]uint64, 256<<20/8)}
 	for i := range g.memory {
 		g.memory[i] = 1 // a page that was never written is not read from memory
 	}
@@ -42,8 +44,8 @@ func (g *gauge) measure() ceilings {
 		Compute:   rate(g.threads, multiplyAdd),
 		Int8:      rate(g.threads, multiplyAddInt8),
 	}
-	if g.tiles {
-		c.BF16 = rate(g.threads, multiplyAddTiles)
+	if g.bf16 != nil {
+		c.BF16 = rate(g.threads, g.bf16)
 	}
 	return c
 }
@@ -58,13 +60,22 @@ func mean(all []ceilings) (c ceilings) {
 	return c
 }
 
-// hasTiles reports whether a device uses the tiles of the processor.
-func hasTiles(dev kernels.Device) bool {
-	return slices.ContainsFunc(dev.Info().Features, func(f string) bool { return strings.HasPrefix(f, "amx") })
+// bf16Peak returns the loop of what a device multiplies BF16 with. It has asked the
+// system for permission to use tiles.
+func bf16Peak(dev kernels.Device) peak {
+	for _, f := range dev.Info().Features {
+		switch {
+		case strings.HasPrefix(f, "amx"):
+			return multiplyAddTiles
+		case strings.HasPrefix(f, "avx512bf16"):
+			return multiplyAddPairs
+		}
+	}
+	return nil
 }
 
 // rate returns the operations a second of a loop on all threads.
-func rate(threads int, loop func(rounds int64) int64) float64 {
+func rate(threads int, loop peak) float64 {
 	const rounds = 1 << 20
 	var operations int64
 	took := best(threads, func(thread int) {

@@ -20,6 +20,9 @@ func multiplyAddInt8AVXVNNI(rounds int64)
 func multiplyAddInt8VNNI(rounds int64)
 
 //go:noescape
+func multiplyAddBF16(rounds int64)
+
+//go:noescape
 func multiplyAddAMX(rounds int64)
 
 //go:noescape
@@ -64,6 +67,15 @@ func multiplyAddTiles(rounds int64) int64 {
 	rounds /= 8 // a tile takes 16 cycles
 	multiplyAddAMX(rounds)
 	return rounds * 6 * 16 * 16 * 32 * 2
+}
+
+// multiplyAddPairs does the same with pairs of BF16; 0: there are no instructions for them.
+func multiplyAddPairs(rounds int64) int64 {
+	if !cpu.X86.HasAVX512BF16 {
+		return 0
+	}
+	multiplyAddBF16(rounds)
+	return rounds * 12 * 32 * 2
 }
 
 // sum adds words, to read them.

@@ -11,5 +11,8 @@ func multiplyAddInt8(int64) int64 { return 0 }
 // multiplyAddTiles does nothing: there are no tiles.
 func multiplyAddTiles(int64) int64 { return 0 }
 
+// multiplyAddPairs does nothing: there are no loops of BF16.
+func multiplyAddPairs(int64) int64 { return 0 }
+
 // sum adds words, to read them.
 func sum(words []uint64) uint64 { return sumScalar(words) }

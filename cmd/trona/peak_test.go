@@ -21,20 +21,21 @@ func TestSum(t *testing.T) {
 	}
 }
 
-// TestTiles runs tiles where the device has them.
-func TestTiles(t *testing.T) {
+// TestPeakBF16 runs what multiplies BF16 where the device has it.
+func TestPeakBF16(t *testing.T) {
 	dev, err := cpu.Open(cpu.Options{Threads: 1})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, dev.Close()) }()
-	if !hasTiles(dev) {
-		t.Skip("the CPU device has no tiles here")
+	loop := bf16Peak(dev)
+	if loop == nil {
+		t.Skip("the CPU device multiplies no BF16 here")
 	}
-	require.EqualValues(t, 10*6*16*16*32*2, multiplyAddTiles(80))
+	require.Contains(t, []int64{10 * 6 * 16 * 16 * 32 * 2, 80 * 12 * 32 * 2}, loop(80)) // tiles, pairs
 }
 
 func TestCeilings(t *testing.T) {
 	require.EqualValues(t, 160, multiplyAddScalar(10))
-	c := newGauge(1, false).measure()
+	c := newGauge(1, nil).measure()
 	require.Positive(t, c.Bandwidth)
 	require.Positive(t, c.Compute)
 	t.Logf("%.1f GB/s, %.0f GFLOP/s with one thread", c.Bandwidth/1e9, c.Compute/1e9)

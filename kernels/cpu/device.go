@@ -134,6 +134,7 @@ func (d *Device) Info() kernels.Info {
 		Uniform:  d.kern.tiles == nil, // no other op looks at how many rows decode
 		Int8:     d.kern.int8(),
 		BF16:     d.kern.bf16(),
+		Tiles:    d.kern.tiled(),
 	}
 }
 

@@ -11,7 +11,7 @@ func Rounds(name string, t kernels.DType) bool {
 // RoundsPairs reports whether a variant's products with a type round to BF16.
 func RoundsPairs(name string, t kernels.DType) bool {
 	v, err := choose(name)
-	return err == nil && v.pairs[0] != nil && t == kernels.BF16
+	return err == nil && v.pairs != nil && t == kernels.BF16
 }
 
 // RoundsTiles reports whether a variant's products with a type round to BF16 in rows

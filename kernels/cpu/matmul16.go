@@ -14,9 +14,14 @@ import (
 // columns even pairs make one sum and odd pairs another, and the two are added: a
 // token has the same bits in a tile of any width.
 
-// pairs adds products of n columns, an even number, to out, for a tile of tokens:
-// out[t][r] += Σ_k panel[k][r] * x[k/2][t][k%2].
-type pairs func(out *float32, panel unsafe.Pointer, x *uint16, n int)
+// pairs is the loops of such products.
+type pairs struct {
+	// multiply adds products of n columns, an even number, to out, for a tile of 1, 2,
+	// 4 or 8 tokens: out[t][r] += Σ_k panel[k][r] * x[k/2][t][k%2].
+	multiply [4]func(out *float32, panel unsafe.Pointer, x *uint16, n int)
+	// round rounds n columns of a row, a multiple of 16, to pairs `width` apart.
+	round func(dst *uint16, width int, x *float32, n int)
+}
 
 // pairTile returns the first token and the width of the tile that token t of n is
 // in: tiles of eight, then one of four, two and one each, where they fit.
@@ -63,7 +68,7 @@ func (j *matmul16Job) piece(w *worker, i int64) {
 		n := min(chunk, j.w.Cols-from)
 		for t := int64(0); t < j.n; {
 			_, width := pairTile(t, j.n)
-			j.kern.pairs[bits.TrailingZeros64(uint64(width))](&tile[t*lanes], j.packed(i, from), j.at(t, width, from), int(n))
+			j.kern.pairs.multiply[bits.TrailingZeros64(uint64(width))](&tile[t*lanes], j.packed(i, from), j.at(t, width, from), int(n))
 			t += width
 		}
 	}
@@ -82,8 +87,12 @@ func (j *matmul16Job) at(t, width, k int64) *uint16 {
 // roundRow rounds row t of the input.
 func (j *matmul16Job) roundRow(t int64) {
 	first, width := pairTile(t, j.n)
+	x, whole := floatsOf(j.x+uintptr(4*t*j.w.Cols), j.w.Cols), int(j.w.Cols&^15)
 	tile := unsafe.Slice(j.at(first, width, 0), width*j.w.Cols)[2*(t-first):]
-	for k, v := range floatsOf(j.x+uintptr(4*t*j.w.Cols), j.w.Cols) {
-		tile[int64(k)/2*2*width+int64(k)%2] = toBF16(v)
+	if whole > 0 {
+		j.kern.pairs.round(&tile[0], int(width), &x[0], whole)
+	}
+	for k := whole; k < len(x); k++ {
+		tile[k/2*2*int(width)+k%2] = toBF16(x[k])
 	}
 }

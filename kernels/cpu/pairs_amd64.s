@@ -130,3 +130,37 @@ TEXT ·pairs4BF16(SB), NOSPLIT, $0-32
 // Requires: AVX512F, AVX512BW, AVX512_BF16
 TEXT ·pairs8BF16(SB), NOSPLIT, $0-32
 	PAIRS(EACH8, SUM8, 32)
+
+// FOUR writes four pairs of X0.
+#define FOUR \
+	VMOVD   X0, (DI) \
+	VPEXTRD $1, X0, (DI)(R8*1) \
+	VPEXTRD $2, X0, (DI)(R8*2) \
+	VPEXTRD $3, X0, (DI)(R9*1) \
+	LEAQ    (DI)(R8*4), DI
+
+// func roundPairsBF16(dst *uint16, width int, x *float32, n int)
+// n is a multiple of 16.
+// Requires: AVX512F, AVX512_BF16
+TEXT ·roundPairsBF16(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ width+8(FP), R8
+	MOVQ x+16(FP), SI
+	MOVQ n+24(FP), CX
+	SHLQ $2, R8
+	LEAQ (R8)(R8*2), R9
+
+loop:
+	VMOVUPS (SI), Z0
+
+	// VCVTNEPS2BF16 Z0, Y0, which the assembler does not know
+	BYTE $0x62; BYTE $0xF2; BYTE $0x7E; BYTE $0x48; BYTE $0x72; BYTE $0xC0
+
+	FOUR
+	VEXTRACTI128 $1, Y0, X0
+	FOUR
+	ADDQ $64, SI
+	SUBQ $16, CX
+	JNZ  loop
+	VZEROUPPER
+	RET

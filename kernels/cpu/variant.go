@@ -28,9 +28,8 @@ type variant struct {
 	matvecScaled [numTypes]func(out0, out1 *float32, src0, src1 unsafe.Pointer, factors, x *float32, n int)
 	// integers has the loops of types whose products are in 8 bits; nil: exact.
 	integers [numTypes]*integer
-	// pairs has the loops of BF16 weights for tiles of 1, 2, 4 and 8 tokens whose input
-	// is rounded to BF16; nil: exact.
-	pairs [4]pairs
+	// pairs has the loops of BF16 weights whose input is rounded to BF16; nil: exact.
+	pairs *pairs
 	// tiles has the loops of rows that prefill; nil: they get the arithmetic of others.
 	tiles *tiles
 	// quantize rounds n columns of x to blocks `step` apart, for groups of 16 or 32
@@ -81,8 +80,16 @@ func (v *variant) int8() []kernels.DType {
 	return types
 }
 
-// bf16 returns the weight types whose products are in tiles.
+// bf16 returns those whose products are in pairs.
 func (v *variant) bf16() []kernels.DType {
+	if v.pairs == nil {
+		return nil
+	}
+	return []kernels.DType{kernels.BF16}
+}
+
+// tiled returns those whose products are in tiles.
+func (v *variant) tiled() []kernels.DType {
 	var types []kernels.DType
 	for t := range v.unpack {
 		if w := (kernels.Weight{Type: kernels.DType(t)}); v.unpack[t] != nil && v.inTiles(w) {
@@ -93,10 +100,10 @@ func (v *variant) bf16() []kernels.DType {
 }
 
 // exact reports whether products round nothing but sums.
-func (v *variant) exact() bool { return len(v.int8()) == 0 && v.pairs[0] == nil && v.tiles == nil }
+func (v *variant) exact() bool { return len(v.int8()) == 0 && v.pairs == nil && v.tiles == nil }
 
 // inPairs reports whether a product with a weight rounds its input to BF16. Scales
 // beside the tensor must then be the same for all columns.
 func (v *variant) inPairs(w kernels.Weight, l *layout) bool {
-	return v.pairs[0] != nil && w.Type == kernels.BF16 && w.Cols%2 == 0 && (l.scale == nil || l.scaleCols >= w.Cols)
+	return v.pairs != nil && w.Type == kernels.BF16 && w.Cols%2 == 0 && (l.scale == nil || l.scaleCols >= w.Cols)
 }

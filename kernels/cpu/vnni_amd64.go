@@ -33,11 +33,11 @@ func int8VNNI(v variant) variant {
 	return v
 }
 
-// pairsBF16 adds products of BF16 weights with VDPBF16PS. It has twice the rate of
-// multiply-adds on some processors and half of it on others, so it is no default.
+// pairsBF16 adds products of BF16 weights with VDPBF16PS.
 func pairsBF16(v variant) variant {
 	v.name = "avx512bf16-int8"
-	v.pairs = [4]pairs{pairs1BF16, pairs2BF16, pairs4BF16, pairs8BF16}
+	v.pairs = &pairs{round: roundPairsBF16}
+	v.pairs.multiply = [4]func(*float32, unsafe.Pointer, *uint16, int){pairs1BF16, pairs2BF16, pairs4BF16, pairs8BF16}
 	return v
 }
 
@@ -115,3 +115,6 @@ func pairs4BF16(out *float32, panel unsafe.Pointer, x *uint16, n int)
 
 //go:noescape
 func pairs8BF16(out *float32, panel unsafe.Pointer, x *uint16, n int)
+
+//go:noescape
+func roundPairsBF16(dst *uint16, width int, x *float32, n int)
