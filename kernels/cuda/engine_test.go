@@ -59,6 +59,7 @@ func events(t *testing.T, s *engine.Stream) (all []engine.Event) {
 // and with the beginning of its prompt in the cache.
 func TestEngineInvariance(t *testing.T) {
 	need(t)
+	schedule(t, "2")
 	rng := rand.New(rand.NewPCG(5, 6))
 	path := modeltest.Folder(t, modeltest.Tiny())
 	tokens := func(n int) []int32 {
@@ -114,8 +115,7 @@ func TestEngineInvariance(t *testing.T) {
 func TestEngineAhead(t *testing.T) {
 	need(t)
 	path := modeltest.Folder(t, modeltest.Tiny())
-	cudatest.Set(t, "TRONA_EMU_SEED", "3")
-	defer cudatest.Set(t, "TRONA_EMU_SEED", "0")
+	schedule(t, "3")
 	answers := map[bool][][]engine.Event{}
 	for _, synchronous := range []bool{true, false} {
 		rng := rand.New(rand.NewPCG(7, 8))

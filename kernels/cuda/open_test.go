@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +17,14 @@ func emulate(t *testing.T, settings map[string][2]string) {
 	for name, value := range settings {
 		cudatest.Set(t, name, value[0])
 		t.Cleanup(func() { cudatest.Set(t, name, value[1]) })
+	}
+}
+
+// schedule chooses a schedule of the emulated device until the test ends. A real
+// device has its own.
+func schedule(t *testing.T, seed string) {
+	if os.Getenv(cudatest.Emulated) == "1" {
+		emulate(t, map[string][2]string{"TRONA_EMU_SEED": {seed, "0"}})
 	}
 }
 

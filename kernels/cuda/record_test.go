@@ -12,15 +12,26 @@ import (
 	"trona/testdata"
 )
 
-// TestRecordedSteps: decode steps that are one launch give the same bits as
-// those done op by op, for any number of sequences, and take no memory.
+// TestRecordedSteps: decode steps that are one launch, of which kernels begin as early
+// as they may, give the same bits as those done op by op, one kernel after the other,
+// for any number of sequences, and take no memory.
 func TestRecordedSteps(t *testing.T) {
+	for name, open := range map[string]func() (kernels.Device, error){"usual": opener, "chosen": hopperOpener} {
+		t.Run(name, func(t *testing.T) { recordedSteps(t, open) })
+	}
+}
+
+func recordedSteps(t *testing.T, open func() (kernels.Device, error)) {
+	schedule(t, "1")
 	ckpt, err := model.Open(testdata.Shared(t, "models", "nas-super-Q4_K_M.gguf"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, ckpt.Close()) }()
 	var want [][]float32
 	for _, record := range []bool{false, true} {
-		dev := kerneltest.Open(t, "emulator", opener)
+		dev := kerneltest.Open(t, "emulator", open)
+		if !record {
+			dev.(*Device).early = false
+		}
 		m, err := model.Load(ckpt, dev, model.LoadOptions{MaxRows: 16, MaxLogits: 7})
 		require.NoError(t, err)
 		cache, err := model.NewKVCache(dev, &ckpt.Config, kernels.F16, 16)

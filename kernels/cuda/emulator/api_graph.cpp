@@ -52,6 +52,17 @@ std::vector<size_t> order(const std::vector<Node> &nodes, uint64_t seed) {
     return done;
 }
 
+// following returns the kernel of node all[i] and those that depend on it one after
+// the other, on nothing else.
+std::vector<const KernelCall *> following(const std::vector<Node> &nodes, const std::vector<size_t> &all, size_t i) {
+    std::vector<const KernelCall *> calls = {&nodes[all[i]].call};
+    for (; ++i < all.size() && calls.size() <= early_launches; calls.push_back(&nodes[all[i]].call)) {
+        const Node &n = nodes[all[i]];
+        if (n.what != "kernel" || !n.call.dependent || n.after != std::vector<size_t>{all[i - 1]}) break;
+    }
+    return calls;
+}
+
 // same says whether a graph has an executable graph's shape: the same nodes,
 // of the same kernels.
 bool same(const Exec &x, const Graph &g) {
@@ -208,11 +219,9 @@ API cuGraphLaunch(void *exec, void *stream) {
         }
         CUresult bad = CUDA_SUCCESS;
         const std::vector<size_t> all = order(nodes, seed);
-        for (size_t i = 0; i < all.size(); i++) {
+        for (size_t i = 0; i < all.size() && !bad; i++) {
             const Node &n = nodes[all[i]];
-            const Node *next = i + 1 < all.size() ? &nodes[all[i + 1]] : nullptr;
-            const bool follows = next && next->what == "kernel" && next->call.dependent && next->after == std::vector<size_t>{all[i]};
-            if (!bad) bad = n.what == "kernel" ? run_call(d, n.call, follows ? &next->call : nullptr) : n.run();
+            bad = n.what == "kernel" ? run_call(d, following(nodes, all, i)) : n.run();
         }
         std::lock_guard<std::mutex> hold(driver().lock);
         x->running = 0;

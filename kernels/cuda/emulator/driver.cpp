@@ -138,6 +138,21 @@ CUresult enqueue(const std::shared_ptr<Stream> &s, Node node, std::function<bool
     return CUDA_SUCCESS;
 }
 
+namespace {
+
+// following returns the kernel at the beginning of a queue, if there is one, and
+// those that depend on it one after the other.
+std::vector<std::shared_ptr<const KernelCall>> following(const std::deque<Work> &queue) {
+    std::vector<std::shared_ptr<const KernelCall>> kernels;
+    for (const Work &w : queue) {
+        if (!w.kernel || (!kernels.empty() && !w.kernel->dependent) || kernels.size() > early_launches) break;
+        kernels.push_back(w.kernel);
+    }
+    return kernels;
+}
+
+} // namespace
+
 // work is what a stream's thread does.
 void work(std::shared_ptr<Stream> s) {
     Driver &d = driver();
@@ -147,18 +162,23 @@ void work(std::shared_ptr<Stream> s) {
         s->more.wait(lock, [&] { return s->closing || can(); });
         if (!can()) return;
         auto run = std::move(s->queue.front().run);
-        auto kernel = std::move(s->queue.front().kernel);
         const bool always = s->queue.front().always;
+        auto kernels = following(s->queue);
         s->queue.pop_front();
-        std::shared_ptr<const KernelCall> next;
-        if (kernel && !s->queue.empty() && s->queue.front().kernel && s->queue.front().kernel->dependent) next = s->queue.front().kernel;
         Device &device = *s->device;
         if ((device.error == CUDA_SUCCESS && !device.lost) || always) {
             s->busy = true;
             lock.unlock();
-            const CUresult code = kernel ? run_call(&device, *kernel, next.get()) : run();
+            CUresult code;
+            if (kernels.empty()) {
+                code = run();
+            } else {
+                std::vector<const KernelCall *> calls;
+                for (const auto &k : kernels) calls.push_back(k.get());
+                code = run_call(&device, calls);
+            }
             run = nullptr; // what it holds may need the lock, or time
-            kernel = nullptr;
+            kernels.clear();
             lock.lock();
             s->busy = false;
             if (code && !device.error) device.error = code;
@@ -322,54 +342,106 @@ CUresult prepare(const Device &device, const KernelCall &c, Launch &l) {
     return CUDA_SUCCESS;
 }
 
-// Runner runs the kernels of a stream. A dependent one may begin early.
-struct Runner {
-    Engine engines[2];
-    Launch launches[2];
-    int turn = 0;
-    const KernelCall *early = nullptr; // what engines[turn] began
+// Flight is a launch that runs or began before those before it ran.
+struct Flight {
+    explicit Flight(Rooms &rooms) : engine(rooms) {}
 
-    // take prepares a call, unless it began early.
-    CUresult take(const Device &device, const KernelCall &c) {
-        if (early == &c) return CUDA_SUCCESS;
-        launches[turn] = {};
-        return prepare(device, c, launches[turn]);
-    }
-
-    // begin begins what depends on the call that is about to run.
-    CUresult begin(const Device &device, const KernelCall &c) {
-        const int other = 1 - turn;
-        launches[other] = {};
-        if (const CUresult bad = prepare(device, c, launches[other])) return bad;
-        engines[other].prologue(launches[other]);
-        early = &c;
-        return CUDA_SUCCESS;
-    }
+    Engine engine;
+    Launch launch;
+    CUresult bad = CUDA_SUCCESS; // it cannot run
+    bool lets_next = false;      // launch begin, though it waits itself
 };
 
-} // namespace
+// Runner runs the kernels of a stream. Before one runs, those that depend on it may
+// begin: the next one, and the one after each that lets it before it waits. Nothing
+// says to these that any launch before them is complete.
+class Runner {
+public:
+    CUresult run(const Device &device, const std::vector<const KernelCall *> &calls);
 
-CUresult run_call(Device *device, const KernelCall &c, const KernelCall *next) {
-    thread_local Runner runner;
-    Driver &d = driver();
-    if (const CUresult bad = runner.take(*device, c)) return bad;
-    runner.early = nullptr;
-    const Launch &l = runner.launches[runner.turn];
-    Engine &engine = runner.engines[runner.turn];
-    if (next && l.seed != 0 && (l.seed == 1 || Random(l.seed + l.salt).below(2))) {
-        if (const CUresult bad = runner.begin(*device, *next)) return bad;
+private:
+    std::unique_ptr<Flight> make(const Device &device, const KernelCall &c);
+    void begin(const Device &device, const std::vector<const KernelCall *> &calls, size_t n);
+    static CUresult end(const Kernel &kernel, const KernelCall &c, Outcome o);
+    void give(std::unique_ptr<Flight> f);
+
+    Rooms rooms;
+    std::deque<std::unique_ptr<Flight>> early; // those that began, in order
+    std::vector<std::unique_ptr<Flight>> spare;
+};
+
+std::unique_ptr<Flight> Runner::make(const Device &device, const KernelCall &c) {
+    if (spare.empty()) spare.push_back(std::make_unique<Flight>(rooms));
+    auto f = std::move(spare.back());
+    spare.pop_back();
+    f->launch = {};
+    f->bad = prepare(device, c, f->launch);
+    return f;
+}
+
+void Runner::give(std::unique_ptr<Flight> f) {
+    f->engine.drop();
+    spare.push_back(std::move(f));
+}
+
+// ahead is how many launches a schedule lets begin before one runs. Few, mostly:
+// what is read too early was written now by the launch before, now by others.
+size_t ahead(const Launch &l) {
+    if (l.seed == 0) return 0;
+    Random random(l.seed + l.salt);
+    size_t n = 0;
+    while (n < early_launches && (l.seed == 1 || random.below(2))) n++;
+    return n;
+}
+
+// begin begins calls 1 to n, unless they have begun.
+void Runner::begin(const Device &device, const std::vector<const KernelCall *> &calls, size_t n) {
+    while (early.size() < std::min(n, calls.size() - 1) && (early.empty() || early.back()->lets_next)) {
+        auto f = make(device, *calls[early.size() + 1]);
+        f->lets_next = !f->bad && f->engine.prologue(f->launch);
+        early.push_back(std::move(f));
     }
-    Outcome o = engine.run(l, memory_says);
-    if (runner.early) runner.turn = 1 - runner.turn;
+}
+
+CUresult Runner::run(const Device &device, const std::vector<const KernelCall *> &calls) {
+    std::unique_ptr<Flight> f;
+    if (early.empty()) {
+        f = make(device, *calls[0]);
+    } else {
+        f = std::move(early.front());
+        early.pop_front();
+    }
+    CUresult bad = f->bad;
+    if (!bad) {
+        begin(device, calls, ahead(f->launch));
+        bad = end(*f->launch.kernel, *calls[0], f->engine.run(f->launch, memory_says));
+    }
+    give(std::move(f));
+    while (bad && !early.empty()) { // nothing runs after an error
+        give(std::move(early.front()));
+        early.pop_front();
+    }
+    return bad;
+}
+
+// end says what was wrong with a call.
+CUresult Runner::end(const Kernel &kernel, const KernelCall &c, Outcome o) {
+    Driver &d = driver();
     std::lock_guard<std::mutex> hold(d.lock);
     if (!o.code) {
         o.report = damage(d, c);
         if (o.report.empty()) return CUDA_SUCCESS;
-        o = {CUDA_ERROR_ILLEGAL_ADDRESS, std::string("kernel ") + l.kernel->name + ": " + o.report};
+        o = {CUDA_ERROR_ILLEGAL_ADDRESS, std::string("kernel ") + kernel.name + ": " + o.report};
     }
-    runner.early = nullptr; // nothing runs after an error
     d.say(o.report);
     return CUresult(o.code);
+}
+
+} // namespace
+
+CUresult run_call(Device *device, const std::vector<const KernelCall *> &calls) {
+    thread_local Runner runner;
+    return runner.run(*device, calls);
 }
 
 } // namespace emu

@@ -196,9 +196,11 @@ void work(std::shared_ptr<Stream> s);
 
 // check_call says whether a device would refuse a launch.
 CUresult check_call(const Device &d, const KernelCall &c);
-// run_call runs a kernel on the thread of a stream. next is the one after it, if
-// that is dependent: it may begin before.
-CUresult run_call(Device *d, const KernelCall &c, const KernelCall *next);
+// run_call runs the first of some kernels on the thread of a stream. Those after it
+// come next, and each depends on the one before it: they may begin before. More than
+// early_launches + 1 are of no use.
+CUresult run_call(Device *d, const std::vector<const KernelCall *> &calls);
+constexpr size_t early_launches = 12;
 
 // blocks_of_processor is how many blocks a multiprocessor holds.
 int blocks_of_processor(const Function &f, unsigned shared_bytes);

@@ -250,6 +250,8 @@ void wait_for_previous(Site at) {
     while (e.held) rest("wait_for_previous", at);
 }
 
+void let_next_start() { current->block->lets_next = true; }
+
 uint32_t noise(uint32_t v) {
     const uint64_t seed = current->block->engine->launch->seed;
     if (seed == 0) return 0;
@@ -262,9 +264,7 @@ bool in_order() { return current->block->engine->launch->seed % 2 == 0; }
 
 // ---- Rooms
 
-Room::Room(Engine *engine, int count)
-    : stacks(size_t(count)), threads(size_t(count)), copies(size_t(count)), async(std::make_unique<Async>()) {
-    block.engine = engine;
+Room::Room(int count) : stacks(size_t(count)), threads(size_t(count)), copies(size_t(count)), async(std::make_unique<Async>()) {
     void *p = mmap(nullptr, shared_limit + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) throw std::bad_alloc();
     pages = static_cast<unsigned char *>(p) + page;
@@ -300,13 +300,15 @@ std::string Room::left() const {
     return "";
 }
 
-void Room::enter(const Launch &l, int x, int y, int z) {
+void Room::enter(Engine &e, int x, int y, int z) {
+    const Launch &l = *e.launch;
     Block &b = block;
+    b.engine = &e;
     b.x = x, b.y = y, b.z = z;
     b.threads = threads.data();
     b.copies = copies.data();
     b.async = async.get();
-    b.waited = false;
+    b.waited = b.lets_next = false;
     b.count = b.live = l.kernel->threads;
     b.ready_warps = b.resting_warps = 0;
     memset(b.ready, 0, sizeof b.ready);
@@ -327,6 +329,20 @@ void Room::enter(const Launch &l, int x, int y, int z) {
     }
     share(size_t(l.shared_bytes));
     async->enter(&b, l.registers);
+}
+
+// take returns the smallest room for so many threads.
+std::unique_ptr<Room> Rooms::take(int threads) {
+    auto best = all.end();
+    for (auto r = all.begin(); r != all.end(); ++r) {
+        const size_t n = (*r)->threads.size();
+        if (n >= size_t(threads) && (best == all.end() || n < (*best)->threads.size())) best = r;
+    }
+    if (best == all.end()) return std::make_unique<Room>(std::max(threads, 256));
+    std::swap(*best, all.back());
+    std::unique_ptr<Room> r = std::move(all.back());
+    all.pop_back();
+    return r;
 }
 
 // ---- The engine
@@ -489,19 +505,6 @@ void Engine::dead_lock(Room &r) {
     outcome.report += r.async->waits();
 }
 
-Room *Engine::room() {
-    const int need = launch->kernel->threads;
-    for (auto &r : free_rooms) {
-        if (int(r->threads.size()) < need) continue;
-        rooms.push_back(std::move(r));
-        r = std::move(free_rooms.back());
-        free_rooms.pop_back();
-        return rooms.back().get();
-    }
-    rooms.push_back(std::make_unique<Room>(this, std::max(need, 256)));
-    return rooms.back().get();
-}
-
 // number returns the coordinates of the i-th block to run.
 void Engine::number(int64_t i, int &x, int &y, int &z) const {
     const int *g = launch->grid;
@@ -539,7 +542,7 @@ bool Engine::step() {
             i++;
             continue;
         }
-        free_rooms.push_back(std::move(rooms[i]));
+        free_rooms.give(std::move(rooms[i]));
         rooms.erase(rooms.begin() + int64_t(i));
     }
     return rooms.size() < before;
@@ -567,21 +570,21 @@ void Engine::blocks() {
 void Engine::enter_next() {
     int x, y, z;
     number(begun++, x, y, z);
-    room()->enter(*launch, x, y, z);
+    rooms.push_back(free_rooms.take(launch->kernel->threads));
+    rooms.back()->enter(*this, x, y, z);
 }
 
-// drop leaves the blocks that have not ended.
 void Engine::drop() {
     for (auto &r : rooms) {
         r->fresh = true; // its fibres were left somewhere
-        free_rooms.push_back(std::move(r));
+        free_rooms.give(std::move(r));
     }
     rooms.clear();
     current = nullptr;
     launch = nullptr;
 }
 
-void Engine::prologue(const Launch &l) {
+bool Engine::prologue(const Launch &l) {
     catch_faults();
     begin(l);
     held = true;
@@ -589,6 +592,7 @@ void Engine::prologue(const Launch &l) {
     while (begun < some) enter_next();
     step();
     deadline = 0;
+    return !failed && std::all_of(rooms.begin(), rooms.end(), [](const auto &r) { return r->block.lets_next; });
 }
 
 void Engine::fail_late(const Thread &t) {

@@ -95,7 +95,8 @@ struct Block {
     Copies *copies;
     Async *async;
     int count, live;
-    bool waited; // for the launch before
+    bool waited;    // for the launch before
+    bool lets_next; // launch begin
     // Sets of threads: a bit for each warp with any, and the lanes of each.
     uint32_t ready_warps, ready[max_warps];
     uint32_t resting_warps, resting[max_warps];
@@ -134,8 +135,12 @@ void copy_async(void *to, const void *from, int bytes, int valid, Site at);
 void commit_async();
 void wait_async(int pending);
 
-// wait_for_previous waits until the launch before this one is complete.
+// wait_for_previous waits until the launch before this one is complete and its
+// memory can be seen; since that one waited too, so are all before it. let_next_start
+// says that the block no longer keeps the next launch from beginning, and nothing of
+// memory (PTX ISA, griddepcontrol).
 void wait_for_previous(Site at);
+void let_next_start();
 
 // What hopper.h has. arrive_mbarrier expects that many bytes more.
 void begin_mbarrier(void *at, int arrivals, Site site);

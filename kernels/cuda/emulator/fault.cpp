@@ -86,7 +86,7 @@ int64_t now() {
 
 // An engine's OS thread handles the signals on a stack of their own, since a
 // fibre's may be what is full.
-Engine::Engine() : thread_id(int(syscall(SYS_gettid))) {
+Engine::Engine(Rooms &free_rooms) : thread_id(int(syscall(SYS_gettid))), free_rooms(free_rooms) {
     stack_t alternative = {};
     sigaltstack(nullptr, &alternative);
     if (alternative.ss_flags & SS_DISABLE) { // the thread's first engine

@@ -398,8 +398,7 @@ DEVICE void multiply_f16(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2], Si
     emu::meet("multiply_f16", mine, at, [](emu::Thread *threads) { multiply_16(threads, [](u16 h) { return from_f16(h); }); });
 }
 
-// ---- Dependent launches. The next launch may begin at any time, whatever this
-// one says.
+// ---- Dependent launches
 
 DEVICE void wait_for_previous(Site at = Site::here()) { emu::wait_for_previous(at); }
-DEVICE void let_next_start() {}
+DEVICE void let_next_start() { emu::let_next_start(); }

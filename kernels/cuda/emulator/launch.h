@@ -55,16 +55,16 @@ enum class Order { ascending, descending, random, bursts };
 enum class Copying { early, late, random };
 
 // Room is where one block runs: stacks and shared memory. It is used again for
-// block after block.
+// block after block, of any engine of its OS thread.
 class Async;
 
 class Room {
 public:
-    Room(Engine *engine, int threads);
+    explicit Room(int threads);
     ~Room();
 
-    // enter begins block (x, y, z) of a launch.
-    void enter(const Launch &l, int x, int y, int z);
+    // enter begins block (x, y, z) of an engine's launch.
+    void enter(Engine &e, int x, int y, int z);
     // shares reports whether an address lies in or beside the shared memory.
     bool shares(const void *address) const;
     // left says what was written behind the shared memory.
@@ -84,20 +84,33 @@ private:
     size_t shared_bytes = 0; // for which pages are open
 };
 
-// Engine runs launches on the OS thread that made it.
+// Rooms are those where no block runs, of all engines of an OS thread.
+class Rooms {
+public:
+    std::unique_ptr<Room> take(int threads);
+    void give(std::unique_ptr<Room> r) { all.push_back(std::move(r)); }
+
+private:
+    std::vector<std::unique_ptr<Room>> all;
+};
+
+// Engine runs launches, one at a time, on the OS thread that made it.
 class Engine {
 public:
-    Engine();
+    explicit Engine(Rooms &free_rooms);
     ~Engine();
     Engine(const Engine &) = delete;
     Engine &operator=(const Engine &) = delete;
 
     // prologue begins some blocks of a launch while the one before it has not
-    // run, and runs them until they wait for it; run goes on from there.
-    void prologue(const Launch &l);
+    // run, and runs them until they wait for it; run goes on from there. It
+    // returns whether all of them let the next launch begin.
+    bool prologue(const Launch &l);
     // run runs a launch to its end. memory_says completes the report of a bad
     // address of global memory.
     Outcome run(const Launch &l, std::string (*memory_says)(const void *address));
+    // drop leaves the blocks that have not ended.
+    void drop();
 
     // Of the launch that runs, for its threads.
     const Launch *launch = nullptr;
@@ -126,7 +139,6 @@ private:
     enum class Step { finished, resting, failed };
 
     void begin(const Launch &l);
-    void drop();
     void attend();
     void blocks();
     void enter_next();
@@ -135,14 +147,14 @@ private:
     Step advance(Room &r);
     bool enter(Room &r);
     Thread *pick(Block &b);
-    Room *room();
     void number(int64_t i, int &x, int &y, int &z) const;
     void faulted(Room &r);
     void dead_lock(Room &r);
     void fail_late(const Thread &t);
     std::string where(const Thread &t) const;
 
-    std::vector<std::unique_ptr<Room>> free_rooms, rooms;
+    Rooms &free_rooms;
+    std::vector<std::unique_ptr<Room>> rooms;
     void *main_stack = nullptr;
     int last_warp = 0; // that pick chose
     int64_t total, stride, offset, begun; // blocks, their order, and how many began

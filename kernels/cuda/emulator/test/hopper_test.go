@@ -206,64 +206,120 @@ func TestHopperFaults(t *testing.T) {
 	}
 }
 
-// follow records a kernel and three that depend on it, each on the one before,
-// and launches the graph.
-func follow(t *testing.T, kernel string, seed int) (result int, right bool, report string) {
+// step is a launch that depends on the one before it: out = in + 1, of memory by
+// number.
+type step struct {
+	kernel  string
+	in, out int
+}
+
+// follow runs steps, of a graph or of a stream that has all of them when it begins
+// the first. Memory 0 and 1 is a ramp, all other NaN. It returns what is in number
+// `of` at the end.
+func follow(t *testing.T, steps []step, recorded bool, seed, of int) (result int, got []float32, report string) {
 	l := load(t)
 	l.set("SEED", fmt.Sprint(seed))
 	d := l.open(0)
-	d.hopper(slices.Compact([]string{"right_follow", kernel})...)
-	a := &hopperArgs{in: d.floats(ramp(threads))}
-	outs := [4]uintptr{}
-	for i := range outs {
-		outs[i] = d.alloc(threads)
+	d.hopper("right_follow", "follow_late", "follow_silent", "follow_reads", "follow_writes", "follow_no_wait")
+	memory := []uintptr{d.floats(ramp(threads)), d.floats(ramp(threads))}
+	for range steps {
+		memory = append(memory, d.alloc(threads))
 	}
-	d.must("cuStreamBeginCapture_v2", d.stream, 1)
-	for i, out := range outs {
-		a.out = out
-		name := kernel
-		if i == 0 {
-			name = "right_follow"
-		}
-		d.startHopper(name, 0, a, i > 0)
-		a.in = a.out
+	flag, other := d.words(1), d.make("cuStreamCreate", 1)
+	if recorded {
+		d.must("cuStreamBeginCapture_v2", d.stream, 1)
+	} else {
+		d.must("cuStreamWaitValue32_v2", d.stream, flag, 1, 0)
 	}
-	graph := new(uintptr)
-	d.must("cuStreamEndCapture", d.stream, uintptr(unsafe.Pointer(graph)))
-	d.must("cuGraphLaunch", d.make("cuGraphInstantiateWithFlags", *graph, 0), d.stream)
+	for i, s := range steps {
+		d.startHopper(s.kernel, 0, &hopperArgs{in: memory[s.in], out: memory[s.out]}, i > 0)
+	}
+	if recorded {
+		graph := new(uintptr)
+		d.must("cuStreamEndCapture", d.stream, uintptr(unsafe.Pointer(graph)))
+		d.must("cuGraphLaunch", d.make("cuGraphInstantiateWithFlags", *graph, 0), d.stream)
+	} else {
+		d.must("cuStreamWriteValue32_v2", other, flag, 1, 0)
+	}
 	if result = d.wait(); result != 0 {
-		return result, false, l.report()
+		return result, nil, l.report()
 	}
-	want := ramp(threads)
-	for i := range want {
-		want[i] += 4
-	}
-	return 0, slices.Equal(want, d.read(a.out, threads)), ""
+	return 0, d.read(memory[of], threads), ""
 }
 
-// TestFollow: a dependent launch may begin before the one before it; what it
-// reads too early is wrong under some schedule.
+// apart puts n launches that touch nothing of them between two steps.
+func apart(first, second step, kernel string, n int) []step {
+	steps := []step{first}
+	for i := range n {
+		steps = append(steps, step{kernel, 1, 5 + i})
+	}
+	return append(steps, second, step{"right_follow", 1, 4})
+}
+
+// TestFollow: a dependent launch may begin before the one before it, and one that
+// lets the next begin before it waits lets it begin before all of those. What is
+// read or written too early is wrong under some schedule, whether what it clashes
+// with is the launch before or an earlier one; nothing is wrong where a launch
+// between them is the first to wait.
 func TestFollow(t *testing.T) {
-	caught := 0
+	write, read := step{"right_follow", 0, 2}, step{"follow_reads", 2, 3}
+	overwrite := step{"follow_writes", 1, 0} // what write reads
+	var chain []step
+	for i := range 15 {
+		chain = append(chain, step{[]string{"right_follow", "follow_late", "follow_silent"}[i%3], i, i + 1})
+	}
+	chain[1].in = 0
+	for _, c := range []struct {
+		name  string
+		steps []step
+		of    int     // number of the memory that counts
+		adds  float32 // what must be added to a ramp there
+		bug   bool
+	}{
+		{"right", chain, 15, 14, false},
+		{"reads", apart(write, read, "", 0), 3, 2, true},
+		{"reads of 2 before", apart(write, read, "right_follow", 1), 3, 2, true},
+		{"reads of 6 before", apart(write, read, "right_follow", 5), 3, 2, true},
+		{"reads of 12 before", apart(write, read, "right_follow", 11), 3, 2, true},
+		{"reads of 2 before, which is late", apart(step{"follow_late", 0, 2}, read, "right_follow", 1), 3, 2, true},
+		{"reads after a late one", apart(write, read, "follow_late", 1), 3, 2, false},
+		{"reads after a silent one", apart(write, read, "follow_silent", 1), 3, 2, false},
+		{"writes", apart(write, overwrite, "", 0), 2, 1, true},
+		{"writes of 2 before", apart(write, overwrite, "right_follow", 1), 2, 1, true},
+		{"writes of 12 before", apart(write, overwrite, "right_follow", 11), 2, 1, true},
+		{"writes after a late one", apart(write, overwrite, "follow_late", 1), 2, 1, false},
+		{"writes after a silent one", apart(write, overwrite, "follow_silent", 1), 2, 1, false},
+	} {
+		for _, recorded := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/recorded %v", c.name, recorded), func(t *testing.T) {
+				want := ramp(threads)
+				for i := range want {
+					want[i] += c.adds
+				}
+				var caught []int
+				for seed := range seeds {
+					result, got, report := follow(t, c.steps, recorded, seed, c.of)
+					require.Zero(t, result, report)
+					if !slices.Equal(want, got) {
+						caught = append(caught, seed)
+					}
+				}
+				require.Equal(t, c.bug, len(caught) > 0, "seeds that show it: %v", caught)
+				t.Logf("seeds that show it: %v", caught)
+			})
+		}
+	}
+}
+
+// TestFollowNoWait: a dependent launch that never waits is found under every schedule.
+func TestFollowNoWait(t *testing.T) {
 	for seed := range seeds {
-		t.Run(fmt.Sprintf("right/seed %d", seed), func(t *testing.T) {
-			result, right, report := follow(t, "right_follow", seed)
-			require.Zero(t, result, report)
-			require.True(t, right)
-		})
-		t.Run(fmt.Sprintf("no wait/seed %d", seed), func(t *testing.T) {
-			result, _, report := follow(t, "follow_no_wait", seed)
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			result, _, report := follow(t, []step{{"right_follow", 0, 2}, {"follow_no_wait", 1, 3}}, true, seed, 3)
 			require.Equal(t, launchFailed, result)
 			require.Contains(t, report, "a dependent launch without wait_for_previous")
 		})
-		t.Run(fmt.Sprintf("early/seed %d", seed), func(t *testing.T) {
-			if _, right, _ := follow(t, "follow_early", seed); !right {
-				caught++
-			}
-		})
 	}
-	require.NotZero(t, caught, "no schedule shows the bug")
-	t.Logf("%d of %d seeds show it", caught, seeds)
 }
 
 // TestFollowBlindly: code for devices before 9.0 has no wait, so that a dependent

@@ -155,16 +155,22 @@ PLANTED(right_registers_given) {
 PLANTED(registers_missing) { grow_registers<256>(); }
 PLANTED(registers_odd) { shrink_registers<100>(); }
 
-// ---- Dependent launches: each adds 1 to the numbers of the one before
+// ---- Dependent launches: out = in + 1
 
-template <bool right> DEVICE void follow(const HopperArgs& args) {
-    let_next_start();
-    if (right) wait_for_previous();
-    const float v = args.in[thread()];
-    if (!right) wait_for_previous();
-    args.out[thread()] = v + 1;
+enum class Follow { right, late, silent, reads, writes };
+
+template <Follow what> DEVICE void follow(const HopperArgs& args) {
+    if (what == Follow::right || what == Follow::reads || what == Follow::writes) let_next_start();
+    const float early = what == Follow::reads || what == Follow::writes ? args.in[thread()] + 1 : 0;
+    if (what == Follow::writes) args.out[thread()] = early;
+    wait_for_previous();
+    if (what == Follow::late) let_next_start();
+    if (what != Follow::writes) args.out[thread()] = what == Follow::reads ? early : args.in[thread()] + 1;
 }
 
-EARLY_KERNEL(right_follow, HopperArgs, THREADS, 1) { follow<true>(args); }
-EARLY_KERNEL(follow_early, HopperArgs, THREADS, 1) { follow<false>(args); }
+EARLY_KERNEL(right_follow, HopperArgs, THREADS, 1) { follow<Follow::right>(args); }
+EARLY_KERNEL(follow_late, HopperArgs, THREADS, 1) { follow<Follow::late>(args); }
+EARLY_KERNEL(follow_silent, HopperArgs, THREADS, 1) { follow<Follow::silent>(args); }
+EARLY_KERNEL(follow_reads, HopperArgs, THREADS, 1) { follow<Follow::reads>(args); }
+EARLY_KERNEL(follow_writes, HopperArgs, THREADS, 1) { follow<Follow::writes>(args); }
 EARLY_KERNEL(follow_no_wait, HopperArgs, THREADS, 1) { args.out[thread()] = args.in[thread()] + 1; }
