@@ -331,12 +331,13 @@ void Room::enter(Engine &e, int x, int y, int z) {
     async->enter(&b, l.registers);
 }
 
-// take returns the smallest room for so many threads.
+// take returns the smallest room for so many threads, of equals the one that was
+// used last.
 std::unique_ptr<Room> Rooms::take(int threads) {
     auto best = all.end();
     for (auto r = all.begin(); r != all.end(); ++r) {
         const size_t n = (*r)->threads.size();
-        if (n >= size_t(threads) && (best == all.end() || n < (*best)->threads.size())) best = r;
+        if (n >= size_t(threads) && (best == all.end() || n <= (*best)->threads.size())) best = r;
     }
     if (best == all.end()) return std::make_unique<Room>(std::max(threads, 256));
     std::swap(*best, all.back());
@@ -456,7 +457,7 @@ Engine::Step Engine::advance(Room &r) {
     return Step::failed;
 }
 
-// faulted says what a signal meant. A bad address is looked up by run.
+// faulted says what a signal meant. An address of global memory is looked up by run.
 void Engine::faulted(Room &r) {
     if (fault == Fault::late) {
         fail_late(*current);
@@ -471,6 +472,9 @@ void Engine::faulted(Room &r) {
     } else if (r.shares(address)) {
         outcome.report = where(*current) + text(": %s byte %td of %zu bytes of shared memory", writing ? "writes" : "reads",
                                                  static_cast<unsigned char *>(address) - r.block.shared, r.block.shared_bytes);
+    } else {
+        outcome.report = where(*current) + text(" %s %p, ", writing ? "writes to" : "reads from", address);
+        strange = true;
     }
 }
 
@@ -530,7 +534,7 @@ void Engine::begin(const Launch &l) {
     begun = 0;
     held = false;
     outcome = {};
-    failed = false;
+    failed = strange = false;
     deadline = now() + int64_t(l.seconds * 1e9);
 }
 
@@ -611,10 +615,7 @@ Outcome Engine::run(const Launch &l, std::string (*memory_says)(const void *addr
     }
     blocks();
     deadline = 0;
-    if (failed && outcome.report.empty()) {
-        outcome.report = where(*current);
-        outcome.report += text(" %s %p, ", writing ? "writes to" : "reads from", address) + memory_says(address);
-    }
+    if (strange) outcome.report += memory_says(address);
     drop();
     return std::move(outcome);
 }

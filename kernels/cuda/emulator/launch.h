@@ -159,7 +159,7 @@ private:
     int last_warp = 0; // that pick chose
     int64_t total, stride, offset, begun; // blocks, their order, and how many began
     Outcome outcome;
-    bool failed = false;
+    bool failed = false, strange = false; // an address of global memory is bad
 };
 
 // now is the monotonic clock, in nanoseconds.

@@ -220,7 +220,7 @@ func follow(t *testing.T, steps []step, recorded bool, seed, of int) (result int
 	l := load(t)
 	l.set("SEED", fmt.Sprint(seed))
 	d := l.open(0)
-	d.hopper("right_follow", "follow_late", "follow_silent", "follow_reads", "follow_writes", "follow_no_wait")
+	d.hopper("right_follow", "follow_late", "follow_silent", "follow_reads", "follow_writes", "follow_far", "follow_no_wait")
 	memory := []uintptr{d.floats(ramp(threads)), d.floats(ramp(threads))}
 	for range steps {
 		memory = append(memory, d.alloc(threads))
@@ -311,14 +311,24 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-// TestFollowNoWait: a dependent launch that never waits is found under every schedule.
-func TestFollowNoWait(t *testing.T) {
-	for seed := range seeds {
-		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			result, _, report := follow(t, []step{{"right_follow", 0, 2}, {"follow_no_wait", 1, 3}}, true, seed, 3)
-			require.Equal(t, launchFailed, result)
-			require.Contains(t, report, "a dependent launch without wait_for_previous")
-		})
+// TestFollowFaults: these bugs of a dependent launch are found under every schedule.
+func TestFollowFaults(t *testing.T) {
+	for _, c := range []struct {
+		kernel  string
+		result  int
+		reports string
+	}{
+		{"follow_no_wait", launchFailed, "a dependent launch without wait_for_previous"},
+		{"follow_far", illegalAddress, "reads from"},
+	} {
+		for seed := range seeds {
+			t.Run(fmt.Sprintf("%s/seed %d", c.kernel, seed), func(t *testing.T) {
+				result, _, report := follow(t, apart(step{"right_follow", 0, 2}, step{c.kernel, 1, 3}, "right_follow", 1), true, seed, 3)
+				require.Equal(t, c.result, result)
+				require.Contains(t, report, c.reports)
+				require.Contains(t, report, "kernel "+c.kernel+", block (0, 0, 0)")
+			})
+		}
 	}
 }
 

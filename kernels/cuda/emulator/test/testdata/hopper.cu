@@ -173,4 +173,9 @@ EARLY_KERNEL(follow_late, HopperArgs, THREADS, 1) { follow<Follow::late>(args); 
 EARLY_KERNEL(follow_silent, HopperArgs, THREADS, 1) { follow<Follow::silent>(args); }
 EARLY_KERNEL(follow_reads, HopperArgs, THREADS, 1) { follow<Follow::reads>(args); }
 EARLY_KERNEL(follow_writes, HopperArgs, THREADS, 1) { follow<Follow::writes>(args); }
+EARLY_KERNEL(follow_far, HopperArgs, THREADS, 1) {
+    const float v = args.in[thread() + (1 << 20)];
+    wait_for_previous();
+    args.out[thread()] = v;
+}
 EARLY_KERNEL(follow_no_wait, HopperArgs, THREADS, 1) { args.out[thread()] = args.in[thread()] + 1; }
