@@ -217,6 +217,8 @@ func FuzzGGUFConfig(f *testing.F) {
 // sizes is a device that stores weights as they are.
 type sizes struct{}
 
+func (sizes) Info() kernels.Info { return kernels.Info{StepRows: 64} }
+
 func (sizes) PackedBytes(m *kernels.Matrix) int64 {
 	return m.Rows*m.Type.RowBytes(m.Cols) + 4*int64(len(m.Scale))
 }

@@ -9,8 +9,10 @@ import (
 	"trona/kernels"
 )
 
-// Sizer tells what a weight takes on a device; every Device is one.
+// Sizer tells what a weight takes on a device and how many rows of a step use it
+// well; every Device is one.
 type Sizer interface {
+	Info() kernels.Info
 	PackedBytes(m *kernels.Matrix) int64
 }
 
@@ -20,7 +22,7 @@ type PlanOptions struct {
 	MaxNumSeqs   int           // sequences at once; 0: 1
 	KVType       kernels.DType // of the KV cache; 0: BF16
 	Drafts       int           // tokens that a sequence guesses ahead in a step
-	MaxRows      int           // rows of a step; 0: 512, or MaxNumSeqs and Drafts where they are more
+	MaxRows      int           // rows of a step; 0: those that use the device well, or MaxNumSeqs and Drafts where they are more
 	MaxLogits    int           // rows of a step with logits; 0: one for each sequence and draft, but not above MaxRows
 	DeviceMemory int64         // bytes that may be used; 0: no limit
 }
@@ -58,8 +60,8 @@ type PlanRow struct {
 
 // MakePlan computes a plan from the headers of a checkpoint.
 func MakePlan(ckpt *Checkpoint, dev Sizer, o PlanOptions) (*Plan, error) {
-	c, given := &ckpt.Config, o
-	o.defaults(c)
+	c, given, rows := &ckpt.Config, o, dev.Info().StepRows
+	o.defaults(c, rows)
 	if o.MaxModelLen > maxPositions || o.MaxNumSeqs > maxSequences || o.Drafts > maxDrafts {
 		return nil, fmt.Errorf("plan: at most %d positions, %d sequences and %d drafts", maxPositions, maxSequences, maxDrafts)
 	}
@@ -71,12 +73,12 @@ func MakePlan(ckpt *Checkpoint, dev Sizer, o PlanOptions) (*Plan, error) {
 	}
 	p := &Plan{Options: o, Weights: weightBytes(ckpt, dev), KVBytesPerToken: KVBytesPerToken(c, o.KVType)}
 	p.Blocks = int64(o.MaxNumSeqs) * kvBlocks(o.MaxModelLen)
-	row := p.row(c, given, o.MaxModelLen, o.MaxNumSeqs)
+	row := p.row(c, given, rows, o.MaxModelLen, o.MaxNumSeqs)
 	p.Workspace, p.KV, p.Total, p.Fits = row.Workspace, row.KV, row.Total, row.Fits
 	for context := 4096; ; context *= 2 {
 		context = min(context, o.MaxModelLen)
 		for _, n := range []int{1, 4, 16, 64, 256} {
-			p.Table = append(p.Table, p.row(c, given, context, n))
+			p.Table = append(p.Table, p.row(c, given, rows, context, n))
 		}
 		if context == o.MaxModelLen {
 			return p, nil
@@ -84,7 +86,7 @@ func MakePlan(ckpt *Checkpoint, dev Sizer, o PlanOptions) (*Plan, error) {
 	}
 }
 
-func (o *PlanOptions) defaults(c *Config) {
+func (o *PlanOptions) defaults(c *Config, rows int) {
 	if o.MaxModelLen == 0 {
 		o.MaxModelLen = min(c.ContextLength, maxPositions)
 	}
@@ -95,7 +97,7 @@ func (o *PlanOptions) defaults(c *Config) {
 		o.KVType = kernels.BF16
 	}
 	if o.MaxRows == 0 {
-		o.MaxRows = max(512, o.MaxNumSeqs+o.Drafts)
+		o.MaxRows = max(rows, o.MaxNumSeqs+o.Drafts)
 	}
 	if o.MaxLogits == 0 {
 		o.MaxLogits = min(o.MaxNumSeqs*(1+o.Drafts), o.MaxRows)
@@ -106,9 +108,9 @@ func (o *PlanOptions) defaults(c *Config) {
 func kvBlocks(n int) int64 { return (int64(n) + kernels.BlockSize - 1) / kernels.BlockSize }
 
 // row is what the same options need with another context and concurrency.
-func (p *Plan) row(c *Config, o PlanOptions, context, concurrency int) PlanRow {
+func (p *Plan) row(c *Config, o PlanOptions, rows, context, concurrency int) PlanRow {
 	o.MaxModelLen, o.MaxNumSeqs = context, concurrency
-	o.defaults(c)
+	o.defaults(c, rows)
 	r := PlanRow{Context: context, Concurrency: concurrency}
 	_, r.Workspace = newWorkspace(c, 0, o.MaxRows, o.MaxLogits)
 	r.KV = saturate(int64(concurrency)*kvBlocks(context)*kernels.BlockSize, p.KVBytesPerToken)

@@ -12,15 +12,12 @@ import (
 // leastContext is what free memory must do for where no flag says so.
 const leastContext = 1024
 
-// options returns how a model is planned and loaded: serve, run and plan agree. rows
-// are those of a step that use the device well.
-func (f *cacheFlags) options(c *model.Config, kv kernels.DType, rows int) (model.PlanOptions, error) {
+// options returns how a model is planned and loaded: serve, run and plan agree.
+func (f *cacheFlags) options(c *model.Config, kv kernels.DType) (model.PlanOptions, error) {
 	if f.MaxModelLen > c.ContextLength {
 		return model.PlanOptions{}, fmt.Errorf("--max-model-len %d: the model declares %d", f.MaxModelLen, c.ContextLength)
 	}
-	return model.PlanOptions{
-		MaxModelLen: f.MaxModelLen, MaxNumSeqs: f.MaxNumSeqs, Drafts: f.drafts(), KVType: kv, MaxRows: max(rows, f.MaxNumSeqs+f.drafts()),
-	}, nil
+	return model.PlanOptions{MaxModelLen: f.MaxModelLen, MaxNumSeqs: f.MaxNumSeqs, Drafts: f.drafts(), KVType: kv}, nil
 }
 
 // budget is the memory that models may take together.

@@ -96,7 +96,7 @@ type plans struct {
 // Both hold the same positions of the same sequences. Guesses get a quarter of
 // the rows of a step (see engine.Options), so the draft model needs no more.
 func (f *cacheFlags) plans(ckpt, draft *model.Checkpoint, dev kernels.Device, kv kernels.DType, memory int64) (*plans, error) {
-	options, err := f.options(&ckpt.Config, kv, dev.Info().StepRows)
+	options, err := f.options(&ckpt.Config, kv)
 	if err != nil {
 		return nil, err
 	}
