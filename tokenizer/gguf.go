@@ -97,10 +97,11 @@ func (s *source) readTokens(m Metadata) error {
 }
 
 func (s *source) readSpecial(m Metadata) error {
+	const none = 1<<32 - 1 // how some writers say "no such token"
 	s.named = map[string]string{}
 	for _, special := range specialKeys {
 		id, ok := m.Int(special.key)
-		if !ok {
+		if !ok || id == none {
 			continue
 		}
 		if id < 0 || id >= int64(len(s.tokens)) {

@@ -151,6 +151,7 @@ func TestGGUF(t *testing.T) {
 	require.Equal(t, []int32{259, 256}, tok.Encode("<think>th", EncodeOptions{}))
 	require.Equal(t, "<think>th", tok.Decode([]int32{257, 259, 256, 258}, DecodeOptions{}))
 
+	m["tokenizer.ggml.padding_token_id"] = int64(math.MaxUint32) // "none"
 	m["tokenizer.ggml.add_bos_token"] = true
 	m["tokenizer.ggml.add_eos_token"] = true
 	m["tokenizer.ggml.eot_token_id"] = int64(257)

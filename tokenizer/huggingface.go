@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -16,10 +17,11 @@ import (
 // Files are the contents of the files that describe a tokenizer in a folder of
 // the Hugging Face form. All but the first may be nil.
 type Files struct {
-	Tokenizer        []byte // tokenizer.json
-	Config           []byte // tokenizer_config.json
-	SpecialTokensMap []byte // special_tokens_map.json
-	ChatTemplate     []byte // chat_template.jinja
+	Tokenizer        []byte         // tokenizer.json
+	Config           []byte         // tokenizer_config.json
+	SpecialTokensMap []byte         // special_tokens_map.json
+	ChatTemplate     []byte         // chat_template.jinja
+	Named            []ChatTemplate // additional_chat_templates/NAME.jinja
 }
 
 // Open reads the tokenizer of a folder, or a tokenizer.json on its own.
@@ -28,7 +30,11 @@ func Open(path string) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return FromFiles(f)
+	t, err := FromFiles(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
 }
 
 // readFiles reads the files of a folder, or a tokenizer.json on its own.
@@ -55,7 +61,29 @@ func readFiles(path string) (f Files, err error) {
 			return f, err
 		}
 	}
-	return f, nil
+	f.Named, err = readNamed(filepath.Join(path, "additional_chat_templates"))
+	return f, err
+}
+
+// readNamed reads the templates in a folder, if there is one; their files are
+// called NAME.jinja.
+func readNamed(dir string) (list []ChatTemplate, err error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), ".jinja")
+		if !ok {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, ChatTemplate{name, string(text)})
+	}
+	return list, err
 }
 
 // FromFiles makes the tokenizer that a tokenizer.json describes: byte-level BPE

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -373,6 +375,23 @@ func TestOpen(t *testing.T) {
 	file, err := Open(testdata.Path(t, "tokenizer", "own-bpe", "tokenizer.json"))
 	require.NoError(t, err)
 	require.Equal(t, folder.Digest(), file.Digest())
+	data, err := os.ReadFile(testdata.Path(t, "tokenizer", "own-bpe", "tokenizer.json"))
+	require.NoError(t, err)
+	dir := t.TempDir()
+	named := filepath.Join(dir, "additional_chat_templates")
+	require.NoError(t, os.Mkdir(named, 0o700))
+	for path, text := range map[string]string{
+		filepath.Join(dir, "tokenizer.json"): string(data), filepath.Join(dir, "chat_template.jinja"): "one",
+		filepath.Join(named, "tool_use.jinja"): "two", filepath.Join(named, "README.md"): "no template",
+	} {
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	}
+	tok, err := Open(dir)
+	require.NoError(t, err)
+	require.Equal(t, []ChatTemplate{{"default", "one"}, {"tool_use", "two"}}, tok.ChatTemplates())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "tokenizer.json"), []byte("{}"), 0o600))
+	_, err = Open(dir)
+	require.ErrorContains(t, err, dir, "it says which of several folders")
 	_, err = Open(t.TempDir())
 	require.ErrorContains(t, err, "tokenizer.json")
 }

@@ -55,6 +55,9 @@ func (s *source) readConfig(f Files) error {
 	if f.ChatTemplate != nil { // the newer place, which wins
 		s.setTemplate("default", string(f.ChatTemplate))
 	}
+	for _, t := range f.Named {
+		s.setTemplate(t.Name, t.Text)
+	}
 	return nil
 }
 
