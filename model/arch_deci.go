@@ -1,16 +1,22 @@
 package model
 
+import "fmt"
+
 // deci is the family that neural architecture search made of Llama: Nemotron
 // Super and Ultra (Puzzle, arXiv 2411.19146; FFN Fusion, arXiv 2503.18908).
 // Every layer has a shape of its own and may lack either part.
 var deci = architecture{
 	gguf:     "deci",
 	hf:       "DeciLMForCausalLM",
+	hfType:   "nemotron-nas",
 	hfLayers: blockConfigs,
 }
 
 // blockConfigs reads block_configs, one entry a layer.
 func blockConfigs(o *object, s hfShape) []Layer {
+	if list := o.integers("num_key_value_heads_per_layer", maxLayers); list != nil {
+		return kvHeads(o, s, list)
+	}
 	n := o.size("num_hidden_layers", maxLayers)
 	blocks := o.children("block_configs")
 	if len(blocks) != n {
@@ -24,6 +30,26 @@ func blockConfigs(o *object, s hfShape) []Layer {
 	for i, b := range blocks {
 		layers[i] = Layer{Attention: b.blockAttention(s), FFN: b.blockFFN(s)}
 		b.refuseRest()
+	}
+	return layers
+}
+
+// kvHeads gives the layers of DeciLM-7B, which are otherwise alike, each its own
+// number of KV heads.
+func kvHeads(o *object, s hfShape, list []int64) []Layer {
+	const name = "num_key_value_heads_per_layer"
+	o.take("num_key_value_heads") // the list counts
+	layers := hfUniform(o, s)
+	if o.err == nil && len(layers) != len(list) {
+		o.fail(name, "has %d entries for %d layers", len(list), len(layers))
+	}
+	if o.err != nil {
+		return nil
+	}
+	for i, v := range list {
+		kv := o.between(fmt.Sprintf("%s[%d]", name, i), v, 1, int64(s.heads))
+		o.groups(name, s.heads, kv)
+		layers[i].Attention.KVHeads = kv
 	}
 	return layers
 }
@@ -71,6 +97,7 @@ func (o *object) blockFFN(s hfShape) *FFN {
 	if act := f.text("hidden_act"); act != "" && act != "silu" {
 		f.fail("hidden_act", "%q is not supported, only \"silu\"", act)
 	}
+	f.neutral("gated", "true")
 	f.refuseRest()
 	switch {
 	case none && linear:

@@ -4,5 +4,6 @@ package model
 var llama = architecture{
 	gguf:     "llama",
 	hf:       "LlamaForCausalLM",
+	hfType:   "llama",
 	hfLayers: hfUniform,
 }

@@ -4,5 +4,6 @@ package model
 // GGUF files call themselves "llama".
 var mistral = architecture{
 	hf:       "MistralForCausalLM",
+	hfType:   "mistral",
 	hfLayers: hfUniform,
 }

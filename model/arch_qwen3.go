@@ -4,6 +4,7 @@ package model
 var qwen3 = architecture{
 	gguf:     "qwen3",
 	hf:       "Qwen3ForCausalLM",
+	hfType:   "qwen3",
 	hfLayers: hfUniform,
 	qkNorm:   true,
 	neox:     true,

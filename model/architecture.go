@@ -3,8 +3,9 @@ package model
 // architecture is one decoder: what files call it and where it departs from
 // Llama. To add one, write its file and name it in architectures.
 type architecture struct {
-	gguf string // general.architecture; empty: no such GGUF files
-	hf   string // architectures[0] of config.json; empty: no such folders
+	gguf   string // general.architecture; empty: no such GGUF files
+	hf     string // architectures[0] of config.json; empty: no such folders
+	hfType string // model_type of a config.json that names no architecture
 
 	// hfLayers reads the layers of a config.json.
 	hfLayers func(o *object, s hfShape) []Layer

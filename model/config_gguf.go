@@ -319,10 +319,17 @@ func (k *ggufKeys) sampling(s *SamplingDefaults) {
 		}
 		return &v
 	}
-	s.Temperature, s.TopP, s.MinP = ratio("temp", 100), ratio("top_p", 1), ratio("min_p", 1)
-	s.RepetitionPenalty = ratio("penalty_repeat", 100)
+	positive := func(name string, most float64) *float64 {
+		v := ratio(name, most)
+		if v != nil && *v == 0 {
+			k.add("general.sampling."+name, "must be above 0")
+		}
+		return v
+	}
+	s.Temperature, s.TopP, s.MinP = ratio("temp", 100), positive("top_p", 1), ratio("min_p", 1)
+	s.RepetitionPenalty = positive("penalty_repeat", 100)
 	if v, ok := k.file.Int("general.sampling.top_k"); ok {
-		n := k.between("general.sampling.top_k", v, 0, maxVocab)
+		n := max(0, k.between("general.sampling.top_k", v, -1, maxVocab)) // both -1 and 0 are off
 		s.TopK = &n
 	}
 }

@@ -63,6 +63,8 @@ func ggufValue(w *bytes.Buffer, v any) {
 	switch v := v.(type) {
 	case uint32:
 		put(4, v)
+	case int32:
+		put(5, v)
 	case float32:
 		put(6, v)
 	case bool:
@@ -195,6 +197,7 @@ func TestGGUFConfig(t *testing.T) {
 			"tokenizer.ggml.tokens":     []string{"<s>", "a", "</s>", "<|eot_id|>", "<|eom_id|>", "<|im_end|>"},
 			"tokenizer.ggml.token_type": []int32{3, 1, 3, 3, 3, 1}, "tokenizer.ggml.eot_token_id": uint32(7),
 		}, func(t *testing.T, c *Checkpoint) { require.Equal(t, []int32{2, 7, 3, 4}, c.Config.EOS) }},
+		"no top k": {map[string]any{"general.sampling.top_k": int32(-1)}, func(t *testing.T, c *Checkpoint) { require.Zero(t, *c.Config.Sampling.TopK) }},
 		"sampling": {map[string]any{"general.sampling.temp": float32(0.5), "general.sampling.top_k": uint32(40)}, func(t *testing.T, c *Checkpoint) {
 			require.Equal(t, 0.5, *c.Config.Sampling.Temperature)
 			require.Equal(t, 40, *c.Config.Sampling.TopK)
@@ -257,6 +260,8 @@ func TestGGUFConfigRefuses(t *testing.T) {
 		{"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eos_token_id", uint32(384)},
 		{"tokenizer.ggml.bos_token_id", "tokenizer.ggml.bos_token_id", uint32(1 << 31)},
 		{"general.sampling.top_p", "general.sampling.top_p", float32(2)},
+		{"general.sampling.top_p", "general.sampling.top_p", float32(0)},
+		{"general.sampling.penalty_repeat", "general.sampling.penalty_repeat", float32(0)},
 	} {
 		t.Run(fmt.Sprintf("%s=%v", tc.key, tc.value), func(t *testing.T) {
 			path := llamaGGUF(map[string]any{tc.key: tc.value}).write(t)

@@ -36,9 +36,15 @@ func readFolder(dir string) (*folder, error) {
 	return f, readGeneration(dir, &f.config)
 }
 
-// hfArchitecture finds the architecture that a config.json names.
+// hfArchitecture finds the architecture that a config.json names, or else the
+// one of its model_type.
 func hfArchitecture(o *object) (*architecture, error) {
-	named := o.texts("architectures")
+	named, kind := o.texts("architectures"), o.text("model_type")
+	for _, a := range architectures() {
+		if len(named) == 0 && a.hfType == kind && kind != "" {
+			return a, nil
+		}
+	}
 	if len(named) != 1 {
 		o.fail("architectures", "must name one architecture, not %d", len(named))
 		return nil, o.result()
@@ -181,11 +187,11 @@ func readGeneration(dir string, c *Config) error {
 	o.endTokens(c)
 	s := &c.Sampling
 	s.Temperature = o.ratio("temperature", 100)
-	s.TopP = o.ratio("top_p", 1)
+	s.TopP = o.positive("top_p", 1)
 	s.MinP = o.ratio("min_p", 1)
-	s.RepetitionPenalty = o.ratio("repetition_penalty", 100)
+	s.RepetitionPenalty = o.positive("repetition_penalty", 100)
 	if v, ok := o.integer("top_k"); ok {
-		k := o.between("top_k", v, 0, maxVocab)
+		k := max(0, o.between("top_k", v, -1, maxVocab)) // both -1 and 0 are off
 		s.TopK = &k
 	}
 	if v, ok := o.take("do_sample"); ok && string(v) == "false" {
@@ -204,6 +210,15 @@ func (o *object) ratio(name string, most float64) *float64 {
 		o.fail(name, "must be 0 to %v, not %v", most, v)
 	}
 	return &v
+}
+
+// positive takes a number above 0, to most.
+func (o *object) positive(name string, most float64) *float64 {
+	v := o.ratio(name, most)
+	if v != nil && *v == 0 {
+		o.fail(name, "must be above 0")
+	}
+	return v
 }
 
 // hfNeutral lists the keys that change a model's results and that this program

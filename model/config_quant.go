@@ -52,9 +52,11 @@ func readQuantization(dir string, config *object) (*quantization, error) {
 		file.fail("quantization", "is missing")
 		return nil, file.result()
 	}
-	second := newQuantization()
-	o.modelOpt(second)
-	if q != nil && second.algo != q.algo {
+	second := o.modelOpt()
+	switch {
+	case second == nil:
+		second = q
+	case q != nil && second.algo != q.algo:
 		o.fail("quant_algo", "%q contradicts config.json", second.algo)
 	}
 	return second, file.result()
@@ -64,7 +66,7 @@ func newQuantization() *quantization {
 	return &quantization{block: [2]int64{128, 128}, names: map[string]bool{}}
 }
 
-// quantization reads quantization_config.
+// quantization reads quantization_config; nil where it says nothing of weights.
 func (o *object) quantization() *quantization {
 	q := newQuantization()
 	method := o.text("quant_method")
@@ -73,7 +75,7 @@ func (o *object) quantization() *quantization {
 	}
 	switch method {
 	case "modelopt", "modelopt_fp4":
-		o.modelOpt(q)
+		return o.modelOpt()
 	case "compressed-tensors":
 		o.compressedTensors(q)
 	case "fp8":
@@ -85,9 +87,13 @@ func (o *object) quantization() *quantization {
 }
 
 // modelOpt reads the form of NVIDIA's Model Optimizer. Scales of activations
-// and of the KV cache are left unused: both stay in higher precision here.
-func (o *object) modelOpt(q *quantization) {
-	q.algo = o.text("quant_algo")
+// and of the KV cache are left unused: both stay in higher precision here. nil:
+// nothing else is quantised.
+func (o *object) modelOpt() *quantization {
+	q := newQuantization()
+	if q.algo = o.text("quant_algo"); q.algo == "" {
+		return nil
+	}
 	o.modelOptAlgo(q.algo, true)
 	if layers := o.child("quantized_layers"); layers != nil {
 		for _, name := range layers.rest() {
@@ -107,6 +113,7 @@ func (o *object) modelOpt(q *quantization) {
 	}
 	o.neutral("pre_quant_scale", "false")
 	o.neutral("has_zero_point", "false")
+	return q
 }
 
 // modelOptAlgo refuses an algorithm that this program does not know.

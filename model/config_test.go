@@ -247,7 +247,16 @@ func TestConfigAccepts(t *testing.T) {
 		"modelopt":        {map[string]string{"quantization_config": `{"quant_method": "modelopt", "quant_algo": "FP8", "ignore": ["lm_head"]}`}, nil},
 		"mistral":         {map[string]string{"architectures": `["MistralForCausalLM"]`, "sliding_window": "null"}, nil},
 		"q and k norms":   {map[string]string{"architectures": `["Qwen3ForCausalLM"]`}, func(t *testing.T, c *Config) { require.True(t, c.Layers[0].Attention.QKNorm) }},
-		"tied":            {map[string]string{"tie_word_embeddings": "true"}, func(t *testing.T, c *Config) { require.True(t, c.TiedEmbedding) }},
+		"KV alone":        {map[string]string{"quantization_config": `{"quant_method": "modelopt", "quant_algo": null, "kv_cache_scheme": {"num_bits": 8}}`}, nil},
+		"whole as float":  {map[string]string{"max_position_embeddings": "16384.0", "num_hidden_layers": "2e0"}, func(t *testing.T, c *Config) { require.Len(t, c.Layers, 2) }},
+		"model type": {map[string]string{"architectures": "null", "model_type": `"qwen3"`}, func(t *testing.T, c *Config) {
+			require.Equal(t, "Qwen3ForCausalLM", c.Architecture)
+		}},
+		"KV heads of layers": {map[string]string{"architectures": `["DeciLMForCausalLM"]`, "num_key_value_heads": "", "num_key_value_heads_per_layer": "[4, 1]"}, func(t *testing.T, c *Config) {
+			require.Equal(t, [2]int{4, 1}, [2]int{c.KVHeads(0), c.KVHeads(1)})
+			require.Equal(t, 512, c.Layers[1].FFN.Width)
+		}},
+		"tied": {map[string]string{"tie_word_embeddings": "true"}, func(t *testing.T, c *Config) { require.True(t, c.TiedEmbedding) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, err := readFolder(writeFolder(t, map[string]string{"config.json": llamaJSON(tc.replace)}))
@@ -361,7 +370,7 @@ func TestBlockConfigs(t *testing.T) {
 		"rounded":  {ffn(`{"ffn_mult": 0.5}`), Layer{FFN: &FFN{Width: 256}}},
 		"exact":    {ffn(`{"ffn_mult": 1.5}`), Layer{FFN: &FFN{Width: 256}}},
 		"above":    {ffn(`{"ffn_mult": 1.6}`), Layer{FFN: &FFN{Width: 512}}},
-		"given":    {ffn(`{"intermediate_size": 300, "hidden_act": "silu", "ffn_mult": null}`), Layer{FFN: &FFN{Width: 300}}},
+		"given":    {ffn(`{"intermediate_size": 300, "hidden_act": "silu", "ffn_mult": null, "gated": true}`), Layer{FFN: &FFN{Width: 300}}},
 		"straight": {ffn(`{"replace_with_linear": true, "ffn_mult": null}`), Layer{FFN: &FFN{Linear: true}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -387,6 +396,7 @@ func TestBlockConfigs(t *testing.T) {
 		{"ffn.ffn_mult", ffn(`{"ffn_mult": 1e300}`)},
 		{"ffn.intermediate_size", ffn(`{"intermediate_size": 0}`)},
 		{"ffn.hidden_act", ffn(`{"ffn_mult": 1, "hidden_act": "relu2"}`)},
+		{"ffn.gated", ffn(`{"ffn_mult": 1, "gated": false}`)},
 		{"ffn.moe", ffn(`{"ffn_mult": 1, "moe": {"num_local_experts": 8}}`)},
 		{"ffn.sparsify", ffn(`{"ffn_mult": 1, "sparsify": ["x"]}`)},
 		{"parallel_blocks", `{"attention": {"no_op": true}, "ffn": {"no_op": true}, "parallel_blocks": [1]}`},
@@ -397,6 +407,12 @@ func TestBlockConfigs(t *testing.T) {
 	}
 	requireField(t, writeFolder(t, map[string]string{"config.json": deciJSON(at(`{"no_op": true}`) + "," + at(`{"no_op": true}`))}),
 		"config.json", "block_configs")
+	for field, list := range map[string]string{
+		"num_key_value_heads_per_layer": "[4]", "num_key_value_heads_per_layer[1]": "[4, 8]", "num_key_value_heads_per_layer[0]": "[0, 1]",
+	} {
+		text := llamaJSON(map[string]string{"architectures": `["DeciLMForCausalLM"]`, "num_key_value_heads_per_layer": list})
+		requireField(t, writeFolder(t, map[string]string{"config.json": text}), "config.json", field)
+	}
 }
 
 func TestGenerationConfig(t *testing.T) {
@@ -412,9 +428,15 @@ func TestGenerationConfig(t *testing.T) {
 	f, err = readFolder(writeFolder(t, files))
 	require.NoError(t, err)
 	require.Zero(t, *f.config.Sampling.Temperature, "greedy")
-	for field, value := range map[string]string{"temperature": "-1", "top_p": "1.5", "top_k": "-3", "eos_token_id": "[999]", "min_p": `"x"`} {
-		files["generation_config.json"] = `{"` + field + `": ` + value + `}`
-		requireField(t, writeFolder(t, files), "generation_config.json", field)
+	files["generation_config.json"] = `{"top_k": -1}`
+	f, err = readFolder(writeFolder(t, files))
+	require.NoError(t, err)
+	require.Zero(t, *f.config.Sampling.TopK, "off")
+	for _, tc := range [][2]string{
+		{"temperature", "-1"}, {"top_p", "1.5"}, {"top_p", "0"}, {"top_k", "-3"}, {"eos_token_id", "[999]"}, {"min_p", `"x"`}, {"repetition_penalty", "0.0"},
+	} {
+		files["generation_config.json"] = `{"` + tc[0] + `": ` + tc[1] + `}`
+		requireField(t, writeFolder(t, files), "generation_config.json", tc[0])
 	}
 }
 
@@ -428,6 +450,10 @@ func TestQuantizationFiles(t *testing.T) {
 	require.False(t, f.quantization.ignores("model.layers.0.mlp.up_proj"))
 	files["config.json"] = llamaJSON(map[string]string{"quantization_config": `{"quant_algo": "NVFP4"}`})
 	requireField(t, writeFolder(t, files), "hf_quant_config.json", "quantization.quant_algo")
+	files["hf_quant_config.json"] = `{"quantization": {"quant_algo": null, "kv_cache_quant_algo": "FP8"}}`
+	f, err = readFolder(writeFolder(t, files))
+	require.NoError(t, err, "the KV cache alone")
+	require.Equal(t, "NVFP4", f.quantization.algo, "what config.json says")
 	files["hf_quant_config.json"] = `{"quantization": {"quant_algo": "INT8_SQ"}}`
 	requireField(t, writeFolder(t, files), "hf_quant_config.json", "quantization.quant_algo")
 	files["hf_quant_config.json"] = `{}`

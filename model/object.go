@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -94,18 +95,25 @@ func short(v jsontext.Value) string {
 	return string(v)
 }
 
-// integer takes a whole number. Every getter returns ok = false both where the
-// member is absent and where it is bad, which it notes.
+// integer takes a whole number, which may be written as 8192.0 too. Every getter
+// returns ok = false both where the member is absent and where it is bad, which
+// it notes.
 func (o *object) integer(name string) (v int64, ok bool) {
 	raw, ok := o.take(name)
 	if !ok {
 		return 0, false
 	}
-	if raw.Kind() != '0' || json.Unmarshal(raw, &v) != nil {
-		o.fail(name, "must be a whole number, not %s", short(raw))
-		return 0, false
+	if raw.Kind() == '0' {
+		if json.Unmarshal(raw, &v) == nil {
+			return v, true
+		}
+		const exact = 1 << 53 // from here on floats skip whole numbers
+		if f, err := strconv.ParseFloat(string(raw), 64); err == nil && f == math.Trunc(f) && math.Abs(f) < exact {
+			return int64(f), true
+		}
 	}
-	return v, true
+	o.fail(name, "must be a whole number, not %s", short(raw))
+	return 0, false
 }
 
 // number takes a number.
