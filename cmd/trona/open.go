@@ -29,7 +29,8 @@ func openCheckpoint(path string) (*model.Checkpoint, error) {
 	if dir, types, random := randomShape(path); random {
 		return model.OpenRandom(dir, types)
 	}
-	return model.Open(path)
+	ckpt, err := model.Open(path)
+	return ckpt, advise(path, err)
 }
 
 // partTypes chooses what each part of a model is stored in.
@@ -77,11 +78,12 @@ func openTokenizer(path string) (*tokenizer.Tokenizer, error) {
 	}
 	path, _, _ = randomShape(path)
 	if info, err := os.Stat(path); err == nil && (info.IsDir() || strings.HasSuffix(path, ".json")) {
-		return tokenizer.Open(path)
+		t, err := tokenizer.Open(path)
+		return t, advise(path, err)
 	}
 	file, err := gguf.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, advise(path, err)
 	}
 	defer file.Close()
 	t, err := tokenizer.FromGGUF(file)
@@ -94,7 +96,8 @@ func openTokenizer(path string) (*tokenizer.Tokenizer, error) {
 // tokenizerOf returns the tokenizer that came with a checkpoint.
 func tokenizerOf(ckpt *model.Checkpoint) (*tokenizer.Tokenizer, error) {
 	if folder := ckpt.Folder(); folder != "" {
-		return tokenizer.Open(folder)
+		t, err := tokenizer.Open(folder)
+		return t, advise(folder, err)
 	}
 	t, err := tokenizer.FromGGUF(ckpt.GGUF())
 	if err != nil {
@@ -110,6 +113,9 @@ func exists(path string) error {
 	}
 	dir, _, _ := randomShape(path)
 	_, err := os.Stat(dir)
+	if link, _ := os.Readlink(dir); os.IsNotExist(err) && link != "" {
+		return fmt.Errorf("%s is a link to %s, which is not there", dir, link)
+	}
 	if os.IsNotExist(err) {
 		return fmt.Errorf("there is no model %q: want a .gguf file, a folder, %s, or %sFOLDER[:TYPE]", path, demo.Name, randomPrefix)
 	}
