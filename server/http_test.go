@@ -19,6 +19,36 @@ import (
 	"trona/engine"
 )
 
+// TestNearRoutes: a wrong path is told which one may be meant.
+func TestNearRoutes(t *testing.T) {
+	s := newServer(t, says(t, "ok"))
+	for path, want := range map[string]string{
+		"/chat/completions":        ", but /v1/chat/completions",
+		"/v1/v1/chat/completions":  ", but /v1/chat/completions",
+		"/v1/chat/completions/":    ", but /v1/chat/completions",
+		"//v1/chat/completions":    ", but /v1/chat/completions",
+		"/models":                  ", but /v1/models",
+		"/v1/tokenize":             ", but /tokenize",
+		"/v1/chat/../../v1/models": ", but /v1/models",
+		"/":                        "; /docs lists all",
+		"/api/tags":                "; /docs lists all",
+		"/v1/embeddings":           "; /docs lists all",
+	} {
+		w, got := call(t, s, "POST", path, `{`+hello+`}`)
+		require.Equal(t, 404, w.Code)
+		require.Contains(t, get(got, "error", "message"), want, path)
+	}
+}
+
+// TestByteOrderMark: a body may begin with one, as files of some editors do.
+func TestByteOrderMark(t *testing.T) {
+	s := newServer(t, says(t, "ok"))
+	w, _ := ask(t, s, "POST", chatPath, "\ufeff{"+hello+"}")
+	require.Equal(t, 200, w.Code)
+	w, _ = ask(t, s, "POST", chatPath, "\ufeff\ufeff{"+hello+"}")
+	require.Equal(t, 400, w.Code)
+}
+
 func TestRoutes(t *testing.T) {
 	s := newServer(t, says(t, "ok"))
 	for _, c := range []struct {

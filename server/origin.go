@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -19,7 +20,7 @@ func (s *Server) checkSite(r *http.Request) error {
 	if len(s.keys) == 0 && !s.isNamed(r.Host) {
 		return &apiError{
 			status: http.StatusMisdirectedRequest, kind: kindInvalid, code: codeHost,
-			message: "a server without API keys answers to localhost, to IP addresses and to the names that it was given",
+			message: fmt.Sprintf("a server without API keys answers to localhost, to IP addresses and to the names that it was given, not to %.100q; one with keys answers to any name", r.Host),
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -156,7 +157,7 @@ func (s *Server) route(r *http.Request) (*route, error) {
 		if err := s.keys.check(r); err != nil {
 			return nil, err
 		}
-		return nil, &apiError{status: http.StatusNotFound, kind: kindInvalid, code: codeRoute, message: fmt.Sprintf("there is no route %.200q", r.URL.Path)}
+		return nil, &apiError{status: http.StatusNotFound, kind: kindInvalid, code: codeRoute, message: s.noRoute(r.URL.Path)}
 	}
 	var allow []string
 	for i := range e.routes {
@@ -176,6 +177,19 @@ func (s *Server) route(r *http.Request) (*route, error) {
 		status: http.StatusMethodNotAllowed, kind: kindInvalid, code: codeMethod, allow: strings.Join(allow, ", "),
 		message: fmt.Sprintf("the method %.16q is not allowed here", r.Method),
 	}
+}
+
+// noRoute says that nothing is at a path, and names the route that is there with
+// or without "/v1", which base URLs of clients have too often or not at all.
+func (s *Server) noRoute(asked string) string {
+	message := fmt.Sprintf("there is no route %.200q", asked)
+	plain := path.Clean("/" + asked)
+	for _, meant := range []string{plain, "/v1" + plain, strings.TrimPrefix(plain, "/v1")} {
+		if meant != asked && slices.ContainsFunc(s.table(), func(r route) bool { return r.path == meant }) {
+			return message + ", but " + meant
+		}
+	}
+	return message + "; /docs lists all"
 }
 
 // ServeHTTP answers one request.
