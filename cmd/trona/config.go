@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,11 +15,16 @@ import (
 
 // config gives flags their values from a JSON object: a key is a flag's name
 // without the dashes in front; "_" may stand for "-". The command line and the
-// environment go first.
+// environment go first. A byte order mark, which editors of Windows write, is
+// skipped.
 type config map[string]any
 
 func readConfig(r io.Reader) (kong.Resolver, error) {
-	decoder := json.NewDecoder(r)
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("configuration file: %w", err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
 	decoder.UseNumber()
 	var values map[string]any
 	if err := decoder.Decode(&values); err != nil {

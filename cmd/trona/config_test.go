@@ -47,7 +47,7 @@ func TestConfig(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, c.Serve.Port)
 
-	c, err = parse(t, `{"api-key": ["a, b", "c"]}`, "serve")
+	c, err = parse(t, "\ufeff"+`{"api-key": ["a, b", "c"]}`, "serve")
 	require.NoError(t, err)
 	require.Equal(t, []string{"a, b", "c"}, c.Serve.APIKey)
 	t.Setenv("TRONA_API_KEY", "d, e")

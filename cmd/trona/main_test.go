@@ -97,6 +97,9 @@ func TestExitCodes(t *testing.T) {
 		"think maybe":       {[]string{"run", "--think", "maybe", "demo", "hi"}, exitUsage, "maybe"},
 		"no shape":          {[]string{"plan", "random:" + missing}, exitFailed, "random:FOLDER"},
 		"random words":      {[]string{"run", "random:../../testdata/shapes/llama-1b", "hi"}, exitFailed, "tokenizer"},
+		"empty MODEL":       {[]string{"plan", ""}, exitFailed, `no model ""`},
+		"render no MODEL":   {[]string{"render", ""}, exitFailed, `no model ""`},
+		"dash, no prompt":   {[]string{"run", "demo", "-"}, exitUsage, "there is no prompt"},
 		"bad type":          {[]string{"quantize", "demo", missing, "--type", "Q9_9"}, exitUsage, "Q9_9"},
 	}
 	for name, test := range tests {

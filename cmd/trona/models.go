@@ -21,16 +21,17 @@ type source struct {
 }
 
 // sources returns the models that the command line asks for: those of --model,
-// or else MODEL, under the served names if there are any.
-func (f *modelFlags) sources(path string, served []string) ([]source, error) {
+// or else MODEL (nil: absent), under the served names if there are any.
+func (f *modelFlags) sources(given *string, served []string) ([]source, error) {
 	if len(f.Models) == 0 {
-		if path == "" {
-			path = demo.Name
+		path := demo.Name
+		if given != nil {
+			path = *given // "" too: a variable of a script that is empty means no model
 		}
 		return []source{{path: path, names: served}}, nil
 	}
-	if path != "" {
-		return nil, usagef("MODEL %s stands beside --model: give each model with --model NAME=MODEL", path)
+	if given != nil {
+		return nil, usagef("MODEL %s stands beside --model: give each model with --model NAME=MODEL", *given)
 	}
 	if len(served) > 0 {
 		return nil, usagef("--served-model-name is for MODEL; --model NAME=MODEL has the name")

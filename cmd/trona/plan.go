@@ -8,7 +8,7 @@ import (
 
 // planCommand computes memory from the headers of a checkpoint.
 type planCommand struct {
-	Model string `arg:"" help:"Model to plan for." optional:""`
+	Model *string `arg:"" help:"Model to plan for." optional:""`
 	modelFlags
 	cacheFlags
 	deviceFlags

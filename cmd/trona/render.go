@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -19,9 +18,9 @@ import (
 
 // renderCommand turns conversations into the text of prompts.
 type renderCommand struct {
-	Model    string `arg:"" help:"Model whose chat template and special tokens are used; demo where --template is absent too." optional:""`
-	Template string `help:"Use the template of this file; special tokens come from MODEL or from the conversation." placeholder:"FILE"`
-	JSONL    bool   `name:"jsonl" help:"Read a conversation from each line and write a JSON string, or {\"error\": ..., \"line\": of the template}, for it."`
+	Model    *string `arg:"" help:"Model whose chat template and special tokens are used; demo where --template is absent too." optional:""`
+	Template string  `help:"Use the template of this file; special tokens come from MODEL or from the conversation." placeholder:"FILE"`
+	JSONL    bool    `name:"jsonl" help:"Read a conversation from each line and write a JSON string, or {\"error\": ..., \"line\": of the template}, for it."`
 }
 
 // conversation is what the command reads. Every other member becomes a
@@ -82,8 +81,11 @@ func (c *renderCommand) Run(std stdio) error {
 // open reads the template, and the special tokens of the model.
 func (c *renderCommand) open() (*renderer, error) {
 	r := &renderer{special: map[string]string{}}
-	if c.Model != "" || c.Template == "" {
-		name := cmp.Or(c.Model, demo.Name)
+	if c.Model != nil || c.Template == "" {
+		name := demo.Name
+		if c.Model != nil {
+			name = *c.Model
+		}
 		t, err := openTokenizer(name)
 		if err != nil {
 			return nil, err

@@ -18,7 +18,7 @@ import (
 // runCommand answers one prompt, or chats.
 type runCommand struct {
 	Model        string   `arg:"" help:"Model to run." default:"demo" optional:""`
-	Prompt       string   `arg:"" help:"Prompt to answer; without it a chat begins, or the prompt is read from a pipe." optional:""`
+	Prompt       string   `arg:"" help:"Prompt to answer; without it a chat begins, or the prompt is read from a pipe, as with - always." optional:""`
 	Think        string   `help:"Reasoning: on or off; absent: what the model does by itself." enum:",on,off" default:"" placeholder:"on|off"`
 	System       string   `help:"System message." placeholder:"TEXT"`
 	ChatTemplate string   `help:"File with a chat template to use in place of the model's own." placeholder:"FILE"`
@@ -46,7 +46,7 @@ func (c *runCommand) Run(std stdio) error {
 		return err
 	}
 	interactive := c.Prompt == "" && isTerminal(std.in)
-	if c.Prompt == "" && !interactive {
+	if c.Prompt == "-" || c.Prompt == "" && !interactive {
 		text, err := io.ReadAll(std.in)
 		if err != nil {
 			return err

@@ -31,6 +31,7 @@ func TestRunGolden(t *testing.T) {
 		require.Contains(t, r.err, "tokens/s")
 		require.NotContains(t, r.err, "\x1b")
 		require.Equal(t, want+"\n", ok(t, question+"\n", flags...))
+		require.Equal(t, want+"\n", ok(t, question+"\n", append(flags, "-")...))
 	}
 	require.Positive(t, checked)
 }

@@ -18,7 +18,7 @@ import (
 
 // serveCommand serves models over HTTP.
 type serveCommand struct {
-	Model           string        `arg:"" help:"Model to serve." optional:""`
+	Model           *string       `arg:"" help:"Model to serve." optional:""`
 	Host            string        `help:"Address to listen on." default:"127.0.0.1" placeholder:"127.0.0.1"`
 	Port            int           `help:"Port to listen on; 0 picks a free one." default:"8000" placeholder:"8000"`
 	ServedModelName []string      `help:"Name of the model in the API; may be repeated, responses carry the first." placeholder:"NAME"`

@@ -20,7 +20,7 @@ func templateFile(t *testing.T, text string) string {
 // TestChatTemplate serves models with templates from files; one of the models
 // has none of its own.
 func TestChatTemplate(t *testing.T) {
-	first := templateFile(t, "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if tools %} {{ tools|length }} tools{% endif %}\n")
+	first := templateFile(t, "\ufeff{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if tools %} {{ tools|length }} tools{% endif %}\n")
 	second := templateFile(t, "second {{ bos_token }}{{ messages[0].content }}")
 	bare := sharedModel(t, "llama-spm-F16.gguf")
 	flags := []string{"--max-model-len", "256", "--model", "demo=demo", "--model", "bare=" + bare, "--model", "alias=" + bare}
