@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -50,7 +49,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 	case int64(len(body)) > limit:
 		return nil, tooLarge
 	}
-	return bytes.TrimPrefix(body, []byte("\ufeff")), nil // RFC 8259, section 8.1, lets a byte order mark be skipped
+	return body, nil
 }
 
 // discard takes some more of a body that is too large, for a moment: many

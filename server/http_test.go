@@ -40,15 +40,6 @@ func TestNearRoutes(t *testing.T) {
 	}
 }
 
-// TestByteOrderMark: a body may begin with one, as files of some editors do.
-func TestByteOrderMark(t *testing.T) {
-	s := newServer(t, says(t, "ok"))
-	w, _ := ask(t, s, "POST", chatPath, "\ufeff{"+hello+"}")
-	require.Equal(t, 200, w.Code)
-	w, _ = ask(t, s, "POST", chatPath, "\ufeff\ufeff{"+hello+"}")
-	require.Equal(t, 400, w.Code)
-}
-
 func TestRoutes(t *testing.T) {
 	s := newServer(t, says(t, "ok"))
 	for _, c := range []struct {
