@@ -46,6 +46,7 @@ func hopperSuite(op kernels.Op, types ...kernels.DType) kerneltest.Suite {
 func TestHopperConformance(t *testing.T) {
 	needHopper(t)
 	hopperSuite(kernels.OpMatMul).Run(t)
+	hopperSuite(kernels.OpGatedMatMul).Run(t)
 	hopperSuite(kernels.OpAttention, kernels.F16, kernels.BF16).Run(t)
 	t.Run("sizes", hopperSizes)
 	t.Run("types", hopperTypes)

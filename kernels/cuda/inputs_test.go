@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -68,13 +69,14 @@ func requireSameProducts(t *testing.T, dev *Device, x kernels.Tensor) {
 		if cols%int64(kind.Block()) != 0 {
 			continue
 		}
-		m := randomMatrix(newRand(), kind, 16, cols)
+		const rows = 21
+		m := randomMatrix(newRand(), kind, rows, cols)
 		for i := 1; kind == kernels.BF16 && i < len(m.Data); i += 2 {
 			m.Data[i] = m.Data[i]&0x83 | 0x38 // below 1
 		}
 		w, err := dev.Pack(m)
 		require.NoError(t, err)
-		out := deviceFloats(t, dev, make([]float32, 16*x.Shape[0]), x.Shape[0], 16)
+		out := deviceFloats(t, dev, make([]float32, rows*x.Shape[0]), x.Shape[0], rows)
 		var products [][]uint32
 		for _, found := range []bool{true, false} {
 			dev.converted = converted{}
@@ -85,10 +87,16 @@ func requireSameProducts(t *testing.T, dev *Device, x kernels.Tensor) {
 			if found && (in.sums || !layouts[kind].readsSums()) {
 				converts = 0
 			}
-			before := cudatest.Launches(t)["convert_f16"]
+			special := 0
+			if dev.hopper != nil && x.Shape[0] <= 8 {
+				special = 1
+			}
+			before := cudatest.Launches(t)
 			dev.MatMul(x, x.Shape[0], []kernels.Product{{Out: out, W: w}})
 			products = append(products, floatBits(hostFloats(dev, out)))
-			require.Equal(t, converts, int(cudatest.Launches(t)["convert_f16"]-before), "%v", kind)
+			after, sm90 := cudatest.Launches(t), "matmul_sm90_"+strings.ToLower(kind.String())
+			require.Equal(t, converts, after["convert_f16"]-before["convert_f16"], "%v", kind)
+			require.Equal(t, special, after[sm90]-before[sm90], "%v", kind)
 		}
 		require.Equal(t, products[0], products[1], "%v", kind)
 		require.False(t, slices.Contains(products[0], 0), "%v", kind)
@@ -127,6 +135,40 @@ func TestEarlyAttention(t *testing.T) {
 				requireSameProducts(t, dev, out.Slice(0, n).Reshape(n, heads*dim))
 			}
 		})
+	}
+}
+
+// TestEarlyHopper: the products of compute capability 9.0 read what norms and
+// attention converted, of as many rows as they do and of one more.
+func TestEarlyHopper(t *testing.T) {
+	needHopper(t)
+	dev := kerneltest.Open(t, "emulator", func() (kernels.Device, error) { return Open(Options{}) }).(*Device)
+	rng := newRand()
+	table := []int32{4, 0, 3, 1, 2}
+	for _, n := range []int64{1, 3, 8, 9} {
+		for _, d := range []int64{2048, 5004} {
+			t.Run(fmt.Sprintf("norm/n=%d/%d", n, d), func(t *testing.T) {
+				x := deviceFloats(t, dev, randomFloats(rng, n*d), n, d)
+				out := deviceFloats(t, dev, make([]float32, n*d), n, d)
+				dev.RMSNorm(out, x, deviceFloats(t, dev, randomFloats(rng, d), d), 1e-5)
+				require.Equal(t, addr(out.Addr), dev.converted.x)
+				requireSameProducts(t, dev, out)
+			})
+		}
+		for _, s := range [][3]int64{{8, 2, 64}, {3, 1, 128}} {
+			heads, kvHeads, dim := s[0], s[1], s[2]
+			t.Run(fmt.Sprintf("attention/n=%d/%v", n, s), func(t *testing.T) {
+				q := deviceFloats(t, dev, randomFloats(rng, n*heads*dim), n, heads, dim)
+				out := deviceFloats(t, dev, make([]float32, n*heads*dim), n, heads, dim)
+				plan := &kernels.AttentionPlan{Decode: n}
+				for i := range n {
+					plan.Seqs = append(plan.Seqs, kernels.AttentionSeq{Row: i, Rows: 1, Position: 31 * i, Blocks: table})
+				}
+				dev.Attention(out, q, deviceCache(t, dev, rng, int64(len(table)), kvHeads, dim), plan)
+				require.Equal(t, addr(out.Addr), dev.converted.x)
+				requireSameProducts(t, dev, out.Reshape(n, heads*dim))
+			})
+		}
 	}
 }
 

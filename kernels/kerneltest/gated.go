@@ -19,10 +19,17 @@ func testGatedMatMul(c *context) {
 		cols := (320 + b - 1) / b * b
 		c.run(t.String(), func(c *context) { c.gated(11, c.matrix(t, 40, cols), c.matrix(t, 40, cols)) })
 	}
-	for _, t := range [][2]kernels.DType{
-		{kernels.F32, kernels.Q4_K}, {kernels.Q4_K, kernels.F32}, {kernels.BF16, kernels.Q8_0}, {kernels.Q6_K, kernels.Q4_K},
+	for _, s := range []struct {
+		gate, up      kernels.DType
+		n, rows, cols int64
+	}{
+		{kernels.F32, kernels.Q4_K, 7, 17, 256}, {kernels.Q4_K, kernels.F32, 7, 17, 256}, {kernels.BF16, kernels.Q8_0, 7, 17, 256},
+		{kernels.Q6_K, kernels.Q4_K, 7, 17, 256}, {kernels.F16, kernels.BF16, 1, 45, 333}, {kernels.F8E4M3, kernels.F16, 19, 9, 77},
+		{kernels.NVFP4, kernels.Q8_0, 34, 33, 320}, {kernels.Q4_K, kernels.BF16, 140, 71, 512},
 	} {
-		c.run(fmt.Sprintf("%v and %v", t[0], t[1]), func(c *context) { c.gated(7, c.matrix(t[0], 17, 256), c.matrix(t[1], 17, 256)) })
+		c.run(fmt.Sprintf("%v and %v/n=%d", s.gate, s.up, s.n), func(c *context) {
+			c.gated(s.n, c.matrix(s.gate, s.rows, s.cols), c.matrix(s.up, s.rows, s.cols))
+		})
 	}
 	c.run("scales", func(c *context) {
 		gate, up := c.matrix(kernels.F8E4M3, 40, 512), c.matrix(kernels.F8E4M3, 40, 512)

@@ -26,6 +26,7 @@ func testSample(c *context) {
 		"greedy": sampleGreedy, "invalid": sampleInvalid, "logprobs": sampleLogprobs,
 		"adjustments": sampleAdjustments, "filters": sampleFilters, "reference": sampleReference,
 		"independence": sampleIndependence, "distribution": sampleDistribution, "infinite": sampleInfinite,
+		"masked": sampleMasked,
 	} {
 		if c.suite.Brief && (name == "filters" || name == "distribution") {
 			continue
@@ -206,6 +207,69 @@ func sampleInfinite(c *context) {
 		}
 		require.Equal(c, want, seen, "%+v", r)
 	}
+}
+
+// sampleMasked: what a mask or a ban forbids is never drawn, also where it is
+// infinite, and leaves nothing of its share to others. Vocabularies have odd sizes,
+// and masks may end before they do.
+func sampleMasked(c *context) {
+	for _, vocab := range []int64{1, 5, 33, 70, 5001} {
+		for infinite := range 3 { // logits of each kind
+			logits := c.normal(vocab, 2)
+			for range infinite {
+				logits[c.rng.Int64N(vocab)] = inf
+				logits[c.rng.Int64N(vocab)] = -inf
+			}
+			var rows []kernels.SampleRow
+			for _, r := range []kernels.SampleRow{{}, {Temperature: 1}, {Temperature: 0.7, TopK: 2}, {Temperature: 1, TopP: 0.8}, {Temperature: 1.5, MinP: 0.05}} {
+				for _, share := range []float64{0.1, 0.5, 1} {
+					r.Seed, r.Position = c.rng.Uint64(), c.rng.Int64N(1000)
+					r.Mask = make([]uint32, (vocab+31)/32-c.rng.Int64N(2)*(vocab/64))
+					for t := range int64(len(r.Mask)) * 32 { // some bits are beyond the vocabulary
+						if c.rng.Float64() < share && (t >= vocab || logits[t] != inf || share < 1) {
+							r.Mask[t/32] |= 1 << (t % 32)
+						}
+					}
+					r.Banned = []int32{int32(c.rng.Int64N(vocab))}
+					rows = append(rows, r)
+				}
+			}
+			dst := make([]kernels.Sampled, len(rows))
+			c.dev.Sample(dst, c.floats(slices.Repeat(logits, len(rows)), int64(len(rows)), vocab), rows)
+			require.NoError(c, c.dev.Sync())
+			for i, r := range rows {
+				require.Equal(c, drawMasked(logits, r), dst[i].Token, "%d logits, %d infinite, %+v", vocab, infinite, r)
+				require.Equal(c, dst[i].Token < 0, dst[i].Invalid)
+			}
+		}
+	}
+}
+
+// drawMasked draws from what mask and ban leave, -1 if that is nothing: from the
+// infinite, all alike, if there are any.
+func drawMasked(logits []float32, r kernels.SampleRow) int32 {
+	left, highest := slices.Clone(logits), -inf
+	for t := range left {
+		if t/32 >= len(r.Mask) || r.Mask[t/32]>>(t%32)&1 == 0 || slices.Contains(r.Banned, int32(t)) {
+			left[t] = -inf
+		}
+		highest = max(highest, left[t])
+	}
+	if highest == -inf {
+		return -1
+	}
+	if highest == inf {
+		for t, v := range left {
+			left[t] = -inf
+			if v == inf {
+				left[t] = 0
+			}
+		}
+	}
+	if r.Temperature == 0 {
+		return int32(slices.Index(left, slices.Max(left)))
+	}
+	return drawRef(left, r)
 }
 
 // noise is the Gumbel noise that SampleRow describes.
