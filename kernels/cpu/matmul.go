@@ -15,6 +15,9 @@ const (
 	// tokenBlock is the number of tokens that meet weights as they are packed: their
 	// whole input should fit.
 	tokenBlock = 96
+	// fewTokens is for how many tokens weights are a stream, not panels: those of 16 bits
+	// are widened as they are used.
+	fewTokens = 32
 )
 
 type matmulJob struct {
@@ -84,19 +87,15 @@ func (d *Device) multiply(out, x kernels.Tensor, w kernels.Weight, decode int64,
 		}
 		j.span = 2
 		if !j.fused() {
-			j.span = d.reserveSums(groups, n)
+			j.span = d.reserveSums(groups, n, j.mostGroups())
 		}
 		d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*n*w.Rows*w.Cols < fewFlops)
 	}
 }
 
 // reserveSums makes room for sums of some tokens and returns for how many groups of
-// rows in a piece. Few tokens stay in the first-level cache without blocks of groups.
-func (d *Device) reserveSums(groups, tokens int64) int64 {
-	most := int64(panelGroups)
-	if tokens < 2*lanes {
-		most = 2
-	}
+// rows in a piece, `most` of them.
+func (d *Device) reserveSums(groups, tokens, most int64) int64 {
 	span := max(1, min(most, groups/int64(2*len(d.pool.workers))))
 	for _, w := range d.pool.workers {
 		grow(&w.sums, span*tokens*lanes)
@@ -110,6 +109,15 @@ func layoutOf(w kernels.Weight) *layout {
 		panic("cpu: matmul: the weight was packed by another device")
 	}
 	return l
+}
+
+// mostGroups is for how many groups of rows a chunk of the input is read once. That of
+// few tokens stays in a cache anyway.
+func (j *matmulJob) mostGroups() int64 {
+	if j.n <= fewTokens {
+		return 2
+	}
+	return panelGroups
 }
 
 // fewFlops is less work than waking a thread is worth.
@@ -162,11 +170,18 @@ func (j *matmulJob) vector(w *worker, g int64) {
 func (j *matmulJob) groups(w *worker, first, groups int64) {
 	each := j.n * lanes
 	clear(w.sums[:groups*each])
+	if j.narrow() {
+		for g := range groups {
+			j.halves(w.sums[g*each:], first+g)
+		}
+		j.store(w, first, groups, each)
+		return
+	}
 	for from := int64(0); from < j.w.Cols; from += chunk {
 		n := int(min(chunk, j.w.Cols-from))
 		x := (*float32)(pointer(j.x + uintptr(4*from)))
 		for g := range groups {
-			j.readAhead(first, g+1, groups, from, 1)
+			j.readAhead(first, g+1, groups, from)
 			panel := j.panel(w, first+g, from, n)
 			j.kern.gemm(&w.sums[g*each], lanes, panel, lanes, x, int(j.w.Cols), int(j.n), n)
 		}
@@ -174,16 +189,29 @@ func (j *matmulJob) groups(w *worker, first, groups int64) {
 	j.store(w, first, groups, each)
 }
 
-// readAhead prefetches what a piece unpacks next: some groups from g on, or the next
-// chunk of its first ones.
-func (j *matmulJob) readAhead(first, g, groups, from, some int64) {
+// halves computes group g from 16-bit weights as they are packed.
+func (j *matmulJob) halves(sums []float32, g int64) {
+	for from := int64(0); from < j.w.Cols; from += chunk {
+		x := (*float32)(pointer(j.x + uintptr(4*from)))
+		n := int(min(chunk, j.w.Cols-from))
+		j.kern.gemm16[j.w.Type](&sums[0], lanes, j.packed(g, from), lanes, x, int(j.w.Cols), int(j.n), n)
+	}
+}
+
+// narrow reports whether 16-bit floats are widened as they are used, not before.
+func (j *matmulJob) narrow() bool {
+	t := j.w.Type
+	return j.n <= fewTokens && (t == kernels.F16 || t == kernels.BF16) && j.kern.gemm16[t] != nil && j.l.scale == nil
+}
+
+// readAhead prefetches what a piece unpacks next: group g, or the next chunk of its
+// first one.
+func (j *matmulJob) readAhead(first, g, groups, from int64) {
 	if g == groups {
 		g, from = 0, from+chunk
 	}
 	if from < j.w.Cols {
-		for i := g; i < min(g+some, groups); i++ {
-			prefetch(j.packed(first+i, from), j.packedBytes(min(chunk, j.w.Cols-from)))
-		}
+		prefetch(j.packed(first+g, from), j.packedBytes(min(chunk, j.w.Cols-from)))
 	}
 }
 

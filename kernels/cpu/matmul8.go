@@ -43,7 +43,7 @@ func (d *Device) matmul8(m matmulJob, loops *integer) {
 	if j.direct() {
 		j.span = max(1, min(directBytes/m.l.groupBytes, groups/(8*threads)))
 	} else {
-		j.span = d.reserveSums(groups, padded(m.n))
+		j.span = d.reserveSums(groups, padded(m.n), panelGroups)
 	}
 	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
 }
@@ -109,8 +109,7 @@ func (j *matmul8Job) panels(w *worker, first, groups int64) {
 			for i := range both {
 				j.loadPanel(w, &w.panels8[i], first+g+i, from, n)
 			}
-			j.readAhead(first, g+both, groups, from, 2)
-			j.products(w, w.sums[g*each:(g+both)*each], from, n)
+			j.products(w, w.sums[g*each:(g+both)*each], from, n, j.next(first, g+both, groups, from))
 		}
 	}
 	j.store(w, first, groups, each)
@@ -124,22 +123,68 @@ func (j *matmul8Job) loadPanel(w *worker, p *panel8, g, from, n int64) {
 	}
 }
 
-// products adds those of one or two panels to the sums of their groups.
-func (j *matmul8Job) products(w *worker, sums []float32, from, n int64) {
+// products adds those of one or two panels to the sums of their groups. What is
+// unpacked next is prefetched a part at a time, so that few loads wait at once.
+func (j *matmul8Job) products(w *worker, sums []float32, from, n int64, next ahead) {
 	each, fours := padded(j.n)*lanes, padded(j.n)&^3
-	both := int64(len(sums)) > each && j.loops.gemm2 != nil
+	panels, part := int64(len(sums))/each, max(4, (fours/4+3)/4*4)
+	next.parts = int(panels * max(1, (fours+part-1)/part))
+	both := panels == 2 && j.loops.gemm2 != nil
 	if both && fours > 0 {
+		next.parts = 1
+		next.prefetch()
 		j.loops.gemm2(&sums[0], int(each), w.panels8, j.block(0, from), int(n/8), int(fours), int(n))
 	}
-	for i := range int64(len(sums)) / each {
+	for i := range panels {
 		group, p := sums[i*each:], &w.panels8[i]
-		if !both && fours > 0 {
-			j.loops.gemm(&group[0], p, j.block(0, from), int(n/8), int(fours), int(n))
+		for t := int64(0); t < fours && !both; t += part {
+			next.prefetch()
+			j.loops.gemm(&group[t*lanes], p, j.block(t, from), int(n/8), int(min(part, fours-t)), int(n))
 		}
 		if rest := j.n - fours; rest > 0 {
+			next.prefetch()
 			j.loops.gemm(&group[fours*lanes], p, j.block(fours, from), 0, int(rest), int(n))
 		}
 	}
+}
+
+// ahead is what will be read soon: one or two groups' columns, prefetched in parts.
+type ahead struct {
+	at          [2]uintptr // 0: nothing
+	bytes       int        // of a group
+	parts, done int
+}
+
+// prefetch asks for the next part.
+func (a *ahead) prefetch() {
+	if a.done == a.parts {
+		return
+	}
+	from, to := a.bytes*a.done/a.parts&^63, a.bytes
+	if a.done++; a.done < a.parts {
+		to = a.bytes * a.done / a.parts &^ 63
+	}
+	for _, at := range a.at {
+		if at != 0 && to > from {
+			prefetch(pointer(at+uintptr(from)), to-from)
+		}
+	}
+}
+
+// next returns what a piece unpacks after the groups before g: two from there on, or
+// the next chunk of its first ones.
+func (j *matmul8Job) next(first, g, groups, from int64) ahead {
+	if g == groups {
+		g, from = 0, from+chunk
+	}
+	var a ahead
+	if from < j.w.Cols {
+		a.bytes = j.packedBytes(min(chunk, j.w.Cols-from))
+		for i := range min(2, groups-g) {
+			a.at[i] = j.address(first+g+i, from)
+		}
+	}
+	return a
 }
 
 // scale8 multiplies the scales of a panel by those beside the tensor.
