@@ -46,8 +46,37 @@ func (t *translation) readMessagesAPI(o *object, counting bool) {
 	}
 	readMetadata(o.take("metadata"))
 	o.text("service_tier", maxNameBytes)
-	o.unsupported("container", "mcp_servers", "context_management")
+	if v := o.take("mcp_servers"); v != nil {
+		for range v.list(0, 0) { // an entry is an error
+		}
+	}
+	readContextEdits(o.take("context_management"))
+	o.unsupported("container")
 	o.rest()
+}
+
+// readContextEdits takes how an earlier conversation is to be cut. Only the edit
+// that keeps all of it is built; Claude Code sends it with every request.
+func readContextEdits(v *value) {
+	if v == nil {
+		return
+	}
+	management := v.object()
+	if edits := management.take("edits"); edits != nil {
+		for _, element := range edits.list(0, maxMessages) {
+			edit := element.object()
+			edit.need("type").oneOf("clear_thinking_20251015")
+			keep := edit.need("keep")
+			if keep.raw.Kind() == '{' {
+				which := keep.object()
+				keep = which.need("type")
+				which.rest()
+			}
+			keep.oneOf("all")
+			edit.rest()
+		}
+	}
+	management.rest()
 }
 
 // prefill lets the answer go on where the last message of the model ends.

@@ -165,6 +165,8 @@ func TestMessagesPrompt(t *testing.T) {
 			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"I say"}],"continue_final_message":true,"add_generation_prompt":false`},
 		{`"messages":[{"role":"user","content":"a"}],"tools":` + messageTools + `,"tool_choice":{"type":"auto","disable_parallel_tool_use":true}`,
 			`"messages":[{"role":"user","content":"a"}],"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object","properties":{"x":{"type":"integer"}}}}}],"parallel_tool_calls":false`},
+		{`"messages":[{"role":"user","content":"a"}],"mcp_servers":[],"context_management":{"edits":[{"type":"clear_thinking_20251015","keep":"all"},{"type":"clear_thinking_20251015","keep":{"type":"all"}}]}`,
+			`"messages":[{"role":"user","content":"a"}]`},
 		{`"messages":[{"role":"user","content":"a"}],"thinking":{"type":"adaptive"},"temperature":0.5,"top_k":3,"top_p":0.5,"stop_sequences":["x"]`,
 			`"messages":[{"role":"user","content":"a"}],"reasoning_effort":"medium","temperature":0.5,"top_k":3,"top_p":0.5,"stop":["x"]`},
 	} {
@@ -266,6 +268,10 @@ func TestMessagesErrors(t *testing.T) {
 		{`{"max_tokens":9,` + hello + `,"tools":[{"name":"f"}]}`, "tools[0].input_schema: is required"},
 		{`{"max_tokens":9,` + hello + `,"tools":` + messageTools + `,"tool_choice":{"type":"tool","name":"g"}}`, "tool_choice: is not the name"},
 		{`{"max_tokens":9,` + hello + `,"container":"x"}`, "container: is not supported"},
+		{`{"max_tokens":9,` + hello + `,"mcp_servers":[{}]}`, "mcp_servers: must not have more than 0"},
+		{`{"max_tokens":9,` + hello + `,"context_management":{"edits":[{"type":"clear_tool_uses_20250919","keep":"all"}]}}`, "context_management.edits[0].type: must be one of"},
+		{`{"max_tokens":9,` + hello + `,"context_management":{"edits":[{"type":"clear_thinking_20251015"}]}}`, "context_management.edits[0].keep: is required"},
+		{`{"max_tokens":9,` + hello + `,"context_management":{"edits":[{"type":"clear_thinking_20251015","keep":{"type":"thinking_turns","value":1}}]}}`, "context_management.edits[0].keep.type: must be one of all"},
 		{`{"max_tokens":300,` + hello + `}`, "max_tokens: this model's maximum context length"},
 		{`{"max_tokens":9,"messages":[{"role":"user","content":"` + strings.Repeat("x", 300) + `"}]}`, "messages: this model's maximum context length"},
 	} {
