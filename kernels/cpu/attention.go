@@ -5,7 +5,7 @@ import "trona/kernels"
 const (
 	// queryTile is about the number of queries (rows times heads of a group) that
 	// share the work of reading a block of the cache.
-	queryTile = 96
+	queryTile = 192
 	// attentionSpan is the number of positions with a maximum and sums of their own, which
 	// another thread may compute.
 	attentionSpan = 16 * kernels.BlockSize

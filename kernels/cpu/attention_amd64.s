@@ -226,32 +226,113 @@ loop:
 	VZEROUPPER
 	RET
 
-// func expSumAVX2(s *float32, m float32) float32
+// The constants of EXP as whole vectors, to be operands.
+#define WHOLE(AT, X) \
+	DATA expVectors<>+(AT+0)(SB)/4, $X \
+	DATA expVectors<>+(AT+4)(SB)/4, $X \
+	DATA expVectors<>+(AT+8)(SB)/4, $X \
+	DATA expVectors<>+(AT+12)(SB)/4, $X \
+	DATA expVectors<>+(AT+16)(SB)/4, $X \
+	DATA expVectors<>+(AT+20)(SB)/4, $X \
+	DATA expVectors<>+(AT+24)(SB)/4, $X \
+	DATA expVectors<>+(AT+28)(SB)/4, $X
+
+WHOLE(0, 0x3fb8aa3b) // log2e
+WHOLE(32, 0x3f318000) // ln2Hi
+WHOLE(64, 0xb95e8083) // ln2Lo
+WHOLE(96, 0x39506967) // expP0
+WHOLE(128, 0x3ab743ce)
+WHOLE(160, 0x3c088908)
+WHOLE(192, 0x3d2aa9c1)
+WHOLE(224, 0x3e2aaaaa)
+WHOLE(256, 0x3f000000) // expP5
+GLOBL expVectors<>(SB), RODATA|NOPTR, $288
+
+// EACH4 does a step for four vectors.
+#define EACH4(STEP) \
+	STEP(0, Y0, Y4, Y8) \
+	STEP(32, Y1, Y5, Y9) \
+	STEP(64, Y2, Y6, Y10) \
+	STEP(96, Y3, Y7, Y11)
+
+#define DIFFERENCE(AT, X, N, P) \
+	VMOVUPS AT(DI), X \
+	VSUBPS  Y13, X, X
+
+#define EXPONENT(AT, X, N, P) \
+	VMULPS   expVectors<>+0(SB), X, N \
+	VROUNDPS $8, N, N
+
+#define HIGH_PART(AT, X, N, P) VFNMADD231PS expVectors<>+32(SB), N, X
+#define LOW_PART(AT, X, N, P) VFNMADD231PS expVectors<>+64(SB), N, X
+
+#define POWER(AT, X, N, P) \
+	VCVTPS2DQ N, N \
+	VPSLLD    $23, N, N \
+	VPADDD    Y15, N, N \
+	VMOVUPS   expVectors<>+96(SB), P
+
+#define TERM1(AT, X, N, P) VFMADD213PS expVectors<>+128(SB), X, P
+#define TERM2(AT, X, N, P) VFMADD213PS expVectors<>+160(SB), X, P
+#define TERM3(AT, X, N, P) VFMADD213PS expVectors<>+192(SB), X, P
+#define TERM4(AT, X, N, P) VFMADD213PS expVectors<>+224(SB), X, P
+#define TERM5(AT, X, N, P) VFMADD213PS expVectors<>+256(SB), X, P
+#define TERM6(AT, X, N, P) VFMADD213PS Y15, X, P
+
+#define PRODUCT(AT, X, N, P) \
+	VMULPS  N, P, P \
+	VMOVUPS AT(DI), X \
+	VSUBPS  Y13, X, X \
+	VCMPPS  $0x11, Y14, X, X \
+	VANDNPS P, X, X \
+	VADDPS  X, Y12, Y12 \
+	VMOVUPS X, AT(DI)
+
+// func expSumAVX2(l, s, m *float32, n int)
+// EXP of four vectors at a time, step by step: the chain of one is long.
 // Requires: AVX2, FMA
-TEXT ·expSumAVX2(SB), NOSPLIT, $0-20
-	MOVQ         s+0(FP), DI
-	VBROADCASTSS m+8(FP), Y5
-	VXORPS       Y4, Y4, Y4
-	MOVQ         $8, CX
-	EXP_CONSTANTS
+TEXT ·expSumAVX2(SB), NOSPLIT, $0-32
+	MOVQ         l+0(FP), SI
+	MOVQ         s+8(FP), DI
+	MOVQ         m+16(FP), DX
+	MOVQ         n+24(FP), R8
+	VBROADCASTSS expLow<>(SB), Y14
+	VBROADCASTSS expTable<>+36(SB), Y15
+
+query:
+	VBROADCASTSS (DX), Y13
+	VXORPS       Y12, Y12, Y12
+	MOVQ         $2, CX
 
 loop:
-	VMOVUPS (DI), Y0
-	VSUBPS  Y5, Y0, Y0
-	EXP(Y0, Y1, Y2, Y3)
-	VADDPS  Y0, Y4, Y4
-	VMOVUPS Y0, (DI)
-	ADDQ    $32, DI
-	DECQ    CX
-	JNZ     loop
+	EACH4(DIFFERENCE)
+	EACH4(EXPONENT)
+	EACH4(HIGH_PART)
+	EACH4(LOW_PART)
+	EACH4(POWER)
+	EACH4(TERM1)
+	EACH4(TERM2)
+	EACH4(TERM3)
+	EACH4(TERM4)
+	EACH4(TERM5)
+	EACH4(TERM6)
+	EACH4(TERM6)
+	EACH4(PRODUCT)
+	ADDQ $128, DI
+	DECQ CX
+	JNZ  loop
 
-	VEXTRACTF128 $1, Y4, X0
-	VADDPS       X0, X4, X4
-	VMOVHLPS     X4, X4, X0
-	VADDPS       X0, X4, X4
-	VMOVSHDUP    X4, X0
-	VADDSS       X0, X4, X4
-	VMOVSS       X4, ret+16(FP)
+	VEXTRACTF128 $1, Y12, X0
+	VADDPS       X0, X12, X12
+	VMOVHLPS     X12, X12, X0
+	VADDPS       X0, X12, X12
+	VMOVSHDUP    X12, X0
+	VADDSS       X0, X12, X12
+	VADDSS       (SI), X12, X12
+	VMOVSS       X12, (SI)
+	ADDQ         $4, SI
+	ADDQ         $4, DX
+	DECQ         R8
+	JNZ          query
 	VZEROUPPER
 	RET
-

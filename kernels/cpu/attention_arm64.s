@@ -107,14 +107,19 @@ GLOBL expTable<>(SB), RODATA|NOPTR, $48
 	FMULV(0, 3, 1) \
 	BIC(0, 0, 4)
 
-// func expSumNEON(s *float32, m float32) float32
-TEXT ·expSumNEON(SB), NOSPLIT, $0-20
-	MOVD  s+0(FP), R0
-	FMOVS m+8(FP), F5
-	VDUP  V5.S[0], V5.S4
-	VEOR  V6.B16, V6.B16, V6.B16
-	MOVD  $16, R1
+// func expSumNEON(l, s, m *float32, n int)
+TEXT ·expSumNEON(SB), NOSPLIT, $0-32
+	MOVD l+0(FP), R2
+	MOVD s+8(FP), R0
+	MOVD m+16(FP), R3
+	MOVD n+24(FP), R4
 	EXP_CONSTANTS
+
+query:
+	FMOVS.P 4(R3), F5
+	VDUP    V5.S[0], V5.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	MOVD    $16, R1
 
 loop:
 	VLD1   (R0), [V0.S4]
@@ -126,7 +131,11 @@ loop:
 	BNE    loop
 	FADDP(6, 6, 6)
 	FADDP(6, 6, 6)
-	FMOVS  F6, ret+16(FP)
+	FMOVS   (R2), F5
+	FADDS   F5, F6, F6
+	FMOVS.P F6, 4(R2)
+	SUBS    $1, R4
+	BNE     query
 	RET
 
 // func maxNEON(s *float32, m float32) float32

@@ -127,21 +127,43 @@ func (t *attentionTile) block(b int64) {
 		return
 	}
 	t.load(b, n)
-	t.scores(r0)
-	for r := r0; r < t.rows; r++ {
-		seen := min(kernels.BlockSize, t.position+r-from+1)
-		for i := r * t.share; i < (r+1)*t.share; i++ {
-			t.softmax(i, seen)
-		}
-		// What a row does not see must not touch it, not even as 0 * Inf.
-		if r < r1 {
-			t.weigh(b, r, 1, seen)
-		}
-	}
-	if r1 < t.rows {
-		t.weigh(b, r1, t.rows-r1, kernels.BlockSize)
+	some := max(1, hotQueries/t.share)
+	next := t.next(b, (t.rows-r0+some-1)/some)
+	for r := r0; r < t.rows; r += some {
+		next.prefetch()
+		t.addBlock(b, r, min(r+some, t.rows), r1)
 	}
 }
+
+// addBlock adds block b to rows [r, end), of which those from r1 on see all of it.
+func (t *attentionTile) addBlock(b, r, end, r1 int64) {
+	t.scores(r, end)
+	for ; r < min(r1, end); r++ {
+		// What a row does not see must not touch it, not even as 0 * Inf.
+		seen := t.seen(b, r)
+		t.softmax(r, r+1, seen)
+		t.weigh(b, r, r+1, seen)
+	}
+	if r < end {
+		t.softmax(r, end, kernels.BlockSize)
+		t.weigh(b, r, end, kernels.BlockSize)
+	}
+}
+
+// next returns what is read after block b, in parts.
+func (t *attentionTile) next(b, parts int64) ahead {
+	a := ahead{parts: int(parts)}
+	if !t.narrow && (b+1)*kernels.BlockSize < t.position+t.rows {
+		at := t.at(b + 1)
+		a.at = [2]uintptr{uintptr(t.source(t.cache.K, at)), uintptr(t.source(t.cache.V, at))}
+		a.bytes = int(kernels.BlockSize * t.rowBytes)
+	}
+	return a
+}
+
+// hotQueries is how many queries go through a block while their numbers are in the
+// first-level cache.
+const hotQueries = 48
 
 // fewQueries is for how many queries a block is converted as it is read, not
 // before.
@@ -199,9 +221,9 @@ func (t *attentionTile) widen(dst []float32, c, scale kernels.Tensor, at, n int6
 	return &dst[0]
 }
 
-// scores computes s = q · keysᵀ for rows from r0.
-func (t *attentionTile) scores(r0 int64) {
-	i, n := r0*t.share, (t.rows-r0)*t.share
+// scores computes s = q · keysᵀ for rows [r, end).
+func (t *attentionTile) scores(r, end int64) {
+	i, n := r*t.share, (end-r)*t.share
 	s := t.s[i*kernels.BlockSize:][:n*kernels.BlockSize]
 	clear(s)
 	q, dim := &t.queries[i*t.dim], int(t.dim)
@@ -215,23 +237,31 @@ func (t *attentionTile) scores(r0 int64) {
 	}
 }
 
-// softmax turns the scores of query i into weights relative to the running
+// softmax turns the scores of rows [r, end) into weights relative to the running
 // maximum; positions from seen on get none.
-func (t *attentionTile) softmax(i, seen int64) {
-	s := t.s[i*kernels.BlockSize:][:kernels.BlockSize]
-	for k := seen; k < kernels.BlockSize; k++ {
-		s[k] = float32(math.Inf(-1))
+func (t *attentionTile) softmax(r, end, seen int64) {
+	first, n := r*t.share, (end-r)*t.share
+	for i := first; i < first+n; i++ {
+		s := t.s[i*kernels.BlockSize:][:kernels.BlockSize]
+		for k := seen; k < kernels.BlockSize; k++ {
+			s[k] = float32(math.Inf(-1))
+		}
+		if m := t.kern.max(&s[0], t.m[i]); m != t.m[i] {
+			t.raise(i, m)
+		}
 	}
-	old := t.m[i]
-	m := t.kern.max(&s[0], old)
-	if m != old && !math.IsInf(float64(old), -1) {
+	t.kern.expSum(&t.l[first], &t.s[first*kernels.BlockSize], &t.m[first], int(n))
+}
+
+// raise makes m the maximum of query i.
+func (t *attentionTile) raise(i int64, m float32) {
+	if old := t.m[i]; !math.IsInf(float64(old), -1) {
 		shrink := exp(old - m)
 		t.l[i] *= shrink
 		wide := t.wideDim()
 		t.times(t.acc[i*wide:][:wide], shrink)
 	}
 	t.m[i] = m
-	t.l[i] += t.kern.expSum(&s[0], m)
 }
 
 // times multiplies x by a factor.
@@ -247,10 +277,10 @@ func (t *attentionTile) times(x []float32, factor float32) {
 	}
 }
 
-// weigh adds the first n values, weighted, for rows [r, r+rows) to their sums.
-func (t *attentionTile) weigh(b, r, rows, n int64) {
+// weigh adds the first n values, weighted, for rows [r, end) to their sums.
+func (t *attentionTile) weigh(b, r, end, n int64) {
 	i, wide := r*t.share, int(t.wideDim())
-	queries, weights := int(rows*t.share), &t.s[i*kernels.BlockSize]
+	queries, weights := int((end-r)*t.share), &t.s[i*kernels.BlockSize]
 	for k := 0; k < wide; k += lanes {
 		sums := &t.acc[int(i)*wide+k]
 		if t.narrow {

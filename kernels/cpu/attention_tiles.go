@@ -186,7 +186,7 @@ func softmaxTilesGeneric(p *tilesSoftmax) {
 				*floatAt(p.acc, i*p.wide+k) *= shrink
 			}
 		}
-		*l += expSumGeneric(&s[0], *m)
+		expSumGeneric(l, &s[0], m, 1)
 		for k, v := range s {
 			*halfAt(p.weights, i/lanes*2*tileSize+k/tileCols*tileSize+i%lanes*tileCols+k%tileCols) = toBF16(flush(v))
 		}

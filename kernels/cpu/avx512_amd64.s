@@ -151,14 +151,19 @@ TEXT ·gemmF16AVX512(SB), NOSPLIT, $0-64
 TEXT ·gemmBF16AVX512(SB), NOSPLIT, $0-64
 	GEMM(1, COLUMN_BF16)
 
-// func expSumAVX512(s *float32, m float32) float32
+// func expSumAVX512(l, s, m *float32, n int)
 // Requires: AVX512F
-TEXT ·expSumAVX512(SB), NOSPLIT, $0-20
-	MOVQ         s+0(FP), DI
-	VBROADCASTSS m+8(FP), Z3
+TEXT ·expSumAVX512(SB), NOSPLIT, $0-32
+	MOVQ l+0(FP), SI
+	MOVQ s+8(FP), DI
+	MOVQ m+16(FP), DX
+	MOVQ n+24(FP), R8
+	EXP_CONSTANTS512
+
+query:
+	VBROADCASTSS (DX), Z3
 	VPXORD       Z4, Z4, Z4
 	MOVQ         $4, CX
-	EXP_CONSTANTS512
 
 loop:
 	VMOVUPS (DI), Z0
@@ -178,7 +183,12 @@ loop:
 	VADDPS        X0, X4, X4
 	VMOVSHDUP     X4, X0
 	VADDSS        X0, X4, X4
-	VMOVSS        X4, ret+16(FP)
+	VADDSS        (SI), X4, X4
+	VMOVSS        X4, (SI)
+	ADDQ          $4, SI
+	ADDQ          $4, DX
+	DECQ          R8
+	JNZ           query
 	VZEROUPPER
 	RET
 

@@ -49,16 +49,19 @@ func exp(x float32) float32 {
 	return p * math.Float32frombits(uint32(int32(n)+127)<<23)
 }
 
-func expSumGeneric(s *float32, m float32) float32 {
-	p := unsafe.Slice(s, kernels.BlockSize)
-	var sum [8]float32
-	for i := 0; i < len(p); i += 8 {
-		for k := range sum {
-			p[i+k] = exp(p[i+k] - m)
-			sum[k] += p[i+k]
+// expSumGeneric is variant.expSum.
+func expSumGeneric(l, s, m *float32, n int) {
+	for q := range n {
+		p := unsafe.Slice(floatAt(s, q*kernels.BlockSize), kernels.BlockSize)
+		var sum [8]float32
+		for i := 0; i < len(p); i += 8 {
+			for k := range sum {
+				p[i+k] = exp(p[i+k] - *floatAt(m, q))
+				sum[k] += p[i+k]
+			}
 		}
+		*floatAt(l, q) += (sum[0] + sum[4] + (sum[2] + sum[6])) + (sum[1] + sum[5] + (sum[3] + sum[7]))
 	}
-	return (sum[0] + sum[4] + (sum[2] + sum[6])) + (sum[1] + sum[5] + (sum[3] + sum[7]))
 }
 
 func swigluGeneric(out, gate, up *float32, n int) {

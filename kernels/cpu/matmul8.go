@@ -148,29 +148,6 @@ func (j *matmul8Job) products(w *worker, sums []float32, from, n int64, next ahe
 	}
 }
 
-// ahead is what will be read soon: one or two groups' columns, prefetched in parts.
-type ahead struct {
-	at          [2]uintptr // 0: nothing
-	bytes       int        // of a group
-	parts, done int
-}
-
-// prefetch asks for the next part.
-func (a *ahead) prefetch() {
-	if a.done == a.parts {
-		return
-	}
-	from, to := a.bytes*a.done/a.parts&^63, a.bytes
-	if a.done++; a.done < a.parts {
-		to = a.bytes * a.done / a.parts &^ 63
-	}
-	for _, at := range a.at {
-		if at != 0 && to > from {
-			prefetch(pointer(at+uintptr(from)), to-from)
-		}
-	}
-}
-
 // next returns what a piece unpacks after the groups before g: two from there on, or
 // the next chunk of its first ones.
 func (j *matmul8Job) next(first, g, groups, from int64) ahead {

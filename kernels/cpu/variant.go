@@ -50,8 +50,9 @@ type variant struct {
 	transpose16 func(dst, src, ahead unsafe.Pointer, rows, cols int)
 	// max returns the largest of m and s[0:BlockSize], NaNs left out.
 	max func(s *float32, m float32) float32
-	// expSum replaces s[0:BlockSize] by exp(s - m) and returns their sum.
-	expSum func(s *float32, m float32) float32
+	// expSum replaces s[0:BlockSize] of each of n queries by exp(s - m) and adds
+	// their sum to l.
+	expSum func(l, s, m *float32, n int)
 	// swiglu writes silu(gate) * up.
 	swiglu func(out, gate, up *float32, n int)
 	// add adds delta to x.

@@ -181,7 +181,7 @@ func widenI8AVX2(dst *float32, src unsafe.Pointer, scale *float32, rows, dim int
 func transposeAVX2(dst, src *float32, rows, cols int)
 
 //go:noescape
-func expSumAVX2(s *float32, m float32) float32
+func expSumAVX2(l, s, m *float32, n int)
 
 //go:noescape
 func swigluAVX2(out, gate, up *float32, n int)
@@ -253,7 +253,7 @@ func gemmF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStrid
 func gemmBF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int)
 
 //go:noescape
-func expSumAVX512(s *float32, m float32) float32
+func expSumAVX512(l, s, m *float32, n int)
 
 //go:noescape
 func swigluAVX512(out, gate, up *float32, n int)

@@ -162,7 +162,7 @@ func transposeNEON(dst, src *float32, rows, cols int)
 func maxNEON(s *float32, m float32) float32
 
 //go:noescape
-func expSumNEON(s *float32, m float32) float32
+func expSumNEON(l, s, m *float32, n int)
 
 //go:noescape
 func swigluNEON(out, gate, up *float32, n int)

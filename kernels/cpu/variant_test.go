@@ -144,24 +144,32 @@ func TestExp(t *testing.T) {
 
 // TestExpSum: every instruction set agrees with float64 and keeps NaN.
 func TestExpSum(t *testing.T) {
+	const n = 3
 	for _, v := range variants() {
-		s := alignedFloats(kernels.BlockSize)
+		s, m, l := alignedFloats(n*kernels.BlockSize), []float32{1, 0, -2}, []float32{0, 5, 100}
 		for i := range s {
-			s[i] = -float32(i*i) / 40
+			k := i % kernels.BlockSize
+			s[i] = -float32(k*k)/40 + float32(i/kernels.BlockSize)
+			if k == 63 {
+				s[i] = float32(math.Inf(-1))
+			}
 		}
-		want := slices.Clone(s)
-		s[63] = float32(math.Inf(-1))
-		got := float64(v.expSum(&s[0], 1))
-		sum := 0.0
-		for i, x := range want[:63] {
-			e := math.Exp(float64(x - 1))
-			sum += e
-			require.InDelta(t, e, s[i], e*3e-7+1e-37, v.name)
+		want, before := slices.Clone(s), slices.Clone(l)
+		v.expSum(&l[0], &s[0], &m[0], n)
+		for q := range n {
+			sum := float64(before[q])
+			for i := q * kernels.BlockSize; i < (q+1)*kernels.BlockSize-1; i++ {
+				e := math.Exp(float64(want[i] - m[q]))
+				sum += e
+				require.InDelta(t, e, s[i], e*3e-7+1e-37, v.name)
+			}
+			require.InEpsilon(t, sum, l[q], 3e-7, v.name)
+			require.Zero(t, s[(q+1)*kernels.BlockSize-1], v.name)
 		}
-		require.InEpsilon(t, sum, got, 3e-7, v.name)
-		require.Zero(t, s[63], v.name)
 		s[9] = float32(math.NaN())
-		require.True(t, math.IsNaN(float64(v.expSum(&s[0], 1))), v.name)
+		v.expSum(&l[0], &s[0], &m[0], n)
+		require.True(t, math.IsNaN(float64(l[0])), v.name)
+		require.False(t, math.IsNaN(float64(l[1])), v.name)
 	}
 }
 
