@@ -12,8 +12,6 @@
 #define LOG2E 1.44269504f
 #define NONE (-3.402823466e38f) // below all scores
 
-DEVICE float minus_infinity() { return bits<float>(0xff800000u); }
-
 // Numbers is what keys and values of a cache are multiplied as. The codes of
 // I8 are exact in BF16, those of F8 in F16.
 template <class C> struct NumbersOf { typedef HalfBF16 type; };

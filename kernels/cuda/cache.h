@@ -79,9 +79,8 @@ struct CacheI8 {
         float size = 0;
         bool finite = true;
         each(from, dim, [&](i32, float v) {
-            const float magnitude = bits<float>(bits<u32>(v) & 0x7fffffff);
-            finite = finite && magnitude <= 3.4028234664e38f;
-            size = greatest(size, magnitude);
+            finite = finite && magnitude(v) <= 3.4028234664e38f;
+            size = greatest(size, magnitude(v));
         });
         const float scale = ballot(!finite) ? bits<float>(0x7fc00000u) : warp_max(size) / 127;
         i8* to = reinterpret_cast<i8*>(cache) + row * dim;

@@ -1,6 +1,15 @@
 // Functions that kernels share.
 #pragma once
 
+DEVICE float infinity() { return bits<float>(0x7f800000u); }
+DEVICE float minus_infinity() { return bits<float>(0xff800000u); }
+DEVICE float magnitude(float v) { return bits<float>(bits<u32>(v) & 0x7fffffff); }
+
+// floats are the numbers of four words.
+DEVICE void floats(float (&v)[4], const U32x4& four) {
+    v[0] = bits<float>(four.x), v[1] = bits<float>(four.y), v[2] = bits<float>(four.z), v[3] = bits<float>(four.w);
+}
+
 // exponential is e^v, to 3 units in the last place; 0 below -87.3, e^88 above 88.
 DEVICE float exponential(float v) {
     const float x = greatest(least(v, 88.0f), -88.0f);

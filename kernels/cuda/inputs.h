@@ -16,8 +16,7 @@
 // multiple of QUAD and the row aligned to 16 bytes, here and below.
 template <bool whole> DEVICE void read_quad(float (&v)[QUAD], const float* from, i32 column, i32 n) {
     if (whole) {
-        const U32x4 four = column < n ? load16(from + column) : U32x4{};
-        v[0] = bits<float>(four.x), v[1] = bits<float>(four.y), v[2] = bits<float>(four.z), v[3] = bits<float>(four.w);
+        floats(v, column < n ? load16(from + column) : U32x4{});
         return;
     }
     UNROLL
@@ -36,7 +35,7 @@ struct Greatest {
 
     DEVICE void take(Greatest& g, const float (&v)[QUAD]) {
         UNROLL
-        for (i32 c = 0; c < QUAD; c++) g.of[c] = greatest(g.of[c], bits<u32>(v[c]) & 0x7fffffff);
+        for (i32 c = 0; c < QUAD; c++) g.of[c] = greatest(g.of[c], bits<u32>(magnitude(v[c])));
     }
 
     // block_shift returns to the threads of a block the exponent of what their row is

@@ -15,9 +15,6 @@ constexpr i32 BINS = 256;
 constexpr u32 IN_PROMPT = 1u << 30; // of a count
 constexpr double UNIT = 1099511627776.0; // of a sum of probabilities: 2^40 is 1
 
-DEVICE float minus_infinity() { return bits<float>(0xff800000u); }
-DEVICE float infinity() { return bits<float>(0x7f800000u); }
-
 // Shared is the block's shared memory.
 struct Shared {
     u32 listed; // candidates
@@ -79,8 +76,7 @@ template <i32 quads, class F> DEVICE void each_logit(const float* logits, i32 vo
         for (i32 q = 0; q < quads; q++) {
             const i32 t = first + QUAD * SAMPLE_THREADS * q;
             if (wide && t + QUAD <= vocab) {
-                const U32x4 four = load16(logits + t);
-                v[q][0] = bits<float>(four.x), v[q][1] = bits<float>(four.y), v[q][2] = bits<float>(four.z), v[q][3] = bits<float>(four.w);
+                floats(v[q], load16(logits + t));
             } else {
                 UNROLL
                 for (i32 i = 0; i < QUAD; i++) v[q][i] = t + i < vocab ? logits[t + i] : 0;

@@ -7,5 +7,3 @@
 DEVICE i32 shift_of(float most) { return greatest(i32(bits<u32>(most) >> 23) - 127 - 14, -126); }
 
 DEVICE float power_of_two(i32 e) { return bits<float>(u32(e + 127) << 23); }
-
-DEVICE float magnitude(float v) { return bits<float>(bits<u32>(v) & 0x7fffffff); }
