@@ -2,13 +2,11 @@ package main
 
 import (
 	"io"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
-	"golang.org/x/term"
 )
 
 // progressDelay is how long something takes before it shows a bar.
@@ -34,7 +32,7 @@ func newProgress(out io.Writer, label string) *progress {
 func (p *progress) set(done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !isTerminal(p.out) || time.Since(p.start) < progressDelay {
+	if !moves(p.out) || time.Since(p.start) < progressDelay {
 		return
 	}
 	if p.bar == nil {
@@ -58,10 +56,4 @@ func (p *progress) stop() {
 		p.bars.Wait()
 		p.bar = nil
 	}
-}
-
-// isTerminal reports whether a stream is a terminal.
-func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // TestProgress shows a bar on a terminal once something takes its time.
@@ -44,6 +45,13 @@ func TestSpinner(t *testing.T) {
 	wait.stop()
 	wait.stop()
 	s.wait(t, "\r\x1b[K", 1)
+
+	require.NoError(t, unix.IoctlSetWinsize(int(person.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 5, Col: 12}))
+	startSpinner(program, "loading /a/long/path").stop()
+	s.wait(t, "\u280b loading …\x1b[K", 1)
+	t.Setenv("TERM", "dumb")
+	startSpinner(program, "unseen").stop()
+	require.NotContains(t, s.String(), "unseen")
 
 	var buffer bytes.Buffer
 	startSpinner(&buffer, "thinking").stop()

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -16,9 +18,11 @@ var errInterrupted = errors.New("interrupted")
 // prompt reads lines from a person, with editing and history. The terminal is
 // raw only while a line is read.
 type prompt struct {
-	in   *os.File
-	keys *keyReader
-	line *term.Terminal
+	in    *os.File
+	keys  *keyReader
+	line  *term.Terminal
+	plain *bufio.Reader // not nil: of a terminal without editing
+	out   io.Writer
 }
 
 const (
@@ -28,7 +32,11 @@ const (
 
 // newPrompt reads from in, which is a terminal, and echoes on out.
 func newPrompt(in *os.File, out io.Writer) *prompt {
-	p := &prompt{in: in, keys: &keyReader{from: in}}
+	p := &prompt{in: in, keys: &keyReader{from: in}, out: out}
+	if dumb() {
+		p.plain = bufio.NewReader(in)
+		return p
+	}
 	p.line = term.NewTerminal(struct {
 		io.Reader
 		io.Writer
@@ -38,6 +46,14 @@ func newPrompt(in *os.File, out io.Writer) *prompt {
 
 // read returns what the person typed or pasted, up to Enter; io.EOF at Ctrl-D.
 func (p *prompt) read() (string, error) {
+	if p.plain != nil {
+		fmt.Fprint(p.out, promptText)
+		text, err := p.plain.ReadString('\n')
+		if text == "" && err != nil {
+			return "", err
+		}
+		return strings.TrimRight(text, "\r\n"), nil
+	}
 	state, err := term.MakeRaw(int(p.in.Fd()))
 	if err != nil {
 		return "", err

@@ -162,6 +162,28 @@ func TestChat(t *testing.T) {
 	require.NoError(t, <-c.ended)
 }
 
+// TestDumbChat chats on a terminal that knows no escape sequences, and without
+// styles on one that does.
+func TestDumbChat(t *testing.T) {
+	flags := []string{"demo", "--temperature", "0", "--max-model-len", "2048", "--think", "on"}
+	t.Setenv("NO_COLOR", "1")
+	c := runInTerminal(t, flags...)
+	c.answers("What is 12 + 30?")
+	require.Zero(t, c.count(dimmed))
+	c.say("/bye")
+	require.NoError(t, <-c.ended)
+
+	t.Setenv("TERM", "dumb")
+	c = runInTerminal(t, flags...)
+	c.wait(t, promptText, 1)
+	c.press("What is 12 + 30?\n")
+	c.wait(t, "tokens/s; prompt", 1)
+	c.wait(t, promptText, 2)
+	c.press("\x04")
+	require.NoError(t, <-c.ended)
+	require.NotContains(t, c.String(), "\x1b")
+}
+
 // TestInterrupt presses Ctrl-C in answers: they end, the program does not.
 func TestInterrupt(t *testing.T) {
 	const spins, speed, stopped = "\u280b", "tokens/s; prompt", "[stopped]"

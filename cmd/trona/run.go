@@ -76,7 +76,7 @@ type session struct {
 	think    string // "on", "off" or "": as the model does
 	messages []chatMessage
 	plainOut bool // stdout is no terminal
-	dim      bool // stderr is one, which shows reasoning dimmed
+	dim      bool // stderr is one that can show reasoning dimmed
 }
 
 // start loads the model and serves it to this process alone.
@@ -112,7 +112,7 @@ func (c *runCommand) start(std stdio) (*session, error) {
 	go func() { failed <- api.Serve(pipe) }()
 	return &session{
 		flags: c, std: std, client: &chatClient{pipe.client()}, think: c.Think,
-		plainOut: !isTerminal(std.out), dim: isTerminal(std.err),
+		plainOut: !isTerminal(std.out), dim: styles(std.err),
 		close: func() {
 			now, cancel := context.WithCancel(context.Background())
 			cancel() // an answer that was stopped may still run

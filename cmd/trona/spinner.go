@@ -18,7 +18,7 @@ type spinner struct {
 
 func startSpinner(out io.Writer, label string) *spinner {
 	s := &spinner{out: out, quit: make(chan struct{})}
-	if isTerminal(out) {
+	if moves(out) {
 		s.done.Go(func() { s.turn(label) })
 	}
 	return s
@@ -29,7 +29,8 @@ func (s *spinner) turn(label string) {
 	tick := time.NewTicker(80 * time.Millisecond)
 	defer tick.Stop()
 	for i := 0; ; i++ {
-		fmt.Fprintf(s.out, "\r%c %s\x1b[K", frames[i%len(frames)], label)
+		// A line that is longer than the terminal could not be written over.
+		fmt.Fprintf(s.out, "\r%c %s\x1b[K", frames[i%len(frames)], fit(label, s.out, 3))
 		select {
 		case <-tick.C:
 		case <-s.quit:
