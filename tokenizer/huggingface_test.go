@@ -354,6 +354,10 @@ func TestConfig(t *testing.T) {
 	require.Equal(t, "one", tok.ChatTemplate(false))
 	require.Equal(t, "two", tok.ChatTemplate(true))
 
+	tok, err = FromFiles(Files{Tokenizer: data, Config: []byte(`{"chat_template":{"tool_use":"two","default":"one"}}`)})
+	require.NoError(t, err)
+	require.Equal(t, []ChatTemplate{{"default", "one"}, {"tool_use", "two"}}, tok.ChatTemplates())
+
 	tok, err = FromFiles(Files{Tokenizer: data, Config: []byte(`{"chat_template":"one"}`), ChatTemplate: []byte("file")})
 	require.NoError(t, err)
 	require.Equal(t, "file", tok.ChatTemplate(false))

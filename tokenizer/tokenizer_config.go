@@ -2,14 +2,16 @@ package tokenizer
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
 // configFile is what matters here in a tokenizer_config.json. A special token
-// is a string or an object with its content; a chat template is a string or a
-// list of named ones.
+// is a string or an object with its content; a chat template is a string, or a
+// list or an object of named ones.
 type configFile struct {
 	BOSToken     jsontext.Value `json:"bos_token"`
 	EOSToken     jsontext.Value `json:"eos_token"`
@@ -129,6 +131,15 @@ func (s *source) readTemplateList(value jsontext.Value) error {
 			return err
 		}
 		s.setTemplate("default", text)
+		return nil
+	case '{':
+		var named map[string]string
+		if err := json.Unmarshal(value, &named); err != nil {
+			return err
+		}
+		for _, name := range slices.Sorted(maps.Keys(named)) {
+			s.setTemplate(name, named[name])
+		}
 		return nil
 	}
 	var list []struct {

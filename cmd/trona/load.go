@@ -170,10 +170,17 @@ func freeMemory(info kernels.Info) int64 {
 // splitNumber is what the name of a split file has before ".gguf".
 var splitNumber = regexp.MustCompile(`-\d{5}-of-\d{5}$`)
 
-// modelName returns the name of a model after its path.
+// modelName returns the name of a model after its path. A folder in a cache of
+// Hugging Face is called after a commit; there it is the name on the hub, of
+// models--ORG--NAME/snapshots/COMMIT.
 func modelName(path string) string {
 	if full, err := filepath.Abs(path); err == nil {
 		path = full // "." has no name
+	}
+	if snapshots := filepath.Dir(path); filepath.Base(snapshots) == "snapshots" {
+		if name, ok := strings.CutPrefix(filepath.Base(filepath.Dir(snapshots)), "models--"); ok {
+			return strings.ReplaceAll(name, "--", "/")
+		}
 	}
 	return splitNumber.ReplaceAllString(strings.TrimSuffix(filepath.Base(path), ".gguf"), "")
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -64,6 +65,19 @@ func TestSeveralSpeculate(t *testing.T) {
 		got := guessed.ask(t, "/v1/completions", body)
 		require.Equal(t, plain.ask(t, "/v1/completions", body).Choices[0].TokenIDs, got.Choices[0].TokenIDs, name)
 		require.Equal(t, drafts, got.Timings.Drafted > 0, name)
+	}
+}
+
+func TestModelName(t *testing.T) {
+	for path, want := range map[string]string{
+		"a/nano-Q4_K_M.gguf":                          "nano-Q4_K_M",
+		"a/super-00001-of-00003.gguf":                 "super",
+		"a/folder/":                                   "folder",
+		"models--org--My-8B-v1/snapshots/4d7a":        "org/My-8B-v1",
+		"models--org--My-8B-v1/snapshots/4d7a/x.gguf": "x",
+		"snapshots/4d7a":                              "4d7a",
+	} {
+		require.Equal(t, want, modelName(filepath.FromSlash(path)), path)
 	}
 }
 
