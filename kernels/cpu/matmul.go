@@ -18,6 +18,8 @@ const (
 	// fewTokens is for how many tokens weights are a stream, not panels: those of 16 bits
 	// are widened as they are used.
 	fewTokens = 32
+	// panelPart is the number of tokens that meet a panel of floats in one go.
+	panelPart = 24
 )
 
 type matmulJob struct {
@@ -179,11 +181,14 @@ func (j *matmulJob) groups(w *worker, first, groups int64) {
 	}
 	for from := int64(0); from < j.w.Cols; from += chunk {
 		n := int(min(chunk, j.w.Cols-from))
-		x := (*float32)(pointer(j.x + uintptr(4*from)))
 		for g := range groups {
-			j.readAhead(first, g+1, groups, from)
-			panel := j.panel(w, first+g, from, n)
-			j.kern.gemm(&w.sums[g*each], lanes, panel, lanes, x, int(j.w.Cols), int(j.n), n)
+			panel, next := j.panel(w, first+g, from, n), j.next(first, g+1, groups, from, 1)
+			next.parts = int((j.n + panelPart - 1) / panelPart)
+			for t := int64(0); t < j.n; t += panelPart {
+				next.prefetch()
+				x := (*float32)(pointer(j.x + uintptr(4*(t*j.w.Cols+from))))
+				j.kern.gemm(&w.sums[g*each+t*lanes], lanes, panel, lanes, x, int(j.w.Cols), int(min(panelPart, j.n-t)), n)
+			}
 		}
 	}
 	j.store(w, first, groups, each)
@@ -204,15 +209,20 @@ func (j *matmulJob) narrow() bool {
 	return j.n <= fewTokens && (t == kernels.F16 || t == kernels.BF16) && j.kern.gemm16[t] != nil && j.l.scale == nil
 }
 
-// readAhead prefetches what a piece unpacks next: group g, or the next chunk of its
-// first one.
-func (j *matmulJob) readAhead(first, g, groups, from int64) {
+// next returns what a piece unpacks after the groups before g: some from there on, or
+// the next chunk of its first ones.
+func (j *matmulJob) next(first, g, groups, from, some int64) ahead {
 	if g == groups {
 		g, from = 0, from+chunk
 	}
+	var a ahead
 	if from < j.w.Cols {
-		prefetch(j.packed(first+g, from), j.packedBytes(min(chunk, j.w.Cols-from)))
+		a.bytes = j.packedBytes(min(chunk, j.w.Cols-from))
+		for i := range min(some, groups-g) {
+			a.at[i] = j.address(first+g+i, from)
+		}
 	}
+	return a
 }
 
 // store writes the sums of groups, `each` for all tokens, to the output.

@@ -109,7 +109,7 @@ func (j *matmul8Job) panels(w *worker, first, groups int64) {
 			for i := range both {
 				j.loadPanel(w, &w.panels8[i], first+g+i, from, n)
 			}
-			j.products(w, w.sums[g*each:(g+both)*each], from, n, j.next(first, g+both, groups, from))
+			j.products(w, w.sums[g*each:(g+both)*each], from, n, j.next(first, g+both, groups, from, 2))
 		}
 	}
 	j.store(w, first, groups, each)
@@ -146,22 +146,6 @@ func (j *matmul8Job) products(w *worker, sums []float32, from, n int64, next ahe
 			j.loops.gemm(&group[fours*lanes], p, j.block(fours, from), 0, int(rest), int(n))
 		}
 	}
-}
-
-// next returns what a piece unpacks after the groups before g: two from there on, or
-// the next chunk of its first ones.
-func (j *matmul8Job) next(first, g, groups, from int64) ahead {
-	if g == groups {
-		g, from = 0, from+chunk
-	}
-	var a ahead
-	if from < j.w.Cols {
-		a.bytes = j.packedBytes(min(chunk, j.w.Cols-from))
-		for i := range min(2, groups-g) {
-			a.at[i] = j.address(first+g+i, from)
-		}
-	}
-	return a
 }
 
 // scale8 multiplies the scales of a panel by those beside the tensor.
