@@ -16,14 +16,15 @@ type MetadataWriter interface {
 
 // ToGGUF writes the tokenizer of a folder, or of a tokenizer.json on its own,
 // as the metadata of a GGUF file whose embedding table has vocab rows: what
-// FromGGUF reads. Rows without a token get unused ones. What the format cannot
-// say is an error; of Unicode normalization (NFC) its readers know nothing.
+// FromGGUF reads. Rows without a token get unused ones, added tokens without a
+// row are left out. What the format cannot say is an error; of Unicode
+// normalization (NFC) its readers know nothing.
 func ToGGUF(w MetadataWriter, path string, vocab int) error {
 	f, err := readFiles(path)
 	if err != nil {
 		return err
 	}
-	s, err := readTokenizer(f.Tokenizer)
+	s, err := readTokenizer(f.Tokenizer, vocab)
 	if err != nil {
 		return fmt.Errorf("tokenizer.json: %w", err)
 	}

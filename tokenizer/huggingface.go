@@ -22,14 +22,22 @@ type Files struct {
 	SpecialTokensMap []byte         // special_tokens_map.json
 	ChatTemplate     []byte         // chat_template.jinja
 	Named            []ChatTemplate // additional_chat_templates/NAME.jinja
+
+	// Rows of the model's output; 0: unknown. Added tokens beyond it were never
+	// trained and are left out: their text is ordinary text.
+	Rows int
 }
 
 // Open reads the tokenizer of a folder, or a tokenizer.json on its own.
-func Open(path string) (*Tokenizer, error) {
+func Open(path string) (*Tokenizer, error) { return OpenFor(path, 0) }
+
+// OpenFor is Open for a model whose output has so many rows (0: unknown).
+func OpenFor(path string, rows int) (*Tokenizer, error) {
 	f, err := readFiles(path)
 	if err != nil {
 		return nil, err
 	}
+	f.Rows = rows
 	t, err := FromFiles(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -91,7 +99,7 @@ func readNamed(dir string) (list []ChatTemplate, err error) {
 // Llama 2. Whatever would change the tokens and is not supported is an error.
 // Truncation and padding are the caller's business and are not applied.
 func FromFiles(f Files) (*Tokenizer, error) {
-	s, err := readTokenizer(f.Tokenizer)
+	s, err := readTokenizer(f.Tokenizer, f.Rows)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer.json: %w", err)
 	}
@@ -270,8 +278,9 @@ func refuse(path string, unknown jsontext.Value) error {
 	return fmt.Errorf("%s: not supported", name)
 }
 
-// readTokenizer reads a tokenizer.json.
-func readTokenizer(data []byte) (*source, error) {
+// readTokenizer reads a tokenizer.json, without added tokens beyond so many rows
+// (0: with all).
+func readTokenizer(data []byte, rows int) (*source, error) {
 	var f tokenizerFile
 	f.Model.Vocab = make(vocabEntries, 0, len(data)/64) // guesses that large files meet
 	f.Model.Merges = make(mergeEntries, 0, len(data)/32)
@@ -280,6 +289,9 @@ func readTokenizer(data []byte) (*source, error) {
 	}
 	if err := refuse("", f.Unknown); err != nil {
 		return nil, err
+	}
+	if rows > 0 {
+		f.AddedTokens = slices.DeleteFunc(f.AddedTokens, func(e addedEntry) bool { return e.ID >= int64(rows) })
 	}
 	s := &source{bos: -1, unknown: -1}
 	if err := s.readModel(&f.Model); err != nil {

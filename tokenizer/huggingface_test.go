@@ -400,6 +400,29 @@ func TestOpen(t *testing.T) {
 	require.ErrorContains(t, err, "tokenizer.json")
 }
 
+// TestRows opens a tokenizer whose last added tokens have no row in the model.
+func TestRows(t *testing.T) {
+	path := testdata.Path(t, "tokenizer", "own-bpe", "tokenizer.json")
+	all, err := Open(path)
+	require.NoError(t, err)
+	last := int32(all.VocabSize() - 1)
+	require.True(t, all.IsSpecial(last))
+	same, err := OpenFor(path, all.VocabSize())
+	require.NoError(t, err)
+	require.Equal(t, all.Digest(), same.Digest())
+	less, err := OpenFor(path, int(last))
+	require.NoError(t, err)
+	require.Equal(t, int(last), less.VocabSize())
+	text := all.Token(last)
+	special := EncodeOptions{ParseSpecial: true}
+	require.Equal(t, []int32{last}, all.Encode(text, special))
+	ids := less.Encode(text, special)
+	require.Equal(t, text, less.Decode(ids, DecodeOptions{}), "its text is text")
+	m := metadata{}
+	require.NoError(t, ToGGUF(m, path, int(last)))
+	require.Len(t, m["tokenizer.ggml.tokens"], int(last))
+}
+
 // smallFiles are a byte-level and a character-level tokenizer.json of a few KiB.
 func smallFiles(t testing.TB) [][]byte {
 	t.Helper()

@@ -96,7 +96,7 @@ func openTokenizer(path string) (*tokenizer.Tokenizer, error) {
 // tokenizerOf returns the tokenizer that came with a checkpoint.
 func tokenizerOf(ckpt *model.Checkpoint) (*tokenizer.Tokenizer, error) {
 	if folder := ckpt.Folder(); folder != "" {
-		t, err := tokenizer.Open(folder)
+		t, err := tokenizer.OpenFor(folder, ckpt.Config.VocabSize)
 		return t, advise(folder, err)
 	}
 	t, err := tokenizer.FromGGUF(ckpt.GGUF())
