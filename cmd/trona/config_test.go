@@ -67,6 +67,21 @@ func TestConfigFromEnvironment(t *testing.T) {
 	require.Contains(t, ok(t, "", "inspect"), `"architecture"`)
 }
 
+// TestUnknownVariables: a variable that is misspelt is not passed over in silence.
+func TestUnknownVariables(t *testing.T) {
+	parser, err := newParser(new(cli), stdio{strings.NewReader(""), io.Discard, io.Discard})
+	require.NoError(t, err)
+	got := unknownVariables(parser.Model, []string{
+		"TRONA_PORT=1", "TRONA_MAX_TOKENS=", "TRONA_CONFIG=x", "TRONA_CPU=generic", "TRONA_EMU_DEVICES=2", "TRONA_SERVICE_HOST=10.0.0.1",
+		"TRONA_PORT_8000_TCP=tcp://10.0.0.1:8000", "TRONA=", "PATH=/bin", "TRONA_VERSION=1", "TRONA_MAX_TOKEN=5=6", "=",
+	})
+	require.Equal(t, []string{"TRONA_MAX_TOKEN", "TRONA_VERSION"}, got)
+	t.Setenv("TRONA_MAX_TOKEN", "1")
+	r := trona(t, "", "tokenize")
+	require.Equal(t, exitDone, r.code)
+	require.Equal(t, "trona: no flag belongs to the variable TRONA_MAX_TOKEN: it is ignored\n", r.err)
+}
+
 func TestConfigErrors(t *testing.T) {
 	for file, want := range map[string]string{
 		`{"prot": 1}`:                    "there is no flag --prot",

@@ -66,6 +66,9 @@ func run(args []string, std stdio) int {
 		fmt.Fprintf(std.err, "trona: %s (see trona --help)\n", oneLine(err))
 		return exitUsage
 	}
+	for _, name := range unknownVariables(parser.Model, os.Environ()) {
+		fmt.Fprintf(std.err, "trona: no flag belongs to the variable %s: it is ignored\n", name)
+	}
 	if err := ctx.Run(std); err != nil {
 		fmt.Fprintf(std.err, "trona: %s\n", oneLine(err))
 		if usage := (usageError{}); errors.As(err, &usage) {
