@@ -19,7 +19,7 @@ import (
 // renderCommand turns conversations into the text of prompts.
 type renderCommand struct {
 	Model    *string `arg:"" help:"Model whose chat template and special tokens are used; demo where --template is absent too." optional:""`
-	Template string  `help:"Use the template of this file; special tokens come from MODEL or from the conversation." placeholder:"FILE"`
+	Template string  `aliases:"chat-template" help:"Use the template of this file (also --chat-template); special tokens come from MODEL or from the conversation." placeholder:"FILE"`
 	JSONL    bool    `name:"jsonl" help:"Read a conversation from each line and write a JSON string, or {\"error\": ..., \"line\": of the template}, for it."`
 }
 

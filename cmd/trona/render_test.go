@@ -66,6 +66,7 @@ func TestRenderModel(t *testing.T) {
 	const input = `{"messages": [{"role": "user", "content": "<é>"}], "color": "red", "documents": [{"title": "T", "text": ""}], "add_generation_prompt": false}`
 	require.Equal(t, "||<é>|red|T|False\n", ok(t, input, "render", "--template", template))
 	require.Equal(t, "<|begin_of_text|>|<|eot_id|>|<é>|red|T|False\n", ok(t, input, "render", "demo", "--template", template))
+	require.Equal(t, "||<é>|red|T|False\n", ok(t, input, "render", "--chat-template", template), "the name that it has elsewhere")
 	require.Equal(t, `"||<é>|red|T|False\n"`+"\n", ok(t, input, "render", "--template", template, "--jsonl"))
 }
 
