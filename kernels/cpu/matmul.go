@@ -7,10 +7,8 @@ import (
 )
 
 const (
-	// panelTokens is the number of tokens for which a panel of weights is unpacked
-	// once. A chunk of their input, 256 KiB or 96 in 8 bits, and the sums of panelGroups
-	// groups of rows, 128 KiB, fit most second-level caches.
-	panelTokens = 256
+	// panelGroups is the number of groups of rows for which a chunk of the input is read
+	// once.
 	panelGroups = 8
 	// tokenBlock is the number of tokens that meet weights as they are packed: their
 	// whole input should fit.
@@ -65,7 +63,7 @@ func (d *Device) multiply(out, x kernels.Tensor, w kernels.Weight, decode int64,
 		case inTiles:
 			n = min(tileTokens, x.Shape[0]-from)
 		case loops != nil || !d.kern.inPairs(w, l):
-			n = min(panelTokens, x.Shape[0]-from)
+			n = min(d.kern.panelTokens, x.Shape[0]-from)
 		}
 		if d.kern.inTiles(w) && from < decode {
 			n = min(n, decode-from)

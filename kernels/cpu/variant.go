@@ -12,6 +12,10 @@ type variant struct {
 	name string
 	note string // what a person should know of this machine; "": nothing
 
+	// panelTokens is the number of tokens for which a panel of weights is unpacked
+	// once. For each of them the second-level cache should hold a chunk of the input,
+	// 1 KiB or 384 bytes in 8 bits, and 512 bytes of sums.
+	panelTokens int64
 	// gemm adds products to out: out[t][r] += Σ_k panel[k][r] * x[t][k] for
 	// t < tokens, r < lanes, k in ascending order, the sum begun anew at 0.
 	// Strides are the distances of the rows t, k and t.

@@ -112,6 +112,7 @@ func avx2() variant {
 func avx512() variant {
 	v := avx2()
 	v.name = "avx512"
+	v.panelTokens = 256 // second-level caches of 1 MiB, most of them
 	v.gemm = gemmAVX512
 	v.gemm16[kernels.F16] = gemmF16AVX512
 	v.gemm16[kernels.BF16] = gemmBF16AVX512

@@ -6,21 +6,22 @@ import "trona/kernels"
 // assembly, and what the assembly is compared with.
 func generic() variant {
 	v := variant{
-		name:       "generic",
-		gemm:       gemmGeneric,
-		scale:      scaleGeneric,
-		widenI8:    widenI8Generic,
-		transpose:  transposeGeneric,
-		max:        maxGeneric,
-		expSum:     expSumGeneric,
-		swiglu:     swigluGeneric,
-		add:        addGeneric,
-		sumSquares: sumSquaresGeneric,
-		times:      timesGeneric,
-		divide:     divideGeneric,
-		join:       joinGeneric,
-		rotate:     rotateGeneric,
-		quantize:   quantizeGeneric,
+		name:        "generic",
+		panelTokens: 128,
+		gemm:        gemmGeneric,
+		scale:       scaleGeneric,
+		widenI8:     widenI8Generic,
+		transpose:   transposeGeneric,
+		max:         maxGeneric,
+		expSum:      expSumGeneric,
+		swiglu:      swigluGeneric,
+		add:         addGeneric,
+		sumSquares:  sumSquaresGeneric,
+		times:       timesGeneric,
+		divide:      divideGeneric,
+		join:        joinGeneric,
+		rotate:      rotateGeneric,
+		quantize:    quantizeGeneric,
 	}
 	v.unpack[kernels.F32] = unpackF32Generic
 	v.unpack[kernels.F16] = unpackF16Generic
