@@ -215,6 +215,21 @@ func TestGGUFConfig(t *testing.T) {
 	}
 }
 
+// TestOuterDimensions: dimensions of 1 outside the others mean nothing.
+func TestOuterDimensions(t *testing.T) {
+	h := llamaGGUF(nil)
+	for i := range h.tensors {
+		h.tensors[i].dims = append(h.tensors[i].dims, 1)
+	}
+	c, err := Open(h.write(t))
+	require.NoError(t, err)
+	defer c.Close()
+	require.Equal(t, 384, c.Config.VocabSize)
+	h.tensors[1].dims = []int64{128, 2}
+	_, err = Open(h.write(t))
+	require.ErrorContains(t, err, "output_norm.weight: has shape [2 128]")
+}
+
 func TestGGUFConfigRefuses(t *testing.T) {
 	for _, tc := range []struct {
 		field string

@@ -44,8 +44,10 @@ func OpenGGUF(f *gguf.File, path string) (*Checkpoint, error) {
 		return nil, err
 	}
 	vocab := int64(0)
-	if i, ok := find.byName["token_embd.weight"]; ok && len(c.tensors[i].Shape) == 2 {
-		vocab = c.tensors[i].Shape[0]
+	if i, ok := find.byName["token_embd.weight"]; ok {
+		if shape := inner(c.tensors[i].Shape); len(shape) == 2 {
+			vocab = shape[0]
+		}
 	}
 	if c.Config, c.Unread, err = ggufConfig(f, arch, path, vocab); err != nil {
 		return nil, err

@@ -189,7 +189,7 @@ func (f *finder) plain(p *part, codes int) (*stored, error) {
 	if p.vector != nil {
 		want = want[1:]
 	}
-	if !slices.Equal(t.Shape, want) {
+	if !slices.Equal(inner(t.Shape), inner(want)) {
 		return nil, f.fail(t.Name, "has shape %v, the configuration asks for %v", t.Shape, want)
 	}
 	typ, err := kernels.ParseDType(t.Type)
@@ -206,6 +206,15 @@ func (f *finder) plain(p *part, codes int) (*stored, error) {
 		matrix: kernels.Matrix{Type: typ, Rows: p.rows, Cols: p.cols},
 		codes:  codes, groups: -1, scale: -1,
 	}, nil
+}
+
+// inner returns a shape without dimensions of 1 outside the others: formats may
+// write them or not.
+func inner(shape []int64) []int64 {
+	for len(shape) > 1 && shape[0] == 1 {
+		shape = shape[1:]
+	}
+	return shape
 }
 
 // whole lets one factor apply to all of s.
