@@ -23,13 +23,7 @@ const (
 type packing struct {
 	cols, bytes int
 	// pack writes n blocks of 16 rows to dst.
-	pack func(dst []byte, src *groupRows, n int)
-}
-
-// groupRows is one group of 16 rows as the checkpoint stores them.
-type groupRows struct {
-	data   [lanes][]byte
-	scales [lanes][]byte // NVFP4x16
+	pack func(p *packer, dst []byte, src *groupRows, n int)
 }
 
 // packings has every type that a weight may have. In the layouts [16] is one
@@ -102,15 +96,7 @@ func (d *Device) Pack(m *kernels.Matrix) (kernels.Weight, error) {
 	}
 	all, one := groupsBytes(m)
 	l := &layout{packing: packings[m.Type], groupBytes: one, scaleRows: m.ScaleRows, scaleCols: m.ScaleCols}
-	rowBytes := m.Type.RowBytes(m.Cols)
-	zeros := make([]byte, rowBytes)
-	for g := int64(0); g*lanes < m.Rows; g++ {
-		src := rowsOf(m, g, zeros)
-		if next := m.Data[min((g+1)*lanes, m.Rows)*rowBytes:]; len(next) > 0 {
-			prefetch(unsafe.Pointer(&next[0]), int(min(lanes*rowBytes, int64(len(next)))))
-		}
-		l.pack(bytesOf(addr+uintptr(g*one), one), &src, int(m.Cols)/l.cols)
-	}
+	packGroups(bytesOf(addr, all), d.kern, m)
 	if m.Scale != nil {
 		l.scale = floatsOf(addr+uintptr(all), scales(m))
 		copy(l.scale, m.Scale)
@@ -119,22 +105,37 @@ func (d *Device) Pack(m *kernels.Matrix) (kernels.Weight, error) {
 	return w, nil
 }
 
+// packGroups packs all rows to dst.
+func packGroups(dst []byte, v *variant, m *kernels.Matrix) {
+	_, one := groupsBytes(m)
+	t, p := &packings[m.Type], newPacker(v, m.Type)
+	for g := int64(0); g*lanes < m.Rows; g++ {
+		src := rowsOf(m, g)
+		if next := m.Data[min((g+1)*lanes, m.Rows)*int64(src.row):]; len(next) > 0 {
+			prefetch(unsafe.Pointer(&next[0]), min(lanes*src.row, len(next)))
+		}
+		t.pack(p, dst[g*one:][:one], &src, int(m.Cols)/t.cols)
+	}
+}
+
 // rowsOf returns group g of m. Rows past the end are zeros, which are zero
 // weights in every type.
-func rowsOf(m *kernels.Matrix, g int64, zeros []byte) groupRows {
-	var src groupRows
-	rowBytes := m.Type.RowBytes(m.Cols)
-	for i := range src.data {
-		r := g*lanes + int64(i)
-		src.data[i] = zeros
-		if r < m.Rows {
-			src.data[i] = m.Data[r*rowBytes:][:rowBytes]
-		}
-		if m.GroupScale != nil {
-			src.scales[i] = m.GroupScale[min(r, m.Rows-1)*(m.Cols/16):][:m.Cols/16]
-		}
+func rowsOf(m *kernels.Matrix, g int64) groupRows {
+	row := m.Type.RowBytes(m.Cols)
+	src := groupRows{row: int(row), data: sixteen(m.Data, g, row)}
+	if m.GroupScale != nil {
+		src.scales = sixteen(m.GroupScale, g, m.Cols/16)
 	}
 	return src
+}
+
+// sixteen returns 16 rows of data, the last of them zeros where there are fewer.
+func sixteen(data []byte, g, row int64) []byte {
+	data = data[g*lanes*row:]
+	if int64(len(data)) < lanes*row {
+		return append(make([]byte, 0, lanes*row), data...)[:lanes*row]
+	}
+	return data[:lanes*row]
 }
 
 // checkMatrix reports a matrix whose parts do not fit together.

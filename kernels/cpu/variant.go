@@ -36,6 +36,16 @@ type variant struct {
 	pairs *pairs
 	// tiles has the loops of rows that prefill; nil: they get the arithmetic of others.
 	tiles *tiles
+	// gather writes 32 bits of each of 16 rows, which are stride bytes apart, n times:
+	// dst[i][r].
+	gather func(dst *word, src unsafe.Pointer, stride, n int)
+	// columns16 and columns8 split n words into columns of 16 bits, [2*n, 16], and of 8
+	// bits, [4*n, 16], which are step bytes apart.
+	columns16 func(dst unsafe.Pointer, src *word, n int)
+	columns8  func(dst unsafe.Pointer, step int, src *word, n int)
+	// fields writes n words, each of 8/bits words: of every byte of them `bits` bits from
+	// bit `shift` on, those of the first word lowest.
+	fields func(dst, src *word, n, bits, shift int)
 	// quantize rounds n columns of x to blocks `step` apart, for groups of 16 or 32
 	// columns of a weight.
 	quantize func(dst *block8, step int, x *float32, n, group int, offset int16)

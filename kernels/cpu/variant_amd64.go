@@ -104,6 +104,10 @@ func avx2() variant {
 	v.max = maxAVX2
 	v.expSum = expSumAVX2
 	v.swiglu = swigluAVX2
+	v.gather = gatherAVX2
+	v.columns16 = columns16AVX2
+	v.columns8 = columns8AVX2
+	v.fields = fieldsAVX2
 	rowsAVX2(&v)
 	return v
 }
@@ -138,6 +142,18 @@ func madeByAMD() bool
 //
 //go:noescape
 func prefetch(src unsafe.Pointer, n int)
+
+//go:noescape
+func gatherAVX2(dst *word, src unsafe.Pointer, stride, n int)
+
+//go:noescape
+func columns16AVX2(dst unsafe.Pointer, src *word, n int)
+
+//go:noescape
+func columns8AVX2(dst unsafe.Pointer, step int, src *word, n int)
+
+//go:noescape
+func fieldsAVX2(dst, src *word, n, bits, shift int)
 
 //go:noescape
 func gemmAVX2(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)

@@ -22,6 +22,10 @@ func generic() variant {
 		join:        joinGeneric,
 		rotate:      rotateGeneric,
 		quantize:    quantizeGeneric,
+		gather:      gatherGeneric,
+		columns16:   columns16Generic,
+		columns8:    columns8Generic,
+		fields:      fieldsGeneric,
 	}
 	v.unpack[kernels.F32] = unpackF32Generic
 	v.unpack[kernels.F16] = unpackF16Generic

@@ -1,0 +1,209 @@
+//go:build !purego
+
+#include "textflag.h"
+
+// FOUR_ROWS loads 16 bytes of rows 0 to 3 from SI on in the low halves of A to D, and of
+// rows 4 to 7 in the high halves. R8 is the distance of two rows, R9 of three, BX is SI
+// and four rows.
+#define FOUR_ROWS(A, XA, B, XB, C, XC, D, XD) \
+	VMOVDQU     (SI), XA \
+	VMOVDQU     (SI)(R8*1), XB \
+	VMOVDQU     (SI)(R8*2), XC \
+	VMOVDQU     (SI)(R9*1), XD \
+	VINSERTI128 $1, (BX), A, A \
+	VINSERTI128 $1, (BX)(R8*1), B, B \
+	VINSERTI128 $1, (BX)(R8*2), C, C \
+	VINSERTI128 $1, (BX)(R9*1), D, D
+
+// TRANSPOSE turns 4 by 4 words in each half of Y0 to Y3 and stores them 64 bytes apart.
+#define TRANSPOSE(AT) \
+	VPUNPCKLDQ  Y1, Y0, Y4 \
+	VPUNPCKHDQ  Y1, Y0, Y5 \
+	VPUNPCKLDQ  Y3, Y2, Y6 \
+	VPUNPCKHDQ  Y3, Y2, Y7 \
+	VPUNPCKLQDQ Y6, Y4, Y0 \
+	VPUNPCKHQDQ Y6, Y4, Y1 \
+	VPUNPCKLQDQ Y7, Y5, Y2 \
+	VPUNPCKHQDQ Y7, Y5, Y3 \
+	VMOVDQU     Y0, (AT)(DI) \
+	VMOVDQU     Y1, (AT+64)(DI) \
+	VMOVDQU     Y2, (AT+128)(DI) \
+	VMOVDQU     Y3, (AT+192)(DI)
+
+// ONE_WORD stores a word of each of four rows.
+#define ONE_WORD(R, AT) \
+	VMOVD   (R), X0 \
+	VPINSRD $1, (R)(R8*1), X0, X0 \
+	VPINSRD $2, (R)(R8*2), X0, X0 \
+	VPINSRD $3, (R)(R9*1), X0, X0 \
+	VMOVDQU X0, AT(DI)
+
+// func gatherAVX2(dst *word, src unsafe.Pointer, stride, n int)
+// Requires: AVX2
+TEXT ·gatherAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ stride+16(FP), R8
+	MOVQ n+24(FP), CX
+	LEAQ (R8)(R8*2), R9
+	LEAQ (SI)(R8*4), BX
+	LEAQ (SI)(R8*8), R10
+	LEAQ (BX)(R8*8), R11
+	SUBQ $4, CX
+	JLT  rest
+
+four:
+	FOUR_ROWS(Y0, X0, Y1, X1, Y2, X2, Y3, X3)
+	TRANSPOSE(0)
+	XCHGQ SI, R10
+	XCHGQ BX, R11
+	FOUR_ROWS(Y0, X0, Y1, X1, Y2, X2, Y3, X3)
+	TRANSPOSE(32)
+	XCHGQ SI, R10
+	XCHGQ BX, R11
+	ADDQ  $16, SI
+	ADDQ  $16, BX
+	ADDQ  $16, R10
+	ADDQ  $16, R11
+	ADDQ  $256, DI
+	SUBQ  $4, CX
+	JGE   four
+
+rest:
+	ADDQ $4, CX
+	JZ   done
+
+one:
+	ONE_WORD(SI, 0)
+	ONE_WORD(BX, 16)
+	ONE_WORD(R10, 32)
+	ONE_WORD(R11, 48)
+	ADDQ $4, SI
+	ADDQ $4, BX
+	ADDQ $4, R10
+	ADDQ $4, R11
+	ADDQ $64, DI
+	DECQ CX
+	JNZ  one
+
+done:
+	VZEROUPPER
+	RET
+
+// func columns16AVX2(dst unsafe.Pointer, src *word, n int)
+// Requires: AVX2
+TEXT ·columns16AVX2(SB), NOSPLIT, $0-24
+	MOVQ  dst+0(FP), DI
+	MOVQ  src+8(FP), SI
+	MOVQ  n+16(FP), CX
+	VPXOR X15, X15, X15
+
+word:
+	VMOVDQU   (SI), Y0
+	VMOVDQU   32(SI), Y1
+	VPSRLD    $16, Y0, Y2
+	VPSRLD    $16, Y1, Y3
+	VPBLENDW  $0xaa, Y15, Y0, Y0
+	VPBLENDW  $0xaa, Y15, Y1, Y1
+	VPACKUSDW Y1, Y0, Y0
+	VPACKUSDW Y3, Y2, Y2
+	VPERMQ    $0xd8, Y0, Y0
+	VPERMQ    $0xd8, Y2, Y2
+	VMOVDQU   Y0, (DI)
+	VMOVDQU   Y2, 32(DI)
+	ADDQ      $64, SI
+	ADDQ      $64, DI
+	DECQ      CX
+	JNZ       word
+	VZEROUPPER
+	RET
+
+// The bytes of four words by their place, then the words of two such vectors in order.
+DATA bytePlaces<>+0(SB)/8, $0x0d0905010c080400
+DATA bytePlaces<>+8(SB)/8, $0x0f0b07030e0a0602
+GLOBL bytePlaces<>(SB), RODATA|NOPTR, $16
+DATA rowPlaces<>+0(SB)/8, $0x0000000400000000
+DATA rowPlaces<>+8(SB)/8, $0x0000000500000001
+DATA rowPlaces<>+16(SB)/8, $0x0000000600000002
+DATA rowPlaces<>+24(SB)/8, $0x0000000700000003
+GLOBL rowPlaces<>(SB), RODATA|NOPTR, $32
+
+// func columns8AVX2(dst unsafe.Pointer, step int, src *word, n int)
+// Requires: AVX2
+TEXT ·columns8AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ step+8(FP), R8
+	MOVQ src+16(FP), SI
+	MOVQ n+24(FP), CX
+	LEAQ (R8)(R8*2), R9
+	VBROADCASTI128 bytePlaces<>(SB), Y14
+	VMOVDQU        rowPlaces<>(SB), Y15
+
+word:
+	VMOVDQU      (SI), Y0
+	VMOVDQU      32(SI), Y1
+	VPSHUFB      Y14, Y0, Y0
+	VPSHUFB      Y14, Y1, Y1
+	VPUNPCKLDQ   Y1, Y0, Y2
+	VPUNPCKHDQ   Y1, Y0, Y3
+	VPERMD       Y2, Y15, Y2
+	VPERMD       Y3, Y15, Y3
+	VMOVDQU      X2, (DI)
+	VEXTRACTI128 $1, Y2, (DI)(R8*1)
+	VMOVDQU      X3, (DI)(R8*2)
+	VEXTRACTI128 $1, Y3, (DI)(R9*1)
+	ADDQ         $64, SI
+	LEAQ         (DI)(R8*4), DI
+	DECQ         CX
+	JNZ          word
+	VZEROUPPER
+	RET
+
+DATA byteOnes<>+0(SB)/4, $0x01010101
+GLOBL byteOnes<>(SB), RODATA|NOPTR, $4
+
+// func fieldsAVX2(dst, src *word, n, bits, shift int)
+// bits is 1, 2 or 4. Y15 is the mask of a field in each byte, 2^bits - 1 times ones.
+// Requires: AVX2
+TEXT ·fieldsAVX2(SB), NOSPLIT, $0-40
+	MOVQ  dst+0(FP), DI
+	MOVQ  src+8(FP), SI
+	MOVQ  bits+24(FP), R8
+	VMOVQ shift+32(FP), X13
+	VMOVQ R8, X14
+	VPBROADCASTD byteOnes<>(SB), Y15
+	VPSLLD X14, Y15, Y0
+	VPSUBB Y15, Y0, Y15
+	BSFQ  R8, CX
+	MOVQ  $8, R9
+	SHRQ  CX, R9
+	MOVQ  n+16(FP), CX
+
+word:
+	VPXOR X0, X0, X0
+	VPXOR X1, X1, X1
+	VPXOR X12, X12, X12
+	MOVQ  R9, AX
+
+part:
+	VMOVDQU (SI), Y2
+	VMOVDQU 32(SI), Y3
+	VPSRLD  X13, Y2, Y2
+	VPSRLD  X13, Y3, Y3
+	VPAND   Y15, Y2, Y2
+	VPAND   Y15, Y3, Y3
+	VPSLLD  X12, Y2, Y2
+	VPSLLD  X12, Y3, Y3
+	VPOR    Y2, Y0, Y0
+	VPOR    Y3, Y1, Y1
+	VPADDQ  X14, X12, X12
+	ADDQ    $64, SI
+	DECQ    AX
+	JNZ     part
+	VMOVDQU Y0, (DI)
+	VMOVDQU Y1, 32(DI)
+	ADDQ    $64, DI
+	DECQ    CX
+	JNZ     word
+	VZEROUPPER
+	RET
