@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -34,6 +35,15 @@ func TestArgsHeader(t *testing.T) {
 	want, err := os.ReadFile("args_gen.h")
 	require.NoError(t, err)
 	require.Equal(t, string(want), got, "args_gen.h is stale: go test ./kernels/cuda -run ArgsHeader -rewrite")
+}
+
+// TestMapsFirst: launchMapped writes maps to where arguments begin.
+func TestMapsFirst(t *testing.T) {
+	const size = unsafe.Sizeof(driver.TensorMap{})
+	var gemm gemmSm90Args
+	var attention attentionSm90Args
+	require.Equal(t, [2]uintptr{0, size}, [2]uintptr{unsafe.Offsetof(gemm.w), unsafe.Offsetof(gemm.x)})
+	require.Equal(t, [2]uintptr{0, size}, [2]uintptr{unsafe.Offsetof(attention.k), unsafe.Offsetof(attention.v)})
 }
 
 func argsHeader(t *testing.T) string {

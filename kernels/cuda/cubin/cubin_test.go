@@ -48,7 +48,7 @@ func image(abi byte, flags, frame uint32) []byte {
 	b.section(".symtab", typeSymbols, 1, symbols)
 	b.section(".nv.info", 1, 0, append(sized(attrRegisters, 1, 24), sized(attrFrameSize, 1, frame)...))
 	info := sized(attrParamInfo, 0, 8<<16|1, 4<<18|0x1f000)
-	info = append(info, sized(attrParamInfo, 0, 0<<16|0, 8<<18|0x1f000)...)
+	info = append(info, sized(attrParamInfo, 0, 0, 8<<18|0x1f000)...)
 	info = append(info, formatHalf, 0x19, 12, 0)
 	info = append(info, sized(attrMaxThreads, 64, 2, 1)...)
 	b.section(".nv.info.k", 1, 0, info)
