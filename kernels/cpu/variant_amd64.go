@@ -22,14 +22,15 @@ func variants() []variant {
 			all = append(all, avx512(), int8AVX2(avx512()))
 		}
 		if x.HasAVX512F && x.HasAVX512BW && x.HasAVX512VNNI {
-			all = append(all, int8VNNI(avx512()))
-			if x.HasAVX512BF16 {
-				all = append(all, pairsBF16(int8VNNI(avx512())))
-			}
 			// VDPBF16PS has twice the rate of multiply-adds on AMD's processors (Zen 4, Zen 5)
 			// and half of it on Intel's.
-			if last := len(all) - 1; x.HasAVX512BF16 && !madeByAMD() {
-				all[last-1], all[last] = all[last], all[last-1]
+			fast := madeByAMD()
+			if x.HasAVX512BF16 && !fast {
+				all = append(all, pairsBF16(int8VNNI(avx512())))
+			}
+			all = append(all, int8VNNI(avx512()))
+			if x.HasAVX512BF16 && fast {
+				all = append(all, pairsBF16(int8VNNI(avx512())))
 			}
 			switch {
 			case !hasAMX():
