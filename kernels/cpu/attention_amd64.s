@@ -75,17 +75,15 @@ tile:
 	VZEROUPPER
 	RET
 
-// func transpose16AVX2(dst, src, ahead unsafe.Pointer, rows, cols int)
+// func transpose16AVX2(dst, src unsafe.Pointer, rows, cols int)
 // dst[c][r] = src[r][c] of 16-bit elements, dst rows being 64 long, src rows cols
-// long; rows is a multiple of 8, cols of 16. What is at ahead, as large as src, is
-// prefetched meanwhile.
+// long; rows is a multiple of 8, cols of 16.
 // Requires: AVX2
-TEXT ·transpose16AVX2(SB), NOSPLIT, $0-40
+TEXT ·transpose16AVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
-	MOVQ ahead+16(FP), R13
-	MOVQ rows+24(FP), R8
-	MOVQ cols+32(FP), R9
+	MOVQ rows+16(FP), R8
+	MOVQ cols+24(FP), R9
 	LEAQ (R9*2), R10
 	LEAQ (R10)(R10*2), R11
 
@@ -97,11 +95,6 @@ row:
 	MOVQ R9, CX
 
 tile:
-	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
-	PREFETCHT0   128(R13)
-	PREFETCHT0   192(R13)
-	ADDQ         $256, R13
 	VMOVDQU      (AX), Y0
 	VMOVDQU      (AX)(R10*1), Y1
 	VMOVDQU      (AX)(R10*2), Y2

@@ -137,7 +137,7 @@ func (t *attentionTile) block(b int64) {
 
 // addBlock adds block b to rows [r, end), of which those from r1 on see all of it.
 func (t *attentionTile) addBlock(b, r, end, r1 int64) {
-	t.scores(r, end)
+	t.scores(b, r, end)
 	for ; r < min(r1, end); r++ {
 		// What a row does not see must not touch it, not even as 0 * Inf.
 		seen := t.seen(b, r)
@@ -189,7 +189,7 @@ func (t *attentionTile) source(c kernels.Tensor, at int64) unsafe.Pointer {
 func (t *attentionTile) load(b, n int64) {
 	at := t.at(b)
 	if t.narrow {
-		t.kern.transpose16(unsafe.Pointer(&t.keys[0]), t.source(t.cache.K, at), t.source(t.cache.V, at), int(n+7)&^7, int(t.dim))
+		t.kern.transpose16(unsafe.Pointer(&t.keys[0]), t.source(t.cache.K, at), int(n+7)&^7, int(t.dim))
 		return
 	}
 	keys := t.widen(t.wide, t.cache.K, t.cache.KScale, at, n)
@@ -221,8 +221,16 @@ func (t *attentionTile) widen(dst []float32, c, scale kernels.Tensor, at, n int6
 	return &dst[0]
 }
 
-// scores computes s = q · keysᵀ for rows [r, end).
-func (t *attentionTile) scores(r, end int64) {
+// following returns where a cache has what is read after block b.
+func (t *attentionTile) following(c kernels.Tensor, b int64) unsafe.Pointer {
+	if (b+1)*kernels.BlockSize < t.position+t.rows {
+		b++
+	}
+	return t.source(c, t.at(b))
+}
+
+// scores computes s = q · keysᵀ with block b for rows [r, end).
+func (t *attentionTile) scores(b, r, end int64) {
 	i, n := r*t.share, (end-r)*t.share
 	s := t.s[i*kernels.BlockSize:][:n*kernels.BlockSize]
 	clear(s)
@@ -230,7 +238,8 @@ func (t *attentionTile) scores(r, end int64) {
 	for p := 0; p < kernels.BlockSize; p += lanes {
 		if t.narrow {
 			keys := unsafe.Add(unsafe.Pointer(&t.keys[0]), 2*p)
-			t.kern.gemm16[t.cache.K.Type](&s[p], kernels.BlockSize, keys, kernels.BlockSize, q, dim, int(n), dim)
+			ahead := unsafe.Add(t.following(t.cache.K, b), 2*p*dim)
+			t.kern.gemm16[t.cache.K.Type](&s[p], kernels.BlockSize, keys, kernels.BlockSize, q, dim, int(n), dim, ahead)
 		} else {
 			t.kern.gemm(&s[p], kernels.BlockSize, &t.keys[p], kernels.BlockSize, q, dim, int(n), dim)
 		}
@@ -284,12 +293,9 @@ func (t *attentionTile) weigh(b, r, end, n int64) {
 	for k := 0; k < wide; k += lanes {
 		sums := &t.acc[int(i)*wide+k]
 		if t.narrow {
-			if (b+1)*kernels.BlockSize < t.position+t.rows {
-				// A part of the keys of the next block.
-				prefetch(unsafe.Add(t.source(t.cache.K, t.at(b+1)), 2*k*kernels.BlockSize), 2*lanes*kernels.BlockSize)
-			}
 			values := unsafe.Add(t.source(t.cache.V, t.at(b)), 2*k)
-			t.kern.gemm16[t.cache.V.Type](sums, wide, values, wide, weights, kernels.BlockSize, queries, int(n))
+			ahead := unsafe.Add(t.following(t.cache.V, b), 2*k*kernels.BlockSize)
+			t.kern.gemm16[t.cache.V.Type](sums, wide, values, wide, weights, kernels.BlockSize, queries, int(n), ahead)
 		} else {
 			t.kern.gemm(sums, wide, &t.values[k], wide, weights, kernels.BlockSize, queries, int(n))
 		}

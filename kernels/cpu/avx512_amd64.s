@@ -4,9 +4,13 @@
 #include "exp_amd64.h"
 
 // AVX-512: a vector is a column of all 16 rows of a group. Registers are as in
-// gemm_amd64.s; Z12 is the column.
+// gemm_amd64.s, but for R15, what is prefetched; Z12 is the column.
 
-#define TILE \
+#define NOTHING
+#define AHEAD MOVQ ahead+64(FP), R15
+
+#define TILE(START) \
+	START \
 	MOVQ AX, SI \
 	MOVQ DX, BX \
 	MOVQ k+56(FP), CX
@@ -29,8 +33,8 @@
 	VFMADD231PS.BCST (AT)(R10*2), Z12, C
 
 // GEMM multiplies a panel of elements of 1<<SHIFT bytes, of which COLUMN reads one
-// column.
-#define GEMM(SHIFT, COLUMN) \
+// column, after START for each tile of tokens.
+#define GEMM(SHIFT, COLUMN, START) \
 	MOVQ out+0(FP), DI \
 	MOVQ outStride+8(FP), R8 \
 	MOVQ panel+16(FP), AX \
@@ -44,7 +48,7 @@
 eight: \
 	CMPQ   R11, $8 \
 	JLT    four \
-	TILE \
+	TILE(START) \
 	LEAQ   (R10)(R10*2), R13 \
 	LEAQ   (DX)(R13*1), R12 \
 	LEAQ   (DX)(R13*2), R13 \
@@ -79,7 +83,7 @@ eightLoop: \
 four: \
 	CMPQ   R11, $4 \
 	JLT    two \
-	TILE \
+	TILE(START) \
 	LEAQ   (DX)(R10*2), R12 \
 	VPXORD Z0, Z0, Z0 \
 	VPXORD Z1, Z1, Z1 \
@@ -102,7 +106,7 @@ fourLoop: \
 two: \
 	CMPQ   R11, $2 \
 	JLT    one \
-	TILE \
+	TILE(START) \
 	VPXORD Z0, Z0, Z0 \
 	VPXORD Z1, Z1, Z1 \
 twoLoop: \
@@ -117,7 +121,7 @@ twoLoop: \
 one: \
 	TESTQ  R11, R11 \
 	JEQ    done \
-	TILE \
+	TILE(START) \
 	VPXORD Z0, Z0, Z0 \
 oneLoop: \
 	COLUMN \
@@ -133,23 +137,28 @@ done: \
 // func gemmAVX512(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
 // Requires: AVX512F
 TEXT ·gemmAVX512(SB), NOSPLIT, $0-64
-	GEMM(2, COLUMN32)
+	GEMM(2, COLUMN32, NOTHING)
 
-#define COLUMN_F16 VCVTPH2PS (SI), Z12
+#define COLUMN_F16 \
+	PREFETCHT0 (R15) \
+	ADDQ       $32, R15 \
+	VCVTPH2PS  (SI), Z12
 
-// func gemmF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int)
+// func gemmF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
 // Requires: AVX512F
-TEXT ·gemmF16AVX512(SB), NOSPLIT, $0-64
-	GEMM(1, COLUMN_F16)
+TEXT ·gemmF16AVX512(SB), NOSPLIT, $0-72
+	GEMM(1, COLUMN_F16, AHEAD)
 
 #define COLUMN_BF16 \
-	VPMOVZXWD (SI), Z12 \
-	VPSLLD    $16, Z12, Z12
+	PREFETCHT0 (R15) \
+	ADDQ       $32, R15 \
+	VPMOVZXWD  (SI), Z12 \
+	VPSLLD     $16, Z12, Z12
 
-// func gemmBF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int)
+// func gemmBF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
 // Requires: AVX512F
-TEXT ·gemmBF16AVX512(SB), NOSPLIT, $0-64
-	GEMM(1, COLUMN_BF16)
+TEXT ·gemmBF16AVX512(SB), NOSPLIT, $0-72
+	GEMM(1, COLUMN_BF16, AHEAD)
 
 // func expSumAVX512(l, s, m *float32, n int)
 // Requires: AVX512F

@@ -4,10 +4,14 @@
 
 // Registers of gemm: AX panel, R9 its stride in bytes, DX x, R10 its stride,
 // DI out, R8 its stride, R11 tokens left. Inside a tile: SI panel, BX x of
-// tokens 0 to 2, R12 x of tokens 3 to 5, CX columns left; Y0 to Y11 two
-// vectors of sums for each token.
+// tokens 0 to 2, R12 x of tokens 3 to 5, CX columns left, R13 what is prefetched;
+// Y0 to Y11 two vectors of sums for each token.
 
-#define TILE \
+#define NOTHING
+#define AHEAD MOVQ ahead+64(FP), R13
+
+#define TILE(START) \
+	START \
 	MOVQ AX, SI \
 	MOVQ DX, BX \
 	MOVQ k+56(FP), CX
@@ -18,12 +22,14 @@
 	VMOVUPS 32(SI), Y13
 
 #define COLUMN_F16 \
-	PREFETCHT0 1024(SI) \
+	PREFETCHT0 (R13) \
+	ADDQ $32, R13 \
 	VCVTPH2PS (SI), Y12 \
 	VCVTPH2PS 16(SI), Y13
 
 #define COLUMN_BF16 \
-	PREFETCHT0 1024(SI) \
+	PREFETCHT0 (R13) \
+	ADDQ $32, R13 \
 	VPMOVZXWD (SI), Y12 \
 	VPMOVZXWD 16(SI), Y13 \
 	VPSLLD    $16, Y12, Y12 \
@@ -49,7 +55,7 @@
 	VMOVUPS HI, 32(DI) \
 	ADDQ R8, DI
 
-#define GEMM(COLUMN, LOG_SIZE) \
+#define GEMM(COLUMN, LOG_SIZE, START) \
 	MOVQ out+0(FP), DI \
 	MOVQ outStride+8(FP), R8 \
 	MOVQ panel+16(FP), AX \
@@ -63,7 +69,7 @@
 six: \
 	CMPQ R11, $6 \
 	JLT  four \
-	TILE \
+	TILE(START) \
 	LEAQ (DX)(R10*2), R12 \
 	ADDQ R10, R12 \
 	VXORPS Y0, Y0, Y0 \
@@ -101,7 +107,7 @@ sixLoop: \
 four: \
 	CMPQ R11, $4 \
 	JLT  two \
-	TILE \
+	TILE(START) \
 	LEAQ (DX)(R10*2), R12 \
 	VXORPS Y0, Y0, Y0 \
 	VXORPS Y1, Y1, Y1 \
@@ -128,7 +134,7 @@ fourLoop: \
 two: \
 	CMPQ R11, $2 \
 	JLT  one \
-	TILE \
+	TILE(START) \
 	VXORPS Y0, Y0, Y0 \
 	VXORPS Y1, Y1, Y1 \
 	VXORPS Y2, Y2, Y2 \
@@ -145,7 +151,7 @@ twoLoop: \
 one: \
 	TESTQ R11, R11 \
 	JEQ   done \
-	TILE \
+	TILE(START) \
 	VXORPS Y0, Y0, Y0 \
 	VXORPS Y1, Y1, Y1 \
 oneLoop: \
@@ -160,14 +166,14 @@ done: \
 // func gemmAVX2(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
 // Requires: AVX, FMA
 TEXT ·gemmAVX2(SB), NOSPLIT, $0-64
-	GEMM(COLUMN32, 2)
+	GEMM(COLUMN32, 2, NOTHING)
 
-// func gemmF16AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int)
+// func gemmF16AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
 // Requires: AVX, FMA, F16C
-TEXT ·gemmF16AVX2(SB), NOSPLIT, $0-64
-	GEMM(COLUMN_F16, 1)
+TEXT ·gemmF16AVX2(SB), NOSPLIT, $0-72
+	GEMM(COLUMN_F16, 1, AHEAD)
 
-// func gemmBF16AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int)
+// func gemmBF16AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
 // Requires: AVX2, FMA
-TEXT ·gemmBF16AVX2(SB), NOSPLIT, $0-64
-	GEMM(COLUMN_BF16, 1)
+TEXT ·gemmBF16AVX2(SB), NOSPLIT, $0-72
+	GEMM(COLUMN_BF16, 1, AHEAD)

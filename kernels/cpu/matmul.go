@@ -192,12 +192,16 @@ func (j *matmulJob) groups(w *worker, first, groups int64) {
 	j.store(w, first, groups, each)
 }
 
+// aheadBytes is how far ahead of its use a stream of weights is prefetched.
+const aheadBytes = 1024
+
 // halves computes group g from 16-bit weights as they are packed.
 func (j *matmulJob) halves(sums []float32, g int64) {
 	for from := int64(0); from < j.w.Cols; from += chunk {
 		x := (*float32)(pointer(j.x + uintptr(4*from)))
 		n := int(min(chunk, j.w.Cols-from))
-		j.kern.gemm16[j.w.Type](&sums[0], lanes, j.packed(g, from), lanes, x, int(j.w.Cols), int(j.n), n)
+		src := j.packed(g, from)
+		j.kern.gemm16[j.w.Type](&sums[0], lanes, src, lanes, x, int(j.w.Cols), int(j.n), n, unsafe.Add(src, aheadBytes))
 	}
 }
 

@@ -57,11 +57,11 @@ type variant struct {
 	// and write whole blocks of 8 rows.
 	transpose func(dst, src *float32, rows, cols int)
 	// gemm16 is gemm with a panel of 16-bit floats, converted as it is read, which
-	// pays for a few tokens; nil: widen, then gemm.
-	gemm16 [kernels.BF16 + 1]func(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int)
-	// transpose16 is transpose of 16-bit elements, cols a multiple of 16; memory at
-	// ahead, as large as src, will be read next.
-	transpose16 func(dst, src, ahead unsafe.Pointer, rows, cols int)
+	// pays for a few tokens; nil: widen, then gemm. The 32*k bytes at ahead will be read
+	// soon: each column prefetches some, so that few loads wait at once.
+	gemm16 [kernels.BF16 + 1]func(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
+	// transpose16 is transpose of 16-bit elements, cols a multiple of 16.
+	transpose16 func(dst, src unsafe.Pointer, rows, cols int)
 	// max returns the largest of m and s[0:BlockSize], NaNs left out.
 	max func(s *float32, m float32) float32
 	// expSum replaces s[0:BlockSize] of each of n queries by exp(s - m) and adds

@@ -160,13 +160,13 @@ func fieldsAVX2(dst, src *word, n, bits, shift int)
 func gemmAVX2(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
 
 //go:noescape
-func gemmF16AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int)
+func gemmF16AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
 
 //go:noescape
-func gemmBF16AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int)
+func gemmBF16AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
 
 //go:noescape
-func transpose16AVX2(dst, src, ahead unsafe.Pointer, rows, cols int)
+func transpose16AVX2(dst, src unsafe.Pointer, rows, cols int)
 
 //go:noescape
 func maxAVX2(s *float32, m float32) float32
@@ -265,10 +265,10 @@ func scaleAVX2(panel, factors *float32, n int)
 func gemmAVX512(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
 
 //go:noescape
-func gemmF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int)
+func gemmF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
 
 //go:noescape
-func gemmBF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int)
+func gemmBF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
 
 //go:noescape
 func expSumAVX512(l, s, m *float32, n int)
