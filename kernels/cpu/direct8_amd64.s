@@ -35,8 +35,9 @@ GLOBL nibbles<>(SB), RODATA|NOPTR, $4
 	MOVQ         n+24(FP), CX \
 	VPBROADCASTD nibbles<>(SB), Y15
 
-// AHEAD prefetches a cache line that will be read soon.
-#define AHEAD(OFFSET) PREFETCHT0 (OFFSET+1024)(AX)
+// AHEAD prefetches a cache line that will be read soon. With one or two tokens nobody
+// reads it again: it passes by the second-level cache.
+#define AHEAD(OFFSET) PREFETCHNTA (OFFSET+1024)(AX)
 
 // The sums of out stay in registers for one and two tokens.
 #define OUT1(MOVE) \
@@ -216,11 +217,6 @@ TEXT ·directQ4_0x1AVX2(SB), NOSPLIT, $0-32
 TEXT ·directQ4_0x2AVX2(SB), NOSPLIT, $0-32
 	Q4_0(EACH2, USE2, ADD2, OUT2, 96)
 
-// func directQ4_0x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX2, FMA, F16C
-TEXT ·directQ4_0x4AVX2(SB), NOSPLIT, $0-32
-	Q4_0(EACH4, USE4, ADD4, OUT4, 192)
-
 // K_HEAD begins a block of Q4_K or Q5_K, K_SCALES reads its scales and mins.
 #define K_HEAD \
 	MOVQ AX, R10 \
@@ -282,11 +278,6 @@ TEXT ·directQ4_Kx1AVX2(SB), NOSPLIT, $0-32
 // Requires: AVX2, FMA, F16C
 TEXT ·directQ4_Kx2AVX2(SB), NOSPLIT, $0-32
 	Q4_K(EACH2, USE2, ADD2, OUT2, 96)
-
-// func directQ4_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX2, FMA, F16C
-TEXT ·directQ4_Kx4AVX2(SB), NOSPLIT, $0-32
-	Q4_K(EACH4, USE4, ADD4, OUT4, 192)
 
 // HIGH joins bits of the dwords at SRC to two times four columns of 8 rows.
 #define HIGH(SRC, MASK, SHIFT0, BY0, SHIFT1, BY1, A, B) \
@@ -350,11 +341,6 @@ TEXT ·directQ5_Kx1AVX2(SB), NOSPLIT, $0-32
 // Requires: AVX2, FMA, F16C
 TEXT ·directQ5_Kx2AVX2(SB), NOSPLIT, $0-32
 	Q5_K(EACH2, USE2, ADD2, OUT2, 96)
-
-// func directQ5_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX2, FMA, F16C
-TEXT ·directQ5_Kx4AVX2(SB), NOSPLIT, $0-32
-	Q5_K(EACH4, USE4, ADD4, OUT4, 192)
 
 #define SIXTHS(AT, HIGH_AT, SHIFT0, BY0, SHIFT1, BY1) \
 	NIBBLES(AT) \
@@ -422,11 +408,6 @@ TEXT ·directQ6_Kx1AVX2(SB), NOSPLIT, $0-32
 TEXT ·directQ6_Kx2AVX2(SB), NOSPLIT, $0-32
 	Q6_K(EACH2, USE2, ADD2, OUT2, 96)
 
-// func directQ6_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX2, FMA, F16C
-TEXT ·directQ6_Kx4AVX2(SB), NOSPLIT, $0-32
-	Q6_K(EACH4, USE4, ADD4, OUT4, 192)
-
 // SIGNED is USE for codes with a sign, which x takes over: magnitudes in Y13, Y14.
 #define SIGNED(X, LO, HI) \
 	VPBROADCASTD (X)(DX), Y10 \
@@ -483,6 +464,30 @@ TEXT ·directQ8_0x1AVX2(SB), NOSPLIT, $0-32
 // Requires: AVX2, FMA, F16C
 TEXT ·directQ8_0x2AVX2(SB), NOSPLIT, $0-32
 	Q8_0(EACH2, ADD2, OUT2, 96)
+
+// With four tokens there may be more, which read the packed group again.
+#undef AHEAD
+#define AHEAD(OFFSET) PREFETCHT0 (OFFSET+1024)(AX)
+
+// func directQ4_0x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ4_0x4AVX2(SB), NOSPLIT, $0-32
+	Q4_0(EACH4, USE4, ADD4, OUT4, 192)
+
+// func directQ4_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ4_Kx4AVX2(SB), NOSPLIT, $0-32
+	Q4_K(EACH4, USE4, ADD4, OUT4, 192)
+
+// func directQ5_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ5_Kx4AVX2(SB), NOSPLIT, $0-32
+	Q5_K(EACH4, USE4, ADD4, OUT4, 192)
+
+// func directQ6_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ6_Kx4AVX2(SB), NOSPLIT, $0-32
+	Q6_K(EACH4, USE4, ADD4, OUT4, 192)
 
 // func directQ8_0x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX2, FMA, F16C
