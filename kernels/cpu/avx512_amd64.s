@@ -82,7 +82,7 @@ eightLoop: \
 	JMP  eight \
 four: \
 	CMPQ   R11, $4 \
-	JLT    two \
+	JLT    three \
 	TILE(START) \
 	LEAQ   (DX)(R10*2), R12 \
 	VPXORD Z0, Z0, Z0 \
@@ -103,6 +103,21 @@ fourLoop: \
 	STORE(Z3) \
 	LEAQ (DX)(R10*4), DX \
 	SUBQ $4, R11 \
+three: \
+	CMPQ   R11, $3 \
+	JLT    two \
+	TILE(START) \
+	VPXORD Z0, Z0, Z0 \
+	VPXORD Z1, Z1, Z1 \
+	VPXORD Z2, Z2, Z2 \
+threeLoop: \
+	COLUMN \
+	THREE(BX, Z0, Z1, Z2) \
+	NEXT(threeLoop) \
+	STORE(Z0) \
+	STORE(Z1) \
+	STORE(Z2) \
+	JMP  done \
 two: \
 	CMPQ   R11, $2 \
 	JLT    one \
@@ -116,8 +131,7 @@ twoLoop: \
 	NEXT(twoLoop) \
 	STORE(Z0) \
 	STORE(Z1) \
-	LEAQ (DX)(R10*2), DX \
-	SUBQ $2, R11 \
+	JMP  done \
 one: \
 	TESTQ  R11, R11 \
 	JEQ    done \

@@ -5,7 +5,8 @@
 // Registers of gemm: AX panel, R9 its stride in bytes, DX x, R10 its stride,
 // DI out, R8 its stride, R11 tokens left. Inside a tile: SI panel, BX x of
 // tokens 0 to 2, R12 x of tokens 3 to 5, CX columns left, R13 what is prefetched;
-// Y0 to Y11 two vectors of sums for each token.
+// Y0 to Y11 two vectors of sums for each token. Few sums wait for
+// themselves, so that three tokens are a tile of their own, not two and one.
 
 #define NOTHING
 #define AHEAD MOVQ ahead+64(FP), R13
@@ -106,7 +107,7 @@ sixLoop: \
 	JMP  six \
 four: \
 	CMPQ R11, $4 \
-	JLT  two \
+	JLT  three \
 	TILE(START) \
 	LEAQ (DX)(R10*2), R12 \
 	VXORPS Y0, Y0, Y0 \
@@ -131,6 +132,26 @@ fourLoop: \
 	STORE(Y6, Y7) \
 	LEAQ (DX)(R10*4), DX \
 	SUBQ $4, R11 \
+three: \
+	CMPQ R11, $3 \
+	JLT  two \
+	TILE(START) \
+	VXORPS Y0, Y0, Y0 \
+	VXORPS Y1, Y1, Y1 \
+	VXORPS Y2, Y2, Y2 \
+	VXORPS Y3, Y3, Y3 \
+	VXORPS Y4, Y4, Y4 \
+	VXORPS Y5, Y5, Y5 \
+threeLoop: \
+	COLUMN \
+	MULADD((BX), Y14, Y0, Y1) \
+	MULADD((BX)(R10*1), Y15, Y2, Y3) \
+	MULADD((BX)(R10*2), Y14, Y4, Y5) \
+	NEXT(threeLoop) \
+	STORE(Y0, Y1) \
+	STORE(Y2, Y3) \
+	STORE(Y4, Y5) \
+	JMP  done \
 two: \
 	CMPQ R11, $2 \
 	JLT  one \
@@ -146,8 +167,7 @@ twoLoop: \
 	NEXT(twoLoop) \
 	STORE(Y0, Y1) \
 	STORE(Y2, Y3) \
-	LEAQ (DX)(R10*2), DX \
-	SUBQ $2, R11 \
+	JMP  done \
 one: \
 	TESTQ R11, R11 \
 	JEQ   done \
