@@ -9,6 +9,7 @@ import (
 )
 
 type appendKVJob struct {
+	kern         *variant
 	cache        kernels.KV
 	k, v         uintptr
 	slots        []int32
@@ -19,7 +20,7 @@ type appendKVJob struct {
 func (d *Device) appendKV(cache kernels.KV, k, v, slots kernels.Tensor) {
 	n := k.Shape[0]
 	j := &d.jobs.appendKV
-	*j = appendKVJob{cache, k.Addr, v.Addr, intsOf(slots.Addr, n), k.Shape[1], k.Shape[2]}
+	*j = appendKVJob{d.kern, cache, k.Addr, v.Addr, intsOf(slots.Addr, n), k.Shape[1], k.Shape[2]}
 	for _, s := range j.slots {
 		if s < -1 || int64(s) >= cache.K.Shape[0]*kernels.BlockSize {
 			d.fail(fmt.Errorf("cpu: %s: slot %d of %d", kernels.OpRoPEAppendKV, s, cache.K.Shape[0]*kernels.BlockSize))
@@ -36,28 +37,22 @@ func (j *appendKVJob) piece(_ *worker, i int64) {
 	for h := range j.kvHeads {
 		at := (block*j.kvHeads+h)*kernels.BlockSize + offset // in rows of dim elements
 		from := uintptr(4 * (i*j.kvHeads + h) * j.dim)
-		store(j.cache.K, j.cache.KScale, at, floatsOf(j.k+from, j.dim))
-		store(j.cache.V, j.cache.VScale, at, floatsOf(j.v+from, j.dim))
+		j.store(j.cache.K, j.cache.KScale, at, floatsOf(j.k+from, j.dim))
+		j.store(j.cache.V, j.cache.VScale, at, floatsOf(j.v+from, j.dim))
 	}
 }
 
 // store writes src as row `at` of a cache.
-func store(t, scale kernels.Tensor, at int64, src []float32) {
+func (j *appendKVJob) store(t, scale kernels.Tensor, at int64, src []float32) {
 	n := int64(len(src))
 	dst := t.Addr + uintptr(at*t.Type.RowBytes(n))
 	switch t.Type {
 	case kernels.F32:
 		copy(floatsOf(dst, n), src)
-	case kernels.F16:
-		for i, v := range src {
-			halvesOf(dst, n)[i] = toF16(v)
-		}
-	case kernels.BF16:
-		for i, v := range src {
-			halvesOf(dst, n)[i] = toBF16(v)
-		}
 	case kernels.I8:
 		floatsOf(scale.Addr+uintptr(4*at), 1)[0] = storeI8(bytesOf(dst, n), src)
+	default:
+		j.kern.narrow[t.Type](pointer(dst), &src[0], int(n))
 	}
 }
 
@@ -83,10 +78,6 @@ func storeI8(dst []byte, src []float32) float32 {
 	return scale
 }
 
-func halvesOf(addr uintptr, n int64) []uint16 {
-	return unsafe.Slice((*uint16)(pointer(addr)), n)
-}
-
 // toBF16 rounds to nearest even.
 func toBF16(v float32) uint16 {
 	b := math.Float32bits(v)
@@ -96,13 +87,14 @@ func toBF16(v float32) uint16 {
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
 
-// toF16 rounds to nearest even; too large becomes infinity.
+// toF16 rounds to nearest even; too large becomes infinity. A NaN keeps the bits for
+// which there is room.
 func toF16(v float32) uint16 {
 	b := math.Float32bits(v)
 	sign, a := uint16(b>>16&0x8000), b&0x7fffffff
 	switch {
 	case a > 0x7f800000:
-		return sign | 0x7e00
+		return sign | 0x7e00 | uint16(a>>13&0x1ff)
 	case a >= 0x477ff000: // 65520 and up
 		return sign | 0x7c00
 	case a < 0x38800000: // below 2^-14: a multiple of 2^-24, which adding 0.5 rounds to
@@ -110,6 +102,20 @@ func toF16(v float32) uint16 {
 	}
 	a += 0xfff + a>>13&1
 	return sign | uint16(a>>13-112<<10)
+}
+
+func narrowF16Generic(dst unsafe.Pointer, src *float32, n int) {
+	d := unsafe.Slice((*uint16)(dst), n)
+	for i, v := range unsafe.Slice(src, n) {
+		d[i] = toF16(v)
+	}
+}
+
+func narrowBF16Generic(dst unsafe.Pointer, src *float32, n int) {
+	d := unsafe.Slice((*uint16)(dst), n)
+	for i, v := range unsafe.Slice(src, n) {
+		d[i] = toBF16(v)
+	}
 }
 
 func widenF16Generic(dst *float32, src unsafe.Pointer, n int) {

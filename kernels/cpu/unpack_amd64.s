@@ -61,6 +61,69 @@ test:
 	VZEROUPPER
 	RET
 
+// func narrowF16AVX2(dst unsafe.Pointer, src *float32, n int)
+// n is a multiple of 8.
+// Requires: AVX, F16C
+TEXT ·narrowF16AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	JMP  test
+
+loop:
+	VMOVUPS   (SI), Y0
+	VCVTPS2PH $0, Y0, (DI)
+	ADDQ      $32, SI
+	ADDQ      $16, DI
+	SUBQ      $8, CX
+
+test:
+	TESTQ CX, CX
+	JNE   loop
+	VZEROUPPER
+	RET
+
+DATA roundHalf<>+0(SB)/4, $0x7fff
+GLOBL roundHalf<>(SB), RODATA|NOPTR, $4
+DATA quiet<>+0(SB)/4, $0x400000
+GLOBL quiet<>(SB), RODATA|NOPTR, $4
+
+// func narrowBF16AVX2(dst unsafe.Pointer, src *float32, n int)
+// n is a multiple of 8.
+// Requires: AVX2
+TEXT ·narrowBF16AVX2(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         n+16(FP), CX
+	VPCMPEQD     Y4, Y4, Y4
+	VPSRLD       $31, Y4, Y4
+	VPBROADCASTD roundHalf<>(SB), Y5
+	VPBROADCASTD quiet<>(SB), Y6
+	JMP          test
+
+loop:
+	VMOVUPS      (SI), Y0
+	VPSRLD       $16, Y0, Y1
+	VPAND        Y4, Y1, Y1
+	VPADDD       Y5, Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VPOR         Y6, Y0, Y2
+	VCMPPS       $3, Y0, Y0, Y3 // NaN
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	VPSRLD       $16, Y1, Y1
+	VEXTRACTI128 $1, Y1, X2
+	VPACKUSDW    X2, X1, X1
+	VMOVDQU      X1, (DI)
+	ADDQ         $32, SI
+	ADDQ         $16, DI
+	SUBQ         $8, CX
+
+test:
+	TESTQ CX, CX
+	JNE   loop
+	VZEROUPPER
+	RET
+
 // BYTE_COLUMN writes byte J of the dwords in Y8, Y9 with the scales Y4, Y5.
 #define BYTE_COLUMN(J) \
 	VPSLLD    $(24-8*J), Y8, Y0 \

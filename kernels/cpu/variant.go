@@ -51,6 +51,8 @@ type variant struct {
 	quantize func(dst *block8, step int, x *float32, n, group int, offset int16)
 	// widen converts n cache elements to F32.
 	widen [kernels.BF16 + 1]func(dst *float32, src unsafe.Pointer, n int)
+	// narrow rounds n values to cache elements.
+	narrow [kernels.BF16 + 1]func(dst unsafe.Pointer, src *float32, n int)
 	// widenI8 converts rows of codes with a scale each.
 	widenI8 func(dst *float32, src unsafe.Pointer, scale *float32, rows, dim int)
 	// transpose writes src [rows, cols] as dst [cols, BlockSize]. It may read

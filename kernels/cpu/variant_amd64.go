@@ -76,21 +76,7 @@ func avx2() variant {
 	v.matvec[kernels.Q5_K] = matvecQ5_KAVX2
 	v.matvec[kernels.Q6_K] = matvecQ6_KAVX2
 	v.matvecScaled[kernels.F8E4M3] = matvecF8E4M3AVX2
-	v.widen[kernels.F16] = func(dst *float32, src unsafe.Pointer, n int) {
-		widenF16AVX2(dst, src, n&^7)
-		widenF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
-	}
-	v.widen[kernels.BF16] = func(dst *float32, src unsafe.Pointer, n int) {
-		widenBF16AVX2(dst, src, n&^7)
-		widenBF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
-	}
-	v.widenI8 = func(dst *float32, src unsafe.Pointer, scale *float32, rows, dim int) {
-		if dim%8 != 0 {
-			widenI8Generic(dst, src, scale, rows, dim)
-			return
-		}
-		widenI8AVX2(dst, src, scale, rows, dim)
-	}
+	cacheAVX2(&v)
 	v.transpose = func(dst, src *float32, rows, cols int) {
 		if cols%8 != 0 {
 			transposeGeneric(dst, src, rows, cols)
@@ -111,6 +97,33 @@ func avx2() variant {
 	v.fields = fieldsAVX2
 	rowsAVX2(&v)
 	return v
+}
+
+// cacheAVX2 sets the loops between floats and what a cache holds.
+func cacheAVX2(v *variant) {
+	v.widen[kernels.F16] = func(dst *float32, src unsafe.Pointer, n int) {
+		widenF16AVX2(dst, src, n&^7)
+		widenF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
+	}
+	v.widen[kernels.BF16] = func(dst *float32, src unsafe.Pointer, n int) {
+		widenBF16AVX2(dst, src, n&^7)
+		widenBF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
+	}
+	v.narrow[kernels.F16] = func(dst unsafe.Pointer, src *float32, n int) {
+		narrowF16AVX2(dst, src, n&^7)
+		narrowF16Generic(unsafe.Add(dst, 2*(n&^7)), after(src, n&^7), n&7)
+	}
+	v.narrow[kernels.BF16] = func(dst unsafe.Pointer, src *float32, n int) {
+		narrowBF16AVX2(dst, src, n&^7)
+		narrowBF16Generic(unsafe.Add(dst, 2*(n&^7)), after(src, n&^7), n&7)
+	}
+	v.widenI8 = func(dst *float32, src unsafe.Pointer, scale *float32, rows, dim int) {
+		if dim%8 != 0 {
+			widenI8Generic(dst, src, scale, rows, dim)
+			return
+		}
+		widenI8AVX2(dst, src, scale, rows, dim)
+	}
 }
 
 // avx512 is avx2 with wider loops.
@@ -170,6 +183,12 @@ func transpose16AVX2(dst, src unsafe.Pointer, rows, cols int)
 
 //go:noescape
 func maxAVX2(s *float32, m float32) float32
+
+//go:noescape
+func narrowF16AVX2(dst unsafe.Pointer, src *float32, n int)
+
+//go:noescape
+func narrowBF16AVX2(dst unsafe.Pointer, src *float32, n int)
 
 //go:noescape
 func widenF16AVX2(dst *float32, src unsafe.Pointer, n int)

@@ -38,6 +38,8 @@ func generic() variant {
 	}
 	v.widen[kernels.F16] = widenF16Generic
 	v.widen[kernels.BF16] = widenBF16Generic
+	v.narrow[kernels.F16] = narrowF16Generic
+	v.narrow[kernels.BF16] = narrowBF16Generic
 	return v
 }
 

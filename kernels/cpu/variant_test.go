@@ -218,6 +218,30 @@ func TestHalf(t *testing.T) {
 	require.Equal(t, uint16(0x7bff), toF16(65519))
 }
 
+// TestNarrow: every instruction set rounds to 16 bits as the plain Go does, numbers of
+// every kind, and does not write beside them.
+func TestNarrow(t *testing.T) {
+	var x []float32
+	for h := range 1 << 16 {
+		bits := uint32(h) << 16
+		for _, low := range []uint32{0, 1, 0x7fff, 0x8000, 0x8001, 0xffff} {
+			x = append(x, math.Float32frombits(bits|low))
+		}
+		v := f16(uint16(h))
+		x = append(x, v, math.Nextafter32(v, 1e9), (v+f16(uint16(h)+1))/2)
+	}
+	for _, v := range variants() {
+		for typ, plain := range map[kernels.DType]func(unsafe.Pointer, *float32, int){kernels.F16: narrowF16Generic, kernels.BF16: narrowBF16Generic} {
+			for _, n := range []int{1, 7, 8, 20, len(x)} {
+				want, got := make([]uint16, n+1), make([]uint16, n+1)
+				plain(unsafe.Pointer(&want[0]), &x[0], n)
+				v.narrow[typ](unsafe.Pointer(&got[0]), &x[0], n)
+				require.True(t, slices.Equal(want, got), "%s: %v, %d values", v.name, typ, n)
+			}
+		}
+	}
+}
+
 // TestRowLoops: every instruction set has the bits of the plain Go, for rows of any
 // length, and does not write beside them.
 func TestRowLoops(t *testing.T) {
