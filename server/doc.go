@@ -39,6 +39,7 @@
 //
 // Whoever reaches its address, but no page of another site in a browser: not
 // across origins, and not under a name that the page made lead here. origin.go.
+// Origins that Options.Origins names may ask, and read what is answered. cors.go.
 //
 // # How is a model told to reason, or not to?
 //

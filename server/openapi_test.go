@@ -217,9 +217,22 @@ func provocations(t *testing.T) func(status int, path string) provoked {
 	}
 }
 
-// Each status that the document gives an operation can come, and comes as it
-// says. That no others come is what all other tests show.
-func TestOpenAPIStatuses(t *testing.T) {
+// ask sends a request for an operation.
+func (p provoked) ask(t *testing.T, o apitest.Operation, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(o.Method, strings.Replace(o.Path, "{id}", p.id, 1)+p.query, p.body)
+	r.Host = p.host
+	header = append(p.header, header...)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	documents().Handler(t, p.server).ServeHTTP(w, r)
+	return w
+}
+
+// provokeAll calls f with a request for each status that the document gives an
+// operation.
+func provokeAll(t *testing.T, f func(o apitest.Operation, status int, p provoked)) {
 	provoke := provocations(t)
 	for _, o := range documents().Own.Operations() {
 		body := "{}"
@@ -236,16 +249,18 @@ func TestOpenAPIStatuses(t *testing.T) {
 			if p.body == nil {
 				p.body = strings.NewReader(body)
 			}
-			r := httptest.NewRequest(o.Method, strings.Replace(o.Path, "{id}", p.id, 1)+p.query, p.body)
-			r.Host = p.host
-			for i := 0; i < len(p.header); i += 2 {
-				r.Header.Set(p.header[i], p.header[i+1])
-			}
-			w := httptest.NewRecorder()
-			documents().Handler(t, p.server).ServeHTTP(w, r)
-			require.Equal(t, status, w.Code, "%s %s: %s", o.Method, o.Path, w.Body)
+			f(o, status, p)
 		}
 	}
+}
+
+// Each status that the document gives an operation can come, and comes as it
+// says. That no others come is what all other tests show.
+func TestOpenAPIStatuses(t *testing.T) {
+	provokeAll(t, func(o apitest.Operation, status int, p provoked) {
+		w := p.ask(t, o)
+		require.Equal(t, status, w.Code, "%s %s: %s", o.Method, o.Path, w.Body)
+	})
 }
 
 // Each exception from OpenAI's document is one that an answer needs.

@@ -10,12 +10,15 @@ import (
 )
 
 // checkSite refuses what a page of another site makes a browser send: requests
-// across origins, and those of a page whose own name leads to this machine (DNS
-// rebinding), for which the two are one origin. No such page has a key, so a
-// server with keys may have any name.
+// across origins, but for those that are allowed, and those of a page whose own
+// name leads to this machine (DNS rebinding), for which the two are one origin.
+// No such page has a key, so a server with keys may have any name.
 func (s *Server) checkSite(r *http.Request) error {
-	if http.NewCrossOriginProtection().Check(r) != nil {
-		return &apiError{status: http.StatusForbidden, kind: kindPermission, code: codeOrigin, message: "requests from pages of other origins are refused"}
+	if !s.allowsOrigin(r) && http.NewCrossOriginProtection().Check(r) != nil {
+		return &apiError{
+			status: http.StatusForbidden, kind: kindPermission, code: codeOrigin,
+			message: "requests from pages of other origins are refused, but for those that trona serve --allowed-origins names",
+		}
 	}
 	if len(s.keys) == 0 && !s.isNamed(r.Host) {
 		return &apiError{

@@ -19,6 +19,7 @@ type Options struct {
 	Version      string
 	APIKeys      []string      // none: everybody may use the server
 	Hosts        []string      // names beside localhost of a server without keys
+	Origins      []string      // whose pages may use the server, as CheckOrigin wants them; none
 	MaxBodyBytes int64         // of a request; 8 MiB
 	MaxChoices   int           // n; 16
 	MaxConns     int           // open connections; 12,000
@@ -148,18 +149,34 @@ type endpoint struct {
 // ServeHTTP is for http.ServeMux; the server calls serve itself.
 func (e endpoint) ServeHTTP(http.ResponseWriter, *http.Request) {}
 
+// methods lists what may be done there.
+func (e endpoint) methods() (names []string) {
+	for _, r := range e.routes {
+		names = append(names, r.method)
+	}
+	return names
+}
+
+// endpoint returns what is at the path of a request.
+func (s *Server) endpoint(r *http.Request) (endpoint, bool) {
+	handler, pattern := s.routes.Handler(r)
+	e, ok := handler.(endpoint)
+	return e, ok && pattern != "" && r.URL.Path == path.Clean(r.URL.Path)
+}
+
 // route returns what a request asks for. A route that needs no key is found
 // without one; of the others a request without a key learns nothing.
 func (s *Server) route(r *http.Request) (*route, error) {
-	handler, pattern := s.routes.Handler(r)
-	e, ok := handler.(endpoint)
-	if !ok || pattern == "" || r.URL.Path != path.Clean(r.URL.Path) {
+	if s.isPreflight(r) {
+		return &route{path: "preflight", serve: s.preflight}, nil
+	}
+	e, ok := s.endpoint(r)
+	if !ok {
 		if err := s.keys.check(r); err != nil {
 			return nil, err
 		}
 		return nil, &apiError{status: http.StatusNotFound, kind: kindInvalid, code: codeRoute, message: s.noRoute(r.URL.Path)}
 	}
-	var allow []string
 	for i := range e.routes {
 		found := &e.routes[i]
 		if found.method == r.Method || found.method == "GET" && r.Method == "HEAD" {
@@ -168,13 +185,12 @@ func (s *Server) route(r *http.Request) (*route, error) {
 			}
 			return found, s.keys.check(r)
 		}
-		allow = append(allow, found.method)
 	}
 	if err := s.keys.check(r); err != nil && !e.routes[0].open {
 		return nil, err
 	}
 	return nil, &apiError{
-		status: http.StatusMethodNotAllowed, kind: kindInvalid, code: codeMethod, allow: strings.Join(allow, ", "),
+		status: http.StatusMethodNotAllowed, kind: kindInvalid, code: codeMethod, allow: strings.Join(e.methods(), ", "),
 		message: fmt.Sprintf("the method %.16q is not allowed here", r.Method),
 	}
 }
@@ -211,6 +227,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		out.Header().Set("Request-Id", id)
 	}
 	out.Header().Set("X-Content-Type-Options", "nosniff")
+	s.shareAnswer(out.Header(), r)
 	found, err := s.route(r)
 	if err == nil {
 		err = s.safely(out, r, found)

@@ -92,6 +92,8 @@ func TestExitCodes(t *testing.T) {
 		"missing config":    {[]string{"inspect", "--config", missing}, exitUsage, "absent.gguf"},
 		"open to the world": {[]string{"serve", "--host", "0.0.0.0", "--port", "0"}, exitUsage, "--api-key"},
 		"port out of range": {[]string{"serve", "--port", "65536"}, exitUsage, "--port"},
+		"origin with path":  {[]string{"serve", "--allowed-origins", "http://a,https://b/"}, exitUsage, `--allowed-origins: "https://b/" is no origin as browsers write it: that is https://b`},
+		"no origin":         {[]string{"serve", "--allowed-origins", "localhost:3000"}, exitUsage, "write scheme://host[:port]"},
 		"prompt as model":   {[]string{"run", "what is 1+1?"}, exitUsage, "trona run demo"},
 		"run no model":      {[]string{"run", missing, "hi"}, exitFailed, "absent.gguf"},
 		"think maybe":       {[]string{"run", "--think", "maybe", "demo", "hi"}, exitUsage, "maybe"},

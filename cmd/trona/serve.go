@@ -25,6 +25,7 @@ type serveCommand struct {
 	KVCacheMemory   size          `name:"kv-cache-memory" help:"Memory of the KV cache, of all models together, such as 16GiB; absent: what the requests can use, within what is free." placeholder:"SIZE"`
 	APIKey          []string      `name:"api-key" sep:"none" help:"Key that requests must carry; may be repeated. Other users of the machine can see it: prefer TRONA_API_KEY or a file." placeholder:"KEY"`
 	APIKeyFile      string        `name:"api-key-file" help:"File with such keys, one a line." placeholder:"FILE"`
+	AllowedOrigins  []string      `help:"Origin, such as https://chat.example, whose pages may use the server from a browser; may be repeated, * allows all." placeholder:"ORIGIN"`
 	Strict          bool          `help:"Refuse requests with fields that have no effect, instead of naming them in the header x-trona-ignored."`
 	LogRequests     bool          `help:"Log a line for each request, without contents."`
 	DrainTimeout    time.Duration `help:"How long running requests may go on after SIGTERM." default:"30s" placeholder:"30s"`
@@ -72,7 +73,7 @@ func (c *serveCommand) serve(std stdio, listener net.Listener, keys []string, fr
 		level = slog.LevelInfo
 	}
 	api := server.New(server.Options{
-		Version: version, APIKeys: keys, Hosts: []string{c.Host}, Strict: c.Strict,
+		Version: version, APIKeys: keys, Hosts: []string{c.Host}, Origins: c.AllowedOrigins, Strict: c.Strict,
 		Log: slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: level})),
 	})
 	failed := make(chan error, 1)
@@ -145,6 +146,11 @@ func (c *serveCommand) checkFlags(keys []string) error {
 	}
 	if c.DrainTimeout < 0 {
 		return usagef("--drain-timeout %v: must not be negative", c.DrainTimeout)
+	}
+	for _, origin := range c.AllowedOrigins {
+		if err := server.CheckOrigin(origin); err != nil {
+			return usagef("--allowed-origins: %v", err)
+		}
 	}
 	if len(keys) == 0 && !loopback(c.Host) {
 		return usagef("--host %s can be reached from other machines: set --api-key-file, --api-key or TRONA_API_KEY", c.Host)

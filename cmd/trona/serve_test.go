@@ -117,6 +117,21 @@ func TestKeys(t *testing.T) {
 	require.NotContains(t, s.log.String(), "from-")
 }
 
+// TestAllowedOrigins asks as a browser does for a page of another origin.
+func TestAllowedOrigins(t *testing.T) {
+	s := start(t, "--allowed-origins", "http://localhost:3000,https://chat.example", "--max-model-len", "256")
+	for origin, want := range map[string]int{"http://localhost:3000": 204, "https://chat.example": 204, "https://other.example": 405} {
+		request, err := http.NewRequest(http.MethodOptions, s.url+"/v1/completions", nil)
+		require.NoError(t, err)
+		request.Header = http.Header{"Origin": {origin}, "Access-Control-Request-Method": {"POST"}}
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		response.Body.Close()
+		require.Equal(t, want, response.StatusCode, origin)
+		require.Equal(t, want == 204, response.Header.Get("Access-Control-Allow-Origin") == origin)
+	}
+}
+
 func TestPortInUse(t *testing.T) {
 	s := start(t, "--max-model-len", "256")
 	_, port, _ := strings.Cut(strings.TrimPrefix(s.url, "http://"), ":")
