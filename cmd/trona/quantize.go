@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"os/signal"
 	"strings"
-	"syscall"
 
 	"trona/model"
 	"trona/model/convert"
@@ -32,7 +30,7 @@ func (c *quantizeCommand) Run(std stdio) error {
 	if c.Threads < 0 || c.Threads > maxThreads {
 		return usagef("--threads %d: must be 0 to %d", c.Threads, maxThreads)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
 	defer stop()
 	ckpt, err := openCheckpoint(c.Source)
 	if err != nil {

@@ -28,7 +28,7 @@ type serveCommand struct {
 	AllowedOrigins  []string      `help:"Origin, such as https://chat.example, whose pages may use the server from a browser; may be repeated, * allows all." placeholder:"ORIGIN"`
 	Strict          bool          `help:"Refuse requests with fields that have no effect, instead of naming them in the header x-trona-ignored."`
 	LogRequests     bool          `help:"Log a line for each request, without contents."`
-	DrainTimeout    time.Duration `help:"How long running requests may go on after SIGTERM." default:"30s" placeholder:"30s"`
+	DrainTimeout    time.Duration `help:"How long running requests may go on after SIGTERM, SIGINT or SIGHUP." default:"30s" placeholder:"30s"`
 	modelFlags
 	templateFlags
 	cacheFlags
@@ -65,8 +65,9 @@ func (c *serveCommand) Run(std stdio) error {
 // serve answers at once, with 503 while the models load, until a signal.
 func (c *serveCommand) serve(std stdio, listener net.Listener, keys []string, from *loader) error {
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, endSignals()...)
 	defer signal.Stop(signals)
+	signal.Ignore(syscall.SIGPIPE) // who reads the log may end first
 
 	level := slog.LevelError
 	if c.LogRequests {
@@ -115,14 +116,20 @@ func (c *serveCommand) serve(std stdio, listener net.Listener, keys []string, fr
 }
 
 // drain waits for the requests in flight, up to the timeout or a second signal.
+// That of a closed terminal is none: both the kernel and the shell send it.
 func (c *serveCommand) drain(api *server.Server, signals <-chan os.Signal) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.DrainTimeout)
 	defer cancel()
 	go func() {
-		select {
-		case <-signals:
-			cancel()
-		case <-ctx.Done():
+		for {
+			select {
+			case s := <-signals:
+				if s != syscall.SIGHUP {
+					cancel()
+				}
+			case <-ctx.Done():
+				return
+			}
 		}
 	}()
 	// What is cut off has been told so; that is no failure of the server.

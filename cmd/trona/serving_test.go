@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -60,8 +61,13 @@ var (
 // test ends it.
 func begin(t *testing.T, args ...string) *serving {
 	t.Helper()
-	s := &serving{log: new(screen), ended: make(chan struct{})}
-	s.command = exec.Command(binary, append([]string{"serve", "--port", "0"}, args...)...)
+	return beginCommand(t, exec.Command(binary, append([]string{"serve", "--port", "0"}, args...)...))
+}
+
+// beginCommand starts a command that becomes a server.
+func beginCommand(t *testing.T, command *exec.Cmd) *serving {
+	t.Helper()
+	s := &serving{command: command, log: new(screen), ended: make(chan struct{})}
 	s.command.Stderr = s.log
 	require.NoError(t, s.command.Start())
 	go func() {
@@ -109,7 +115,12 @@ func (s *serving) exited() bool {
 // signal sends SIGTERM.
 func (s *serving) signal(t *testing.T) {
 	t.Helper()
-	require.NoError(t, s.command.Process.Signal(syscall.SIGTERM))
+	s.send(t, syscall.SIGTERM)
+}
+
+func (s *serving) send(t *testing.T, signal os.Signal) {
+	t.Helper()
+	require.NoError(t, s.command.Process.Signal(signal))
 }
 
 // exit waits for the end and returns the exit code.
