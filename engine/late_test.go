@@ -136,6 +136,13 @@ func (d *late) GatedMatMul(out, x kernels.Tensor, gate, up kernels.Weight, decod
 	d.do(func() { d.Device.GatedMatMul(out, x, gate, up, decode) })
 }
 
+func (d *late) AddBias(sums []kernels.Biased) {
+	sums = slices.Clone(sums)
+	d.do(func() { d.Device.AddBias(sums) })
+}
+
+func (d *late) SwiGLU(gate, up kernels.Biased) { d.do(func() { d.Device.SwiGLU(gate, up) }) }
+
 func (d *late) RoPEAppendKV(cache kernels.KV, q, k, v, positions, slots kernels.Tensor, r kernels.Rotary) {
 	d.do(func() { d.Device.RoPEAppendKV(cache, q, k, v, positions, slots, r) })
 }

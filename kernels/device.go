@@ -101,6 +101,12 @@ type Ops interface {
 	// GatedMatMul: out [n, rows] = silu(x · gateᵀ) * (x · upᵀ), the gated unit of
 	// Llama (Shazeer, arXiv 2002.05202); x is [n, cols].
 	GatedMatMul(out, x Tensor, gate, up Weight, decode int64)
+	// AddBias: each X [n, d] += Bias [d]. n is the same for all, and no X overlaps
+	// another. sums may change when it returns.
+	AddBias(sums []Biased)
+	// SwiGLU: gate.X [n, d] = silu(gate.X + gate.Bias) * (up.X + up.Bias), the gated unit
+	// of products that have biases. What up.X is afterwards is undefined.
+	SwiGLU(gate, up Biased)
 	// RoPEAppendKV rotates q [n, heads, dim] in place and k [n, kvHeads, dim] by
 	// their positions [n] (I32), and stores k so and v [n, kvHeads, dim] at slots [n]
 	// (I32): slot block*BlockSize + offset; -1 stores nothing. What k is afterwards is
@@ -122,6 +128,9 @@ type Product struct {
 	Out Tensor
 	W   Weight
 }
+
+// Biased is X [n, d], to each row of which Bias [d] is added. Bias comes by Upload.
+type Biased struct{ X, Bias Tensor }
 
 // Recorder is a Device that can keep ops and queue them again, all at once and
 // faster than one by one. What the ops read on the device (token ids,

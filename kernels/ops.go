@@ -13,6 +13,8 @@ const (
 	OpAdd
 	OpMatMul
 	OpGatedMatMul
+	OpAddBias
+	OpSwiGLU
 	OpRoPEAppendKV
 	OpAttention
 	OpGather
@@ -22,8 +24,8 @@ const (
 )
 
 var opNames = [NumOps]string{
-	"embed", "rmsnorm", "add_rmsnorm", "add", "matmul", "gated_matmul", "rope_append_kv",
-	"attention", "gather", "sample", "feed",
+	"embed", "rmsnorm", "add_rmsnorm", "add", "matmul", "gated_matmul", "add_bias", "swiglu",
+	"rope_append_kv", "attention", "gather", "sample", "feed",
 }
 
 // String returns the op's name, as in "add_rmsnorm".
@@ -157,6 +159,46 @@ func GatedMatMulCost(x Tensor, gate, up Weight) Cost {
 		Bytes: gate.Bytes + up.Bytes + 4*n*(gate.Rows+gate.Cols),
 		Flops: n * gate.Rows * (4*gate.Cols + 12),
 	}
+}
+
+// CheckAddBias panics unless each X is F32 [n, d] and its Bias F32 [d], of which
+// there is one at least.
+func CheckAddBias(sums []Biased) {
+	if len(sums) == 0 {
+		OpAddBias.misuse("no sum")
+	}
+	for i := range sums {
+		OpAddBias.biased("x", "bias", sums[i], sums[0].X.Shape[0])
+	}
+}
+
+// biased demands F32 [n, d] and F32 [d].
+func (o Op) biased(x, bias string, b Biased, n int64) {
+	o.matrix(x, b.X, n, b.X.Shape[1])
+	o.vector(bias, b.Bias, F32, b.X.Shape[1])
+}
+
+// AddBiasCost returns the cost of AddBias.
+func AddBiasCost(sums []Biased) (c Cost) {
+	for i := range sums {
+		c.Bytes += 2*sums[i].X.Bytes() + sums[i].Bias.Bytes()
+		c.Flops += sums[i].X.Len()
+	}
+	return c
+}
+
+// CheckSwiGLU panics unless X of both is F32 [n, d] and Bias F32 [d].
+func CheckSwiGLU(gate, up Biased) {
+	OpSwiGLU.biased("gate", "bias of gate", gate, gate.X.Shape[0])
+	OpSwiGLU.biased("up", "bias of up", up, gate.X.Shape[0])
+	if up.X.Shape != gate.X.Shape {
+		OpSwiGLU.misuse("gate is %v, up %v", gate.X, up.X)
+	}
+}
+
+// SwiGLUCost returns the cost of SwiGLU, an exponential counted as 8 flops.
+func SwiGLUCost(gate Biased) Cost {
+	return Cost{Bytes: 3*gate.X.Bytes() + 2*gate.Bias.Bytes(), Flops: 14 * gate.X.Len()}
 }
 
 // check panics unless c is a cache of kvHeads heads of size dim.

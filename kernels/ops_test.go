@@ -67,8 +67,13 @@ func TestCosts(t *testing.T) {
 		// 13 positions, K and V, 2 heads of 2 codes and a scale; rows see 11, 12 and 13.
 		OpAttention:   {AttentionCost(q, cache, plan), Cost{Bytes: 192 + 13*2*2*(2+4), Flops: 4 * 36 * 4 * 2}},
 		OpGatedMatMul: {GatedMatMulCost(x, w, w), Cost{Bytes: 400 + 96 + 3*16*4, Flops: 2*2*3*16*8 + 3*16*12}},
-		OpGather:      {GatherCost(x), Cost{Bytes: 192 + 12}},
-		OpSample:      {SampleCost(x), Cost{Bytes: 96, Flops: 24}},
+		OpAddBias: {
+			AddBiasCost([]Biased{{x, View(64, F32, 8)}, {View(64, F32, 3, 2), View(64, F32, 2)}}),
+			Cost{Bytes: 2*96 + 32 + 2*24 + 8, Flops: 24 + 6},
+		},
+		OpSwiGLU: {SwiGLUCost(Biased{x, View(64, F32, 8)}), Cost{Bytes: 3*96 + 2*32, Flops: 24 * 14}},
+		OpGather: {GatherCost(x), Cost{Bytes: 192 + 12}},
+		OpSample: {SampleCost(x), Cost{Bytes: 96, Flops: 24}},
 	} {
 		require.Equal(t, c.want, c.got, op.String())
 	}

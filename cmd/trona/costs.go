@@ -79,6 +79,16 @@ func (d *costDevice) product(x kernels.Tensor, w kernels.Weight, decode int64) {
 	}
 }
 
+func (d *costDevice) AddBias(sums []kernels.Biased) {
+	d.add(kernels.AddBiasCost(sums))
+	d.Device.AddBias(sums)
+}
+
+func (d *costDevice) SwiGLU(gate, up kernels.Biased) {
+	d.add(kernels.SwiGLUCost(gate))
+	d.Device.SwiGLU(gate, up)
+}
+
 func (d *costDevice) RoPEAppendKV(cache kernels.KV, q, k, v, positions, slots kernels.Tensor, r kernels.Rotary) {
 	d.add(kernels.RoPEAppendKVCost(cache, q, k))
 	d.Device.RoPEAppendKV(cache, q, k, v, positions, slots, r)

@@ -68,6 +68,8 @@ type jobs struct {
 	embed     embedJob
 	norm      normJob
 	add       addJob
+	bias      biasJob
+	swiglu    swigluJob
 	matmul    matmulJob
 	matmul8   matmul8Job
 	matmul16  matmul16Job

@@ -66,6 +66,29 @@ type addArgs struct {
 	n     int64
 }
 
+// biasPart is one of the sums of a launch: x [n, d] += bias [d].
+type biasPart struct {
+	x     addr `c:"float*"`
+	bias  addr `c:"const float*"`
+	d     int32
+	first int32 // of its spans among those of the launch; beyond all: no part
+}
+
+// addBiasArgs: a block does a span of FLAT_ITEMS columns of a row.
+type addBiasArgs struct {
+	parts [biasParts]biasPart
+}
+
+// swigluArgs: gate [n, d] = silu(gate + gateBias [d]) * (up [n, d] + upBias [d]).
+type swigluArgs struct {
+	gate     addr `c:"float*"`
+	gateBias addr `c:"const float*"`
+	up       addr `c:"const float*"`
+	upBias   addr `c:"const float*"`
+	d        int32
+	_        int32
+}
+
 // gatherArgs: out [m, d] = rows [m] of x [n, d]. One block a row. Of feed: gather.cu.
 type gatherArgs struct {
 	out   addr `c:"float*"`

@@ -5,6 +5,7 @@
 #define WIDE_THREADS i32(1024)
 #define FLAT_THREADS i32(256)
 #define FLAT_ITEMS i32(1024)
+#define BIAS_PARTS i32(3)
 #define STRIP_ROWS i32(8)
 #define CONVERT_THREADS i32(256)
 #define CONVERT_COLUMNS i32(4096)
@@ -88,6 +89,29 @@ struct AddArgs {
     i64 n;
 };
 static_assert(sizeof(AddArgs) == 24, "AddArgs");
+
+struct BiasPart {
+    float* x;
+    const float* bias;
+    i32 d;
+    i32 first;
+};
+static_assert(sizeof(BiasPart) == 24, "BiasPart");
+
+struct AddBiasArgs {
+    BiasPart parts[3];
+};
+static_assert(sizeof(AddBiasArgs) == 72, "AddBiasArgs");
+
+struct SwigluArgs {
+    float* gate;
+    const float* gateBias;
+    const float* up;
+    const float* upBias;
+    i32 d;
+    i32 unused5;
+};
+static_assert(sizeof(SwigluArgs) == 40, "SwigluArgs");
 
 struct GatherArgs {
     float* out;

@@ -20,7 +20,7 @@ var rewrite = flag.Bool("rewrite", false, "rewrite generated files")
 // which C can read them.
 func argStructs() []any {
 	return []any{
-		fault{}, weightArgs{}, embedArgs{}, inputArgs{}, rmsnormArgs{}, addArgs{}, gatherArgs{},
+		fault{}, weightArgs{}, embedArgs{}, inputArgs{}, rmsnormArgs{}, addArgs{}, biasPart{}, addBiasArgs{}, swigluArgs{}, gatherArgs{},
 		kvArgs{}, ropeAppendKvArgs{}, attentionItem{}, attentionArgs{}, mergeArgs{}, convertArgs{}, dequantArgs{}, matmulPart{}, matmulArgs{}, gemvArgs{}, gemmArgs{}, gemmSm90Args{}, attentionSm90Args{},
 		sampleRow{}, sampled{}, tokenLogprob{}, sampleArgs{},
 	}

@@ -8,8 +8,9 @@ const (
 
 	rowThreads  = 256  // of a block that does one row: embed, gather, rope_append_kv, norms of few; of dequant, whose warps do one each
 	wideThreads = 1024 // likewise, all of whose numbers are on their way at once: norms
-	flatThreads = 256  // of a block of add
+	flatThreads = 256  // of a block of add, add_bias and swiglu
 	flatItems   = 1024 // elements that it does
+	biasParts   = 3    // sums of a launch
 
 	convertThreads = 256  // of a block of convert
 	convertColumns = 4096 // that such a block keeps
@@ -103,7 +104,7 @@ type constant struct {
 // constants are those that the kernels see.
 func constants() []constant {
 	return []constant{
-		{"ROW_THREADS", rowThreads}, {"WIDE_THREADS", wideThreads}, {"FLAT_THREADS", flatThreads}, {"FLAT_ITEMS", flatItems}, {"STRIP_ROWS", stripRows},
+		{"ROW_THREADS", rowThreads}, {"WIDE_THREADS", wideThreads}, {"FLAT_THREADS", flatThreads}, {"FLAT_ITEMS", flatItems}, {"BIAS_PARTS", biasParts}, {"STRIP_ROWS", stripRows},
 		{"CONVERT_THREADS", convertThreads}, {"CONVERT_COLUMNS", convertColumns},
 		{"MATMUL_WARPS", matmulWarps}, {"MATMUL_ROWS", matmulRows}, {"MATMUL_PARTS", matmulParts},
 		{"GEMV_TOKENS", gemvTokens}, {"GEMV_WARPS", gemvWarps}, {"GEMV_ROWS", gemvRows},

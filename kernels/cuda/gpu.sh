@@ -17,7 +17,7 @@ set -euo pipefail
 declare -A budgets=([check]=170 [bench]=190 [ops]=85 [sanitize]=80 [profile]=45)
 
 # Subtests of the suite that are a process each: an error of the device ends its process.
-parts='memory embed rmsnorm add_rmsnorm add matmul gated_matmul rope_append_kv attention gather sample uniform record misuse'
+parts='memory embed rmsnorm add_rmsnorm add matmul gated_matmul add_bias swiglu rope_append_kv attention gather sample uniform record misuse'
 shapes=${SHAPES:-llama-8b super-49b} types=${TYPES:-Q4_K_M BF16 FP8 NVFP4 Q8_0}
 
 # within LIMIT prints what is left of it before the stage ends.

@@ -43,6 +43,7 @@ var (
 // kernelSet has every kernel. Those of a type that has none are nameless.
 type kernelSet struct {
 	rmsNorm, addRMSNorm, add, gather, feed kernel
+	addBias, swiglu                        kernel
 	normInputs, addNormInputs              [len(normSizes)]kernel
 
 	embed, dequant [numTypes]kernel
@@ -80,6 +81,8 @@ func newKernelSet() *kernelSet {
 		rmsNorm:    define[rmsnormArgs]("rmsnorm", "rmsnorm"),
 		addRMSNorm: define[rmsnormArgs]("rmsnorm", "add_rmsnorm"),
 		add:        define[addArgs]("add", "add"),
+		addBias:    define[addBiasArgs]("bias", "add_bias"),
+		swiglu:     define[swigluArgs]("bias", "swiglu"),
 		gather:     define[gatherArgs]("gather", "gather"),
 		feed:       define[gatherArgs]("gather", "feed"),
 		convert:    define[convertArgs]("convert", "convert_f16"),
@@ -139,7 +142,7 @@ func define[Args any](file, name string) kernel {
 // all returns every kernel that has a name.
 func (s *kernelSet) all() []*kernel {
 	list := []*kernel{
-		&s.rmsNorm, &s.addRMSNorm, &s.add, &s.gather, &s.feed, &s.convert, &s.mergeAtt, &s.sample,
+		&s.rmsNorm, &s.addRMSNorm, &s.add, &s.addBias, &s.swiglu, &s.gather, &s.feed, &s.convert, &s.mergeAtt, &s.sample,
 	}
 	for t := range numTypes {
 		list = append(list, &s.embed[t], &s.dequant[t], &s.ropeAppendKV[t], &s.attention[t])

@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"trona/kernels"
@@ -61,6 +62,35 @@ func (d *Device) Add(x, delta kernels.Tensor) {
 	kernels.CheckAdd(x, delta)
 	d.launch(&d.kernels.add, pieces(x.Len(), flatItems), 1, flatThreads, 0, words(addArgs{
 		x: addr(x.Addr), delta: addr(delta.Addr), n: x.Len(),
+	}))
+}
+
+// AddBias adds biases, up to biasParts in a launch.
+func (d *Device) AddBias(sums []kernels.Biased) {
+	kernels.CheckAddBias(sums)
+	for len(sums) > 0 {
+		some := sums[:min(len(sums), biasParts)]
+		sums = sums[len(some):]
+		var a addBiasArgs
+		spans := int64(0)
+		for i := range a.parts {
+			a.parts[i].first = math.MaxInt32
+			if i < len(some) {
+				b := &some[i]
+				a.parts[i] = biasPart{x: addr(b.X.Addr), bias: addr(b.Bias.Addr), d: int32(b.X.Shape[1]), first: int32(spans)}
+				spans += pieces(b.X.Shape[1], flatItems)
+			}
+		}
+		d.launch(&d.kernels.addBias, some[0].X.Shape[0], spans, flatThreads, 0, words(a))
+	}
+}
+
+// SwiGLU adds biases to gate and up and multiplies silu of the one with the other.
+func (d *Device) SwiGLU(gate, up kernels.Biased) {
+	kernels.CheckSwiGLU(gate, up)
+	n, cols := gate.X.Shape[0], gate.X.Shape[1]
+	d.launch(&d.kernels.swiglu, n, pieces(cols, flatItems), flatThreads, 0, words(swigluArgs{
+		gate: addr(gate.X.Addr), gateBias: addr(gate.Bias.Addr), up: addr(up.X.Addr), upBias: addr(up.Bias.Addr), d: int32(cols),
 	}))
 }
 

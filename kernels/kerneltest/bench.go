@@ -263,6 +263,9 @@ func (b *bencher) rows() {
 		name := func(op kernels.Op) string { return fmt.Sprintf("%s/n=%d", op, n) }
 		b.measure(name(kernels.OpAddRMSNorm), kernels.AddRMSNormCost(x), func() { b.dev.AddRMSNorm(out, x, delta, w, 1e-5) })
 		b.measure(name(kernels.OpAdd), kernels.AddCost(x), func() { b.dev.Add(out, delta) })
+		biased := []kernels.Biased{{X: x, Bias: w}, {X: out, Bias: w}}
+		b.measure(name(kernels.OpAddBias), kernels.AddBiasCost(biased), func() { b.dev.AddBias(biased) })
+		b.measure(name(kernels.OpSwiGLU), kernels.SwiGLUCost(biased[0]), func() { b.dev.SwiGLU(biased[0], biased[1]) })
 		for _, t := range b.dev.Info().KVTypes {
 			kv := kernels.KV{K: b.tensor(t, 1, 8, kernels.BlockSize, 64), V: b.tensor(t, 1, 8, kernels.BlockSize, 64)}
 			if t == kernels.I8 {

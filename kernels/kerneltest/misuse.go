@@ -29,6 +29,11 @@ func testMisuse(c *context) {
 		"matmul: second": func() {
 			c.dev.MatMul(x, 0, []kernels.Product{{Out: c.empty(kernels.F32, 2, 4), W: w}, {Out: c.empty(kernels.F32, 2, 4), W: other}})
 		},
+		"add_bias: none":        func() { c.dev.AddBias(nil) },
+		"add_bias: bias":        func() { c.dev.AddBias([]kernels.Biased{{X: x, Bias: turns.Inv}}) },
+		"add_bias: rows":        func() { c.dev.AddBias([]kernels.Biased{{X: x, Bias: v}, {X: y, Bias: v}}) },
+		"swiglu: up":            func() { c.dev.SwiGLU(kernels.Biased{X: x, Bias: v}, kernels.Biased{X: y, Bias: v}) },
+		"swiglu: bias":          func() { c.dev.SwiGLU(kernels.Biased{X: x, Bias: v}, kernels.Biased{X: x, Bias: ids}) },
 		"rope_append_kv: rank":  func() { c.dev.RoPEAppendKV(kv, x, heads, heads, ids, ids, turns) },
 		"rope_append_kv: v":     func() { c.dev.RoPEAppendKV(kv, heads, heads, x, ids, ids, turns) },
 		"rope_append_kv: inv":   func() { c.dev.RoPEAppendKV(kv, heads, heads, heads, ids, ids, kernels.Rotary{Inv: v}) },

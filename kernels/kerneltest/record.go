@@ -13,6 +13,7 @@ type recordStep struct {
 	x, h, q, k, v, out    kernels.Tensor
 	table, wq, wk, wv     kernels.Weight
 	norm, inv             kernels.Tensor
+	bq, bk, bv            kernels.Tensor
 	cache                 kernels.KV
 }
 
@@ -33,6 +34,8 @@ func (c *context) recordStep() *recordStep {
 		wk: c.pack(c.matrix(kernels.BF16, recordKV*rDim, d)), wv: c.pack(c.matrix(kernels.Q8_0, recordKV*rDim, d)),
 		norm: c.floats(c.normal(d, 1), d), inv: c.floats(c.normal(rDim/2, 0.1), rDim/2),
 	}
+	s.bq, s.bk, s.bv = c.floats(c.normal(recordHeads*rDim, 1), recordHeads*rDim),
+		c.floats(c.normal(recordKV*rDim, 1), recordKV*rDim), c.floats(c.normal(recordKV*rDim, 1), recordKV*rDim)
 	s.cache = c.cache(c.dev.Info().KVTypes[0], recordBlocks, recordKV, rDim)
 	return s
 }
@@ -43,6 +46,7 @@ func (s *recordStep) run(dev kernels.Device, plan *kernels.AttentionPlan) {
 	dev.Embed(s.x, s.table, s.ids)
 	dev.RMSNorm(s.h, s.x, s.norm, 1e-5)
 	dev.MatMul(s.h, recordRows, []kernels.Product{{Out: flat(s.q), W: s.wq}, {Out: flat(s.k), W: s.wk}, {Out: flat(s.v), W: s.wv}})
+	dev.AddBias([]kernels.Biased{{X: flat(s.q), Bias: s.bq}, {X: flat(s.k), Bias: s.bk}, {X: flat(s.v), Bias: s.bv}})
 	dev.RoPEAppendKV(s.cache, s.q, s.k, s.v, s.positions, s.slots, kernels.Rotary{Inv: s.inv})
 	dev.Attention(s.out, s.q, s.cache, plan)
 }

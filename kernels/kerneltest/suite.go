@@ -83,6 +83,8 @@ func (s Suite) Run(t *testing.T) {
 		{kernels.OpAdd.String(), testAdd},
 		{kernels.OpMatMul.String(), testMatMul},
 		{kernels.OpGatedMatMul.String(), testGatedMatMul},
+		{kernels.OpAddBias.String(), testAddBias},
+		{kernels.OpSwiGLU.String(), testSwiGLU},
 		{kernels.OpRoPEAppendKV.String(), testRoPEAppendKV},
 		{kernels.OpAttention.String(), testAttention},
 		{kernels.OpGather.String(), testGather},
