@@ -10,6 +10,9 @@ var deci = architecture{
 	hf:       "DeciLMForCausalLM",
 	hfType:   "nemotron-nas",
 	hfLayers: blockConfigs,
+
+	attentionBias: true,
+	mlpBias:       true,
 }
 
 // blockConfigs reads block_configs, one entry a layer.

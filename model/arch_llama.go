@@ -6,4 +6,7 @@ var llama = architecture{
 	hf:       "LlamaForCausalLM",
 	hfType:   "llama",
 	hfLayers: hfUniform,
+
+	attentionBias: true,
+	mlpBias:       true,
 }

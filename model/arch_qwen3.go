@@ -8,4 +8,6 @@ var qwen3 = architecture{
 	hfLayers: hfUniform,
 	qkNorm:   true,
 	neox:     true,
+
+	attentionBias: true,
 }

@@ -10,11 +10,16 @@ type architecture struct {
 	// hfLayers reads the layers of a config.json.
 	hfLayers func(o *object, s hfShape) []Layer
 
+	// What a config.json may ask for: attention_bias gives q, k, v and the output
+	// biases, mlp_bias gate, up and down.
+	attentionBias, mlpBias bool
+	qkvBias                bool // q, k and v have biases, whatever the files say
+
 	qkNorm bool // each head of q and k passes an RMSNorm before the rotation
 	neox   bool // GGUF files keep the pairs (i, i+dim/2); else they are (2i, 2i+1)
 }
 
 // architectures lists every decoder that this program runs.
 func architectures() []*architecture {
-	return []*architecture{&llama, &deci, &mistral, &qwen3}
+	return []*architecture{&llama, &deci, &mistral, &qwen2, &qwen3}
 }

@@ -21,7 +21,7 @@ type Checkpoint struct {
 	source  source
 	names   *names
 	tensors []TensorInfo
-	stored  map[string]*stored // by name of part
+	stored  map[string]*stored // by name of tensor
 	// divisors is the tensor that further divides the rotary frequencies; -1: none.
 	// It is read when a model loads: opening reads no data.
 	divisors int
@@ -39,7 +39,7 @@ func (c *Checkpoint) find(f *finder, find func(*part) (*stored, error)) error {
 			if err != nil {
 				return err
 			}
-			c.stored[parts[i].name] = s
+			c.stored[parts[i].tensor()] = s
 		}
 		return nil
 	}

@@ -34,13 +34,15 @@ type Attention struct {
 	Heads, KVHeads int
 	HeadDim        int  // given by the checkpoint, never derived where it is given
 	QKNorm         bool // each head of q and k passes an RMSNorm before the rotation
-	Linear         bool // replaced by one linear map [hidden, hidden]; no heads, no cache
+	QKVBias, OBias bool // q, k and v have biases; the output has one
+	Linear         bool // replaced by one linear map [hidden, hidden]; no heads, no cache, no bias
 }
 
 // FFN describes the feed-forward part of a layer.
 type FFN struct {
 	Width  int
-	Linear bool // replaced by one linear map [hidden, hidden]
+	Bias   bool // gate, up and down have biases
+	Linear bool // replaced by one linear map [hidden, hidden], without a bias
 }
 
 // SamplingDefaults are the checkpoint's own recommendations

@@ -2,6 +2,7 @@ package model
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"trona/model/gguf"
@@ -134,13 +135,44 @@ func (k *ggufKeys) layers(c *Config, a *architecture) {
 			c.Layers[i].Attention = &Attention{Linear: true}
 		case heads[i] != 0:
 			k.groups(k.key("attention.head_count_kv"), heads[i], kv[i])
-			c.Layers[i].Attention = &Attention{Heads: heads[i], KVHeads: kv[i], HeadDim: dim, QKNorm: a.qkNorm}
+			c.Layers[i].Attention = &Attention{Heads: heads[i], KVHeads: kv[i], HeadDim: dim, QKNorm: a.qkNorm, QKVBias: a.qkvBias}
 		}
 		if width[i] != 0 {
 			c.Layers[i].FFN = &FFN{Width: width[i]}
 		}
 	}
 	c.Rotary.Dim = dim
+	k.biases(c.Layers)
+}
+
+// biases notes which parts of the layers have biases: no key says so, but their
+// tensors do. Where one of q, k and v has one, or of an FFN, all must. A bias of what
+// a layer lacks is not part of the architecture.
+func (k *ggufKeys) biases(layers []Layer) {
+	for _, t := range k.file.Tensors() {
+		name, bias := strings.CutSuffix(t.Name, ".bias")
+		name, ofLayer := strings.CutPrefix(name, ggufNames.layer)
+		number, part, _ := strings.Cut(name, ".")
+		i, err := strconv.Atoi(number)
+		if !bias || !ofLayer || err != nil || i < 0 || i >= len(layers) {
+			continue
+		}
+		a, f := layers[i].Attention, layers[i].FFN
+		switch part {
+		case ggufNames.q, ggufNames.k, ggufNames.v:
+			if a != nil && !a.Linear {
+				a.QKVBias = true
+			}
+		case ggufNames.o:
+			if a != nil && !a.Linear {
+				a.OBias = true
+			}
+		case ggufNames.gate, ggufNames.up, ggufNames.down:
+			if f != nil {
+				f.Bias = true
+			}
+		}
+	}
 }
 
 // headSize takes the size of a head, or derives it where the file does not

@@ -293,7 +293,6 @@ func TestGGUFTensorsRefused(t *testing.T) {
 		field  string
 		change func(h *ggufHeader)
 	}{
-		"bias":       {"blk.0.attn_q.bias.weight", func(h *ggufHeader) { h.add("blk.0.attn_q.bias", ggmlF32, 0, 256) }},
 		"expert":     {"blk.0.ffn_gate_inp.weight", func(h *ggufHeader) { h.add("blk.0.ffn_gate_inp", ggmlF32, 8, 256) }},
 		"missing":    {"blk.1.ffn_down.weight", func(h *ggufHeader) { h.tensors = h.tensors[:len(h.tensors)-1] }},
 		"shape":      {"output.weight", func(h *ggufHeader) { h.add("output", ggmlF32, 383, 256) }},

@@ -82,17 +82,27 @@ func hfDecoder(o *object, a *architecture) Config {
 	dim := o.hfHeadDim(c.HiddenSize, heads)
 	o.hfWindow(c.ContextLength)
 	layers := a.hfLayers(o, hfShape{hidden: c.HiddenSize, heads: heads, headDim: dim})
-	for i := range layers {
-		if at := layers[i].Attention; at != nil && !at.Linear {
-			at.QKNorm = a.qkNorm
-		}
-	}
+	o.finishLayers(layers, a)
 	c.Layers = layers
 	c.Rotary = hfRotary(o, dim, c.ContextLength)
 	for _, n := range hfNeutral {
 		o.neutral(n.name, n.value)
 	}
 	return c
+}
+
+// finishLayers adds what all layers of an architecture share.
+func (o *object) finishLayers(layers []Layer, a *architecture) {
+	attention := a.attentionBias && o.flag("attention_bias")
+	mlp := a.mlpBias && o.flag("mlp_bias")
+	for i := range layers {
+		if at := layers[i].Attention; at != nil && !at.Linear {
+			at.QKNorm, at.QKVBias, at.OBias = a.qkNorm, a.qkvBias || attention, attention
+		}
+		if f := layers[i].FFN; f != nil && !f.Linear {
+			f.Bias = mlp
+		}
+	}
 }
 
 // hfShape is what the layers of a config.json share.

@@ -297,7 +297,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"rope_parameters.rope_theta", `{"rope_type": "default", "rope_theta": 1.0}`},
 		{"eos_token_id", "[]"}, {"eos_token_id", "[384]"}, {"eos_token_id", "-1"}, {"eos_token_id", `["a"]`},
 		{"eos_token_id", "[" + strings.Repeat("1,", 1000000) + "1]"}, {"bos_token_id", "384"},
-		{"hidden_act", `"gelu"`}, {"hidden_act", "7"}, {"attention_bias", "true"}, {"mlp_bias", "true"}, {"attention_bias", `"yes"`},
+		{"hidden_act", `"gelu"`}, {"hidden_act", "7"}, {"attention_bias", `"yes"`}, {"mlp_bias", "1"}, {"qkv_bias", "true"},
 		{"sliding_window", "0"}, {"sliding_window", "4096"}, {"layer_types", `["sliding_attention"]`},
 		{"partial_rotary_factor", "0.5"}, {"num_experts", "8"}, {"num_local_experts", "8"}, {"final_logit_softcapping", "30.0"},
 		{"embedding_multiplier", "12.0"}, {"tie_word_embeddings", `"no"`},
@@ -462,6 +462,7 @@ func TestQuantizationFiles(t *testing.T) {
 
 func FuzzConfig(f *testing.F) {
 	f.Add(llamaJSON(nil))
+	f.Add(llamaJSON(map[string]string{"attention_bias": "true", "mlp_bias": "true"}))
 	f.Add(deciJSON(`{"attention": {"n_heads_in_group": 2}, "ffn": {"ffn_mult": 1.5}}`))
 	f.Add(llamaJSON(map[string]string{"rope_scaling": `{"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4}`}))
 	f.Add(llamaJSON(map[string]string{"quantization_config": `{"quant_method": "compressed-tensors", "format": "float-quantized",

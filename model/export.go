@@ -14,8 +14,8 @@ type Part struct {
 	Layer      int    // -1: of no layer
 	Rows, Cols int64  // out-features and in-features; of a vector 1 and its length
 	Vector     bool
-	// Heads is the number of heads whose rows a GGUF file has in another order:
-	// row 2i of a head is row i here, and 2i+1 is i+dim/2. 0: the same order.
+	// Heads is the number of heads whose rows, or numbers of a bias, a GGUF file has in
+	// another order: row 2i of a head is row i here, and 2i+1 is i+dim/2. 0: the same order.
 	Heads int
 
 	stored *stored
@@ -28,7 +28,7 @@ func (c *Checkpoint) Parts() ([]Part, error) {
 	parts := make([]Part, len(here))
 	for i, p := range there {
 		q := &parts[i]
-		*q = Part{Name: p.name + ".weight", Layer: -1, Rows: p.rows, Cols: p.cols, Vector: p.vector != nil, stored: c.stored[here[i].name]}
+		*q = Part{Name: p.tensor(), Layer: -1, Rows: p.rows, Cols: p.cols, Vector: p.vector != nil, stored: c.stored[here[i].tensor()]}
 		rest, ok := strings.CutPrefix(p.name, ggufNames.layer)
 		if !ok {
 			continue

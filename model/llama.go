@@ -78,6 +78,10 @@ func (m *Model) attention(s *step, i int, c *KVCache) {
 	out := m.ws.attn[i].Slice(0, s.n)
 	m.products = [...]kernels.Product{{Out: flat(q), W: w.q}, {Out: flat(k), W: w.k}, {Out: flat(v), W: w.v}}
 	dev.MatMul(s.h, s.decode, m.products[:])
+	if a.QKVBias {
+		m.biased = [...]kernels.Biased{{X: flat(q), Bias: w.qBias}, {X: flat(k), Bias: w.kBias}, {X: flat(v), Bias: w.vBias}}
+		dev.AddBias(m.biased[:])
+	}
 	if a.QKNorm {
 		kNormed := m.ws.kNormed[i].Slice(0, s.n)
 		dev.RMSNorm(heads(out), heads(q), w.qNorm, m.Config.NormEps)
@@ -87,12 +91,20 @@ func (m *Model) attention(s *step, i int, c *KVCache) {
 	dev.RoPEAppendKV(c.Layers[i], q, k, v, s.pos, s.slots, m.rotary)
 	dev.Attention(out, q, c.Layers[i], &s.plan)
 	m.product(s.delta, flat(out), w.o, s.decode)
+	if a.OBias {
+		m.addBias(s.delta, w.oBias)
+	}
 }
 
 // product makes out x · wᵀ.
 func (m *Model) product(out, x kernels.Tensor, w kernels.Weight, decode int64) {
 	m.products[0] = kernels.Product{Out: out, W: w}
 	m.dev.MatMul(x, decode, m.products[:1])
+}
+
+func (m *Model) addBias(x, bias kernels.Tensor) {
+	m.biased[0] = kernels.Biased{X: x, Bias: bias}
+	m.dev.AddBias(m.biased[:1])
 }
 
 // flat views [n, heads, dim] as [n, heads*dim]. Like heads it sets the shape
@@ -110,9 +122,9 @@ func heads(t kernels.Tensor) kernels.Tensor {
 
 // ffn makes delta the feed-forward part of h, a tile of rows at a time.
 func (m *Model) ffn(s *step, i int) {
-	dev, w := m.dev, &m.layers[i]
+	dev, w, f := m.dev, &m.layers[i], m.Config.Layers[i].FFN
 	s.pending = true
-	if m.Config.Layers[i].FFN.Linear {
+	if f.Linear {
 		m.product(s.delta, s.h, w.down, s.decode)
 		return
 	}
@@ -120,10 +132,24 @@ func (m *Model) ffn(s *step, i int) {
 	for from := int64(0); from < s.n; from += tile {
 		to := min(s.n, from+tile)
 		decode := min(max(s.decode-from, 0), to-from)
-		inner := m.ws.inner[i].Slice(0, to-from)
+		inner, delta := m.ws.inner[i].Slice(0, to-from), s.delta.Slice(from, to)
+		if f.Bias {
+			m.gatedBiased(inner, m.ws.up[i].Slice(0, to-from), s.h.Slice(from, to), w, decode)
+			m.product(delta, inner, w.down, decode)
+			m.addBias(delta, w.downBias)
+			continue
+		}
 		dev.GatedMatMul(inner, s.h.Slice(from, to), w.gate, w.up, decode)
-		m.product(s.delta.Slice(from, to), inner, w.down, decode)
+		m.product(delta, inner, w.down, decode)
 	}
+}
+
+// gatedBiased makes out the gated unit of x where gate and up have biases, which come
+// between products and silu. up is for the products that are gated.
+func (m *Model) gatedBiased(out, up, x kernels.Tensor, w *layerWeights, decode int64) {
+	m.products[0], m.products[1] = kernels.Product{Out: out, W: w.gate}, kernels.Product{Out: up, W: w.up}
+	m.dev.MatMul(x, decode, m.products[:2])
+	m.dev.SwiGLU(kernels.Biased{X: out, Bias: w.gateBias}, kernels.Biased{X: up, Bias: w.upBias})
 }
 
 // output computes the logits of the wanted rows.

@@ -26,11 +26,12 @@ type Model struct {
 	step    step
 	// products are those of one op, here so that a call allocates nothing.
 	products [3]kernels.Product
+	biased   [3]kernels.Biased
 
 	recorded recorded
 
 	packed  []kernels.Weight
-	vectors uintptr // norm weights and rotary frequencies
+	vectors uintptr // norm weights, biases and rotary frequencies
 	work    uintptr // the workspace
 	bytes   int64
 }
@@ -93,7 +94,7 @@ func (m *Model) alloc(bytes int64) (uintptr, error) {
 	return addr, err
 }
 
-// layVectors lays out norm weights and rotary frequencies at base and returns
+// layVectors lays out norm weights, biases and rotary frequencies at base and returns
 // the frequencies' tensor and the size of all.
 func layVectors(c *Config, parts []part, base uintptr) (inv kernels.Tensor, size int64) {
 	a := &arena{base: base}
@@ -106,8 +107,8 @@ func layVectors(c *Config, parts []part, base uintptr) (inv kernels.Tensor, size
 	return inv, a.size
 }
 
-// loadVectors uploads what a device keeps in float32: norm weights and rotary
-// frequencies.
+// loadVectors uploads what a device keeps in float32: norm weights, biases and
+// rotary frequencies.
 func (m *Model) loadVectors(ckpt *Checkpoint, parts []part) error {
 	_, size := layVectors(&m.Config, parts, 0)
 	addr, err := m.alloc(size)
@@ -120,13 +121,13 @@ func (m *Model) loadVectors(ckpt *Checkpoint, parts []part) error {
 		if p.vector == nil {
 			continue
 		}
-		w, err := ckpt.read(ckpt.stored[p.name])
+		w, err := ckpt.read(ckpt.stored[p.tensor()])
 		if err != nil {
 			return err
 		}
 		values, err := floats(w.Type.String(), w.Data)
 		if err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
+			return fmt.Errorf("%s: %w", p.tensor(), err)
 		}
 		m.dev.Upload(*p.vector, floatBytes(values))
 	}
@@ -156,13 +157,13 @@ func (m *Model) pack(ckpt *Checkpoint, parts []part, progress func(done, total i
 		failed      error
 	)
 	parts = slices.DeleteFunc(parts, func(p part) bool { return p.weight == nil })
-	size := func(p part) int64 { return ckpt.bytes(ckpt.stored[p.name]) }
+	size := func(p part) int64 { return ckpt.bytes(ckpt.stored[p.tensor()]) }
 	for _, p := range parts {
 		total += size(p)
 	}
 	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(size(b), size(a)) })
 	one := func(p *part) error {
-		w, err := ckpt.read(ckpt.stored[p.name])
+		w, err := ckpt.read(ckpt.stored[p.tensor()])
 		if err != nil {
 			return err
 		}
@@ -170,7 +171,7 @@ func (m *Model) pack(ckpt *Checkpoint, parts []part, progress func(done, total i
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
-		ckpt.release(ckpt.stored[p.name])
+		ckpt.release(ckpt.stored[p.tensor()])
 		return nil
 	}
 	for range runtime.GOMAXPROCS(0) {

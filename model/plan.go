@@ -135,7 +135,7 @@ func weightBytes(ckpt *Checkpoint, dev Sizer) int64 {
 		if parts[i].weight == nil {
 			continue
 		}
-		sum += dev.PackedBytes(ckpt.stored[parts[i].name].header())
+		sum += dev.PackedBytes(ckpt.stored[parts[i].tensor()].header())
 	}
 	return sum
 }

@@ -68,38 +68,43 @@ func TestPlanIsExact(t *testing.T) {
 		"llama-tiny-nvfp4", "llama-tiny-nvfp4-ct", "llama-spm-F16.gguf", "llama-tiny-Q4_K_M.gguf", "llama-tiny-IQ4_XS.gguf",
 		"llama-tiny-NVFP4-scaled.gguf", "nas-super-Q8_0-00001-of-00003.gguf", "nas-ultra-Q4_K_M.gguf",
 	} {
-		t.Run(name, func(t *testing.T) {
-			ckpt, err := model.Open(testdata.Shared(t, "models", name))
-			require.NoError(t, err)
-			defer ckpt.Close()
-			for _, o := range []model.PlanOptions{
-				{MaxModelLen: 1000, MaxNumSeqs: 3, KVType: kernels.F16, MaxRows: 100, MaxLogits: 7},
-				{MaxModelLen: 64, MaxNumSeqs: 1, KVType: kernels.I8, MaxRows: 1, MaxLogits: 1},
-			} {
-				plan, err := model.MakePlan(ckpt, dev, o)
-				require.NoError(t, err)
-				dev.bytes = 0
-				var last, total int64
-				m, err := model.Load(ckpt, dev, model.LoadOptions{
-					MaxRows: o.MaxRows, MaxLogits: o.MaxLogits,
-					Progress: func(done, all int64) {
-						require.Greater(t, done, last)
-						last, total = done, all
-					},
-				})
-				require.NoError(t, err)
-				require.Equal(t, total, last)
-				require.Equal(t, plan.Weights+plan.Workspace, dev.bytes)
-				require.Equal(t, dev.bytes, m.Bytes())
-				kv, err := model.NewKVCache(dev, &ckpt.Config, o.KVType, int(plan.Blocks))
-				require.NoError(t, err)
-				require.Equal(t, plan.KV, kv.Bytes())
-				require.Equal(t, plan.Total, dev.bytes)
-				kv.Close()
-				m.Close()
-				require.Zero(t, dev.live, "what was allocated is freed")
-			}
+		t.Run(name, func(t *testing.T) { planIsExact(t, dev, testdata.Shared(t, "models", name)) })
+	}
+	for _, name := range []string{"llama", "qwen2"} {
+		t.Run(name+" with biases", func(t *testing.T) { planIsExact(t, dev, testdata.Path(t, "models", "biases", name)) })
+	}
+}
+
+func planIsExact(t *testing.T, dev *counter, path string) {
+	ckpt, err := model.Open(path)
+	require.NoError(t, err)
+	defer ckpt.Close()
+	for _, o := range []model.PlanOptions{
+		{MaxModelLen: 1000, MaxNumSeqs: 3, KVType: kernels.F16, MaxRows: 100, MaxLogits: 7},
+		{MaxModelLen: 64, MaxNumSeqs: 1, KVType: kernels.I8, MaxRows: 1, MaxLogits: 1},
+	} {
+		plan, err := model.MakePlan(ckpt, dev, o)
+		require.NoError(t, err)
+		dev.bytes = 0
+		var last, total int64
+		m, err := model.Load(ckpt, dev, model.LoadOptions{
+			MaxRows: o.MaxRows, MaxLogits: o.MaxLogits,
+			Progress: func(done, all int64) {
+				require.Greater(t, done, last)
+				last, total = done, all
+			},
 		})
+		require.NoError(t, err)
+		require.Equal(t, total, last)
+		require.Equal(t, plan.Weights+plan.Workspace, dev.bytes)
+		require.Equal(t, dev.bytes, m.Bytes())
+		kv, err := model.NewKVCache(dev, &ckpt.Config, o.KVType, int(plan.Blocks))
+		require.NoError(t, err)
+		require.Equal(t, plan.KV, kv.Bytes())
+		require.Equal(t, plan.Total, dev.bytes)
+		kv.Close()
+		m.Close()
+		require.Zero(t, dev.live, "what was allocated is freed")
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 
 // OpenRandom opens a checkpoint of random weights in the shape that the
 // config.json of a folder describes: matrices normal with a deviation of
-// 1/√hidden, norms 1. types chooses what each part is stored in: F8E4M3, NVFP4
+// 1/√hidden, norms 1, biases 0. types chooses what each part is stored in: F8E4M3, NVFP4
 // or what quant.CanEncode knows; nil: BF16. It is for measuring speed and
 // planning memory where the weights are not at hand; one tensor's numbers are
 // the beginning of any other's of its type.
@@ -29,7 +29,7 @@ func OpenRandom(dir string, types func(c *Config, parts []Part) []kernels.DType)
 	here, there := new(weights).parts(&f.config, &hfNames), new(weights).parts(&f.config, &ggufNames)
 	parts, chosen := make([]Part, len(there)), make([]kernels.DType, len(there))
 	for i, p := range there {
-		parts[i] = Part{Name: p.name + ".weight", Rows: p.rows, Cols: p.cols, Vector: p.vector != nil}
+		parts[i] = Part{Name: p.tensor(), Rows: p.rows, Cols: p.cols, Vector: p.vector != nil}
 		chosen[i] = kernels.BF16
 	}
 	if types != nil {
@@ -37,7 +37,7 @@ func OpenRandom(dir string, types func(c *Config, parts []Part) []kernels.DType)
 	}
 	s := &randomSource{deviation: 1 / math.Sqrt(float64(f.config.HiddenSize)), most: map[kernels.DType]int64{}, numbers: map[kernels.DType][]byte{}}
 	for i, p := range parts {
-		t := TensorInfo{Name: here[i].name + ".weight", Type: chosen[i].String(), Shape: []int64{p.Rows, p.Cols}, Bytes: p.Rows * chosen[i].RowBytes(p.Cols)}
+		t := TensorInfo{Name: here[i].tensor(), Type: chosen[i].String(), Shape: []int64{p.Rows, p.Cols}, Bytes: p.Rows * chosen[i].RowBytes(p.Cols)}
 		if p.Vector {
 			t.Shape = t.Shape[1:]
 		} else {
@@ -80,12 +80,14 @@ func (s *randomSource) tensors() []TensorInfo { return s.list }
 func (s *randomSource) data(i int) ([]byte, error) {
 	t, typ := &s.list[i], s.types[i]
 	if len(t.Shape) == 1 {
-		ones := make([]float32, t.Shape[0])
-		for j := range ones {
-			ones[j] = 1
+		vector := make([]float32, t.Shape[0])
+		for j := range vector {
+			if !strings.HasSuffix(t.Name, ".bias") {
+				vector[j] = 1
+			}
 		}
 		data := make([]byte, t.Bytes)
-		return data, quant.Encode(data, typ, ones)
+		return data, quant.Encode(data, typ, vector)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,16 +5,16 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"testing"
-	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
-	"trona/kernels"
 	"trona/kernels/cpu"
 	"trona/model"
 	"trona/model/modeltest"
 	"trona/model/safetensors"
+	"trona/testdata"
 )
 
 // reference is the forward pass in its plainest form: float64, one sequence,
@@ -48,6 +48,9 @@ func (r *reference) linear(name string, x []float64) []float64 {
 		for j, v := range x {
 			y[i] += w[i*len(x)+j] * v
 		}
+	}
+	if bias, ok := r.tensors[name+".bias"]; ok {
+		addTo(y, bias)
 	}
 	return y
 }
@@ -173,32 +176,6 @@ func attend(out, q []float64, ks, vs [][]float64, from int) {
 	}
 }
 
-// run feeds tokens in chunks and returns the logits of all positions.
-func run(t *testing.T, ckpt *model.Checkpoint, dev kernels.Device, tokens []int32, chunk int) [][]float32 {
-	m, err := model.Load(ckpt, dev, model.LoadOptions{MaxRows: chunk, MaxLogits: chunk})
-	require.NoError(t, err)
-	defer m.Close()
-	kv, err := model.NewKVCache(dev, &ckpt.Config, kernels.F32, 8)
-	require.NoError(t, err)
-	defer kv.Close()
-	var all [][]float32
-	for from := 0; from < len(tokens); from += chunk {
-		b := model.Batch{Tokens: tokens[from:min(from+chunk, len(tokens))]}
-		b.Seqs = []model.BatchSeq{{Rows: len(b.Tokens), Position: int64(from), Blocks: []int32{3, 1, 4, 7, 5, 2, 6, 0}}}
-		for i := range b.Tokens {
-			b.Logits = append(b.Logits, int32(i))
-		}
-		logits := m.Forward(&b, kv)
-		for i := range b.Tokens {
-			row := make([]float32, ckpt.Config.VocabSize)
-			dev.Download(unsafe.Slice((*byte)(unsafe.Pointer(&row[0])), 4*len(row)), logits.Slice(int64(i), int64(i)+1))
-			all = append(all, row)
-		}
-		require.NoError(t, dev.Sync())
-	}
-	return all
-}
-
 // uniform is a model whose layers are alike.
 func uniform(architecture string, norm bool) modeltest.Shape {
 	s := modeltest.Tiny()
@@ -211,6 +188,35 @@ func uniform(architecture string, norm bool) modeltest.Shape {
 	return s
 }
 
+// biased gives a model's layers every bias that they may have.
+func biased(s modeltest.Shape) modeltest.Shape {
+	s.Layers = slices.Clone(s.Layers)
+	for i, l := range s.Layers {
+		if l.Attention != nil && !l.Attention.Linear {
+			a := *l.Attention
+			a.QKVBias, a.OBias = true, true
+			s.Layers[i].Attention = &a
+		}
+		if l.FFN != nil && !l.FFN.Linear {
+			f := *l.FFN
+			f.Bias = true
+			s.Layers[i].FFN = &f
+		}
+	}
+	return s
+}
+
+// qwen2 has biases of q, k and v alone.
+func qwen2() modeltest.Shape {
+	s := uniform("Qwen2ForCausalLM", false)
+	for i := range s.Layers {
+		a := *s.Layers[i].Attention
+		a.QKVBias = true
+		s.Layers[i].Attention = &a
+	}
+	return s
+}
+
 // Every kind of layer and every architecture against plain float64.
 func TestReference(t *testing.T) {
 	mixed := modeltest.Tiny()
@@ -218,11 +224,17 @@ func TestReference(t *testing.T) {
 		model.Layer{Attention: &model.Attention{Linear: true}, FFN: &model.FFN{Linear: true}},
 		model.Layer{Attention: &model.Attention{Heads: 4, KVHeads: 4, HeadDim: 16}},
 		model.Layer{})
+	qwen3Biased := biased(uniform("Qwen3ForCausalLM", true))
+	for i := range qwen3Biased.Layers {
+		qwen3Biased.Layers[i].FFN.Bias = false
+	}
 	tied := modeltest.Tiny()
 	tied.Tied = true
 	for name, s := range map[string]modeltest.Shape{
 		"llama": uniform("LlamaForCausalLM", false), "mistral": uniform("MistralForCausalLM", false),
-		"qwen3": uniform("Qwen3ForCausalLM", true), "nemotron": mixed, "tied": tied, "yarn": uniform("LlamaForCausalLM", false),
+		"qwen3": uniform("Qwen3ForCausalLM", true), "nemotron": mixed,
+		"llama with biases": biased(uniform("LlamaForCausalLM", false)), "nemotron with biases": biased(mixed),
+		"qwen2": qwen2(), "qwen3 with biases": qwen3Biased, "tied": tied, "yarn": uniform("LlamaForCausalLM", false),
 		"nothing": {Vocab: 32, Hidden: 16, Heads: 1, HeadDim: 16, Context: 64, EOS: []int32{2}, Layers: make([]model.Layer, 3)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -243,7 +255,7 @@ func TestReference(t *testing.T) {
 			}
 			want := newReference(t, dir, &ckpt.Config).logits(tokens)
 			for _, chunk := range []int{90, 13} {
-				got := run(t, ckpt, dev, tokens, chunk)
+				got := modeltest.Logits(t, ckpt, dev, tokens, chunk, len(tokens))
 				for i := range want {
 					for j := range want[i] {
 						require.InDelta(t, want[i][j], got[i][j], 1e-4, "position %d, logit %d", i, j)
@@ -259,20 +271,53 @@ func TestWideFFN(t *testing.T) {
 	if testing.Short() {
 		t.Skip("half a gigabyte")
 	}
-	s := uniform("LlamaForCausalLM", false)
-	s.Layers = s.Layers[:1]
-	s.Hidden, s.HeadDim = 8, 2
-	s.Layers[0].Attention = &model.Attention{Heads: 4, KVHeads: 2, HeadDim: 2}
-	s.Layers[0].FFN = &model.FFN{Width: 1 << 20} // 32 rows a tile
-	ckpt, err := model.Open(modeltest.Folder(t, s))
-	require.NoError(t, err)
-	defer ckpt.Close()
-	dev, err := cpu.Open(cpu.Options{})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, dev.Close()) }()
-	tokens := make([]int32, 70)
-	for i := range tokens {
-		tokens[i] = int32(i % s.Vocab)
+	for name, c := range map[string]struct{ tile, rows int }{"plain": {64, 70}, "biases": {32, 40}} {
+		t.Run(name, func(t *testing.T) {
+			s := uniform("LlamaForCausalLM", false)
+			s.Layers = s.Layers[:1]
+			s.Hidden, s.HeadDim = 8, 2
+			s.Layers[0].Attention = &model.Attention{Heads: 4, KVHeads: 2, HeadDim: 2}
+			s.Layers[0].FFN = &model.FFN{Width: 1 << 20, Bias: name == "biases"}
+			ckpt, err := model.Open(modeltest.Folder(t, s))
+			require.NoError(t, err)
+			defer ckpt.Close()
+			dev, err := cpu.Open(cpu.Options{})
+			require.NoError(t, err)
+			defer func() { require.NoError(t, dev.Close()) }()
+			workspace := func(rows int) int64 {
+				plan, err := model.MakePlan(ckpt, dev, model.PlanOptions{MaxRows: rows, MaxLogits: 1})
+				require.NoError(t, err)
+				return plan.Workspace
+			}
+			require.GreaterOrEqual(t, workspace(c.tile)-workspace(c.tile-1), int64(4<<20), "a row of the FFN's values")
+			require.Less(t, workspace(c.rows)-workspace(c.tile), int64(1<<20), "none beyond a tile")
+			tokens := make([]int32, c.rows)
+			for i := range tokens {
+				tokens[i] = int32(i % s.Vocab)
+			}
+			require.Equal(t, modeltest.Logits(t, ckpt, dev, tokens, 10, c.rows), modeltest.Logits(t, ckpt, dev, tokens, c.rows, c.rows))
+		})
 	}
-	require.Equal(t, run(t, ckpt, dev, tokens, 10), run(t, ckpt, dev, tokens, 70))
+}
+
+// TestBiases: checkpoints with biases have the logits and greedy tokens that
+// transformers gives them.
+func TestBiases(t *testing.T) {
+	for _, name := range []string{"llama", "qwen2"} {
+		t.Run(name, func(t *testing.T) {
+			folder := testdata.Path(t, "models", "biases", name)
+			ckpt, err := model.Open(folder)
+			require.NoError(t, err)
+			defer ckpt.Close()
+			require.Empty(t, ckpt.Unread)
+			dev, err := cpu.Open(cpu.Options{Variant: "exact"})
+			require.NoError(t, err)
+			defer func() { require.NoError(t, dev.Close()) }()
+			g := modeltest.ReadGolden(t, folder)
+			for _, chunk := range []int{64, 7} {
+				worst := g.Check(t, modeltest.Logits(t, ckpt, dev, g.Tokens(), chunk, len(g.Prompt)), ckpt.Config.EOS, 3e-4)
+				t.Logf("within %g", worst)
+			}
+		})
+	}
 }

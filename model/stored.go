@@ -222,12 +222,12 @@ func (s *stored) whole(scale int) {
 	s.scale, s.matrix.ScaleRows, s.matrix.ScaleCols = scale, s.matrix.Rows, s.matrix.Cols
 }
 
-// gguf finds a weight of a GGUF file: NAME.weight, and a factor NAME.scale in
+// gguf finds a weight of a GGUF file: NAME.weight or NAME.bias, and a factor NAME.scale in
 // files that were converted from ModelOpt.
 func (f *finder) gguf(p *part) (*stored, error) {
-	codes, ok := f.take(p.name + ".weight")
+	codes, ok := f.take(p.tensor())
 	if !ok {
-		return nil, f.fail(p.name+".weight", "is missing")
+		return nil, f.fail(p.tensor(), "is missing")
 	}
 	s, err := f.plain(p, codes)
 	if err != nil {
@@ -253,12 +253,12 @@ func count(shape []int64) int64 {
 
 // hf finds a weight of a folder, in any of the forms that quantisers write.
 func (f *finder) hf(p *part) (*stored, error) {
-	if packed, ok := f.take(p.name + ".weight_packed"); ok {
+	if packed, ok := f.take(p.name + ".weight_packed"); ok && !p.bias {
 		return f.nvfp4(p, packed, "weight_global_scale", true)
 	}
-	codes, ok := f.take(p.name + ".weight")
+	codes, ok := f.take(p.tensor())
 	if !ok {
-		return nil, f.fail(p.name+".weight", "is missing")
+		return nil, f.fail(p.tensor(), "is missing")
 	}
 	switch f.tensors[codes].Type {
 	case "U8":
@@ -271,9 +271,9 @@ func (f *finder) hf(p *part) (*stored, error) {
 
 // bare finds a weight of a source whose types say everything.
 func (f *finder) bare(p *part) (*stored, error) {
-	codes, ok := f.take(p.name + ".weight")
+	codes, ok := f.take(p.tensor())
 	if !ok {
-		return nil, f.fail(p.name+".weight", "is missing")
+		return nil, f.fail(p.tensor(), "is missing")
 	}
 	return f.plain(p, codes)
 }

@@ -19,22 +19,38 @@ type weights struct {
 type layerWeights struct {
 	attnNorm kernels.Tensor // [d]
 	q, k, v  kernels.Weight // [q, d], [kv, d], [kv, d]
+	qBias    kernels.Tensor // [q]
+	kBias    kernels.Tensor // [kv]
+	vBias    kernels.Tensor // [kv]
 	qNorm    kernels.Tensor // [dim]
 	kNorm    kernels.Tensor // [dim]
 	o        kernels.Weight // [d, q]; of a linear attention: all of it, [d, d]
+	oBias    kernels.Tensor // [d]
 
 	ffnNorm  kernels.Tensor // [d]
 	gate, up kernels.Weight // [w, d]
+	gateBias kernels.Tensor // [w]
+	upBias   kernels.Tensor // [w]
 	down     kernels.Weight // [d, w]; of a linear FFN: all of it, [d, d]
+	downBias kernels.Tensor // [d]
 }
 
 // part is one weight that a configuration asks for: its name in the checkpoint
-// without ".weight", its shape, and where it goes.
+// without ".weight" or ".bias", its shape, and where it goes.
 type part struct {
 	name       string
+	bias       bool            // of the weight with that name
 	rows, cols int64           // rows 1 with a vector
 	weight     *kernels.Weight // exactly one of weight and vector is set
 	vector     *kernels.Tensor
+}
+
+// tensor returns the whole name in the checkpoint.
+func (p *part) tensor() string {
+	if p.bias {
+		return p.name + ".bias"
+	}
+	return p.name + ".weight"
 }
 
 // names says how a kind of checkpoint calls its tensors; those of a layer
@@ -106,12 +122,22 @@ func (l *layerWeights) attention(all []part, n *names, a *Attention, d int64) []
 		part{name: n.q, rows: q, cols: d, weight: &l.q},
 		part{name: n.k, rows: kv, cols: d, weight: &l.k},
 		part{name: n.v, rows: kv, cols: d, weight: &l.v})
+	if a.QKVBias {
+		all = append(all,
+			part{name: n.q, bias: true, rows: 1, cols: q, vector: &l.qBias},
+			part{name: n.k, bias: true, rows: 1, cols: kv, vector: &l.kBias},
+			part{name: n.v, bias: true, rows: 1, cols: kv, vector: &l.vBias})
+	}
 	if a.QKNorm {
 		all = append(all,
 			part{name: n.qNorm, rows: 1, cols: dim, vector: &l.qNorm},
 			part{name: n.kNorm, rows: 1, cols: dim, vector: &l.kNorm})
 	}
-	return append(all, part{name: n.o, rows: d, cols: q, weight: &l.o})
+	all = append(all, part{name: n.o, rows: d, cols: q, weight: &l.o})
+	if a.OBias {
+		all = append(all, part{name: n.o, bias: true, rows: 1, cols: d, vector: &l.oBias})
+	}
+	return all
 }
 
 func (l *layerWeights) ffn(all []part, n *names, f *FFN, d int64) []part {
@@ -120,8 +146,15 @@ func (l *layerWeights) ffn(all []part, n *names, f *FFN, d int64) []part {
 		return append(all, part{name: n.linearFFN, rows: d, cols: d, weight: &l.down})
 	}
 	w := int64(f.Width)
-	return append(all,
+	all = append(all,
 		part{name: n.gate, rows: w, cols: d, weight: &l.gate},
 		part{name: n.up, rows: w, cols: d, weight: &l.up},
 		part{name: n.down, rows: d, cols: w, weight: &l.down})
+	if f.Bias {
+		all = append(all,
+			part{name: n.gate, bias: true, rows: 1, cols: w, vector: &l.gateBias},
+			part{name: n.up, bias: true, rows: 1, cols: w, vector: &l.upBias},
+			part{name: n.down, bias: true, rows: 1, cols: d, vector: &l.downBias})
+	}
+	return all
 }

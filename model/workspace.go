@@ -49,6 +49,7 @@ type workspace struct {
 	k, v    []kernels.Tensor // by layer [n, kvHeads, dim]
 	kNormed []kernels.Tensor // by layer [n, kvHeads, dim], with QKNorm
 	inner   []kernels.Tensor // by layer [tile, width]
+	up      []kernels.Tensor // by layer [tile, width], with FFN.Bias
 
 	lastX, lastDelta kernels.Tensor // [m, d]: the rows of x and delta that are wanted
 	logits           kernels.Tensor // [m, vocab]
@@ -84,7 +85,7 @@ func newWorkspace(c *Config, base uintptr, rows, logitRows int) (*workspace, int
 	layers := len(c.Layers)
 	w.q, w.attn, w.k = make([]kernels.Tensor, layers), make([]kernels.Tensor, layers), make([]kernels.Tensor, layers)
 	w.v, w.kNormed = make([]kernels.Tensor, layers), make([]kernels.Tensor, layers)
-	w.inner = make([]kernels.Tensor, layers)
+	w.inner, w.up = make([]kernels.Tensor, layers), make([]kernels.Tensor, layers)
 	shared := a.size
 	most := shared
 	for i, l := range c.Layers {
@@ -95,9 +96,7 @@ func newWorkspace(c *Config, base uintptr, rows, logitRows int) (*workspace, int
 		}
 		if l.FFN != nil && !l.FFN.Linear {
 			a.size = shared
-			width := int64(l.FFN.Width)
-			tile := tileRows(n, width)
-			w.inner[i] = a.take(kernels.F32, tile, width)
+			w.layFFN(a, i, l.FFN)
 			most = max(most, a.size)
 		}
 	}
@@ -111,4 +110,14 @@ func (w *workspace) layAttention(a *arena, i int, at *Attention) {
 	if at.QKNorm {
 		w.kNormed[i] = a.take(kernels.F32, w.rows, kv, dim)
 	}
+}
+
+func (w *workspace) layFFN(a *arena, i int, f *FFN) {
+	width := int64(f.Width)
+	if !f.Bias {
+		w.inner[i] = a.take(kernels.F32, tileRows(w.rows, width), width)
+		return
+	}
+	tile := tileRows(w.rows, 2*width)
+	w.inner[i], w.up[i] = a.take(kernels.F32, tile, width), a.take(kernels.F32, tile, width)
 }

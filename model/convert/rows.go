@@ -93,7 +93,11 @@ func (w *worker) encode(from, to int64) {
 	size := w.typ.RowBytes(w.part.Cols)
 	w.out = slices.Grow(w.out[:0], int((to-from)*size))[:(to-from)*size]
 	for r := from; r < to; r++ {
-		quant.Row(w.row, w.matrix, w.sourceRow(r))
+		if w.part.Vector {
+			w.vector()
+		} else {
+			quant.Row(w.row, w.matrix, w.source(r, w.part.Rows))
+		}
 		if err := quant.Encode(w.out[(r-from)*size:][:size], w.typ, w.row); err != nil {
 			w.err = fmt.Errorf("row %d: %w", r, err)
 			return
@@ -101,14 +105,23 @@ func (w *worker) encode(from, to int64) {
 	}
 }
 
-// sourceRow returns which row of the checkpoint is row r of the file: of each
-// head in turn one of its first half and one of its second, where GGUF wants
-// the pairs of the rotation together.
-func (w *worker) sourceRow(r int64) int64 {
+// vector makes the numbers of a vector.
+func (w *worker) vector() {
+	values := make([]float32, len(w.row))
+	quant.Row(values, w.matrix, 0)
+	for i := range w.row {
+		w.row[i] = values[w.source(int64(i), w.part.Cols)]
+	}
+}
+
+// source returns which of n rows of the checkpoint, or numbers of a bias, is number r of
+// the file: of each head in turn one of its first half and one of its second, where GGUF
+// wants the pairs of the rotation together.
+func (w *worker) source(r, n int64) int64 {
 	if w.part.Heads == 0 {
 		return r
 	}
-	dim := w.part.Rows / int64(w.part.Heads)
+	dim := n / int64(w.part.Heads)
 	head, i := r/dim, r%dim
 	return head*dim + i%2*(dim/2) + i/2
 }

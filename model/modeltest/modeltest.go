@@ -68,63 +68,101 @@ var ggufNames = scheme{
 	"ffn_gate", "ffn_up", "ffn_down", "",
 }
 
-// tensors draws the weights of a model: matrices keep the size of what passes
-// through them, norms are near 1, and the values are exact in bf16.
-func (s Shape) tensors(n *scheme) []tensor {
-	rng := rand.New(rand.NewPCG(s.Seed, 0x5eed))
-	var all []tensor
-	add := func(name string, shape ...int) {
-		t := tensor{name: name + ".weight"}
-		count, scale, mean := 1, 0.2, 1.0
-		for _, d := range shape {
-			t.shape = append(t.shape, int64(d))
-			count *= d
-		}
-		if len(shape) == 2 {
-			scale, mean = 1/math.Sqrt(float64(shape[1])), 0
-		}
-		t.values = make([]float32, count)
-		for i := range t.values {
-			v := float32(mean + scale*rng.NormFloat64())
-			t.values[i] = math.Float32frombits(math.Float32bits(v) &^ 0xffff)
-		}
-		all = append(all, t)
+// draw collects random weights.
+type draw struct {
+	rng *rand.Rand
+	all []tensor
+}
+
+// add draws a weight: matrices keep the size of what passes through them, norms are
+// near 1, and the values are exact in bf16.
+func (d *draw) add(name string, shape ...int) {
+	t := tensor{name: name + ".weight"}
+	count, scale, mean := 1, 0.2, 1.0
+	for _, n := range shape {
+		t.shape = append(t.shape, int64(n))
+		count *= n
 	}
-	add(n.embedding, s.Vocab, s.Hidden)
+	if len(shape) == 2 {
+		scale, mean = 1/math.Sqrt(float64(shape[1])), 0
+	}
+	t.values = make([]float32, count)
+	for i := range t.values {
+		v := float32(mean + scale*d.rng.NormFloat64())
+		t.values[i] = math.Float32frombits(math.Float32bits(v) &^ 0xffff)
+	}
+	d.all = append(d.all, t)
+}
+
+// bias draws a bias, large enough that it shows where one is forgotten.
+func (d *draw) bias(name string, length int) {
+	d.add(name, length)
+	t := &d.all[len(d.all)-1]
+	t.name = name + ".bias"
+	for i, v := range t.values {
+		t.values[i] = 2 * (v - 1) // exact too
+	}
+}
+
+// tensors draws the weights of a model.
+func (s Shape) tensors(n *scheme) []tensor {
+	d := &draw{rng: rand.New(rand.NewPCG(s.Seed, 0x5eed))}
+	d.add(n.embedding, s.Vocab, s.Hidden)
 	for i, l := range s.Layers {
 		p := fmt.Sprintf(n.layer, i)
-		if a := l.Attention; a != nil {
-			add(p+n.attnNorm, s.Hidden)
-			if a.Linear {
-				add(p+n.linearAttn, s.Hidden, s.Hidden)
-			} else {
-				q, kv := a.Heads*a.HeadDim, a.KVHeads*a.HeadDim
-				add(p+n.q, q, s.Hidden)
-				add(p+n.k, kv, s.Hidden)
-				add(p+n.v, kv, s.Hidden)
-				if a.QKNorm {
-					add(p+n.qNorm, a.HeadDim)
-					add(p+n.kNorm, a.HeadDim)
-				}
-				add(p+n.o, s.Hidden, q)
-			}
+		if l.Attention != nil {
+			s.attention(d, n, p, l.Attention)
 		}
-		if f := l.FFN; f != nil {
-			add(p+n.ffnNorm, s.Hidden)
-			if f.Linear {
-				add(p+n.linearFFN, s.Hidden, s.Hidden)
-			} else {
-				add(p+n.gate, f.Width, s.Hidden)
-				add(p+n.up, f.Width, s.Hidden)
-				add(p+n.down, s.Hidden, f.Width)
-			}
+		if l.FFN != nil {
+			s.ffn(d, n, p, l.FFN)
 		}
 	}
-	add(n.norm, s.Hidden)
+	d.add(n.norm, s.Hidden)
 	if !s.Tied {
-		add(n.head, s.Vocab, s.Hidden)
+		d.add(n.head, s.Vocab, s.Hidden)
 	}
-	return all
+	return d.all
+}
+
+func (s Shape) attention(d *draw, n *scheme, p string, a *model.Attention) {
+	d.add(p+n.attnNorm, s.Hidden)
+	if a.Linear {
+		d.add(p+n.linearAttn, s.Hidden, s.Hidden)
+		return
+	}
+	q, kv := a.Heads*a.HeadDim, a.KVHeads*a.HeadDim
+	d.add(p+n.q, q, s.Hidden)
+	d.add(p+n.k, kv, s.Hidden)
+	d.add(p+n.v, kv, s.Hidden)
+	if a.QKNorm {
+		d.add(p+n.qNorm, a.HeadDim)
+		d.add(p+n.kNorm, a.HeadDim)
+	}
+	d.add(p+n.o, s.Hidden, q)
+	if a.QKVBias {
+		d.bias(p+n.q, q)
+		d.bias(p+n.k, kv)
+		d.bias(p+n.v, kv)
+	}
+	if a.OBias {
+		d.bias(p+n.o, s.Hidden)
+	}
+}
+
+func (s Shape) ffn(d *draw, n *scheme, p string, f *model.FFN) {
+	d.add(p+n.ffnNorm, s.Hidden)
+	if f.Linear {
+		d.add(p+n.linearFFN, s.Hidden, s.Hidden)
+		return
+	}
+	d.add(p+n.gate, f.Width, s.Hidden)
+	d.add(p+n.up, f.Width, s.Hidden)
+	d.add(p+n.down, s.Hidden, f.Width)
+	if f.Bias {
+		d.bias(p+n.gate, f.Width)
+		d.bias(p+n.up, f.Width)
+		d.bias(p+n.down, s.Hidden)
+	}
 }
 
 // config returns config.json.
@@ -134,6 +172,14 @@ func (s Shape) config() map[string]any {
 		"num_hidden_layers": len(s.Layers), "num_attention_heads": s.Heads, "head_dim": s.HeadDim,
 		"max_position_embeddings": s.Context, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "hidden_act": "silu",
 		"tie_word_embeddings": s.Tied, "bos_token_id": 1, "eos_token_id": s.EOS, "torch_dtype": "bfloat16",
+	}
+	for _, l := range s.Layers {
+		if a := l.Attention; a != nil && a.OBias {
+			c["attention_bias"] = true
+		}
+		if f := l.FFN; f != nil && f.Bias {
+			c["mlp_bias"] = true
+		}
 	}
 	if s.Architecture != "" && s.Architecture != "DeciLMForCausalLM" {
 		c["num_key_value_heads"] = s.Layers[0].Attention.KVHeads

@@ -1,0 +1,78 @@
+package convert_test
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/kernels"
+	"trona/kernels/cpu"
+	"trona/model"
+	"trona/model/convert"
+	"trona/model/modeltest"
+	"trona/testdata"
+)
+
+// biasesOf returns the data of all biases of a file.
+func biasesOf(t *testing.T, c *model.Checkpoint) map[string][]byte {
+	biases := map[string][]byte{}
+	parts, err := c.Parts()
+	require.NoError(t, err)
+	for i := range parts {
+		if strings.HasSuffix(parts[i].Name, ".bias") {
+			m, err := c.ReadPart(&parts[i])
+			require.NoError(t, err)
+			require.Equal(t, kernels.F32, m.Type, parts[i].Name)
+			biases[parts[i].Name] = m.Data
+		}
+	}
+	return biases
+}
+
+// TestBiases: a file has the answers of a folder with biases, those of q and k in the
+// order of their rows; quantising it keeps them to the bit.
+func TestBiases(t *testing.T) {
+	for name, count := range map[string]int{"llama": 2 * 7, "qwen2": 2 * 3} {
+		t.Run(name, func(t *testing.T) {
+			folder := testdata.Path(t, "models", "biases", name)
+			g := modeltest.ReadGolden(t, folder)
+			dev, err := cpu.Open(cpu.Options{Variant: "exact"})
+			require.NoError(t, err)
+			defer func() { require.NoError(t, dev.Close()) }()
+			var want map[string][]byte
+			for _, to := range []string{"F32", "BF16"} {
+				ckpt, _ := file(t, folder, to)
+				require.Equal(t, name, ckpt.Config.Architecture)
+				g.Check(t, modeltest.Logits(t, ckpt, dev, g.Tokens(), 64, len(g.Prompt)), ckpt.Config.EOS, 3e-4)
+				want = biasesOf(t, ckpt)
+				require.Len(t, want, count)
+			}
+			src, _ := file(t, folder, "F32")
+			for _, to := range []string{"Q8_0", "Q4_0"} {
+				fromFolder, _ := file(t, folder, to)
+				require.Equal(t, want, biasesOf(t, fromFolder))
+				dst := filepath.Join(t.TempDir(), "out.gguf")
+				_, err := convert.File(t.Context(), src, dst, convert.Options{Target: target(t, to)})
+				require.NoError(t, err)
+				fromFile := open(t, dst)
+				require.Equal(t, want, biasesOf(t, fromFile))
+				for i, parts := 0, must(t, fromFile); i < len(parts); i++ {
+					a, err := fromFile.ReadPart(&parts[i])
+					require.NoError(t, err)
+					b, err := fromFolder.ReadPart(&must(t, fromFolder)[i])
+					require.NoError(t, err)
+					require.True(t, bytes.Equal(a.Data, b.Data), parts[i].Name)
+				}
+			}
+		})
+	}
+}
+
+func must(t *testing.T, c *model.Checkpoint) []model.Part {
+	parts, err := c.Parts()
+	require.NoError(t, err)
+	return parts
+}
