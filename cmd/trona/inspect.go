@@ -41,6 +41,9 @@ type inspectionLayer struct {
 	FFN             int  `json:"ffn"`
 	LinearAttention bool `json:"linear_attention,omitempty"` // one linear map in its place
 	LinearFFN       bool `json:"linear_ffn,omitempty"`
+	QKVBias         bool `json:"qkv_bias,omitempty"` // q, k and v have biases
+	OBias           bool `json:"o_bias,omitempty"`   // the output of attention has one
+	FFNBias         bool `json:"ffn_bias,omitempty"` // gate, up and down have biases
 }
 
 type inspectionTensor struct {
@@ -76,9 +79,10 @@ func inspect(ckpt *model.Checkpoint) *inspection {
 		var row inspectionLayer
 		if a := l.Attention; a != nil {
 			row.Heads, row.KVHeads, row.HeadDim, row.LinearAttention = a.Heads, a.KVHeads, a.HeadDim, a.Linear
+			row.QKVBias, row.OBias = a.QKVBias, a.OBias
 		}
-		if l.FFN != nil {
-			row.FFN, row.LinearFFN = l.FFN.Width, l.FFN.Linear
+		if f := l.FFN; f != nil {
+			row.FFN, row.LinearFFN, row.FFNBias = f.Width, f.Linear, f.Bias
 		}
 		in.Layers = append(in.Layers, row)
 	}
@@ -135,9 +139,26 @@ func (in *inspection) printLayers(w io.Writer) {
 		case l.FFN > 0:
 			ffn = count(int64(l.FFN))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", name, heads[0], heads[1], heads[2], ffn)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s%s\n", name, heads[0], heads[1], heads[2], ffn, l.biases())
 		first = last + 1
 	}
+}
+
+// biases names what has biases, as a column that only layers with some have.
+func (l *inspectionLayer) biases() string {
+	text := ""
+	for _, b := range []struct {
+		has  bool
+		name string
+	}{{l.QKVBias, " q k v"}, {l.OBias, " o"}, {l.FFNBias, " gate up down"}} {
+		if b.has {
+			text += b.name
+		}
+	}
+	if text != "" {
+		return "\tbiases:" + text
+	}
+	return ""
 }
 
 // printTypes prints a row for each element type.

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"trona/testdata"
 )
 
 // TestInspectJSON holds the names that scripts rely on.
@@ -46,6 +48,19 @@ func TestInspectText(t *testing.T) {
 	require.Contains(t, out, "5-6     -")
 	require.NotContains(t, out, "down_proj")
 	require.Contains(t, ok(t, "", "inspect", sharedModel(t, "nas-super"), "--tensors"), "down_proj")
+}
+
+// TestInspectBiases: which parts of a layer have biases.
+func TestInspectBiases(t *testing.T) {
+	for name, want := range map[string]string{"llama": "q k v o gate up down", "qwen2": "q k v"} {
+		folder := testdata.Path(t, "models", "biases", name)
+		require.Regexp(t, `\n0-1 +4 +2 +16 +64 +biases: `+want+`\n`, ok(t, "", "inspect", folder))
+		var in struct{ Layers []map[string]any }
+		require.NoError(t, json.Unmarshal([]byte(ok(t, "", "inspect", folder, "--json")), &in))
+		require.Equal(t, true, in.Layers[1]["qkv_bias"])
+		require.Equal(t, name == "llama", in.Layers[1]["o_bias"] == true && in.Layers[1]["ffn_bias"] == true)
+	}
+	require.NotContains(t, ok(t, "", "inspect", "demo"), "bias")
 }
 
 // TestBadModels gives every command that opens a model a bad one: one clear
