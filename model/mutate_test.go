@@ -91,9 +91,18 @@ func mutations() int {
 	return 20_000
 }
 
-// headerBytes is a small GGUF file without data.
+// headerBytes is a small GGUF file without data; with richKeys it has biases.
 func headerBytes(t testing.TB, replace map[string]any) []byte {
 	h := llamaGGUF(replace)
+	if len(replace) > 0 {
+		for _, part := range []string{"attn_q", "attn_output", "ffn_down"} {
+			h.addBias("blk.1."+part, ggmlF32, 256)
+		}
+		h.addBias("blk.1.attn_k", ggmlF32, 128)
+		h.addBias("blk.1.attn_v", ggmlF32, 128)
+		h.addBias("blk.1.ffn_gate", ggmlF32, 512)
+		h.addBias("blk.1.ffn_up", ggmlF32, 512)
+	}
 	data, err := os.ReadFile(h.write(t))
 	require.NoError(t, err)
 	f, err := gguf.Parse(data)
@@ -124,6 +133,7 @@ var richKeys = map[string]any{
 func TestGGUFMutations(t *testing.T) {
 	dev := openCPU(t)
 	for name, data := range map[string][]byte{"plain": headerBytes(t, nil), "rich": headerBytes(t, richKeys)} {
+		requireOpensWell(t, data)
 		check := func(what string, data []byte) {
 			requireOpens(t, name+", "+what, len(data), dev, func() (*Checkpoint, error) { return openBytes(data) })
 		}
@@ -135,6 +145,13 @@ func TestGGUFMutations(t *testing.T) {
 			check(fmt.Sprintf("mutation %d", i), damage(rng, data, len(data)))
 		}
 	}
+}
+
+// requireOpensWell demands that what is going to be damaged is whole.
+func requireOpensWell(t *testing.T, data []byte) {
+	c, err := openBytes(data)
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
 }
 
 // The same for folders: each of the files in turn is damaged.
