@@ -465,9 +465,10 @@ TEXT ·directQ8_0x1AVX2(SB), NOSPLIT, $0-32
 TEXT ·directQ8_0x2AVX2(SB), NOSPLIT, $0-32
 	Q8_0(EACH2, ADD2, OUT2, 96)
 
-// With four tokens there may be more, which read the packed group again.
+// With four tokens there may be more, which read the packed group again, from the
+// second-level cache. What is prefetched stays there, so that it may be further ahead.
 #undef AHEAD
-#define AHEAD(OFFSET) PREFETCHT0 (OFFSET+1024)(AX)
+#define AHEAD(OFFSET) PREFETCHT0 (OFFSET+3072)(AX)
 
 // func directQ4_0x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX2, FMA, F16C

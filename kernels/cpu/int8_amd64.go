@@ -13,15 +13,15 @@ func int8AVX2(v variant) variant {
 	v.name += "-int8"
 	v.quantize = quantizeAVX2
 	v.integers = [numTypes]*integer{
-		kernels.Q4_0:     {8, unpack8Q4_0AVX2, gemmOffsetAVX2, nil, [3]direct{directQ4_0x1AVX2, directQ4_0x2AVX2, directQ4_0x4AVX2}, 16},
+		kernels.Q4_0:     {8, unpack8Q4_0AVX2, gemmOffsetAVX2, nil, [3]direct{directQ4_0x1AVX2, directQ4_0x2AVX2, directQ4_0x4AVX2}, 24},
 		kernels.Q4_1:     {0, unpack8Q4_1AVX2, gemmMinAVX2, nil, [3]direct{}, 0},
 		kernels.Q5_0:     {16, unpack8Q5_0AVX2, gemmOffsetAVX2, nil, [3]direct{}, 0},
 		kernels.Q5_1:     {16, unpack8Q5_1AVX2, gemmFifthMinAVX2, nil, [3]direct{}, 0},
-		kernels.Q8_0:     {0, unpack8Q8_0AVX2, gemmSignedAVX2, nil, [3]direct{directQ8_0x1AVX2, directQ8_0x2AVX2, directQ8_0x4AVX2}, 16},
+		kernels.Q8_0:     {0, unpack8Q8_0AVX2, gemmSignedAVX2, nil, [3]direct{directQ8_0x1AVX2, directQ8_0x2AVX2, directQ8_0x4AVX2}, 24},
 		kernels.Q3_K:     {4, unpack8Q3_KAVX2, gemmSixteenAVX2, nil, [3]direct{}, 0},
-		kernels.Q4_K:     {0, unpack8Q4_KAVX2, gemmMinAVX2, nil, [3]direct{directQ4_Kx1AVX2, directQ4_Kx2AVX2, directQ4_Kx4AVX2}, 8},
-		kernels.Q5_K:     {16, unpack8Q5_KAVX2, gemmFifthMinAVX2, nil, [3]direct{directQ5_Kx1AVX2, directQ5_Kx2AVX2, directQ5_Kx4AVX2}, 4},
-		kernels.Q6_K:     {32, unpack8Q6_KAVX2, gemmSixteenAVX2, nil, [3]direct{directQ6_Kx1AVX2, directQ6_Kx2AVX2, directQ6_Kx4AVX2}, 4},
+		kernels.Q4_K:     {0, unpack8Q4_KAVX2, gemmMinAVX2, nil, [3]direct{directQ4_Kx1AVX2, directQ4_Kx2AVX2, directQ4_Kx4AVX2}, 24},
+		kernels.Q5_K:     {16, unpack8Q5_KAVX2, gemmFifthMinAVX2, nil, [3]direct{directQ5_Kx1AVX2, directQ5_Kx2AVX2, directQ5_Kx4AVX2}, 8},
+		kernels.Q6_K:     {32, unpack8Q6_KAVX2, gemmSixteenAVX2, nil, [3]direct{directQ6_Kx1AVX2, directQ6_Kx2AVX2, directQ6_Kx4AVX2}, 8},
 		kernels.IQ4_NL:   {0, unpack8IQ4_NLAVX2, gemmSignedAVX2, nil, [3]direct{}, 0},
 		kernels.IQ4_XS:   {0, unpack8IQ4_XSAVX2, gemmSignedAVX2, nil, [3]direct{}, 0},
 		kernels.MXFP4:    {12, unpack8MXFP4AVX2, gemmOffsetAVX2, nil, [3]direct{}, 0},
@@ -40,6 +40,7 @@ func int8AVXVNNI(v variant) variant {
 		if loops == nil {
 			continue
 		}
+		loops.directTokens = min(loops.directTokens, 8) // panels are faster than those of AVX2
 		switch c := &codings[t]; {
 		case c.group != 32:
 			loops.gemm = gemmSixteenAVXVNNI
