@@ -38,9 +38,9 @@ type biasJob struct {
 // spans returns how many pieces a row of d columns is.
 func spans(d int64) int64 { return (d + span - 1) / span }
 
-// at returns where piece i of rows of d columns begins in all of them, and in a row,
+// spanOf returns where piece i of rows of d columns begins in all of them, and in a row,
 // and how many columns it has.
-func at(i, d int64) (all, column uintptr, n int) {
+func spanOf(i, d int64) (all, column uintptr, n int) {
 	row, from := i/spans(d), i%spans(d)*span
 	return uintptr(4 * (row*d + from)), uintptr(4 * from), int(min(span, d-from))
 }
@@ -57,7 +57,7 @@ func (d *Device) AddBias(sums []kernels.Biased) {
 }
 
 func (j *biasJob) piece(_ *worker, i int64) {
-	all, column, n := at(i, j.d)
+	all, column, n := spanOf(i, j.d)
 	j.kern.add((*float32)(pointer(j.x+all)), (*float32)(pointer(j.bias+column)), n)
 }
 
@@ -77,7 +77,7 @@ func (d *Device) SwiGLU(gate, up kernels.Biased) {
 func (j *swigluJob) piece(w *worker, i int64) {
 	j.gate.piece(w, i)
 	j.up.piece(w, i)
-	all, _, n := at(i, j.gate.d)
+	all, _, n := spanOf(i, j.gate.d)
 	gate := (*float32)(pointer(j.gate.x + all))
 	j.gate.kern.swiglu(gate, gate, (*float32)(pointer(j.up.x+all)), n)
 }

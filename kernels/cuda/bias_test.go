@@ -46,3 +46,29 @@ func TestNoBiases(t *testing.T) {
 		require.Equal(t, before[name], after[name], name)
 	}
 }
+
+// TestBiasedInputs: products of what had a bias added do not find the inputs that stood
+// for it before.
+func TestBiasedInputs(t *testing.T) {
+	dev := kerneltest.Open(t, "emulator", opener).(*Device)
+	const n, d = 3, 256
+	rng := newRand()
+	bias := deviceFloats(t, dev, randomFloats(rng, d), d)
+	up := deviceFloats(t, dev, randomFloats(rng, n*d), n, d)
+	const rows = 21
+	m := randomMatrix(rng, kernels.Q4_K, rows, d)
+	w, err := dev.Pack(m)
+	require.NoError(t, err)
+	out := deviceFloats(t, dev, make([]float32, n*rows), n, rows)
+	for name, change := range map[string]func(x kernels.Biased){
+		"add_bias": func(x kernels.Biased) { dev.AddBias([]kernels.Biased{x}) },
+		"swiglu":   func(x kernels.Biased) { dev.SwiGLU(x, kernels.Biased{X: up, Bias: bias}) },
+	} {
+		x := deviceFloats(t, dev, make([]float32, n*d), n, d)
+		dev.RMSNorm(x, deviceFloats(t, dev, randomFloats(rng, n*d), n, d), bias, 1e-5)
+		require.Equal(t, addr(x.Addr), dev.converted.x, "the norm has converted it")
+		change(kernels.Biased{X: x, Bias: bias})
+		dev.MatMul(x, n, []kernels.Product{{Out: out, W: w}})
+		require.Equal(t, product(t, dev, m, hostFloats(dev, x), n), hostFloats(dev, out), name)
+	}
+}
