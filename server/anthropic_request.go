@@ -208,18 +208,17 @@ func (t *translation) readThinkingConfig(o *object) {
 // readAnthropicTools reads tools and which of them may be used.
 func (t *translation) readAnthropicTools(o *object) {
 	if v := o.take("tools"); v != nil {
-		var tools []any
+		t.put("tools", t.tools, v.path())
 		for _, element := range v.list(0, maxTools) {
 			tool := element.object()
 			if kind := tool.take("type"); kind != nil && kind.text(0, maxNameBytes) != "custom" {
 				kind.fail("only custom is supported: this server runs no tools")
 			}
 			name := tool.need("name").label(maxToolName)
-			tools = append(tools, chatTool(name, tool.take("description"), tool.need("input_schema"), tool.take("strict")))
+			t.offer(chatTool(name, tool.take("description"), tool.need("input_schema"), tool.take("strict")), element.path())
 			tool.take("cache_control")
 			tool.rest()
 		}
-		t.put("tools", tools, v.path())
 	}
 	v := o.take("tool_choice")
 	if v == nil {

@@ -224,6 +224,7 @@ var excuses = map[string]string{
 	"must not be below n":                             "another member",
 	"is given twice":                                  "another member",
 	"must be between -1 and 256":                      "the model's context",
+	"this server runs no tools":                       "another member",
 	"is for chats only":                               "another member",
 	"needs a model whose vocabulary":                  "the model's vocabulary",
 	"there is no stored response":                     "what happened before",

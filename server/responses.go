@@ -33,7 +33,7 @@ type responseObject struct {
 	Temperature       float32            `json:"temperature"`
 	Text              responseText       `json:"text"`
 	ToolChoice        jsontext.Value     `json:"tool_choice"`
-	Tools             []responseTool     `json:"tools"`
+	Tools             []any              `json:"tools"` // responseTool or responseNamespace
 	TopP              float32            `json:"top_p"`
 	Truncation        string             `json:"truncation"`
 	Usage             *responseUsage     `json:"usage,omitzero"`
@@ -62,6 +62,14 @@ type responseTool struct {
 	Description jsontext.Value `json:"description,omitzero"`
 	Parameters  jsontext.Value `json:"parameters"` // a schema, or null
 	Strict      bool           `json:"strict"`
+}
+
+// responseNamespace is a group of functions.
+type responseNamespace struct {
+	Type        string `json:"type"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Tools       []any  `json:"tools"` // responseTool
 }
 
 func newResponseTool(as chatFunction) responseTool {
@@ -106,7 +114,7 @@ func (s *Server) createResponse(w http.ResponseWriter, r *http.Request, models m
 	if err != nil {
 		return err
 	}
-	run := &responseRun{response: c.response(echo)}
+	run := &responseRun{response: c.response(echo), members: t.members}
 	if !c.params.stream {
 		if err := run.run(r.Context(), c); err != nil {
 			return err
@@ -174,7 +182,7 @@ func (t *translation) remember(item *outputItem) {
 		if t.open() == nil {
 			t.say("assistant", "")
 		}
-		t.call(item.CallID, item.Name, *item.Arguments)
+		t.call(item.CallID, fullName(item.Namespace, item.Name), *item.Arguments)
 	}
 }
 

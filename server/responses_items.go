@@ -85,7 +85,10 @@ func (t *translation) readItem(item *object) (kept *inputItem) {
 		arguments := item.need("arguments")
 		text := arguments.text(0, len(arguments.raw))
 		kept.CallID, kept.Name, kept.Arguments = item.need("call_id").label(maxNameBytes), item.need("name").label(maxNameBytes), &text
-		t.call(kept.CallID, kept.Name, text)
+		if namespace := item.take("namespace"); namespace != nil {
+			kept.Namespace = namespace.label(maxNameBytes)
+		}
+		t.call(kept.CallID, fullName(kept.Namespace, kept.Name), text)
 	case "function_call_output":
 		kept = newInputItem(id, name, "fco_")
 		text := readInputText(item.need("output"))

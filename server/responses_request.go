@@ -7,7 +7,7 @@ type responseEcho struct {
 	instructions, maxTokens, effort, toolChoice jsontext.Value
 	metadata, user                              jsontext.Value
 	text                                        responseText
-	tools                                       []responseTool
+	tools                                       []any
 	previous                                    *string
 	store, parallel                             bool
 }
@@ -17,7 +17,7 @@ type responseEcho struct {
 func (t *translation) readResponsesAPI(o *object, find func(id string) *storedResponse) (echo responseEcho) {
 	echo = responseEcho{
 		instructions: null(), maxTokens: null(), effort: null(), text: responseText{Format: responseFormat{Type: "text"}},
-		tools: []responseTool{}, toolChoice: jsontext.Value(`"auto"`), metadata: jsontext.Value("{}"),
+		tools: []any{}, toolChoice: jsontext.Value(`"auto"`), metadata: jsontext.Value("{}"),
 	}
 	if v := o.take("instructions"); v != nil {
 		t.say("system", v.text(0, len(v.raw)))
@@ -128,55 +128,4 @@ func (t *translation) readTextFormat(v *value) (echo responseFormat) {
 	t.put("response_format", as, v.path())
 	format.rest()
 	return echo
-}
-
-// chatToolChoice returns the chat's form of a choice of one function, or of some.
-func chatToolChoice(o *object) map[string]any {
-	function := func(o *object) map[string]any {
-		defer o.rest()
-		o.need("type").oneOf("function")
-		return map[string]any{"type": "function", "function": map[string]any{"name": o.need("name").label(maxToolName)}}
-	}
-	if o.need("type").oneOf("function", "allowed_tools") == "function" {
-		return function(o)
-	}
-	tools := []any{}
-	for _, element := range o.need("tools").list(1, maxTools) {
-		tools = append(tools, function(element.object()))
-	}
-	allowed := map[string]any{"mode": o.need("mode").oneOf("auto", "required"), "tools": tools}
-	o.rest()
-	return map[string]any{"type": "allowed_tools", "allowed_tools": allowed}
-}
-
-// readResponsesTools reads functions, which are flat here, and which of them
-// may be called.
-func (t *translation) readResponsesTools(o *object, echo *responseEcho) {
-	if v := o.take("tools"); v != nil {
-		tools := []any{}
-		for _, element := range v.list(0, maxTools) {
-			tool := element.object()
-			if kind := tool.need("type"); kind.text(1, maxNameBytes) != "function" {
-				kind.fail("only function is supported: this server runs no tools")
-			}
-			as := chatTool(tool.need("name").label(maxToolName), tool.take("description"), tool.take("parameters"), tool.take("strict"))
-			tools = append(tools, as)
-			echo.tools = append(echo.tools, newResponseTool(as))
-			tool.rest()
-		}
-		t.put("tools", tools, v.path())
-	}
-	if v := o.take("tool_choice"); v != nil {
-		echo.toolChoice = v.raw
-		if v.raw.Kind() != '{' {
-			t.pass(v, "tool_choice")
-		} else {
-			t.put("tool_choice", chatToolChoice(v.object()), v.path())
-		}
-	}
-	echo.parallel = true
-	if v := o.take("parallel_tool_calls"); v != nil {
-		echo.parallel = v.boolean()
-		t.pass(v, "parallel_tool_calls")
-	}
 }

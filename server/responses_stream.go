@@ -14,6 +14,7 @@ type outputItem struct {
 	Summary   []outputPart `json:"summary,omitzero"` // of reasoning: none, the reasoning itself is the content
 	Content   []outputPart `json:"content,omitzero"`
 	CallID    string       `json:"call_id,omitempty"`
+	Namespace string       `json:"namespace,omitempty"` // of the function
 	Name      string       `json:"name,omitempty"`
 	Arguments *string      `json:"arguments,omitzero"`
 	call      int          // of the answer
@@ -59,6 +60,7 @@ type responseEvent struct {
 // streamed. So a stream adds up to the whole.
 type responseRun struct {
 	response *responseObject
+	members  map[string]member                  // the functions in namespaces, by the model's name of each
 	send     func(name string, event any) error // nil: nobody listens
 	kept     func()                             // before the last event, so that the client can go on from it
 	sequence int
@@ -151,6 +153,9 @@ func (r *responseRun) begin(kind string, d callDelta) {
 		part = newTextPart("")
 	default:
 		item.ID, item.CallID, item.Name, item.Arguments = "fc_"+randomHex(), d.id, d.name, new(string)
+		if of, ok := r.members[d.name]; ok {
+			item.Namespace, item.Name = of.namespace, of.name
+		}
 	}
 	r.open = item
 	r.response.Output = append(r.response.Output, item)

@@ -139,6 +139,10 @@ func TestResponsesPrompt(t *testing.T) {
 				`"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"},"strict":false}}]`},
 		{`"input":"a","tools":[{"type":"function","name":"f"},{"type":"function","name":"g"}],"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[{"type":"function","name":"g"}]}`,
 			`"messages":[{"role":"user","content":"a"}],"tools":[{"type":"function","function":{"name":"g"}}]`},
+		{`"input":[{"role":"user","content":"a"},{"type":"function_call","call_id":"1","namespace":"n","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"1","output":"5"}],` +
+			`"tools":[{"type":"web_search"},{"type":"namespace","name":"n","description":"d","tools":[{"type":"custom","name":"c"},{"type":"function","name":"f","description":"e"}]},{"type":"function","name":"f"}]`,
+			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"","tool_calls":[{"id":"1","type":"function","function":{"name":"n__f","arguments":"{}"}}]},` +
+				`{"role":"tool","tool_call_id":"1","content":"5"}],"tools":[{"type":"function","function":{"name":"n__f","description":"e"}},{"type":"function","function":{"name":"f"}}]`},
 	} {
 		e.requests = nil
 		post(t, s, 200, responsesPath, `{`+c.fields+`}`)

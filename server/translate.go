@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -17,6 +18,9 @@ type translation struct {
 	fields   map[string]any    // of the chat request
 	messages []map[string]any  // its messages
 	names    map[string]string // what a field of the chat is called in the request
+	tools    []chatFunction    // of the chat
+	places   []string          // of each tool in the request
+	members  map[string]member // the functions in namespaces, by the name of the chat's tool
 	schema   string            // what a tool calls its schema
 	stream   bool
 	own      int          // where the messages begin that a later request may go on from
@@ -24,7 +28,7 @@ type translation struct {
 }
 
 func newTranslation(schema string) *translation {
-	return &translation{schema: schema, fields: map[string]any{}, names: map[string]string{}}
+	return &translation{schema: schema, fields: map[string]any{}, names: map[string]string{}, members: map[string]member{}}
 }
 
 // pass gives the chat a field as it came, under the name that it has there.
@@ -38,6 +42,12 @@ func (t *translation) pass(v *value, as string) {
 func (t *translation) put(name string, as any, from string) {
 	t.fields[name] = as
 	t.names[name] = from
+}
+
+// offer gives the chat a tool that stands somewhere in the request.
+func (t *translation) offer(tool chatFunction, from string) {
+	t.tools, t.places = append(t.tools, tool), append(t.places, from)
+	t.fields["tools"] = t.tools
 }
 
 // say adds a message.
@@ -117,7 +127,8 @@ func (t *translation) name(path string) string {
 		return from + "." + place
 	}
 	if tool, place, ok := strings.Cut(path, ".function.parameters"); ok && top == "tools" {
-		return from + strings.TrimPrefix(tool, top) + "." + t.schema + place
+		i, _ := strconv.Atoi(strings.Trim(tool[len(top):], "[]")) // as value.path writes it
+		return t.places[i] + "." + t.schema + place
 	}
 	return from
 }
