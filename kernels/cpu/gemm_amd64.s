@@ -6,7 +6,8 @@
 // DI out, R8 its stride, R11 tokens left. Inside a tile: SI panel, BX x of
 // tokens 0 to 2, R12 x of tokens 3 to 5, CX columns left, R13 what is prefetched;
 // Y0 to Y11 two vectors of sums for each token. Few sums wait for
-// themselves, so that three tokens are a tile of their own, not two and one.
+// themselves: three tokens are a tile of their own, seven and eight are two tiles,
+// not a tile of six and what is left.
 
 #define NOTHING
 #define AHEAD MOVQ ahead+64(FP), R13
@@ -70,6 +71,10 @@
 six: \
 	CMPQ R11, $6 \
 	JLT  four \
+	JEQ  sixTile \
+	CMPQ R11, $8 \
+	JLE  four \
+sixTile: \
 	TILE(START) \
 	LEAQ (DX)(R10*2), R12 \
 	ADDQ R10, R12 \
@@ -132,6 +137,7 @@ fourLoop: \
 	STORE(Y6, Y7) \
 	LEAQ (DX)(R10*4), DX \
 	SUBQ $4, R11 \
+	JMP  six \
 three: \
 	CMPQ R11, $3 \
 	JLT  two \
