@@ -155,6 +155,85 @@ tile:
 	VZEROUPPER
 	RET
 
+// COLUMNS stores eight rows of columns C, C+1, C+16 and C+17.
+#define COLUMNS(C, ALL, LOW, HIGH) \
+	VEXTRACTI128 $1, ALL, HIGH \
+	VMOVLPS      LOW, (64*C)(DX) \
+	VMOVHPS      LOW, (64*C+64)(DX) \
+	VMOVLPS      HIGH, (64*C+1024)(DX) \
+	VMOVHPS      HIGH, (64*C+1088)(DX)
+
+// func transpose8AVX2(dst, src unsafe.Pointer, rows, cols int)
+// dst[c][r] = src[r][c] of bytes, dst rows being 64 long, src rows cols long; rows is
+// a multiple of 8, cols of 32.
+// Requires: AVX2
+TEXT ·transpose8AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ rows+16(FP), R8
+	MOVQ cols+24(FP), R9
+	LEAQ (R9)(R9*2), R11
+
+row:
+	// Rows 0 to 3 of the tile at AX, rows 4 to 7 at BX.
+	MOVQ SI, AX
+	LEAQ (SI)(R9*4), BX
+	MOVQ DI, DX
+	MOVQ R9, CX
+
+tile:
+	VMOVDQU    (AX), Y0
+	VMOVDQU    (AX)(R9*1), Y1
+	VMOVDQU    (AX)(R9*2), Y2
+	VMOVDQU    (AX)(R11*1), Y3
+	VMOVDQU    (BX), Y4
+	VMOVDQU    (BX)(R9*1), Y5
+	VMOVDQU    (BX)(R9*2), Y6
+	VMOVDQU    (BX)(R11*1), Y7
+	VPUNPCKLBW Y1, Y0, Y8
+	VPUNPCKHBW Y1, Y0, Y9
+	VPUNPCKLBW Y3, Y2, Y10
+	VPUNPCKHBW Y3, Y2, Y11
+	VPUNPCKLBW Y5, Y4, Y12
+	VPUNPCKHBW Y5, Y4, Y13
+	VPUNPCKLBW Y7, Y6, Y14
+	VPUNPCKHBW Y7, Y6, Y15
+	VPUNPCKLWD Y10, Y8, Y0
+	VPUNPCKHWD Y10, Y8, Y1
+	VPUNPCKLWD Y11, Y9, Y2
+	VPUNPCKHWD Y11, Y9, Y3
+	VPUNPCKLWD Y14, Y12, Y4
+	VPUNPCKHWD Y14, Y12, Y5
+	VPUNPCKLWD Y15, Y13, Y6
+	VPUNPCKHWD Y15, Y13, Y7
+	VPUNPCKLDQ Y4, Y0, Y8
+	VPUNPCKHDQ Y4, Y0, Y9
+	VPUNPCKLDQ Y5, Y1, Y10
+	VPUNPCKHDQ Y5, Y1, Y11
+	VPUNPCKLDQ Y6, Y2, Y12
+	VPUNPCKHDQ Y6, Y2, Y13
+	VPUNPCKLDQ Y7, Y3, Y14
+	VPUNPCKHDQ Y7, Y3, Y15
+	COLUMNS(0, Y8, X8, X0)
+	COLUMNS(2, Y9, X9, X1)
+	COLUMNS(4, Y10, X10, X2)
+	COLUMNS(6, Y11, X11, X3)
+	COLUMNS(8, Y12, X12, X4)
+	COLUMNS(10, Y13, X13, X5)
+	COLUMNS(12, Y14, X14, X6)
+	COLUMNS(14, Y15, X15, X7)
+	ADDQ       $32, AX
+	ADDQ       $32, BX
+	ADDQ       $2048, DX
+	SUBQ       $32, CX
+	JNZ        tile
+	LEAQ       (SI)(R9*8), SI
+	ADDQ       $8, DI
+	SUBQ       $8, R8
+	JNZ        row
+	VZEROUPPER
+	RET
+
 // func maxAVX2(s *float32, m float32) float32
 // The second of two sources wins where the first is a NaN.
 // Requires: AVX

@@ -10,7 +10,7 @@ import (
 // attentionScratch is a worker's memory for one tile of queries.
 type attentionScratch struct {
 	wide    []float32 // [64, dim]: a block as F32
-	keys    []float32 // [dim, 64]: keys, a position a lane; or the same in 16 bits
+	keys    []float32 // [dim, 64]: keys, a position a lane; or the same as the cache has them
 	values  []float32 // [64, D]
 	queries []float32 // [queries, dim], scaled by 1/sqrt(dim)
 	s       []float32 // [queries, 64]: scores, then probabilities
@@ -57,7 +57,7 @@ type attentionTile struct {
 	seq                 *kernels.AttentionSeq
 	head                int64
 	row, rows, position int64
-	narrow              bool // 16-bit keys and values are used as they are
+	narrow              bool // keys and values are used as the cache has them
 	tiled               bool // products are in tiles
 }
 
@@ -169,10 +169,18 @@ const hotQueries = 48
 // before.
 const fewQueries = 16
 
-// useNarrow reports whether 16-bit keys and values are used as they are.
+// useNarrow reports whether keys and values of 16 or 8 bits are used as they are.
 func (t *attentionTile) useNarrow() bool {
-	typ := t.cache.K.Type
-	return (typ == kernels.F16 || typ == kernels.BF16) && t.kern.gemm16[typ] != nil && t.dim%lanes == 0 && t.rows*t.share <= fewQueries
+	if t.rows*t.share > fewQueries {
+		return false
+	}
+	switch typ := t.cache.K.Type; typ {
+	case kernels.F16, kernels.BF16:
+		return t.kern.gemm16[typ] != nil && t.dim%lanes == 0
+	case kernels.I8:
+		return t.kern.keysI8 != nil && t.dim%(2*lanes) == 0
+	}
+	return false
 }
 
 // at returns where block b of the sequence begins, in rows of the cache.
@@ -185,11 +193,20 @@ func (t *attentionTile) source(c kernels.Tensor, at int64) unsafe.Pointer {
 	return pointer(c.Addr + uintptr(at*t.rowBytes))
 }
 
+// scale returns the address of the scale of a row of a cache.
+func (t *attentionTile) scale(scales kernels.Tensor, at int64) *float32 {
+	return (*float32)(pointer(scales.Addr + uintptr(4*at)))
+}
+
 // load reads n positions of block b into keys and values.
 func (t *attentionTile) load(b, n int64) {
 	at := t.at(b)
 	if t.narrow {
-		t.kern.transpose16(unsafe.Pointer(&t.keys[0]), t.source(t.cache.K, at), int(n+7)&^7, int(t.dim))
+		transpose := t.kern.transpose16
+		if t.cache.K.Type == kernels.I8 {
+			transpose = t.kern.transpose8
+		}
+		transpose(unsafe.Pointer(&t.keys[0]), t.source(t.cache.K, at), int(n+7)&^7, int(t.dim))
 		return
 	}
 	keys := t.widen(t.wide, t.cache.K, t.cache.KScale, at, n)
@@ -214,7 +231,7 @@ func (t *attentionTile) widen(dst []float32, c, scale kernels.Tensor, at, n int6
 	case kernels.F32:
 		copy(dst, unsafe.Slice((*float32)(src), n*t.dim))
 	case kernels.I8:
-		t.kern.widenI8(&dst[0], src, (*float32)(pointer(scale.Addr+uintptr(4*at))), int(n), int(t.dim))
+		t.kern.widenI8(&dst[0], src, t.scale(scale, at), int(n), int(t.dim))
 	default:
 		t.kern.widen[c.Type](&dst[0], src, int(n*t.dim))
 	}
@@ -235,14 +252,19 @@ func (t *attentionTile) scores(b, r, end int64) {
 	s := t.s[i*kernels.BlockSize:][:n*kernels.BlockSize]
 	clear(s)
 	q, dim := &t.queries[i*t.dim], int(t.dim)
+	size := int(t.rowBytes / t.dim)
 	for p := 0; p < kernels.BlockSize; p += lanes {
-		if t.narrow {
-			keys := unsafe.Add(unsafe.Pointer(&t.keys[0]), 2*p)
-			ahead := unsafe.Add(t.following(t.cache.K, b), 2*p*dim)
-			t.kern.gemm16[t.cache.K.Type](&s[p], kernels.BlockSize, keys, kernels.BlockSize, q, dim, int(n), dim, ahead)
-		} else {
+		if !t.narrow {
 			t.kern.gemm(&s[p], kernels.BlockSize, &t.keys[p], kernels.BlockSize, q, dim, int(n), dim)
+			continue
 		}
+		keys, ahead := unsafe.Add(unsafe.Pointer(&t.keys[0]), size*p), unsafe.Add(t.following(t.cache.K, b), size*p*dim)
+		if t.cache.K.Type == kernels.I8 {
+			scales := t.scale(t.cache.KScale, t.at(b)+int64(p))
+			t.kern.keysI8(&s[p], kernels.BlockSize, keys, kernels.BlockSize, q, dim, int(n), dim, ahead, scales)
+			continue
+		}
+		t.kern.gemm16[t.cache.K.Type](&s[p], kernels.BlockSize, keys, kernels.BlockSize, q, dim, int(n), dim, ahead)
 	}
 }
 
@@ -290,15 +312,19 @@ func (t *attentionTile) times(x []float32, factor float32) {
 func (t *attentionTile) weigh(b, r, end, n int64) {
 	i, wide := r*t.share, int(t.wideDim())
 	queries, weights := int((end-r)*t.share), &t.s[i*kernels.BlockSize]
+	size := int(t.rowBytes / t.dim)
 	for k := 0; k < wide; k += lanes {
 		sums := &t.acc[int(i)*wide+k]
-		if t.narrow {
-			values := unsafe.Add(t.source(t.cache.V, t.at(b)), 2*k)
-			ahead := unsafe.Add(t.following(t.cache.V, b), 2*k*kernels.BlockSize)
-			t.kern.gemm16[t.cache.V.Type](sums, wide, values, wide, weights, kernels.BlockSize, queries, int(n), ahead)
-		} else {
+		if !t.narrow {
 			t.kern.gemm(sums, wide, &t.values[k], wide, weights, kernels.BlockSize, queries, int(n))
+			continue
 		}
+		values, ahead := unsafe.Add(t.source(t.cache.V, t.at(b)), size*k), unsafe.Add(t.following(t.cache.V, b), size*k*kernels.BlockSize)
+		if t.cache.V.Type == kernels.I8 {
+			t.kern.valuesI8(sums, wide, values, wide, weights, kernels.BlockSize, queries, int(n), ahead, t.scale(t.cache.VScale, t.at(b)))
+			continue
+		}
+		t.kern.gemm16[t.cache.V.Type](sums, wide, values, wide, weights, kernels.BlockSize, queries, int(n), ahead)
 	}
 }
 

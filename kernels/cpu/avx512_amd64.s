@@ -4,10 +4,14 @@
 #include "exp_amd64.h"
 
 // AVX-512: a vector is a column of all 16 rows of a group. Registers are as in
-// gemm_amd64.s, but for R15, what is prefetched; Z12 is the column.
+// gemm_amd64.s, but for R15, what is prefetched, and R14, scales; Z12 is the column.
 
 #define NOTHING
 #define AHEAD MOVQ ahead+64(FP), R15
+
+#define AHEAD_SCALES \
+	AHEAD \
+	MOVQ scales+72(FP), R14
 
 #define TILE(START) \
 	START \
@@ -173,6 +177,32 @@ TEXT ·gemmF16AVX512(SB), NOSPLIT, $0-72
 // Requires: AVX512F
 TEXT ·gemmBF16AVX512(SB), NOSPLIT, $0-72
 	GEMM(1, COLUMN_BF16, AHEAD)
+
+#define CODES \
+	PREFETCHT0 (R15) \
+	ADDQ       $16, R15 \
+	VPMOVSXBD  (SI), Z12 \
+	VCVTDQ2PS  Z12, Z12
+
+// As in gemm_amd64.s, with scales at R14.
+#define COLUMN_KEYS \
+	CODES \
+	VMULPS (R14), Z12, Z12
+
+#define COLUMN_VALUES \
+	CODES \
+	VMULPS.BCST (R14), Z12, Z12 \
+	ADDQ        $4, R14
+
+// func keysI8AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
+// Requires: AVX512F
+TEXT ·keysI8AVX512(SB), NOSPLIT, $0-80
+	GEMM(0, COLUMN_KEYS, AHEAD_SCALES)
+
+// func valuesI8AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
+// Requires: AVX512F
+TEXT ·valuesI8AVX512(SB), NOSPLIT, $0-80
+	GEMM(0, COLUMN_VALUES, AHEAD_SCALES)
 
 // func expSumAVX512(l, s, m *float32, n int)
 // Requires: AVX512F

@@ -12,6 +12,10 @@
 #define NOTHING
 #define AHEAD MOVQ ahead+64(FP), R13
 
+#define AHEAD_SCALES \
+	AHEAD \
+	MOVQ scales+72(FP), R15
+
 #define TILE(START) \
 	START \
 	MOVQ AX, SI \
@@ -36,6 +40,28 @@
 	VPMOVZXWD 16(SI), Y13 \
 	VPSLLD    $16, Y12, Y12 \
 	VPSLLD    $16, Y13, Y13
+
+#define CODES \
+	PREFETCHT0 (R13) \
+	ADDQ $16, R13 \
+	VPMOVSXBD (SI), Y12 \
+	VPMOVSXBD 8(SI), Y13 \
+	VCVTDQ2PS Y12, Y12 \
+	VCVTDQ2PS Y13, Y13
+
+// A column of a panel of codes, with the scales of its rows at R15, or one at R15 that
+// the next column's follows.
+#define COLUMN_KEYS \
+	CODES \
+	VMULPS (R15), Y12, Y12 \
+	VMULPS 32(R15), Y13, Y13
+
+#define COLUMN_VALUES \
+	CODES \
+	VBROADCASTSS (R15), Y14 \
+	VMULPS Y14, Y12, Y12 \
+	VMULPS Y14, Y13, Y13 \
+	ADDQ $4, R15
 
 // MULADD adds a column to the sums LO, HI of the token whose x is at ADDR.
 #define MULADD(ADDR, T, LO, HI) \
@@ -203,3 +229,13 @@ TEXT ·gemmF16AVX2(SB), NOSPLIT, $0-72
 // Requires: AVX2, FMA
 TEXT ·gemmBF16AVX2(SB), NOSPLIT, $0-72
 	GEMM(COLUMN_BF16, 1, AHEAD)
+
+// func keysI8AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
+// Requires: AVX2, FMA
+TEXT ·keysI8AVX2(SB), NOSPLIT, $0-80
+	GEMM(COLUMN_KEYS, 0, AHEAD_SCALES)
+
+// func valuesI8AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
+// Requires: AVX2, FMA
+TEXT ·valuesI8AVX2(SB), NOSPLIT, $0-80
+	GEMM(COLUMN_VALUES, 0, AHEAD_SCALES)

@@ -62,8 +62,12 @@ type variant struct {
 	// pays for a few tokens; nil: widen, then gemm. The 32*k bytes at ahead will be read
 	// soon: each column prefetches some, so that few loads wait at once.
 	gemm16 [kernels.BF16 + 1]func(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
-	// transpose16 is transpose of 16-bit elements, cols a multiple of 16.
-	transpose16 func(dst, src unsafe.Pointer, rows, cols int)
+	// keysI8 and valuesI8 are the same with a panel of codes of 8 bits, of which 16*k bytes
+	// will be read soon, and with scales: of the 16 rows, and of each column.
+	keysI8, valuesI8 func(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
+	// transpose16 is transpose of 16-bit elements, cols a multiple of 16; transpose8 of
+	// bytes, cols a multiple of 32.
+	transpose16, transpose8 func(dst, src unsafe.Pointer, rows, cols int)
 	// max returns the largest of m and s[0:BlockSize], NaNs left out.
 	max func(s *float32, m float32) float32
 	// expSum replaces s[0:BlockSize] of each of n queries by exp(s - m) and adds

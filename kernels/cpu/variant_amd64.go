@@ -87,7 +87,8 @@ func avx2() variant {
 	}
 	v.gemm16[kernels.F16] = gemmF16AVX2
 	v.gemm16[kernels.BF16] = gemmBF16AVX2
-	v.transpose16 = transpose16AVX2
+	v.keysI8, v.valuesI8 = keysI8AVX2, valuesI8AVX2
+	v.transpose16, v.transpose8 = transpose16AVX2, transpose8AVX2
 	v.max = maxAVX2
 	v.expSum = expSumAVX2
 	v.swiglu = swigluAVX2
@@ -134,6 +135,7 @@ func avx512() variant {
 	v.gemm = gemmAVX512
 	v.gemm16[kernels.F16] = gemmF16AVX512
 	v.gemm16[kernels.BF16] = gemmBF16AVX512
+	v.keysI8, v.valuesI8 = keysI8AVX512, valuesI8AVX512
 	v.expSum = expSumAVX512
 	v.swiglu = swigluAVX512
 	return v
@@ -173,10 +175,19 @@ func fieldsAVX2(dst, src *word, n, bits, shift int)
 func gemmAVX2(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
 
 //go:noescape
+func keysI8AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
+
+//go:noescape
+func valuesI8AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
+
+//go:noescape
 func gemmF16AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
 
 //go:noescape
 func gemmBF16AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
+
+//go:noescape
+func transpose8AVX2(dst, src unsafe.Pointer, rows, cols int)
 
 //go:noescape
 func transpose16AVX2(dst, src unsafe.Pointer, rows, cols int)
@@ -282,6 +293,12 @@ func scaleAVX2(panel, factors *float32, n int)
 
 //go:noescape
 func gemmAVX512(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
+
+//go:noescape
+func keysI8AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
+
+//go:noescape
+func valuesI8AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
 
 //go:noescape
 func gemmF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)

@@ -77,6 +77,58 @@ func TestGemm(t *testing.T) {
 	}
 }
 
+// TestGemmNarrow: products that convert a panel as they read it have the bits of those
+// with a panel converted before.
+func TestGemmNarrow(t *testing.T) {
+	const k, tokens = 64, 9
+	rng := rand.New(rand.NewPCG(3, 0))
+	x, scales, src := normals(rng, tokens*k), normals(rng, kernels.BlockSize), make([]byte, 2*k*kernels.BlockSize)
+	for i := range src {
+		src[i] = byte(rng.Uint32())
+		if i%2 == 1 {
+			src[i] &= 0xbf // no infinity and no NaN
+		}
+	}
+	at := unsafe.Pointer(&src[0])
+	for _, v := range variants() {
+		wide, turned := alignedFloats(k*kernels.BlockSize), alignedFloats(k*kernels.BlockSize)
+		same := func(name string, panel *float32, narrow func(out *float32, n int)) {
+			for n := 1; n <= tokens; n++ {
+				want, got := slices.Repeat([]float32{1}, tokens*20), slices.Repeat([]float32{1}, tokens*20)
+				v.gemm(&want[0], 20, panel, kernels.BlockSize, &x[0], k, n, k)
+				narrow(&got[0], n)
+				require.Equal(t, want, got, "%s: %s, %d tokens", v.name, name, n)
+			}
+		}
+		for _, typ := range []kernels.DType{kernels.F16, kernels.BF16} {
+			if gemm := v.gemm16[typ]; gemm != nil {
+				v.widen[typ](&wide[0], at, len(wide))
+				same("values", &wide[32], func(out *float32, n int) {
+					gemm(out, 20, unsafe.Add(at, 64), kernels.BlockSize, &x[0], k, n, k, at)
+				})
+				v.transpose(&turned[0], &wide[0], kernels.BlockSize, k)
+				keys := make([]uint16, len(wide))
+				v.transpose16(unsafe.Pointer(&keys[0]), at, kernels.BlockSize, k)
+				same("keys", &turned[16], func(out *float32, n int) {
+					gemm(out, 20, unsafe.Pointer(&keys[16]), kernels.BlockSize, &x[0], k, n, k, at)
+				})
+			}
+		}
+		if v.keysI8 != nil {
+			v.widenI8(&wide[0], at, &scales[0], kernels.BlockSize, k)
+			same("values in 8 bits", &wide[32], func(out *float32, n int) {
+				v.valuesI8(out, 20, unsafe.Add(at, 32), kernels.BlockSize, &x[0], k, n, k, at, &scales[0])
+			})
+			v.transpose(&turned[0], &wide[0], kernels.BlockSize, k)
+			keys := make([]byte, len(wide))
+			v.transpose8(unsafe.Pointer(&keys[0]), at, kernels.BlockSize, k)
+			same("keys in 8 bits", &turned[16], func(out *float32, n int) {
+				v.keysI8(out, 20, unsafe.Pointer(&keys[16]), kernels.BlockSize, &x[0], k, n, k, at, &scales[16])
+			})
+		}
+	}
+}
+
 // TestMatvec: a fused product has the bits of unpack and gemm.
 func TestMatvec(t *testing.T) {
 	for _, v := range variants() {
