@@ -43,6 +43,7 @@ var structures = []struct{ fields, pattern string }{
 	{`"nvext":{"guided_json":` + schemaA + `}`, `^\s*\{\s*"a"`},
 	{`"nvext":{"guided_grammar":"root ::= \"ok\""}`, `^ok$`},
 	{`"structured_outputs":{"json":` + schemaA + `}`, `^\s*\{\s*"a"`},
+	{`"guided_json":{"type":"object","properties":{"a":{"type":"boolean"}}}`, `^\s*\{\s*("a"\s*:\s*(true|false)\s*)?\}\s*$`},
 	{`"structured_outputs":{"json_object":true}`, `^\s*\{`},
 	{`"structured_outputs":{"regex":"a+b"}`, `^a+b$`},
 	{`"structured_outputs":{"choice":["A","B"]}`, `^[AB]$`},

@@ -379,8 +379,24 @@ func (c *schemaCompiler) uncounted(t *terminal) (*dfa, error) {
 	return intersect(lengths, t.dfa, c.budget)
 }
 
+// namesAll reports whether the shape says which members there are, and nothing
+// of others.
+func (s *shape) namesAll() bool {
+	named := false
+	for _, p := range s.parts {
+		if p.patterns != nil || p.others != nil {
+			return false
+		}
+		named = named || p.named
+	}
+	return named && len(s.names) == 0
+}
+
 // otherMembers makes the names that are not declared and their values.
 func (c *schemaCompiler) otherMembers(s *shape, job *objectJob, filter *dfa, names []string) error {
+	if c.options.NamedOnly && s.namesAll() && s.minProps <= len(names) {
+		return nil
+	}
 	text := c.base.text.dfa
 	var patterns []pattern
 	for _, p := range s.parts {

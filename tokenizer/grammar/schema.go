@@ -17,6 +17,10 @@ type SchemaOptions struct {
 	// DigitsOnly writes integers with digits only. JSON Schema lets them be 1.0
 	// and 1e3 too, which many programs cannot read into an integer.
 	DigitsOnly bool
+	// NamedOnly writes no other members into an object whose properties are named,
+	// where nothing is said of others. JSON Schema lets any come, which the writers
+	// of schemas seldom mean; "additionalProperties": true says that they do.
+	NamedOnly bool
 }
 
 // JSONSchema compiles a JSON schema (drafts 4 to 2020-12). The text is JSON

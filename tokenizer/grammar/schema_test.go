@@ -169,3 +169,36 @@ func TestDistinctTwice(t *testing.T) {
 	require.True(t, accepts(g, `{"a":["x","y"],"b":["x"]}`))
 	require.False(t, accepts(g, `{"a":["x","x"]}`))
 }
+
+// What a schema does not name is left out where it says nothing of others.
+func TestNamedOnly(t *testing.T) {
+	c := newTestCompiler(t)
+	for _, row := range []struct{ schema, takes, refuses string }{
+		{`{"properties":{"a":{}}}`, `{"a":1}`, `{"b":1}`},
+		{`{"properties":{"a":{}}}`, `{}`, `{"a":1,"b":1}`},
+		{`{"properties":{}}`, `{}`, `{"a":1}`},
+		{`{"properties":{"a":{}},"required":["a","b"]}`, `{"a":1,"b":[]}`, `{"a":1,"b":2,"c":3}`},
+		{`{"properties":{"a":{"properties":{"b":{}}}}}`, `{"a":{"b":1}}`, `{"a":{"c":1}}`},
+		{`{"allOf":[{"properties":{"a":{}}},{"properties":{"b":{}}}]}`, `{"a":1,"b":1}`, `{"c":1}`},
+		{`{"properties":{"a":{}},"anyOf":[{"required":["a"]},{"properties":{"b":{}},"required":["b"]}]}`, `{"a":1,"b":1}`, `{"a":1,"c":1}`},
+		{`{"$ref":"#/$defs/x","properties":{"a":{}},"$defs":{"x":{"properties":{"b":{}}}}}`, `{"a":1,"b":1}`, `{"c":1}`},
+		{`{"properties":{"k":{"enum":[1,2]}},"if":{"properties":{"k":{"const":1}}},"then":{"properties":{"x":{}}},"else":{"properties":{"y":{}}}}`, `{"k":2,"y":1}`, `{"k":2,"x":1}`},
+		{`{"properties":{"a":{}},"dependentRequired":{"a":["b"]}}`, `{"a":1,"b":1}`, `{"b":1,"c":1}`},
+		{`{"properties":{"a":{},"b":{}},"minProperties":2}`, `{"a":1,"b":1}`, `{"a":1,"c":1}`},
+		// Here something is said of others, or no member is named.
+		{`{"properties":{"a":{}},"additionalProperties":true}`, `{"a":1,"b":1}`, `x`},
+		{`{"properties":{"a":{}},"additionalProperties":{"type":"string"}}`, `{"a":1,"b":""}`, `{"b":1}`},
+		{`{"properties":{"a":{}},"patternProperties":{"^x":{"type":"string"}}}`, `{"xa":"","b":1}`, `{"xa":1}`},
+		{`{"allOf":[{"properties":{"a":{}}},{"additionalProperties":true}]}`, `{"b":1}`, `x`},
+		{`{"properties":{"a":{}},"propertyNames":{"pattern":"^.$"}}`, `{"b":1}`, `{"bc":1}`},
+		{`{"properties":{},"minProperties":1}`, `{"b":1}`, `{}`},
+		{`{"type":"object"}`, `{"b":1}`, `x`},
+		{`{"type":"object","required":["a"]}`, `{"a":1,"b":1}`, `{"b":1}`},
+		{`{"type":"object","not":{"required":["a"]}}`, `{"b":1}`, `{"a":1}`},
+	} {
+		g, err := c.JSONSchema([]byte(row.schema), SchemaOptions{NamedOnly: true})
+		require.NoError(t, err, row.schema)
+		require.True(t, accepts(g, row.takes), row.schema)
+		require.False(t, accepts(g, row.refuses), row.schema)
+	}
+}

@@ -57,6 +57,7 @@ type containsPart struct {
 // knows, those whose names match, and all others.
 type objectPart struct {
 	members  map[string]atom
+	named    bool // by the document
 	patterns []patternMembers
 	others   *atom // nil: anything
 }
@@ -361,7 +362,7 @@ func (c *schemaCompiler) mergeObjects(s *shape, a atom, schema map[string]any) e
 		if err != nil {
 			return err
 		}
-		part.members = map[string]atom{}
+		part.members, part.named = map[string]atom{}, a.origin == ""
 		for name, member := range members {
 			part.members[name] = atom{place: a.child(member, "properties", name)}
 		}
