@@ -165,6 +165,8 @@ func (t *translation) readAssistant(content *value) {
 		case "thinking":
 			thoughts = append(thoughts, block.need("thinking").text(0, len(block.raw)))
 			block.text("signature", len(block.raw))
+		case "redacted_thinking": // nobody but Anthropic can read it
+			block.take("data")
 		case "tool_use":
 			input := block.need("input").object()
 			t.call(block.need("id").label(maxNameBytes), block.need("name").label(maxNameBytes), compact(input.raw))
@@ -172,7 +174,7 @@ func (t *translation) readAssistant(content *value) {
 				block.take(name)
 			}
 		default:
-			kind.fail("only text, thinking and tool_use are supported by this server")
+			kind.fail("only text, thinking, redacted_thinking and tool_use are supported by this server")
 		}
 		block.rest()
 	}
@@ -209,16 +211,19 @@ func (t *translation) readThinkingConfig(o *object) {
 func (t *translation) readAnthropicTools(o *object) {
 	if v := o.take("tools"); v != nil {
 		t.put("tools", t.tools, v.path())
+		var others []*value
 		for _, element := range v.list(0, maxTools) {
 			tool := element.object()
-			if kind := tool.take("type"); kind != nil && kind.text(0, maxNameBytes) != "custom" {
-				kind.fail("only custom is supported: this server runs no tools")
+			if kind := tool.take("type"); kind != nil && kind.text(1, maxNameBytes) != "custom" {
+				others = append(others, kind)
+				continue
 			}
 			name := tool.need("name").label(maxToolName)
 			t.offer(chatTool(name, tool.take("description"), tool.need("input_schema"), tool.take("strict")), element.path())
 			tool.take("cache_control")
 			tool.rest()
 		}
+		leaveOut(others, len(t.tools), "only custom is supported: this server runs no tools")
 	}
 	v := o.take("tool_choice")
 	if v == nil {

@@ -165,6 +165,9 @@ func TestMessagesPrompt(t *testing.T) {
 			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"I say"}],"continue_final_message":true,"add_generation_prompt":false`},
 		{`"messages":[{"role":"user","content":"a"}],"tools":` + messageTools + `,"tool_choice":{"type":"auto","disable_parallel_tool_use":true}`,
 			`"messages":[{"role":"user","content":"a"}],"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object","properties":{"x":{"type":"integer"}}}}}],"parallel_tool_calls":false`},
+		{`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"redacted_thinking","data":"x"},{"type":"text","text":"b"}]},{"role":"user","content":"c"}],` +
+			`"tools":[{"type":"web_search_20250305","name":"web_search"},{"type":"custom","name":"f","input_schema":{}}]`,
+			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}],"tools":[{"type":"function","function":{"name":"f","parameters":{}}}]`},
 		{`"messages":[{"role":"user","content":"a"}],"mcp_servers":[],"context_management":{"edits":[{"type":"clear_thinking_20251015","keep":"all"},{"type":"clear_thinking_20251015","keep":{"type":"all"}}]}`,
 			`"messages":[{"role":"user","content":"a"}]`},
 		{`"messages":[{"role":"user","content":"a"}],"thinking":{"type":"adaptive"},"temperature":0.5,"top_k":3,"top_p":0.5,"stop_sequences":["x"]`,
@@ -182,6 +185,22 @@ func TestMessagesPrompt(t *testing.T) {
 		one.ID, one.Sampling.Seed = other.ID, other.Sampling.Seed
 		require.Equal(t, other, one, c.messages)
 	}
+}
+
+// Tools that are for Anthropic's servers are left out where others remain, and an
+// error names the place in the request all the same.
+func TestMessagesOtherTools(t *testing.T) {
+	s := newServer(t, says(t, "ok"))
+	body := `{"max_tokens":9,` + hello + `,"tools":[{"type":"web_search_20250305","name":"w","max_uses":8},{"name":"f","strict":true,"input_schema":{"properties":{"a":{"pattern":"%s"}}}}]}`
+	w, _ := call(t, s, "POST", messagesPath, fmt.Sprintf(body, "a"))
+	require.Equal(t, 200, w.Code)
+	require.Equal(t, "tools[0]", w.Header().Get("X-Trona-Ignored"))
+	w, got := call(t, s, "POST", messagesPath, fmt.Sprintf(body, "a"), "X-Trona-Strict", "true")
+	require.Equal(t, 400, w.Code)
+	require.Contains(t, get(got, "error", "message"), "tools[0]")
+	w, got = call(t, s, "POST", messagesPath, fmt.Sprintf(body, "("))
+	require.Equal(t, 400, w.Code)
+	require.Contains(t, get(got, "error", "message"), "tools[1].input_schema.properties.a.pattern")
 }
 
 // A stream says what the same request says without streaming, with events in

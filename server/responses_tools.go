@@ -24,10 +24,7 @@ func (t *translation) readResponsesTools(o *object, echo *responseEcho) {
 	}
 }
 
-// readTools reads a list of tools, in a namespace or in none (""). Those that
-// are no functions are for OpenAI's servers to run: the model does not see them,
-// which has the effect of a model that calls none. Where there is nothing else
-// they are refused.
+// readTools reads a list of tools, in a namespace or in none ("").
 func (t *translation) readTools(v *value, least int, namespace string) (echo []any) {
 	echo = []any{}
 	var others []*value
@@ -48,12 +45,7 @@ func (t *translation) readTools(v *value, least int, namespace string) (echo []a
 			others = append(others, kind)
 		}
 	}
-	for _, kind := range others {
-		if len(echo) == 0 {
-			kind.fail("only function and namespace are supported: this server runs no tools")
-		}
-		kind.d.ignored = append(kind.d.ignored, kind.parent.path())
-	}
+	leaveOut(others, len(echo), "only function and namespace are supported: this server runs no tools")
 	return echo
 }
 

@@ -50,6 +50,18 @@ func (t *translation) offer(tool chatFunction, from string) {
 	t.fields["tools"] = t.tools
 }
 
+// leaveOut notes tools of which the types are given: they are for the servers of
+// others to run. The model does not see them, which has the effect of a model that
+// calls none. Where there are no others they are refused.
+func leaveOut(types []*value, others int, message string) {
+	for _, kind := range types {
+		if others == 0 {
+			kind.fail("%s", message)
+		}
+		kind.d.ignored = append(kind.d.ignored, kind.parent.path())
+	}
+}
+
 // say adds a message.
 func (t *translation) say(role string, content any, further ...any) map[string]any {
 	m := map[string]any{"role": role, "content": content}
