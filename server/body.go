@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -73,8 +74,8 @@ func checkMedia(r *http.Request) error {
 		return nil
 	}
 	media, parameters, err := mime.ParseMediaType(given)
-	charset := parameters["charset"]
-	if err != nil || media != "application/json" || charset != "" && charset != "utf-8" && charset != "UTF-8" {
+	charset := strings.ToLower(parameters["charset"])
+	if err != nil || media != "application/json" || charset != "" && charset != "utf-8" && charset != "utf8" {
 		refused.message = "the content type must be application/json in UTF-8: send the header Content-Type: application/json"
 		return refused
 	}

@@ -156,6 +156,8 @@ func TestBodies(t *testing.T) {
 		{nil, 200},
 		{[]string{"Content-Type", "application/json"}, 200},
 		{[]string{"Content-Type", "application/json; charset=utf-8"}, 200},
+		{[]string{"Content-Type", "Application/JSON;charset=Utf-8"}, 200},
+		{[]string{"Content-Type", "application/json; charset=\"UTF8\""}, 200},
 		{[]string{"Content-Type", "application/json; charset=utf-16"}, 415},
 		{[]string{"Content-Type", "text/plain"}, 415},
 		{[]string{"Content-Type", "multipart/form-data"}, 415},
