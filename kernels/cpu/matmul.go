@@ -16,6 +16,8 @@ const (
 	// fewTokens is for how many tokens weights are a stream, not panels: those of 16 bits
 	// are widened as they are used.
 	fewTokens = 32
+	// fewF8 is the same for weights of 8 bits, of which each tile of tokens pays anew.
+	fewF8 = 6
 	// panelPart is the number of tokens that meet a panel of floats in one go.
 	panelPart = 24
 )
@@ -172,7 +174,7 @@ func (j *matmulJob) groups(w *worker, first, groups int64) {
 	clear(w.sums[:groups*each])
 	if j.narrow() {
 		for g := range groups {
-			j.halves(w.sums[g*each:], first+g)
+			j.stream(w, w.sums[g*each:], first+g)
 		}
 		j.store(w, first, groups, each)
 		return
@@ -195,20 +197,35 @@ func (j *matmulJob) groups(w *worker, first, groups int64) {
 // aheadBytes is how far ahead of its use a stream of weights is prefetched.
 const aheadBytes = 1024
 
-// halves computes group g from 16-bit weights as they are packed.
-func (j *matmulJob) halves(sums []float32, g int64) {
+// stream computes group g from weights of 16 or 8 bits as they are packed.
+func (j *matmulJob) stream(w *worker, sums []float32, g int64) {
 	for from := int64(0); from < j.w.Cols; from += chunk {
 		x := (*float32)(pointer(j.x + uintptr(4*from)))
-		n := int(min(chunk, j.w.Cols-from))
-		src := j.packed(g, from)
-		j.kern.gemm16[j.w.Type](&sums[0], lanes, src, lanes, x, int(j.w.Cols), int(j.n), n, unsafe.Add(src, aheadBytes))
+		src, n := j.packed(g, from), int(min(chunk, j.w.Cols-from))
+		ahead := unsafe.Add(src, aheadBytes)
+		if j.w.Type != kernels.F8E4M3 {
+			j.kern.gemm16[j.w.Type](&sums[0], lanes, src, lanes, x, int(j.w.Cols), int(j.n), n, ahead)
+			continue
+		}
+		factors := (*[lanes]float32)(w.factors[:])
+		j.factors(factors, g, from)
+		for r := range factors {
+			factors[r] *= 1 << 8
+		}
+		j.kern.gemmF8(&sums[0], lanes, src, lanes, x, int(j.w.Cols), int(j.n), n, ahead, &factors[0])
 	}
 }
 
-// narrow reports whether 16-bit floats are widened as they are used, not before.
+// narrow reports whether floats are widened as they are used, not before.
 func (j *matmulJob) narrow() bool {
-	t := j.w.Type
-	return j.n <= fewTokens && (t == kernels.F16 || t == kernels.BF16) && j.kern.gemm16[t] != nil && j.l.scale == nil
+	switch t := j.w.Type; t {
+	case kernels.F16, kernels.BF16:
+		return j.n <= fewTokens && j.kern.gemm16[t] != nil && j.l.scale == nil
+	case kernels.F8E4M3:
+		// A chunk must have one scale a row.
+		return j.n <= fewF8 && j.kern.gemmF8 != nil && (j.l.scale == nil || j.l.scaleCols%chunk == 0 || j.l.scaleCols >= j.w.Cols)
+	}
+	return false
 }
 
 // next returns what a piece unpacks after the groups before g: some from there on, or

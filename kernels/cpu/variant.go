@@ -65,6 +65,8 @@ type variant struct {
 	// keysI8 and valuesI8 are the same with a panel of codes of 8 bits, of which 16*k bytes
 	// will be read soon, and with scales: of the 16 rows, and of each column.
 	keysI8, valuesI8 func(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
+	// gemmF8 is the same with a panel of e4m3 numbers and 2^8 times the scales of its rows.
+	gemmF8 func(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
 	// transpose16 is transpose of 16-bit elements, cols a multiple of 16; transpose8 of
 	// bytes, cols a multiple of 32.
 	transpose16, transpose8 func(dst, src unsafe.Pointer, rows, cols int)

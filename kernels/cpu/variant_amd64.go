@@ -88,6 +88,7 @@ func avx2() variant {
 	v.gemm16[kernels.F16] = gemmF16AVX2
 	v.gemm16[kernels.BF16] = gemmBF16AVX2
 	v.keysI8, v.valuesI8 = keysI8AVX2, valuesI8AVX2
+	v.gemmF8 = gemmF8AVX2
 	v.transpose16, v.transpose8 = transpose16AVX2, transpose8AVX2
 	v.max = maxAVX2
 	v.expSum = expSumAVX2
@@ -136,6 +137,7 @@ func avx512() variant {
 	v.gemm16[kernels.F16] = gemmF16AVX512
 	v.gemm16[kernels.BF16] = gemmBF16AVX512
 	v.keysI8, v.valuesI8 = keysI8AVX512, valuesI8AVX512
+	v.gemmF8 = gemmF8AVX512
 	v.expSum = expSumAVX512
 	v.swiglu = swigluAVX512
 	return v
@@ -179,6 +181,9 @@ func keysI8AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride i
 
 //go:noescape
 func valuesI8AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
+
+//go:noescape
+func gemmF8AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
 
 //go:noescape
 func gemmF16AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
@@ -299,6 +304,9 @@ func keysI8AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride
 
 //go:noescape
 func valuesI8AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
+
+//go:noescape
+func gemmF8AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
 
 //go:noescape
 func gemmF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)

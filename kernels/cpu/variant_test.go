@@ -92,7 +92,7 @@ func TestGemmNarrow(t *testing.T) {
 	at := unsafe.Pointer(&src[0])
 	for _, v := range variants() {
 		wide, turned := alignedFloats(k*kernels.BlockSize), alignedFloats(k*kernels.BlockSize)
-		same := func(name string, panel *float32, narrow func(out *float32, n int)) {
+		equal := func(name string, panel *float32, narrow func(out *float32, n int)) {
 			for n := 1; n <= tokens; n++ {
 				want, got := slices.Repeat([]float32{1}, tokens*20), slices.Repeat([]float32{1}, tokens*20)
 				v.gemm(&want[0], 20, panel, kernels.BlockSize, &x[0], k, n, k)
@@ -103,26 +103,41 @@ func TestGemmNarrow(t *testing.T) {
 		for _, typ := range []kernels.DType{kernels.F16, kernels.BF16} {
 			if gemm := v.gemm16[typ]; gemm != nil {
 				v.widen[typ](&wide[0], at, len(wide))
-				same("values", &wide[32], func(out *float32, n int) {
+				equal("values", &wide[32], func(out *float32, n int) {
 					gemm(out, 20, unsafe.Add(at, 64), kernels.BlockSize, &x[0], k, n, k, at)
 				})
 				v.transpose(&turned[0], &wide[0], kernels.BlockSize, k)
 				keys := make([]uint16, len(wide))
 				v.transpose16(unsafe.Pointer(&keys[0]), at, kernels.BlockSize, k)
-				same("keys", &turned[16], func(out *float32, n int) {
+				equal("keys", &turned[16], func(out *float32, n int) {
 					gemm(out, 20, unsafe.Pointer(&keys[16]), kernels.BlockSize, &x[0], k, n, k, at)
 				})
 			}
 		}
+		if v.gemmF8 != nil {
+			const k = 4 * k // of 16 rows
+			panel, factors := alignedFloats(k*lanes), [lanes]float32{}
+			v.unpack[kernels.F8E4M3](&panel[0], at, k)
+			v.scale(&panel[0], &scales[0], k)
+			for r := range factors {
+				factors[r] = scales[r] * (1 << 8)
+			}
+			for n := 1; n <= tokens; n++ {
+				want, got := make([]float32, tokens*20), make([]float32, tokens*20)
+				v.gemm(&want[0], 20, &panel[0], lanes, &x[0], k/8, n, k/2)
+				v.gemmF8(&got[0], 20, at, lanes, &x[0], k/8, n, k/2, at, &factors[0])
+				same(t, want, got, "%s: e4m3, %d tokens", v.name, n)
+			}
+		}
 		if v.keysI8 != nil {
 			v.widenI8(&wide[0], at, &scales[0], kernels.BlockSize, k)
-			same("values in 8 bits", &wide[32], func(out *float32, n int) {
+			equal("values in 8 bits", &wide[32], func(out *float32, n int) {
 				v.valuesI8(out, 20, unsafe.Add(at, 32), kernels.BlockSize, &x[0], k, n, k, at, &scales[0])
 			})
 			v.transpose(&turned[0], &wide[0], kernels.BlockSize, k)
 			keys := make([]byte, len(wide))
 			v.transpose8(unsafe.Pointer(&keys[0]), at, kernels.BlockSize, k)
-			same("keys in 8 bits", &turned[16], func(out *float32, n int) {
+			equal("keys in 8 bits", &turned[16], func(out *float32, n int) {
 				v.keysI8(out, 20, unsafe.Pointer(&keys[16]), kernels.BlockSize, &x[0], k, n, k, at, &scales[16])
 			})
 		}
