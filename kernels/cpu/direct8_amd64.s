@@ -465,6 +465,124 @@ TEXT ·directQ8_0x1AVX2(SB), NOSPLIT, $0-32
 TEXT ·directQ8_0x2AVX2(SB), NOSPLIT, $0-32
 	Q8_0(EACH2, ADD2, OUT2, 96)
 
+// Values of 4-bit floats, doubled, plus 12.
+DATA e2m1Codes<>+0(SB)/8, $0x181412100f0e0d0c
+DATA e2m1Codes<>+8(SB)/8, $0x00040608090a0b0c
+GLOBL e2m1Codes<>(SB), RODATA|NOPTR, $16
+DATA nibbleBytes<>+0(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA nibbleBytes<>+8(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA nibbleBytes<>+16(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA nibbleBytes<>+24(SB)/8, $0x0f0f0f0f0f0f0f0f
+GLOBL nibbleBytes<>(SB), RODATA|NOPTR, $32
+
+// FLOATS unpacks eight columns of 4-bit floats; Y15 is their table.
+#define FLOATS(AT) \
+	AHEAD(AT) \
+	VMOVDQU AT(AX), Y8 \
+	VMOVDQU (AT+32)(AX), Y9 \
+	VPSRLW  $4, Y8, Y13 \
+	VPSRLW  $4, Y9, Y14 \
+	VPAND   nibbleBytes<>(SB), Y8, Y8 \
+	VPAND   nibbleBytes<>(SB), Y9, Y9 \
+	VPAND   nibbleBytes<>(SB), Y13, Y13 \
+	VPAND   nibbleBytes<>(SB), Y14, Y14 \
+	VPSHUFB Y8, Y15, Y8 \
+	VPSHUFB Y9, Y15, Y9 \
+	VPSHUFB Y13, Y15, Y13 \
+	VPSHUFB Y14, Y15, Y14
+
+// FACTORS multiplies the scales Y8, Y9 by those beside the tensor.
+#define FACTORS \
+	VMULPS (R8), Y8, Y8 \
+	VMULPS 32(R8), Y9, Y9
+
+#define FLOAT_ARGUMENTS \
+	ARGUMENTS \
+	MOVQ           factors+32(FP), R8 \
+	VBROADCASTI128 e2m1Codes<>(SB), Y15 \
+	SHRQ           $5, CX
+
+// FLOATS16 does 16 columns, half H of 32, whose scales are at AT.
+#define FLOATS16(H, AT, EACH, USE, ADD) \
+	EACH(BIAS, (40+4*H)) \
+	FLOATS(AT+32) \
+	USE((4*H), Y8, Y9) \
+	USE((4*H+1), Y13, Y14) \
+	FLOATS(AT+96) \
+	USE((4*H+2), Y8, Y9) \
+	USE((4*H+3), Y13, Y14) \
+	EACH(JOIN, 0) \
+	VCVTPH2PS AT(AX), Y8 \
+	VCVTPH2PS (AT+16)(AX), Y9 \
+	FACTORS \
+	ADD(NO_MIN)
+
+#define NVFP4(EACH, USE, ADD, OUT, XBYTES) \
+	FLOAT_ARGUMENTS             \
+	OUT(LOAD)                   \
+block:                          \
+	FLOATS16(0, 0, EACH, USE, ADD) \
+	FLOATS16(1, 160, EACH, USE, ADD) \
+	ADDQ $320, AX               \
+	ADDQ $XBYTES, DX            \
+	DECQ CX                     \
+	JNZ  block                  \
+	OUT(STORE)                  \
+	VZEROUPPER                  \
+	RET
+
+// func directNVFP4x1AVX2(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
+// Requires: AVX2, FMA, F16C
+TEXT ·directNVFP4x1AVX2(SB), NOSPLIT, $0-40
+	NVFP4(EACH1, USE1, ADD1, OUT1, 48)
+
+// func directNVFP4x2AVX2(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
+// Requires: AVX2, FMA, F16C
+TEXT ·directNVFP4x2AVX2(SB), NOSPLIT, $0-40
+	NVFP4(EACH2, USE2, ADD2, OUT2, 96)
+
+#define MXFP4(EACH, USE, ADD, OUT, XBYTES) \
+	FLOAT_ARGUMENTS       \
+	OUT(LOAD)             \
+block:                    \
+	EACH(BIAS, 40)        \
+	FLOATS(32)            \
+	USE(0, Y8, Y9)        \
+	USE(1, Y13, Y14)      \
+	FLOATS(96)            \
+	USE(2, Y8, Y9)        \
+	USE(3, Y13, Y14)      \
+	FLOATS(160)           \
+	USE(4, Y8, Y9)        \
+	USE(5, Y13, Y14)      \
+	FLOATS(224)           \
+	USE(6, Y8, Y9)        \
+	USE(7, Y13, Y14)      \
+	EACH(JOIN, 0)         \
+	VPMOVZXWD (AX), Y8    \
+	VPMOVZXWD 16(AX), Y9  \
+	VPSLLD    $16, Y8, Y8 \
+	VPSLLD    $16, Y9, Y9 \
+	FACTORS               \
+	ADD(NO_MIN)           \
+	ADDQ      $288, AX    \
+	ADDQ      $XBYTES, DX \
+	DECQ      CX          \
+	JNZ       block       \
+	OUT(STORE)            \
+	VZEROUPPER            \
+	RET
+
+// func directMXFP4x1AVX2(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
+// Requires: AVX2, FMA
+TEXT ·directMXFP4x1AVX2(SB), NOSPLIT, $0-40
+	MXFP4(EACH1, USE1, ADD1, OUT1, 48)
+
+// func directMXFP4x2AVX2(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
+// Requires: AVX2, FMA
+TEXT ·directMXFP4x2AVX2(SB), NOSPLIT, $0-40
+	MXFP4(EACH2, USE2, ADD2, OUT2, 96)
+
 // With four tokens there may be more, which read the packed group again, from the
 // second-level cache. What is prefetched stays there, so that it may be further ahead.
 #undef AHEAD
@@ -494,3 +612,13 @@ TEXT ·directQ6_Kx4AVX2(SB), NOSPLIT, $0-32
 // Requires: AVX2, FMA, F16C
 TEXT ·directQ8_0x4AVX2(SB), NOSPLIT, $0-32
 	Q8_0(EACH4, ADD4, OUT4, 192)
+
+// func directNVFP4x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
+// Requires: AVX2, FMA, F16C
+TEXT ·directNVFP4x4AVX2(SB), NOSPLIT, $0-40
+	NVFP4(EACH4, USE4, ADD4, OUT4, 192)
+
+// func directMXFP4x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
+// Requires: AVX2, FMA
+TEXT ·directMXFP4x4AVX2(SB), NOSPLIT, $0-40
+	MXFP4(EACH4, USE4, ADD4, OUT4, 192)

@@ -57,9 +57,14 @@ type integer struct {
 	// packed group of rows. It pays up to that many tokens.
 	direct       [3]direct
 	directTokens int64
+	// scaled is direct where rows have scales beside the tensor, too: factors.
+	scaled [3]scaled
 }
 
-type direct func(out *float32, src unsafe.Pointer, x *block8, n int)
+type (
+	direct func(out *float32, src unsafe.Pointer, x *block8, n int)
+	scaled func(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
+)
 
 // tileOf returns the first token and the width of the tile that token t of n is
 // in: tiles of four, then one of two or one; three tokens get a tile of four, whose

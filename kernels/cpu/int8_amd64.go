@@ -13,22 +13,33 @@ func int8AVX2(v variant) variant {
 	v.name += "-int8"
 	v.quantize = quantizeAVX2
 	v.integers = [numTypes]*integer{
-		kernels.Q4_0:     {8, unpack8Q4_0AVX2, gemmOffsetAVX2, nil, [3]direct{directQ4_0x1AVX2, directQ4_0x2AVX2, directQ4_0x4AVX2}, 24},
-		kernels.Q4_1:     {0, unpack8Q4_1AVX2, gemmMinAVX2, nil, [3]direct{}, 0},
-		kernels.Q5_0:     {16, unpack8Q5_0AVX2, gemmOffsetAVX2, nil, [3]direct{}, 0},
-		kernels.Q5_1:     {16, unpack8Q5_1AVX2, gemmFifthMinAVX2, nil, [3]direct{}, 0},
-		kernels.Q8_0:     {0, unpack8Q8_0AVX2, gemmSignedAVX2, nil, [3]direct{directQ8_0x1AVX2, directQ8_0x2AVX2, directQ8_0x4AVX2}, 24},
-		kernels.Q3_K:     {4, unpack8Q3_KAVX2, gemmSixteenAVX2, nil, [3]direct{}, 0},
-		kernels.Q4_K:     {0, unpack8Q4_KAVX2, gemmMinAVX2, nil, [3]direct{directQ4_Kx1AVX2, directQ4_Kx2AVX2, directQ4_Kx4AVX2}, 24},
-		kernels.Q5_K:     {16, unpack8Q5_KAVX2, gemmFifthMinAVX2, nil, [3]direct{directQ5_Kx1AVX2, directQ5_Kx2AVX2, directQ5_Kx4AVX2}, 8},
-		kernels.Q6_K:     {32, unpack8Q6_KAVX2, gemmSixteenAVX2, nil, [3]direct{directQ6_Kx1AVX2, directQ6_Kx2AVX2, directQ6_Kx4AVX2}, 8},
-		kernels.IQ4_NL:   {0, unpack8IQ4_NLAVX2, gemmSignedAVX2, nil, [3]direct{}, 0},
-		kernels.IQ4_XS:   {0, unpack8IQ4_XSAVX2, gemmSignedAVX2, nil, [3]direct{}, 0},
-		kernels.MXFP4:    {12, unpack8MXFP4AVX2, gemmOffsetAVX2, nil, [3]direct{}, 0},
-		kernels.NVFP4:    {12, unpack8NVFP4AVX2, gemmSixteenAVX2, nil, [3]direct{}, 0},
-		kernels.NVFP4x16: {12, unpack8NVFP4AVX2, gemmSixteenAVX2, nil, [3]direct{}, 0},
+		kernels.Q4_0:     {8, unpack8Q4_0AVX2, gemmOffsetAVX2, nil, [3]direct{directQ4_0x1AVX2, directQ4_0x2AVX2, directQ4_0x4AVX2}, 24, [3]scaled{}},
+		kernels.Q4_1:     {0, unpack8Q4_1AVX2, gemmMinAVX2, nil, [3]direct{}, 0, [3]scaled{}},
+		kernels.Q5_0:     {16, unpack8Q5_0AVX2, gemmOffsetAVX2, nil, [3]direct{}, 0, [3]scaled{}},
+		kernels.Q5_1:     {16, unpack8Q5_1AVX2, gemmFifthMinAVX2, nil, [3]direct{}, 0, [3]scaled{}},
+		kernels.Q8_0:     {0, unpack8Q8_0AVX2, gemmSignedAVX2, nil, [3]direct{directQ8_0x1AVX2, directQ8_0x2AVX2, directQ8_0x4AVX2}, 24, [3]scaled{}},
+		kernels.Q3_K:     {4, unpack8Q3_KAVX2, gemmSixteenAVX2, nil, [3]direct{}, 0, [3]scaled{}},
+		kernels.Q4_K:     {0, unpack8Q4_KAVX2, gemmMinAVX2, nil, [3]direct{directQ4_Kx1AVX2, directQ4_Kx2AVX2, directQ4_Kx4AVX2}, 24, [3]scaled{}},
+		kernels.Q5_K:     {16, unpack8Q5_KAVX2, gemmFifthMinAVX2, nil, [3]direct{directQ5_Kx1AVX2, directQ5_Kx2AVX2, directQ5_Kx4AVX2}, 8, [3]scaled{}},
+		kernels.Q6_K:     {32, unpack8Q6_KAVX2, gemmSixteenAVX2, nil, [3]direct{directQ6_Kx1AVX2, directQ6_Kx2AVX2, directQ6_Kx4AVX2}, 8, [3]scaled{}},
+		kernels.IQ4_NL:   {0, unpack8IQ4_NLAVX2, gemmSignedAVX2, nil, [3]direct{}, 0, [3]scaled{}},
+		kernels.IQ4_XS:   {0, unpack8IQ4_XSAVX2, gemmSignedAVX2, nil, [3]direct{}, 0, [3]scaled{}},
+		kernels.MXFP4:    {12, unpack8MXFP4AVX2, gemmOffsetAVX2, nil, [3]direct{}, 0, [3]scaled{}},
+		kernels.NVFP4:    {12, unpack8NVFP4AVX2, gemmSixteenAVX2, nil, [3]direct{}, 0, [3]scaled{}},
+		kernels.NVFP4x16: {12, unpack8NVFP4AVX2, gemmSixteenAVX2, nil, [3]direct{}, 0, [3]scaled{}},
 	}
+	floatsAVX2(&v, 16)
 	return v
+}
+
+// floatsAVX2 sets the loops for packed 4-bit floats, which pay up to some tokens.
+func floatsAVX2(v *variant, tokens int64) {
+	nvfp4 := [3]scaled{directNVFP4x1AVX2, directNVFP4x2AVX2, directNVFP4x4AVX2}
+	for t, loops := range map[kernels.DType][3]scaled{
+		kernels.NVFP4: nvfp4, kernels.NVFP4x16: nvfp4, kernels.MXFP4: {directMXFP4x1AVX2, directMXFP4x2AVX2, directMXFP4x4AVX2},
+	} {
+		v.integers[t].scaled, v.integers[t].directTokens = loops, tokens
+	}
 }
 
 // int8AVXVNNI multiplies panels with VPDPBUSD in vectors of 256 bits; the loops for
@@ -164,6 +175,24 @@ func directQ6_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
 func directQ6_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directNVFP4x1AVX2(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
+
+//go:noescape
+func directNVFP4x2AVX2(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
+
+//go:noescape
+func directNVFP4x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
+
+//go:noescape
+func directMXFP4x1AVX2(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
+
+//go:noescape
+func directMXFP4x2AVX2(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
+
+//go:noescape
+func directMXFP4x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
 
 //go:noescape
 func gemmOffsetAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)

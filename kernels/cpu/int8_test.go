@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -175,18 +176,66 @@ func TestInt8(t *testing.T) {
 						want := product8(plain.integers[typ], dt, src, tokens8(&plain, raw, tokens, n, group, 0), tokens, n)
 						x := tokens8(&v, raw, tokens, n, group, loops.offset)
 						same(t, want, product8(loops, dt, src, x, tokens, n), "%d tokens, %d columns", tokens, n)
-						if loops.direct[0] == nil {
+						if loops.direct[0] == nil && loops.scaled[0] == nil {
 							continue
 						}
-						got := make([]float32, (tokens+1)*lanes)
+						got, ones := make([]float32, (tokens+1)*lanes), slices.Repeat([]float32{1}, lanes)
 						for at := 0; at < tokens; at += 4 {
 							_, width := tileOf(int64(at), int64(tokens))
-							loops.direct[width/2](&got[at*lanes], unsafe.Pointer(&src[0]), &x[at*n/32], n)
+							out, packed, x := &got[at*lanes], unsafe.Pointer(&src[0]), &x[at*n/32]
+							if scaled := loops.scaled[width/2]; scaled != nil {
+								scaled(out, packed, x, n, &ones[0])
+								continue
+							}
+							loops.direct[width/2](out, packed, x, n)
 						}
 						same(t, want, got[:tokens*lanes], "%d tokens, %d columns, packed", tokens, n)
 					}
 				}
 			})
+		}
+	}
+}
+
+// TestScaled8: scales beside a tensor give a token the same bits through panels and
+// straight from the packed weight.
+func TestScaled8(t *testing.T) {
+	const rows, cols, tokens = 72, 512, 41
+	rng := rand.New(rand.NewPCG(3, 2))
+	raw := rows8(rng, tokens*cols)
+	for _, name := range Variants() {
+		dev, err := Open(Options{Threads: 1, Variant: name})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, dev.Close()) }()
+		x, out := kernels.View(1, kernels.F32, tokens, cols), kernels.View(1, kernels.F32, tokens, rows)
+		for _, m := range []*kernels.Tensor{&x, &out} {
+			m.Addr, err = dev.Alloc(m.Bytes())
+			require.NoError(t, err)
+		}
+		copy(floatsOf(x.Addr, x.Len()), raw)
+		for _, typ := range []kernels.DType{kernels.NVFP4, kernels.NVFP4x16, kernels.MXFP4, kernels.Q4_0, kernels.F8E4M3} {
+			for _, tile := range [][2]int64{{rows, cols}, {1, cols}, {16, 256}, {16, 128}} {
+				m := &kernels.Matrix{
+					Type: typ, Rows: rows, Cols: cols, Data: randomBlocks(rng, int(rows*typ.RowBytes(cols))),
+					ScaleRows: tile[0], ScaleCols: tile[1],
+				}
+				if typ == kernels.NVFP4x16 {
+					m.GroupScale = randomBlocks(rng, rows*cols/16)
+				}
+				m.Scale = make([]float32, scales(&kernels.Matrix{Rows: rows, Cols: cols, Scale: []float32{}, ScaleRows: tile[0], ScaleCols: tile[1]}))
+				for i := range m.Scale {
+					m.Scale[i] = rng.Float32()
+				}
+				w, err := dev.Pack(m)
+				require.NoError(t, err)
+				dev.MatMul(x, tokens, []kernels.Product{{Out: out, W: w}})
+				want := slices.Clone(floatsOf(out.Addr, out.Len()))
+				for _, n := range []int64{1, 2, 3, 4, 5, 6, 9, 17} {
+					dev.MatMul(x.Slice(0, n), n, []kernels.Product{{Out: out.Slice(0, n), W: w}})
+					same(t, want[:n*rows], floatsOf(out.Addr, n*rows), "%s: %v, %d tokens, scales of %v", name, typ, n, tile)
+				}
+				dev.Free(w.Addr)
+			}
 		}
 	}
 }

@@ -51,8 +51,11 @@ func (d *Device) matmul8(m matmulJob, loops *integer) {
 // directBytes is how much of a weight a thread reads in one go.
 const directBytes = 128 << 10
 
-// direct reports whether the loops use packed codes as they are.
-func (j *matmul8Job) direct() bool { return j.n <= j.loops.directTokens && j.l.scale == nil }
+// direct reports whether the loops use packed codes as they are. Scales beside the
+// tensor must then be the same for all columns.
+func (j *matmul8Job) direct() bool {
+	return j.n <= j.loops.directTokens && (j.l.scale == nil || j.loops.scaled[0] != nil && j.l.scaleCols >= j.w.Cols)
+}
 
 func (j *matmul8Job) piece(w *worker, i int64) {
 	if j.round {
@@ -68,7 +71,7 @@ func (j *matmul8Job) piece(w *worker, i int64) {
 	for g := first; g < first+groups; g++ {
 		tile := w.tile[:padded(j.n)*lanes]
 		clear(tile)
-		j.unpacked(tile, g)
+		j.unpacked(w, tile, g)
 		j.write(g, tile)
 	}
 }
@@ -90,10 +93,18 @@ func (j *matmul8Job) block(t, from int64) *block8 {
 }
 
 // unpacked uses the packed group as it is.
-func (j *matmul8Job) unpacked(tile []float32, g int64) {
+func (j *matmul8Job) unpacked(w *worker, tile []float32, g int64) {
+	if j.loops.scaled[0] != nil {
+		j.factors((*[lanes]float32)(w.factors[:]), g, 0)
+	}
 	for t := int64(0); t < j.n; t += 4 {
 		_, width := tileOf(t, j.n)
-		j.loops.direct[width/2](&tile[t*lanes], j.packed(g, 0), j.block(t, 0), int(j.w.Cols))
+		out, src, x := &tile[t*lanes], j.packed(g, 0), j.block(t, 0)
+		if scaled := j.loops.scaled[width/2]; scaled != nil {
+			scaled(out, src, x, int(j.w.Cols), &w.factors[0])
+			continue
+		}
+		j.loops.direct[width/2](out, src, x, int(j.w.Cols))
 	}
 }
 

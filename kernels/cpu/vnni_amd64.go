@@ -15,21 +15,22 @@ func int8VNNI(v variant) variant {
 	v.name += "vnni-int8"
 	v.quantize = quantizeAVX2
 	v.integers = [numTypes]*integer{
-		kernels.Q4_0:     {8, unpack8Q4_0AVX2, gemmOffsetVNNI, gemmOffset2VNNI, [3]direct{directQ4_0x1VNNI, directQ4_0x2VNNI, directQ4_0x4VNNI}, 16},
-		kernels.Q4_1:     {0, unpack8Q4_1AVX2, gemmMinVNNI, gemmMin2VNNI, [3]direct{}, 0},
-		kernels.Q5_0:     {16, unpack8Q5_0AVX2, gemmOffsetVNNI, gemmOffset2VNNI, [3]direct{}, 0},
-		kernels.Q5_1:     {0, unpack8Q5_1AVX2, gemmMinVNNI, gemmMin2VNNI, [3]direct{}, 0},
-		kernels.Q8_0:     {128, unpackU8Q8_0AVX2, gemmOffsetVNNI, gemmOffset2VNNI, [3]direct{directQ8_0x1VNNI, directQ8_0x2VNNI, directQ8_0x4VNNI}, 16},
-		kernels.Q3_K:     {4, unpack8Q3_KAVX2, gemmSixteenVNNI, gemmSixteen2VNNI, [3]direct{}, 0},
-		kernels.Q4_K:     {0, unpack8Q4_KAVX2, gemmMinVNNI, gemmMin2VNNI, [3]direct{directQ4_Kx1VNNI, directQ4_Kx2VNNI, directQ4_Kx4VNNI}, 8},
-		kernels.Q5_K:     {0, unpack8Q5_KAVX2, gemmMinVNNI, gemmMin2VNNI, [3]direct{directQ5_Kx1VNNI, directQ5_Kx2VNNI, directQ5_Kx4VNNI}, 4},
-		kernels.Q6_K:     {32, unpack8Q6_KAVX2, gemmSixteenVNNI, gemmSixteen2VNNI, [3]direct{directQ6_Kx1VNNI, directQ6_Kx2VNNI, directQ6_Kx4VNNI}, 4},
-		kernels.IQ4_NL:   {128, unpackU8IQ4_NLAVX2, gemmOffsetVNNI, gemmOffset2VNNI, [3]direct{}, 0},
-		kernels.IQ4_XS:   {128, unpackU8IQ4_XSAVX2, gemmOffsetVNNI, gemmOffset2VNNI, [3]direct{}, 0},
-		kernels.MXFP4:    {12, unpack8MXFP4AVX2, gemmOffsetVNNI, gemmOffset2VNNI, [3]direct{}, 0},
-		kernels.NVFP4:    {12, unpack8NVFP4AVX2, gemmSixteenVNNI, gemmSixteen2VNNI, [3]direct{}, 0},
-		kernels.NVFP4x16: {12, unpack8NVFP4AVX2, gemmSixteenVNNI, gemmSixteen2VNNI, [3]direct{}, 0},
+		kernels.Q4_0:     {8, unpack8Q4_0AVX2, gemmOffsetVNNI, gemmOffset2VNNI, [3]direct{directQ4_0x1VNNI, directQ4_0x2VNNI, directQ4_0x4VNNI}, 16, [3]scaled{}},
+		kernels.Q4_1:     {0, unpack8Q4_1AVX2, gemmMinVNNI, gemmMin2VNNI, [3]direct{}, 0, [3]scaled{}},
+		kernels.Q5_0:     {16, unpack8Q5_0AVX2, gemmOffsetVNNI, gemmOffset2VNNI, [3]direct{}, 0, [3]scaled{}},
+		kernels.Q5_1:     {0, unpack8Q5_1AVX2, gemmMinVNNI, gemmMin2VNNI, [3]direct{}, 0, [3]scaled{}},
+		kernels.Q8_0:     {128, unpackU8Q8_0AVX2, gemmOffsetVNNI, gemmOffset2VNNI, [3]direct{directQ8_0x1VNNI, directQ8_0x2VNNI, directQ8_0x4VNNI}, 16, [3]scaled{}},
+		kernels.Q3_K:     {4, unpack8Q3_KAVX2, gemmSixteenVNNI, gemmSixteen2VNNI, [3]direct{}, 0, [3]scaled{}},
+		kernels.Q4_K:     {0, unpack8Q4_KAVX2, gemmMinVNNI, gemmMin2VNNI, [3]direct{directQ4_Kx1VNNI, directQ4_Kx2VNNI, directQ4_Kx4VNNI}, 8, [3]scaled{}},
+		kernels.Q5_K:     {0, unpack8Q5_KAVX2, gemmMinVNNI, gemmMin2VNNI, [3]direct{directQ5_Kx1VNNI, directQ5_Kx2VNNI, directQ5_Kx4VNNI}, 4, [3]scaled{}},
+		kernels.Q6_K:     {32, unpack8Q6_KAVX2, gemmSixteenVNNI, gemmSixteen2VNNI, [3]direct{directQ6_Kx1VNNI, directQ6_Kx2VNNI, directQ6_Kx4VNNI}, 4, [3]scaled{}},
+		kernels.IQ4_NL:   {128, unpackU8IQ4_NLAVX2, gemmOffsetVNNI, gemmOffset2VNNI, [3]direct{}, 0, [3]scaled{}},
+		kernels.IQ4_XS:   {128, unpackU8IQ4_XSAVX2, gemmOffsetVNNI, gemmOffset2VNNI, [3]direct{}, 0, [3]scaled{}},
+		kernels.MXFP4:    {12, unpack8MXFP4AVX2, gemmOffsetVNNI, gemmOffset2VNNI, [3]direct{}, 0, [3]scaled{}},
+		kernels.NVFP4:    {12, unpack8NVFP4AVX2, gemmSixteenVNNI, gemmSixteen2VNNI, [3]direct{}, 0, [3]scaled{}},
+		kernels.NVFP4x16: {12, unpack8NVFP4AVX2, gemmSixteenVNNI, gemmSixteen2VNNI, [3]direct{}, 0, [3]scaled{}},
 	}
+	floatsAVX2(&v, 4)
 	return v
 }
 
