@@ -589,3 +589,95 @@ column:
 	JNZ          chunk
 	VZEROUPPER
 	RET
+
+#define VECTOR(NAME, X) \
+	DATA NAME+0(SB)/8, $X \
+	DATA NAME+8(SB)/8, $X \
+	DATA NAME+16(SB)/8, $X \
+	DATA NAME+24(SB)/8, $X \
+	GLOBL NAME(SB), RODATA|NOPTR, $32
+
+VECTOR(low2s<>, 0x0000000300000003)
+VECTOR(low4s<>, 0x0000000f0000000f)
+
+// TWO_SCALES makes scales and mins of 16 columns of Q2_K: nibbles of the bytes BYTES
+// behind the group's times the halves at BLOCK.
+#define TWO_SCALES(BLOCK, BYTES, HALVES, S, M) \
+	VPMOVZXBD (64+BYTES)(BLOCK)(R12*1), M \
+	VPAND     low4s<>(SB), M, S \
+	VPSRLD    $4, M, M \
+	VCVTDQ2PS S, S \
+	VCVTDQ2PS M, M \
+	VCVTPH2PS HALVES(BLOCK), Y13 \
+	VCVTPH2PS (HALVES+32)(BLOCK), Y14 \
+	VMULPS    Y13, S, S \
+	VMULPS    Y14, M, M
+
+// TWO_CODES uses the 2 bits from AT on of some dwords.
+#define TWO_CODES(DWORDS, AT, SCALE, MIN, T, SUM) \
+	VMOVDQU     DWORDS, T \
+	VPSRLD      $(AT), T, T \
+	VPAND       low2s<>(SB), T, T \
+	VCVTDQ2PS   T, T \
+	VFMSUB213PS MIN, SCALE, T \
+	VFMADD231PS T, Y15, SUM
+
+// TWO_BITS uses column J of 16.
+#define TWO_BITS(J, AT) \
+	VBROADCASTSS (4*J)(DX), Y15 \
+	TWO_CODES((AX), AT, Y4, Y8, Y12, Y0) \
+	TWO_CODES(32(AX), AT, Y5, Y9, Y13, Y1) \
+	TWO_CODES((BX), AT, Y6, Y10, Y14, Y2) \
+	TWO_CODES(32(BX), AT, Y7, Y11, Y12, Y3)
+
+// func matvecQ2_KAVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·matvecQ2_KAVX2(SB), NOSPLIT, $0-48
+	ARGUMENTS
+
+chunk:
+	BEGIN_CHUNK
+	MOVQ AX, R10
+	MOVQ BX, R11
+	AHEAD(0)
+	AHEAD(64)
+	AHEAD(128)
+	AHEAD(192)
+	AHEAD(256)
+	ADDQ $320, AX
+	ADDQ $320, BX
+	XORQ R12, R12
+
+group:
+	TWO_SCALES(R10, 0, 0, Y4, Y8)
+	TWO_SCALES(R10, 8, 16, Y5, Y9)
+	TWO_SCALES(R11, 0, 0, Y6, Y10)
+	TWO_SCALES(R11, 8, 16, Y7, Y11)
+	AHEAD(0)
+	TWO_BITS(0, 0)
+	TWO_BITS(1, 8)
+	TWO_BITS(2, 16)
+	TWO_BITS(3, 24)
+	TWO_BITS(4, 2)
+	TWO_BITS(5, 10)
+	TWO_BITS(6, 18)
+	TWO_BITS(7, 26)
+	TWO_BITS(8, 4)
+	TWO_BITS(9, 12)
+	TWO_BITS(10, 20)
+	TWO_BITS(11, 28)
+	TWO_BITS(12, 6)
+	TWO_BITS(13, 14)
+	TWO_BITS(14, 22)
+	TWO_BITS(15, 30)
+	ADDQ $64, AX
+	ADDQ $64, BX
+	ADDQ $64, DX
+	ADDQ $16, R12
+	CMPQ R12, $256
+	JNE  group
+	END_CHUNK
+	SUBQ $256, CX
+	JNZ  chunk
+	VZEROUPPER
+	RET

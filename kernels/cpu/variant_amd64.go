@@ -72,6 +72,7 @@ func avx2() variant {
 	v.matvec[kernels.BF16] = matvecBF16AVX2
 	v.matvec[kernels.Q8_0] = matvecQ8_0AVX2
 	v.matvec[kernels.Q4_0] = matvecQ4_0AVX2
+	v.matvec[kernels.Q2_K] = matvecQ2_KAVX2
 	v.matvec[kernels.Q4_K] = matvecQ4_KAVX2
 	v.matvec[kernels.Q5_K] = matvecQ5_KAVX2
 	v.matvec[kernels.Q6_K] = matvecQ6_KAVX2
@@ -253,6 +254,9 @@ func matvecQ8_0AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, 
 
 //go:noescape
 func matvecQ4_0AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+
+//go:noescape
+func matvecQ2_KAVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
 
 //go:noescape
 func matvecQ4_KAVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
