@@ -264,14 +264,16 @@ func (in *attentionInput) query(q []float32, k, v []float64, blocks []int32, hea
 			values[i] += math.Abs(value)
 		}
 	}
-	// An error of a score is a relative error of its weight. Of weights that are
-	// rounded to F16 the small ones lose up to 2^-25 of the greatest.
+	// An error of a score, whose sum of dim products is rounded as often, is a relative
+	// error of its weight. Of weights that are rounded to F16 the small ones lose up to
+	// 2^-25 of the greatest.
+	score := 4 * 0x1p-24 * math.Sqrt(float64(in.dim)) * size
 	lost := 0.0
 	if rounding > 0 {
 		lost = 0x1p-25 / sum
 	}
 	for i := range tol {
-		tol[i] = tol[i]*(5e-6+1e-6*size+rounding*(2+size)) + lost*values[i] + 1e-30
+		tol[i] = tol[i]*(5e-6+score+rounding*(2+size)) + lost*values[i] + 1e-30
 	}
 	return out, tol
 }
