@@ -520,29 +520,57 @@ group:
 	VZEROUPPER
 	RET
 
-DATA e4m3Magnitude<>+0(SB)/4, $0x7f007f00
-GLOBL e4m3Magnitude<>(SB), RODATA|NOPTR, $4
-DATA e4m3Sign<>+0(SB)/4, $0x80008000
-GLOBL e4m3Sign<>(SB), RODATA|NOPTR, $4
 DATA twoTo8<>+0(SB)/4, $0x43800000
 GLOBL twoTo8<>(SB), RODATA|NOPTR, $4
 
-// HALVES makes 16 codes halves, 2^-8 of their value, as unpackF8E4M3AVX2 does:
-// the first 8 in T, the others in TOP, the low part of U.
-#define HALVES(SRC, T, U, V, TOP) \
-	VPMOVZXBW    SRC, T \
-	VPSLLW       $8, T, T \
-	VPAND        Y12, T, U \
-	VPAND        Y13, T, T \
-	VPCMPEQW     Y12, U, V \
-	VPSRLW       $1, U, U \
-	VPOR         U, T, T \
-	VPOR         V, T, T \
-	VEXTRACTI128 $1, T, TOP
+#define VECTOR(NAME, X) \
+	DATA NAME+0(SB)/8, $X \
+	DATA NAME+8(SB)/8, $X \
+	DATA NAME+16(SB)/8, $X \
+	DATA NAME+24(SB)/8, $X \
+	GLOBL NAME(SB), RODATA|NOPTR, $32
+
+VECTOR(bytes7f<>, 0x7f7f7f7f7f7f7f7f)
+VECTOR(bytes3f<>, 0x3f3f3f3f3f3f3f3f)
+VECTOR(bytes80<>, 0x8080808080808080)
+
+// TWO_COLUMNS makes two columns of codes, in Y8, halves, 2^-8 of their value, as
+// unpackF8E4M3AVX2 does: upper bytes in Y10, lower ones in Y8. They go to AT(SP), rows 0
+// to 7 of both columns, then rows 8 to 15: from memory they are converted twice as fast.
+#define TWO_COLUMNS(AT) \
+	VPAND      Y13, Y8, Y9 \
+	VPCMPEQB   Y13, Y9, Y9 \
+	VPSRLW     $1, Y8, Y10 \
+	VPAND      Y14, Y10, Y10 \
+	VPAND      Y12, Y8, Y11 \
+	VPSLLW     $7, Y8, Y8 \
+	VPAND      Y12, Y8, Y8 \
+	VPOR       Y11, Y10, Y10 \
+	VPOR       Y9, Y10, Y10 \
+	VPOR       Y9, Y8, Y8 \
+	VPUNPCKLBW Y10, Y8, Y9 \
+	VPUNPCKHBW Y10, Y8, Y10 \
+	VMOVDQU    Y9, halves-AT(SP) \
+	VMOVDQU    Y10, halves-(AT-32)(SP)
+
+#define USE_COLUMN(AT, X) \
+	VBROADCASTSS X, Y15 \
+	VCVTPH2PS    halves-(128-AT)(SP), Y8 \
+	VCVTPH2PS    halves-(96-AT)(SP), Y9 \
+	VCVTPH2PS    halves-(64-AT)(SP), Y10 \
+	VCVTPH2PS    halves-(32-AT)(SP), Y11 \
+	VMULPS       Y4, Y8, Y8 \
+	VMULPS       Y5, Y9, Y9 \
+	VMULPS       Y6, Y10, Y10 \
+	VMULPS       Y7, Y11, Y11 \
+	VFMADD231PS  Y8, Y15, Y0 \
+	VFMADD231PS  Y9, Y15, Y1 \
+	VFMADD231PS  Y10, Y15, Y2 \
+	VFMADD231PS  Y11, Y15, Y3
 
 // func matvecF8E4M3AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, factors, x *float32, n int)
 // Requires: AVX2, FMA, F16C
-TEXT ·matvecF8E4M3AVX2(SB), NOSPLIT, $0-56
+TEXT ·matvecF8E4M3AVX2(SB), NOSPLIT, $128-56
 	MOVQ         out0+0(FP), DI
 	MOVQ         out1+8(FP), SI
 	MOVQ         src0+16(FP), AX
@@ -555,47 +583,45 @@ TEXT ·matvecF8E4M3AVX2(SB), NOSPLIT, $0-56
 	VMULPS       32(R9), Y15, Y5
 	VMULPS       64(R9), Y15, Y6
 	VMULPS       96(R9), Y15, Y7
-	VPBROADCASTD e4m3Magnitude<>(SB), Y12
-	VPBROADCASTD e4m3Sign<>(SB), Y13
+	VMOVDQU      bytes80<>(SB), Y12
+	VMOVDQU      bytes7f<>(SB), Y13
+	VMOVDQU      bytes3f<>(SB), Y14
 
 chunk:
 	COUNT(256)
 	BEGIN_CHUNK
+	SUBQ $2, R8
+	JLT  last
 
-column:
+two:
 	AHEAD(0)
-	VBROADCASTSS (DX), Y15
-	HALVES((AX), Y8, Y9, Y10, X9)
-	HALVES((BX), Y10, Y11, Y14, X11)
-	VCVTPH2PS    X8, Y8
-	VCVTPH2PS    X9, Y9
-	VCVTPH2PS    X10, Y10
-	VCVTPH2PS    X11, Y11
-	VMULPS       Y4, Y8, Y8
-	VMULPS       Y5, Y9, Y9
-	VMULPS       Y6, Y10, Y10
-	VMULPS       Y7, Y11, Y11
-	VFMADD231PS  Y8, Y15, Y0
-	VFMADD231PS  Y9, Y15, Y1
-	VFMADD231PS  Y10, Y15, Y2
-	VFMADD231PS  Y11, Y15, Y3
-	ADDQ         $16, AX
-	ADDQ         $16, BX
-	ADDQ         $4, DX
-	DECQ         R8
-	JNZ          column
+	VMOVDQU (AX), Y8
+	TWO_COLUMNS(128)
+	VMOVDQU (BX), Y8
+	TWO_COLUMNS(64)
+	USE_COLUMN(0, (DX))
+	USE_COLUMN(16, 4(DX))
+	ADDQ $32, AX
+	ADDQ $32, BX
+	ADDQ $8, DX
+	SUBQ $2, R8
+	JGE  two
+
+last:
+	ADDQ    $2, R8
+	JEQ     end
+	VMOVDQU (AX), X8
+	TWO_COLUMNS(128)
+	VMOVDQU (BX), X8
+	TWO_COLUMNS(64)
+	USE_COLUMN(0, (DX))
+
+end:
 	END_CHUNK
-	TESTQ        CX, CX
-	JNZ          chunk
+	TESTQ CX, CX
+	JNZ   chunk
 	VZEROUPPER
 	RET
-
-#define VECTOR(NAME, X) \
-	DATA NAME+0(SB)/8, $X \
-	DATA NAME+8(SB)/8, $X \
-	DATA NAME+16(SB)/8, $X \
-	DATA NAME+24(SB)/8, $X \
-	GLOBL NAME(SB), RODATA|NOPTR, $32
 
 VECTOR(low2s<>, 0x0000000300000003)
 VECTOR(low4s<>, 0x0000000f0000000f)
