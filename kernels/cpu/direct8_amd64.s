@@ -583,6 +583,108 @@ TEXT ·directMXFP4x1AVX2(SB), NOSPLIT, $0-40
 TEXT ·directMXFP4x2AVX2(SB), NOSPLIT, $0-40
 	MXFP4(EACH2, USE2, ADD2, OUT2, 96)
 
+// The values of IQ4_NL and IQ4_XS codes.
+DATA iq4Codes<>+0(SB)/8, $0xf6eaddcfbfad9881
+DATA iq4Codes<>+8(SB)/8, $0x7159453526190d01
+GLOBL iq4Codes<>(SB), RODATA|NOPTR, $16
+
+#define FIRST_NIBBLES
+#define SECOND_NIBBLES \
+	VPSRLW $4, Y8, Y8 \
+	VPSRLW $4, Y9, Y9
+
+// LOOKUP4 uses the four columns in the first or second nibbles of 64 bytes.
+#define LOOKUP4(AT, WHICH, I, EACH) \
+	VMOVDQU        AT(AX), Y8 \
+	VMOVDQU        (AT+32)(AX), Y9 \
+	VBROADCASTI128 iq4Codes<>(SB), Y12 \
+	WHICH \
+	VPAND          nibbleBytes<>(SB), Y8, Y8 \
+	VPAND          nibbleBytes<>(SB), Y9, Y9 \
+	VPSHUFB        Y8, Y12, Y8 \
+	VPSHUFB        Y9, Y12, Y9 \
+	VPABSB         Y8, Y13 \
+	VPABSB         Y9, Y14 \
+	EACH(SIGNED, (4*I))
+
+#define LOOKUP8(AT, I, EACH) \
+	AHEAD(AT) \
+	LOOKUP4(AT, FIRST_NIBBLES, I, EACH) \
+	LOOKUP4(AT, SECOND_NIBBLES, (I+1), EACH)
+
+// LOOKUP32 uses 32 columns from AT on.
+#define LOOKUP32(AT, EACH) \
+	EACH(ZERO, 0) \
+	LOOKUP8(AT, 0, EACH) \
+	LOOKUP8((AT+64), 2, EACH) \
+	LOOKUP8((AT+128), 4, EACH) \
+	LOOKUP8((AT+192), 6, EACH)
+
+#define IQ4_NL(EACH, ADD, OUT, XBYTES) \
+	ARGUMENTS                \
+	VMOVDQU   words<>(SB), Y15 \
+	SHRQ      $5, CX         \
+	OUT(LOAD)                \
+block:                       \
+	LOOKUP32(32, EACH)       \
+	VCVTPH2PS (AX), Y8       \
+	VCVTPH2PS 16(AX), Y9     \
+	ADD(NO_MIN)              \
+	ADDQ      $288, AX       \
+	ADDQ      $XBYTES, DX    \
+	DECQ      CX             \
+	JNZ       block          \
+	OUT(STORE)               \
+	VZEROUPPER               \
+	RET
+
+// func directIQ4_NLx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directIQ4_NLx1AVX2(SB), NOSPLIT, $0-32
+	IQ4_NL(EACH1, ADD1, OUT1, 48)
+
+// func directIQ4_NLx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directIQ4_NLx2AVX2(SB), NOSPLIT, $0-32
+	IQ4_NL(EACH2, ADD2, OUT2, 96)
+
+// The scales of IQ4_XS stand where those of Q6_K do, one for 32 columns.
+#define IQ4_XS(EACH, ADD, OUT, XBYTES) \
+	ARGUMENTS                \
+	VMOVDQU words<>(SB), Y15 \
+	SHRQ    $8, CX           \
+	OUT(LOAD)                \
+block:                       \
+	MOVQ    AX, R10          \
+	AHEAD(0)                 \
+	AHEAD(64)                \
+	AHEAD(128)               \
+	ADDQ    $160, AX         \
+	XORQ    R12, R12         \
+group:                       \
+	LOOKUP32(0, EACH)        \
+	SIX_SCALES               \
+	ADD(NO_MIN)              \
+	ADDQ    $256, AX         \
+	ADDQ    $XBYTES, DX      \
+	CMPQ    R12, $128        \
+	JNE     group            \
+	DECQ    CX               \
+	JNZ     block            \
+	OUT(STORE)               \
+	VZEROUPPER               \
+	RET
+
+// func directIQ4_XSx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directIQ4_XSx1AVX2(SB), NOSPLIT, $0-32
+	IQ4_XS(EACH1, ADD1, OUT1, 48)
+
+// func directIQ4_XSx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directIQ4_XSx2AVX2(SB), NOSPLIT, $0-32
+	IQ4_XS(EACH2, ADD2, OUT2, 96)
+
 // With four tokens there may be more, which read the packed group again, from the
 // second-level cache. What is prefetched stays there, so that it may be further ahead.
 #undef AHEAD
@@ -622,3 +724,13 @@ TEXT ·directNVFP4x4AVX2(SB), NOSPLIT, $0-40
 // Requires: AVX2, FMA
 TEXT ·directMXFP4x4AVX2(SB), NOSPLIT, $0-40
 	MXFP4(EACH4, USE4, ADD4, OUT4, 192)
+
+// func directIQ4_NLx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directIQ4_NLx4AVX2(SB), NOSPLIT, $0-32
+	IQ4_NL(EACH4, ADD4, OUT4, 192)
+
+// func directIQ4_XSx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directIQ4_XSx4AVX2(SB), NOSPLIT, $0-32
+	IQ4_XS(EACH4, ADD4, OUT4, 192)

@@ -22,8 +22,8 @@ func int8AVX2(v variant) variant {
 		kernels.Q4_K:     {0, unpack8Q4_KAVX2, gemmMinAVX2, nil, [3]direct{directQ4_Kx1AVX2, directQ4_Kx2AVX2, directQ4_Kx4AVX2}, 24, [3]scaled{}},
 		kernels.Q5_K:     {16, unpack8Q5_KAVX2, gemmFifthMinAVX2, nil, [3]direct{directQ5_Kx1AVX2, directQ5_Kx2AVX2, directQ5_Kx4AVX2}, 8, [3]scaled{}},
 		kernels.Q6_K:     {32, unpack8Q6_KAVX2, gemmSixteenAVX2, nil, [3]direct{directQ6_Kx1AVX2, directQ6_Kx2AVX2, directQ6_Kx4AVX2}, 8, [3]scaled{}},
-		kernels.IQ4_NL:   {0, unpack8IQ4_NLAVX2, gemmSignedAVX2, nil, [3]direct{}, 0, [3]scaled{}},
-		kernels.IQ4_XS:   {0, unpack8IQ4_XSAVX2, gemmSignedAVX2, nil, [3]direct{}, 0, [3]scaled{}},
+		kernels.IQ4_NL:   {0, unpack8IQ4_NLAVX2, gemmSignedAVX2, nil, [3]direct{directIQ4_NLx1AVX2, directIQ4_NLx2AVX2, directIQ4_NLx4AVX2}, 8, [3]scaled{}},
+		kernels.IQ4_XS:   {0, unpack8IQ4_XSAVX2, gemmSignedAVX2, nil, [3]direct{directIQ4_XSx1AVX2, directIQ4_XSx2AVX2, directIQ4_XSx4AVX2}, 8, [3]scaled{}},
 		kernels.MXFP4:    {12, unpack8MXFP4AVX2, gemmOffsetAVX2, nil, [3]direct{}, 0, [3]scaled{}},
 		kernels.NVFP4:    {12, unpack8NVFP4AVX2, gemmSixteenAVX2, nil, [3]direct{}, 0, [3]scaled{}},
 		kernels.NVFP4x16: {12, unpack8NVFP4AVX2, gemmSixteenAVX2, nil, [3]direct{}, 0, [3]scaled{}},
@@ -175,6 +175,24 @@ func directQ6_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
 func directQ6_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directIQ4_NLx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directIQ4_NLx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directIQ4_NLx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directIQ4_XSx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directIQ4_XSx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directIQ4_XSx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
 func directNVFP4x1AVX2(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
