@@ -13,20 +13,20 @@ func int8AVX2(v variant) variant {
 	v.name += "-int8"
 	v.quantize = quantizeAVX2
 	v.integers = [numTypes]*integer{
-		kernels.Q4_0:     {8, unpack8Q4_0AVX2, gemmOffsetAVX2, nil, [3]direct{directQ4_0x1AVX2, directQ4_0x2AVX2, directQ4_0x4AVX2}, 24, [3]scaled{}},
-		kernels.Q4_1:     {0, unpack8Q4_1AVX2, gemmMinAVX2, nil, [3]direct{}, 0, [3]scaled{}},
-		kernels.Q5_0:     {16, unpack8Q5_0AVX2, gemmOffsetAVX2, nil, [3]direct{}, 0, [3]scaled{}},
-		kernels.Q5_1:     {16, unpack8Q5_1AVX2, gemmFifthMinAVX2, nil, [3]direct{}, 0, [3]scaled{}},
-		kernels.Q8_0:     {0, unpack8Q8_0AVX2, gemmSignedAVX2, nil, [3]direct{directQ8_0x1AVX2, directQ8_0x2AVX2, directQ8_0x4AVX2}, 24, [3]scaled{}},
-		kernels.Q3_K:     {4, unpack8Q3_KAVX2, gemmSixteenAVX2, nil, [3]direct{}, 0, [3]scaled{}},
-		kernels.Q4_K:     {0, unpack8Q4_KAVX2, gemmMinAVX2, nil, [3]direct{directQ4_Kx1AVX2, directQ4_Kx2AVX2, directQ4_Kx4AVX2}, 24, [3]scaled{}},
-		kernels.Q5_K:     {16, unpack8Q5_KAVX2, gemmFifthMinAVX2, nil, [3]direct{directQ5_Kx1AVX2, directQ5_Kx2AVX2, directQ5_Kx4AVX2}, 8, [3]scaled{}},
-		kernels.Q6_K:     {32, unpack8Q6_KAVX2, gemmSixteenAVX2, nil, [3]direct{directQ6_Kx1AVX2, directQ6_Kx2AVX2, directQ6_Kx4AVX2}, 8, [3]scaled{}},
-		kernels.IQ4_NL:   {0, unpack8IQ4_NLAVX2, gemmSignedAVX2, nil, [3]direct{directIQ4_NLx1AVX2, directIQ4_NLx2AVX2, directIQ4_NLx4AVX2}, 8, [3]scaled{}},
-		kernels.IQ4_XS:   {0, unpack8IQ4_XSAVX2, gemmSignedAVX2, nil, [3]direct{directIQ4_XSx1AVX2, directIQ4_XSx2AVX2, directIQ4_XSx4AVX2}, 8, [3]scaled{}},
-		kernels.MXFP4:    {12, unpack8MXFP4AVX2, gemmOffsetAVX2, nil, [3]direct{}, 0, [3]scaled{}},
-		kernels.NVFP4:    {12, unpack8NVFP4AVX2, gemmSixteenAVX2, nil, [3]direct{}, 0, [3]scaled{}},
-		kernels.NVFP4x16: {12, unpack8NVFP4AVX2, gemmSixteenAVX2, nil, [3]direct{}, 0, [3]scaled{}},
+		kernels.Q4_0:     {offset: 8, unpack: unpack8Q4_0AVX2, gemm: gemmOffsetAVX2, direct: [3]direct{directQ4_0x1AVX2, directQ4_0x2AVX2, directQ4_0x4AVX2}, directTokens: 24},
+		kernels.Q4_1:     {unpack: unpack8Q4_1AVX2, gemm: gemmMinAVX2},
+		kernels.Q5_0:     {offset: 16, unpack: unpack8Q5_0AVX2, gemm: gemmOffsetAVX2},
+		kernels.Q5_1:     {offset: 16, unpack: unpack8Q5_1AVX2, gemm: gemmFifthMinAVX2},
+		kernels.Q8_0:     {unpack: unpack8Q8_0AVX2, gemm: gemmSignedAVX2, direct: [3]direct{directQ8_0x1AVX2, directQ8_0x2AVX2, directQ8_0x4AVX2}, directTokens: 24},
+		kernels.Q3_K:     {offset: 4, unpack: unpack8Q3_KAVX2, gemm: gemmSixteenAVX2},
+		kernels.Q4_K:     {unpack: unpack8Q4_KAVX2, gemm: gemmMinAVX2, direct: [3]direct{directQ4_Kx1AVX2, directQ4_Kx2AVX2, directQ4_Kx4AVX2}, directTokens: 24},
+		kernels.Q5_K:     {offset: 16, unpack: unpack8Q5_KAVX2, gemm: gemmFifthMinAVX2, direct: [3]direct{directQ5_Kx1AVX2, directQ5_Kx2AVX2, directQ5_Kx4AVX2}, directTokens: 8},
+		kernels.Q6_K:     {offset: 32, unpack: unpack8Q6_KAVX2, gemm: gemmSixteenAVX2, direct: [3]direct{directQ6_Kx1AVX2, directQ6_Kx2AVX2, directQ6_Kx4AVX2}, directTokens: 8},
+		kernels.IQ4_NL:   {unpack: unpack8IQ4_NLAVX2, gemm: gemmSignedAVX2, direct: [3]direct{directIQ4_NLx1AVX2, directIQ4_NLx2AVX2, directIQ4_NLx4AVX2}, directTokens: 8},
+		kernels.IQ4_XS:   {unpack: unpack8IQ4_XSAVX2, gemm: gemmSignedAVX2, direct: [3]direct{directIQ4_XSx1AVX2, directIQ4_XSx2AVX2, directIQ4_XSx4AVX2}, directTokens: 8},
+		kernels.MXFP4:    {offset: 12, unpack: unpack8MXFP4AVX2, gemm: gemmOffsetAVX2},
+		kernels.NVFP4:    {offset: 12, unpack: unpack8NVFP4AVX2, gemm: gemmSixteenAVX2},
+		kernels.NVFP4x16: {offset: 12, unpack: unpack8NVFP4AVX2, gemm: gemmSixteenAVX2},
 	}
 	floatsAVX2(&v, 16)
 	return v

@@ -15,20 +15,20 @@ func int8VNNI(v variant) variant {
 	v.name += "vnni-int8"
 	v.quantize = quantizeAVX2
 	v.integers = [numTypes]*integer{
-		kernels.Q4_0:     {8, unpack8Q4_0AVX2, gemmOffsetVNNI, gemmOffset2VNNI, [3]direct{directQ4_0x1VNNI, directQ4_0x2VNNI, directQ4_0x4VNNI}, 16, [3]scaled{}},
-		kernels.Q4_1:     {0, unpack8Q4_1AVX2, gemmMinVNNI, gemmMin2VNNI, [3]direct{}, 0, [3]scaled{}},
-		kernels.Q5_0:     {16, unpack8Q5_0AVX2, gemmOffsetVNNI, gemmOffset2VNNI, [3]direct{}, 0, [3]scaled{}},
-		kernels.Q5_1:     {0, unpack8Q5_1AVX2, gemmMinVNNI, gemmMin2VNNI, [3]direct{}, 0, [3]scaled{}},
-		kernels.Q8_0:     {128, unpackU8Q8_0AVX2, gemmOffsetVNNI, gemmOffset2VNNI, [3]direct{directQ8_0x1VNNI, directQ8_0x2VNNI, directQ8_0x4VNNI}, 16, [3]scaled{}},
-		kernels.Q3_K:     {4, unpack8Q3_KAVX2, gemmSixteenVNNI, gemmSixteen2VNNI, [3]direct{}, 0, [3]scaled{}},
-		kernels.Q4_K:     {0, unpack8Q4_KAVX2, gemmMinVNNI, gemmMin2VNNI, [3]direct{directQ4_Kx1VNNI, directQ4_Kx2VNNI, directQ4_Kx4VNNI}, 8, [3]scaled{}},
-		kernels.Q5_K:     {0, unpack8Q5_KAVX2, gemmMinVNNI, gemmMin2VNNI, [3]direct{directQ5_Kx1VNNI, directQ5_Kx2VNNI, directQ5_Kx4VNNI}, 4, [3]scaled{}},
-		kernels.Q6_K:     {32, unpack8Q6_KAVX2, gemmSixteenVNNI, gemmSixteen2VNNI, [3]direct{directQ6_Kx1VNNI, directQ6_Kx2VNNI, directQ6_Kx4VNNI}, 4, [3]scaled{}},
-		kernels.IQ4_NL:   {128, unpackU8IQ4_NLAVX2, gemmOffsetVNNI, gemmOffset2VNNI, [3]direct{directIQ4_NLx1AVX2, directIQ4_NLx2AVX2, directIQ4_NLx4AVX2}, 2, [3]scaled{}},
-		kernels.IQ4_XS:   {128, unpackU8IQ4_XSAVX2, gemmOffsetVNNI, gemmOffset2VNNI, [3]direct{directIQ4_XSx1AVX2, directIQ4_XSx2AVX2, directIQ4_XSx4AVX2}, 2, [3]scaled{}},
-		kernels.MXFP4:    {12, unpack8MXFP4AVX2, gemmOffsetVNNI, gemmOffset2VNNI, [3]direct{}, 0, [3]scaled{}},
-		kernels.NVFP4:    {12, unpack8NVFP4AVX2, gemmSixteenVNNI, gemmSixteen2VNNI, [3]direct{}, 0, [3]scaled{}},
-		kernels.NVFP4x16: {12, unpack8NVFP4AVX2, gemmSixteenVNNI, gemmSixteen2VNNI, [3]direct{}, 0, [3]scaled{}},
+		kernels.Q4_0:     {offset: 8, unpack: unpack8Q4_0AVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI, direct: [3]direct{directQ4_0x1VNNI, directQ4_0x2VNNI, directQ4_0x4VNNI}, directTokens: 16},
+		kernels.Q4_1:     {unpack: unpack8Q4_1AVX2, gemm: gemmMinVNNI, gemm2: gemmMin2VNNI},
+		kernels.Q5_0:     {offset: 16, unpack: unpack8Q5_0AVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI},
+		kernels.Q5_1:     {unpack: unpack8Q5_1AVX2, gemm: gemmMinVNNI, gemm2: gemmMin2VNNI},
+		kernels.Q8_0:     {offset: 128, unpack: unpackU8Q8_0AVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI, direct: [3]direct{directQ8_0x1VNNI, directQ8_0x2VNNI, directQ8_0x4VNNI}, directTokens: 16},
+		kernels.Q3_K:     {offset: 4, unpack: unpack8Q3_KAVX2, gemm: gemmSixteenVNNI, gemm2: gemmSixteen2VNNI},
+		kernels.Q4_K:     {unpack: unpack8Q4_KAVX2, gemm: gemmMinVNNI, gemm2: gemmMin2VNNI, direct: [3]direct{directQ4_Kx1VNNI, directQ4_Kx2VNNI, directQ4_Kx4VNNI}, directTokens: 8},
+		kernels.Q5_K:     {unpack: unpack8Q5_KAVX2, gemm: gemmMinVNNI, gemm2: gemmMin2VNNI, direct: [3]direct{directQ5_Kx1VNNI, directQ5_Kx2VNNI, directQ5_Kx4VNNI}, directTokens: 4},
+		kernels.Q6_K:     {offset: 32, unpack: unpack8Q6_KAVX2, gemm: gemmSixteenVNNI, gemm2: gemmSixteen2VNNI, direct: [3]direct{directQ6_Kx1VNNI, directQ6_Kx2VNNI, directQ6_Kx4VNNI}, directTokens: 4},
+		kernels.IQ4_NL:   {offset: 128, unpack: unpackU8IQ4_NLAVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI, direct: [3]direct{directIQ4_NLx1AVX2, directIQ4_NLx2AVX2, directIQ4_NLx4AVX2}, directTokens: 2},
+		kernels.IQ4_XS:   {offset: 128, unpack: unpackU8IQ4_XSAVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI, direct: [3]direct{directIQ4_XSx1AVX2, directIQ4_XSx2AVX2, directIQ4_XSx4AVX2}, directTokens: 2},
+		kernels.MXFP4:    {offset: 12, unpack: unpack8MXFP4AVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI},
+		kernels.NVFP4:    {offset: 12, unpack: unpack8NVFP4AVX2, gemm: gemmSixteenVNNI, gemm2: gemmSixteen2VNNI},
+		kernels.NVFP4x16: {offset: 12, unpack: unpack8NVFP4AVX2, gemm: gemmSixteenVNNI, gemm2: gemmSixteen2VNNI},
 	}
 	floatsAVX2(&v, 4)
 	return v
