@@ -15,8 +15,9 @@ const maxGrammars = 64 << 20
 
 // schemaOptions say how schemas of requests are read. Answers are for programs,
 // of which many read no 1.0 into an integer, and expect the members that they
-// named: what makes schemas of types (Pydantic) says nothing of others.
-var schemaOptions = grammar.SchemaOptions{DigitsOnly: true, NamedOnly: true}
+// named: what makes schemas of types (Pydantic) says nothing of others. The order of
+// members is the schema's, as in OpenAI's answers.
+var schemaOptions = grammar.SchemaOptions{DigitsOnly: true, NamedOnly: true, InOrder: true}
 
 // newCompiler returns what makes the compiler of a model when it is first
 // needed: a large vocabulary takes a moment.

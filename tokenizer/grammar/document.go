@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/url"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // document is a JSON schema with all its parts that can be referred to.
@@ -46,6 +48,22 @@ func parseDocument(text []byte, maxDepth int) (*document, error) {
 	}
 	d.byURI[""] = place{d.root, "#", "", ""}
 	return d, d.index(d.root, "#", "", maxDepth)
+}
+
+// positions numbers the values of a document in the order in which they stand,
+// by their pointers.
+func positions(text []byte) map[string]int {
+	order := map[string]int{}
+	// What is no JSON in a stricter sense was read all the same: it has no order.
+	for d := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); ; {
+		if _, err := d.ReadToken(); err != nil {
+			return order
+		}
+		where := "#" + string(d.StackPointer())
+		if _, known := order[where]; !known {
+			order[where] = len(order)
+		}
+	}
 }
 
 // later are keywords by the draft that introduced them.

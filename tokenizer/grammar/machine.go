@@ -353,12 +353,24 @@ func (o *object) wanted(seen bitset) bitset {
 func (o *object) fits(f *frame, i int) bool {
 	seen := f.seen
 	if i >= 0 {
-		if seen.has(i) {
+		if seen.has(i) || o.ordered && !o.follows(seen, i) {
 			return false
 		}
 		seen = seen.with(i)
 	}
 	return o.high < 0 || f.count+1+int32(o.wanted(seen).missing(seen)) <= o.high
+}
+
+// follows reports whether member i can come next in the order of the members:
+// none is there that comes later, and all that must come earlier are.
+func (o *object) follows(seen bitset, i int) bool {
+	for b := range max(len(seen), len(o.required)) {
+		before := seen.below(b, i)
+		if b < len(seen) && seen[b] != before || o.required.below(b, i)&^before != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // fits reports whether member i of an object, or value i of an array, can still come.

@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"cmp"
 	"slices"
 )
 
@@ -263,6 +264,7 @@ func (c *schemaCompiler) object(s *shape) (symbol, error) {
 	if err != nil {
 		return nil, err
 	}
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(c.rank(s, a), c.rank(s, b)) })
 	number := map[string]int{}
 	for i, name := range names {
 		number[name] = i
@@ -289,6 +291,17 @@ func (c *schemaCompiler) object(s *shape) (symbol, error) {
 	}
 	c.objects = append(c.objects, job)
 	return o, nil
+}
+
+// rank is where a document names a member; those that it only requires are last.
+func (c *schemaCompiler) rank(s *shape, name string) int {
+	first := len(c.order)
+	for _, p := range s.parts {
+		if at, ok := c.order[p.members[name].where]; ok && p.named {
+			first = min(first, at)
+		}
+	}
+	return first
 }
 
 // declared lists the names that the shape spells out.
@@ -489,6 +502,7 @@ func (j *objectJob) finish(c *schemaCompiler) error {
 		o.names = &terminal{dfa: d, high: -1, names: newNameSet(d)}
 	}
 	if j.others == nil {
+		o.ordered = c.order != nil && len(o.needs) == 0 && int(o.low) <= o.required.missing("")
 		return nil
 	}
 	if o.low > 1 {

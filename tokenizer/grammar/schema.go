@@ -21,6 +21,10 @@ type SchemaOptions struct {
 	// where nothing is said of others. JSON Schema lets any come, which the writers
 	// of schemas seldom mean; "additionalProperties": true says that they do.
 	NamedOnly bool
+	// InOrder writes the members of an object in the order in which the document
+	// names them, where no others can come and none depends on another: a writer
+	// who wants reasons before a verdict says so by that order.
+	InOrder bool
 }
 
 // JSONSchema compiles a JSON schema (drafts 4 to 2020-12). The text is JSON
@@ -32,6 +36,9 @@ func (c *Compiler) JSONSchema(schema []byte, o SchemaOptions) (*Grammar, error) 
 			return nil, err
 		}
 		s := &schemaCompiler{doc: doc, budget: b, options: o, base: c.base, rules: map[string]*rule{}, checked: map[string]bool{}, strings: map[string]*dfa{}}
+		if o.InOrder {
+			s.order = positions(schema)
+		}
 		return s.compile()
 	})
 }
@@ -52,6 +59,7 @@ type schemaCompiler struct {
 	checked map[string]bool // places whose keywords are known to be supported
 	strings map[string]*dfa // that an expression matches
 	objects []*objectJob
+	order   map[string]int // of the places of the document; nil: none is kept
 }
 
 // job is a rule whose alternatives are still to be found.

@@ -202,3 +202,43 @@ func TestNamedOnly(t *testing.T) {
 		require.False(t, accepts(g, row.refuses), row.schema)
 	}
 }
+
+// Members come in the order of the document, and none is passed by that must come.
+func TestInOrder(t *testing.T) {
+	c := newTestCompiler(t)
+	const cba = `"properties":{"c":{},"b":{},"a":{}}`
+	const last = `,"additionalProperties":false`
+	for _, row := range []struct {
+		schema         string
+		takes, refuses []string
+	}{
+		{`{` + cba + `,"required":["b"]` + last + `}`,
+			[]string{`{"c":1,"b":1,"a":1}`, `{"b":1}`, `{"b":1,"a":1}`, `{"c":1,"b":1}`}, []string{`{}`, `{"c":1,"a":1`, `{"a":1`, `{"b":1,"c":1`, `{"c":1,"b":1,"c"`}},
+		{`{` + cba + last + `}`, []string{`{}`, `{"a":1}`, `{"c":1,"a":1}`}, []string{`{"a":1,"c":1}`, `{"b":1,"c"`}},
+		{`{"allOf":[{` + cba + `},{"properties":{"d":{},"b":{"type":"string"}},"required":["z","y"],"additionalProperties":true}],"properties":{"e":{},"z":{}}}`,
+			[]string{`{"z":1,"d":1,"y":1}`}, []string{`{"z":1,"e":1}`}}, // others may come: no order
+		{`{"allOf":[{` + cba + `},{"properties":{"d":{},"b":{"type":"string"}},"required":["y"]}],"properties":{"e":{}}}`,
+			[]string{`{"c":1,"b":"","a":1,"d":1,"e":1,"y":1}`, `{"e":1,"y":1}`}, []string{`{"y":1,"e":1`, `{"d":1,"b"`, `{"e":1,"c"`}},
+		{`{"$ref":"#/$defs/~1~0","$defs":{"/~":{"properties":{"b":{"properties":{"y":{},"x":{}}},"a":{}}}}}`,
+			[]string{`{"b":{"y":1,"x":1},"a":1}`}, []string{`{"b":{"x":1,"y":1`, `{"a":1,"b"`}},
+		{`{` + cba + `,"maxProperties":2,"required":["a"]}`, []string{`{"c":1,"a":1}`, `{"a":1}`}, []string{`{"c":1,"b":1`, `{"a":1,"b"`}},
+		// Here the order would lead to objects that cannot end.
+		{`{` + cba + `,"minProperties":2}`, []string{`{"a":1,"c":1}`, `{"c":1,"a":1}`}, []string{`{"a":1}`}},
+		{`{` + cba + `,"dependentRequired":{"a":["c"]}}`, []string{`{"a":1,"c":1}`}, []string{`{"a":1}`}},
+	} {
+		g, err := c.JSONSchema([]byte(row.schema), SchemaOptions{NamedOnly: true, InOrder: true})
+		require.NoError(t, err, row.schema)
+		for _, text := range row.takes {
+			require.True(t, accepts(g, text), "%s: %s", row.schema, text)
+		}
+		for _, text := range row.refuses {
+			m := g.NewMatcher()
+			require.False(t, m.AcceptBytes([]byte(text)) && (m.MayEnd() || text[len(text)-1] != '}'), "%s: %s", row.schema, text)
+		}
+		free, err := c.JSONSchema([]byte(row.schema), SchemaOptions{NamedOnly: true})
+		require.NoError(t, err)
+		for _, text := range row.takes {
+			require.True(t, accepts(free, text))
+		}
+	}
+}

@@ -55,6 +55,7 @@ type object struct {
 	needs    map[int]bitset // a member that is there wants others (dependentRequired)
 	low      int32
 	high     int32 // < 0: no limit
+	ordered  bool  // the members come in their order
 }
 
 type member struct {
@@ -87,6 +88,17 @@ func (s bitset) union(t bitset) bitset {
 		b[i] |= t[i]
 	}
 	return bitset(b)
+}
+
+// below returns what of byte b of the set is less than n.
+func (s bitset) below(b, n int) byte {
+	switch {
+	case b >= len(s) || n <= 8*b:
+		return 0
+	case n >= 8*b+8:
+		return s[b]
+	}
+	return s[b] & (1<<(n%8) - 1)
 }
 
 // missing counts what s has and t has not.
