@@ -347,7 +347,7 @@ TEXT ·directQ5_Kx2AVX2(SB), NOSPLIT, $0-32
 	HIGH((HIGH_AT)(AX), sixths, SHIFT0, BY0, SHIFT1, BY1, Y8, Y13) \
 	HIGH((HIGH_AT+32)(AX), sixths, SHIFT0, BY0, SHIFT1, BY1, Y9, Y14)
 
-// SIX_SCALES reads the scales of 16 columns of Q6_K.
+// SIX_SCALES reads the scales of 16 columns of Q6_K, or of Q3_K.
 #define SIX_SCALES \
 	VPMOVSXBD 32(R10)(R12*1), Y8 \
 	VPMOVSXBD 40(R10)(R12*1), Y9 \
@@ -685,6 +685,89 @@ TEXT ·directIQ4_XSx1AVX2(SB), NOSPLIT, $0-32
 TEXT ·directIQ4_XSx2AVX2(SB), NOSPLIT, $0-32
 	IQ4_XS(EACH2, ADD2, OUT2, 96)
 
+DATA pairBytes<>+0(SB)/8, $0x0303030303030303
+DATA pairBytes<>+8(SB)/8, $0x0303030303030303
+DATA pairBytes<>+16(SB)/8, $0x0303030303030303
+DATA pairBytes<>+24(SB)/8, $0x0303030303030303
+GLOBL pairBytes<>(SB), RODATA|NOPTR, $32
+DATA thirdBytes<>+0(SB)/8, $0x0404040404040404
+DATA thirdBytes<>+8(SB)/8, $0x0404040404040404
+DATA thirdBytes<>+16(SB)/8, $0x0404040404040404
+DATA thirdBytes<>+24(SB)/8, $0x0404040404040404
+GLOBL thirdBytes<>(SB), RODATA|NOPTR, $32
+
+// THIRDS uses four columns of Q3_K: two bits from BY2 on at AT, their third bits moved by
+// SHIFT.
+#define THIRDS(AT, BY2, SHIFT, BY, I, USE) \
+	VMOVDQU AT(AX), Y8 \
+	VMOVDQU (AT+32)(AX), Y9 \
+	VMOVDQU (AX), Y13 \
+	VMOVDQU 32(AX), Y14 \
+	VPSRLW  $BY2, Y8, Y8 \
+	VPSRLW  $BY2, Y9, Y9 \
+	SHIFT   $BY, Y13, Y13 \
+	SHIFT   $BY, Y14, Y14 \
+	VPAND   pairBytes<>(SB), Y8, Y8 \
+	VPAND   pairBytes<>(SB), Y9, Y9 \
+	VPAND   thirdBytes<>(SB), Y13, Y13 \
+	VPAND   thirdBytes<>(SB), Y14, Y14 \
+	VPOR    Y13, Y8, Y8 \
+	VPOR    Y14, Y9, Y9 \
+	USE(I, Y8, Y9)
+
+#define Q3_K(EACH, USE, ADD, OUT, XBYTES) \
+	ARGUMENTS       \
+	SHRQ $8, CX     \
+	OUT(LOAD)       \
+block:              \
+	MOVQ AX, R10    \
+	AHEAD(0)        \
+	AHEAD(64)       \
+	AHEAD(128)      \
+	AHEAD(192)      \
+	AHEAD(256)      \
+	ADDQ $288, AX   \
+	XORQ R12, R12   \
+group:              \
+	AHEAD(0)        \
+	AHEAD(64)       \
+	AHEAD(128)      \
+	EACH(BIAS, 40)  \
+	THIRDS(64, 0, VPSLLW, 2, 0, USE) \
+	THIRDS(64, 2, VPSLLW, 1, 1, USE) \
+	THIRDS(64, 4, VPSRLW, 0, 2, USE) \
+	THIRDS(64, 6, VPSRLW, 1, 3, USE) \
+	EACH(JOIN, 0)   \
+	SIX_SCALES      \
+	ADD(NO_MIN)     \
+	EACH(BIAS, 44)  \
+	THIRDS(128, 0, VPSRLW, 2, 4, USE) \
+	THIRDS(128, 2, VPSRLW, 3, 5, USE) \
+	THIRDS(128, 4, VPSRLW, 4, 6, USE) \
+	THIRDS(128, 6, VPSRLW, 5, 7, USE) \
+	EACH(JOIN, 0)   \
+	SIX_SCALES      \
+	ADD(NO_MIN)     \
+	ADDQ $192, AX   \
+	ADDQ $XBYTES, DX \
+	CMPQ R12, $256  \
+	JNE  group      \
+	DECQ CX         \
+	JNZ  block      \
+	OUT(STORE)      \
+	VZEROUPPER      \
+	RET
+
+// func directQ3_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ3_Kx1AVX2(SB), NOSPLIT, $0-32
+	Q3_K(EACH1, USE1, ADD1, OUT1, 48)
+
+// func directQ3_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ3_Kx2AVX2(SB), NOSPLIT, $0-32
+	Q3_K(EACH2, USE2, ADD2, OUT2, 96)
+
 // With four tokens there may be more, which read the packed group again, from the
 // second-level cache. What is prefetched stays there, so that it may be further ahead.
 #undef AHEAD
@@ -734,3 +817,8 @@ TEXT ·directIQ4_NLx4AVX2(SB), NOSPLIT, $0-32
 // Requires: AVX2, FMA, F16C
 TEXT ·directIQ4_XSx4AVX2(SB), NOSPLIT, $0-32
 	IQ4_XS(EACH4, ADD4, OUT4, 192)
+
+// func directQ3_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ3_Kx4AVX2(SB), NOSPLIT, $0-32
+	Q3_K(EACH4, USE4, ADD4, OUT4, 192)
