@@ -136,7 +136,10 @@ func TestHostileConstraints(t *testing.T) {
 	nested := func(n int, open, inner, end string) string {
 		return strings.Repeat(open, n) + inner + strings.Repeat(end, n)
 	}
-	var properties, values []string
+	var properties, values, identified []string
+	for i := range 5000 {
+		identified = append(identified, fmt.Sprintf(`"d%d":{"$id":"%d"}`, i, i))
+	}
 	for i := range 100_000 {
 		values = append(values, strconv.Itoa(i))
 	}
@@ -173,6 +176,8 @@ func TestHostileConstraints(t *testing.T) {
 		{"J6 a number for a type", schema(`{"type":7}`), 400, "guided_json.type", ""},
 		{"J6 types", schema(`{"type":["string","null"]}`), 200, "", ""},
 		{"J7 10,000 properties", schema(`{"type":"object","properties":{` + strings.Join(properties, ",") + `},"additionalProperties":false}`), 400, "guided_json", ""},
+		{"J7 long names", schema(`{"` + strings.Repeat("x", 60_000) + `":` + many(20_000, `{}`) + `}`), 400, "guided_json.xx*", ""},
+		{"J7 long URIs", schema(`{"$id":"http://a/` + strings.Repeat("x", 60_000) + `/","$defs":{` + strings.Join(identified, ",") + `}}`), 400, "guided_json*", ""},
 		{"J8 nothing", schema(`false`), 400, "guided_json", ""},
 		{"J8 two types", schema(`{"type":"string","allOf":[{"type":"integer"}]}`), 400, "guided_json", ""},
 		{"J10 left recursion", gbnf(`root ::= root "a" | "b"`), 400, "grammar", ""},

@@ -12,11 +12,12 @@ import (
 
 // document is a JSON schema with all its parts that can be referred to.
 type document struct {
-	root   any
-	legacy bool // draft 7 or older: $ref stands alone
-	draft  int  // 4, 6 or 7; 0: newer
-	byURI  map[string]place
-	parts  map[string]place // by JSON pointer
+	root     any
+	legacy   bool // draft 7 or older: $ref stands alone
+	draft    int  // 4, 6 or 7; 0: newer
+	byURI    map[string]place
+	parts    map[string]place // by JSON pointer
+	pointers int              // bytes of all pointers and URIs
 }
 
 // place is a schema within a document.
@@ -50,20 +51,26 @@ func parseDocument(text []byte, maxDepth int) (*document, error) {
 	return d, d.index(d.root, "#", "", maxDepth)
 }
 
-// positions numbers the values of a document in the order in which they stand,
-// by their pointers.
+// maxPointers bounds the bytes of all pointers and URIs in a schema. Each repeats
+// the names above it, so that one long name could make a small schema cost much.
+const maxPointers = 16 << 20
+
+// positions numbers the members of a document in the order in which they stand,
+// by their pointers. Those beyond maxPointers have no number.
 func positions(text []byte) map[string]int {
-	order := map[string]int{}
+	order, total := map[string]int{}, 0
 	// What is no JSON in a stricter sense was read all the same: it has no order.
-	for d := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); ; {
+	for d := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); total <= maxPointers; {
 		if _, err := d.ReadToken(); err != nil {
-			return order
+			break
 		}
-		where := "#" + string(d.StackPointer())
-		if _, known := order[where]; !known {
+		if kind, n := d.StackIndex(d.StackDepth()); kind == '{' && n%2 == 1 { // a name was read
+			where := "#" + string(d.StackPointer())
 			order[where] = len(order)
+			total += len(where)
 		}
 	}
+	return order
 }
 
 // later are keywords by the draft that introduced them.
@@ -100,6 +107,9 @@ func (d *document) whole() place {
 func (d *document) index(v any, where, base string, depth int) error {
 	if depth == 0 {
 		return &Error{Where: where[:min(len(where), 80)], Message: "the schema nests too deeply", Limit: true}
+	}
+	if d.pointers += len(where) + len(base); d.pointers > maxPointers {
+		return &Error{Where: where[:min(len(where), 80)], Message: "the names in the schema are too long", Limit: true}
 	}
 	switch v := v.(type) {
 	case map[string]any:
