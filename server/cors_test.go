@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -191,4 +192,21 @@ func TestPreflight(t *testing.T) {
 	w := httptest.NewRecorder()
 	documents().Handler(t, open).ServeHTTP(w, r)
 	require.Equal(t, 421, w.Code)
+}
+
+// What is taken for an origin is written as one, and nothing else is it.
+func FuzzCheckOrigin(f *testing.F) {
+	for _, text := range []string{"https://chat.example:8443", "http://[::1]", "app://obsidian.md", "null", "http://a/", "http://a:80", "*"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if CheckOrigin(text) != nil || text == AnyOrigin {
+			return
+		}
+		u, err := url.Parse(text)
+		require.NoError(t, err)
+		require.Equal(t, text, u.Scheme+"://"+u.Host)
+		require.Regexp(t, `^[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+$`, text)
+		require.Error(t, CheckOrigin(text+"/"))
+	})
 }

@@ -183,12 +183,14 @@ func sample(rng *rand.Rand, g *Grammar, mask []uint32) (string, bool) {
 func FuzzJSONSchema(f *testing.F) {
 	f.Add(`{"type":"object","properties":{"a":{"$ref":"#"}}}`, `{"a":{}}`)
 	f.Add(`{"anyOf":[{"type":"array","items":{"enum":[1,"x"]},"uniqueItems":true},{"not":{"type":"array"}}]}`, `[1]`)
+	f.Add(`{"properties":{"b":{},"a":{}},"required":["a"],"maxProperties":2}`, `{"b":1,"a":2}`)
 	f.Add(`{"oneOf":[{"required":["a"]},{"minimum":3}],"if":{"type":"string"},"then":{"pattern":"^a"}}`, `"abc"`)
 	c, err := NewCompiler(byteVocabulary(f), Limits{Bytes: 1 << 16, States: 3000, Steps: 2_000_000, Depth: 64}, 1<<20)
 	require.NoError(f, err)
 	mask := make([]uint32, c.Vocabulary().Words())
 	f.Fuzz(func(t *testing.T, schema, text string) {
-		g, err := c.JSONSchema([]byte(schema), SchemaOptions{AnnotateFormat: true})
+		narrow := len(schema)%2 == 0
+		g, err := c.JSONSchema([]byte(schema), SchemaOptions{AnnotateFormat: true, NamedOnly: narrow, InOrder: narrow})
 		if err != nil {
 			return
 		}
