@@ -187,6 +187,8 @@ func TestNamedOnly(t *testing.T) {
 		{`{"properties":{"a":{},"b":{}},"minProperties":2}`, `{"a":1,"b":1}`, `{"a":1,"c":1}`},
 		// Here something is said of others, or no member is named.
 		{`{"properties":{"a":{}},"additionalProperties":true}`, `{"a":1,"b":1}`, `x`},
+		{`{"properties":{"a":{}},"unevaluatedProperties":true}`, `{"a":1,"b":1}`, `x`},
+		{`{"properties":{"a":{}},"additionalProperties":{"type":"string"},"unevaluatedProperties":true}`, `{"b":""}`, `{"b":1}`},
 		{`{"properties":{"a":{}},"additionalProperties":{"type":"string"}}`, `{"a":1,"b":""}`, `{"b":1}`},
 		{`{"properties":{"a":{}},"patternProperties":{"^x":{"type":"string"}}}`, `{"xa":"","b":1}`, `{"xa":1}`},
 		{`{"allOf":[{"properties":{"a":{}}},{"additionalProperties":true}]}`, `{"b":1}`, `x`},

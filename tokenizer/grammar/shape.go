@@ -379,6 +379,8 @@ func (c *schemaCompiler) mergeObjects(s *shape, a atom, schema map[string]any) e
 	}
 	if v, ok := schema["additionalProperties"]; ok {
 		part.others = &atom{place: a.child(v, "additionalProperties")}
+	} else if v, ok := schema["unevaluatedProperties"]; ok { // true, which lets any others come
+		part.others = &atom{place: a.child(v, "unevaluatedProperties")}
 	}
 	if part.members != nil || part.patterns != nil || part.others != nil {
 		s.parts = append(s.parts, part)
