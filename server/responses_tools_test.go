@@ -39,6 +39,13 @@ func TestResponsesNamespaces(t *testing.T) {
 			}
 		}
 
+		// A choice names it as the model does.
+		choice := func(name string) string {
+			return `{"input":"Hi","tool_choice":{"type":"function","name":"` + name + `"}` + tools + `}`
+		}
+		require.Equal(t, item["name"], get(post(t, s, 200, responsesPath, choice(called)), "output", 0, "name"))
+		wantsError(t, s, responsesPath, choice("other"), "tool_choice")
+
 		// The model reads its own call as it was.
 		e := s.loaded()[0].Engine.(*fakeEngine)
 		again := post(t, s, 200, responsesPath, `{"input":"Hi"`+tools+`}`)
