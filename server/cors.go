@@ -44,7 +44,12 @@ func isHost(host string) bool {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return a.Zone() == ""
 	}
-	return host != "" && strings.Trim(strings.ToLower(host), "abcdefghijklmnopqrstuvwxyz0123456789-._") == ""
+	const digits = "0123456789"
+	name := strings.TrimSuffix(host, ".")
+	if strings.Trim(name[strings.LastIndexByte(name, '.')+1:], digits) == "" {
+		return false // an address that lacks parts, which browsers complete
+	}
+	return strings.Trim(strings.ToLower(host), digits+"abcdefghijklmnopqrstuvwxyz-._") == ""
 }
 
 func isPort(port string) bool {

@@ -16,7 +16,7 @@ import (
 
 func TestCheckOrigin(t *testing.T) {
 	for _, good := range []string{
-		"*", "https://chat.example", "http://localhost:3000", "http://127.0.0.1:8080", "http://[::1]:3000", "https://a.b-c.example:8443", "http://my_box",
+		"*", "https://chat.example", "http://localhost:3000", "http://127.0.0.1:8080", "http://[::1]:3000", "https://a.b-c.example:8443", "http://my_box", "http://10.0.0.1.example", "http://v2",
 		"app://obsidian.md", "chrome-extension://abcdefgh", "capacitor://localhost", "http://xn--bcher-kva.example", "http://localhost:443",
 	} {
 		require.NoError(t, CheckOrigin(good), good)
@@ -34,6 +34,9 @@ func TestCheckOrigin(t *testing.T) {
 		"http://localhost:*":             "write scheme://",
 		"http://localhost:99999999999":   "write scheme://",
 		"http://localhost:65536":         "write scheme://",
+		"http://192.168.1:3000":          "write scheme://",
+		"http://192.168.1.1.:3000":       "write scheme://",
+		"http://.":                       "write scheme://",
 		"http://[fe80::1%25eth0]":        "write scheme://",
 		"http://b\u00fccher.example":     "write scheme://",
 		"http://a.example, http://b":     "write scheme://",
