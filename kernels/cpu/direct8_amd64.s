@@ -8,7 +8,8 @@
 //
 // Y0 to Y7 are integer sums as in gemm8_amd64.s; with one or two tokens Y4 to Y7
 // are sums of out instead. Y8, Y9 and Y13, Y14 are codes of two times four
-// columns of 16 rows, then scales and mins. Y15 is the mask of nibbles.
+// columns of 16 rows, then scales and mins. Y15 is the mask of nibbles, a table of
+// values or words of 1, R8 the scales beside a tensor.
 
 DATA words<>+0(SB)/8, $0x0001000100010001
 DATA words<>+8(SB)/8, $0x0001000100010001

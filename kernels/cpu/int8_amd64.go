@@ -28,12 +28,12 @@ func int8AVX2(v variant) variant {
 		kernels.NVFP4:    {offset: 12, unpack: unpack8NVFP4AVX2, gemm: gemmSixteenAVX2},
 		kernels.NVFP4x16: {offset: 12, unpack: unpack8NVFP4AVX2, gemm: gemmSixteenAVX2},
 	}
-	floatsAVX2(&v, 16)
+	fp4AVX2(&v, 16)
 	return v
 }
 
-// floatsAVX2 sets the loops for packed 4-bit floats, which pay up to some tokens.
-func floatsAVX2(v *variant, tokens int64) {
+// fp4AVX2 sets the loops for packed 4-bit floats, which pay up to some tokens.
+func fp4AVX2(v *variant, tokens int64) {
 	nvfp4 := [3]scaled{directNVFP4x1AVX2, directNVFP4x2AVX2, directNVFP4x4AVX2}
 	for t, loops := range map[kernels.DType][3]scaled{
 		kernels.NVFP4: nvfp4, kernels.NVFP4x16: nvfp4, kernels.MXFP4: {directMXFP4x1AVX2, directMXFP4x2AVX2, directMXFP4x4AVX2},

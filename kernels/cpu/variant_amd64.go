@@ -106,19 +106,27 @@ func avx2() variant {
 func cacheAVX2(v *variant) {
 	v.widen[kernels.F16] = func(dst *float32, src unsafe.Pointer, n int) {
 		widenF16AVX2(dst, src, n&^7)
-		widenF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
+		if n&7 != 0 {
+			widenF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
+		}
 	}
 	v.widen[kernels.BF16] = func(dst *float32, src unsafe.Pointer, n int) {
 		widenBF16AVX2(dst, src, n&^7)
-		widenBF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
+		if n&7 != 0 {
+			widenBF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
+		}
 	}
 	v.narrow[kernels.F16] = func(dst unsafe.Pointer, src *float32, n int) {
 		narrowF16AVX2(dst, src, n&^7)
-		narrowF16Generic(unsafe.Add(dst, 2*(n&^7)), after(src, n&^7), n&7)
+		if n&7 != 0 {
+			narrowF16Generic(unsafe.Add(dst, 2*(n&^7)), after(src, n&^7), n&7)
+		}
 	}
 	v.narrow[kernels.BF16] = func(dst unsafe.Pointer, src *float32, n int) {
 		narrowBF16AVX2(dst, src, n&^7)
-		narrowBF16Generic(unsafe.Add(dst, 2*(n&^7)), after(src, n&^7), n&7)
+		if n&7 != 0 {
+			narrowBF16Generic(unsafe.Add(dst, 2*(n&^7)), after(src, n&^7), n&7)
+		}
 	}
 	v.widenI8 = func(dst *float32, src unsafe.Pointer, scale *float32, rows, dim int) {
 		if dim%8 != 0 {

@@ -27,11 +27,15 @@ func neon() variant {
 	v.unpack[kernels.BF16] = func(panel *float32, src unsafe.Pointer, n int) { widenBF16NEON(panel, src, n*lanes) }
 	v.widen[kernels.F16] = func(dst *float32, src unsafe.Pointer, n int) {
 		widenF16NEON(dst, src, n&^7)
-		widenF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
+		if n&7 != 0 {
+			widenF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
+		}
 	}
 	v.widen[kernels.BF16] = func(dst *float32, src unsafe.Pointer, n int) {
 		widenBF16NEON(dst, src, n&^7)
-		widenBF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
+		if n&7 != 0 {
+			widenBF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
+		}
 	}
 	v.transpose = func(dst, src *float32, rows, cols int) {
 		if cols%4 != 0 {

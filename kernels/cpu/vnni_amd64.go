@@ -30,7 +30,7 @@ func int8VNNI(v variant) variant {
 		kernels.NVFP4:    {offset: 12, unpack: unpack8NVFP4AVX2, gemm: gemmSixteenVNNI, gemm2: gemmSixteen2VNNI},
 		kernels.NVFP4x16: {offset: 12, unpack: unpack8NVFP4AVX2, gemm: gemmSixteenVNNI, gemm2: gemmSixteen2VNNI},
 	}
-	floatsAVX2(&v, 4)
+	fp4AVX2(&v, 4)
 	return v
 }
 
