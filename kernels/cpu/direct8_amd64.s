@@ -1,6 +1,7 @@
 //go:build !purego
 
 #include "textflag.h"
+#include "vector_amd64.h"
 
 // Products of packed rows with one, two or four tokens in 8 bits: 16 rows are
 // unpacked in registers and used at once. AX is at the packed codes, R10 at the
@@ -11,21 +12,9 @@
 // columns of 16 rows, then scales and mins. Y15 is the mask of nibbles, a table of
 // values or words of 1, R8 the scales beside a tensor.
 
-DATA words<>+0(SB)/8, $0x0001000100010001
-DATA words<>+8(SB)/8, $0x0001000100010001
-DATA words<>+16(SB)/8, $0x0001000100010001
-DATA words<>+24(SB)/8, $0x0001000100010001
-GLOBL words<>(SB), RODATA|NOPTR, $32
-DATA fifths<>+0(SB)/8, $0x1010101010101010
-DATA fifths<>+8(SB)/8, $0x1010101010101010
-DATA fifths<>+16(SB)/8, $0x1010101010101010
-DATA fifths<>+24(SB)/8, $0x1010101010101010
-GLOBL fifths<>(SB), RODATA|NOPTR, $32
-DATA sixths<>+0(SB)/8, $0x3030303030303030
-DATA sixths<>+8(SB)/8, $0x3030303030303030
-DATA sixths<>+16(SB)/8, $0x3030303030303030
-DATA sixths<>+24(SB)/8, $0x3030303030303030
-GLOBL sixths<>(SB), RODATA|NOPTR, $32
+VECTOR(words<>, 0x0001000100010001)
+VECTOR(fifths<>, 0x1010101010101010)
+VECTOR(sixths<>, 0x3030303030303030)
 DATA nibbles<>+0(SB)/4, $0x0f0f0f0f
 GLOBL nibbles<>(SB), RODATA|NOPTR, $4
 
@@ -470,11 +459,7 @@ TEXT ·directQ8_0x2AVX2(SB), NOSPLIT, $0-32
 DATA e2m1Codes<>+0(SB)/8, $0x181412100f0e0d0c
 DATA e2m1Codes<>+8(SB)/8, $0x00040608090a0b0c
 GLOBL e2m1Codes<>(SB), RODATA|NOPTR, $16
-DATA nibbleBytes<>+0(SB)/8, $0x0f0f0f0f0f0f0f0f
-DATA nibbleBytes<>+8(SB)/8, $0x0f0f0f0f0f0f0f0f
-DATA nibbleBytes<>+16(SB)/8, $0x0f0f0f0f0f0f0f0f
-DATA nibbleBytes<>+24(SB)/8, $0x0f0f0f0f0f0f0f0f
-GLOBL nibbleBytes<>(SB), RODATA|NOPTR, $32
+VECTOR(nibbleBytes<>, 0x0f0f0f0f0f0f0f0f)
 
 // FLOATS unpacks eight columns of 4-bit floats; Y15 is their table.
 #define FLOATS(AT) \
@@ -686,16 +671,8 @@ TEXT ·directIQ4_XSx1AVX2(SB), NOSPLIT, $0-32
 TEXT ·directIQ4_XSx2AVX2(SB), NOSPLIT, $0-32
 	IQ4_XS(EACH2, ADD2, OUT2, 96)
 
-DATA pairBytes<>+0(SB)/8, $0x0303030303030303
-DATA pairBytes<>+8(SB)/8, $0x0303030303030303
-DATA pairBytes<>+16(SB)/8, $0x0303030303030303
-DATA pairBytes<>+24(SB)/8, $0x0303030303030303
-GLOBL pairBytes<>(SB), RODATA|NOPTR, $32
-DATA thirdBytes<>+0(SB)/8, $0x0404040404040404
-DATA thirdBytes<>+8(SB)/8, $0x0404040404040404
-DATA thirdBytes<>+16(SB)/8, $0x0404040404040404
-DATA thirdBytes<>+24(SB)/8, $0x0404040404040404
-GLOBL thirdBytes<>(SB), RODATA|NOPTR, $32
+VECTOR(pairBytes<>, 0x0303030303030303)
+VECTOR(thirdBytes<>, 0x0404040404040404)
 
 // THIRDS uses four columns of Q3_K: two bits from BY2 on at AT, their third bits moved by
 // SHIFT.

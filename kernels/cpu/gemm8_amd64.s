@@ -1,6 +1,7 @@
 //go:build !purego
 
 #include "textflag.h"
+#include "vector_amd64.h"
 
 // A product of a panel in 8 bits with tiles of four tokens, or with one tile of
 // one or two. SI is the panel, DX x, DI out, R11 tokens left. Inside a tile: R8
@@ -12,11 +13,7 @@
 // columns 0 and 1 of four, and of 2 and 3. Y8 and Y9 are codes of four columns of
 // 16 rows.
 
-DATA words<>+0(SB)/8, $0x0001000100010001
-DATA words<>+8(SB)/8, $0x0001000100010001
-DATA words<>+16(SB)/8, $0x0001000100010001
-DATA words<>+24(SB)/8, $0x0001000100010001
-GLOBL words<>(SB), RODATA|NOPTR, $32
+VECTOR(words<>, 0x0001000100010001)
 
 #define ARGUMENTS(WORDS) \
 	MOVQ    out+0(FP), DI \

@@ -1,6 +1,7 @@
 //go:build !purego
 
 #include "textflag.h"
+#include "vector_amd64.h"
 
 // Registers of gemm: AX panel, R9 its stride in bytes, DX x, R10 its stride,
 // DI out, R8 its stride, R11 tokens left. Inside a tile: SI panel, BX x of
@@ -63,15 +64,8 @@
 	VMULPS Y14, Y13, Y13 \
 	ADDQ $4, R15
 
-#define EIGHT(NAME, X) \
-	DATA NAME+0(SB)/8, $X \
-	DATA NAME+8(SB)/8, $X \
-	DATA NAME+16(SB)/8, $X \
-	DATA NAME+24(SB)/8, $X \
-	GLOBL NAME(SB), RODATA|NOPTR, $32
-
-EIGHT(e4m3Magnitudes<>, 0x7f007f007f007f00)
-EIGHT(e4m3Signs<>, 0x8000800080008000)
+VECTOR(e4m3Magnitudes<>, 0x7f007f007f007f00)
+VECTOR(e4m3Signs<>, 0x8000800080008000)
 
 // A column of e4m3 numbers as unpackF8E4M3AVX2 makes them, with 2^8 times the scales
 // of its rows at R15.

@@ -150,13 +150,13 @@ func directQ8_0x2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 func directQ8_0x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
-func directQ3_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+func directQ3_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
 func directQ3_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
-func directQ3_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+func directQ3_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
 func directQ4_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
@@ -186,22 +186,22 @@ func directQ6_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 func directQ6_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
-func directIQ4_NLx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+func directIQ4_NLx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
 func directIQ4_NLx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
-func directIQ4_NLx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+func directIQ4_NLx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
-func directIQ4_XSx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+func directIQ4_XSx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
 func directIQ4_XSx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
-func directIQ4_XSx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+func directIQ4_XSx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
 func directNVFP4x1AVX2(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)

@@ -1,6 +1,7 @@
 //go:build !purego
 
 #include "textflag.h"
+#include "vector_amd64.h"
 
 // A matvec multiplies two groups of 16 packed rows with one token. AX and BX
 // are the groups, DX is x, DI and SI the results, CX the columns or blocks
@@ -522,13 +523,6 @@ group:
 
 DATA twoTo8<>+0(SB)/4, $0x43800000
 GLOBL twoTo8<>(SB), RODATA|NOPTR, $4
-
-#define VECTOR(NAME, X) \
-	DATA NAME+0(SB)/8, $X \
-	DATA NAME+8(SB)/8, $X \
-	DATA NAME+16(SB)/8, $X \
-	DATA NAME+24(SB)/8, $X \
-	GLOBL NAME(SB), RODATA|NOPTR, $32
 
 VECTOR(bytes7f<>, 0x7f7f7f7f7f7f7f7f)
 VECTOR(bytes3f<>, 0x3f3f3f3f3f3f3f3f)

@@ -1,0 +1,7 @@
+// VECTOR is a constant of 32 bytes, the same 8 four times, to be an operand.
+#define VECTOR(NAME, X) \
+	DATA NAME+0(SB)/8, $X \
+	DATA NAME+8(SB)/8, $X \
+	DATA NAME+16(SB)/8, $X \
+	DATA NAME+24(SB)/8, $X \
+	GLOBL NAME(SB), RODATA|NOPTR, $32
