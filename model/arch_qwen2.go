@@ -8,4 +8,6 @@ var qwen2 = architecture{
 	hfLayers: hfUniform,
 	qkvBias:  true,
 	neox:     true,
+
+	windowFlag: true,
 }

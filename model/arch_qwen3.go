@@ -10,4 +10,5 @@ var qwen3 = architecture{
 	neox:     true,
 
 	attentionBias: true,
+	windowFlag:    true,
 }

@@ -15,6 +15,9 @@ type architecture struct {
 	attentionBias, mlpBias bool
 	qkvBias                bool // q, k and v have biases, whatever the files say
 
+	window     int  // the sliding window of a config.json that does not say; 0: none
+	windowFlag bool // a window counts only where use_sliding_window is true
+
 	qkNorm bool // each head of q and k passes an RMSNorm before the rotation
 	neox   bool // GGUF files keep the pairs (i, i+dim/2); else they are (2i, 2i+1)
 }

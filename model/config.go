@@ -12,7 +12,8 @@ type Config struct {
 	Architecture  string // as the file names it: "llama", "deci", "LlamaForCausalLM", ...
 	VocabSize     int
 	HiddenSize    int
-	ContextLength int // max_position_embeddings
+	ContextLength int    // max_position_embeddings, or less: Limit
+	Limit         string // the key that keeps ContextLength below what the file declares; empty: none
 	NormEps       float32
 	TiedEmbedding bool // the embedding table is the output matrix too
 	Rotary        Rotary
@@ -59,6 +60,14 @@ func (c *Config) KVHeads(i int) int {
 		return a.KVHeads
 	}
 	return 0
+}
+
+// limit lowers the context to n positions, within which what key asks for changes
+// nothing.
+func (c *Config) limit(n int, key string) {
+	if n < c.ContextLength {
+		c.ContextLength, c.Limit = n, key
+	}
 }
 
 // ConfigError says which field of which file cannot be used, and why.

@@ -98,7 +98,11 @@ func ggufConfig(f *gguf.File, a *architecture, path string, vocab int64) (Config
 	c.NormEps = float32(k.within(k.key("attention.layer_norm_rms_epsilon"), eps, minEps, maxEps))
 	k.layers(&c, a)
 	k.rotary(&c, a)
-	k.neutral(c.ContextLength)
+	k.neutral()
+	if w, ok := k.integer("attention.sliding_window"); ok && w != 0 {
+		name := k.key("attention.sliding_window")
+		c.limit(k.between(name, w, 1, 1<<48), name)
+	}
 	k.tokens(&c)
 	k.sampling(&c.Sampling)
 	return c, k.unread(), k.result()
@@ -277,15 +281,12 @@ var ggufNeutral = []struct {
 }
 
 // neutral refuses what would change results and is not supported.
-func (k *ggufKeys) neutral(context int) {
+func (k *ggufKeys) neutral() {
 	for _, n := range ggufNeutral {
 		// Writers also say 0 for "off".
 		if v, ok := k.number(n.name); ok && v != n.neutral && v != 0 {
 			k.add(k.key(n.name), "%v is not supported", v)
 		}
-	}
-	if w, ok := k.integer("attention.sliding_window"); ok && w != 0 && w < int64(context) {
-		k.add(k.key("attention.sliding_window"), "a window of %d is not supported", w)
 	}
 	if v, ok := k.file.Bool(k.key("attention.causal")); ok && !v {
 		k.add(k.key("attention.causal"), "false is not supported")

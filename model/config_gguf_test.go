@@ -192,6 +192,9 @@ func TestGGUFConfig(t *testing.T) {
 		"no eos":      {map[string]any{"tokenizer.ggml.eos_token_id": uint32(math.MaxUint32)}, func(t *testing.T, c *Checkpoint) { require.Empty(t, c.Config.EOS) }},
 		"no experts":  {map[string]any{"llama.expert_count": uint32(0)}, nil},
 		"wide window": {map[string]any{"llama.attention.sliding_window": uint32(4096)}, nil},
+		"window": {map[string]any{"llama.attention.sliding_window": uint32(512)}, func(t *testing.T, c *Checkpoint) {
+			limited(512, "llama.attention.sliding_window")(t, &c.Config)
+		}},
 		"unknown key": {map[string]any{"llama.colour": "red"}, func(t *testing.T, c *Checkpoint) { require.Equal(t, []string{"llama.colour"}, c.Unread) }},
 		"end tokens": {map[string]any{
 			"tokenizer.ggml.tokens":     []string{"<s>", "a", "</s>", "<|eot_id|>", "<|eom_id|>", "<|im_end|>"},
@@ -270,7 +273,7 @@ func TestGGUFConfigRefuses(t *testing.T) {
 		{"llama.rope.scaling.factor", "llama.rope.scaling.factor", float32(-2)},
 		{"llama.expert_count", "llama.expert_count", uint32(8)},
 		{"llama.logit_scale", "llama.logit_scale", float32(0.5)},
-		{"llama.attention.sliding_window", "llama.attention.sliding_window", uint32(512)},
+		{"llama.attention.sliding_window", "llama.attention.sliding_window", int32(-1)},
 		{"llama.attention.causal", "llama.attention.causal", false},
 		{"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eos_token_id", uint32(384)},
 		{"tokenizer.ggml.bos_token_id", "tokenizer.ggml.bos_token_id", uint32(1 << 31)},

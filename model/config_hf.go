@@ -80,11 +80,15 @@ func hfDecoder(o *object, a *architecture) Config {
 	o.endTokens(&c)
 	heads := o.size("num_attention_heads", maxHeads)
 	dim := o.hfHeadDim(c.HiddenSize, heads)
-	o.hfWindow(c.ContextLength)
 	layers := a.hfLayers(o, hfShape{hidden: c.HiddenSize, heads: heads, headDim: dim})
 	o.finishLayers(layers, a)
 	c.Layers = layers
 	c.Rotary = hfRotary(o, dim, c.ContextLength)
+	if r := &c.Rotary; r.Scaling == "dynamic" { // stretched only beyond these positions
+		c.limit(r.OriginalContext, "rope_scaling")
+		*r = Rotary{Theta: r.Theta, Dim: r.Dim}
+	}
+	o.hfWindow(&c, a)
 	for _, n := range hfNeutral {
 		o.neutral(n.name, n.value)
 	}
@@ -152,23 +156,26 @@ func (o *object) hfHeadDim(hidden, heads int) int {
 	return o.headDim("hidden_size / num_attention_heads", int64(hidden/heads))
 }
 
-// hfWindow refuses a sliding window that some position of the context would
-// feel: attention here always sees the whole sequence.
-func (o *object) hfWindow(context int) {
-	raw, off := o.members["use_sliding_window"]
-	off = off && raw.Kind() == 'f'
+// hfWindow limits the context to a sliding window: attention here always sees the
+// whole sequence, which within the window is the same.
+func (o *object) hfWindow(c *Config, a *architecture) {
+	flag, given := o.members["use_sliding_window"]
+	off := given && flag.Kind() == 'f' || a.windowFlag && (!given || flag.Kind() == 'n')
 	o.flag("use_sliding_window")
-	if w, ok := o.integer("sliding_window"); ok && !off {
-		if w <= 0 {
-			o.fail("sliding_window", "must be positive or null, not %d", w)
-		} else if w < int64(context) {
-			o.fail("sliding_window", "a window of %d is not supported", w)
-		}
+	window := a.window
+	if _, given := o.members["sliding_window"]; given || off {
+		window = 0
+	}
+	if v, ok := o.integer("sliding_window"); ok && !off {
+		window = o.between("sliding_window", v, 1, 1<<48)
 	}
 	for _, t := range o.texts("layer_types") {
-		if t != "full_attention" {
+		if t != "full_attention" && (t != "sliding_attention" || window == 0) {
 			o.fail("layer_types", "%q is not supported", t)
 		}
+	}
+	if window > 0 {
+		c.limit(window, "sliding_window")
 	}
 }
 

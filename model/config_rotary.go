@@ -59,12 +59,15 @@ func (o *object) scaling(r *Rotary, original int64) {
 		if r.HighFreq <= r.LowFreq {
 			o.fail("high_freq_factor", "%v is not above low_freq_factor %v", r.HighFreq, r.LowFreq)
 		}
+	case "dynamic": // by the length of a text, once that is above the original
+		r.Scaling, r.Factor = kind, o.need("factor")
+		r.OriginalContext = o.between(o.prefix+"original_max_position_embeddings", original, 1, 1<<48)
 	case "yarn":
 		r.Scaling, r.Factor = kind, o.need("factor")
 		r.OriginalContext = o.between(o.prefix+"original_max_position_embeddings", original, 1, 1<<31)
 		o.yarn(r)
 	default:
-		o.fail("rope_type", "%q is not supported, only \"llama3\", \"linear\", \"yarn\" and \"default\"", kind)
+		o.fail("rope_type", "%q is not supported, only \"llama3\", \"linear\", \"yarn\", \"dynamic\" and \"default\"", kind)
 	}
 	o.refuseRest()
 }

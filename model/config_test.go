@@ -237,6 +237,18 @@ func TestConfigAccepts(t *testing.T) {
 		}},
 		"window off":      {map[string]string{"sliding_window": "128", "use_sliding_window": "false"}, nil},
 		"window too wide": {map[string]string{"sliding_window": "16384"}, nil},
+		"window":          {map[string]string{"sliding_window": "4096", "layer_types": `["sliding_attention", "full_attention"]`}, limited(4096, "sliding_window")},
+		"window of Mistral": {map[string]string{"architectures": `["MistralForCausalLM"]`, "rope_scaling": `{"type": "yarn", "factor": 2}`}, func(t *testing.T, c *Config) {
+			limited(4096, "sliding_window")(t, c)
+			require.Equal(t, 16384, c.Rotary.OriginalContext)
+		}},
+		"window unused": {map[string]string{"architectures": `["Qwen2ForCausalLM"]`, "sliding_window": "128"}, limited(16384, "")},
+		"window used":   {map[string]string{"architectures": `["Qwen3ForCausalLM"]`, "sliding_window": "128", "use_sliding_window": "true"}, limited(128, "sliding_window")},
+		"dynamic":       {map[string]string{"rope_scaling": `{"type": "dynamic", "factor": 4}`}, limited(16384, "")},
+		"dynamic, original": {map[string]string{"rope_scaling": `{"rope_type": "dynamic", "factor": 4, "original_max_position_embeddings": 2048}`}, func(t *testing.T, c *Config) {
+			limited(2048, "rope_scaling")(t, c)
+			require.Equal(t, Rotary{Theta: c.Rotary.Theta, Dim: c.Rotary.Dim}, c.Rotary)
+		}},
 		"window null":     {map[string]string{"sliding_window": "null"}, nil},
 		"full attention":  {map[string]string{"layer_types": `["full_attention", "full_attention"]`}, nil},
 		"neutral values":  {map[string]string{"attention_bias": "false", "partial_rotary_factor": "1.0", "num_experts": "null"}, nil},
@@ -268,6 +280,14 @@ func TestConfigAccepts(t *testing.T) {
 	}
 }
 
+// limited checks the context and what limits it.
+func limited(context int, key string) func(*testing.T, *Config) {
+	return func(t *testing.T, c *Config) {
+		require.Equal(t, context, c.ContextLength)
+		require.Equal(t, key, c.Limit)
+	}
+}
+
 func TestConfigRefuses(t *testing.T) {
 	for _, tc := range []struct{ field, value string }{
 		{"hidden_size", "0"}, {"hidden_size", "-256"}, {"hidden_size", "1e18"}, {"hidden_size", "256.5"}, {"hidden_size", `"256"`},
@@ -286,7 +306,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"rope_scaling.truncate", `{"rope_type": "yarn", "factor": 4, "truncate": 1}`},
 		{"rope_scaling.original_max_position_embeddings", `{"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 0}`},
 		{"rope_scaling.rope_theta", `{"rope_type": "yarn", "factor": 4, "rope_theta": 1}`},
-		{"rope_scaling.rope_type", `{"rope_type": "dynamic", "factor": 4.0}`},
+		{"rope_scaling.factor", `{"rope_type": "dynamic"}`}, {"rope_scaling.alpha", `{"rope_type": "dynamic", "factor": 1, "alpha": 1000}`},
 		{"rope_scaling.rope_type", `{"type": "longrope", "short_factor": [1], "long_factor": [1]}`},
 		{"rope_scaling.factor", `{"rope_type": "linear", "factor": 0}`},
 		{"rope_scaling.factor", `{"rope_type": "linear"}`},
@@ -298,7 +318,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"eos_token_id", "[]"}, {"eos_token_id", "[384]"}, {"eos_token_id", "-1"}, {"eos_token_id", `["a"]`},
 		{"eos_token_id", "[" + strings.Repeat("1,", 1000000) + "1]"}, {"bos_token_id", "384"},
 		{"hidden_act", `"gelu"`}, {"hidden_act", "7"}, {"attention_bias", `"yes"`}, {"mlp_bias", "1"}, {"qkv_bias", "true"},
-		{"sliding_window", "0"}, {"sliding_window", "4096"}, {"layer_types", `["sliding_attention"]`},
+		{"sliding_window", "0"}, {"layer_types", `["sliding_attention"]`}, {"layer_types", `["chunked_attention"]`},
 		{"partial_rotary_factor", "0.5"}, {"num_experts", "8"}, {"num_local_experts", "8"}, {"final_logit_softcapping", "30.0"},
 		{"embedding_multiplier", "12.0"}, {"tie_word_embeddings", `"no"`},
 		{"architectures", `["MixtralForCausalLM"]`}, {"architectures", `[]`}, {"architectures", `null`}, {"architectures", `["LlamaForCausalLM", "x"]`},

@@ -14,7 +14,11 @@ const leastContext = 1024
 
 // options returns how a model is planned and loaded: serve, run and plan agree.
 func (f *cacheFlags) options(c *model.Config, kv kernels.DType) (model.PlanOptions, error) {
-	if f.MaxModelLen > c.ContextLength {
+	switch {
+	case f.MaxModelLen <= c.ContextLength:
+	case c.Limit != "":
+		return model.PlanOptions{}, fmt.Errorf("--max-model-len %d: %s limits the model to %d", f.MaxModelLen, c.Limit, c.ContextLength)
+	default:
 		return model.PlanOptions{}, fmt.Errorf("--max-model-len %d: the model declares %d", f.MaxModelLen, c.ContextLength)
 	}
 	return model.PlanOptions{MaxModelLen: f.MaxModelLen, MaxNumSeqs: f.MaxNumSeqs, Drafts: f.drafts(), KVType: kv}, nil

@@ -26,6 +26,7 @@ type inspection struct {
 	VocabSize     int                `json:"vocab_size"`
 	HiddenSize    int                `json:"hidden_size"`
 	ContextLength int                `json:"context_length"`
+	ContextLimit  string             `json:"context_limit,omitempty"` // the key that keeps it below what the file declares
 	TiedEmbedding bool               `json:"tied_embedding"`
 	Bytes         int64              `json:"bytes"`
 	Layers        []inspectionLayer  `json:"layers"`
@@ -73,7 +74,7 @@ func inspect(ckpt *model.Checkpoint) *inspection {
 	c := &ckpt.Config
 	in := &inspection{
 		Model: ckpt.Path, Architecture: c.Architecture, Parameters: ckpt.Parameters(), VocabSize: c.VocabSize,
-		HiddenSize: c.HiddenSize, ContextLength: c.ContextLength, TiedEmbedding: c.TiedEmbedding, Unread: ckpt.Unread,
+		HiddenSize: c.HiddenSize, ContextLength: c.ContextLength, ContextLimit: c.Limit, TiedEmbedding: c.TiedEmbedding, Unread: ckpt.Unread,
 	}
 	for _, l := range c.Layers {
 		var row inspectionLayer
@@ -97,6 +98,9 @@ func (in *inspection) print(out io.Writer, tensors bool) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "model\t%s\narchitecture\t%s\nparameters\t%s\n", in.Model, in.Architecture, count(in.Parameters))
 	fmt.Fprintf(w, "vocabulary\t%s\nhidden size\t%s\ncontext length\t%s\n", count(int64(in.VocabSize)), count(int64(in.HiddenSize)), count(int64(in.ContextLength)))
+	if in.ContextLimit != "" {
+		fmt.Fprintf(w, "context limit\t%s\n", in.ContextLimit)
+	}
 	fmt.Fprintf(w, "output matrix\t%s\ntensors\t%d, %s bytes (%s)\n", map[bool]string{true: "the embedding", false: "its own"}[in.TiedEmbedding],
 		len(in.Tensors), count(in.Bytes), human(in.Bytes))
 	for _, key := range in.Unread {

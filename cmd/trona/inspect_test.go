@@ -50,6 +50,21 @@ func TestInspectText(t *testing.T) {
 	require.Contains(t, ok(t, "", "inspect", sharedModel(t, "nas-super"), "--tensors"), "down_proj")
 }
 
+// TestInspectLimit: a sliding window limits the context, which inspect and --max-model-len say.
+func TestInspectLimit(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, os.CopyFS(folder, os.DirFS(testdata.Path(t, "models", "biases", "llama"))))
+	config, err := os.ReadFile(filepath.Join(folder, "config.json"))
+	require.NoError(t, err)
+	config = []byte(strings.Replace(string(config), "{", `{"sliding_window": 64,`, 1))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "config.json"), config, 0o600))
+	require.Regexp(t, `\ncontext length +64\ncontext limit +sliding_window\n`, ok(t, "", "inspect", folder))
+	require.Contains(t, ok(t, "", "inspect", folder, "--json"), `"context_limit": "sliding_window"`)
+	longer := trona(t, "", "plan", folder, "--max-model-len", "65")
+	require.Equal(t, exitFailed, longer.code)
+	require.Contains(t, longer.err, "sliding_window limits the model to 64")
+}
+
 // TestInspectBiases: which parts of a layer have biases.
 func TestInspectBiases(t *testing.T) {
 	for name, want := range map[string]string{"llama": "q k v o gate up down", "qwen2": "q k v"} {
