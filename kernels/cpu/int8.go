@@ -57,6 +57,9 @@ type integer struct {
 	// packed group of rows. It pays up to that many tokens.
 	direct       [3]direct
 	directTokens int64
+	// many is direct for two tiles of four tokens or more, stride blocks apart; p is
+	// scratch. nil: direct, for each tile.
+	many func(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
 	// scaled is direct where rows have scales beside the tensor, too: factors.
 	scaled [3]scaled
 }

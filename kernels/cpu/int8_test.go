@@ -180,7 +180,12 @@ func TestInt8(t *testing.T) {
 							continue
 						}
 						got, ones := make([]float32, (tokens+1)*lanes), slices.Repeat([]float32{1}, lanes)
-						for at := 0; at < tokens; at += 4 {
+						at := 0
+						if fours := int(padded(int64(tokens))) &^ 3; fours > 4 && loops.many != nil {
+							loops.many(&got[0], unsafe.Pointer(&src[0]), &x[0], 4*n/32, fours, n, new(panel8))
+							at = fours
+						}
+						for ; at < tokens; at += 4 {
 							_, width := tileOf(int64(at), int64(tokens))
 							out, packed, x := &got[at*lanes], unsafe.Pointer(&src[0]), &x[at*n/32]
 							if scaled := loops.scaled[width/2]; scaled != nil {

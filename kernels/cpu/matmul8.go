@@ -97,7 +97,12 @@ func (j *matmul8Job) unpacked(w *worker, tile []float32, g int64) {
 	if j.loops.scaled[0] != nil {
 		j.factors((*[lanes]float32)(w.factors[:]), g, 0)
 	}
-	for t := int64(0); t < j.n; t += 4 {
+	t := int64(0)
+	if fours := padded(j.n) &^ 3; fours > 4 && j.loops.many != nil {
+		j.loops.many(&tile[0], j.packed(g, 0), j.block(0, 0), int(j.w.Cols/8), int(fours), int(j.w.Cols), &w.panels8[0])
+		t = fours
+	}
+	for ; t < j.n; t += 4 {
 		_, width := tileOf(t, j.n)
 		out, src, x := &tile[t*lanes], j.packed(g, 0), j.block(t, 0)
 		if scaled := j.loops.scaled[width/2]; scaled != nil {

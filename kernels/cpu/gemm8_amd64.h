@@ -1,0 +1,108 @@
+// Products of 32 columns of a panel in 8 bits with a tile of four tokens, or with one.
+// R8 is at codes, R9 at scales, R13 at mins, BX at x, DI at out.
+//
+// Y0 to Y7 are two vectors of integer sums for each of four tokens: a dword is a
+// row, and before the sums of a group are complete it holds two words, of
+// columns 0 and 1 of four, and of 2 and 3. Y8 and Y9 are codes of four columns of
+// 16 rows. Y15 is words of 1, and Y13 and Y14 are mins.
+
+#define CODES(I) \
+	VMOVDQU (64*I)(R8), Y8 \
+	VMOVDQU (64*I+32)(R8), Y9
+
+// FIRST begins the sums of a token with four columns, MORE adds four.
+#define FIRST(X, LO, HI) \
+	VPBROADCASTD X, Y10 \
+	VPMADDUBSW   Y10, Y8, LO \
+	VPMADDUBSW   Y10, Y9, HI
+
+#define MORE(X, LO, HI) \
+	VPBROADCASTD X, Y10 \
+	VPMADDUBSW   Y10, Y8, Y11 \
+	VPMADDUBSW   Y10, Y9, Y12 \
+	VPADDW       Y11, LO, LO \
+	VPADDW       Y12, HI, HI
+
+#define FIRST4(I) \
+	CODES(I) \
+	FIRST((4*I)(BX), Y0, Y1) \
+	FIRST((4*I+48)(BX), Y2, Y3) \
+	FIRST((4*I+96)(BX), Y4, Y5) \
+	FIRST((4*I+144)(BX), Y6, Y7)
+
+#define MORE4(I) \
+	CODES(I) \
+	MORE((4*I)(BX), Y0, Y1) \
+	MORE((4*I+48)(BX), Y2, Y3) \
+	MORE((4*I+96)(BX), Y4, Y5) \
+	MORE((4*I+144)(BX), Y6, Y7)
+
+// BIAS begins the sums of a token with what makes up for codes without sign.
+#define BIAS(X, LO, HI) \
+	VPBROADCASTD X, LO \
+	VMOVDQA      LO, HI
+
+#define BIAS4(AT) \
+	BIAS(AT(BX), Y0, Y1) \
+	BIAS((AT+48)(BX), Y2, Y3) \
+	BIAS((AT+96)(BX), Y4, Y5) \
+	BIAS((AT+144)(BX), Y6, Y7)
+
+// SCALES reads the scales of a group, MINS its mins.
+#define SCALES(AT) \
+	VMOVUPS AT(R9), Y8 \
+	VMOVUPS (AT+32)(R9), Y9
+
+#define MINS \
+	VMOVUPS (R13), Y13 \
+	VMOVUPS 32(R13), Y14
+
+// JOIN adds the words of each dword.
+#define JOIN(LO, HI) \
+	VPMADDWD Y15, LO, LO \
+	VPMADDWD Y15, HI, HI
+
+#define JOIN4 \
+	JOIN(Y0, Y1) \
+	JOIN(Y2, Y3) \
+	JOIN(Y4, Y5) \
+	JOIN(Y6, Y7)
+
+// ADD adds the sums of the token at X, times its scale, to out.
+#define ADD(X, LO, HI, OUT) \
+	VBROADCASTSS (X+32)(BX), Y10 \
+	VCVTDQ2PS    LO, LO \
+	VCVTDQ2PS    HI, HI \
+	VMULPS       Y8, Y10, Y11 \
+	VMULPS       Y9, Y10, Y12 \
+	VFMADD213PS  OUT(DI), Y11, LO \
+	VFMADD213PS  (OUT+32)(DI), Y12, HI
+
+#define STORE(LO, HI, OUT) \
+	VMOVUPS LO, OUT(DI) \
+	VMOVUPS HI, (OUT+32)(DI)
+
+#define FINISH(X, LO, HI, OUT) \
+	ADD(X, LO, HI, OUT) \
+	STORE(LO, HI, OUT)
+
+// FINISH_MIN takes off the mins too, times the sum of x.
+#define FINISH_MIN(X, LO, HI, OUT) \
+	ADD(X, LO, HI, OUT) \
+	VBROADCASTSS (X+36)(BX), Y10 \
+	VFNMADD231PS Y13, Y10, LO \
+	VFNMADD231PS Y14, Y10, HI \
+	STORE(LO, HI, OUT)
+
+#define FINISH4(WHICH) \
+	WHICH(0, Y0, Y1, 0) \
+	WHICH(48, Y2, Y3, 64) \
+	WHICH(96, Y4, Y5, 128) \
+	WHICH(144, Y6, Y7, 192)
+
+// FOUR is the first or second half of EIGHT.
+#define FOUR(THEN, I) \
+	THEN(I) \
+	THEN((I+1)) \
+	THEN((I+2)) \
+	THEN((I+3))
