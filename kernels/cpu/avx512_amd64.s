@@ -194,35 +194,6 @@ TEXT ·gemmBF16AVX512(SB), NOSPLIT, $0-72
 	VMULPS.BCST (R14), Z12, Z12 \
 	ADDQ        $4, R14
 
-DATA e4m3<>+0(SB)/4, $0x7f007f00
-DATA e4m3<>+4(SB)/4, $0x80008000
-GLOBL e4m3<>(SB), RODATA|NOPTR, $8
-
-// Y15 and Y11 are the masks of magnitudes and signs.
-#define AHEAD_F8 \
-	AHEAD_SCALES \
-	VPBROADCASTD e4m3<>+0(SB), Y15 \
-	VPBROADCASTD e4m3<>+4(SB), Y11
-
-#define COLUMN_F8 \
-	PREFETCHT0 (R15) \
-	ADDQ       $16, R15 \
-	VPMOVZXBW  (SI), Y12 \
-	VPSLLW     $8, Y12, Y12 \
-	VPAND      Y15, Y12, Y13 \
-	VPAND      Y11, Y12, Y12 \
-	VPCMPEQW   Y15, Y13, Y14 \
-	VPSRLW     $1, Y13, Y13 \
-	VPOR       Y13, Y12, Y12 \
-	VPOR       Y14, Y12, Y12 \
-	VCVTPH2PS  Y12, Z12 \
-	VMULPS     (R14), Z12, Z12
-
-// func gemmF8AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
-// Requires: AVX512F
-TEXT ·gemmF8AVX512(SB), NOSPLIT, $0-80
-	GEMM(0, COLUMN_F8, AHEAD_F8)
-
 // func keysI8AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
 // Requires: AVX512F
 TEXT ·keysI8AVX512(SB), NOSPLIT, $0-80

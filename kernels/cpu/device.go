@@ -15,7 +15,8 @@
 //
 // Every output of a product is computed by one rule, whoever computes it: the
 // in-features are taken in chunks of 256, each chunk is one chain of
-// multiply-adds in ascending order, and the chunks are added in order; in 8 bits
+// multiply-adds in ascending order, and the chunks are added in order; scales beside
+// a tensor multiply sums, and where they change along a row a chunk ends; in 8 bits
 // it is one chain over all groups of columns, in pairs two chains for each
 // chunk, in tiles two for every 32 columns. Attention does the same with blocks of
 // 64 positions. Threads, tiles and token blocks decide only who computes an output.

@@ -1,7 +1,6 @@
 //go:build !purego
 
 #include "textflag.h"
-#include "vector_amd64.h"
 
 // Registers of gemm: AX panel, R9 its stride in bytes, DX x, R10 its stride,
 // DI out, R8 its stride, R11 tokens left. Inside a tile: SI panel, BX x of
@@ -63,28 +62,6 @@
 	VMULPS Y14, Y12, Y12 \
 	VMULPS Y14, Y13, Y13 \
 	ADDQ $4, R15
-
-VECTOR(e4m3Magnitudes<>, 0x7f007f007f007f00)
-VECTOR(e4m3Signs<>, 0x8000800080008000)
-
-// A column of e4m3 numbers as unpackF8E4M3AVX2 makes them, with 2^8 times the scales
-// of its rows at R15.
-#define COLUMN_F8 \
-	PREFETCHT0   (R13) \
-	ADDQ         $16, R13 \
-	VPMOVZXBW    (SI), Y12 \
-	VPSLLW       $8, Y12, Y12 \
-	VPAND        e4m3Magnitudes<>(SB), Y12, Y13 \
-	VPAND        e4m3Signs<>(SB), Y12, Y12 \
-	VPCMPEQW     e4m3Magnitudes<>(SB), Y13, Y14 \
-	VPSRLW       $1, Y13, Y13 \
-	VPOR         Y13, Y12, Y12 \
-	VPOR         Y14, Y12, Y12 \
-	VEXTRACTI128 $1, Y12, X13 \
-	VCVTPH2PS    X12, Y12 \
-	VCVTPH2PS    X13, Y13 \
-	VMULPS       (R15), Y12, Y12 \
-	VMULPS       32(R15), Y13, Y13
 
 // MULADD adds a column to the sums LO, HI of the token whose x is at ADDR.
 #define MULADD(ADDR, T, LO, HI) \
@@ -262,8 +239,3 @@ TEXT ·keysI8AVX2(SB), NOSPLIT, $0-80
 // Requires: AVX2, FMA
 TEXT ·valuesI8AVX2(SB), NOSPLIT, $0-80
 	GEMM(COLUMN_VALUES, 0, AHEAD_SCALES)
-
-// func gemmF8AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
-// Requires: AVX2, FMA, F16C
-TEXT ·gemmF8AVX2(SB), NOSPLIT, $0-80
-	GEMM(COLUMN_F8, 0, AHEAD_SCALES)

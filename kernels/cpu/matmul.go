@@ -14,10 +14,8 @@ const (
 	// whole input should fit.
 	tokenBlock = 96
 	// fewTokens is for how many tokens weights are a stream, not panels: those of 16 bits
-	// are widened as they are used.
+	// are widened as they are used, those of 8 bits become of 16 first.
 	fewTokens = 32
-	// fewF8 is the same for weights of 8 bits, of which each tile of tokens pays anew.
-	fewF8 = 6
 	// panelPart is the number of tokens that meet a panel of floats in one go.
 	panelPart = 24
 )
@@ -128,13 +126,7 @@ const fewFlops = 1 << 16
 // fused reports whether the columns are decoded and used in one go. Scales
 // beside the tensor must then be the same for all columns.
 func (j *matmulJob) fused() bool {
-	if j.n != 1 {
-		return false
-	}
-	if j.kern.matvecScaled[j.w.Type] != nil {
-		return j.l.scale == nil || j.l.scaleCols >= j.w.Cols
-	}
-	return j.l.scale == nil && j.kern.matvec[j.w.Type] != nil
+	return j.n == 1 && j.kern.matvec[j.w.Type] != nil && j.l.constant(j.w.Cols)
 }
 
 func (j *matmulJob) piece(w *worker, i int64) {
@@ -157,14 +149,9 @@ func (j *matmulJob) vector(w *worker, g int64) {
 	}
 	src0, src1 := j.packed(g, 0), j.packed(second, 0)
 	x, cols := (*float32)(pointer(j.x)), int(j.w.Cols)
-	if scaled := j.kern.matvecScaled[j.w.Type]; scaled != nil {
-		for i, group := range [2]int64{g, second} {
-			j.factors((*[lanes]float32)(w.factors[i*lanes:]), group, 0)
-		}
-		scaled(&tile[0], &tile[lanes], src0, src1, &w.factors[0], x, cols)
-	} else {
-		j.kern.matvec[j.w.Type](&tile[0], &tile[lanes], src0, src1, x, cols)
-	}
+	j.kern.matvec[j.w.Type](&tile[0], &tile[lanes], src0, src1, x, cols)
+	j.scale(w, tile[:lanes], g, 0)
+	j.scale(w, tile[lanes:], second, 0)
 	j.put(j.out+uintptr(4*g*lanes), rows, tile)
 }
 
@@ -174,24 +161,92 @@ func (j *matmulJob) groups(w *worker, first, groups int64) {
 	clear(w.sums[:groups*each])
 	if j.narrow() {
 		for g := range groups {
-			j.stream(w, w.sums[g*each:], first+g)
+			j.stream(w, w.sums[g*each:][:each], first+g)
 		}
 		j.store(w, first, groups, each)
 		return
 	}
 	for from := int64(0); from < j.w.Cols; from += chunk {
-		n := int(min(chunk, j.w.Cols-from))
+		to := min(from+chunk, j.w.Cols)
 		for g := range groups {
-			panel, next := j.panel(w, first+g, from, n), j.next(first, g+1, groups, from, 1)
+			panel, next := j.codes(w, first+g, from, to), j.next(first, g+1, groups, from, 1)
 			next.parts = int((j.n + panelPart - 1) / panelPart)
 			for t := int64(0); t < j.n; t += panelPart {
 				next.prefetch()
-				x := (*float32)(pointer(j.x + uintptr(4*(t*j.w.Cols+from))))
-				j.kern.gemm(&w.sums[g*each+t*lanes], lanes, panel, lanes, x, int(j.w.Cols), int(min(panelPart, j.n-t)), n)
+				tokens := min(panelPart, j.n-t)
+				j.products(w, w.sums[g*each+t*lanes:][:tokens*lanes], panel, first+g, t, from, to)
 			}
 		}
 	}
+	for g := range groups {
+		j.finish(w, w.sums[g*each:][:each], first+g)
+	}
 	j.store(w, first, groups, each)
+}
+
+// # Scales beside a tensor
+//
+// A product that is neither in 8 bits nor in tiles multiplies them into sums, not into
+// weights: into the whole sum where the columns of a row have the same scale, else into
+// that of each run, the columns of a chunk that do, before it is added to the others.
+
+// products adds those of a panel, columns [from, to) of group g, to the sums of tokens
+// from t on.
+func (j *matmulJob) products(w *worker, sums []float32, panel *float32, g, t, from, to int64) {
+	for c := from; c < to; {
+		next, run := j.alike(c, to), j.begin(w, sums)
+		x := (*float32)(pointer(j.x + uintptr(4*(t*j.w.Cols+c))))
+		j.kern.gemm(&run[0], lanes, floatAt(panel, int(c-from)*lanes), lanes, x, int(j.w.Cols), len(sums)/lanes, int(next-c))
+		j.end(w, sums, run, g, c)
+		c = next
+	}
+}
+
+// alike returns the end of the run that begins at column c, at most `to`.
+func (j *matmulJob) alike(c, to int64) int64 {
+	if j.l.constant(j.w.Cols) {
+		return to
+	}
+	return min(to, (c/j.l.scaleCols+1)*j.l.scaleCols)
+}
+
+// begin returns where the sums of a run go.
+func (j *matmulJob) begin(w *worker, sums []float32) []float32 {
+	if j.l.constant(j.w.Cols) {
+		return sums
+	}
+	run := w.tile[:len(sums)]
+	clear(run)
+	return run
+}
+
+// end adds the sums of a run of group g that begins at column c to the others.
+func (j *matmulJob) end(w *worker, sums, run []float32, g, c int64) {
+	if !j.l.constant(j.w.Cols) {
+		j.scale(w, run, g, c)
+		j.kern.add(&sums[0], &run[0], len(sums))
+	}
+}
+
+// finish scales the sums of a group once all are added.
+func (j *matmulJob) finish(w *worker, sums []float32, g int64) {
+	if j.l.constant(j.w.Cols) {
+		j.scale(w, sums, g, 0)
+	}
+}
+
+// scale multiplies rows of 16 by the scales of group g at column c.
+func (j *matmulJob) scale(w *worker, rows []float32, g, c int64) {
+	if j.w.Type == kernels.F8E4M3 {
+		for r := range w.factors {
+			w.factors[r] = f8Unit
+		}
+		j.kern.scale(&rows[0], &w.factors[0], len(rows)/lanes)
+	}
+	if j.l.scale != nil {
+		j.factors(&w.factors, g, c)
+		j.kern.scale(&rows[0], &w.factors[0], len(rows)/lanes)
+	}
 }
 
 // aheadBytes is how far ahead of its use a stream of weights is prefetched.
@@ -199,31 +254,32 @@ const aheadBytes = 1024
 
 // stream computes group g from weights of 16 or 8 bits as they are packed.
 func (j *matmulJob) stream(w *worker, sums []float32, g int64) {
-	for from := int64(0); from < j.w.Cols; from += chunk {
-		x := (*float32)(pointer(j.x + uintptr(4*from)))
-		src, n := j.packed(g, from), int(min(chunk, j.w.Cols-from))
+	for from := int64(0); from < j.w.Cols; {
+		to := j.alike(from, min(j.w.Cols, from/chunk*chunk+chunk))
+		x, n := (*float32)(pointer(j.x+uintptr(4*from))), int(to-from)
+		run, src, halves := j.begin(w, sums), j.packed(g, from), unsafe.Pointer(&w.panel[0])
 		ahead := unsafe.Add(src, aheadBytes)
-		if j.w.Type != kernels.F8E4M3 {
-			j.kern.gemm16[j.w.Type](&sums[0], lanes, src, lanes, x, int(j.w.Cols), int(j.n), n, ahead)
-			continue
+		switch t := j.w.Type; {
+		case t != kernels.F8E4M3:
+			j.kern.gemm16[t](&run[0], lanes, src, lanes, x, int(j.w.Cols), int(j.n), n, ahead)
+		case j.kern.halvesF8((*uint16)(halves), src, n):
+			j.kern.gemm(&run[0], lanes, j.codes(w, g, from, to), lanes, x, int(j.w.Cols), int(j.n), n)
+		default:
+			j.kern.gemm16[kernels.F16](&run[0], lanes, halves, lanes, x, int(j.w.Cols), int(j.n), n, ahead)
 		}
-		factors := (*[lanes]float32)(w.factors[:])
-		j.factors(factors, g, from)
-		for r := range factors {
-			factors[r] *= 1 << 8
-		}
-		j.kern.gemmF8(&sums[0], lanes, src, lanes, x, int(j.w.Cols), int(j.n), n, ahead, &factors[0])
+		j.end(w, sums, run, g, from)
+		from = to
 	}
+	j.finish(w, sums, g)
 }
 
 // narrow reports whether floats are widened as they are used, not before.
 func (j *matmulJob) narrow() bool {
 	switch t := j.w.Type; t {
 	case kernels.F16, kernels.BF16:
-		return j.n <= fewTokens && j.kern.gemm16[t] != nil && j.l.scale == nil
+		return j.n <= fewTokens && j.kern.gemm16[t] != nil
 	case kernels.F8E4M3:
-		// A chunk must have one scale a row.
-		return j.n <= fewF8 && j.kern.gemmF8 != nil && (j.l.scale == nil || j.l.scaleCols%chunk == 0 || j.l.scaleCols >= j.w.Cols)
+		return j.n <= fewTokens && j.kern.halvesF8 != nil
 	}
 	return false
 }
@@ -303,26 +359,27 @@ func (j *matmulJob) packedBytes(n int64) int { return int(n) / j.l.cols * j.l.by
 
 // panel returns columns [from, from+n) of group g as [n, 16].
 func (j *matmulJob) panel(w *worker, g, from int64, n int) *float32 {
-	src := j.packed(g, from)
+	to, src := from+int64(n), j.packed(g, from)
 	if j.w.Type == kernels.F32 && j.l.scale == nil {
 		return (*float32)(src)
 	}
 	j.kern.unpack[j.w.Type](&w.panel[0], src, n)
-	if j.l.scale != nil {
-		j.scale(w, g, from, from+int64(n))
+	for c := from; c < to; {
+		next := j.alike(c, to)
+		j.scale(w, w.panel[(c-from)*lanes:(next-from)*lanes], g, c)
+		c = next
 	}
 	return &w.panel[0]
 }
 
-// scale multiplies a panel by the scales beside the tensor, a tile of columns
-// at a time.
-func (j *matmulJob) scale(w *worker, g, from, to int64) {
-	for c := from; c < to; {
-		next := min(to, (c/j.l.scaleCols+1)*j.l.scaleCols)
-		j.factors((*[lanes]float32)(w.factors[:]), g, c)
-		j.kern.scale(&w.panel[(c-from)*lanes], &w.factors[0], int(next-c))
-		c = next
+// codes is panel without scales beside the tensor: columns [from, to) of group g.
+func (j *matmulJob) codes(w *worker, g, from, to int64) *float32 {
+	src := j.packed(g, from)
+	if j.w.Type == kernels.F32 {
+		return (*float32)(src)
 	}
+	j.kern.unpack[j.w.Type](&w.panel[0], src, int(to-from))
+	return &w.panel[0]
 }
 
 // factors reads the scales of a group's rows at column c.
@@ -339,8 +396,8 @@ func (j *matmulJob) factors(dst *[lanes]float32, g, c int64) {
 }
 
 // scaleGeneric is variant.scale.
-func scaleGeneric(panel, factors *float32, n int) {
-	p, f := unsafe.Slice(panel, n*lanes), (*[lanes]float32)(unsafe.Pointer(factors))
+func scaleGeneric(rows, factors *float32, n int) {
+	p, f := unsafe.Slice(rows, n*lanes), (*[lanes]float32)(unsafe.Pointer(factors))
 	for i := range p {
 		p[i] *= f[i%lanes]
 	}

@@ -72,10 +72,7 @@ func (j *matmul16Job) piece(w *worker, i int64) {
 			t += width
 		}
 	}
-	if j.l.scale != nil {
-		j.factors((*[lanes]float32)(w.factors[:]), i, 0)
-		j.kern.scale(&tile[0], &w.factors[0], int(j.n))
-	}
+	j.scale(w, tile, i, 0)
 	j.write(i, tile)
 }
 

@@ -54,7 +54,7 @@ const directBytes = 128 << 10
 // direct reports whether the loops use packed codes as they are. Scales beside the
 // tensor must then be the same for all columns.
 func (j *matmul8Job) direct() bool {
-	return j.n <= j.loops.directTokens && (j.l.scale == nil || j.loops.scaled[0] != nil && j.l.scaleCols >= j.w.Cols)
+	return j.n <= j.loops.directTokens && (j.l.scale == nil || j.loops.scaled[0] != nil && j.l.constant(j.w.Cols))
 }
 
 func (j *matmul8Job) piece(w *worker, i int64) {
@@ -95,7 +95,7 @@ func (j *matmul8Job) block(t, from int64) *block8 {
 // unpacked uses the packed group as it is.
 func (j *matmul8Job) unpacked(w *worker, tile []float32, g int64) {
 	if j.loops.scaled[0] != nil {
-		j.factors((*[lanes]float32)(w.factors[:]), g, 0)
+		j.factors(&w.factors, g, 0)
 	}
 	t := int64(0)
 	if fours := padded(j.n) &^ 3; fours > 4 && j.loops.many != nil {
@@ -167,9 +167,8 @@ func (j *matmul8Job) products(w *worker, sums []float32, from, n int64, next ahe
 // scale8 multiplies the scales of a panel by those beside the tensor.
 func (j *matmul8Job) scale8(w *worker, p *panel8, g, from, n int64) {
 	for c := 0; c < int(n); c += j.group {
-		factors := (*[lanes]float32)(w.factors[:])
-		j.factors(factors, g, from+int64(c))
-		for r, f := range factors {
+		j.factors(&w.factors, g, from+int64(c))
+		for r, f := range w.factors {
 			p.scale[c/j.group][r] *= f
 			if codings[j.w.Type].min != nil {
 				p.min[c/j.group][r] *= f

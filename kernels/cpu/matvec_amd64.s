@@ -521,29 +521,26 @@ group:
 	VZEROUPPER
 	RET
 
-DATA twoTo8<>+0(SB)/4, $0x43800000
-GLOBL twoTo8<>(SB), RODATA|NOPTR, $4
-
-VECTOR(bytes7f<>, 0x7f7f7f7f7f7f7f7f)
-VECTOR(bytes3f<>, 0x3f3f3f3f3f3f3f3f)
+// notNumber is the float of a half with all bits set.
+DATA notNumber<>+0(SB)/4, $0xffffe000
+GLOBL notNumber<>(SB), RODATA|NOPTR, $4
 VECTOR(bytes80<>, 0x8080808080808080)
+VECTOR(wordsBF80<>, 0xbf80bf80bf80bf80)
 
-// TWO_COLUMNS makes two columns of codes, in Y8, halves, 2^-8 of their value, as
-// unpackF8E4M3AVX2 does: upper bytes in Y10, lower ones in Y8. They go to AT(SP), rows 0
-// to 7 of both columns, then rows 8 to 15: from memory they are converted twice as fast.
-#define TWO_COLUMNS(AT) \
-	VPAND      Y13, Y8, Y9 \
-	VPCMPEQB   Y13, Y9, Y9 \
-	VPSRLW     $1, Y8, Y10 \
-	VPAND      Y14, Y10, Y10 \
-	VPAND      Y12, Y8, Y11 \
-	VPSLLW     $7, Y8, Y8 \
-	VPAND      Y12, Y8, Y8 \
-	VPOR       Y11, Y10, Y10 \
-	VPOR       Y9, Y10, Y10 \
-	VPOR       Y9, Y8, Y8 \
-	VPUNPCKLBW Y10, Y8, Y9 \
-	VPUNPCKHBW Y10, Y8, Y10 \
+// TWO_COLUMNS makes two columns of codes, in Y8, halves, 2^-8 of their value: an
+// arithmetic shift by one puts all bits of the upper byte of a word in their places but
+// for the highest of the exponent, which is 0. They go to AT(SP), rows 0 to 7 of both
+// columns, then rows 8 to 15: from memory they are converted twice as fast. NaNs are ff in
+// LARGEST.
+#define TWO_COLUMNS(LARGEST, AT) \
+	VPUNPCKLBW Y8, Y12, Y9 \
+	VPUNPCKHBW Y8, Y12, Y10 \
+	VPOR       Y14, Y8, Y8 \
+	VPMAXUB    Y8, LARGEST, LARGEST \
+	VPSRAW     $1, Y9, Y9 \
+	VPSRAW     $1, Y10, Y10 \
+	VPAND      Y13, Y9, Y9 \
+	VPAND      Y13, Y10, Y10 \
 	VMOVDQU    Y9, halves-AT(SP) \
 	VMOVDQU    Y10, halves-(AT-32)(SP)
 
@@ -553,46 +550,46 @@ VECTOR(bytes80<>, 0x8080808080808080)
 	VCVTPH2PS    halves-(96-AT)(SP), Y9 \
 	VCVTPH2PS    halves-(64-AT)(SP), Y10 \
 	VCVTPH2PS    halves-(32-AT)(SP), Y11 \
-	VMULPS       Y4, Y8, Y8 \
-	VMULPS       Y5, Y9, Y9 \
-	VMULPS       Y6, Y10, Y10 \
-	VMULPS       Y7, Y11, Y11 \
 	VFMADD231PS  Y8, Y15, Y0 \
 	VFMADD231PS  Y9, Y15, Y1 \
 	VFMADD231PS  Y10, Y15, Y2 \
 	VFMADD231PS  Y11, Y15, Y3
 
-// func matvecF8E4M3AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, factors, x *float32, n int)
+// LOSE makes NaNs of the sums LO, HI of rows that had one; Y6 is all bits, Y7 a NaN.
+#define LOSE(LARGEST, XLARGEST, LO, HI) \
+	VEXTRACTI128 $1, LARGEST, X8 \
+	VPMAXUB      X8, XLARGEST, X8 \
+	VPCMPEQB     X6, X8, X8 \
+	VPMOVSXBD    X8, Y9 \
+	VPSRLDQ      $8, X8, X8 \
+	VPMOVSXBD    X8, Y10 \
+	VBLENDVPS    Y9, Y7, LO, LO \
+	VBLENDVPS    Y10, Y7, HI, HI
+
+// func matvecF8E4M3AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
 // Requires: AVX2, FMA, F16C
-TEXT ·matvecF8E4M3AVX2(SB), NOSPLIT, $128-56
-	MOVQ         out0+0(FP), DI
-	MOVQ         out1+8(FP), SI
-	MOVQ         src0+16(FP), AX
-	MOVQ         src1+24(FP), BX
-	MOVQ         factors+32(FP), R9
-	MOVQ         x+40(FP), DX
-	MOVQ         n+48(FP), CX
-	VBROADCASTSS twoTo8<>(SB), Y15
-	VMULPS       (R9), Y15, Y4
-	VMULPS       32(R9), Y15, Y5
-	VMULPS       64(R9), Y15, Y6
-	VMULPS       96(R9), Y15, Y7
-	VMOVDQU      bytes80<>(SB), Y12
-	VMOVDQU      bytes7f<>(SB), Y13
-	VMOVDQU      bytes3f<>(SB), Y14
+TEXT ·matvecF8E4M3AVX2(SB), NOSPLIT, $128-48
+	ARGUMENTS
+	VPCMPEQB     Y6, Y6, Y6
+	VBROADCASTSS notNumber<>(SB), Y7
+	VPXOR        Y12, Y12, Y12
+	VMOVDQU      wordsBF80<>(SB), Y13
+	VMOVDQU      bytes80<>(SB), Y14
 
 chunk:
 	COUNT(256)
 	BEGIN_CHUNK
-	SUBQ $2, R8
-	JLT  last
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	SUBQ  $2, R8
+	JLT   last
 
 two:
 	AHEAD(0)
 	VMOVDQU (AX), Y8
-	TWO_COLUMNS(128)
+	TWO_COLUMNS(Y4, 128)
 	VMOVDQU (BX), Y8
-	TWO_COLUMNS(64)
+	TWO_COLUMNS(Y5, 64)
 	USE_COLUMN(0, (DX))
 	USE_COLUMN(16, 4(DX))
 	ADDQ $32, AX
@@ -605,12 +602,14 @@ last:
 	ADDQ    $2, R8
 	JEQ     end
 	VMOVDQU (AX), X8
-	TWO_COLUMNS(128)
+	TWO_COLUMNS(Y4, 128)
 	VMOVDQU (BX), X8
-	TWO_COLUMNS(64)
+	TWO_COLUMNS(Y5, 64)
 	USE_COLUMN(0, (DX))
 
 end:
+	LOSE(Y4, X4, Y0, Y1)
+	LOSE(Y5, X5, Y2, Y3)
 	END_CHUNK
 	TESTQ CX, CX
 	JNZ   chunk

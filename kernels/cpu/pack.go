@@ -61,6 +61,9 @@ type layout struct {
 	scaleRows, scaleCols int64
 }
 
+// constant reports whether the columns of a row, cols of them, have the same scale.
+func (l *layout) constant(cols int64) bool { return l.scale == nil || l.scaleCols >= cols }
+
 func align64(n int64) int64 { return (n + 63) &^ 63 }
 
 // scales returns the number of entries of m.Scale.

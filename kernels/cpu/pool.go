@@ -22,7 +22,7 @@ type worker struct {
 	sums    []float32  // of products with them: [groups, tokens, 16]
 	row     [tileGroups * lanes]float32
 	tiles   tilesScratch
-	factors [2 * lanes]float32
+	factors [lanes]float32
 	tile    []float32 // a tile of results
 	attn    attentionScratch
 	sample  sampleScratch

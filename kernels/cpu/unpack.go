@@ -49,9 +49,13 @@ func e4m3(b byte) float32 {
 	return v
 }
 
+// f8Unit is what products of F8_E4M3 count in. A code is 1/f8Unit of its value once its
+// bits are in the places of an F16, subnormal numbers too.
+const f8Unit = 1 << 8
+
 func unpackF8E4M3Generic(panel *float32, src unsafe.Pointer, n int) {
 	p := panelOf(panel, n)
 	for i, c := range unsafe.Slice((*byte)(src), n*lanes) {
-		p[i] = e4m3(c)
+		p[i] = e4m3(c) / f8Unit
 	}
 }

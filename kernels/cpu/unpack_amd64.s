@@ -806,8 +806,6 @@ DATA e4m3Magnitude<>+0(SB)/4, $0x7f007f00
 GLOBL e4m3Magnitude<>(SB), RODATA|NOPTR, $4
 DATA e4m3Sign<>+0(SB)/4, $0x80008000
 GLOBL e4m3Sign<>(SB), RODATA|NOPTR, $4
-DATA twoTo8<>+0(SB)/4, $0x43800000
-GLOBL twoTo8<>(SB), RODATA|NOPTR, $4
 
 // func unpackF8E4M3AVX2(panel *float32, src unsafe.Pointer, n int)
 // A code shifted to the place of a half's bits is 2^-8 of its value, but for
@@ -819,7 +817,6 @@ TEXT ·unpackF8E4M3AVX2(SB), NOSPLIT, $0-24
 	MOVQ n+16(FP), CX
 	VPBROADCASTD e4m3Magnitude<>(SB), Y12
 	VPBROADCASTD e4m3Sign<>(SB), Y13
-	VBROADCASTSS twoTo8<>(SB), Y14
 
 column:
 	VPMOVZXBW    (SI), Y0
@@ -833,14 +830,65 @@ column:
 	VEXTRACTI128 $1, Y0, X1
 	VCVTPH2PS    X0, Y0
 	VCVTPH2PS    X1, Y1
-	VMULPS       Y14, Y0, Y0
-	VMULPS       Y14, Y1, Y1
 	VMOVUPS      Y0, (DI)
 	VMOVUPS      Y1, 32(DI)
 	ADDQ         $16, SI
 	ADDQ         $64, DI
 	DECQ         CX
 	JNZ          column
+	VZEROUPPER
+	RET
+
+DATA e4m3Half<>+0(SB)/4, $0xbf80bf80
+GLOBL e4m3Half<>(SB), RODATA|NOPTR, $4
+DATA e4m3Signs<>+0(SB)/4, $0x80808080
+GLOBL e4m3Signs<>(SB), RODATA|NOPTR, $4
+
+// HALVES writes a column, with the sign where the highest bit of the exponent is, and
+// masked there.
+#define HALVES(AT) \
+	VPMOVSXBW AT(SI), Y0 \
+	VPSLLW    $7, Y0, Y0 \
+	VPAND     Y12, Y0, Y0 \
+	VMOVDQU   Y0, (2*AT)(DI)
+
+// func halvesF8E4M3AVX2(dst *uint16, src unsafe.Pointer, n int) bool
+// The largest code without its sign is NaN's.
+// Requires: AVX2
+TEXT ·halvesF8E4M3AVX2(SB), NOSPLIT, $0-25
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VPBROADCASTD e4m3Half<>(SB), Y12
+	VPBROADCASTD e4m3Signs<>(SB), Y13
+	VPXOR        Y2, Y2, Y2
+	SUBQ         $2, CX
+	JLT          last
+
+two:
+	VPOR    (SI), Y13, Y1
+	VPMAXUB Y1, Y2, Y2
+	HALVES(0)
+	HALVES(16)
+	ADDQ    $32, SI
+	ADDQ    $64, DI
+	SUBQ    $2, CX
+	JGE     two
+
+last:
+	ADDQ $2, CX
+	JEQ  end
+	VMOVDQU (SI), X1
+	VPOR    Y13, Y1, Y1
+	VPMAXUB Y1, Y2, Y2
+	HALVES(0)
+
+end:
+	VPCMPEQB  Y3, Y3, Y3
+	VPCMPEQB  Y3, Y2, Y2
+	VPMOVMSKB Y2, AX
+	TESTL     AX, AX
+	SETNE     ret+24(FP)
 	VZEROUPPER
 	RET
 

@@ -21,15 +21,13 @@ type variant struct {
 	// Strides are the distances of the rows t, k and t.
 	gemm func(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
 	// unpack dequantises n columns of a group of 16 rows: panel[k][r]. n is a
-	// multiple of the packed block's columns.
+	// multiple of the packed block's columns. Those of F8_E4M3 are 1/f8Unit of their value.
 	unpack [numTypes]func(panel *float32, src unsafe.Pointer, n int)
-	// scale multiplies n columns of a panel: panel[k][r] *= factors[r].
-	scale func(panel, factors *float32, n int)
+	// scale multiplies n columns of a panel, or sums of n tokens: rows[k][r] *= factors[r].
+	scale func(rows, factors *float32, n int)
 	// matvec is gemm for one token straight from the packed columns, for
 	// two groups at a time: out0[r] += ..., out1[r] += ... nil: unpack and gemm.
 	matvec [numTypes]func(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
-	// matvecScaled is matvec with a factor for each of the 32 rows.
-	matvecScaled [numTypes]func(out0, out1 *float32, src0, src1 unsafe.Pointer, factors, x *float32, n int)
 	// integers has the loops of types whose products are in 8 bits; nil: exact.
 	integers [numTypes]*integer
 	// pairs has the loops of BF16 weights whose input is rounded to BF16; nil: exact.
@@ -65,8 +63,9 @@ type variant struct {
 	// keysI8 and valuesI8 are the same with a panel of codes of 8 bits, of which 16*k bytes
 	// will be read soon, and with scales: of the 16 rows, and of each column.
 	keysI8, valuesI8 func(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
-	// gemmF8 is the same with a panel of e4m3 numbers and 2^8 times the scales of its rows.
-	gemmF8 func(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
+	// halvesF8 is unpack of F8_E4M3 to F16, for gemm16. It reports whether there is a NaN,
+	// which has no half then.
+	halvesF8 func(dst *uint16, src unsafe.Pointer, n int) bool
 	// transpose16 is transpose of 16-bit elements, cols a multiple of 16; transpose8 of
 	// bytes, cols a multiple of 32.
 	transpose16, transpose8 func(dst, src unsafe.Pointer, rows, cols int)
@@ -128,5 +127,5 @@ func (v *variant) exact() bool { return len(v.int8()) == 0 && v.pairs == nil && 
 // inPairs reports whether a product with a weight rounds its input to BF16. Scales
 // beside the tensor must then be the same for all columns.
 func (v *variant) inPairs(w kernels.Weight, l *layout) bool {
-	return v.pairs != nil && w.Type == kernels.BF16 && w.Cols%2 == 0 && (l.scale == nil || l.scaleCols >= w.Cols)
+	return v.pairs != nil && w.Type == kernels.BF16 && w.Cols%2 == 0 && l.constant(w.Cols)
 }

@@ -76,7 +76,7 @@ func avx2() variant {
 	v.matvec[kernels.Q4_K] = matvecQ4_KAVX2
 	v.matvec[kernels.Q5_K] = matvecQ5_KAVX2
 	v.matvec[kernels.Q6_K] = matvecQ6_KAVX2
-	v.matvecScaled[kernels.F8E4M3] = matvecF8E4M3AVX2
+	v.matvec[kernels.F8E4M3] = matvecF8E4M3AVX2
 	cacheAVX2(&v)
 	v.transpose = func(dst, src *float32, rows, cols int) {
 		if cols%8 != 0 {
@@ -89,7 +89,7 @@ func avx2() variant {
 	v.gemm16[kernels.F16] = gemmF16AVX2
 	v.gemm16[kernels.BF16] = gemmBF16AVX2
 	v.keysI8, v.valuesI8 = keysI8AVX2, valuesI8AVX2
-	v.gemmF8 = gemmF8AVX2
+	v.halvesF8 = halvesF8E4M3AVX2
 	v.transpose16, v.transpose8 = transpose16AVX2, transpose8AVX2
 	v.max = maxAVX2
 	v.expSum = expSumAVX2
@@ -146,7 +146,6 @@ func avx512() variant {
 	v.gemm16[kernels.F16] = gemmF16AVX512
 	v.gemm16[kernels.BF16] = gemmBF16AVX512
 	v.keysI8, v.valuesI8 = keysI8AVX512, valuesI8AVX512
-	v.gemmF8 = gemmF8AVX512
 	v.expSum = expSumAVX512
 	v.swiglu = swigluAVX512
 	return v
@@ -190,9 +189,6 @@ func keysI8AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride i
 
 //go:noescape
 func valuesI8AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
-
-//go:noescape
-func gemmF8AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
 
 //go:noescape
 func gemmF16AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
@@ -306,6 +302,9 @@ func unpackNVFP4AVX2(panel *float32, src unsafe.Pointer, n int)
 func unpackF8E4M3AVX2(panel *float32, src unsafe.Pointer, n int)
 
 //go:noescape
+func halvesF8E4M3AVX2(dst *uint16, src unsafe.Pointer, n int) bool
+
+//go:noescape
 func scaleAVX2(panel, factors *float32, n int)
 
 //go:noescape
@@ -316,9 +315,6 @@ func keysI8AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride
 
 //go:noescape
 func valuesI8AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
-
-//go:noescape
-func gemmF8AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
 
 //go:noescape
 func gemmF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
@@ -333,4 +329,4 @@ func expSumAVX512(l, s, m *float32, n int)
 func swigluAVX512(out, gate, up *float32, n int)
 
 //go:noescape
-func matvecF8E4M3AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, factors, x *float32, n int)
+func matvecF8E4M3AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)

@@ -114,21 +114,6 @@ func TestGemmNarrow(t *testing.T) {
 				})
 			}
 		}
-		if v.gemmF8 != nil {
-			const k = 4 * k // of 16 rows
-			panel, factors := alignedFloats(k*lanes), [lanes]float32{}
-			v.unpack[kernels.F8E4M3](&panel[0], at, k)
-			v.scale(&panel[0], &scales[0], k)
-			for r := range factors {
-				factors[r] = scales[r] * (1 << 8)
-			}
-			for n := 1; n <= tokens; n++ {
-				want, got := make([]float32, tokens*20), make([]float32, tokens*20)
-				v.gemm(&want[0], 20, &panel[0], lanes, &x[0], k/8, n, k/2)
-				v.gemmF8(&got[0], 20, at, lanes, &x[0], k/8, n, k/2, at, &factors[0])
-				same(t, want, got, "%s: e4m3, %d tokens", v.name, n)
-			}
-		}
 		if v.keysI8 != nil {
 			v.widenI8(&wide[0], at, &scales[0], kernels.BlockSize, k)
 			equal("values in 8 bits", &wide[32], func(out *float32, n int) {
@@ -152,7 +137,7 @@ func TestMatvec(t *testing.T) {
 				continue
 			}
 			p := packings[typ]
-			for _, n := range []int{p.cols, 256, 256 + p.cols, 768} {
+			for _, n := range []int{p.cols, 2 * p.cols, 256, 256 + p.cols, 768} {
 				rng := rand.New(rand.NewPCG(uint64(n), uint64(typ)))
 				x := alignedFloats(n)
 				for i := range x {
@@ -163,6 +148,10 @@ func TestMatvec(t *testing.T) {
 					src[g] = make([]byte, n/p.cols*p.bytes)
 					for i := 0; i < len(src[g]); i += 2 {
 						binary.LittleEndian.PutUint16(src[g][i:], uint16(rng.Uint32())&0xbbff)
+					}
+					if typ == int(kernels.F8E4M3) {
+						numbers(src[g])
+						src[g][rng.IntN(len(src[g]))] |= 0x7f
 					}
 					for from := 0; from < n; from += chunk {
 						k := min(chunk, n-from)
@@ -176,6 +165,92 @@ func TestMatvec(t *testing.T) {
 					require.Equal(t, math.Float32bits(want[i]), math.Float32bits(got[i]), "%s %v, %d columns, row %d: %v, %v",
 						v.name, kernels.DType(typ), n, i, want[i], got[i])
 				}
+			}
+		}
+	}
+}
+
+// numbers makes all e4m3 codes numbers.
+func numbers(codes []byte) {
+	for i, c := range codes {
+		if c&0x7f == 0x7f {
+			codes[i]--
+		}
+	}
+}
+
+// TestHalvesF8: every e4m3 code becomes the half of what unpack gives, and a NaN is
+// reported wherever it is.
+func TestHalvesF8(t *testing.T) {
+	for _, v := range variants() {
+		if v.halvesF8 == nil {
+			continue
+		}
+		for _, cols := range []int{1, 2, 15, 16} {
+			codes, halves, want := make([]byte, cols*lanes), make([]uint16, cols*lanes+1), make([]float32, cols*lanes)
+			at := unsafe.Pointer(&codes[0])
+			for i := range codes {
+				codes[i] = byte(255 - i)
+			}
+			numbers(codes)
+			require.False(t, v.halvesF8(&halves[0], at, cols), v.name)
+			v.unpack[kernels.F8E4M3](&want[0], at, cols)
+			for i, w := range want {
+				require.Equal(t, math.Float32bits(w), math.Float32bits(f16(halves[i])), "%s: %x", v.name, codes[i])
+			}
+			require.Zero(t, halves[len(want)], "%s: %d columns", v.name, cols)
+			for i := range codes {
+				whole := codes[i]
+				codes[i] |= 0x7f
+				require.True(t, v.halvesF8(&halves[0], at, cols), "%s: code %d of %d columns", v.name, i, cols)
+				codes[i] = whole
+			}
+		}
+	}
+}
+
+// TestF8Scales: products of F8_E4M3 are those of numbers for the largest scales, which
+// sums of the smallest inputs need, and rows that have a NaN are lost, no others.
+func TestF8Scales(t *testing.T) {
+	const rows, cols, tokens, lost = 40, 300, 40, 21
+	rng := rand.New(rand.NewPCG(5, 0))
+	m := &kernels.Matrix{Type: kernels.F8E4M3, Rows: rows, Cols: cols, Data: make([]byte, rows*cols), Scale: []float32{0x1.8p127}, ScaleRows: rows, ScaleCols: cols}
+	for i := range m.Data {
+		m.Data[i] = byte(rng.Uint32())
+	}
+	numbers(m.Data)
+	m.Data[lost*cols+77] |= 0x7f
+	raw, want, size := make([]float32, tokens*cols), make([]float64, tokens*rows), make([]float64, tokens*rows)
+	for i := range raw {
+		raw[i] = float32(rng.NormFloat64() * 0x1p-110)
+	}
+	for i := range want {
+		for k := range cols {
+			p := float64(e4m3(m.Data[i%rows*cols+k])) * float64(raw[i/rows*cols+k]) * 0x1.8p127
+			want[i] += p
+			size[i] += math.Abs(p)
+		}
+	}
+	for _, name := range Variants() {
+		dev, err := Open(Options{Threads: 1, Variant: name})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, dev.Close()) }()
+		x, out := kernels.View(1, kernels.F32, tokens, cols), kernels.View(1, kernels.F32, tokens, rows)
+		for _, m := range []*kernels.Tensor{&x, &out} {
+			m.Addr, err = dev.Alloc(m.Bytes())
+			require.NoError(t, err)
+		}
+		copy(floatsOf(x.Addr, x.Len()), raw)
+		w, err := dev.Pack(m)
+		require.NoError(t, err)
+		for _, n := range []int64{1, 2, 3, 6, 7, 33, tokens} {
+			dev.MatMul(x.Slice(0, n), n, []kernels.Product{{Out: out.Slice(0, n), W: w}})
+			for i, v := range floatsOf(out.Addr, n*rows) {
+				if i%rows == lost {
+					require.True(t, v != v, "%s, %d tokens, row %d: %v", name, n, i, v)
+					continue
+				}
+				require.InDelta(t, want[i], v, 1e-5*size[i], "%s, %d tokens, row %d", name, n, i)
 			}
 		}
 	}
