@@ -100,9 +100,60 @@
 	WHICH(96, Y4, Y5, 128) \
 	WHICH(144, Y6, Y7, 192)
 
+// EIGHT uses a macro for the first of all eight fours of columns and
+// another for those that follow.
+#define EIGHT(BEGIN, THEN) \
+	BEGIN(0) \
+	THEN(1) \
+	THEN(2) \
+	THEN(3) \
+	THEN(4) \
+	THEN(5) \
+	THEN(6) \
+	THEN(7)
+
 // FOUR is the first or second half of EIGHT.
 #define FOUR(THEN, I) \
 	THEN(I) \
 	THEN((I+1)) \
 	THEN((I+2)) \
 	THEN((I+3))
+
+// GIVE_BACK adds what the bias took off.
+#define GIVE_BACK(X, LO, HI) \
+	VPBROADCASTD X, Y10 \
+	VPSUBD       Y10, LO, LO \
+	VPSUBD       Y10, HI, HI
+
+// Products of 32 columns with four tokens.
+
+#define MIN_PRODUCTS4 \
+	EIGHT(FIRST4, MORE4) \
+	JOIN4 \
+	SCALES(0) \
+	MINS \
+	FINISH4(FINISH_MIN)
+
+#define FIFTH_MIN_PRODUCTS4 \
+	BIAS4(40) \
+	EIGHT(MORE4, MORE4) \
+	JOIN4 \
+	GIVE_BACK(44(BX), Y0, Y1) \
+	GIVE_BACK(92(BX), Y2, Y3) \
+	GIVE_BACK(140(BX), Y4, Y5) \
+	GIVE_BACK(188(BX), Y6, Y7) \
+	SCALES(0) \
+	MINS \
+	FINISH4(FINISH_MIN)
+
+#define SIXTEEN_PRODUCTS4 \
+	BIAS4(40) \
+	FOUR(MORE4, 0) \
+	JOIN4 \
+	SCALES(0) \
+	FINISH4(FINISH) \
+	BIAS4(44) \
+	FOUR(MORE4, 4) \
+	JOIN4 \
+	SCALES(64) \
+	FINISH4(FINISH)

@@ -66,18 +66,6 @@ VECTOR(words<>, 0x0001000100010001)
 	CODES(I) \
 	MORE((4*I)(BX), Y0, Y1)
 
-// EIGHT uses a macro for the first of all eight fours of columns and
-// another for those that follow.
-#define EIGHT(BEGIN, THEN) \
-	BEGIN(0) \
-	THEN(1) \
-	THEN(2) \
-	THEN(3) \
-	THEN(4) \
-	THEN(5) \
-	THEN(6) \
-	THEN(7)
-
 // func gemmOffsetAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
 // Codes of 5 bits at most with an offset, scales of 32 columns: the sums of 32
 // columns fit words once the bias is in.
@@ -134,20 +122,10 @@ four:
 	TILE
 
 fourGroup:
-	EIGHT(FIRST4, MORE4)
-	JOIN4
-	SCALES(0)
-	MINS
-	FINISH4(FINISH_MIN)
+	MIN_PRODUCTS4
 	ADDQ $192, BX
 	NEXT_GROUP(64, fourGroup)
 	NEXT_TILE
-
-// GIVE_BACK adds what the bias took off.
-#define GIVE_BACK(X, LO, HI) \
-	VPBROADCASTD X, Y10 \
-	VPSUBD       Y10, LO, LO \
-	VPSUBD       Y10, HI, HI
 
 // func gemmFifthMinAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
 // Codes of 5 bits, scales and mins of 32 columns: an offset keeps the sums of
@@ -175,16 +153,7 @@ four:
 	TILE
 
 fourGroup:
-	BIAS4(40)
-	EIGHT(MORE4, MORE4)
-	JOIN4
-	GIVE_BACK(44(BX), Y0, Y1)
-	GIVE_BACK(92(BX), Y2, Y3)
-	GIVE_BACK(140(BX), Y4, Y5)
-	GIVE_BACK(188(BX), Y6, Y7)
-	SCALES(0)
-	MINS
-	FINISH4(FINISH_MIN)
+	FIFTH_MIN_PRODUCTS4
 	ADDQ $192, BX
 	NEXT_GROUP(64, fourGroup)
 	NEXT_TILE
@@ -217,16 +186,7 @@ four:
 	TILE
 
 fourGroup:
-	BIAS4(40)
-	FOUR(MORE4, 0)
-	JOIN4
-	SCALES(0)
-	FINISH4(FINISH)
-	BIAS4(44)
-	FOUR(MORE4, 4)
-	JOIN4
-	SCALES(64)
-	FINISH4(FINISH)
+	SIXTEEN_PRODUCTS4
 	ADDQ $192, BX
 	NEXT_GROUP(128, fourGroup)
 	NEXT_TILE

@@ -18,10 +18,10 @@ func int8AVX2(v variant) variant {
 		kernels.Q5_0:     {offset: 16, unpack: unpack8Q5_0AVX2, gemm: gemmOffsetAVX2},
 		kernels.Q5_1:     {offset: 16, unpack: unpack8Q5_1AVX2, gemm: gemmFifthMinAVX2},
 		kernels.Q8_0:     {unpack: unpack8Q8_0AVX2, gemm: gemmSignedAVX2, direct: [3]direct{directQ8_0x1AVX2, directQ8_0x2AVX2, directQ8_0x4AVX2}, directTokens: 24},
-		kernels.Q3_K:     {offset: 4, unpack: unpack8Q3_KAVX2, gemm: gemmSixteenAVX2, direct: [3]direct{directQ3_Kx1AVX2, directQ3_Kx2AVX2, directQ3_Kx4AVX2}, directTokens: 24, many: manyQ3_KAVX2},
-		kernels.Q4_K:     {unpack: unpack8Q4_KAVX2, gemm: gemmMinAVX2, direct: [3]direct{directQ4_Kx1AVX2, directQ4_Kx2AVX2, directQ4_Kx4AVX2}, directTokens: 24},
-		kernels.Q5_K:     {offset: 16, unpack: unpack8Q5_KAVX2, gemm: gemmFifthMinAVX2, direct: [3]direct{directQ5_Kx1AVX2, directQ5_Kx2AVX2, directQ5_Kx4AVX2}, directTokens: 8},
-		kernels.Q6_K:     {offset: 32, unpack: unpack8Q6_KAVX2, gemm: gemmSixteenAVX2, direct: [3]direct{directQ6_Kx1AVX2, directQ6_Kx2AVX2, directQ6_Kx4AVX2}, directTokens: 24, many: manyQ6_KAVX2},
+		kernels.Q3_K:     {offset: 4, unpack: unpack8Q3_KAVX2, gemm: gemmSixteenAVX2, direct: [3]direct{directQ3_Kx1AVX2, directQ3_Kx2AVX2, directQ3_Kx4AVX2}, directTokens: 32, many: manyQ3_KAVX2},
+		kernels.Q4_K:     {unpack: unpack8Q4_KAVX2, gemm: gemmMinAVX2, direct: [3]direct{directQ4_Kx1AVX2, directQ4_Kx2AVX2, directQ4_Kx4AVX2}, directTokens: 32, many: manyQ4_KAVX2},
+		kernels.Q5_K:     {offset: 16, unpack: unpack8Q5_KAVX2, gemm: gemmFifthMinAVX2, direct: [3]direct{directQ5_Kx1AVX2, directQ5_Kx2AVX2, directQ5_Kx4AVX2}, directTokens: 32, many: manyQ5_KAVX2},
+		kernels.Q6_K:     {offset: 32, unpack: unpack8Q6_KAVX2, gemm: gemmSixteenAVX2, direct: [3]direct{directQ6_Kx1AVX2, directQ6_Kx2AVX2, directQ6_Kx4AVX2}, directTokens: 32, many: manyQ6_KAVX2},
 		kernels.IQ4_NL:   {unpack: unpack8IQ4_NLAVX2, gemm: gemmSignedAVX2, direct: [3]direct{directIQ4_NLx1AVX2, directIQ4_NLx2AVX2, directIQ4_NLx4AVX2}, directTokens: 8},
 		kernels.IQ4_XS:   {unpack: unpack8IQ4_XSAVX2, gemm: gemmSignedAVX2, direct: [3]direct{directIQ4_XSx1AVX2, directIQ4_XSx2AVX2, directIQ4_XSx4AVX2}, directTokens: 8},
 		kernels.MXFP4:    {offset: 12, unpack: unpack8MXFP4AVX2, gemm: gemmOffsetAVX2},
@@ -205,6 +205,12 @@ func directIQ4_XSx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
 func manyQ3_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+
+//go:noescape
+func manyQ4_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+
+//go:noescape
+func manyQ5_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
 
 //go:noescape
 func manyQ6_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)

@@ -9,38 +9,34 @@
 // memory that stays in the first-level cache, and used by all tiles.
 //
 // SI is the packed block, R10 its codes, R12 its bytes of scales, R8 the unpacked codes, R9
-// their scales, DX x of the first tile, R11 the distance of tiles, AX groups of 32 columns
-// left of a block, CX blocks left. Inside a tile: BX x, DI out, R13 tokens left.
+// their scales, R13 mins, DX x of the first tile, R11 the distance of tiles, AX groups of 32 columns
+// left of a block, CX blocks left. Inside a tile: BX x, DI out, R15 tokens left.
 
 VECTOR(words<>, 0x0001000100010001)
 
 // AHEAD prefetches a cache line that will be read soon.
 #define AHEAD(OFFSET) PREFETCHT0 (OFFSET+3072)(R10)
 
-#define AHEAD6 \
-	AHEAD(0) \
-	AHEAD(64) \
-	AHEAD(128) \
-	AHEAD(192) \
-	AHEAD(256) \
-	AHEAD(320)
-
 #define AHEAD3 \
 	AHEAD(0) \
 	AHEAD(64) \
 	AHEAD(128)
 
-// SIXTEEN4 is a half of 32 columns.
-#define SIXTEEN4(BIAS_AT, I, SCALES_AT) \
-	BIAS4(BIAS_AT) \
-	FOUR(MORE4, I) \
-	JOIN4 \
-	SCALES(SCALES_AT) \
-	FINISH4(FINISH)
+#define AHEAD4 \
+	AHEAD3 \
+	AHEAD(192)
 
-// MANY multiplies blocks of 256 columns with scales i8 [16 groups, 16] behind d F16 [16]:
-// UNPACK does 32 columns, with masks LOW and HIGH.
-#define MANY(LOW, HIGH, AHEADS, UNPACK) \
+#define AHEAD5 \
+	AHEAD4 \
+	AHEAD(256)
+
+#define AHEAD6 \
+	AHEAD5 \
+	AHEAD(320)
+
+// MANY multiplies blocks of 256 columns whose bytes of scales are at SCALES, and codes at
+// CODES: UNPACK does 32 columns, with masks LOW and HIGH, and PRODUCTS uses them.
+#define MANY(SCALES, CODES, LOW, HIGH, AHEADS, UNPACK, PRODUCTS) \
 	MOVQ         src+8(FP), SI \
 	MOVQ         x+16(FP), DX \
 	MOVQ         stride+24(FP), R11 \
@@ -50,8 +46,8 @@ VECTOR(words<>, 0x0001000100010001)
 	MOVQ         p+48(FP), R8 \
 	SHRQ         $8, CX \
 block: \
-	LEAQ         32(SI), R12 \
-	LEAQ         288(SI), R10 \
+	LEAQ         SCALES(SI), R12 \
+	LEAQ         CODES(SI), R10 \
 	AHEAD(-256) \
 	AHEAD(-192) \
 	AHEAD(-128) \
@@ -63,18 +59,19 @@ group: \
 	VPBROADCASTD HIGH<>(SB), Y14 \
 	MOVQ         R8, DI \
 	LEAQ         4096(R8), R9 \
+	LEAQ         5120(R8), R13 \
 	UNPACK \
 	LEAQ         4096(R8), R9 \
+	LEAQ         5120(R8), R13 \
 	VMOVDQU      words<>(SB), Y15 \
 	MOVQ         out+0(FP), DI \
 	MOVQ         DX, BX \
-	MOVQ         tokens+32(FP), R13 \
+	MOVQ         tokens+32(FP), R15 \
 tile: \
-	SIXTEEN4(40, 0, 0) \
-	SIXTEEN4(44, 4, 64) \
+	PRODUCTS \
 	ADDQ         R11, BX \
 	ADDQ         $256, DI \
-	SUBQ         $4, R13 \
+	SUBQ         $4, R15 \
 	JNZ          tile \
 	ADDQ         $192, DX \
 	DECQ         AX \
@@ -85,12 +82,22 @@ tile: \
 	VZEROUPPER \
 	RET
 
+// func manyQ4_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+// Requires: AVX2, FMA, F16C
+TEXT ·manyQ4_KAVX2(SB), NOSPLIT, $0-56
+	MANY(64, 320, nibbles, nibbles, AHEAD4, FOURTHS32, MIN_PRODUCTS4)
+
+// func manyQ5_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+// Requires: AVX2, FMA, F16C
+TEXT ·manyQ5_KAVX2(SB), NOSPLIT, $0-56
+	MANY(64, 320, nibbles, fifths, AHEAD5, FIFTHS32, FIFTH_MIN_PRODUCTS4)
+
 // func manyQ6_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyQ6_KAVX2(SB), NOSPLIT, $0-56
-	MANY(nibbles, sixths, AHEAD6, SIXTHS32)
+	MANY(32, 288, nibbles, sixths, AHEAD6, SIXTHS32, SIXTEEN_PRODUCTS4)
 
 // func manyQ3_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyQ3_KAVX2(SB), NOSPLIT, $0-56
-	MANY(pairs, thirds, AHEAD3, THIRDS32)
+	MANY(32, 288, pairs, thirds, AHEAD3, THIRDS32, SIXTEEN_PRODUCTS4)

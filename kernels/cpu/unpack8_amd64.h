@@ -104,6 +104,15 @@ GLOBL thirds<>(SB), RODATA|NOPTR, $4
 	ADDQ    $256, R10 \
 	ADDQ    $512, DI
 
+// FOURTHS32 and FIFTHS32 write 32 columns of Q4_K and Q5_K.
+#define FOURTHS32 \
+	HEAD \
+	NIBBLES4
+
+#define FIFTHS32 \
+	HEAD \
+	FIFTHS4
+
 // SIXTHS32 writes 32 columns of Q6_K: low nibbles, then the bits above.
 #define SIXTHS32 \
 	SIGNED_SCALES \

@@ -95,8 +95,7 @@ block:
 	MOVQ $8, R8
 
 group:
-	HEAD
-	NIBBLES4
+	FOURTHS32
 	DECQ R8
 	JNZ  group
 	MOVQ R10, SI
@@ -154,8 +153,7 @@ block:
 	MOVQ $8, R8
 
 group:
-	HEAD
-	FIFTHS4
+	FIFTHS32
 	DECQ R8
 	JNZ  group
 	MOVQ R10, SI
