@@ -69,7 +69,7 @@ type Device interface {
 	// PackedBytes returns exactly what Pack(m) will allocate; m.Data may be nil.
 	PackedBytes(m *Matrix) int64
 	// Pack copies a weight to the device in the layout it likes. It may be
-	// called from several goroutines at once. m.Data is not used afterwards.
+	// called from several goroutines at once. m.Data and m.Fill are not used afterwards.
 	Pack(m *Matrix) (Weight, error)
 
 	// Sync waits for all queued ops and returns the first error since the

@@ -12,12 +12,55 @@ import "fmt"
 type Matrix struct {
 	Type       DType
 	Rows, Cols int64
-	Data       []byte // Rows * Type.RowBytes(Cols); nil where only sizes are known
+	Data       []byte // Rows * Type.RowBytes(Cols); nil where only sizes are known, or with Fill
+
+	// Fill, in place of Data, makes rows when they are asked for: as many as dst has
+	// room for, from row `first` on, which are there. Several goroutines may call it.
+	// The type says everything: it is none with scales beside it.
+	Fill func(dst []byte, first int64)
 
 	GroupScale []byte // NVFP4x16: e4m3 [Rows, Cols/16]; else nil
 
 	Scale                []float32 // [ceil(Rows/ScaleRows), ceil(Cols/ScaleCols)]; nil: 1
 	ScaleRows, ScaleCols int64     // rows and columns that share one scale
+}
+
+// HasData reports whether all rows are there: in Data, or by Fill.
+func (m *Matrix) HasData() bool {
+	if m.Fill != nil {
+		return m.Data == nil && m.Type != F8E4M3 && m.Type != NVFP4x16
+	}
+	return int64(len(m.Data)) == m.Rows*m.Type.RowBytes(m.Cols)
+}
+
+// Reader reads the rows of a matrix that has data, by one goroutine.
+type Reader struct {
+	m             *Matrix
+	buffer        []byte
+	first, filled int64 // which rows are in the buffer
+	ahead         int64
+}
+
+// Reader returns a reader which, where Fill makes the rows, asks for `ahead` of
+// them at once: sources that hold columns side by side give many rows faster.
+func (m *Matrix) Reader(ahead int64) *Reader { return &Reader{m: m, ahead: ahead} }
+
+// Rows returns n rows from `first` on, those that are there, as Data has them. They
+// are valid until the next call.
+func (r *Reader) Rows(first, n int64) []byte {
+	size := r.m.Type.RowBytes(r.m.Cols)
+	n = min(n, r.m.Rows-first)
+	if r.m.Fill == nil {
+		return r.m.Data[first*size:][:n*size]
+	}
+	if first < r.first || first+n > r.first+r.filled {
+		r.first, r.filled = first, min(max(n, r.ahead), r.m.Rows-first)
+		if int64(len(r.buffer)) < r.filled*size {
+			r.buffer = make([]byte, r.filled*size)
+		}
+		r.m.Fill(r.buffer[:r.filled*size], first)
+	}
+	return r.buffer[(first-r.first)*size:][:n*size]
 }
 
 // ScaleAt returns the factor beside the codes at row r, column c.

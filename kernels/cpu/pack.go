@@ -108,14 +108,17 @@ func (d *Device) Pack(m *kernels.Matrix) (kernels.Weight, error) {
 	return w, nil
 }
 
+// aheadRows is how many rows are made at once where the matrix has no data.
+const aheadRows = 4 * lanes
+
 // packGroups packs all rows to dst.
 func packGroups(dst []byte, v *variant, m *kernels.Matrix) {
 	_, one := groupsBytes(m)
-	t, p := &packings[m.Type], newPacker(v, m.Type)
+	t, p, rows := &packings[m.Type], newPacker(v, m.Type), m.Reader(aheadRows)
 	for g := int64(0); g*lanes < m.Rows; g++ {
-		src := rowsOf(m, g)
-		if next := m.Data[min((g+1)*lanes, m.Rows)*int64(src.row):]; len(next) > 0 {
-			prefetch(unsafe.Pointer(&next[0]), min(lanes*src.row, len(next)))
+		src := rowsOf(m, rows, g)
+		if at := (g + 1) * lanes * int64(src.row); at < int64(len(m.Data)) {
+			prefetch(unsafe.Pointer(&m.Data[at]), min(lanes*src.row, len(m.Data)-int(at)))
 		}
 		t.pack(p, dst[g*one:][:one], &src, int(m.Cols)/t.cols)
 	}
@@ -123,18 +126,18 @@ func packGroups(dst []byte, v *variant, m *kernels.Matrix) {
 
 // rowsOf returns group g of m. Rows past the end are zeros, which are zero
 // weights in every type.
-func rowsOf(m *kernels.Matrix, g int64) groupRows {
+func rowsOf(m *kernels.Matrix, rows *kernels.Reader, g int64) groupRows {
 	row := m.Type.RowBytes(m.Cols)
-	src := groupRows{row: int(row), data: sixteen(m.Data, g, row)}
+	src := groupRows{row: int(row), data: sixteen(rows.Rows(g*lanes, lanes), row)}
 	if m.GroupScale != nil {
-		src.scales = sixteen(m.GroupScale, g, m.Cols/16)
+		scales := m.Cols / 16
+		src.scales = sixteen(m.GroupScale[g*lanes*scales:], scales)
 	}
 	return src
 }
 
-// sixteen returns 16 rows of data, the last of them zeros where there are fewer.
-func sixteen(data []byte, g, row int64) []byte {
-	data = data[g*lanes*row:]
+// sixteen returns the first 16 rows of data, the last of them zeros where there are fewer.
+func sixteen(data []byte, row int64) []byte {
 	if int64(len(data)) < lanes*row {
 		return append(make([]byte, 0, lanes*row), data...)[:lanes*row]
 	}
@@ -149,8 +152,8 @@ func checkMatrix(m *kernels.Matrix) error {
 	if m.Rows <= 0 || m.Cols <= 0 || m.Cols%int64(m.Type.Block()) != 0 {
 		return fmt.Errorf("cpu: pack %v: a row must have whole blocks of %d", m, m.Type.Block())
 	}
-	if want := m.Rows * m.Type.RowBytes(m.Cols); int64(len(m.Data)) != want {
-		return fmt.Errorf("cpu: pack %v: %d bytes of data, want %d", m, len(m.Data), want)
+	if !m.HasData() {
+		return fmt.Errorf("cpu: pack %v: %d bytes of data, want %d", m, len(m.Data), m.Rows*m.Type.RowBytes(m.Cols))
 	}
 	groups := int64(0)
 	if m.Type == kernels.NVFP4x16 {

@@ -54,12 +54,11 @@ func (d *Device) packRows(m *kernels.Matrix, l *layout) error {
 	if perBuffer == 0 {
 		return fmt.Errorf("%d rows together, %d bytes, are more than a staging buffer of %d", rows, pitch, d.staging.size)
 	}
-	all := pieces(m.Rows, rows)
+	all, p := pieces(m.Rows, rows), newPacker(m)
 	for from := int64(0); from < all; from += perBuffer {
 		n := min(perBuffer, all-from)
 		err := d.load(l.args.data+addr(from*pitch), n*pitch, func(buffer []byte) {
 			clear(buffer)
-			p := newPacker(m)
 			for i := range n {
 				p.pack(buffer[i*pitch:][:pitch], from+i)
 			}
@@ -105,15 +104,19 @@ type rowSource struct {
 // the last column.
 type packer struct {
 	m      *kernels.Matrix
+	rows   *kernels.Reader
 	p      *planes
 	cols   int64 // padded
 	planes rowPlanes
 }
 
+// aheadRows is how many rows are made at once where the matrix has no data.
+const aheadRows = 64
+
 func newPacker(m *kernels.Matrix) *packer {
 	p := &layouts[m.Type]
 	_, cols := p.strip()
-	k := &packer{m: m, p: p, cols: align(m.Cols, cols)}
+	k := &packer{m: m, rows: m.Reader(aheadRows), p: p, cols: align(m.Cols, cols)}
 	plane := func(bytes int64) []byte { return make([]byte, k.cols*bytes/p.cols) }
 	k.planes = rowPlanes{plane(p.codes), plane(p.halves), plane(p.steps), plane(p.high)}
 	return k
@@ -137,8 +140,7 @@ func (k *packer) pack(dst []byte, i int64) {
 
 // read fills the planes with row r.
 func (k *packer) read(r int64) {
-	size := k.m.Type.RowBytes(k.m.Cols)
-	src := rowSource{data: k.m.Data[r*size:][:size]}
+	src := rowSource{data: k.rows.Rows(r, 1)}
 	if k.m.GroupScale != nil {
 		src.scales = k.m.GroupScale[r*(k.m.Cols/16):][:k.m.Cols/16]
 	}

@@ -72,7 +72,7 @@ func (c *context) read(t kernels.Tensor) []float32 {
 func (c *context) pack(m *kernels.Matrix) kernels.Weight {
 	c.Helper()
 	sizes := *m
-	sizes.Data, sizes.GroupScale = nil, nil
+	sizes.Data, sizes.Fill, sizes.GroupScale = nil, nil, nil
 	want := c.dev.PackedBytes(&sizes)
 	w, err := c.dev.Pack(m)
 	require.NoError(c, err)

@@ -71,6 +71,9 @@ func testMatMul(c *context) {
 		c.run(fmt.Sprintf("%v/invariance", t), func(c *context) { c.matmulInvariance(c.matrix(t, 50, 768)) })
 	}
 	testSeveral(c)
+	for _, t := range []kernels.DType{kernels.Q4_0, kernels.Q8_0} {
+		c.run(fmt.Sprintf("%v/rows made when asked for", t), func(c *context) { c.filled(c.matrix(t, 150, 320)) })
+	}
 	for _, t := range []kernels.DType{kernels.F32, kernels.BF16, kernels.Q4_K} {
 		if c.suite.Brief {
 			continue
@@ -168,6 +171,20 @@ func (c *context) matmulInvariance(m *kernels.Matrix) {
 			c.same(want[:rows], peer.product(pw, xs[:cols], 1, decode), "alone on peer %d", i)
 		}
 	}
+}
+
+// filled: a matrix whose rows are made when they are asked for has the bits of one with
+// data.
+func (c *context) filled(m *kernels.Matrix) {
+	size := m.Type.RowBytes(m.Cols)
+	made := *m
+	made.Data, made.Fill = nil, func(dst []byte, first int64) {
+		require.Positive(c, len(dst))
+		require.Zero(c, int64(len(dst))%size, "whole rows")
+		copy(dst, m.Data[first*size:][:len(dst)])
+	}
+	xs := c.normal(3*m.Cols, 1)
+	c.same(c.product(c.pack(m), xs, 3, false), c.product(c.pack(&made), xs, 3, false), "by Fill")
 }
 
 // matmulLong: the same for batches that a device cuts up, and for those of

@@ -57,6 +57,8 @@ func testMisuse(c *context) {
 		"part of a block":        {Type: kernels.Q8_0, Rows: 1, Cols: 16, Data: make([]byte, 17)},
 		"too little data":        {Type: kernels.Q8_0, Rows: 1, Cols: 32, Data: make([]byte, 33)},
 		"too much data":          {Type: kernels.F32, Rows: 1, Cols: 8, Data: make([]byte, 33)},
+		"data and rows":          {Type: kernels.Q8_0, Rows: 1, Cols: 32, Data: make([]byte, 34), Fill: func([]byte, int64) {}},
+		"rows without scales":    {Type: kernels.F8E4M3, Rows: 1, Cols: 32, Fill: func([]byte, int64) {}},
 		"no group scales":        {Type: kernels.NVFP4x16, Rows: 1, Cols: 16, Data: make([]byte, 8)},
 		"too few scales":         {Type: kernels.F8E4M3, Rows: 3, Cols: 4, Data: make([]byte, 12), Scale: make([]float32, 2), ScaleRows: 1, ScaleCols: 4},
 		"scales of nothing":      {Type: kernels.F8E4M3, Rows: 3, Cols: 4, Data: make([]byte, 12), Scale: make([]float32, 3)},

@@ -10,8 +10,10 @@ import (
 	"trona/model/quant"
 )
 
-// chunkBytes is about what one thread writes at a time.
-const chunkBytes = 1 << 20
+const (
+	chunkBytes = 1 << 20 // about what one thread writes at a time
+	aheadRows  = 64      // made at once where the source does not store them as such
+)
 
 // part writes the data of one tensor.
 func (c *converter) part(p *model.Part, typ kernels.DType) error {
@@ -19,16 +21,17 @@ func (c *converter) part(p *model.Part, typ kernels.DType) error {
 	if err != nil {
 		return err
 	}
-	if m.Type == typ && m.Scale == nil && p.Heads == 0 {
-		return c.copy(m.Data)
-	}
-	if p.Quantised() {
+	same := m.Type == typ && m.Scale == nil && (p.Heads == 0 || !p.Vector)
+	if p.Quantised() && !same {
 		c.result.Requantised++
 	}
-	rows := max(1, chunkBytes/typ.RowBytes(p.Cols))
+	rows, ahead := max(1, chunkBytes/typ.RowBytes(p.Cols)), int64(aheadRows)
+	if p.Heads != 0 {
+		ahead = 1 // the next row is none that comes next
+	}
 	workers := make([]*worker, c.o.Threads)
 	for i := range workers {
-		workers[i] = &worker{part: p, matrix: m, typ: typ, row: make([]float32, p.Cols)}
+		workers[i] = &worker{part: p, matrix: m, rows: m.Reader(ahead), same: same, typ: typ, row: make([]float32, p.Cols)}
 	}
 	for first := int64(0); first < p.Rows; {
 		if err := c.ctx.Err(); err != nil {
@@ -54,21 +57,6 @@ func (c *converter) part(p *model.Part, typ kernels.DType) error {
 	return nil
 }
 
-// copy writes data as it is.
-func (c *converter) copy(data []byte) error {
-	for len(data) > 0 {
-		if err := c.ctx.Err(); err != nil {
-			return err
-		}
-		n := min(len(data), chunkBytes)
-		if err := c.write(data[:n]); err != nil {
-			return err
-		}
-		data = data[n:]
-	}
-	return nil
-}
-
 func (c *converter) write(p []byte) error {
 	n, err := c.w.Write(p)
 	c.done += int64(n)
@@ -82,6 +70,8 @@ func (c *converter) write(p []byte) error {
 type worker struct {
 	part   *model.Part
 	matrix *kernels.Matrix
+	rows   *kernels.Reader
+	same   bool // rows have the bytes of the source's
 	typ    kernels.DType
 	row    []float32
 	out    []byte
@@ -93,10 +83,15 @@ func (w *worker) encode(from, to int64) {
 	size := w.typ.RowBytes(w.part.Cols)
 	w.out = slices.Grow(w.out[:0], int((to-from)*size))[:(to-from)*size]
 	for r := from; r < to; r++ {
+		if w.same {
+			copy(w.out[(r-from)*size:][:size], w.rows.Rows(w.source(r, w.part.Rows), 1))
+			continue
+		}
 		if w.part.Vector {
 			w.vector()
 		} else {
-			quant.Row(w.row, w.matrix, w.source(r, w.part.Rows))
+			at := w.source(r, w.part.Rows)
+			quant.RowOf(w.row, w.matrix, at, w.rows.Rows(at, 1))
 		}
 		if err := quant.Encode(w.out[(r-from)*size:][:size], w.typ, w.row); err != nil {
 			w.err = fmt.Errorf("row %d: %w", r, err)

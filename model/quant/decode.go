@@ -50,11 +50,13 @@ func Decode(dst []float32, t kernels.DType, src []byte) {
 
 // Row writes row r of a weight, m.Cols values, with all of its scales:
 // value = (code * GroupScale) * Scale, each product rounded. m must be whole:
-// Data, and GroupScale where the type has it, as kernels.Matrix describes them.
-func Row(row []float32, m *kernels.Matrix, r int64) {
+// data, and GroupScale where the type has it, as kernels.Matrix describes them.
+func Row(row []float32, m *kernels.Matrix, r int64) { RowOf(row, m, r, m.Reader(1).Rows(r, 1)) }
+
+// RowOf does so where data is row r as Data has it.
+func RowOf(row []float32, m *kernels.Matrix, r int64, data []byte) {
 	row = row[:m.Cols]
-	size := m.Type.RowBytes(m.Cols)
-	Decode(row, m.Type, m.Data[r*size:][:size])
+	Decode(row, m.Type, data)
 	if m.Type == kernels.NVFP4x16 {
 		for g, s := range m.GroupScale[r*(m.Cols/16):][:m.Cols/16] {
 			scale(row[16*g:][:16], E4M3(s))
