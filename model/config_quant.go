@@ -17,6 +17,13 @@ type quantization struct {
 	block  [2]int64         // rows and columns of one scale, for FP8 in blocks
 	names  map[string]bool  // modules that stay unquantised
 	ignore []*regexp.Regexp // others, by pattern
+
+	// Of GPTQ and AWQ:
+	bits      int
+	group     int64 // columns of one scale; those of no row are as many
+	symmetric bool  // every zero is the middle of the codes
+	zeroLess  bool  // zeros are stored less 1
+	ordered   bool  // columns may be in the order of activations
 }
 
 // Bounds of the patterns that a file may have compiled.
@@ -70,6 +77,9 @@ func newQuantization() *quantization {
 func (o *object) quantization() *quantization {
 	q := newQuantization()
 	method := o.text("quant_method")
+	if method == "" {
+		method = o.text("method") // as GPTQModel calls it
+	}
 	if _, ok := o.members["quant_algo"]; ok && method == "" {
 		method = "modelopt" // early exports do not name themselves
 	}
@@ -80,8 +90,12 @@ func (o *object) quantization() *quantization {
 		o.compressedTensors(q)
 	case "fp8":
 		o.blockFP8(q)
+	case "gptq":
+		o.gptq(q)
+	case "awq":
+		o.awq(q)
 	default:
-		o.fail("quant_method", "%q is not supported, only \"modelopt\", \"compressed-tensors\" and \"fp8\"", method)
+		o.fail("quant_method", "%q is not supported, only \"modelopt\", \"compressed-tensors\", \"gptq\", \"awq\" and \"fp8\"", method)
 	}
 	return q
 }
@@ -133,9 +147,9 @@ func (o *object) modelOptAlgo(algo string, mixed bool) {
 func (o *object) compressedTensors(q *quantization) {
 	q.algo = o.text("format")
 	switch q.algo {
-	case "float-quantized", "nvfp4-pack-quantized", "mixed-precision":
+	case "float-quantized", "nvfp4-pack-quantized", "mixed-precision", "pack-quantized", "int-quantized", "naive-quantized":
 	default:
-		o.fail("format", "%q is not supported, only \"float-quantized\" and \"nvfp4-pack-quantized\"", q.algo)
+		o.fail("format", "%q is not supported", q.algo)
 	}
 	o.groupSchemes(q)
 	for _, pattern := range o.texts("ignore") {
@@ -172,8 +186,16 @@ func (o *object) groupSchemes(q *quantization) {
 
 func (o *object) weightScheme(q *quantization) {
 	bits, _ := o.integer("num_bits")
-	if kind := o.text("type"); kind != "float" || bits != 8 && bits != 4 {
-		o.fail("type", "%q of %d bits is not supported, only \"float\" of 8 or 4", kind, bits)
+	kind := o.text("type")
+	if kind != "float" && kind != "int" {
+		o.fail("type", "%q is not supported, only \"float\" and \"int\"", kind)
+	}
+	if bits != 8 && bits != 4 {
+		o.fail("num_bits", "%d is not supported, only 8 and 4", bits)
+	}
+	if kind == "int" {
+		o.integerScheme(bits)
+		return
 	}
 	if g, ok := o.integer("group_size"); ok && bits == 4 && g != 16 {
 		o.fail("group_size", "%d is not supported, only 16", g)
@@ -199,11 +221,8 @@ func (o *object) blockFP8(q *quantization) {
 	}
 	o.text("scale_fmt") // "ue8m0" only says that the scales are powers of two
 	o.blockSize(q, "weight_block_size")
-	for _, key := range []string{"modules_to_not_convert", "ignored_layers"} {
-		for _, module := range o.texts(key) {
-			q.names[module] = true
-		}
-	}
+	o.modules(q, "modules_to_not_convert")
+	o.modules(q, "ignored_layers")
 }
 
 // blockSize takes [rows, columns] of one scale.

@@ -322,14 +322,14 @@ func TestConfigRefuses(t *testing.T) {
 		{"partial_rotary_factor", "0.5"}, {"num_experts", "8"}, {"num_local_experts", "8"}, {"final_logit_softcapping", "30.0"},
 		{"embedding_multiplier", "12.0"}, {"tie_word_embeddings", `"no"`},
 		{"architectures", `["MixtralForCausalLM"]`}, {"architectures", `[]`}, {"architectures", `null`}, {"architectures", `["LlamaForCausalLM", "x"]`},
-		{"quantization_config.quant_method", `{"quant_method": "gptq", "bits": 4}`},
+		{"quantization_config.quant_method", `{"quant_method": "bitsandbytes", "load_in_8bit": true}`},
 		{"quantization_config.quant_method", `{}`},
 		{"quantization_config.quant_algo", `{"quant_method": "modelopt", "quant_algo": "W4A16_AWQ"}`},
 		{"quantization_config.group_size", `{"quant_method": "modelopt", "quant_algo": "NVFP4", "group_size": 32}`},
-		{"quantization_config.format", `{"quant_method": "compressed-tensors", "format": "pack-quantized"}`},
+		{"quantization_config.format", `{"quant_method": "compressed-tensors", "format": "marlin-24"}`},
 		{"quantization_config.ignore", `{"quant_method": "compressed-tensors", "format": "float-quantized", "ignore": ["re:(?=x)"]}`},
 		{"quantization_config.config_groups.group_0.weights.type",
-			`{"quant_method": "compressed-tensors", "format": "float-quantized", "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "int"}}}}`},
+			`{"quant_method": "compressed-tensors", "format": "float-quantized", "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "bool"}}}}`},
 		{"quantization_config.weight_block_size", `{"quant_method": "fp8", "weight_block_size": [128, 0]}`},
 		{"quantization_config.fmt", `{"quant_method": "fp8", "fmt": "e5m2"}`},
 		{"quantization_config", `"fp8"`},
@@ -487,6 +487,9 @@ func FuzzConfig(f *testing.F) {
 	f.Add(llamaJSON(map[string]string{"rope_scaling": `{"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4}`}))
 	f.Add(llamaJSON(map[string]string{"quantization_config": `{"quant_method": "compressed-tensors", "format": "float-quantized",
 		"config_groups": {"g": {"weights": {"num_bits": 8, "type": "float", "strategy": "block", "block_structure": [128, 128]}}}, "ignore": ["re:.*head"]}`}))
+	f.Add(llamaJSON(map[string]string{"quantization_config": `{"quant_method": "gptq", "bits": 4, "group_size": 128, "sym": true, "dynamic": {"-:.*down": {}}}`}))
+	f.Add(llamaJSON(map[string]string{"quantization_config": `{"quant_method": "compressed-tensors", "format": "pack-quantized",
+		"config_groups": {"g": {"weights": {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 32, "symmetric": false}}}}`}))
 	f.Fuzz(func(t *testing.T, text string) {
 		o, err := parseObject("config.json", []byte(text))
 		if err != nil {

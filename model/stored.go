@@ -39,12 +39,18 @@ type stored struct {
 	groups int  // NVFP4x16: e4m3 scales of 16 columns
 	scale  int  // factors beside the codes
 	divide bool // they divide (compressed-tensors) instead of multiply
+
+	integers *integers // nil: the codes are no whole numbers
 }
 
 // bytes returns the size of the weight in the checkpoint.
 func (c *Checkpoint) bytes(s *stored) int64 {
 	n := c.tensors[s.codes].Bytes
-	for _, i := range []int{s.groups, s.scale} {
+	beside := []int{s.groups, s.scale}
+	if s.integers != nil {
+		beside = s.integers.tensors()
+	}
+	for _, i := range beside {
 		if i >= 0 {
 			n += c.tensors[i].Bytes
 		}
@@ -69,6 +75,9 @@ func (s *stored) scales() int64 {
 
 // read returns s with its data.
 func (c *Checkpoint) read(s *stored) (*kernels.Matrix, error) {
+	if s.integers != nil {
+		return c.readInteger(s)
+	}
 	m := s.matrix
 	var err error
 	if m.Data, err = c.source.data(s.codes); err != nil {
@@ -156,10 +165,15 @@ type finder struct {
 	byName  map[string]int
 	used    []bool
 	quant   *quantization // of a folder; nil: none
+	// integers are the weights of GPTQ, by name.
+	integers map[string]*integers
 }
 
 func newFinder(path string, tensors []TensorInfo, q *quantization) (*finder, error) {
-	f := &finder{path: path, tensors: tensors, byName: make(map[string]int, len(tensors)), used: make([]bool, len(tensors)), quant: q}
+	f := &finder{
+		path: path, tensors: tensors, byName: make(map[string]int, len(tensors)), used: make([]bool, len(tensors)), quant: q,
+		integers: map[string]*integers{},
+	}
 	for i, t := range tensors {
 		if _, ok := f.byName[t.Name]; ok {
 			return nil, f.fail(t.Name, "is there twice")
@@ -254,7 +268,13 @@ func count(shape []int64) int64 {
 // hf finds a weight of a folder, in any of the forms that quantisers write.
 func (f *finder) hf(p *part) (*stored, error) {
 	if packed, ok := f.take(p.name + ".weight_packed"); ok && !p.bias {
+		if f.tensors[packed].Type == "I32" {
+			return f.packed(p, packed)
+		}
 		return f.nvfp4(p, packed, "weight_global_scale", true)
+	}
+	if codes, ok := f.take(p.name + ".qweight"); ok && !p.bias {
+		return f.qweight(p, codes)
 	}
 	codes, ok := f.take(p.tensor())
 	if !ok {
@@ -265,6 +285,8 @@ func (f *finder) hf(p *part) (*stored, error) {
 		return f.nvfp4(p, codes, "weight_scale_2", false)
 	case "F8_E4M3":
 		return f.fp8(p, codes)
+	case "I8":
+		return f.int8(p, codes)
 	}
 	return f.plain(p, codes)
 }
@@ -370,10 +392,11 @@ func (f *finder) scaleType(i int) error {
 	return nil
 }
 
-func (f *finder) want(i int, typ string, rows, cols int64) error {
+// want refuses a tensor of another type or shape.
+func (f *finder) want(i int, typ string, shape ...int64) error {
 	t := &f.tensors[i]
-	if t.Type != typ || !slices.Equal(t.Shape, []int64{rows, cols}) {
-		return f.fail(t.Name, "is %s%v, want %s%v", t.Type, t.Shape, typ, []int64{rows, cols})
+	if t.Type != typ || !slices.Equal(t.Shape, shape) {
+		return f.fail(t.Name, "is %s%v, want %s%v", t.Type, t.Shape, typ, shape)
 	}
 	return nil
 }
@@ -382,8 +405,19 @@ func (f *finder) want(i int, typ string, rows, cols int64) error {
 // frequencies that are computed anyway, and scales for activations and KV
 // caches of fewer bits than this program uses.
 var extras = []string{
-	".rotary_emb.inv_freq", ".input_scale", ".input_global_scale",
+	".rotary_emb.inv_freq", ".input_scale", ".input_zero_point", ".input_global_scale",
 	".k_scale", ".v_scale", ".q_scale", ".kv_scale", ".prob_output_scale",
+}
+
+// zeroBias notes a bias that older GPTQ files have and the model has not: it must be all
+// zeros, which its data tells.
+func (f *finder) zeroBias(i int) bool {
+	weight, ok := strings.CutSuffix(f.tensors[i].Name, ".bias")
+	x := f.integers[weight]
+	if ok && x != nil {
+		x.bias = i
+	}
+	return ok && x != nil
 }
 
 // rest refuses tensors that no weight took, but for the extras. It names some
@@ -395,7 +429,7 @@ func (f *finder) rest() error {
 	for i, t := range f.tensors {
 		extra := slices.ContainsFunc(extras, func(end string) bool { return strings.HasSuffix(t.Name, end) })
 		switch {
-		case f.used[i] || extra:
+		case f.used[i] || extra || f.zeroBias(i):
 		case len(some) < most:
 			some = append(some, f.fail(t.Name, "is not part of this architecture"))
 		default:

@@ -59,7 +59,7 @@ func TestStoredForms(t *testing.T) {
 		"shape":          {"m.weight", []TensorInfo{tensor("weight", "BF16", cols, rows)}},
 		"rank":           {"m.weight", []TensorInfo{tensor("weight", "BF16", rows*cols)}},
 		"type":           {"m.weight", []TensorInfo{tensor("weight", "I64", rows, cols)}},
-		"integers":       {"m.weight", []TensorInfo{tensor("weight", "I8", rows, cols)}},
+		"integers":       {"m.weight_scale", []TensorInfo{tensor("weight", "I8", rows, cols)}},
 		"no scale":       {"m.weight_scale", []TensorInfo{fp8}},
 		"scale shape":    {"m.weight_scale", []TensorInfo{fp8, tensor("weight_scale", "F32", cols)}},
 		"scale type":     {"m.weight_scale", []TensorInfo{fp8, tensor("weight_scale", "F8_E8M0")}},

@@ -20,7 +20,7 @@ type Integers struct {
 	Group      int64 // columns that share scale and zero: a multiple of 32, or all; the last may be fewer
 	Codes      []byte
 	Scale      []float32 // [Rows, groups]; GPTQ and AWQ [groups, Rows]; one: the same for all
-	Zero       []byte    // packed as the order says; nil: the middle of the codes
+	Zero       []byte    // packed as the order says; nil: the middle of the codes; Bytes: one will do
 	// ZeroLess: what Zero holds is less by 1, whole words of 32 bits taken as one number.
 	ZeroLess bool
 }
@@ -143,7 +143,7 @@ func (x *integerRows) zero(r, g int64) int {
 	at, place := g*(x.Rows/n)+r/n, r%n
 	switch x.Order {
 	case Bytes:
-		return int(int8(x.Zero[r*x.groups+g]))
+		return int(int8(x.Zero[(r*x.groups+g)%int64(len(x.Zero))])) // one, or all
 	case Columns:
 		at = r/n*x.groups + g
 	case AWQ:

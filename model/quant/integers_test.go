@@ -171,6 +171,78 @@ func TestIntegerGroups(t *testing.T) {
 	}
 }
 
+// place is where the order has a code: which word, and which number of it. Bytes are words
+// of four.
+func (x *Integers) place(r, c int64) (word, slot int64) {
+	n := int64(32 / x.Bits)
+	switch x.Order {
+	case GPTQ:
+		return c/n*x.Rows + r, c % n
+	case AWQ:
+		return c*(x.Rows/8) + r/8, r%2*4 + r%8/2
+	}
+	return (r*x.Cols + c) / n, c % n
+}
+
+// FuzzIntegers: whatever the tensors hold, rows have the codes that stand there, or the
+// group that has no scale or zero is named.
+func FuzzIntegers(f *testing.F) {
+	for o := range byte(4) {
+		f.Add(o, byte(0), byte(2), byte(3), byte(1), []byte("some scales and codes 0123456789"))
+		f.Add(o, byte(1), byte(1), byte(1), byte(0), []byte{0, 60, 0x77, 0x80})
+	}
+	f.Fuzz(func(t *testing.T, order, wide, rows, blocks, group byte, data []byte) {
+		x := &Integers{Order: Order(order % 4), Bits: 4, Rows: 8 * int64(1+rows%4), Cols: 32 * int64(1+blocks%4)}
+		if x.Order == Bytes || wide%2 == 1 && x.Order != AWQ {
+			x.Bits = 8
+		}
+		x.Group = min(x.Cols, 32*int64(1+group%4))
+		groups := (x.Cols + x.Group - 1) / x.Group
+		take := func(n int64) []byte {
+			b := make([]byte, n)
+			data = data[copy(b, data):]
+			return b
+		}
+		x.Codes = take(x.Rows * x.Cols * int64(x.Bits) / 8)
+		if wide%4 > 1 && x.Order != Bytes {
+			x.Zero, x.ZeroLess = take(x.Rows*groups*int64(x.Bits)/8), wide%8 > 3
+		}
+		for range x.Rows * groups {
+			x.Scale = append(x.Scale, f16At(take(2)))
+		}
+		typ := kernels.Q8_0
+		if x.Bits == 4 {
+			typ = []kernels.DType{kernels.Q4_0, kernels.Q4_1}[wide%2]
+		}
+		m, err := x.Matrix(typ)
+		if err != nil {
+			var e *GroupError
+			require.ErrorAs(t, err, &e)
+			require.True(t, e.Row >= 0 && e.Row < x.Rows && e.Group >= 0 && e.Group < groups, "%v", e)
+			return
+		}
+		row := make([]float32, x.Cols)
+		for r := range x.Rows {
+			Row(row, m, r)
+			for c := range x.Cols {
+				word, slot := x.place(r, c)
+				code := int(binary.LittleEndian.Uint32(x.Codes[4*word:]) >> (x.Bits * int(slot)) & (1<<x.Bits - 1))
+				rows := m.Reader(1).Rows(r, 1)[c/32*int64(typ.BlockBytes()):]
+				min := float32(0)
+				switch {
+				case typ == kernels.Q4_1:
+					min = f16At(rows[2:])
+				case x.Order == Bytes:
+					code = int(int8(code))
+				default:
+					code -= 1 << (x.Bits - 1)
+				}
+				require.Equal(t, float32(float32(code)*scaleOf(x, r, c/x.Group))+min, row[c], "row %d, column %d", r, c)
+			}
+		}
+	})
+}
+
 // TestOneScale: a scale for the whole matrix.
 func TestOneScale(t *testing.T) {
 	x, values := integers(rand.New(rand.NewPCG(5, 6)), Bytes, 8, 3, 32, 32, false, false)
