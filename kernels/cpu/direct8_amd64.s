@@ -332,6 +332,113 @@ TEXT ·directQ5_Kx1AVX2(SB), NOSPLIT, $0-32
 TEXT ·directQ5_Kx2AVX2(SB), NOSPLIT, $0-32
 	Q5_K(EACH2, USE2, ADD2, OUT2, 96)
 
+// HALVES reads scales F16 [16] at AT as Y8 and Y9, PLUS_HALVES numbers that are added as
+// Y13 and Y14.
+#define HALVES(AT) \
+	VCVTPH2PS AT(AX), Y8 \
+	VCVTPH2PS (AT+16)(AX), Y9
+
+#define PLUS_HALVES(AT) \
+	VCVTPH2PS AT(AX), Y13 \
+	VCVTPH2PS (AT+16)(AX), Y14
+
+#define PLUS(X, A, B) \
+	VBROADCASTSS (X+36)(DX), Y10 \
+	VFMADD231PS  Y13, Y10, A \
+	VFMADD231PS  Y14, Y10, B
+
+#define Q4_1(EACH, USE, ADD, OUT, XBYTES) \
+	ARGUMENTS             \
+	SHRQ $5, CX           \
+	OUT(LOAD)             \
+block:                    \
+	EACH(ZERO, 0)         \
+	AHEAD(0)              \
+	ADDQ $64, AX          \
+	NIBBLES32(USE)        \
+	EACH(JOIN, 0)         \
+	HALVES(-64)           \
+	PLUS_HALVES(-32)      \
+	ADD(PLUS)             \
+	ADDQ $256, AX         \
+	ADDQ $XBYTES, DX      \
+	DECQ CX               \
+	JNZ  block            \
+	OUT(STORE)            \
+	VZEROUPPER            \
+	RET
+
+// func directQ4_1x1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ4_1x1AVX2(SB), NOSPLIT, $0-32
+	Q4_1(EACH1, USE1, ADD1, OUT1, 48)
+
+// func directQ4_1x2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ4_1x2AVX2(SB), NOSPLIT, $0-32
+	Q4_1(EACH2, USE2, ADD2, OUT2, 96)
+
+#define Q5_0(EACH, USE, ADD, OUT, XBYTES) \
+	ARGUMENTS             \
+	SHRQ $5, CX           \
+	OUT(LOAD)             \
+block:                    \
+	EACH(BIAS, 40)        \
+	ADDQ $32, AX          \
+	FIFTHS32(USE)         \
+	EACH(JOIN, 0)         \
+	HALVES(-32)           \
+	ADD(NO_MIN)           \
+	ADDQ $320, AX         \
+	ADDQ $XBYTES, DX      \
+	DECQ CX               \
+	JNZ  block            \
+	OUT(STORE)            \
+	VZEROUPPER            \
+	RET
+
+// func directQ5_0x1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ5_0x1AVX2(SB), NOSPLIT, $0-32
+	Q5_0(EACH1, USE1, ADD1, OUT1, 48)
+
+// func directQ5_0x2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ5_0x2AVX2(SB), NOSPLIT, $0-32
+	Q5_0(EACH2, USE2, ADD2, OUT2, 96)
+
+#define Q5_1(EACH, USE, ADD, OUT, XBYTES) \
+	ARGUMENTS             \
+	SHRQ $5, CX           \
+	OUT(LOAD)             \
+block:                    \
+	EACH(BIAS, 40)        \
+	AHEAD(0)              \
+	ADDQ $64, AX          \
+	FIFTHS32(USE)         \
+	EACH(JOIN, 0)         \
+	EACH(GIVE_BACK, 44)   \
+	HALVES(-64)           \
+	PLUS_HALVES(-32)      \
+	ADD(PLUS)             \
+	ADDQ $320, AX         \
+	ADDQ $XBYTES, DX      \
+	DECQ CX               \
+	JNZ  block            \
+	OUT(STORE)            \
+	VZEROUPPER            \
+	RET
+
+// func directQ5_1x1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ5_1x1AVX2(SB), NOSPLIT, $0-32
+	Q5_1(EACH1, USE1, ADD1, OUT1, 48)
+
+// func directQ5_1x2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ5_1x2AVX2(SB), NOSPLIT, $0-32
+	Q5_1(EACH2, USE2, ADD2, OUT2, 96)
+
 #define SIXTHS(AT, HIGH_AT, SHIFT0, BY0, SHIFT1, BY1) \
 	NIBBLES(AT) \
 	HIGH((HIGH_AT)(AX), sixths, SHIFT0, BY0, SHIFT1, BY1, Y8, Y13) \
@@ -755,6 +862,21 @@ TEXT ·directQ3_Kx2AVX2(SB), NOSPLIT, $0-32
 // Requires: AVX2, FMA, F16C
 TEXT ·directQ4_0x4AVX2(SB), NOSPLIT, $0-32
 	Q4_0(EACH4, USE4, ADD4, OUT4, 192)
+
+// func directQ4_1x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ4_1x4AVX2(SB), NOSPLIT, $0-32
+	Q4_1(EACH4, USE4, ADD4, OUT4, 192)
+
+// func directQ5_0x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ5_0x4AVX2(SB), NOSPLIT, $0-32
+	Q5_0(EACH4, USE4, ADD4, OUT4, 192)
+
+// func directQ5_1x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ5_1x4AVX2(SB), NOSPLIT, $0-32
+	Q5_1(EACH4, USE4, ADD4, OUT4, 192)
 
 // func directQ4_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX2, FMA, F16C

@@ -61,35 +61,131 @@ GLOBL sixths<>(SB), RODATA|NOPTR, $4
 	NIBBLES(192) \
 	EIGHT(EACH, 6)
 
-#define Q4_0(EACH, XBYTES) \
-	ARGUMENTS(EACH, fifths) \
+// HEAD begins a block of 32 columns with scales, HEAD_MIN one with numbers that are added,
+// too.
+#define HEAD \
+	VCVTPH2PS (AX), Z21 \
+	ADDQ      $32, AX
+
+#define HEAD_MIN \
+	AHEAD(0) \
+	VCVTPH2PS 32(AX), Z22 \
+	VCVTPH2PS (AX), Z21 \
+	ADDQ      $64, AX
+
+// BLOCKS is the loop over blocks of 32 columns.
+#define BLOCKS(EACH, HIGH, HEAD, GROUP, BYTES, XBYTES) \
+	ARGUMENTS(EACH, HIGH) \
 	SHRQ      $5, CX \
 block: \
-	EACH(BIAS, 0) \
-	VCVTPH2PS (AX), Z21 \
-	ADDQ      $32, AX \
-	NIBBLES32(EACH) \
-	EACH(ADD, 0) \
-	ADDQ      $256, AX \
+	HEAD \
+	GROUP(EACH) \
+	ADDQ      $BYTES, AX \
 	ADDQ      $XBYTES, BX \
 	DECQ      CX \
 	JNZ       block \
 	RETURN(EACH)
 
+#define Q4_0(EACH) \
+	EACH(BIAS, 0) \
+	NIBBLES32(EACH) \
+	EACH(ADD, 0)
+
 // func directQ4_0x1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ4_0x1VNNI(SB), NOSPLIT, $0-32
-	Q4_0(EACH1, 48)
+	BLOCKS(EACH1, fifths, HEAD, Q4_0, 256, 48)
 
 // func directQ4_0x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ4_0x2VNNI(SB), NOSPLIT, $0-32
-	Q4_0(EACH2, 96)
+	BLOCKS(EACH2, fifths, HEAD, Q4_0, 256, 96)
 
 // func directQ4_0x4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ4_0x4VNNI(SB), NOSPLIT, $0-32
-	Q4_0(EACH4, 192)
+	BLOCKS(EACH4, fifths, HEAD, Q4_0, 256, 192)
+
+#define Q4_1(EACH) \
+	EACH(ZERO, 0) \
+	NIBBLES32(EACH) \
+	EACH(ADD_PLUS, 0)
+
+// func directQ4_1x1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ4_1x1VNNI(SB), NOSPLIT, $0-32
+	BLOCKS(EACH1, fifths, HEAD_MIN, Q4_1, 256, 48)
+
+// func directQ4_1x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ4_1x2VNNI(SB), NOSPLIT, $0-32
+	BLOCKS(EACH2, fifths, HEAD_MIN, Q4_1, 256, 96)
+
+// func directQ4_1x4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ4_1x4VNNI(SB), NOSPLIT, $0-32
+	BLOCKS(EACH4, fifths, HEAD_MIN, Q4_1, 256, 192)
+
+// HIGH unpacks eight columns with bits of Z20: code | bits & mask.
+#define HIGH(AT, SHIFT0, BY0, SHIFT1, BY1) \
+	NIBBLES(AT) \
+	SHIFT0     $(BY0), Z20, Z18 \
+	SHIFT1     $(BY1), Z20, Z19 \
+	VPTERNLOGD $0xF8, Z30, Z18, Z16 \
+	VPTERNLOGD $0xF8, Z30, Z19, Z17
+
+// FIFTHS32 uses 32 columns of 5 bits.
+#define FIFTHS32(EACH) \
+	AHEAD(0) \
+	VMOVDQU32 (AX), Z20 \
+	HIGH(64, VPSLLW, 4, VPSLLW, 3) \
+	EIGHT(EACH, 0) \
+	HIGH(128, VPSLLW, 2, VPSLLW, 1) \
+	EIGHT(EACH, 2) \
+	HIGH(192, VPSLLW, 0, VPSRLW, 1) \
+	EIGHT(EACH, 4) \
+	HIGH(256, VPSRLW, 2, VPSRLW, 3) \
+	EIGHT(EACH, 6)
+
+#define Q5_0(EACH) \
+	EACH(BIAS, 0) \
+	FIFTHS32(EACH) \
+	EACH(ADD, 0)
+
+// func directQ5_0x1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ5_0x1VNNI(SB), NOSPLIT, $0-32
+	BLOCKS(EACH1, fifths, HEAD, Q5_0, 320, 48)
+
+// func directQ5_0x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ5_0x2VNNI(SB), NOSPLIT, $0-32
+	BLOCKS(EACH2, fifths, HEAD, Q5_0, 320, 96)
+
+// func directQ5_0x4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ5_0x4VNNI(SB), NOSPLIT, $0-32
+	BLOCKS(EACH4, fifths, HEAD, Q5_0, 320, 192)
+
+#define Q5_1(EACH) \
+	EACH(ZERO, 0) \
+	FIFTHS32(EACH) \
+	EACH(ADD_PLUS, 0)
+
+// func directQ5_1x1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ5_1x1VNNI(SB), NOSPLIT, $0-32
+	BLOCKS(EACH1, fifths, HEAD_MIN, Q5_1, 320, 48)
+
+// func directQ5_1x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ5_1x2VNNI(SB), NOSPLIT, $0-32
+	BLOCKS(EACH2, fifths, HEAD_MIN, Q5_1, 320, 96)
+
+// func directQ5_1x4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ5_1x4VNNI(SB), NOSPLIT, $0-32
+	BLOCKS(EACH4, fifths, HEAD_MIN, Q5_1, 320, 192)
 
 // SIGNED adds 128 to the I-th four columns of codes with a sign.
 #define SIGNED(EACH, I) \
@@ -97,13 +193,8 @@ TEXT ·directQ4_0x4VNNI(SB), NOSPLIT, $0-32
 	VPXORD (64*I)(AX), Z30, Z16 \
 	EACH(USE, I)
 
-#define Q8_0(EACH, XBYTES) \
-	ARGUMENTS(EACH, signs) \
-	SHRQ      $5, CX \
-block: \
+#define Q8_0(EACH) \
 	EACH(BIAS, 0) \
-	VCVTPH2PS (AX), Z21 \
-	ADDQ      $32, AX \
 	SIGNED(EACH, 0) \
 	SIGNED(EACH, 1) \
 	SIGNED(EACH, 2) \
@@ -112,27 +203,22 @@ block: \
 	SIGNED(EACH, 5) \
 	SIGNED(EACH, 6) \
 	SIGNED(EACH, 7) \
-	EACH(ADD, 0) \
-	ADDQ      $512, AX \
-	ADDQ      $XBYTES, BX \
-	DECQ      CX \
-	JNZ       block \
-	RETURN(EACH)
+	EACH(ADD, 0)
 
 // func directQ8_0x1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ8_0x1VNNI(SB), NOSPLIT, $0-32
-	Q8_0(EACH1, 48)
+	BLOCKS(EACH1, signs, HEAD, Q8_0, 512, 48)
 
 // func directQ8_0x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ8_0x2VNNI(SB), NOSPLIT, $0-32
-	Q8_0(EACH2, 96)
+	BLOCKS(EACH2, signs, HEAD, Q8_0, 512, 96)
 
 // func directQ8_0x4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ8_0x4VNNI(SB), NOSPLIT, $0-32
-	Q8_0(EACH4, 192)
+	BLOCKS(EACH4, signs, HEAD, Q8_0, 512, 192)
 
 // K_HEAD begins a block of 256 columns, of which the first BYTES are no codes.
 #define K_HEAD(BYTES) \
@@ -194,26 +280,9 @@ TEXT ·directQ4_Kx2VNNI(SB), NOSPLIT, $0-32
 TEXT ·directQ4_Kx4VNNI(SB), NOSPLIT, $0-32
 	K_BLOCKS(EACH4, fifths, 320, Q4_K, 256, 192)
 
-// HIGH unpacks eight columns with bits of Z20: code | bits & mask.
-#define HIGH(AT, SHIFT0, BY0, SHIFT1, BY1) \
-	NIBBLES(AT) \
-	SHIFT0     $(BY0), Z20, Z18 \
-	SHIFT1     $(BY1), Z20, Z19 \
-	VPTERNLOGD $0xF8, Z30, Z18, Z16 \
-	VPTERNLOGD $0xF8, Z30, Z19, Z17
-
 #define Q5_K(EACH) \
 	EACH(ZERO, 0) \
-	AHEAD(0) \
-	VMOVDQU32 (AX), Z20 \
-	HIGH(64, VPSLLW, 4, VPSLLW, 3) \
-	EIGHT(EACH, 0) \
-	HIGH(128, VPSLLW, 2, VPSLLW, 1) \
-	EIGHT(EACH, 2) \
-	HIGH(192, VPSLLW, 0, VPSRLW, 1) \
-	EIGHT(EACH, 4) \
-	HIGH(256, VPSRLW, 2, VPSRLW, 3) \
-	EIGHT(EACH, 6) \
+	FIFTHS32(EACH) \
 	K_SCALES \
 	EACH(ADD_MIN, 0)
 

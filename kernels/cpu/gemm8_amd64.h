@@ -127,6 +127,13 @@
 
 // Products of 32 columns with four tokens.
 
+#define OFFSET_PRODUCTS4 \
+	BIAS4(40) \
+	EIGHT(MORE4, MORE4) \
+	JOIN4 \
+	SCALES(0) \
+	FINISH4(FINISH)
+
 #define MIN_PRODUCTS4 \
 	EIGHT(FIRST4, MORE4) \
 	JOIN4 \

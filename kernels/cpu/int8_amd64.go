@@ -13,10 +13,10 @@ func int8AVX2(v variant) variant {
 	v.name += "-int8"
 	v.quantize = quantizeAVX2
 	v.integers = [numTypes]*integer{
-		kernels.Q4_0:     {offset: 8, unpack: unpack8Q4_0AVX2, gemm: gemmOffsetAVX2, direct: [3]direct{directQ4_0x1AVX2, directQ4_0x2AVX2, directQ4_0x4AVX2}, directTokens: 24},
-		kernels.Q4_1:     {unpack: unpack8Q4_1AVX2, gemm: gemmMinAVX2},
-		kernels.Q5_0:     {offset: 16, unpack: unpack8Q5_0AVX2, gemm: gemmOffsetAVX2},
-		kernels.Q5_1:     {offset: 16, unpack: unpack8Q5_1AVX2, gemm: gemmFifthMinAVX2},
+		kernels.Q4_0:     {offset: 8, unpack: unpack8Q4_0AVX2, gemm: gemmOffsetAVX2, direct: [3]direct{directQ4_0x1AVX2, directQ4_0x2AVX2, directQ4_0x4AVX2}, directTokens: 32, many: manyQ4_0AVX2},
+		kernels.Q4_1:     {unpack: unpack8Q4_1AVX2, gemm: gemmMinAVX2, direct: [3]direct{directQ4_1x1AVX2, directQ4_1x2AVX2, directQ4_1x4AVX2}, directTokens: 32, many: manyQ4_1AVX2},
+		kernels.Q5_0:     {offset: 16, unpack: unpack8Q5_0AVX2, gemm: gemmOffsetAVX2, direct: [3]direct{directQ5_0x1AVX2, directQ5_0x2AVX2, directQ5_0x4AVX2}, directTokens: 32, many: manyQ5_0AVX2},
+		kernels.Q5_1:     {offset: 16, unpack: unpack8Q5_1AVX2, gemm: gemmFifthMinAVX2, direct: [3]direct{directQ5_1x1AVX2, directQ5_1x2AVX2, directQ5_1x4AVX2}, directTokens: 32, many: manyQ5_1AVX2},
 		kernels.Q8_0:     {unpack: unpack8Q8_0AVX2, gemm: gemmSignedAVX2, direct: [3]direct{directQ8_0x1AVX2, directQ8_0x2AVX2, directQ8_0x4AVX2}, directTokens: 24},
 		kernels.Q3_K:     {offset: 4, unpack: unpack8Q3_KAVX2, gemm: gemmSixteenAVX2, direct: [3]direct{directQ3_Kx1AVX2, directQ3_Kx2AVX2, directQ3_Kx4AVX2}, directTokens: 32, many: manyQ3_KAVX2},
 		kernels.Q4_K:     {unpack: unpack8Q4_KAVX2, gemm: gemmMinAVX2, direct: [3]direct{directQ4_Kx1AVX2, directQ4_Kx2AVX2, directQ4_Kx4AVX2}, directTokens: 32, many: manyQ4_KAVX2},
@@ -141,6 +141,33 @@ func directQ4_0x2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 func directQ4_0x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
+func directQ4_1x1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ4_1x2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ4_1x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ5_0x1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ5_0x2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ5_0x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ5_1x1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ5_1x2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ5_1x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
 func directQ8_0x1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
@@ -202,6 +229,18 @@ func directIQ4_XSx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
 func directIQ4_XSx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func manyQ4_0AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+
+//go:noescape
+func manyQ4_1AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+
+//go:noescape
+func manyQ5_0AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+
+//go:noescape
+func manyQ5_1AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
 
 //go:noescape
 func manyQ3_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)

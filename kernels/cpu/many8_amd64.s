@@ -34,9 +34,18 @@ VECTOR(words<>, 0x0001000100010001)
 	AHEAD5 \
 	AHEAD(320)
 
-// MANY multiplies blocks of 256 columns whose bytes of scales are at SCALES, and codes at
-// CODES: UNPACK does 32 columns, with masks LOW and HIGH, and PRODUCTS uses them.
-#define MANY(SCALES, CODES, LOW, HIGH, AHEADS, UNPACK, PRODUCTS) \
+#define K_AHEAD \
+	AHEAD(-256) \
+	AHEAD(-192) \
+	AHEAD(-128) \
+	AHEAD(-64)
+
+#define NO_AHEAD
+
+// MANY multiplies blocks of GROUPS times 32 columns, 1<<LOG, whose bytes of scales are at
+// SCALES, and codes at CODES: UNPACK does 32 columns, with masks LOW and HIGH, and
+// PRODUCTS uses them.
+#define MANY(LOG, GROUPS, SCALES, CODES, LOW, HIGH, BLOCK_AHEAD, AHEADS, UNPACK, PRODUCTS) \
 	MOVQ         src+8(FP), SI \
 	MOVQ         x+16(FP), DX \
 	MOVQ         stride+24(FP), R11 \
@@ -44,15 +53,12 @@ VECTOR(words<>, 0x0001000100010001)
 	SHLQ         $4, R11 \
 	MOVQ         n+40(FP), CX \
 	MOVQ         p+48(FP), R8 \
-	SHRQ         $8, CX \
+	SHRQ         $LOG, CX \
 block: \
 	LEAQ         SCALES(SI), R12 \
 	LEAQ         CODES(SI), R10 \
-	AHEAD(-256) \
-	AHEAD(-192) \
-	AHEAD(-128) \
-	AHEAD(-64) \
-	MOVQ         $8, AX \
+	BLOCK_AHEAD \
+	MOVQ         $GROUPS, AX \
 group: \
 	AHEADS \
 	VPBROADCASTD LOW<>(SB), Y15 \
@@ -85,19 +91,39 @@ tile: \
 // func manyQ4_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyQ4_KAVX2(SB), NOSPLIT, $0-56
-	MANY(64, 320, nibbles, nibbles, AHEAD4, FOURTHS32, MIN_PRODUCTS4)
+	MANY(8, 8, 64, 320, nibbles, nibbles, K_AHEAD, AHEAD4, FOURTHS32, MIN_PRODUCTS4)
 
 // func manyQ5_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyQ5_KAVX2(SB), NOSPLIT, $0-56
-	MANY(64, 320, nibbles, fifths, AHEAD5, FIFTHS32, FIFTH_MIN_PRODUCTS4)
+	MANY(8, 8, 64, 320, nibbles, fifths, K_AHEAD, AHEAD5, FIFTHS32, FIFTH_MIN_PRODUCTS4)
 
 // func manyQ6_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyQ6_KAVX2(SB), NOSPLIT, $0-56
-	MANY(32, 288, nibbles, sixths, AHEAD6, SIXTHS32, SIXTEEN_PRODUCTS4)
+	MANY(8, 8, 32, 288, nibbles, sixths, K_AHEAD, AHEAD6, SIXTHS32, SIXTEEN_PRODUCTS4)
 
 // func manyQ3_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyQ3_KAVX2(SB), NOSPLIT, $0-56
-	MANY(32, 288, pairs, thirds, AHEAD3, THIRDS32, SIXTEEN_PRODUCTS4)
+	MANY(8, 8, 32, 288, pairs, thirds, K_AHEAD, AHEAD3, THIRDS32, SIXTEEN_PRODUCTS4)
+
+// func manyQ4_0AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+// Requires: AVX2, FMA, F16C
+TEXT ·manyQ4_0AVX2(SB), NOSPLIT, $0-56
+	MANY(5, 1, 0, 32, nibbles, nibbles, NO_AHEAD, AHEAD4, BLOCK4, OFFSET_PRODUCTS4)
+
+// func manyQ4_1AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+// Requires: AVX2, FMA, F16C
+TEXT ·manyQ4_1AVX2(SB), NOSPLIT, $0-56
+	MANY(5, 1, 0, 64, nibbles, nibbles, NO_AHEAD, AHEAD5, BLOCK4_MIN, MIN_PRODUCTS4)
+
+// func manyQ5_0AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+// Requires: AVX2, FMA, F16C
+TEXT ·manyQ5_0AVX2(SB), NOSPLIT, $0-56
+	MANY(5, 1, 0, 32, nibbles, fifths, NO_AHEAD, AHEAD5, BLOCK5, OFFSET_PRODUCTS4)
+
+// func manyQ5_1AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+// Requires: AVX2, FMA, F16C
+TEXT ·manyQ5_1AVX2(SB), NOSPLIT, $0-56
+	MANY(5, 1, 0, 64, nibbles, fifths, NO_AHEAD, AHEAD6, BLOCK5_MIN, FIFTH_MIN_PRODUCTS4)

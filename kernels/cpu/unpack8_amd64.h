@@ -13,6 +13,28 @@ GLOBL pairs<>(SB), RODATA|NOPTR, $4
 DATA thirds<>+0(SB)/4, $0x04040404
 GLOBL thirds<>(SB), RODATA|NOPTR, $4
 
+DATA minus<>+0(SB)/4, $0x80000000
+GLOBL minus<>(SB), RODATA|NOPTR, $4
+
+// HALF_SCALES writes d F16 [16] as the scales of a group.
+#define HALF_SCALES \
+	VCVTPH2PS (SI), Y0 \
+	VCVTPH2PS 16(SI), Y1 \
+	VMOVUPS   Y0, (R9) \
+	VMOVUPS   Y1, 32(R9) \
+	ADDQ      $64, R9
+
+// HALF_MINS writes m F16 [16], which is added, as mins.
+#define HALF_MINS \
+	VBROADCASTSS minus<>(SB), Y2 \
+	VCVTPH2PS    32(SI), Y0 \
+	VCVTPH2PS    48(SI), Y1 \
+	VXORPS       Y2, Y0, Y0 \
+	VXORPS       Y2, Y1, Y1 \
+	VMOVUPS      Y0, (R13) \
+	VMOVUPS      Y1, 32(R13) \
+	ADDQ         $64, R13
+
 // HEAD_PAIR writes u8 [16] at AT(R12) times F16 [16] at HALF(SI).
 #define HEAD_PAIR(AT, HALF, DST) \
 	VPMOVZXBD AT(R12), Y0 \
@@ -103,6 +125,26 @@ GLOBL thirds<>(SB), RODATA|NOPTR, $4
 	WITH_HIGH(3, VPSRLW, 2, VPSRLW, 3) \
 	ADDQ    $256, R10 \
 	ADDQ    $512, DI
+
+// BLOCK4 and BLOCK5 write a block of Q4_0 and Q5_0, BLOCK4_MIN and BLOCK5_MIN of Q4_1 and
+// Q5_1.
+#define BLOCK4 \
+	HALF_SCALES \
+	NIBBLES4
+
+#define BLOCK4_MIN \
+	HALF_SCALES \
+	HALF_MINS \
+	NIBBLES4
+
+#define BLOCK5 \
+	HALF_SCALES \
+	FIFTHS4
+
+#define BLOCK5_MIN \
+	HALF_SCALES \
+	HALF_MINS \
+	FIFTHS4
 
 // FOURTHS32 and FIFTHS32 write 32 columns of Q4_K and Q5_K.
 #define FOURTHS32 \

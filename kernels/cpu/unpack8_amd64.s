@@ -5,8 +5,6 @@
 
 // Unpacking to 8 bits: CX is columns left.
 
-DATA minus<>+0(SB)/4, $0x80000000
-GLOBL minus<>(SB), RODATA|NOPTR, $4
 
 // The values of IQ4_NL and IQ4_XS codes, and those of 4-bit floats, doubled, plus 12.
 DATA iq4Codes<>+0(SB)/8, $0xf6eaddcfbfad9881
@@ -28,25 +26,6 @@ GLOBL e2m1Codes<>(SB), RODATA|NOPTR, $16
 	LEAQ 4096(DI), R9 \
 	LEAQ 5120(DI), R13
 
-// HALF_SCALES writes d F16 [16] as the scales of a group.
-#define HALF_SCALES \
-	VCVTPH2PS (SI), Y0 \
-	VCVTPH2PS 16(SI), Y1 \
-	VMOVUPS   Y0, (R9) \
-	VMOVUPS   Y1, 32(R9) \
-	ADDQ      $64, R9
-
-// HALF_MINS writes m F16 [16], which is added, as mins.
-#define HALF_MINS \
-	VBROADCASTSS minus<>(SB), Y2 \
-	VCVTPH2PS    32(SI), Y0 \
-	VCVTPH2PS    48(SI), Y1 \
-	VXORPS       Y2, Y0, Y0 \
-	VXORPS       Y2, Y1, Y1 \
-	VMOVUPS      Y0, (R13) \
-	VMOVUPS      Y1, 32(R13) \
-	ADDQ         $64, R13
-
 #define BEGIN4 \
 	VPBROADCASTD nibbles<>(SB), Y15
 
@@ -57,9 +36,8 @@ TEXT ·unpack8Q4_0AVX2(SB), NOSPLIT, $0-24
 	BEGIN4
 
 block:
-	HALF_SCALES
 	LEAQ 32(SI), R10
-	NIBBLES4
+	BLOCK4
 	MOVQ R10, SI
 	SUBQ $32, CX
 	JNZ  block
@@ -73,10 +51,8 @@ TEXT ·unpack8Q4_1AVX2(SB), NOSPLIT, $0-24
 	BEGIN4
 
 block:
-	HALF_SCALES
-	HALF_MINS
 	LEAQ 64(SI), R10
-	NIBBLES4
+	BLOCK4_MIN
 	MOVQ R10, SI
 	SUBQ $32, CX
 	JNZ  block
@@ -115,9 +91,8 @@ TEXT ·unpack8Q5_0AVX2(SB), NOSPLIT, $0-24
 	BEGIN5
 
 block:
-	HALF_SCALES
 	LEAQ 32(SI), R10
-	FIFTHS4
+	BLOCK5
 	MOVQ R10, SI
 	SUBQ $32, CX
 	JNZ  block
@@ -131,10 +106,8 @@ TEXT ·unpack8Q5_1AVX2(SB), NOSPLIT, $0-24
 	BEGIN5
 
 block:
-	HALF_SCALES
-	HALF_MINS
 	LEAQ 64(SI), R10
-	FIFTHS4
+	BLOCK5_MIN
 	MOVQ R10, SI
 	SUBQ $32, CX
 	JNZ  block

@@ -35,7 +35,7 @@
 #define USE_NEXT(I, X, SUM, OUT, AT) VPDPBUSD.BCST (4*I+X)(BX), Z17, SUM
 
 // ADD adds integer sums, times scales, to those of out; ADD_MIN takes off mins too,
-// times the sum of x.
+// times the sum of x, ADD_PLUS adds them.
 #define ADD(I, X, SUM, OUT, AT) \
 	VCVTDQ2PS   SUM, SUM \
 	VMULPS.BCST (32+X)(BX), Z21, Z18 \
@@ -44,3 +44,7 @@
 #define ADD_MIN(I, X, SUM, OUT, AT) \
 	ADD(I, X, SUM, OUT, AT) \
 	VFNMADD231PS.BCST (36+X)(BX), Z22, OUT
+
+#define ADD_PLUS(I, X, SUM, OUT, AT) \
+	ADD(I, X, SUM, OUT, AT) \
+	VFMADD231PS.BCST (36+X)(BX), Z22, OUT
