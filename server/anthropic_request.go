@@ -1,6 +1,8 @@
 package server
 
 import (
+	"slices"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -28,10 +30,13 @@ func (t *translation) readMessagesAPI(o *object, counting bool) {
 	t.names["messages"] = "messages"
 	for _, element := range o.need("messages").list(1, maxMessages) {
 		m := element.object()
-		if role := m.need("role").oneOf("user", "assistant"); role == "user" {
-			t.readUser(m.need("content"))
-		} else {
+		switch m.need("role").oneOf("user", "assistant", "system") {
+		case "assistant":
 			t.readAssistant(m.need("content"))
+		case "system": // between turns, as newer clients send instructions
+			t.say("system", readBlocks(m.need("content")))
+		default:
+			t.readUser(m.need("content"))
 		}
 		m.rest()
 	}
@@ -108,6 +113,50 @@ func readTextBlock(block *object) string {
 	return block.need("text").text(0, len(block.raw))
 }
 
+// readPassages reads what a tool returned.
+func readPassages(v *value) string {
+	return v.joined("blocks", func(block *object, kind *value) string {
+		text, ok := readPassage(block, kind.text(1, maxNameBytes))
+		if !ok {
+			kind.fail("only text, document and search_result are supported by this server")
+		}
+		return text
+	})
+}
+
+// readPassage reads a text, or one that came from somewhere: below its title, and what
+// is said about it. ok: the kind of block is one of these.
+func readPassage(block *object, kind string) (text string, ok bool) {
+	switch kind {
+	case "text":
+		return readTextBlock(block), true
+	case "document":
+		return passage(block, block.text("title", len(block.raw)), block.text("context", len(block.raw)), readSource(block.need("source").object())), true
+	case "search_result":
+		return passage(block, block.need("title").text(0, len(block.raw)), block.need("source").text(0, len(block.raw)), readBlocks(block.need("content"))), true
+	}
+	return "", false
+}
+
+func passage(block *object, parts ...string) string {
+	for _, name := range []string{"cache_control", "citations"} { // without effect
+		block.take(name)
+	}
+	return joinTexts(slices.DeleteFunc(parts, func(part string) bool { return part == "" }))
+}
+
+// readSource reads the text of a document. Others are files, which need a reader.
+func readSource(source *object) (text string) {
+	if source.need("type").oneOf("text", "content") == "content" {
+		text = readBlocks(source.need("content"))
+	} else {
+		source.need("media_type").oneOf("text/plain")
+		text = source.need("data").text(0, len(source.raw))
+	}
+	source.rest()
+	return text
+}
+
 // readUser reads what the user says, and what tools returned: messages of
 // their own in a chat.
 func (t *translation) readUser(content *value) {
@@ -126,20 +175,22 @@ func (t *translation) readUser(content *value) {
 	for _, element := range content.list(1, maxMessages) {
 		block := element.object()
 		switch kind := block.need("type"); kind.text(1, maxNameBytes) {
-		case "text":
-			texts = append(texts, readTextBlock(block))
 		case "tool_result":
 			flush()
 			id, result := block.need("tool_use_id").label(maxNameBytes), ""
 			if v := block.take("content"); v != nil {
-				result = readBlocks(v)
+				result = readPassages(v)
 			}
 			block.flag("is_error", false) // the text says so
 			block.take("cache_control")
 			t.say("tool", result, "tool_call_id", id)
 			said = true
 		default:
-			kind.fail("only text and tool_result are supported by this server")
+			text, ok := readPassage(block, kind.text(1, maxNameBytes))
+			if !ok {
+				kind.fail("only text, document, search_result and tool_result are supported by this server")
+			}
+			texts = append(texts, text)
 		}
 		block.rest()
 	}

@@ -168,6 +168,10 @@ func TestMessagesPrompt(t *testing.T) {
 		{`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"redacted_thinking","data":"x"},{"type":"text","text":"b"}]},{"role":"user","content":"c"}],` +
 			`"tools":[{"type":"web_search_20250305","name":"web_search"},{"type":"custom","name":"f","input_schema":{}}]`,
 			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}],"tools":[{"type":"function","function":{"name":"f","parameters":{}}}]`},
+		{`"messages":[{"role":"user","content":[{"type":"document","title":"T","context":"C","source":{"type":"text","media_type":"text/plain","data":"d"},"citations":{"enabled":true}},{"type":"document","title":null,"source":{"type":"content","content":[{"type":"text","text":"e"}]}},{"type":"text","text":"a"}]},` +
+			`{"role":"assistant","content":[{"type":"tool_use","id":"t1","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","content":[{"type":"search_result","source":"S","title":"R","content":[{"type":"text","text":"r"}]},{"type":"text","text":"x"}]}]},{"role":"system","content":[{"type":"text","text":"b"}]}]`,
+			`"messages":[{"role":"user","content":"T\nC\nd\ne\na"},{"role":"assistant","content":"","tool_calls":[{"id":"t1","type":"function","function":{"name":"f","arguments":"{}"}}]},` +
+				`{"role":"tool","tool_call_id":"t1","content":"R\nS\nr\nx"},{"role":"system","content":"b"}]`},
 		{`"messages":[{"role":"user","content":"a"}],"mcp_servers":[],"context_management":{"edits":[{"type":"clear_thinking_20251015","keep":"all"},{"type":"clear_thinking_20251015","keep":{"type":"all"}}]}`,
 			`"messages":[{"role":"user","content":"a"}]`},
 		{`"messages":[{"role":"user","content":"a"}],"thinking":{"type":"adaptive"},"temperature":0.5,"top_k":3,"top_p":0.5,"stop_sequences":["x"]`,
@@ -271,7 +275,10 @@ func TestMessagesErrors(t *testing.T) {
 		{`{"max_tokens":9}`, "messages: is required"},
 		{`{"max_tokens":0,` + hello + `}`, "max_tokens: must be between"},
 		{`{"max_tokens":9,"messages":[]}`, "messages: must have at least 1"},
-		{`{"max_tokens":9,"messages":[{"role":"system","content":"a"}]}`, "messages[0].role: must be one of user, assistant"},
+		{`{"max_tokens":9,"messages":[{"role":"tool","content":"a"}]}`, "messages[0].role: must be one of user, assistant, system"},
+		{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":""}}]}]}`, "messages[0].content[0].source.type: must be one of text, content"},
+		{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"search_result","title":"a","content":"b"}]}]}`, "messages[0].content[0].source: is required"},
+		{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":[{"type":"image"}]}]}]}`, "messages[0].content[0].content[0].type: only text, document"},
 		{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"image","source":{}}]}]}`, "messages[0].content[0].type: only text"},
 		{`{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"tool_result"}]}]}`, "messages[0].content[0].tool_use_id: is required"},
 		{`{"max_tokens":9,"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":"x"}]}]}`, "messages[0].content[0].input: must be an object"},

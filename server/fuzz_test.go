@@ -58,7 +58,7 @@ func FuzzDetokenizeRequest(f *testing.F) {
 func FuzzMessagesRequest(f *testing.F) {
 	fuzzRoute(f, messagesPath, `{`+hello+`,"max_tokens":9}`, `{"max_tokens":9,"stream":true,"system":[{"type":"text","text":"a"}],"messages":[{"role":"user","content":[]}]}`,
 		`{"max_tokens":9,"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"a","signature":""},{"type":"tool_use","id":"a","name":"f","input":{}}]},`+
-			`{"role":"user","content":[{"type":"text","text":"a"},{"type":"tool_result","tool_use_id":"a","content":[{"type":"text","text":"b"}]}]}]}`,
+			`{"role":"user","content":[{"type":"document","title":"a","source":{"type":"text","media_type":"text/plain","data":"a"}},{"type":"tool_result","tool_use_id":"a","content":[{"type":"search_result","source":"a","title":"a","content":[{"type":"text","text":"b"}]}]}]}]}`,
 		`{`+hello+`,"max_tokens":9,"thinking":{"type":"adaptive"},"stop_sequences":["a"],"top_k":1,"metadata":{"user_id":"a"},"output_config":{"effort":"low"}}`)
 }
 
