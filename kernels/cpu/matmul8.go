@@ -40,11 +40,11 @@ func (d *Device) matmul8(m matmulJob, loops *integer) {
 	d.run(kernels.OpMatMul, j, m.n, m.n*m.w.Cols < fewFlops/2)
 	j.round = false
 	groups, threads := (m.w.Rows+lanes-1)/lanes, int64(len(d.pool.workers))
+	most := int64(panelGroups)
 	if j.direct() {
-		j.span = max(1, min(directBytes/m.l.groupBytes, groups/(8*threads)))
-	} else {
-		j.span = d.reserveSums(groups, padded(m.n), panelGroups)
+		most = min(most, directBytes/m.l.groupBytes, groups/(8*threads))
 	}
+	j.span = d.reserveSums(groups, padded(m.n), most)
 	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
 }
 
@@ -64,16 +64,16 @@ func (j *matmul8Job) piece(w *worker, i int64) {
 	}
 	first := i * j.span
 	groups := min(j.span, (j.w.Rows+lanes-1)/lanes-first)
-	if !j.direct() {
-		j.panels(w, first, groups)
-		return
+	each := padded(j.n) * lanes
+	clear(w.sums[:groups*each])
+	if j.direct() {
+		for g := range groups {
+			j.unpacked(w, w.sums[g*each:][:each], first+g)
+		}
+	} else {
+		j.panels(w, first, groups, each)
 	}
-	for g := first; g < first+groups; g++ {
-		tile := w.tile[:padded(j.n)*lanes]
-		clear(tile)
-		j.unpacked(w, tile, g)
-		j.write(g, tile)
-	}
+	j.store(w, first, groups, each)
 }
 
 // quantize rounds row t of the input.
@@ -93,18 +93,18 @@ func (j *matmul8Job) block(t, from int64) *block8 {
 }
 
 // unpacked uses the packed group as it is.
-func (j *matmul8Job) unpacked(w *worker, tile []float32, g int64) {
+func (j *matmul8Job) unpacked(w *worker, sums []float32, g int64) {
 	if j.loops.scaled[0] != nil {
 		j.factors(&w.factors, g, 0)
 	}
 	t := int64(0)
 	if fours := padded(j.n) &^ 3; fours > 4 && j.loops.many != nil {
-		j.loops.many(&tile[0], j.packed(g, 0), j.block(0, 0), int(j.w.Cols/8), int(fours), int(j.w.Cols), &w.panels8[0])
+		j.loops.many(&sums[0], j.packed(g, 0), j.block(0, 0), int(j.w.Cols/8), int(fours), int(j.w.Cols), &w.panels8[0])
 		t = fours
 	}
 	for ; t < j.n; t += 4 {
 		_, width := tileOf(t, j.n)
-		out, src, x := &tile[t*lanes], j.packed(g, 0), j.block(t, 0)
+		out, src, x := &sums[t*lanes], j.packed(g, 0), j.block(t, 0)
 		if scaled := j.loops.scaled[width/2]; scaled != nil {
 			scaled(out, src, x, int(j.w.Cols), &w.factors[0])
 			continue
@@ -115,9 +115,7 @@ func (j *matmul8Job) unpacked(w *worker, tile []float32, g int64) {
 
 // panels computes some groups for all tokens of the block: of a chunk of columns two
 // groups at a time are unpacked.
-func (j *matmul8Job) panels(w *worker, first, groups int64) {
-	each := padded(j.n) * lanes
-	clear(w.sums[:groups*each])
+func (j *matmul8Job) panels(w *worker, first, groups, each int64) {
 	for from := int64(0); from < j.w.Cols; from += chunk {
 		n := min(chunk, j.w.Cols-from)
 		for g := int64(0); g < groups; g += 2 {
@@ -128,7 +126,6 @@ func (j *matmul8Job) panels(w *worker, first, groups int64) {
 			j.products(w, w.sums[g*each:(g+both)*each], from, n, j.next(first, g+both, groups, from, 2))
 		}
 	}
-	j.store(w, first, groups, each)
 }
 
 // loadPanel unpacks columns [from, from+n) of a group.
