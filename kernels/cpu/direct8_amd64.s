@@ -853,6 +853,94 @@ TEXT ·directQ3_Kx1AVX2(SB), NOSPLIT, $0-32
 TEXT ·directQ3_Kx2AVX2(SB), NOSPLIT, $0-32
 	Q3_K(EACH2, USE2, ADD2, OUT2, 96)
 
+// TWOS uses four columns of Q2_K: two bits from BY on of Y13, Y14.
+#define TWOS(BY, I, USE) \
+	VPSRLW $BY, Y13, Y8 \
+	VPSRLW $BY, Y14, Y9 \
+	VPAND  pairBytes<>(SB), Y8, Y8 \
+	VPAND  pairBytes<>(SB), Y9, Y9 \
+	USE(I, Y8, Y9)
+
+// TWO_SCALES reads scales and mins of 16 columns.
+#define TWO_SCALES \
+	VPMOVZXBD 64(R10)(R12*1), Y13 \
+	VPMOVZXBD 72(R10)(R12*1), Y14 \
+	VCVTPH2PS (R10), Y11 \
+	VCVTPH2PS 16(R10), Y12 \
+	VPAND     Y15, Y13, Y8 \
+	VPAND     Y15, Y14, Y9 \
+	VPSRLD    $4, Y13, Y13 \
+	VPSRLD    $4, Y14, Y14 \
+	VCVTDQ2PS Y8, Y8 \
+	VCVTDQ2PS Y9, Y9 \
+	VCVTDQ2PS Y13, Y13 \
+	VCVTDQ2PS Y14, Y14 \
+	VMULPS    Y11, Y8, Y8 \
+	VMULPS    Y12, Y9, Y9 \
+	VCVTPH2PS 32(R10), Y11 \
+	VCVTPH2PS 48(R10), Y12 \
+	VMULPS    Y11, Y13, Y13 \
+	VMULPS    Y12, Y14, Y14 \
+	ADDQ      $16, R12
+
+// MIN16 takes off mins times the value of 16 columns, whose codes have the sum of the
+// words at AT.
+#define MIN16(AT, X, A, B) \
+	VPBROADCASTD (X+AT)(DX), Y10 \
+	VPMADDWD     words<>(SB), Y10, Y10 \
+	VBROADCASTSS (X+32)(DX), Y11 \
+	VCVTDQ2PS    Y10, Y10 \
+	VMULPS       Y11, Y10, Y10 \
+	VFNMADD231PS Y13, Y10, A \
+	VFNMADD231PS Y14, Y10, B
+
+#define FIRST_MIN(X, A, B) MIN16(40, X, A, B)
+#define SECOND_MIN(X, A, B) MIN16(44, X, A, B)
+
+#define TWOS16(H, EACH, USE, ADD, MIN) \
+	AHEAD(64*H) \
+	EACH(ZERO, 0) \
+	VMOVDQU (64*H)(AX), Y13 \
+	VMOVDQU (64*H+32)(AX), Y14 \
+	VPAND   pairBytes<>(SB), Y13, Y8 \
+	VPAND   pairBytes<>(SB), Y14, Y9 \
+	USE((4*H), Y8, Y9) \
+	TWOS(2, (4*H+1), USE) \
+	TWOS(4, (4*H+2), USE) \
+	TWOS(6, (4*H+3), USE) \
+	EACH(JOIN, 0) \
+	TWO_SCALES \
+	ADD(MIN)
+
+#define Q2_K(EACH, USE, ADD, OUT, XBYTES) \
+	ARGUMENTS        \
+	SHRQ $8, CX      \
+	OUT(LOAD)        \
+block:               \
+	K_HEAD           \
+group:               \
+	TWOS16(0, EACH, USE, ADD, FIRST_MIN) \
+	TWOS16(1, EACH, USE, ADD, SECOND_MIN) \
+	ADDQ $128, AX    \
+	ADDQ $XBYTES, DX \
+	CMPQ R12, $256   \
+	JNE  group       \
+	DECQ CX          \
+	JNZ  block       \
+	OUT(STORE)       \
+	VZEROUPPER       \
+	RET
+
+// func directQ2_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ2_Kx1AVX2(SB), NOSPLIT, $0-32
+	Q2_K(EACH1, USE1, ADD1, OUT1, 48)
+
+// func directQ2_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ2_Kx2AVX2(SB), NOSPLIT, $0-32
+	Q2_K(EACH2, USE2, ADD2, OUT2, 96)
+
 // With four tokens there may be more, which read the packed group again, from the
 // second-level cache. What is prefetched stays there, so that it may be further ahead.
 #undef AHEAD
@@ -922,3 +1010,8 @@ TEXT ·directIQ4_XSx4AVX2(SB), NOSPLIT, $0-32
 // Requires: AVX2, FMA, F16C
 TEXT ·directQ3_Kx4AVX2(SB), NOSPLIT, $0-32
 	Q3_K(EACH4, USE4, ADD4, OUT4, 192)
+
+// func directQ2_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directQ2_Kx4AVX2(SB), NOSPLIT, $0-32
+	Q2_K(EACH4, USE4, ADD4, OUT4, 192)

@@ -164,3 +164,48 @@
 	JOIN4 \
 	SCALES(64) \
 	FINISH4(FINISH)
+
+// SUMS16 makes of the words at AT, sums of x's codes, the value of those 16 columns.
+#define SUMS16(X, AT) \
+	VPBROADCASTD (X+AT)(BX), Y10 \
+	VPMADDWD     Y15, Y10, Y10 \
+	VBROADCASTSS (X+32)(BX), Y11 \
+	VCVTDQ2PS    Y10, Y10 \
+	VMULPS       Y11, Y10, Y10
+
+#define FINISH_MIN16(X, AT, LO, HI, OUT) \
+	ADD(X, LO, HI, OUT) \
+	SUMS16(X, AT) \
+	VFNMADD231PS Y13, Y10, LO \
+	VFNMADD231PS Y14, Y10, HI \
+	STORE(LO, HI, OUT)
+
+#define FINISH_MIN16_4(AT) \
+	FINISH_MIN16(0, AT, Y0, Y1, 0) \
+	FINISH_MIN16(48, AT, Y2, Y3, 64) \
+	FINISH_MIN16(96, AT, Y4, Y5, 128) \
+	FINISH_MIN16(144, AT, Y6, Y7, 192)
+
+#define MINS16(AT) \
+	VMOVUPS AT(R13), Y13 \
+	VMOVUPS (AT+32)(R13), Y14
+
+// FOUR_FIRST is FOUR, of which the first begins the sums.
+#define FOUR_FIRST(BEGIN, THEN, I) \
+	BEGIN(I) \
+	THEN((I+1)) \
+	THEN((I+2)) \
+	THEN((I+3))
+
+// HALF_MIN4 is half of 32 columns, the four columns from number I on, with scales at
+// SCALES_AT.
+#define HALF_MIN4(AT, I, SCALES_AT) \
+	FOUR_FIRST(FIRST4, MORE4, I) \
+	JOIN4 \
+	SCALES(SCALES_AT) \
+	MINS16(SCALES_AT) \
+	FINISH_MIN16_4(AT)
+
+#define SIXTEEN_MIN_PRODUCTS4 \
+	HALF_MIN4(40, 0, 0) \
+	HALF_MIN4(44, 4, 64)

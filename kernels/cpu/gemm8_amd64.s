@@ -187,6 +187,40 @@ fourGroup:
 	NEXT_GROUP(128, fourGroup)
 	NEXT_TILE
 
+#define HALF_MIN1(AT, I, SCALES_AT) \
+	FOUR_FIRST(FIRST1, MORE1, I) \
+	JOIN(Y0, Y1) \
+	SCALES(SCALES_AT) \
+	MINS16(SCALES_AT) \
+	FINISH_MIN16(0, AT, Y0, Y1, 0)
+
+// func gemmSixteenMinAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
+// Codes of 2 bits, scales and mins of 16 columns.
+// Requires: AVX2, FMA
+TEXT ·gemmSixteenMinAVX2(SB), NOSPLIT, $0-48
+	ARGUMENTS(Y15)
+
+one:
+	TILE
+
+oneGroup:
+	HALF_MIN1(40, 0, 0)
+	HALF_MIN1(44, 4, 64)
+	ADDQ R10, BX
+	ADDQ $64, R13
+	NEXT_GROUP(128, oneGroup)
+	NEXT_TOKEN
+
+four:
+	TILE
+
+fourGroup:
+	SIXTEEN_MIN_PRODUCTS4
+	ADDQ $192, BX
+	ADDQ $64, R13
+	NEXT_GROUP(128, fourGroup)
+	NEXT_TILE
+
 // Codes with a sign: x takes it over, and the magnitudes are Y13 and Y14.
 #define MAGNITUDES(I) \
 	CODES(I) \
@@ -372,3 +406,34 @@ TEXT ·gemmMinAVXVNNI(SB), NOSPLIT, $0-48
 TEXT ·gemmSixteenAVXVNNI(SB), NOSPLIT, $0-48
 	ARGUMENTS(Y15)
 	GEMM(SIXTEEN1, SIXTEEN4, 128)
+
+#define DOT_MIN1(AT, I, SCALES_AT) \
+	ZERO(Y0, Y1) \
+	FOUR(DOT1, I) \
+	SCALES(SCALES_AT) \
+	MINS16(SCALES_AT) \
+	FINISH_MIN16(0, AT, Y0, Y1, 0)
+
+#define DOT_MIN4(AT, I, SCALES_AT) \
+	ZERO4 \
+	FOUR(DOT4, I) \
+	SCALES(SCALES_AT) \
+	MINS16(SCALES_AT) \
+	FINISH_MIN16_4(AT)
+
+#define SIXTEEN_MIN1 \
+	DOT_MIN1(40, 0, 0) \
+	DOT_MIN1(44, 4, 64) \
+	ADDQ $64, R13
+
+#define SIXTEEN_MIN4 \
+	DOT_MIN4(40, 0, 0) \
+	DOT_MIN4(44, 4, 64) \
+	ADDQ $64, R13
+
+// func gemmSixteenMinAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
+// Codes without a sign, scales and mins of 16 columns.
+// Requires: AVX2, FMA, AVX_VNNI
+TEXT ·gemmSixteenMinAVXVNNI(SB), NOSPLIT, $0-48
+	ARGUMENTS(Y15)
+	GEMM(SIXTEEN_MIN1, SIXTEEN_MIN4, 128)

@@ -74,7 +74,7 @@ done: \
 // sums, Z12 to Z15 those of out, Z17 its codes, Z23 its scales, Z24 its mins.
 
 // SECOND is the size of a panel.
-#define SECOND 5632
+#define SECOND 6144
 
 // BOTH does a step for four tokens: with its number and a token's offset in x, two
 // integer sums and two of out.
@@ -202,6 +202,24 @@ TEXT ·gemmMinVNNI(SB), NOSPLIT, $0-48
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·gemmSixteenVNNI(SB), NOSPLIT, $0-48
 	GEMM(SIXTEEN_GROUP, 128)
+
+#define HALF_MIN(EACH, SUMS_AT, I, SCALES_AT) \
+	EACH(ZERO, 0) \
+	FOUR(CODES, EACH, I) \
+	VMOVUPS SCALES_AT(R9), Z21 \
+	VMOVUPS SCALES_AT(R13), Z22 \
+	EACH(ADD_MIN16, SUMS_AT)
+
+#define SIXTEEN_MIN_GROUP(EACH) \
+	HALF_MIN(EACH, 40, 0, 0) \
+	HALF_MIN(EACH, 44, 4, 64) \
+	ADDQ $64, R13
+
+// func gemmSixteenMinVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
+// Codes without a sign, scales and mins of 16 columns.
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·gemmSixteenMinVNNI(SB), NOSPLIT, $0-48
+	GEMM(SIXTEEN_MIN_GROUP, 128)
 
 #define CODES_BOTH(EACH, I) \
 	VMOVDQU32 (64*I)(R8), Z16 \

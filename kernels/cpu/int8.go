@@ -18,8 +18,9 @@ import (
 //	out = fma(float(Σ code·code), scale·scale, out)
 //	out = fma(-min, Σ value of x, out)      where the weight has mins
 //
-// begun at 0. The integers make it free in which order the columns of a group
-// are taken, so one token and many, plain Go and assembly give the same bits.
+// begun at 0; the values of x are those of the group's columns. The integers make it
+// free in which order the columns of a group are taken, so one token and many, plain Go
+// and assembly give the same bits.
 
 // block8 is 32 columns of a row in 8 bits.
 type block8 struct {
@@ -30,7 +31,8 @@ type block8 struct {
 	// (integer.offset) to have no sign, or to keep sums small: -offset times the
 	// sum of x's codes, for columns 0 and 1 of four, and for 2 and 3. With groups
 	// of 16 there is one for each half. With groups of 32 the first is for all 32
-	// columns, and the second, one number, is the sum of its words.
+	// columns, and the second, one number, is the sum of its words. Where 16 columns
+	// have a min, assembly says that the offset is -1, and finds their sums here.
 	bias [2][2]int16
 }
 
@@ -38,7 +40,7 @@ type block8 struct {
 type panel8 struct {
 	code  [chunk / 4][lanes][4]uint8 // plain Go: signed; assembly: with offset
 	scale [chunk / 16][lanes]float32 // of each 16 or 32 columns
-	min   [chunk / 32][lanes]float32
+	min   [chunk / 16][lanes]float32
 }
 
 // integer is a type's integer loops.
@@ -135,6 +137,15 @@ func (b *block8) count(group int, offset int16) {
 	b.sum = b.scale * float32(sum)
 }
 
+// sumOf returns the sum of the values of columns [from, from+n).
+func (b *block8) sumOf(from, n int) float32 {
+	sum := int32(0)
+	for _, c := range b.code[from : from+n] {
+		sum += int32(c)
+	}
+	return b.scale * float32(sum)
+}
+
 // integerGeneric returns the plain loops of a type with a coding.
 func integerGeneric(t kernels.DType) *integer {
 	return &integer{
@@ -167,6 +178,7 @@ func gemm8Generic(out *float32, p *panel8, c *coding, x *block8, stride, tokens,
 		first := blockAt(x, t/4*stride+t%4)
 		for from := 0; from < n; from += c.group {
 			b, g := blockAt(first, from/32*width), from/c.group
+			sum := b.sumOf(from%32, c.group)
 			for r := range sums {
 				products := int32(0)
 				for k := from; k < from+c.group; k++ {
@@ -174,7 +186,7 @@ func gemm8Generic(out *float32, p *panel8, c *coding, x *block8, stride, tokens,
 				}
 				sums[r] = fma(float32(products), p.scale[g][r]*b.scale, sums[r])
 				if c.min != nil {
-					sums[r] = fma(-p.min[g][r], b.sum, sums[r])
+					sums[r] = fma(-p.min[g][r], sum, sums[r])
 				}
 			}
 		}

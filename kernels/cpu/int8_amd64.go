@@ -18,6 +18,7 @@ func int8AVX2(v variant) variant {
 		kernels.Q5_0:     {offset: 16, unpack: unpack8Q5_0AVX2, gemm: gemmOffsetAVX2, direct: [3]direct{directQ5_0x1AVX2, directQ5_0x2AVX2, directQ5_0x4AVX2}, directTokens: 32, many: manyQ5_0AVX2},
 		kernels.Q5_1:     {offset: 16, unpack: unpack8Q5_1AVX2, gemm: gemmFifthMinAVX2, direct: [3]direct{directQ5_1x1AVX2, directQ5_1x2AVX2, directQ5_1x4AVX2}, directTokens: 32, many: manyQ5_1AVX2},
 		kernels.Q8_0:     {unpack: unpack8Q8_0AVX2, gemm: gemmSignedAVX2, direct: [3]direct{directQ8_0x1AVX2, directQ8_0x2AVX2, directQ8_0x4AVX2}, directTokens: 24},
+		kernels.Q2_K:     {offset: -1, unpack: unpack8Q2_KAVX2, gemm: gemmSixteenMinAVX2, direct: [3]direct{directQ2_Kx1AVX2, directQ2_Kx2AVX2, directQ2_Kx4AVX2}, directTokens: 32, many: manyQ2_KAVX2},
 		kernels.Q3_K:     {offset: 4, unpack: unpack8Q3_KAVX2, gemm: gemmSixteenAVX2, direct: [3]direct{directQ3_Kx1AVX2, directQ3_Kx2AVX2, directQ3_Kx4AVX2}, directTokens: 32, many: manyQ3_KAVX2},
 		kernels.Q4_K:     {unpack: unpack8Q4_KAVX2, gemm: gemmMinAVX2, direct: [3]direct{directQ4_Kx1AVX2, directQ4_Kx2AVX2, directQ4_Kx4AVX2}, directTokens: 32, many: manyQ4_KAVX2},
 		kernels.Q5_K:     {offset: 16, unpack: unpack8Q5_KAVX2, gemm: gemmFifthMinAVX2, direct: [3]direct{directQ5_Kx1AVX2, directQ5_Kx2AVX2, directQ5_Kx4AVX2}, directTokens: 32, many: manyQ5_KAVX2},
@@ -53,6 +54,8 @@ func int8AVXVNNI(v variant) variant {
 		}
 		loops.directTokens = min(loops.directTokens, 8) // panels are faster than those of AVX2
 		switch c := &codings[t]; {
+		case c.group != 32 && c.min != nil:
+			loops.gemm = gemmSixteenMinAVXVNNI
 		case c.group != 32:
 			loops.gemm = gemmSixteenAVXVNNI
 		case c.min != nil:
@@ -93,6 +96,9 @@ func unpack8Q5_1AVX2(p *panel8, src unsafe.Pointer, n int)
 func unpack8Q8_0AVX2(p *panel8, src unsafe.Pointer, n int)
 
 //go:noescape
+func unpack8Q2_KAVX2(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
 func unpack8Q3_KAVX2(p *panel8, src unsafe.Pointer, n int)
 
 //go:noescape
@@ -127,6 +133,9 @@ func gemmFifthMinAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
 
 //go:noescape
 func gemmSixteenAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemmSixteenMinAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
 
 //go:noescape
 func gemmSignedAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
@@ -175,6 +184,15 @@ func directQ8_0x2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
 func directQ8_0x4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ2_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ2_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ2_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
 func directQ3_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
@@ -243,6 +261,9 @@ func manyQ5_0AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n
 func manyQ5_1AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
 
 //go:noescape
+func manyQ2_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+
+//go:noescape
 func manyQ3_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
 
 //go:noescape
@@ -280,6 +301,9 @@ func gemmMinAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
 
 //go:noescape
 func gemmSixteenAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemmSixteenMinAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
 
 //go:noescape
 func unpackU8Q8_0AVX2(p *panel8, src unsafe.Pointer, n int)

@@ -17,9 +17,12 @@ VECTOR(words<>, 0x0001000100010001)
 // AHEAD prefetches a cache line that will be read soon.
 #define AHEAD(OFFSET) PREFETCHT0 (OFFSET+3072)(R10)
 
-#define AHEAD3 \
+#define AHEAD2 \
 	AHEAD(0) \
-	AHEAD(64) \
+	AHEAD(64)
+
+#define AHEAD3 \
+	AHEAD2 \
 	AHEAD(128)
 
 #define AHEAD4 \
@@ -102,6 +105,11 @@ TEXT ·manyQ5_KAVX2(SB), NOSPLIT, $0-56
 // Requires: AVX2, FMA, F16C
 TEXT ·manyQ6_KAVX2(SB), NOSPLIT, $0-56
 	MANY(8, 8, 32, 288, nibbles, sixths, K_AHEAD, AHEAD6, SIXTHS32, SIXTEEN_PRODUCTS4)
+
+// func manyQ2_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+// Requires: AVX2, FMA, F16C
+TEXT ·manyQ2_KAVX2(SB), NOSPLIT, $0-56
+	MANY(8, 8, 64, 320, pairs, nibbles, K_AHEAD, AHEAD2, PAIRS32, SIXTEEN_MIN_PRODUCTS4)
 
 // func manyQ3_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
 // Requires: AVX2, FMA, F16C

@@ -179,6 +179,61 @@ GLOBL minus<>(SB), RODATA|NOPTR, $4
 	VMOVDQU Y0, (64*I)(DI) \
 	VMOVDQU Y1, (64*I+32)(DI)
 
+// PAIR_SCALES writes scales and mins of 16 columns of Q2_K: nibbles of u8 [16] at R12 times
+// F16 [16]. Y14 masks nibbles.
+#define PAIR_SCALES \
+	VPMOVZXBD (R12), Y0 \
+	VPMOVZXBD 8(R12), Y1 \
+	VPSRLD    $4, Y0, Y2 \
+	VPSRLD    $4, Y1, Y3 \
+	VPAND     Y14, Y0, Y0 \
+	VPAND     Y14, Y1, Y1 \
+	VCVTDQ2PS Y0, Y0 \
+	VCVTDQ2PS Y1, Y1 \
+	VCVTDQ2PS Y2, Y2 \
+	VCVTDQ2PS Y3, Y3 \
+	VCVTPH2PS (SI), Y4 \
+	VCVTPH2PS 16(SI), Y5 \
+	VCVTPH2PS 32(SI), Y6 \
+	VCVTPH2PS 48(SI), Y7 \
+	VMULPS    Y4, Y0, Y0 \
+	VMULPS    Y5, Y1, Y1 \
+	VMULPS    Y6, Y2, Y2 \
+	VMULPS    Y7, Y3, Y3 \
+	VMOVUPS   Y0, (R9) \
+	VMOVUPS   Y1, 32(R9) \
+	VMOVUPS   Y2, (R13) \
+	VMOVUPS   Y3, 32(R13) \
+	ADDQ      $64, R9 \
+	ADDQ      $64, R13 \
+	ADDQ      $16, R12
+
+// PAIRS writes four columns of 2 bits of Y8, Y9, PAIRS32 32 columns of Q2_K.
+#define PAIRS(I, BY) \
+	VPSRLW  $(BY), Y8, Y0 \
+	VPSRLW  $(BY), Y9, Y1 \
+	VPAND   Y15, Y0, Y0 \
+	VPAND   Y15, Y1, Y1 \
+	VMOVDQU Y0, (64*I)(DI) \
+	VMOVDQU Y1, (64*I+32)(DI)
+
+#define PAIRS32 \
+	PAIR_SCALES \
+	PAIR_SCALES \
+	VMOVDQU (R10), Y8 \
+	VMOVDQU 32(R10), Y9 \
+	PAIRS(0, 0) \
+	PAIRS(1, 2) \
+	PAIRS(2, 4) \
+	PAIRS(3, 6) \
+	VMOVDQU 64(R10), Y8 \
+	VMOVDQU 96(R10), Y9 \
+	PAIRS(4, 0) \
+	PAIRS(5, 2) \
+	PAIRS(6, 4) \
+	PAIRS(7, 6) \
+	ADDQ    $128, R10
+
 // THIRDS32 writes 32 columns of Q3_K.
 #define THIRDS32 \
 	SIGNED_SCALES \

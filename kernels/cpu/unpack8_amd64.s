@@ -158,6 +158,29 @@ group:
 	VZEROUPPER
 	RET
 
+// func unpack8Q2_KAVX2(p *panel8, src unsafe.Pointer, n int)
+// Requires: AVX2, F16C
+TEXT ·unpack8Q2_KAVX2(SB), NOSPLIT, $0-24
+	ARGUMENTS
+	VPBROADCASTD pairs<>(SB), Y15
+	VPBROADCASTD nibbles<>(SB), Y14
+
+block:
+	LEAQ 64(SI), R12
+	LEAQ 320(SI), R10
+	MOVQ $8, R8
+
+group:
+	PAIRS32
+	ADDQ $512, DI
+	DECQ R8
+	JNZ  group
+	MOVQ R10, SI
+	SUBQ $256, CX
+	JNZ  block
+	VZEROUPPER
+	RET
+
 // func unpack8Q3_KAVX2(p *panel8, src unsafe.Pointer, n int)
 // Requires: AVX2, F16C
 TEXT ·unpack8Q3_KAVX2(SB), NOSPLIT, $0-24

@@ -69,11 +69,13 @@ func int8NEON() variant {
 	v.quantize = quantizeNEON
 	for t := range codings {
 		c := &codings[t]
-		if c.code == nil || c.group != 32 && c.min != nil {
+		if c.code == nil {
 			continue
 		}
 		loops := integerGeneric(kernels.DType(t))
 		switch {
+		case c.group != 32 && c.min != nil:
+			loops.gemm = gemm8SixteenMinNEON
 		case c.group != 32:
 			loops.gemm = gemm8SixteenNEON
 		case c.min != nil:
@@ -140,6 +142,9 @@ func gemm8MinNEON(out *float32, p *panel8, x *block8, stride, tokens, n int)
 
 //go:noescape
 func gemm8SixteenNEON(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemm8SixteenMinNEON(out *float32, p *panel8, x *block8, stride, tokens, n int)
 
 //go:noescape
 func unpack8Q4_0NEON(p *panel8, src unsafe.Pointer, n int)

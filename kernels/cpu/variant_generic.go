@@ -49,8 +49,7 @@ func genericInt8() variant {
 	v := generic()
 	v.name += "-int8"
 	for t := range codings {
-		// A min of 16 columns would need the sums of 16: those products stay exact.
-		if c := &codings[t]; c.code != nil && (c.group == 32 || c.min == nil) {
+		if codings[t].code != nil {
 			v.integers[t] = integerGeneric(kernels.DType(t))
 		}
 	}

@@ -48,3 +48,12 @@
 #define ADD_PLUS(I, X, SUM, OUT, AT) \
 	ADD(I, X, SUM, OUT, AT) \
 	VFMADD231PS.BCST (36+X)(BX), Z22, OUT
+
+// ADD_MIN16 is ADD_MIN for 16 columns, whose codes of x have the sum of the words at I.
+#define ADD_MIN16(I, X, SUM, OUT, AT) \
+	ADD(I, X, SUM, OUT, AT) \
+	VPBROADCASTD (I+X)(BX), Z18 \
+	VPMADDWD     Z28, Z18, Z18 \
+	VCVTDQ2PS    Z18, Z18 \
+	VMULPS.BCST  (32+X)(BX), Z18, Z18 \
+	VFNMADD231PS Z18, Z22, OUT
