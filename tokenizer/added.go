@@ -4,15 +4,17 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // addedToken is a token that is found in the text before the model sees it.
 type addedToken struct {
-	id      int32
-	text    string
-	special bool // found only where the caller parses special tokens
-	lstrip  bool // takes white space before it along
-	rstrip  bool // takes white space after it along
+	id         int32
+	text       string
+	special    bool // found only where the caller parses special tokens
+	singleWord bool // found only between runes that are not of words
+	lstrip     bool // takes white space before it along
+	rstrip     bool // takes white space after it along
 }
 
 // matcher finds added tokens: a trie of their texts.
@@ -61,13 +63,15 @@ func newMatcher(tokens []addedToken) (*matcher, error) {
 
 // match is where an added token was found.
 type match struct {
-	start, end int
+	start, end int // with the white space that it takes along
+	next       int // the end of its text, from where the next one is searched
 	id         int32
 }
 
 // find returns the first added token in text from i on, the longest of those
-// that begin there.
-func (m *matcher) find(text string, i int, special bool) (match, bool) {
+// that begin there. What is before done belongs to the token before it, whose
+// white space may itself be a token.
+func (m *matcher) find(text string, done, i int, special bool) (match, bool) {
 	if m == nil || !special && !m.plain {
 		return match{}, false
 	}
@@ -75,18 +79,41 @@ func (m *matcher) find(text string, i int, special bool) (match, bool) {
 		if !m.starts[text[start]] {
 			continue
 		}
-		if t, end := m.longest(text, start, special); t != nil {
-			found := match{start: start, end: end, id: t.id}
-			if t.lstrip {
-				found.start = i + len(strings.TrimRightFunc(text[i:start], unicode.IsSpace))
-			}
-			if t.rstrip {
-				found.end = skipClass(text, end, space)
-			}
-			return found, true
+		t, end := m.longest(text, start, special)
+		if t == nil {
+			continue
 		}
+		if t.singleWord && !wordBreaks(text, start, end) {
+			start = end - 1
+			continue
+		}
+		found := match{start: max(start, done), end: end, next: end, id: t.id}
+		if t.lstrip {
+			found.start = done + len(strings.TrimRightFunc(text[done:found.start], unicode.IsSpace))
+		}
+		if t.rstrip {
+			found.end = skipClass(text, end, space)
+		}
+		if t.lstrip && found.end <= done { // nothing is left for it
+			start = end - 1
+			continue
+		}
+		return found, true
 	}
 	return match{}, false
+}
+
+// wordBreaks reports whether text[start:end] has no runes of words beside it.
+func wordBreaks(text string, start, end int) bool {
+	before, n := utf8.DecodeLastRuneInString(text[:start])
+	after, m := utf8.DecodeRuneInString(text[end:])
+	return (n == 0 || !isWord(before)) && (m == 0 || !isWord(after))
+}
+
+// isWord reports whether a rune belongs to a word (Unicode Technical Standard 18,
+// annex C, \w).
+func isWord(r rune) bool {
+	return unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic, unicode.Join_Control)
 }
 
 // longest returns the longest token at text[start:] and its end, or nil.

@@ -63,7 +63,7 @@ func (d *Decoder) Append(id int32) string {
 	if t.kind == byteValue {
 		text = d.decode(text)
 	} else {
-		if d.prefix && len(d.pending) == 0 && t.kind == normal && strings.HasPrefix(text, " ") {
+		if d.prefix && len(d.pending) == 0 && t.kind != unknown && strings.HasPrefix(text, " ") {
 			text = text[1:]
 			d.prefix = false
 		}

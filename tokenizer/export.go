@@ -189,8 +189,8 @@ func (e *exporter) tokenKeys(vocab int) {
 		texts[id], kinds[id] = t.text, int32(t.kind)
 	}
 	for _, t := range slices.Concat(e.added, e.normalized) {
-		if t.lstrip || t.rstrip {
-			e.fail("token %.40q takes white space along", t.text)
+		if t.lstrip || t.rstrip || t.singleWord {
+			e.fail("token %.40q takes white space along or is a word of its own", t.text)
 		}
 	}
 	e.set("ggml.tokens", texts)

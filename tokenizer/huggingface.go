@@ -382,9 +382,6 @@ func (s *source) readAdded(entries []addedEntry) error {
 		if err := refuse(path, e.Unknown); err != nil {
 			return err
 		}
-		if e.SingleWord {
-			return fmt.Errorf("%s.single_word: not supported", path)
-		}
 		if _, ok := texts[e.Content]; ok {
 			return fmt.Errorf("%s.content: %.40q is there twice", path, e.Content)
 		}
@@ -400,11 +397,11 @@ func (s *source) readAdded(entries []addedEntry) error {
 		if t.kind != absent && t.text != e.Content {
 			return fmt.Errorf("added_tokens[%d].id: %d is also %.40q", i, e.ID, t.text)
 		}
-		*t = token{text: e.Content, kind: userDefined}
+		*t = token{text: e.Content, kind: userDefined, apart: t.kind == absent}
 		if e.Special {
 			t.kind = control
 		}
-		added := addedToken{id: int32(e.ID), text: e.Content, special: e.Special, lstrip: e.Lstrip, rstrip: e.Rstrip}
+		added := addedToken{id: int32(e.ID), text: e.Content, special: e.Special, singleWord: e.SingleWord, lstrip: e.Lstrip, rstrip: e.Rstrip}
 		if e.Normalized {
 			s.normalized = append(s.normalized, added)
 		} else {

@@ -156,6 +156,15 @@ func TestNormalizedAddedTokens(t *testing.T) {
 	require.NotContains(t, tok.Encode("x<s>", EncodeOptions{ParseSpecial: true}), int32(1))
 }
 
+// TestSpacesFirst: the space that decoding drops may be that of an added token.
+func TestSpacesFirst(t *testing.T) {
+	file := spmFile(t)
+	file["added_tokens"] = append(file["added_tokens"].([]any), object{"id": 5000, "content": "  "})
+	tok, err := fromObject(t, file)
+	require.NoError(t, err)
+	require.Equal(t, "   x", tok.Decode(tok.Encode("   x", EncodeOptions{}), DecodeOptions{}))
+}
+
 func TestStrippingAddedTokens(t *testing.T) {
 	file := bpeFile(t)
 	at(t, file, "added_tokens.9")["lstrip"] = true
@@ -171,6 +180,45 @@ func TestStrippingAddedTokens(t *testing.T) {
 	require.Equal(t, "<|end_header_id|>", tok.Decode([]int32{4327}, DecodeOptions{}))
 }
 
+// TestWhiteSpaceTokens: white space that a token takes along is still found as a token.
+func TestWhiteSpaceTokens(t *testing.T) {
+	file := bpeFile(t)
+	tokens := file["added_tokens"].([]any)
+	file["added_tokens"] = append(tokens, object{"id": 5000, "content": "  "}, object{"id": 5001, "content": "<x>", "rstrip": true}, object{"id": 5002, "content": "<y>", "lstrip": true})
+	tok, err := fromObject(t, file)
+	require.NoError(t, err)
+	special := EncodeOptions{ParseSpecial: true}
+	x := tok.Encode("x", EncodeOptions{})[0]
+	require.Equal(t, []int32{5001, 5000, x}, tok.Encode("<x>  x", special))
+	require.Equal(t, []int32{5001, 5000}, tok.Encode("<x>  ", special))
+	require.Equal(t, []int32{5001, 5000, 5002, x}, tok.Encode("<x>  <y>x", special))
+	require.Equal(t, []int32{x, 5000, 5002, x}, tok.Encode("x  <y>x", special))
+	tokens[0].(object)["content"], tokens[0].(object)["rstrip"] = "<z>", true
+	file["added_tokens"].([]any)[len(tokens)].(object)["lstrip"] = true
+	tok, err = fromObject(t, file)
+	require.NoError(t, err)
+	require.Equal(t, []int32{5001, x}, tok.Encode("<x>  x", special), "its white space is all taken")
+}
+
+// TestSingleWord: such a token is no part of a word, and does not hide what follows.
+func TestSingleWord(t *testing.T) {
+	file := bpeFile(t)
+	file["added_tokens"] = append(file["added_tokens"].([]any), object{"id": 5000, "content": "zqz", "single_word": true})
+	tok, err := fromObject(t, file)
+	require.NoError(t, err)
+	for text, want := range map[string]int{
+		"zqz": 1, "zqz zqz": 2, "-zqz.": 1, "\u00e9zqz": 0, "zqz\u0308": 0, "zqz1": 0, "a_zqz": 0, "zqz\u24d0": 0, "zqz\u200d": 0, "zqzzqz": 0, "zqzzqz zqz": 1, "\u3042zqz": 0, "\u00b2zqz": 1,
+	} {
+		n := 0
+		for _, id := range tok.Encode(text, EncodeOptions{}) {
+			if id == 5000 {
+				n++
+			}
+		}
+		require.Equal(t, want, n, "%q", text)
+	}
+}
+
 // A prefix of an added token must not hide it, whatever the order.
 func TestAddedPrefixes(t *testing.T) {
 	for _, order := range [][]string{{"<a", "<a>", "<a>b"}, {"<a>b", "<a>", "<a"}} {
@@ -181,9 +229,9 @@ func TestAddedPrefixes(t *testing.T) {
 		m, err := newMatcher(tokens)
 		require.NoError(t, err)
 		for _, want := range order {
-			found, ok := m.find("x"+want+"c", 0, true)
+			found, ok := m.find("x"+want+"c", 0, 0, true)
 			require.True(t, ok)
-			require.Equal(t, match{1, 1 + len(want), int32(slices.Index(order, want))}, found)
+			require.Equal(t, match{1, 1 + len(want), 1 + len(want), int32(slices.Index(order, want))}, found)
 		}
 	}
 }
@@ -278,7 +326,6 @@ func TestRefusedFiles(t *testing.T) {
 		{"added over another", add(object{"id": 0, "content": "new"}), "is also"},
 		{"added huge", add(object{"id": int64(1) << 40, "content": "new"}), "added_tokens[256].id"},
 		{"added empty", add(object{"id": 5000, "content": ""}), "empty"},
-		{"single word", add(object{"id": 5000, "content": "x", "single_word": true}), "added_tokens[256].single_word"},
 		{"added member", add(object{"id": 5000, "content": "x", "extra": true}), "added_tokens[256].extra"},
 		{"normalizer", set("", "normalizer", object{"type": "Lowercase"}), "normalizer: Lowercase"},
 		{"prepend", set("", "normalizer", object{"type": "Prepend", "prepend": spaceMark}), "normalizer: Prepend"},

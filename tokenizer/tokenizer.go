@@ -153,15 +153,15 @@ func (t *Tokenizer) Encode(text string, o EncodeOptions) []int32 {
 	if o.AddBOS && t.bos >= 0 {
 		ids = append(ids, t.bos)
 	}
-	for i := 0; ; {
-		m, ok := t.added.find(text, i, o.ParseSpecial)
+	for i, from := 0, 0; ; {
+		m, ok := t.added.find(text, i, from, o.ParseSpecial)
 		if !ok {
 			ids = t.encode(ids, text[i:], i == 0, o.ParseSpecial)
 			break
 		}
 		ids = t.encode(ids, text[i:m.start], i == 0, o.ParseSpecial)
 		ids = append(ids, m.id)
-		i = m.end
+		i, from = m.end, m.next
 	}
 	if o.AddEOS && len(t.eos) > 0 {
 		ids = append(ids, t.eos[0])
@@ -174,8 +174,8 @@ func (t *Tokenizer) encode(ids []int32, text string, first, special bool) []int3
 	if t.normalizes {
 		text = t.model.normalize(text, first)
 	}
-	for i := 0; i < len(text); {
-		m, ok := t.normalized.find(text, i, special)
+	for i, from := 0, 0; ; {
+		m, ok := t.normalized.find(text, i, from, special)
 		part := text[i:]
 		if ok {
 			part = text[i:m.start]
@@ -188,7 +188,7 @@ func (t *Tokenizer) encode(ids []int32, text string, first, special bool) []int3
 			break
 		}
 		ids = append(ids, m.id)
-		i = m.end
+		i, from = m.end, m.next
 	}
 	return ids
 }

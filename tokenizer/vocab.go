@@ -31,6 +31,7 @@ type token struct {
 	text  string // as the vocabulary spells it
 	bytes string // what it stands for
 	kind  kind
+	apart bool // found in text alone: merging never makes it
 }
 
 // vocabulary is the list of tokens, by id.
@@ -60,7 +61,7 @@ func newVocabulary(tokens []token, piece func(*token) (string, bool)) (*vocabula
 			return nil, fmt.Errorf("token %d has %d bytes, at most %d are supported", id, len(t.text), maxTokenBytes)
 		case t.kind != normal:
 			v.names[t.text] = int32(id)
-			if bytes, ok := piece(t); ok {
+			if bytes, ok := piece(t); ok && !t.apart {
 				v.pieces[bytes] = int32(id)
 			}
 		}
