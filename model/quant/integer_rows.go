@@ -6,7 +6,8 @@ import (
 	"trona/kernels"
 )
 
-// octet is 32 columns of eight rows, a byte each: byte i of word j is column 8j+i.
+// octet is 32 columns of eight rows, as blocks have them: of 8 bits a byte each, of 4 bits
+// the first 16 in low nibbles of 16 bytes, the others in the high ones.
 type octet [8][4]uint64
 
 // fill is kernels.Matrix.Fill. It goes through blocks of 32 columns, of all rows each:
@@ -30,19 +31,13 @@ func (x *integerRows) fill(dst []byte, first int64) {
 // put writes a block, whose scale has number `head`.
 func (x *integerRows) put(dst []byte, codes *[4]uint64, head int64) {
 	binary.LittleEndian.PutUint16(dst, x.step[head])
-	dst = dst[2:]
-	if x.typ == kernels.Q8_0 {
-		for j, c := range codes {
-			binary.LittleEndian.PutUint64(dst[8*j:], c^x.flip)
-		}
-		return
-	}
 	if x.typ == kernels.Q4_1 {
-		binary.LittleEndian.PutUint16(dst, x.min[head])
-		dst = dst[2:]
+		binary.LittleEndian.PutUint16(dst[2:], x.min[head])
 	}
-	binary.LittleEndian.PutUint64(dst, codes[0]|codes[2]<<4)
-	binary.LittleEndian.PutUint64(dst[8:], codes[1]|codes[3]<<4)
+	dst = dst[int64(len(dst))-4*int64(x.Bits):]
+	for j, c := range codes[:x.Bits/2] {
+		binary.LittleEndian.PutUint64(dst[8*j:], c^x.flip)
+	}
 }
 
 // read reads block b of rows [from, to), which are of one eight.
@@ -53,11 +48,12 @@ func (x *integerRows) read(codes *octet, from, to, b int64) {
 	}
 	for r := from; r < to; r++ {
 		row := &codes[r%8]
-		for j := range row {
-			if k := 4*b + int64(j); x.Bits == 4 {
-				row[j] = widen(x.word(k, r))
+		for j := range row[:x.Bits/2] {
+			if k := int64(j); x.Bits == 4 {
+				even, odd := pairs(x.word(4*b+k, r), x.word(4*b+k+2, r))
+				row[j] = widen(even) | widen(odd)<<8
 			} else {
-				row[j] = uint64(x.word(2*k, r)) | uint64(x.word(2*k+1, r))<<32
+				row[j] = uint64(x.word(8*b+2*k, r)) | uint64(x.word(8*b+2*k+1, r))<<32
 			}
 		}
 	}
@@ -71,23 +67,31 @@ func (x *integerRows) word(k, r int64) uint32 {
 // readAWQ reads a block of eight rows, of which each column has one word.
 func (x *integerRows) readAWQ(codes *octet, eight, b int64) {
 	var columns [8]uint64
-	for j := range int64(4) {
+	for j := range int64(2) {
 		for i := range columns {
-			columns[i] = widen(x.word(32*b+8*j+int64(i), eight))
+			c := 32*b + 8*j + int64(i)
+			even, odd := pairs(x.word(c, eight), x.word(c+16, eight))
+			columns[i] = uint64(even) | uint64(odd)<<32
 		}
 		transpose(&columns)
 		for r, place := range awqPlace {
-			codes[r][j] = columns[place]
+			codes[r][j] = columns[place/2+place%2*4]
 		}
 	}
 }
 
-// widen gives each of eight numbers of 4 bits a byte.
+// pairs joins the numbers of 4 bits of two words, low and high nibble of a byte: those
+// that are first, third and so on, and the others.
+func pairs(low, high uint32) (even, odd uint32) {
+	const nibbles = 0x0f0f0f0f
+	return low&nibbles | high&nibbles<<4, low>>4&nibbles | high&^nibbles
+}
+
+// widen puts a byte of zeros above each byte.
 func widen(w uint32) uint64 {
 	v := uint64(w)
 	v = (v | v<<16) & 0x0000ffff0000ffff
-	v = (v | v<<8) & 0x00ff00ff00ff00ff
-	return (v | v<<4) & 0x0f0f0f0f0f0f0f0f
+	return (v | v<<8) & 0x00ff00ff00ff00ff
 }
 
 // transpose exchanges byte i of word j and byte j of word i: in turns for halves,

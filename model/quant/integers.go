@@ -82,7 +82,7 @@ func (x *Integers) Matrix(t kernels.DType) (*kernels.Matrix, error) {
 	case AWQ:
 		rows.alongStride, rows.rowStride = x.Rows/8, 1
 	}
-	if x.Order != Bytes {
+	if x.Bits == 8 && x.Order != Bytes {
 		rows.flip = 0x8080808080808080
 	}
 	if err := rows.heads(); err != nil {
