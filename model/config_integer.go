@@ -56,7 +56,7 @@ func (o *object) gptq(q *quantization) {
 	q.ordered = o.flag("desc_act")
 	o.neutral("is_marlin_format", "false")
 	o.neutral("pack_dtype", `"int32"`)
-	o.leaveOut(q, "dynamic")
+	o.dynamic(q)
 	o.modules(q, "modules_to_not_convert")
 }
 
@@ -94,20 +94,47 @@ func (o *object) integerBits(q *quantization, supported ...int64) {
 	}
 }
 
-// leaveOut takes the patterns of modules that GPTQModel leaves as they are, which begin
-// with "-:"; others give a module bits or groups of its own.
-func (o *object) leaveOut(q *quantization, name string) {
-	c := o.child(name)
+// autoRound reads the form of AutoRound (Cheng et al., arXiv 2309.05516), whose tensors
+// are those of GPTQ or of AWQ.
+func (o *object) autoRound(q *quantization) {
+	switch packing := o.text("packing_format"); packing {
+	case "auto_round:auto_gptq":
+		o.gptq(q)
+	case "auto_round:auto_awq":
+		o.awq(q)
+		q.symmetric = o.flag("sym")
+	default:
+		o.fail("packing_format", "%q is not supported, only \"auto_round:auto_gptq\" and \"auto_round:auto_awq\"", packing)
+	}
+	o.neutral("data_type", `"int"`)
+	extra := o.child("extra_config")
+	if extra == nil {
+		return
+	}
+	for _, module := range extra.rest() {
+		m := extra.child(module)
+		if m == nil {
+			return
+		}
+		q.mixed = true
+		if bits, ok := m.integer("bits"); ok && bits >= 16 {
+			q.names[module] = true
+		}
+	}
+}
+
+// dynamic takes the patterns of GPTQModel: those of modules that stay as they are begin
+// with "-:", others give modules bits and groups of their own.
+func (o *object) dynamic(q *quantization) {
+	c := o.child("dynamic")
 	if c == nil {
 		return
 	}
 	for _, key := range c.rest() {
-		pattern, ok := strings.CutPrefix(key, "-:")
-		if !ok {
-			o.fail(name, "%.60q is not supported, only patterns that begin with \"-:\"", key)
-			return
+		q.mixed = true
+		if pattern, ok := strings.CutPrefix(key, "-:"); ok {
+			o.ignoreRegexp(q, "dynamic", `^(?:`+pattern+`)`)
 		}
-		o.ignoreRegexp(q, name, `^(?:`+pattern+`)`)
 	}
 }
 

@@ -31,6 +31,18 @@ func TestIntegerConfigs(t *testing.T) {
 		"gptq left out": {`{"quant_method": "gptq", "bits": 4, "group_size": 32, "dynamic": {"-:.*\\.down_proj": {}}}`, func(q *quantization) {
 			require.True(t, q.ignores("model.layers.7.mlp.down_proj"))
 			require.False(t, q.ignores("model.layers.7.mlp.up_proj"))
+			require.True(t, q.mixed)
+		}},
+		"auto-round": {`{"quant_method": "auto-round", "packing_format": "auto_round:auto_gptq", "bits": 4, "group_size": 128, "sym": true, "data_type": "int",
+			"extra_config": {"lm_head": {"bits": 16, "data_type": "float"}, "model.layers.0.mlp.down_proj": {"bits": 8}}}`, func(q *quantization) {
+			require.Equal(t, [2]any{"gptq", 4}, [2]any{q.algo, q.bits})
+			require.True(t, q.symmetric && q.zeroLess && q.mixed)
+			require.Equal(t, map[string]bool{"lm_head": true}, q.names)
+		}},
+		"auto-round as awq": {`{"quant_method": "auto-round", "packing_format": "auto_round:auto_awq", "bits": 4, "group_size": 128, "sym": true}`, func(q *quantization) {
+			require.Equal(t, "awq", q.algo)
+			require.True(t, q.symmetric)
+			require.False(t, q.mixed || q.zeroLess)
 		}},
 		"awq": {`{"quant_method": "awq", "bits": 4, "group_size": 64, "version": "GEMM", "zero_point": true, "modules_to_not_convert": ["lm_head"]}`, func(q *quantization) {
 			require.Equal(t, [2]any{4, int64(64)}, [2]any{q.bits, q.group})
@@ -72,7 +84,11 @@ func TestIntegerConfigs(t *testing.T) {
 		{"pack_dtype", `{` + gptq + `, "bits": 4, "pack_dtype": "int16"}`},
 		{"sym", `{` + gptq + `, "bits": 8, "sym": false}`},
 		{"sym", `{` + gptq + `, "bits": 4, "sym": 1}`},
-		{"dynamic", `{` + gptq + `, "bits": 4, "dynamic": {"+:.*down_proj": {"bits": 8}}}`},
+		{"dynamic", `{` + gptq + `, "bits": 4, "dynamic": ["-:.*down_proj"]}`},
+		{"packing_format", `{"quant_method": "auto-round", "bits": 4, "group_size": 128}`},
+		{"packing_format", `{"quant_method": "auto-round", "bits": 4, "group_size": 128, "packing_format": "auto_round:llm_compressor"}`},
+		{"data_type", `{"quant_method": "auto-round", "packing_format": "auto_round:auto_gptq", "bits": 4, "group_size": 128, "data_type": "mx_fp"}`},
+		{"extra_config.a", `{"quant_method": "auto-round", "packing_format": "auto_round:auto_awq", "bits": 4, "group_size": 128, "extra_config": {"a": 1}}`},
 		{"dynamic", `{` + gptq + `, "bits": 4, "dynamic": {"-:(": {}}}`},
 		{"version", `{` + awq + `, "bits": 4, "version": "gemv"}`},
 		{"backend", `{` + awq + `, "bits": 4, "backend": "llm-awq"}`},

@@ -24,6 +24,7 @@ type quantization struct {
 	symmetric bool  // every zero is the middle of the codes
 	zeroLess  bool  // zeros are stored less 1
 	ordered   bool  // columns may be in the order of activations
+	mixed     bool  // modules may have bits and groups of their own, which their tensors tell
 }
 
 // Bounds of the patterns that a file may have compiled.
@@ -94,8 +95,10 @@ func (o *object) quantization() *quantization {
 		o.gptq(q)
 	case "awq":
 		o.awq(q)
+	case "auto-round":
+		o.autoRound(q)
 	default:
-		o.fail("quant_method", "%q is not supported, only \"modelopt\", \"compressed-tensors\", \"gptq\", \"awq\" and \"fp8\"", method)
+		o.fail("quant_method", "%q is not supported, only \"modelopt\", \"compressed-tensors\", \"gptq\", \"awq\", \"auto-round\" and \"fp8\"", method)
 	}
 	return q
 }

@@ -76,7 +76,8 @@ func (f *finder) integer(p *part, codes int, x integers, names integerNames) (*s
 // integerNames are the endings of the tensors beside codes.
 type integerNames struct{ scale, zero, index string }
 
-// integerScale finds the scales and, but for GPTQ and AWQ, the group that their number says.
+// integerScale finds the scales and the group that their number says; of GPTQ and AWQ the
+// configuration says it, unless modules may have their own.
 func (f *finder) integerScale(p *part, x *integers, name string) (int, error) {
 	i, ok := f.take(p.name + name)
 	if !ok {
@@ -86,11 +87,14 @@ func (f *finder) integerScale(p *part, x *integers, name string) (int, error) {
 	if err := f.scaleType(i); err != nil {
 		return 0, err
 	}
-	if x.order == quant.GPTQ || x.order == quant.AWQ {
-		return i, f.want(i, t.Type, (p.cols+x.group-1)/x.group, p.rows)
-	}
 	groups := int64(1)
-	switch {
+	switch across := x.order == quant.GPTQ || x.order == quant.AWQ; {
+	case across && slices.Equal(t.Shape, []int64{(p.cols + x.group - 1) / x.group, p.rows}):
+		return i, nil
+	case across && f.quant.mixed && len(t.Shape) == 2 && t.Shape[1] == p.rows && t.Shape[0] > 0 && p.cols%t.Shape[0] == 0:
+		groups = t.Shape[0]
+	case across:
+		return 0, f.fail(t.Name, "has shape %v, want %v", t.Shape, []int64{(p.cols + x.group - 1) / x.group, p.rows})
 	case count(t.Shape) == 1, slices.Equal(t.Shape, []int64{p.rows}):
 	case len(t.Shape) == 2 && t.Shape[0] == p.rows && t.Shape[1] > 0 && p.cols%t.Shape[1] == 0:
 		groups = t.Shape[1]
@@ -163,15 +167,21 @@ func (f *finder) qweight(p *part, codes int) (*stored, error) {
 		return nil, err
 	}
 	q, t := f.quant, &f.tensors[codes]
-	x := integers{bits: q.bits, group: min(q.group, p.cols), zeroLess: q.zeroLess}
-	words := []int64{p.cols * int64(q.bits) / 32, p.rows}
-	switch q.algo {
-	case "gptq":
-		x.order = quant.GPTQ
-	case "awq":
-		x.order, words = quant.AWQ, []int64{p.cols, p.rows * int64(q.bits) / 32}
-	default:
+	x := integers{order: quant.GPTQ, bits: q.bits, group: min(q.group, p.cols), zeroLess: q.zeroLess}
+	switch {
+	case q.algo == "awq":
+		x.order = quant.AWQ
+	case q.algo != "gptq":
 		return nil, f.fail(t.Name, "belongs to GPTQ or AWQ, but the quantisation is %q", q.algo)
+	case q.mixed && len(t.Shape) == 2:
+		var err error
+		if x.bits, err = f.bitsOf(codes, t.Shape[0], p.cols); err != nil {
+			return nil, err
+		}
+	}
+	words := []int64{p.cols * int64(x.bits) / 32, p.rows}
+	if x.order == quant.AWQ {
+		words = []int64{p.cols, p.rows * int64(x.bits) / 32}
 	}
 	if err := f.want(codes, "I32", words...); err != nil {
 		return nil, err
@@ -188,7 +198,7 @@ func (f *finder) qweight(p *part, codes int) (*stored, error) {
 	}
 	f.integers[p.name] = s.integers
 	switch {
-	case q.bits == 8:
+	case x.bits == 8:
 	case q.symmetric:
 		s.matrix.Type = kernels.Q4_0
 	default:

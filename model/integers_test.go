@@ -37,8 +37,8 @@ func TestIntegerForms(t *testing.T) {
 	packed := func(bits int64, more ...TensorInfo) []TensorInfo {
 		return append(more, tensor("weight_packed", "I32", 40, 96*bits/32), tensor("weight_shape", "I64", 2))
 	}
-	asymmetric := gptqConfig("gptq", 4, 32)
-	asymmetric.symmetric = false
+	asymmetric, mixed := gptqConfig("gptq", 4, 32), gptqConfig("gptq", 4, 64)
+	asymmetric.symmetric, mixed.mixed = false, true
 	for name, tc := range map[string]struct {
 		quant   *quantization
 		tensors []TensorInfo
@@ -52,6 +52,8 @@ func TestIntegerForms(t *testing.T) {
 		"one group":   {gptqConfig("gptq", 4, math.MaxInt64), gptq(4, 1), kernels.Q4_0, quant.GPTQ, 96},
 		"no index":    {gptqConfig("gptq", 4, 128), gptq(4, 1)[:3], kernels.Q4_0, quant.GPTQ, 96},
 		"gptq 8":      {gptqConfig("gptq", 8, 32), gptq(8, 3), kernels.Q8_0, quant.GPTQ, 32},
+		"own bits":    {mixed, gptq(8, 2), kernels.Q8_0, quant.GPTQ, 64},
+		"own groups":  {mixed, gptq(4, 3), kernels.Q4_0, quant.GPTQ, 32},
 		"zero bias":   {gptqConfig("gptq", 4, 32), append(gptq(4, 3), tensor("bias", "F16", 40)), kernels.Q4_0, quant.GPTQ, 32},
 		"awq":         {gptqConfig("awq", 4, 32), awq, kernels.Q4_0, quant.AWQ, 32},
 		"packed":      {newQuantization(), packed(4, tensor("weight_scale", "BF16", 40, 3)), kernels.Q4_0, quant.Columns, 32},
@@ -94,6 +96,8 @@ func TestIntegerForms(t *testing.T) {
 		"no zeros":       {"m.qzeros", gptqConfig("gptq", 4, 32), without(gptq(4, 3), 1)},
 		"no order":       {"m.g_idx", ordered, without(gptq(4, 3), 3)},
 		"groups":         {"m.scales", gptqConfig("gptq", 4, 32), gptq(4, 2)},
+		"own groups":     {"m.scales", mixed, gptq(4, 6)},
+		"own bits":       {"m.qweight", mixed, gptq(2, 2)},
 		"zeros":          {"m.qzeros", gptqConfig("gptq", 4, 32), with(gptq(4, 3), 1, tensor("qzeros", "I32", 3, 6))},
 		"scale type":     {"m.scales", gptqConfig("gptq", 4, 32), with(gptq(4, 3), 2, tensor("scales", "I32", 3, 40))},
 		"index":          {"m.g_idx", gptqConfig("gptq", 4, 32), with(gptq(4, 3), 3, tensor("g_idx", "I32", 95))},
