@@ -86,7 +86,7 @@ func (d *Device) multiply(out, x kernels.Tensor, w kernels.Weight, decode int64,
 			continue
 		}
 		j.span = 2
-		if !j.fused() {
+		if j.fused() == nil {
 			j.span = d.reserveSums(groups, n, j.mostGroups())
 		}
 		d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*n*w.Rows*w.Cols < fewFlops)
@@ -123,36 +123,44 @@ func (j *matmulJob) mostGroups() int64 {
 // fewFlops is less work than waking a thread is worth.
 const fewFlops = 1 << 16
 
-// fused reports whether the columns are decoded and used in one go. Scales
-// beside the tensor must then be the same for all columns.
-func (j *matmulJob) fused() bool {
-	return j.n == 1 && j.kern.matvec[j.w.Type] != nil && j.l.constant(j.w.Cols)
+// fused returns the loop that decodes columns and uses them in one go; nil: there is
+// none. Scales beside the tensor must then be the same for all columns.
+func (j *matmulJob) fused() func(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int) {
+	switch {
+	case !j.l.constant(j.w.Cols):
+		return nil
+	case j.n == 1:
+		return j.kern.matvec[j.w.Type]
+	case j.n == 2:
+		return j.kern.matvec2[j.w.Type]
+	}
+	return nil
 }
 
 func (j *matmulJob) piece(w *worker, i int64) {
-	if j.fused() {
-		j.vector(w, 2*i)
+	if j.fused() != nil {
+		j.vectors(w, 2*i)
 		return
 	}
 	first := i * j.span
 	j.groups(w, first, min(j.span, (j.w.Rows+lanes-1)/lanes-first))
 }
 
-// vector computes groups g and g+1 of the output for one token.
-func (j *matmulJob) vector(w *worker, g int64) {
-	rows := min(2*lanes, j.w.Rows-g*lanes)
-	tile := w.tile[:2*lanes]
+// vectors computes groups g and g+1 of the output for one or two tokens.
+func (j *matmulJob) vectors(w *worker, g int64) {
+	each := j.n * lanes
+	tile := w.tile[:2*each]
 	clear(tile)
-	second := g + 1
-	if rows <= lanes {
-		second = g // computed twice and dropped
+	last := g + 1
+	if last*lanes >= j.w.Rows {
+		last = g // computed twice and dropped
 	}
-	src0, src1 := j.packed(g, 0), j.packed(second, 0)
-	x, cols := (*float32)(pointer(j.x)), int(j.w.Cols)
-	j.kern.matvec[j.w.Type](&tile[0], &tile[lanes], src0, src1, x, cols)
-	j.scale(w, tile[:lanes], g, 0)
-	j.scale(w, tile[lanes:], second, 0)
-	j.put(j.out+uintptr(4*g*lanes), rows, tile)
+	j.fused()(&tile[0], &tile[each], j.packed(g, 0), j.packed(last, 0), (*float32)(pointer(j.x)), int(j.w.Cols))
+	for i := g; i <= last; i++ {
+		sums := tile[(i-g)*each:][:each]
+		j.finish(w, sums, i)
+		j.write(i, sums)
+	}
 }
 
 // groups computes groups of 16 rows of the output for all tokens of the block.

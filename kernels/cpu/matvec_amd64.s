@@ -533,19 +533,79 @@ VECTOR(wordsBF80<>, 0xbf80bf80bf80bf80)
 // columns, then rows 8 to 15: from memory they are converted twice as fast. NaNs are ff in
 // LARGEST.
 #define TWO_COLUMNS(LARGEST, AT) \
-	VPUNPCKLBW Y8, Y12, Y9 \
-	VPUNPCKHBW Y8, Y12, Y10 \
-	VPOR       Y14, Y8, Y8 \
+	VPUNPCKLBW Y8, Y8, Y9 \
+	VPUNPCKHBW Y8, Y8, Y10 \
+	VPOR       bytes80<>(SB), Y8, Y8 \
 	VPMAXUB    Y8, LARGEST, LARGEST \
 	VPSRAW     $1, Y9, Y9 \
 	VPSRAW     $1, Y10, Y10 \
-	VPAND      Y13, Y9, Y9 \
-	VPAND      Y13, Y10, Y10 \
+	VPAND      Y12, Y9, Y9 \
+	VPAND      Y12, Y10, Y10 \
 	VMOVDQU    Y9, halves-AT(SP) \
 	VMOVDQU    Y10, halves-(AT-32)(SP)
 
-#define USE_COLUMN(AT, X) \
-	VBROADCASTSS X, Y15 \
+// LOST makes masks Y9 and Y10 of the rows that had a NaN, and Y15 one for LOSE.
+#define LOST(LARGEST, XLARGEST) \
+	VPCMPEQB     X10, X10, X10 \
+	VEXTRACTI128 $1, LARGEST, X8 \
+	VPMAXUB      X8, XLARGEST, X8 \
+	VPCMPEQB     X10, X8, X8 \
+	VPMOVSXBD    X8, Y9 \
+	VPSRLDQ      $8, X8, X8 \
+	VPMOVSXBD    X8, Y10 \
+	VBROADCASTSS notNumber<>(SB), Y15
+
+#define LOSE(LO, HI) \
+	VBLENDVPS Y9, Y15, LO, LO \
+	VBLENDVPS Y10, Y15, HI, HI
+
+// F8 is the loop over columns, two at a time. LARGEST0 and LARGEST1 are those of the
+// groups, BEGIN begins the sums of a chunk, USE_COLUMN uses a column, and END0 and END1
+// are done with what the rows of the groups lost.
+#define F8(LARGEST0, X0, LARGEST1, X1, BEGIN, USE_COLUMN, END0, END1) \
+	ARGUMENTS \
+	LEAQ    (CX*4), R13 \
+	VMOVDQU wordsBF80<>(SB), Y12 \
+chunk: \
+	COUNT(256) \
+	BEGIN \
+	VPXOR   LARGEST0, LARGEST0, LARGEST0 \
+	VPXOR   LARGEST1, LARGEST1, LARGEST1 \
+	SUBQ    $2, R8 \
+	JLT     last \
+two: \
+	AHEAD(0) \
+	VMOVDQU (AX), Y8 \
+	TWO_COLUMNS(LARGEST0, 128) \
+	VMOVDQU (BX), Y8 \
+	TWO_COLUMNS(LARGEST1, 64) \
+	USE_COLUMN(0, 0) \
+	USE_COLUMN(16, 4) \
+	ADDQ    $32, AX \
+	ADDQ    $32, BX \
+	ADDQ    $8, DX \
+	SUBQ    $2, R8 \
+	JGE     two \
+last: \
+	ADDQ    $2, R8 \
+	JEQ     end \
+	VMOVDQU (AX), X8 \
+	TWO_COLUMNS(LARGEST0, 128) \
+	VMOVDQU (BX), X8 \
+	TWO_COLUMNS(LARGEST1, 64) \
+	USE_COLUMN(0, 0) \
+end: \
+	LOST(LARGEST0, X0) \
+	END0 \
+	LOST(LARGEST1, X1) \
+	END1 \
+	TESTQ   CX, CX \
+	JNZ     chunk \
+	VZEROUPPER \
+	RET
+
+#define USE_ONE(AT, X) \
+	VBROADCASTSS X(DX), Y15 \
 	VCVTPH2PS    halves-(128-AT)(SP), Y8 \
 	VCVTPH2PS    halves-(96-AT)(SP), Y9 \
 	VCVTPH2PS    halves-(64-AT)(SP), Y10 \
@@ -555,66 +615,55 @@ VECTOR(wordsBF80<>, 0xbf80bf80bf80bf80)
 	VFMADD231PS  Y10, Y15, Y2 \
 	VFMADD231PS  Y11, Y15, Y3
 
-// LOSE makes NaNs of the sums LO, HI of rows that had one; Y6 is all bits, Y7 a NaN.
-#define LOSE(LARGEST, XLARGEST, LO, HI) \
-	VEXTRACTI128 $1, LARGEST, X8 \
-	VPMAXUB      X8, XLARGEST, X8 \
-	VPCMPEQB     X6, X8, X8 \
-	VPMOVSXBD    X8, Y9 \
-	VPSRLDQ      $8, X8, X8 \
-	VPMOVSXBD    X8, Y10 \
-	VBLENDVPS    Y9, Y7, LO, LO \
-	VBLENDVPS    Y10, Y7, HI, HI
+#define END_ONE \
+	LOSE(Y2, Y3) \
+	END_CHUNK
 
 // func matvecF8E4M3AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
 // Requires: AVX2, FMA, F16C
 TEXT ·matvecF8E4M3AVX2(SB), NOSPLIT, $128-48
-	ARGUMENTS
-	VPCMPEQB     Y6, Y6, Y6
-	VBROADCASTSS notNumber<>(SB), Y7
-	VPXOR        Y12, Y12, Y12
-	VMOVDQU      wordsBF80<>(SB), Y13
-	VMOVDQU      bytes80<>(SB), Y14
+	F8(Y4, X4, Y5, X5, BEGIN_CHUNK, USE_ONE, LOSE(Y0, Y1), END_ONE)
 
-chunk:
-	COUNT(256)
-	BEGIN_CHUNK
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	SUBQ  $2, R8
-	JLT   last
+// With two tokens Y4 to Y7 are sums of the second, R13 the distance of its x.
+#define BEGIN_BOTH \
+	BEGIN_CHUNK \
+	VXORPS Y4, Y4, Y4 \
+	VXORPS Y5, Y5, Y5 \
+	VXORPS Y6, Y6, Y6 \
+	VXORPS Y7, Y7, Y7
 
-two:
-	AHEAD(0)
-	VMOVDQU (AX), Y8
-	TWO_COLUMNS(Y4, 128)
-	VMOVDQU (BX), Y8
-	TWO_COLUMNS(Y5, 64)
-	USE_COLUMN(0, (DX))
-	USE_COLUMN(16, 4(DX))
-	ADDQ $32, AX
-	ADDQ $32, BX
-	ADDQ $8, DX
-	SUBQ $2, R8
-	JGE  two
+#define HALF_BOTH(AT, FIRST, SECOND) \
+	VCVTPH2PS   halves-AT(SP), Y8 \
+	VFMADD231PS Y8, Y15, FIRST \
+	VFMADD231PS Y8, Y14, SECOND
 
-last:
-	ADDQ    $2, R8
-	JEQ     end
-	VMOVDQU (AX), X8
-	TWO_COLUMNS(Y4, 128)
-	VMOVDQU (BX), X8
-	TWO_COLUMNS(Y5, 64)
-	USE_COLUMN(0, (DX))
+#define USE_BOTH(AT, X) \
+	VBROADCASTSS X(DX), Y15 \
+	VBROADCASTSS X(DX)(R13*1), Y14 \
+	HALF_BOTH((128-AT), Y0, Y4) \
+	HALF_BOTH((96-AT), Y1, Y5) \
+	HALF_BOTH((64-AT), Y2, Y6) \
+	HALF_BOTH((32-AT), Y3, Y7)
 
-end:
-	LOSE(Y4, X4, Y0, Y1)
-	LOSE(Y5, X5, Y2, Y3)
-	END_CHUNK
-	TESTQ CX, CX
-	JNZ   chunk
-	VZEROUPPER
-	RET
+#define ADD_BOTH(OUT, A, B, C, D) \
+	VADDPS  (OUT), A, A \
+	VADDPS  32(OUT), B, B \
+	VADDPS  64(OUT), C, C \
+	VADDPS  96(OUT), D, D \
+	VMOVUPS A, (OUT) \
+	VMOVUPS B, 32(OUT) \
+	VMOVUPS C, 64(OUT) \
+	VMOVUPS D, 96(OUT)
+
+#define END_BOTH(OUT, A, B, C, D) \
+	LOSE(A, B) \
+	LOSE(C, D) \
+	ADD_BOTH(OUT, A, B, C, D)
+
+// func matvec2F8E4M3AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·matvec2F8E4M3AVX2(SB), NOSPLIT, $128-48
+	F8(Y11, X11, Y13, X13, BEGIN_BOTH, USE_BOTH, END_BOTH(DI, Y0, Y1, Y4, Y5), END_BOTH(SI, Y2, Y3, Y6, Y7))
 
 VECTOR(low2s<>, 0x0000000300000003)
 VECTOR(low4s<>, 0x0000000f0000000f)

@@ -28,6 +28,8 @@ type variant struct {
 	// matvec is gemm for one token straight from the packed columns, for
 	// two groups at a time: out0[r] += ..., out1[r] += ... nil: unpack and gemm.
 	matvec [numTypes]func(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+	// matvec2 is matvec for two tokens, x [2, n]: out0[t][r] += ...; nil: as for more.
+	matvec2 [numTypes]func(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
 	// integers has the loops of types whose products are in 8 bits; nil: exact.
 	integers [numTypes]*integer
 	// pairs has the loops of BF16 weights whose input is rounded to BF16; nil: exact.

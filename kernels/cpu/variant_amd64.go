@@ -76,7 +76,7 @@ func avx2() variant {
 	v.matvec[kernels.Q4_K] = matvecQ4_KAVX2
 	v.matvec[kernels.Q5_K] = matvecQ5_KAVX2
 	v.matvec[kernels.Q6_K] = matvecQ6_KAVX2
-	v.matvec[kernels.F8E4M3] = matvecF8E4M3AVX2
+	v.matvec[kernels.F8E4M3], v.matvec2[kernels.F8E4M3] = matvecF8E4M3AVX2, matvec2F8E4M3AVX2
 	cacheAVX2(&v)
 	v.transpose = func(dst, src *float32, rows, cols int) {
 		if cols%8 != 0 {
@@ -330,3 +330,6 @@ func swigluAVX512(out, gate, up *float32, n int)
 
 //go:noescape
 func matvecF8E4M3AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+
+//go:noescape
+func matvec2F8E4M3AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)

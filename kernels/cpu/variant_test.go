@@ -139,7 +139,7 @@ func TestMatvec(t *testing.T) {
 			p := packings[typ]
 			for _, n := range []int{p.cols, 2 * p.cols, 256, 256 + p.cols, 768} {
 				rng := rand.New(rand.NewPCG(uint64(n), uint64(typ)))
-				x := alignedFloats(n)
+				x := alignedFloats(2 * n)
 				for i := range x {
 					x[i] = float32(rng.NormFloat64())
 				}
@@ -160,7 +160,19 @@ func TestMatvec(t *testing.T) {
 						v.gemm(&want[g*lanes], lanes, &panel[0], lanes, &x[from], n, 1, k)
 					}
 				}
-				matvec(&got[0], &got[lanes], unsafe.Pointer(&src[0][0]), unsafe.Pointer(&src[1][0]), &x[0], n)
+				at := [2]unsafe.Pointer{unsafe.Pointer(&src[0][0]), unsafe.Pointer(&src[1][0])}
+				if both := v.matvec2[typ]; both != nil {
+					got := alignedFloats(4 * lanes)
+					both(&got[0], &got[2*lanes], at[0], at[1], &x[0], n)
+					for token := range 2 {
+						alone := alignedFloats(2 * lanes)
+						matvec(&alone[0], &alone[lanes], at[0], at[1], &x[token*n], n)
+						for g := range 2 {
+							same(t, alone[g*lanes:][:lanes], got[(2*g+token)*lanes:][:lanes], "%s %v, %d columns, token %d of two", v.name, kernels.DType(typ), n, token)
+						}
+					}
+				}
+				matvec(&got[0], &got[lanes], at[0], at[1], &x[0], n)
 				for i := range want {
 					require.Equal(t, math.Float32bits(want[i]), math.Float32bits(got[i]), "%s %v, %d columns, row %d: %v, %v",
 						v.name, kernels.DType(typ), n, i, want[i], got[i])
