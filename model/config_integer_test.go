@@ -64,6 +64,10 @@ func TestIntegerConfigs(t *testing.T) {
 			}
 		})
 	}
+	early := `{"quant_method": "compressed-tensors", "format": "int-quantized", "ignore": ["lm_head"]}`
+	f, err := readFolder(writeFolder(t, map[string]string{"config.json": llamaJSON(map[string]string{"compression_config": early})}))
+	require.NoError(t, err)
+	require.True(t, f.quantization.ignores("lm_head"))
 	const gptq, awq = `"quant_method": "gptq", "group_size": 128`, `"quant_method": "awq", "group_size": 128`
 	weights := func(text string) string {
 		return `{"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": {"group_0": {"weights": {"type": "int", ` + text + `}}}}`

@@ -42,8 +42,10 @@ func (q *quantization) ignores(module string) bool {
 // hf_quant_config.json (ModelOpt); nil where there is neither.
 func readQuantization(dir string, config *object) (*quantization, error) {
 	var q *quantization
-	if o := config.child("quantization_config"); o != nil {
-		q = o.quantization()
+	for _, key := range []string{"compression_config", "quantization_config"} { // early compressed-tensors, and all others
+		if o := config.child(key); o != nil {
+			q = o.quantization()
+		}
 	}
 	if err := config.result(); err != nil {
 		return nil, err
