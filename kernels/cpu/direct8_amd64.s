@@ -272,8 +272,8 @@ TEXT ·directQ4_Kx2AVX2(SB), NOSPLIT, $0-32
 // HIGH joins bits of the dwords at SRC to two times four columns of 8 rows.
 #define HIGH(SRC, MASK, SHIFT0, BY0, SHIFT1, BY1, A, B) \
 	VMOVDQU SRC, Y11 \
-	SHIFT0  $(BY0), Y11, Y12 \
-	SHIFT1  $(BY1), Y11, Y11 \
+	SHIFT0(BY0, Y11, Y12) \
+	SHIFT1(BY1, Y11, Y11) \
 	VPAND   MASK<>(SB), Y12, Y12 \
 	VPAND   MASK<>(SB), Y11, Y11 \
 	VPOR    Y12, A, A \
@@ -286,16 +286,16 @@ TEXT ·directQ4_Kx2AVX2(SB), NOSPLIT, $0-32
 
 #define FIFTHS32(USE) \
 	AHEAD(0) \
-	FIFTHS(64, VPSLLW, 4, VPSLLW, 3) \
+	FIFTHS(64, LEFT, 4, LEFT, 3) \
 	USE(0, Y8, Y9) \
 	USE(1, Y13, Y14) \
-	FIFTHS(128, VPSLLW, 2, VPSLLW, 1) \
+	FIFTHS(128, LEFT, 2, LEFT, 1) \
 	USE(2, Y8, Y9) \
 	USE(3, Y13, Y14) \
-	FIFTHS(192, VPSLLW, 0, VPSRLW, 1) \
+	FIFTHS(192, SAME, 0, RIGHT, 1) \
 	USE(4, Y8, Y9) \
 	USE(5, Y13, Y14) \
-	FIFTHS(256, VPSRLW, 2, VPSRLW, 3) \
+	FIFTHS(256, RIGHT, 2, RIGHT, 3) \
 	USE(6, Y8, Y9) \
 	USE(7, Y13, Y14)
 
@@ -459,10 +459,10 @@ TEXT ·directQ5_1x2AVX2(SB), NOSPLIT, $0-32
 #define SIXTEEN(H, EACH, USE, ADD) \
 	EACH(BIAS, (40+4*H)) \
 	AHEAD(256+64*H) \
-	SIXTHS(128*H, 256+64*H, VPSLLW, 4, VPSLLW, 2) \
+	SIXTHS(128*H, 256+64*H, LEFT, 4, LEFT, 2) \
 	USE((4*H), Y8, Y9) \
 	USE((4*H+1), Y13, Y14) \
-	SIXTHS(128*H+64, 256+64*H, VPSLLW, 0, VPSRLW, 2) \
+	SIXTHS(128*H+64, 256+64*H, SAME, 0, RIGHT, 2) \
 	USE((4*H+2), Y8, Y9) \
 	USE((4*H+3), Y13, Y14) \
 	EACH(JOIN, 0) \
@@ -790,8 +790,8 @@ VECTOR(thirdBytes<>, 0x0404040404040404)
 	VMOVDQU 32(AX), Y14 \
 	VPSRLW  $BY2, Y8, Y8 \
 	VPSRLW  $BY2, Y9, Y9 \
-	SHIFT   $BY, Y13, Y13 \
-	SHIFT   $BY, Y14, Y14 \
+	SHIFT(BY, Y13, Y13) \
+	SHIFT(BY, Y14, Y14) \
 	VPAND   pairBytes<>(SB), Y8, Y8 \
 	VPAND   pairBytes<>(SB), Y9, Y9 \
 	VPAND   thirdBytes<>(SB), Y13, Y13 \
@@ -818,18 +818,18 @@ group:              \
 	AHEAD(64)       \
 	AHEAD(128)      \
 	EACH(BIAS, 40)  \
-	THIRDS(64, 0, VPSLLW, 2, 0, USE) \
-	THIRDS(64, 2, VPSLLW, 1, 1, USE) \
-	THIRDS(64, 4, VPSRLW, 0, 2, USE) \
-	THIRDS(64, 6, VPSRLW, 1, 3, USE) \
+	THIRDS(64, 0, LEFT, 2, 0, USE) \
+	THIRDS(64, 2, LEFT, 1, 1, USE) \
+	THIRDS(64, 4, SAME, 0, 2, USE) \
+	THIRDS(64, 6, RIGHT, 1, 3, USE) \
 	EACH(JOIN, 0)   \
 	SIX_SCALES      \
 	ADD(NO_MIN)     \
 	EACH(BIAS, 44)  \
-	THIRDS(128, 0, VPSRLW, 2, 4, USE) \
-	THIRDS(128, 2, VPSRLW, 3, 5, USE) \
-	THIRDS(128, 4, VPSRLW, 4, 6, USE) \
-	THIRDS(128, 6, VPSRLW, 5, 7, USE) \
+	THIRDS(128, 0, RIGHT, 2, 4, USE) \
+	THIRDS(128, 2, RIGHT, 3, 5, USE) \
+	THIRDS(128, 4, RIGHT, 4, 6, USE) \
+	THIRDS(128, 6, RIGHT, 5, 7, USE) \
 	EACH(JOIN, 0)   \
 	SIX_SCALES      \
 	ADD(NO_MIN)     \

@@ -1,6 +1,7 @@
 //go:build !purego
 
 #include "textflag.h"
+#include "vector_amd64.h"
 #include "unpack8_amd64.h"
 
 // Unpacking to 8 bits: CX is columns left.
