@@ -146,10 +146,16 @@ GLOBL nibbles<>(SB), RODATA|NOPTR, $4
 
 #define NO_MIN(X, A, B)
 
-#define MIN(X, A, B) \
-	VBROADCASTSS (X+36)(DX), Y10 \
+// MIN_OF takes off mins times the sum of x at AT: of 32 columns, or of the first or the
+// second 16.
+#define MIN_OF(AT, X, A, B) \
+	VBROADCASTSS (X+AT)(DX), Y10 \
 	VFNMADD231PS Y13, Y10, A \
 	VFNMADD231PS Y14, Y10, B
+
+#define MIN(X, A, B) MIN_OF(36, X, A, B)
+#define FIRST_MIN(X, A, B) MIN_OF(40, X, A, B)
+#define SECOND_MIN(X, A, B) MIN_OF(44, X, A, B)
 
 // NIBBLES unpacks eight columns.
 #define NIBBLES(AT) \
@@ -882,20 +888,6 @@ TEXT ·directQ3_Kx2AVX2(SB), NOSPLIT, $0-32
 	VMULPS    Y11, Y13, Y13 \
 	VMULPS    Y12, Y14, Y14 \
 	ADDQ      $16, R12
-
-// MIN16 takes off mins times the value of 16 columns, whose codes have the sum of the
-// words at AT.
-#define MIN16(AT, X, A, B) \
-	VPBROADCASTD (X+AT)(DX), Y10 \
-	VPMADDWD     words<>(SB), Y10, Y10 \
-	VBROADCASTSS (X+32)(DX), Y11 \
-	VCVTDQ2PS    Y10, Y10 \
-	VMULPS       Y11, Y10, Y10 \
-	VFNMADD231PS Y13, Y10, A \
-	VFNMADD231PS Y14, Y10, B
-
-#define FIRST_MIN(X, A, B) MIN16(40, X, A, B)
-#define SECOND_MIN(X, A, B) MIN16(44, X, A, B)
 
 #define TWOS16(H, EACH, USE, ADD, MIN) \
 	AHEAD(64*H) \

@@ -53,9 +53,9 @@
 	VMOVUPS AT(R9), Y8 \
 	VMOVUPS (AT+32)(R9), Y9
 
-#define MINS \
-	VMOVUPS (R13), Y13 \
-	VMOVUPS 32(R13), Y14
+#define MINS(AT) \
+	VMOVUPS AT(R13), Y13 \
+	VMOVUPS (AT+32)(R13), Y14
 
 // JOIN adds the words of each dword.
 #define JOIN(LO, HI) \
@@ -86,13 +86,18 @@
 	ADD(X, LO, HI, OUT) \
 	STORE(LO, HI, OUT)
 
-// FINISH_MIN takes off the mins too, times the sum of x.
-#define FINISH_MIN(X, LO, HI, OUT) \
+// FINISH_MIN takes off the mins too, times the sum of x; FINISH_FIRST and FINISH_SECOND
+// times those of the first and of the second 16 columns.
+#define FINISH_MIN_OF(AT, X, LO, HI, OUT) \
 	ADD(X, LO, HI, OUT) \
-	VBROADCASTSS (X+36)(BX), Y10 \
+	VBROADCASTSS (X+AT)(BX), Y10 \
 	VFNMADD231PS Y13, Y10, LO \
 	VFNMADD231PS Y14, Y10, HI \
 	STORE(LO, HI, OUT)
+
+#define FINISH_MIN(X, LO, HI, OUT) FINISH_MIN_OF(36, X, LO, HI, OUT)
+#define FINISH_FIRST(X, LO, HI, OUT) FINISH_MIN_OF(40, X, LO, HI, OUT)
+#define FINISH_SECOND(X, LO, HI, OUT) FINISH_MIN_OF(44, X, LO, HI, OUT)
 
 #define FINISH4(WHICH) \
 	WHICH(0, Y0, Y1, 0) \
@@ -138,7 +143,7 @@
 	EIGHT(FIRST4, MORE4) \
 	JOIN4 \
 	SCALES(0) \
-	MINS \
+	MINS(0) \
 	FINISH4(FINISH_MIN)
 
 #define FIFTH_MIN_PRODUCTS4 \
@@ -150,7 +155,7 @@
 	GIVE_BACK(140(BX), Y4, Y5) \
 	GIVE_BACK(188(BX), Y6, Y7) \
 	SCALES(0) \
-	MINS \
+	MINS(0) \
 	FINISH4(FINISH_MIN)
 
 #define SIXTEEN_PRODUCTS4 \
@@ -165,31 +170,6 @@
 	SCALES(64) \
 	FINISH4(FINISH)
 
-// SUMS16 makes of the words at AT, sums of x's codes, the value of those 16 columns.
-#define SUMS16(X, AT) \
-	VPBROADCASTD (X+AT)(BX), Y10 \
-	VPMADDWD     Y15, Y10, Y10 \
-	VBROADCASTSS (X+32)(BX), Y11 \
-	VCVTDQ2PS    Y10, Y10 \
-	VMULPS       Y11, Y10, Y10
-
-#define FINISH_MIN16(X, AT, LO, HI, OUT) \
-	ADD(X, LO, HI, OUT) \
-	SUMS16(X, AT) \
-	VFNMADD231PS Y13, Y10, LO \
-	VFNMADD231PS Y14, Y10, HI \
-	STORE(LO, HI, OUT)
-
-#define FINISH_MIN16_4(AT) \
-	FINISH_MIN16(0, AT, Y0, Y1, 0) \
-	FINISH_MIN16(48, AT, Y2, Y3, 64) \
-	FINISH_MIN16(96, AT, Y4, Y5, 128) \
-	FINISH_MIN16(144, AT, Y6, Y7, 192)
-
-#define MINS16(AT) \
-	VMOVUPS AT(R13), Y13 \
-	VMOVUPS (AT+32)(R13), Y14
-
 // FOUR_FIRST is FOUR, of which the first begins the sums.
 #define FOUR_FIRST(BEGIN, THEN, I) \
 	BEGIN(I) \
@@ -197,15 +177,15 @@
 	THEN((I+2)) \
 	THEN((I+3))
 
-// HALF_MIN4 is half of 32 columns, the four columns from number I on, with scales at
-// SCALES_AT.
-#define HALF_MIN4(AT, I, SCALES_AT) \
+// HALF_MIN4 is half of 32 columns, the four columns from number I on, with scales and mins
+// at AT.
+#define HALF_MIN4(I, AT, FINISH) \
 	FOUR_FIRST(FIRST4, MORE4, I) \
 	JOIN4 \
-	SCALES(SCALES_AT) \
-	MINS16(SCALES_AT) \
-	FINISH_MIN16_4(AT)
+	SCALES(AT) \
+	MINS(AT) \
+	FINISH4(FINISH)
 
 #define SIXTEEN_MIN_PRODUCTS4 \
-	HALF_MIN4(40, 0, 0) \
-	HALF_MIN4(44, 4, 64)
+	HALF_MIN4(0, 0, FINISH_FIRST) \
+	HALF_MIN4(4, 64, FINISH_SECOND)

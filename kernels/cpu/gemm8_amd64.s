@@ -108,7 +108,7 @@ oneGroup:
 	EIGHT(FIRST1, MORE1)
 	JOIN(Y0, Y1)
 	SCALES(0)
-	MINS
+	MINS(0)
 	FINISH_MIN(0, Y0, Y1, 0)
 	ADDQ R10, BX
 	NEXT_GROUP(64, oneGroup)
@@ -139,7 +139,7 @@ oneGroup:
 	JOIN(Y0, Y1)
 	GIVE_BACK(44(BX), Y0, Y1)
 	SCALES(0)
-	MINS
+	MINS(0)
 	FINISH_MIN(0, Y0, Y1, 0)
 	ADDQ R10, BX
 	NEXT_GROUP(64, oneGroup)
@@ -187,12 +187,12 @@ fourGroup:
 	NEXT_GROUP(128, fourGroup)
 	NEXT_TILE
 
-#define HALF_MIN1(AT, I, SCALES_AT) \
+#define HALF_MIN1(I, AT, FINISH) \
 	FOUR_FIRST(FIRST1, MORE1, I) \
 	JOIN(Y0, Y1) \
-	SCALES(SCALES_AT) \
-	MINS16(SCALES_AT) \
-	FINISH_MIN16(0, AT, Y0, Y1, 0)
+	SCALES(AT) \
+	MINS(AT) \
+	FINISH(0, Y0, Y1, 0)
 
 // func gemmSixteenMinAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
 // Codes of 2 bits, scales and mins of 16 columns.
@@ -204,8 +204,8 @@ one:
 	TILE
 
 oneGroup:
-	HALF_MIN1(40, 0, 0)
-	HALF_MIN1(44, 4, 64)
+	HALF_MIN1(0, 0, FINISH_FIRST)
+	HALF_MIN1(4, 64, FINISH_SECOND)
 	ADDQ R10, BX
 	ADDQ $64, R13
 	NEXT_GROUP(128, oneGroup)
@@ -361,14 +361,14 @@ TEXT ·gemmOffsetAVXVNNI(SB), NOSPLIT, $0-48
 	ZERO(Y0, Y1) \
 	EIGHT(DOT1, DOT1) \
 	SCALES(0) \
-	MINS \
+	MINS(0) \
 	FINISH_MIN(0, Y0, Y1, 0)
 
 #define MIN4 \
 	ZERO4 \
 	EIGHT(DOT4, DOT4) \
 	SCALES(0) \
-	MINS \
+	MINS(0) \
 	FINISH4(FINISH_MIN)
 
 // func gemmMinAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
@@ -407,28 +407,28 @@ TEXT ·gemmSixteenAVXVNNI(SB), NOSPLIT, $0-48
 	ARGUMENTS(Y15)
 	GEMM(SIXTEEN1, SIXTEEN4, 128)
 
-#define DOT_MIN1(AT, I, SCALES_AT) \
+#define DOT_MIN1(I, AT, FINISH) \
 	ZERO(Y0, Y1) \
 	FOUR(DOT1, I) \
-	SCALES(SCALES_AT) \
-	MINS16(SCALES_AT) \
-	FINISH_MIN16(0, AT, Y0, Y1, 0)
+	SCALES(AT) \
+	MINS(AT) \
+	FINISH(0, Y0, Y1, 0)
 
-#define DOT_MIN4(AT, I, SCALES_AT) \
+#define DOT_MIN4(I, AT, FINISH) \
 	ZERO4 \
 	FOUR(DOT4, I) \
-	SCALES(SCALES_AT) \
-	MINS16(SCALES_AT) \
-	FINISH_MIN16_4(AT)
+	SCALES(AT) \
+	MINS(AT) \
+	FINISH4(FINISH)
 
 #define SIXTEEN_MIN1 \
-	DOT_MIN1(40, 0, 0) \
-	DOT_MIN1(44, 4, 64) \
+	DOT_MIN1(0, 0, FINISH_FIRST) \
+	DOT_MIN1(4, 64, FINISH_SECOND) \
 	ADDQ $64, R13
 
 #define SIXTEEN_MIN4 \
-	DOT_MIN4(40, 0, 0) \
-	DOT_MIN4(44, 4, 64) \
+	DOT_MIN4(0, 0, FINISH_FIRST) \
+	DOT_MIN4(4, 64, FINISH_SECOND) \
 	ADDQ $64, R13
 
 // func gemmSixteenMinAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)

@@ -208,48 +208,33 @@ TEXT ·gemm8MinNEON(SB), NOSPLIT, $0-48
 TEXT ·gemm8SixteenNEON(SB), NOSPLIT, $0-48
 	GEMM(HALVES1, HALVES4)
 
-// SUM16 makes V27 the value of the 16 columns of token T, scale times the sum of codes.
-#define SUM16(T) \
-	VMOVI $1, V25.B16 \
-	VEOR  V27.B16, V27.B16, V27.B16 \
-	SDOTV(27, (20+T), 25) \
-	ADDV(27, 27) \
-	SCVTF(27, 27) \
-	LOADQ(24, 11, (48*T+32)) \
-	FMUL(27, 27, 24, 0)
-
-// MIN16 takes off a min times V27.
-#define MIN16(M) FMLS(26, M, 27, 0)
-
-#define HALF_MIN1(AT) \
-	ZERO1 \
-	SIXTEEN1(AT) \
-	SCALES \
-	MINS \
-	SUM16(0) \
-	FINISH(0, 0, 0, MIN16)
-
-#define HALF_MIN4(AT) \
-	ZERO4 \
-	SIXTEEN4(AT) \
-	SCALES \
-	MINS \
-	SUM16(0) \
-	FINISH(0, 0, 0, MIN16) \
-	SUM16(1) \
-	FINISH(4, 48, 64, MIN16) \
-	SUM16(2) \
-	FINISH(8, 96, 128, MIN16) \
-	SUM16(3) \
-	FINISH(12, 144, 192, MIN16)
+// FIRST_MIN and SECOND_MIN take off a min times the values of 16 columns.
+#define FIRST_MIN(M) FMLS(26, M, 24, 2)
+#define SECOND_MIN(M) FMLS(26, M, 24, 3)
 
 #define HALVES_MIN1 \
-	HALF_MIN1(0) \
-	HALF_MIN1(16)
+	ZERO1 \
+	SIXTEEN1(0) \
+	SCALES \
+	MINS \
+	FINISH1(FIRST_MIN) \
+	ZERO1 \
+	SIXTEEN1(16) \
+	SCALES \
+	MINS \
+	FINISH1(SECOND_MIN)
 
 #define HALVES_MIN4 \
-	HALF_MIN4(0) \
-	HALF_MIN4(16)
+	ZERO4 \
+	SIXTEEN4(0) \
+	SCALES \
+	MINS \
+	FINISH4(FIRST_MIN) \
+	ZERO4 \
+	SIXTEEN4(16) \
+	SCALES \
+	MINS \
+	FINISH4(SECOND_MIN)
 
 // func gemm8SixteenMinNEON(out *float32, p *panel8, x *block8, stride, tokens, n int)
 // Scales and mins of 16 columns.

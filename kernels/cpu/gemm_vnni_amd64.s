@@ -203,16 +203,16 @@ TEXT ·gemmMinVNNI(SB), NOSPLIT, $0-48
 TEXT ·gemmSixteenVNNI(SB), NOSPLIT, $0-48
 	GEMM(SIXTEEN_GROUP, 128)
 
-#define HALF_MIN(EACH, SUMS_AT, I, SCALES_AT) \
+#define HALF_MIN(EACH, I, AT, SUMS) \
 	EACH(ZERO, 0) \
 	FOUR(CODES, EACH, I) \
-	VMOVUPS SCALES_AT(R9), Z21 \
-	VMOVUPS SCALES_AT(R13), Z22 \
-	EACH(ADD_MIN16, SUMS_AT)
+	VMOVUPS AT(R9), Z21 \
+	VMOVUPS AT(R13), Z22 \
+	EACH(ADD_MIN, SUMS)
 
 #define SIXTEEN_MIN_GROUP(EACH) \
-	HALF_MIN(EACH, 40, 0, 0) \
-	HALF_MIN(EACH, 44, 4, 64) \
+	HALF_MIN(EACH, 0, 0, 4) \
+	HALF_MIN(EACH, 4, 64, 8) \
 	ADDQ $64, R13
 
 // func gemmSixteenMinVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)

@@ -31,8 +31,8 @@ type block8 struct {
 	// (integer.offset) to have no sign, or to keep sums small: -offset times the
 	// sum of x's codes, for columns 0 and 1 of four, and for 2 and 3. With groups
 	// of 16 there is one for each half. With groups of 32 the first is for all 32
-	// columns, and the second, one number, is the sum of its words. Where 16 columns
-	// have a min, assembly says that the offset is -1, and finds their sums here.
+	// columns, and the second, one number, is the sum of its words. For halfSums
+	// these are two floats instead, scale * Σ code of each half.
 	bias [2][2]int16
 }
 
@@ -45,7 +45,7 @@ type panel8 struct {
 
 // integer is a type's integer loops.
 type integer struct {
-	// offset is what is added to the codes of a panel to make them unsigned.
+	// offset is what is added to the codes of a panel to make them unsigned, or halfSums.
 	offset int16
 	// unpack fills a panel with n columns, a multiple of the packed block's.
 	unpack func(p *panel8, src unsafe.Pointer, n int)
@@ -122,8 +122,19 @@ func (b *block8) round(x []float32) {
 	}
 }
 
+// halfSums stands for no offset where assembly multiplies mins of 16 columns.
+const halfSums = math.MinInt16
+
 // count sets sum and bias.
 func (b *block8) count(group int, offset int16) {
+	if offset == halfSums {
+		for h := range b.bias {
+			sum := math.Float32bits(b.sumOf(16*h, 16))
+			b.bias[h] = [2]int16{int16(sum), int16(sum >> 16)}
+		}
+		b.sum = b.sumOf(0, 32)
+		return
+	}
 	sum := int32(0)
 	b.bias = [2][2]int16{}
 	for k, c := range b.code {

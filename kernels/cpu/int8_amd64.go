@@ -18,7 +18,7 @@ func int8AVX2(v variant) variant {
 		kernels.Q5_0:     {offset: 16, unpack: unpack8Q5_0AVX2, gemm: gemmOffsetAVX2, direct: [3]direct{directQ5_0x1AVX2, directQ5_0x2AVX2, directQ5_0x4AVX2}, directTokens: 32, many: manyQ5_0AVX2},
 		kernels.Q5_1:     {offset: 16, unpack: unpack8Q5_1AVX2, gemm: gemmFifthMinAVX2, direct: [3]direct{directQ5_1x1AVX2, directQ5_1x2AVX2, directQ5_1x4AVX2}, directTokens: 32, many: manyQ5_1AVX2},
 		kernels.Q8_0:     {unpack: unpack8Q8_0AVX2, gemm: gemmSignedAVX2, direct: [3]direct{directQ8_0x1AVX2, directQ8_0x2AVX2, directQ8_0x4AVX2}, directTokens: 24},
-		kernels.Q2_K:     {offset: -1, unpack: unpack8Q2_KAVX2, gemm: gemmSixteenMinAVX2, direct: [3]direct{directQ2_Kx1AVX2, directQ2_Kx2AVX2, directQ2_Kx4AVX2}, directTokens: 32, many: manyQ2_KAVX2},
+		kernels.Q2_K:     {offset: halfSums, unpack: unpack8Q2_KAVX2, gemm: gemmSixteenMinAVX2, direct: [3]direct{directQ2_Kx1AVX2, directQ2_Kx2AVX2, directQ2_Kx4AVX2}, directTokens: 32, many: manyQ2_KAVX2},
 		kernels.Q3_K:     {offset: 4, unpack: unpack8Q3_KAVX2, gemm: gemmSixteenAVX2, direct: [3]direct{directQ3_Kx1AVX2, directQ3_Kx2AVX2, directQ3_Kx4AVX2}, directTokens: 32, many: manyQ3_KAVX2},
 		kernels.Q4_K:     {unpack: unpack8Q4_KAVX2, gemm: gemmMinAVX2, direct: [3]direct{directQ4_Kx1AVX2, directQ4_Kx2AVX2, directQ4_Kx4AVX2}, directTokens: 32, many: manyQ4_KAVX2},
 		kernels.Q5_K:     {offset: 16, unpack: unpack8Q5_KAVX2, gemm: gemmFifthMinAVX2, direct: [3]direct{directQ5_Kx1AVX2, directQ5_Kx2AVX2, directQ5_Kx4AVX2}, directTokens: 32, many: manyQ5_KAVX2},

@@ -79,6 +79,21 @@ func TestQuantize(t *testing.T) {
 			require.Equal(t, want, got, v.name)
 		}
 	}
+	for _, v := range variants() {
+		got := make([]block8, n/32)
+		v.quantize(&got[0], 1, &x[0], n, 16, halfSums)
+		for i, b := range got {
+			for h, words := range b.bias {
+				sum := 0
+				for _, c := range b.code[16*h:][:16] {
+					sum += int(c)
+				}
+				want := math.Float32bits(b.scale * float32(sum))
+				require.Equal(t, [2]int16{int16(want), int16(want >> 16)}, words, "%s: block %d", v.name, i)
+			}
+			require.Equal(t, b.sumOf(0, 32), b.sum, v.name)
+		}
+	}
 	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 		x[70] = float32(bad)
 		for _, v := range variants() {

@@ -33,6 +33,7 @@ TEXT ·quantizeAVX2(SB), NOSPLIT, $0-42
 	SHRQ         $5, CX
 	MOVQ         group+32(FP), R8
 	MOVWLSX      offset+40(FP), AX
+	MOVL         AX, R9
 	NEGL         AX
 	VMOVD        AX, X10
 	VPBROADCASTW X10, X11
@@ -97,10 +98,23 @@ block:
 	VMOVSS       X6, 36(DI)
 	CMPQ         R8, $32
 	JEQ          whole
+	CMPL         R9, $-32768
+	JEQ          halves
 	VPMULLW      X11, X1, X1
 	VPMULLW      X11, X2, X2
 	VMOVD        X1, 40(DI)
 	VMOVD        X2, 44(DI)
+	JMP          next
+
+halves:
+	VPMADDWD     X9, X1, X1
+	VPMADDWD     X9, X2, X2
+	VCVTDQ2PS    X1, X1
+	VCVTDQ2PS    X2, X2
+	VMULSS       X5, X1, X1
+	VMULSS       X5, X2, X2
+	VMOVSS       X1, 40(DI)
+	VMOVSS       X2, 44(DI)
 	JMP          next
 
 whole:

@@ -75,7 +75,7 @@ func int8NEON() variant {
 		loops := integerGeneric(kernels.DType(t))
 		switch {
 		case c.group != 32 && c.min != nil:
-			loops.gemm = gemm8SixteenMinNEON
+			loops.offset, loops.gemm = halfSums, gemm8SixteenMinNEON
 		case c.group != 32:
 			loops.gemm = gemm8SixteenNEON
 		case c.min != nil:
@@ -101,7 +101,7 @@ func int8NEON() variant {
 	return v
 }
 
-// quantizeNEON is variant.quantize; there are no offsets to make up for.
+// quantizeNEON is variant.quantize; there are no offsets to make up for, but mins.
 func quantizeNEON(dst *block8, step int, x *float32, n, group int, offset int16) {
 	roundNEON(dst, step, x, n)
 	if offset == 0 {

@@ -20,7 +20,7 @@ func int8VNNI(v variant) variant {
 		kernels.Q5_0:     {offset: 16, unpack: unpack8Q5_0AVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI, direct: [3]direct{directQ5_0x1VNNI, directQ5_0x2VNNI, directQ5_0x4VNNI}, directTokens: 4},
 		kernels.Q5_1:     {unpack: unpack8Q5_1AVX2, gemm: gemmMinVNNI, gemm2: gemmMin2VNNI, direct: [3]direct{directQ5_1x1VNNI, directQ5_1x2VNNI, directQ5_1x4VNNI}, directTokens: 4},
 		kernels.Q8_0:     {offset: 128, unpack: unpackU8Q8_0AVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI, direct: [3]direct{directQ8_0x1VNNI, directQ8_0x2VNNI, directQ8_0x4VNNI}, directTokens: 16},
-		kernels.Q2_K:     {offset: -1, unpack: unpack8Q2_KAVX2, gemm: gemmSixteenMinVNNI, direct: [3]direct{directQ2_Kx1AVX2, directQ2_Kx2AVX2, directQ2_Kx4AVX2}, directTokens: 2},
+		kernels.Q2_K:     {offset: halfSums, unpack: unpack8Q2_KAVX2, gemm: gemmSixteenMinVNNI, direct: [3]direct{directQ2_Kx1AVX2, directQ2_Kx2AVX2, directQ2_Kx4AVX2}, directTokens: 2},
 		kernels.Q3_K:     {offset: 4, unpack: unpack8Q3_KAVX2, gemm: gemmSixteenVNNI, gemm2: gemmSixteen2VNNI, direct: [3]direct{directQ3_Kx1AVX2, directQ3_Kx2AVX2, directQ3_Kx4AVX2}, directTokens: 2},
 		kernels.Q4_K:     {unpack: unpack8Q4_KAVX2, gemm: gemmMinVNNI, gemm2: gemmMin2VNNI, direct: [3]direct{directQ4_Kx1VNNI, directQ4_Kx2VNNI, directQ4_Kx4VNNI}, directTokens: 8},
 		kernels.Q5_K:     {unpack: unpack8Q5_KAVX2, gemm: gemmMinVNNI, gemm2: gemmMin2VNNI, direct: [3]direct{directQ5_Kx1VNNI, directQ5_Kx2VNNI, directQ5_Kx4VNNI}, directTokens: 4},

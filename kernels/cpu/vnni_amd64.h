@@ -35,7 +35,8 @@
 #define USE_NEXT(I, X, SUM, OUT, AT) VPDPBUSD.BCST (4*I+X)(BX), Z17, SUM
 
 // ADD adds integer sums, times scales, to those of out; ADD_MIN takes off mins too,
-// times the sum of x, ADD_PLUS adds them.
+// times the sum of x, or with number 4 and 8 of its first and second 16 columns; ADD_PLUS
+// adds them.
 #define ADD(I, X, SUM, OUT, AT) \
 	VCVTDQ2PS   SUM, SUM \
 	VMULPS.BCST (32+X)(BX), Z21, Z18 \
@@ -43,17 +44,8 @@
 
 #define ADD_MIN(I, X, SUM, OUT, AT) \
 	ADD(I, X, SUM, OUT, AT) \
-	VFNMADD231PS.BCST (36+X)(BX), Z22, OUT
+	VFNMADD231PS.BCST (36+I+X)(BX), Z22, OUT
 
 #define ADD_PLUS(I, X, SUM, OUT, AT) \
 	ADD(I, X, SUM, OUT, AT) \
 	VFMADD231PS.BCST (36+X)(BX), Z22, OUT
-
-// ADD_MIN16 is ADD_MIN for 16 columns, whose codes of x have the sum of the words at I.
-#define ADD_MIN16(I, X, SUM, OUT, AT) \
-	ADD(I, X, SUM, OUT, AT) \
-	VPBROADCASTD (I+X)(BX), Z18 \
-	VPMADDWD     Z28, Z18, Z18 \
-	VCVTDQ2PS    Z18, Z18 \
-	VMULPS.BCST  (32+X)(BX), Z18, Z18 \
-	VFNMADD231PS Z18, Z22, OUT
