@@ -110,12 +110,6 @@ func wordBreaks(text string, start, end int) bool {
 	return (n == 0 || !isWord(before)) && (m == 0 || !isWord(after))
 }
 
-// isWord reports whether a rune belongs to a word (Unicode Technical Standard 18,
-// annex C, \w).
-func isWord(r rune) bool {
-	return unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic, unicode.Join_Control)
-}
-
 // longest returns the longest token at text[start:] and its end, or nil.
 func (m *matcher) longest(text string, start int, special bool) (found *addedToken, end int) {
 	node := int32(0)

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // byteLevel is BPE over bytes, as in GPT-2 and Llama 3. Text is cut into words,
@@ -16,7 +14,6 @@ import (
 // as it is, so that decoding always gives the input back.
 type byteLevel struct {
 	splitter     splitter
-	nfc          bool
 	bytes        [256]int32 // the token of each byte
 	partial      bool       // some bytes are no tokens: mayLack
 	vocab        *vocabulary
@@ -37,7 +34,6 @@ func newByteLevel(s *source) (*vocabulary, *byteLevel, error) {
 	}
 	m := &byteLevel{
 		splitter:     s.splitter,
-		nfc:          s.nfc,
 		vocab:        v,
 		ignoreMerges: s.ignoreMerges,
 		cache:        newWordCache(),
@@ -121,20 +117,15 @@ func bytePairs(merges []merge, pieces map[string]int32) (*pairTable, error) {
 	})
 }
 
-// normalize returns text in Unicode's form NFC where the model asks for it.
-func (m *byteLevel) normalize(text string, _ bool) string {
-	if m.nfc {
-		return norm.NFC.String(text)
-	}
-	return text
-}
+// normalize returns text.
+func (m *byteLevel) normalize(text string, _ bool) string { return text }
 
 // encode appends the tokens of text.
-func (m *byteLevel) encode(ids []int32, text string) []int32 {
+func (m *byteLevel) encode(ids []int32, text string, first bool) []int32 {
 	if m.partial {
 		text = strings.Map(spelled, text)
 	}
-	m.splitter.each(text, func(word string) {
+	m.splitter.each(text, first, func(word string) {
 		if len(word) == 1 {
 			ids = append(ids, m.bytes[word[0]])
 		} else {

@@ -32,6 +32,11 @@ func ToGGUF(w MetadataWriter, path string, vocab int) error {
 		return err
 	}
 	e := exporter{w: w, source: s}
+	for _, n := range s.normalizers {
+		if n.name != "NFC" {
+			e.fail("the normalizer %s", n.name)
+		}
+	}
 	if s.charLevel {
 		e.sentencePiece(vocab)
 	} else {
@@ -94,6 +99,8 @@ func (e *exporter) preTokenizerName() (string, bool) {
 // sentencePiece writes a vocabulary of characters, whose merges become scores.
 func (e *exporter) sentencePiece(vocab int) {
 	switch {
+	case e.splitter.general != nil:
+		e.fail("this splitting into words")
 	case e.prefix != prefixAlways && e.prefix != prefixNever:
 		e.fail("a space before the text that depends on the text")
 	case e.splitMarks || e.ignoreMerges || !e.markSpaces || e.dropPrefix != (e.prefix == prefixAlways):

@@ -140,8 +140,12 @@ func TestToGGUFRefused(t *testing.T) {
 				}
 			}
 		}), "different places"},
-		"white space": {bpe(func(f, _ object) { f["added_tokens"].([]any)[0].(object)["lstrip"] = true }), "white space"},
-		"missing":     {t.TempDir(), "tokenizer.json"},
+		"white space":    {bpe(func(f, _ object) { f["added_tokens"].([]any)[0].(object)["lstrip"] = true }), "white space"},
+		"missing":        {t.TempDir(), "tokenizer.json"},
+		"normalizer":     {bpe(func(f, _ object) { f["normalizer"] = object{"type": "NFKC"} }), "the normalizer NFKC"},
+		"cut bytes":      {bpe(func(f, _ object) { f["pre_tokenizer"] = object{"type": "ByteLevel", "use_regex": false} }), "splitting into words"},
+		"cut characters": {spm(func(f, _ object) { f["pre_tokenizer"] = object{"type": "Digits"} }), "splitting into words"},
+		"single word":    {bpe(func(f, _ object) { f["added_tokens"].([]any)[0].(object)["single_word"] = true }), "a word of its own"},
 		"a prefix for some texts": {spm(func(f, _ object) {
 			f["normalizer"] = nil
 			f["pre_tokenizer"] = object{"type": "Metaspace", "replacement": spaceMark, "prepend_scheme": "first", "split": false}

@@ -164,7 +164,7 @@ func (s *source) readSentencePiece(m Metadata) error {
 	}
 	s.scores = scores
 	s.charLevel = true
-	s.markSpaces = true
+	s.markSpaces, s.unmarks = true, true
 	s.fuseUnknown = true
 	s.addBOS = true
 	s.prefix = prefixAlways

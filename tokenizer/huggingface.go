@@ -298,10 +298,7 @@ func readTokenizer(data []byte, rows int) (*source, error) {
 		return nil, err
 	}
 	p := pipeline{source: s, byteFallback: f.Model.ByteFallback}
-	if err := p.readNormalizer("normalizer", f.Normalizer); err != nil {
-		return nil, err
-	}
-	if err := p.readPreTokenizer(f.PreTokenizer); err != nil {
+	if err := p.readSteps(f.Normalizer, f.PreTokenizer); err != nil {
 		return nil, err
 	}
 	if err := p.readDecoder(f.Decoder); err != nil {

@@ -18,9 +18,12 @@ type component struct {
 
 	Prepend string   `json:"prepend"` // Prepend
 	Pattern *pattern `json:"pattern"` // Replace, Split
-	Content string   `json:"content"` // Replace, Strip
+	Content string   `json:"content"` // Replace, Strip of a decoder
 
-	Behavior         string `json:"behavior"` // Split
+	StripLeft  bool `json:"strip_left"` // Strip of a normalizer
+	StripRight bool `json:"strip_right"`
+
+	Behavior         string `json:"behavior"` // Split, Punctuation
 	Invert           bool   `json:"invert"`
 	IndividualDigits bool   `json:"individual_digits"` // Digits
 
@@ -70,7 +73,10 @@ type templateSpecial struct {
 type pipeline struct {
 	*source
 	byteFallback bool     // of the model
+	metaspace    bool     // the pre-tokenizer has a Metaspace
 	cuts         []string // expressions of the steps that cut text so far
+	cutters      []func() (cutter, error)
+	general      bool // cuts do not say all that the steps do
 }
 
 // is reports whether a flag is set, with what it is when absent.
@@ -81,16 +87,25 @@ func is(flag *bool, absent bool) bool {
 	return *flag
 }
 
-// sequence returns the steps of a component: itself, or its list's.
-func sequence(path string, c *component, name string, list []component) ([]component, []string) {
+// flatten returns the steps of a component, itself or those of its lists, and where
+// they stand.
+func flatten(path string, c *component) (steps []component, paths []string, err error) {
 	if c.Type != "Sequence" {
-		return []component{*c}, []string{path}
+		return []component{*c}, []string{path}, c.check(path)
 	}
-	paths := make([]string, len(list))
-	for i := range list {
-		paths[i] = fmt.Sprintf("%s.%s[%d]", path, name, i)
+	for _, list := range []struct {
+		name  string
+		steps []component
+	}{{"normalizers", c.Normalizers}, {"pretokenizers", c.PreTokenizers}, {"processors", c.Processors}, {"decoders", c.Decoders}} {
+		for i := range list.steps {
+			more, where, err := flatten(fmt.Sprintf("%s.%s[%d]", path, list.name, i), &list.steps[i])
+			if err != nil {
+				return nil, nil, err
+			}
+			steps, paths = append(steps, more...), append(paths, where...)
+		}
 	}
-	return list, paths
+	return steps, paths, c.check(path)
 }
 
 // check refuses members that no supported component has.
@@ -102,33 +117,44 @@ func (c *component) unsupported(path string) error {
 	return fmt.Errorf("%s: %s is not supported here", path, c.Type)
 }
 
+// maxGrowth bounds how many times as long replacements may make a text.
+const maxGrowth = 1 << 12
+
+// readNormalizer reads the steps before the text is cut. What SentencePiece's
+// converters write last, a mark before the text and one for each space, the model
+// does.
 func (p *pipeline) readNormalizer(path string, c *component) error {
 	if c == nil {
 		return nil
 	}
-	steps, paths := sequence(path, c, "normalizers", c.Normalizers)
-	for i, step := range steps {
-		path := paths[i]
-		if err := step.check(path); err != nil {
+	steps, paths, err := flatten(path, c)
+	if err != nil {
+		return err
+	}
+	p.normalizes = len(steps) > 0
+	general := len(steps)
+	for ; general > 0 && p.charLevel && !p.metaspace; general-- {
+		last := &steps[general-1]
+		switch {
+		case last.Type == "Prepend" && last.Prepend == spaceMark && p.prefix == prefixNever:
+			p.prefix = prefixAlways
+			continue
+		case last.Type == "Replace" && last.Pattern.is(" ") && last.Content == spaceMark && !p.markSpaces:
+			p.markSpaces = true
+			continue
+		}
+		break
+	}
+	growth := 1
+	for i := range general {
+		n, err := newNormalizer(paths[i], &steps[i])
+		if err != nil {
 			return err
 		}
-		p.normalizes = true
-		switch step.Type {
-		case "NFC":
-			p.nfc = true
-		case "Prepend":
-			if step.Prepend != spaceMark || p.prefix != prefixNever {
-				return fmt.Errorf("%s.prepend: %.40q is not supported", path, step.Prepend)
-			}
-			p.prefix = prefixAlways
-		case "Replace":
-			if !step.Pattern.is(" ") || step.Content != spaceMark {
-				return fmt.Errorf("%s: only the replacement of spaces by U+2581 is supported", path)
-			}
-			p.markSpaces = true
-		default:
-			return step.unsupported(path)
+		if growth *= max(1, len(steps[i].Content), len(steps[i].Prepend)); growth > maxGrowth {
+			return fmt.Errorf("%s: with the steps before it texts become too long", paths[i])
 		}
+		p.normalizers = append(p.normalizers, n)
 	}
 	return nil
 }
@@ -138,77 +164,107 @@ func (p *pattern) is(text string) bool {
 	return p != nil && p.Regex == nil && p.String != nil && *p.String == text
 }
 
-func (p *pipeline) readPreTokenizer(c *component) error {
-	const path = "pre_tokenizer"
-	byteLevel := false
-	if c != nil {
-		steps, paths := sequence(path, c, "pretokenizers", c.PreTokenizers)
-		for i, step := range steps {
-			if byteLevel {
-				return fmt.Errorf("%s: %s after ByteLevel is not supported", paths[i], step.Type)
-			}
-			if err := step.check(paths[i]); err != nil {
-				return err
-			}
-			if step.Type == "Metaspace" && len(steps) > 1 {
-				return fmt.Errorf("%s: Metaspace with other steps is not supported", path)
-			}
-			if err := p.readSplitter(paths[i], &step); err != nil {
-				return err
-			}
-			byteLevel = step.Type == "ByteLevel"
+// findKind notes of which kind the model is, which its pre-tokenizer says.
+func (p *pipeline) findKind(steps []component) {
+	p.charLevel = true
+	for _, step := range steps {
+		p.charLevel = p.charLevel && step.Type != "ByteLevel"
+		p.metaspace = p.metaspace || step.Type == "Metaspace"
+	}
+}
+
+// readSteps reads what comes before the model.
+func (p *pipeline) readSteps(normalizer, preTokenizer *component) (err error) {
+	var steps []component
+	var paths []string
+	if preTokenizer != nil {
+		if steps, paths, err = flatten("pre_tokenizer", preTokenizer); err != nil {
+			return err
 		}
 	}
-	p.charLevel = !byteLevel
-	switch {
-	case p.charLevel && len(p.cuts) > 0:
-		return fmt.Errorf("%s: Split, Digits or Punctuation without ByteLevel is not supported", path)
-	case p.charLevel && p.nfc:
-		return fmt.Errorf("normalizer: NFC without a ByteLevel pre-tokenizer is not supported")
-	case !p.charLevel && (p.markSpaces || p.prefix != prefixNever):
-		return fmt.Errorf("normalizer: Prepend or Replace with a ByteLevel pre-tokenizer is not supported")
+	p.findKind(steps)
+	if err := p.readNormalizer("normalizer", normalizer); err != nil {
+		return err
 	}
+	return p.readPreTokenizer(steps, paths)
+}
+
+// readPreTokenizer reads the steps that cut the text into words.
+func (p *pipeline) readPreTokenizer(steps []component, paths []string) error {
+	for i := range steps {
+		if i > 0 && steps[i-1].Type == "ByteLevel" {
+			return fmt.Errorf("%s: %s after ByteLevel is not supported", paths[i], steps[i].Type)
+		}
+		if err := p.readCut(paths[i], &steps[i]); err != nil {
+			return err
+		}
+	}
+	switch {
+	case p.charLevel && len(steps) == 0:
+		return nil
+	case p.charLevel && len(steps) == 1 && p.metaspace && !p.normalizes:
+		p.markSpaces, p.splitMarks = true, is(steps[0].Split, true)
+		var err error
+		p.prefix, err = steps[0].scheme(paths[0])
+		return err
+	case !p.charLevel && !p.general:
+		var err error
+		if p.splitter, err = splitterOf(p.cuts); err != nil {
+			return fmt.Errorf("%s: %w", paths[len(paths)-1], err)
+		}
+		return nil
+	}
+	all := &cutters{}
+	for _, make := range p.cutters {
+		c, err := make()
+		if err != nil {
+			return err
+		}
+		all.list = append(all.list, c)
+	}
+	p.splitter = splitter{general: all}
 	return nil
 }
 
-// readSplitter reads a step of the pre-tokenizer.
-func (p *pipeline) readSplitter(path string, c *component) error {
+// readCut reads a step of the pre-tokenizer.
+func (p *pipeline) readCut(path string, c *component) error {
 	switch c.Type {
 	case "Split":
 		if c.Pattern == nil || c.Pattern.Regex == nil {
-			return fmt.Errorf("%s.pattern: not a regular expression", path)
+			p.cut(path, "", c.Pattern, c.Behavior, c.Invert)
+			return nil
 		}
 		expression := *c.Pattern.Regex
 		_, whole := expressions[expression] // these leave nothing between their matches
-		if (c.Behavior != "Isolated" || c.Invert) && !(whole && c.Behavior == "Removed" && c.Invert) {
-			return fmt.Errorf("%s: the expression %q (%s, invert %t) is not supported", path, expression, c.Behavior, c.Invert)
+		if c.Behavior == "Isolated" && !c.Invert || whole && c.Behavior == "Removed" && c.Invert {
+			p.cut(path, expression, c.Pattern, c.Behavior, c.Invert)
+			return nil
 		}
-		p.cuts = append(p.cuts, expression)
+		p.cut(path, "", c.Pattern, c.Behavior, c.Invert)
 	case "Digits":
+		expression := numbers
 		if c.IndividualDigits {
-			p.cuts = append(p.cuts, everyNumber)
-		} else {
-			p.cuts = append(p.cuts, numbers)
+			expression = everyNumber
 		}
+		p.isolate(path, expression)
 	case "Punctuation":
-		if c.Behavior != "" && c.Behavior != "Isolated" {
-			return fmt.Errorf("%s.behavior: %s is not supported", path, c.Behavior)
+		if c.Behavior == "" || c.Behavior == "Isolated" {
+			p.isolate(path, punctuation)
+			return nil
 		}
-		p.cuts = append(p.cuts, punctuation)
+		p.cut(path, "", &pattern{Regex: new(punctuation)}, c.Behavior, false)
+	case "Whitespace":
+		p.cut(path, "", &pattern{Regex: new(wordsOrSigns)}, "Removed", true)
+	case "WhitespaceSplit":
+		p.cut(path, "", &pattern{Regex: new(`\s+`)}, "Removed", false)
 	case "ByteLevel":
 		if is(c.AddPrefixSpace, true) {
-			return fmt.Errorf("%s.add_prefix_space: not supported", path)
+			p.add(func() (cutter, error) { return prefixSpace, nil })
 		}
 		if is(c.UseRegex, true) {
-			p.cuts = append(p.cuts, gpt2Words)
+			p.isolate(path, gpt2Words)
 		}
-		if len(p.cuts) == 0 {
-			return fmt.Errorf("%s.use_regex: false is not supported without another step", path)
-		}
-		var err error
-		if p.splitter, err = splitterOf(p.cuts); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
+		p.general = p.general || len(p.cuts) == 0
 	case "Metaspace":
 		return p.readMetaspace(path, c)
 	default:
@@ -217,18 +273,41 @@ func (p *pipeline) readSplitter(path string, c *component) error {
 	return nil
 }
 
+// isolate adds the step that cuts out each match of an expression.
+func (p *pipeline) isolate(path, expression string) {
+	p.cut(path, expression, &pattern{Regex: &expression}, "Isolated", false)
+}
+
+// cut adds a Split; expression, unless it is empty, says all that the step does.
+func (p *pipeline) cut(path, expression string, at *pattern, behavior string, invert bool) {
+	general := p.general
+	p.add(func() (cutter, error) { return newSplit(path, at, behavior, invert) })
+	if expression != "" {
+		p.cuts, p.general = append(p.cuts, expression), general
+	}
+}
+
+// add adds a step that no expression stands for.
+func (p *pipeline) add(make func() (cutter, error)) {
+	p.cutters, p.general = append(p.cutters, make), true
+}
+
 func (p *pipeline) readMetaspace(path string, c *component) error {
 	if c.Replacement != spaceMark {
 		return fmt.Errorf("%s.replacement: %.40q is not supported", path, c.Replacement)
 	}
-	if p.normalizes {
-		return fmt.Errorf("%s: Metaspace after a normalizer is not supported", path)
+	scheme, err := c.scheme(path)
+	if err != nil {
+		return err
 	}
-	p.markSpaces = true
-	p.splitMarks = is(c.Split, true)
-	var err error
-	p.prefix, err = c.scheme(path)
-	return err
+	for _, n := range p.normalizers {
+		// Whether the input begins with what they leave is not known here.
+		if scheme == prefixFirst && (n.name == "Strip" || n.name == "Replace") {
+			return fmt.Errorf("%s.prepend_scheme: %s after %s is not supported", path, *c.PrependScheme, n.name)
+		}
+	}
+	p.add(func() (cutter, error) { return newMetaspace(scheme, is(c.Split, true)), nil })
+	return nil
 }
 
 // scheme returns where a Metaspace puts the mark.
@@ -254,12 +333,12 @@ func (p *pipeline) readDecoder(c *component) error {
 	if c == nil {
 		return fmt.Errorf("decoder: missing")
 	}
-	steps, paths := sequence("decoder", c, "decoders", c.Decoders)
+	steps, paths, err := flatten("decoder", c)
+	if err != nil {
+		return err
+	}
 	var byteLevel, unmarks, fallback, fused bool
 	for i, step := range steps {
-		if err := step.check(paths[i]); err != nil {
-			return err
-		}
 		switch {
 		case step.Type == "ByteLevel" && len(steps) == 1:
 			byteLevel = true
@@ -281,7 +360,9 @@ func (p *pipeline) readDecoder(c *component) error {
 			return step.unsupported(paths[i])
 		}
 	}
-	if byteLevel == p.charLevel || unmarks != p.markSpaces || p.charLevel && fallback != p.byteFallback {
+	p.unmarks = unmarks
+	marks := p.markSpaces || p.splitter.general != nil && unmarks || len(p.normalizers) > 0 && unmarks
+	if byteLevel == p.charLevel || unmarks != marks || p.charLevel && fallback != p.byteFallback {
 		return fmt.Errorf("decoder: does not undo what normalizer, pre_tokenizer and model do")
 	}
 	return nil
@@ -292,11 +373,11 @@ func (p *pipeline) readPostProcessor(path string, c *component) error {
 		return nil
 	}
 	templates := 0
-	steps, paths := sequence(path, c, "processors", c.Processors)
+	steps, paths, err := flatten(path, c)
+	if err != nil {
+		return err
+	}
 	for i, step := range steps {
-		if err := step.check(paths[i]); err != nil {
-			return err
-		}
 		switch {
 		case step.Type == "ByteLevel":
 		case step.Type == "TemplateProcessing" && templates == 0:

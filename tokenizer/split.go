@@ -12,11 +12,12 @@ import "unicode/utf8"
 //	(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|
 //	 ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
 //
-// and with steps it is these.
+// and with steps, or cutters, it is these.
 type splitter struct {
 	digits  int  // Llama 3: most numbers in a word; 0: GPT-2's expression
 	isolate bool // every number is cut out before the expression sees the text
 	steps   *steps
+	general *cutters
 }
 
 var (
@@ -58,9 +59,13 @@ func (p splitter) part(s string) int {
 	return len(s)
 }
 
-// each calls yield with the words of a text.
-func (p splitter) each(text string, yield func(word string)) {
-	if p.steps != nil {
+// each calls yield with the words of a text; first says that the input begins with it.
+func (p splitter) each(text string, first bool, yield func(word string)) {
+	switch {
+	case p.general != nil:
+		p.general.each(part{text, first}, yield)
+		return
+	case p.steps != nil:
 		p.steps.each(text, yield)
 		return
 	}

@@ -11,7 +11,7 @@ import (
 // words returns the words of a text.
 func (p splitter) words(text string) []string {
 	words := []string{}
-	p.each(text, func(word string) { words = append(words, word) })
+	p.each(text, true, func(word string) { words = append(words, word) })
 	return words
 }
 
@@ -31,7 +31,7 @@ func TestSplitGoldens(t *testing.T) {
 	for name, p := range map[string]splitter{"loops": splitLlama3, "expression": plain(t, llama3Words)} {
 		for i, text := range texts {
 			got := []int{}
-			p.each(text[1], func(word string) { got = append(got, len(word)) })
+			p.each(text[1], true, func(word string) { got = append(got, len(word)) })
 			require.Equal(t, splits[i], got, "%s: line %d, %s: %q", name, i, text[0], text[1])
 		}
 	}
@@ -124,7 +124,7 @@ func BenchmarkSplit(b *testing.B) {
 			b.Run(name+"/"+text.name, func(b *testing.B) {
 				b.SetBytes(int64(len(text.text)))
 				for b.Loop() {
-					p.each(text.text, func(string) {})
+					p.each(text.text, true, func(string) {})
 				}
 			})
 		}

@@ -35,6 +35,7 @@ type charLevel struct {
 	bytes      [256]int32 // the token of each byte; -1: none
 	unknown    int32      // -1: none
 	fuse       bool       // one unknown token for a run of unknown characters
+	cutters    *cutters   // nil: words are as the next two say
 	splitMarks bool       // words begin at each mark
 	splitWords bool       // words begin at a mark after anything else; no token goes across
 	whole      bool       // a word that is a token becomes that token, whatever the merges say
@@ -51,6 +52,7 @@ func newCharLevel(s *source) (*vocabulary, *charLevel, error) {
 		unknown:    s.unknown,
 		fuse:       s.fuseUnknown,
 		whole:      s.ignoreMerges,
+		cutters:    s.splitter.general,
 		splitMarks: s.splitMarks,
 		cache:      newWordCache(),
 		mergers:    &sync.Pool{New: func() any { return new(merger) }},
@@ -65,7 +67,7 @@ func newCharLevel(s *source) (*vocabulary, *charLevel, error) {
 		return nil, nil, err
 	}
 	m.vocab = v
-	if err := m.findBytes(); err != nil {
+	if err := m.findBytes(s.unmarks); err != nil {
 		return nil, nil, err
 	}
 	m.findSymbols()
@@ -80,8 +82,9 @@ func newCharLevel(s *source) (*vocabulary, *charLevel, error) {
 	return v, m, nil
 }
 
-// findBytes sets what tokens stand for, and which stand for single bytes.
-func (m *charLevel) findBytes() error {
+// findBytes sets what tokens stand for, where marks may be spaces, and which stand for
+// single bytes.
+func (m *charLevel) findBytes(unmarks bool) error {
 	for b := range m.bytes {
 		m.bytes[b] = -1
 	}
@@ -107,7 +110,7 @@ func (m *charLevel) findBytes() error {
 		case unknown:
 			t.bytes = " \u2047 " // as SentencePiece shows it
 		case normal, userDefined, unused:
-			if m.markSpaces {
+			if unmarks {
 				t.bytes = strings.ReplaceAll(t.text, spaceMark, " ")
 			}
 		}
@@ -233,7 +236,11 @@ func (m *charLevel) normalize(text string, first bool) string {
 }
 
 // encode appends the tokens of normalized text.
-func (m *charLevel) encode(ids []int32, text string) []int32 {
+func (m *charLevel) encode(ids []int32, text string, first bool) []int32 {
+	if m.cutters != nil {
+		m.cutters.each(part{text, first}, func(word string) { ids = m.cache.encode(ids, word, m.encodeWord) })
+		return ids
+	}
 	for len(text) > 0 {
 		word := text[:m.word(text)]
 		text = text[len(word):]

@@ -2,7 +2,6 @@ package tokenizer
 
 import (
 	"slices"
-	"unicode"
 
 	"trona/tokenizer/regex"
 )
@@ -64,29 +63,4 @@ func (p splitter) same(o splitter) bool {
 		return p == o
 	}
 	return slices.Equal(p.steps.sources, o.steps.sources)
-}
-
-// runesOf gives the expressions their classes: letters, numbers and white space of
-// Unicode 16, other categories and scripts of Go's version. A letter that is newer
-// than that is in Lo.
-func runesOf(name string) func(rune) bool {
-	is := func(want class) func(rune) bool { return func(r rune) bool { return classOf(r) == want } }
-	switch name {
-	case "L", "Letter":
-		return is(letter)
-	case "N", "Number":
-		return is(number)
-	case "Space", "White_Space":
-		return is(space)
-	case "Lo":
-		return func(r rune) bool { return unicode.Is(unicode.Lo, r) || classOf(r) == letter && !unicode.IsLetter(r) }
-	}
-	table := unicode.Categories[name]
-	if table == nil {
-		table = unicode.Scripts[name]
-	}
-	if table == nil {
-		return nil
-	}
-	return func(r rune) bool { return unicode.Is(table, r) }
 }

@@ -13,9 +13,10 @@ type Tokenizer struct {
 	model     model
 	charLevel bool // SentencePiece: tokens are characters and fall back to bytes
 
-	added      *matcher // tokens found in the text as it came
-	normalized *matcher // tokens found in the text after normalizing
-	normalizes bool     // there is a normalizer, which comes before the second search
+	added       *matcher     // tokens found in the text as it came
+	normalized  *matcher     // tokens found in the text after normalizing
+	normalizes  bool         // there is a normalizer, which comes before the second search
+	normalizers []normalizer // its steps but for those that the model does
 
 	bos            int32 // -1: none
 	eos            []int32
@@ -31,8 +32,8 @@ type model interface {
 	// normalize returns text as the model encodes it; first says that the
 	// input begins with it.
 	normalize(text string, first bool) string
-	// encode appends the tokens of normalized text.
-	encode(ids []int32, text string) []int32
+	// encode appends the tokens of normalized text; first as before.
+	encode(ids []int32, text string, first bool) []int32
 }
 
 // source is what a checkpoint says about its tokenizer, whatever its format.
@@ -42,17 +43,18 @@ type source struct {
 	scores []float64 // of the tokens, where the merges are not listed
 
 	charLevel    bool
-	splitter     splitter // byte-level
-	nfc          bool     // byte-level
+	splitter     splitter
 	ignoreMerges bool
-	prefix       prefix // character-level, and the next four
+	prefix       prefix // character-level, and the next five
 	markSpaces   bool
+	unmarks      bool // decoding makes marks spaces
 	splitMarks   bool
 	unknown      int32
 	fuseUnknown  bool
 
 	added, normalized []addedToken
 	normalizes        bool
+	normalizers       []normalizer
 
 	bos            int32
 	eos            []int32
@@ -71,14 +73,15 @@ type ChatTemplate struct {
 // newTokenizer checks a source and makes the tokenizer.
 func newTokenizer(s *source) (*Tokenizer, error) {
 	t := &Tokenizer{
-		charLevel:  s.charLevel,
-		normalizes: s.normalizes,
-		bos:        s.bos,
-		addBOS:     s.addBOS && s.bos >= 0,
-		addEOS:     s.addEOS && len(s.eos) > 0,
-		dropPrefix: s.dropPrefix,
-		templates:  s.templates,
-		named:      s.named,
+		charLevel:   s.charLevel,
+		normalizes:  s.normalizes,
+		normalizers: s.normalizers,
+		bos:         s.bos,
+		addBOS:      s.addBOS && s.bos >= 0,
+		addEOS:      s.addEOS && len(s.eos) > 0,
+		dropPrefix:  s.dropPrefix,
+		templates:   s.templates,
+		named:       s.named,
 	}
 	var err error
 	if s.charLevel {
@@ -94,7 +97,7 @@ func newTokenizer(s *source) (*Tokenizer, error) {
 	}
 	for i := range s.normalized {
 		if s.normalizes {
-			s.normalized[i].text = t.model.normalize(s.normalized[i].text, true)
+			s.normalized[i].text = t.normalize(s.normalized[i].text, true)
 		}
 	}
 	if t.normalized, err = newMatcher(s.normalized); err != nil {
@@ -172,7 +175,7 @@ func (t *Tokenizer) Encode(text string, o EncodeOptions) []int32 {
 // encode appends the tokens of text without tokens of t.added.
 func (t *Tokenizer) encode(ids []int32, text string, first, special bool) []int32 {
 	if t.normalizes {
-		text = t.model.normalize(text, first)
+		text = t.normalize(text, first)
 	}
 	for i, from := 0, 0; ; {
 		m, ok := t.normalized.find(text, i, from, special)
@@ -183,7 +186,7 @@ func (t *Tokenizer) encode(ids []int32, text string, first, special bool) []int3
 		if !t.normalizes {
 			part = t.model.normalize(part, first && i == 0)
 		}
-		ids = t.model.encode(ids, part)
+		ids = t.model.encode(ids, part, first && i == 0)
 		if !ok {
 			break
 		}
@@ -191,6 +194,14 @@ func (t *Tokenizer) encode(ids []int32, text string, first, special bool) []int3
 		i, from = m.end, m.next
 	}
 	return ids
+}
+
+// normalize returns text after all steps of the normalizer.
+func (t *Tokenizer) normalize(text string, first bool) string {
+	for _, n := range t.normalizers {
+		text = n.apply(text)
+	}
+	return t.model.normalize(text, first)
 }
 
 // has reports whether a token has this id.

@@ -254,13 +254,13 @@ func (p *parser) escaped() *node {
 		}
 	}
 	if p.accept("b") || p.accept("B") {
-		return &node{op: opWord, not: p.source[p.at-1] == 'B', set: p.named("w").seal()}
+		return &node{op: opWord, not: p.source[p.at-1] == 'B', set: p.named("w", false).seal()}
 	}
-	return p.one(p.escape())
+	return p.one(p.escape(false))
 }
 
-// escape reads what follows a \ as a set.
-func (p *parser) escape() *set {
+// escape reads what follows a \ as a set, within a class or not.
+func (p *parser) escape(within bool) *set {
 	r := p.next()
 	switch r {
 	case 'p', 'P':
@@ -278,7 +278,7 @@ func (p *parser) escape() *set {
 		p.at += end + 1
 		return &set{classes: []func(rune) bool{is}, negate: negate != (r == 'P')}
 	case 's', 'd', 'w', 'S', 'D', 'W':
-		s := p.named(string(unicode.ToLower(r)))
+		s := p.named(string(unicode.ToLower(r)), within)
 		s.negate = unicode.IsUpper(r)
 		return s
 	case 'x', 'u':
@@ -293,17 +293,19 @@ func (p *parser) escape() *set {
 	return &set{ranges: [][2]rune{{r, r}}}
 }
 
-// named returns the set of \s, \d or \w.
-func (p *parser) named(name string) *set {
+// named returns the set of \s, \d or \w, whose numbers of Latin-1 (superscripts and
+// fractions) Oniguruma does not know within a class.
+func (p *parser) named(name string, within bool) *set {
 	s := &set{}
-	names := map[string][]string{"s": {"Space"}, "d": {"Nd"}, "w": {"L", "M", "Nd", "Pc"}}[name]
-	for _, n := range names {
-		is := p.classes(n)
-		if is == nil {
-			p.fail("the property %q is not known", n)
-		}
-		s.classes = append(s.classes, is)
+	if name == "w" && !within {
+		s.ranges = [][2]rune{{'²', '³'}, {'¹', '¹'}, {'¼', '¾'}}
 	}
+	name = map[string]string{"s": "Space", "d": "Nd", "w": `\w`}[name]
+	is := p.classes(name)
+	if is == nil {
+		p.fail("the property %q is not known", name)
+	}
+	s.classes = []func(rune) bool{is}
 	return s
 }
 
@@ -390,7 +392,7 @@ func (p *parser) classRune(s *set) (r rune, single bool) {
 		s.parts = append(s.parts, p.class())
 		return 0, false
 	case '\\':
-		e := p.escape()
+		e := p.escape(true)
 		if len(e.ranges) == 1 && !e.negate {
 			return e.ranges[0][0], true
 		}

@@ -15,8 +15,8 @@ type Regex struct {
 	program
 }
 
-// Classes says which runes a name in \p{...} stands for; \s is "Space". It returns
-// nil for a name that it does not know.
+// Classes says which runes a name in \p{...} stands for; \s is "Space", \w has
+// its own name. It returns nil for a name that it does not know.
 type Classes func(name string) func(r rune) bool
 
 // New compiles an expression; an error is an *Error.
@@ -41,7 +41,6 @@ func (r *Regex) String() string { return r.source }
 // one, in order: what ends there begins where the one before ended. An empty match
 // is an end too. A byte that is not UTF-8 counts as U+FFFD.
 func (r *Regex) Split(text string, yield func(end int)) {
-	m := newMachine(&r.program, text)
 	last := 0
 	cut := func(at int) {
 		if at > last {
@@ -49,17 +48,26 @@ func (r *Regex) Split(text string, yield func(end int)) {
 			last = at
 		}
 	}
+	r.Matches(text, func(start, end int) {
+		cut(start)
+		cut(end)
+	})
+	cut(len(text))
+}
+
+// Matches calls yield with the matches in text, in order; none overlap. One that is
+// empty may end where the one before ended.
+func (r *Regex) Matches(text string, yield func(start, end int)) {
+	m := newMachine(&r.program, text)
 	for from := 0; from < len(text); {
 		start, end, ok := m.find(from)
 		if !ok {
 			break
 		}
-		cut(start)
-		cut(end)
+		yield(start, end)
 		if from = end; start == end {
 			_, n := utf8.DecodeRuneInString(text[end:])
 			from += n
 		}
 	}
-	cut(len(text))
 }

@@ -19,6 +19,8 @@ func classes(name string) func(rune) bool {
 		table = unicode.White_Space
 	case "Han":
 		table = unicode.Han
+	case `\w`:
+		return func(r rune) bool { return unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Pc) }
 	}
 	if table == nil {
 		return nil

@@ -1,0 +1,150 @@
+"""Writes cases.jsonl.gz: what tokenizers makes of texts with the two vocabularies of
+this folder and one change after another to what stands around the model.
+
+usage: make.py    (needs tokenizers)
+"""
+
+import copy
+import gzip
+import json
+import pathlib
+import random
+
+from tokenizers import Tokenizer
+
+HERE = pathlib.Path(__file__).parent
+MARK = "\u2581"
+WORDS = [
+    "don't", "I'LL", "hello", "World", "na\u00efve", "Stra\u00dfe", "\u0130stanbul", "\ufb01n", "\u0391\u03a3", "\u0441\u043b\u043e\u0432\u043e",
+    "\u65e5\u672c\u8a9e", "\uff76\uff9e", "\ud55c", "\u1112\u1161\u11ab", "e\u0301", "a\u0323\u0302", "\u212b", "\uff11\uff12", "\u2460", "\u00bd",
+    "12345", "3.14", "a_b", "fooBar", "==", "...", "\u201cq\u201d", "\u20ac", "f(x)", "\u24d0", "\u216b", "\u00b2", "\U0001f469\u200d\U0001f467", "\u0927\u094d", "\u0345" * 33,
+    "</s>", MARK, MARK * 2, "``", "the", "quick", "x",
+]
+SPACES = [" ", "  ", "   ", "\n", "\n\n", "\t", "\r\n", "\u00a0", "\u3000", "\u2003 ", "\u200b", "", "", ""]
+
+
+def texts(seed):
+    r = random.Random(seed)
+    for _ in range(30):
+        parts = [r.choice(SPACES)]
+        for _ in range(r.randrange(1, 9)):
+            parts += [r.choice(WORDS), r.choice(SPACES)]
+        yield "".join(parts)
+    yield from ["", " ", "  ", "a", "</s>", "x</s>x", " x </s> x ", "1 22 333", "A" * 40, "``''"]
+
+
+def sequence(name, *steps):
+    return {"type": "Sequence", name: list(steps)}
+
+
+def normalizers(*steps):
+    return sequence("normalizers", *steps)
+
+
+def cuts(*steps):
+    return sequence("pretokenizers", *steps)
+
+
+def step(name, **members):
+    return {"type": name, **members}
+
+
+def replace(old, new, kind="String"):
+    return step("Replace", pattern={kind: old}, content=new)
+
+
+def split(what, behavior="Isolated", invert=False, kind="Regex"):
+    return step("Split", pattern={kind: what}, behavior=behavior, invert=invert)
+
+
+def level(prefix=False, regex=False):
+    return step("ByteLevel", add_prefix_space=prefix, trim_offsets=True, use_regex=regex)
+
+
+def meta(scheme, cut=True):
+    return step("Metaspace", replacement=MARK, prepend_scheme=scheme, split=cut)
+
+
+NORMALIZERS = {
+    "NFC": step("NFC"), "NFD": step("NFD"), "NFKC": step("NFKC"), "NFKD": step("NFKD"), "lower": step("Lowercase"),
+    "strip": step("Strip", strip_left=True, strip_right=True), "strip left": step("Strip", strip_left=True, strip_right=False),
+    "accents": normalizers(step("NFD"), step("StripAccents")), "replace": replace("``", '"'),
+    "collapse": replace(" {2,}", " ", "Regex"), "tail": replace("\\s+$", "", "Regex"), "prepend": step("Prepend", prepend="> "),
+    "lists": normalizers(normalizers(step("NFKC"), step("Lowercase")), normalizers()),
+}
+BEHAVIORS = ["Removed", "Isolated", "Contiguous", "MergedWithPrevious", "MergedWithNext"]
+
+
+def bpe_cases():
+    for name, n in NORMALIZERS.items():
+        yield name, {"normalizer": n}
+    for b in BEHAVIORS:
+        yield "spaces " + b, {"pre_tokenizer": cuts(split("\\s+", b), level())}
+        yield "letters inverted " + b, {"pre_tokenizer": cuts(split("\\p{L}+", b, True), level())}
+        yield "space " + b, {"pre_tokenizer": cuts(split(" ", b, False, "String"), level())}
+        yield "signs " + b, {"pre_tokenizer": cuts(step("Punctuation", behavior=b), level())}
+    for expression in ["\\w+", "[^\\w\\s]+", "\\b", "\\p{Uppercase_Letter}|\\p{han}+", "\\p{Alpha}+"]:
+        yield expression, {"pre_tokenizer": cuts(split(expression), level())}
+    yield "words", {"pre_tokenizer": cuts(step("Whitespace"), level())}
+    yield "white space", {"pre_tokenizer": cuts(step("WhitespaceSplit"), level(regex=True))}
+    yield "digits", {"pre_tokenizer": cuts(step("Digits", individual_digits=False), split("\\s", "Contiguous"), level())}
+    yield "prefix", {"pre_tokenizer": level(prefix=True, regex=True)}
+    yield "prefix of parts", {"pre_tokenizer": cuts(split("[0-9]"), level(prefix=True))}
+    yield "no words", {"pre_tokenizer": level()}
+    yield "lists of steps", {"pre_tokenizer": cuts(cuts(split("[0-9]+")), cuts(), level(regex=True))}
+
+
+def spm_cases():
+    marks = [step("Prepend", prepend=MARK), replace(" ", MARK)]
+    for name, n in NORMALIZERS.items():
+        yield name, {"normalizer": normalizers(n, *marks)}
+        yield name + ", then words", {"normalizer": n, "pre_tokenizer": meta("always")}
+    yield "after marks", {"normalizer": normalizers(*marks, step("NFKC"))}
+    for scheme in ["always", "first", "never"]:
+        for cut in [True, False]:
+            yield f"{scheme} {cut} before digits", {
+                "normalizer": None, "pre_tokenizer": cuts(meta(scheme, cut), step("Digits", individual_digits=True)),
+            }
+            yield f"{scheme} {cut} after signs", {"normalizer": None, "pre_tokenizer": cuts(step("Punctuation", behavior="Isolated"), meta(scheme, cut))}
+        yield scheme + " after NFKC", {"normalizer": step("NFKC"), "pre_tokenizer": meta(scheme)}
+    yield "marked and cut", {"normalizer": normalizers(*marks), "pre_tokenizer": meta("never")}
+    for b in BEHAVIORS:
+        yield "marks " + b, {"pre_tokenizer": split(MARK, b, False, "String")}
+    yield "digits", {"pre_tokenizer": step("Digits", individual_digits=True)}
+    yield "white space", {"normalizer": None, "pre_tokenizer": cuts(step("WhitespaceSplit"), meta("always", False))}
+
+
+def spm_file():
+    vocab = json.loads((HERE.parent / "own-sentencepiece" / "vocab.json").read_text())
+    ids = {text: i for i, (text, _, _) in enumerate(vocab["tokens"])}
+    pieces = {text for text, _, kind in vocab["tokens"] if kind == 1}
+    merges = [[t[:i], t[i:]] for t, _, kind in vocab["tokens"] if kind == 1 for i in range(1, len(t)) if t[:i] in pieces and t[i:] in pieces]
+    decoders = [replace(MARK, " "), step("ByteFallback"), step("Fuse"), step("Strip", content=" ", start=1, stop=0)]
+    added = [
+        dict(id=i, content=t, special=True, single_word=False, lstrip=False, rstrip=False, normalized=False)
+        for i, t in enumerate(["<unk>", "<s>", "</s>"])
+    ]
+    return {
+        "version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "post_processor": None,
+        "normalizer": normalizers(step("Prepend", prepend=MARK), replace(" ", MARK)), "pre_tokenizer": None,
+        "decoder": sequence("decoders", *decoders),
+        "model": dict(
+            type="BPE", dropout=None, unk_token="<unk>", continuing_subword_prefix=None, end_of_word_suffix=None,
+            fuse_unk=True, byte_fallback=True, vocab=ids, merges=merges,
+        ),
+    }
+
+
+def main():
+    bpe = json.loads((HERE.parent / "own-bpe" / "tokenizer.json").read_text())
+    lines = []
+    for vocabulary, file, cases in [("bpe", bpe, bpe_cases()), ("spm", spm_file(), spm_cases())]:
+        for seed, (name, change) in enumerate(cases):
+            tok = Tokenizer.from_str(json.dumps({**copy.deepcopy(file), **change}))
+            found = [[t, tok.encode(t, add_special_tokens=False).ids] for t in texts(seed)]
+            lines.append(json.dumps(dict(name=name, vocabulary=vocabulary, change=change, texts=found), separators=(",", ":")))
+    with gzip.GzipFile(HERE / "cases.jsonl.gz", "wb", mtime=0) as out:
+        out.write("\n".join(lines).encode() + b"\n")
+
+
+main()

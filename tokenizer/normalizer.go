@@ -1,0 +1,89 @@
+package tokenizer
+
+import (
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// normalizer is a step that changes a text before it is cut into words.
+type normalizer struct {
+	name  string // of its type in tokenizer.json
+	apply func(text string) string
+}
+
+// newNormalizer returns the step that a component describes.
+func newNormalizer(path string, c *component) (normalizer, error) {
+	n := normalizer{name: c.Type}
+	switch c.Type {
+	case "NFC":
+		n.apply = form(norm.NFC)
+	case "NFD":
+		n.apply = form(norm.NFD)
+	case "NFKC":
+		n.apply = form(norm.NFKC)
+	case "NFKD":
+		n.apply = form(norm.NFKD)
+	case "Lowercase":
+		n.apply = lower
+	case "StripAccents":
+		n.apply = func(text string) string { return strings.Map(withoutMark, text) }
+	case "Strip":
+		n.apply = func(text string) string { return strip(text, c.StripLeft, c.StripRight) }
+	case "Prepend":
+		n.apply = func(text string) string {
+			if text == "" {
+				return ""
+			}
+			return c.Prepend + text
+		}
+	case "Replace":
+		find, err := c.Pattern.finder(path + ".pattern")
+		if err != nil {
+			return n, err
+		}
+		n.apply = func(text string) string { return substitute(text, find, c.Content) }
+	default:
+		return n, c.unsupported(path)
+	}
+	return n, nil
+}
+
+// lower maps each rune to lower case, without regard to its neighbours.
+func lower(text string) string {
+	const dottedI = "\u0130" // the one rune whose lower case is two
+	return strings.Map(unicode.ToLower, strings.ReplaceAll(text, dottedI, "i\u0307"))
+}
+
+// withoutMark drops marks.
+func withoutMark(r rune) rune {
+	if unicode.Is(unicode.M, r) {
+		return -1
+	}
+	return r
+}
+
+// strip drops white space at the ends of a text.
+func strip(text string, left, right bool) string {
+	if left {
+		text = strings.TrimLeftFunc(text, unicode.IsSpace)
+	}
+	if right {
+		text = strings.TrimRightFunc(text, unicode.IsSpace)
+	}
+	return text
+}
+
+// substitute puts content in place of each match.
+func substitute(text string, find spanFinder, content string) string {
+	var out strings.Builder
+	last := 0
+	find(text, func(start, end int) {
+		out.WriteString(text[last:start])
+		out.WriteString(content)
+		last = end
+	})
+	out.WriteString(text[last:])
+	return out.String()
+}
