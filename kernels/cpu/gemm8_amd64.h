@@ -189,3 +189,40 @@
 #define SIXTEEN_MIN_PRODUCTS4 \
 	HALF_MIN4(0, 0, FINISH_FIRST) \
 	HALF_MIN4(4, 64, FINISH_SECOND)
+
+// Codes with a sign: x takes it over, and the magnitudes are Y13 and Y14.
+#define MAGNITUDES(I) \
+	CODES(I) \
+	VPABSB Y8, Y13 \
+	VPABSB Y9, Y14
+
+#define SIGNED(X, LO, HI) \
+	VPBROADCASTD X, Y10 \
+	VPSIGNB      Y8, Y10, Y11 \
+	VPSIGNB      Y9, Y10, Y12 \
+	VPMADDUBSW   Y11, Y13, Y11 \
+	VPMADDUBSW   Y12, Y14, Y12 \
+	VPMADDWD     Y15, Y11, Y11 \
+	VPMADDWD     Y15, Y12, Y12 \
+	VPADDD       Y11, LO, LO \
+	VPADDD       Y12, HI, HI
+
+#define SIGNED4(I) \
+	MAGNITUDES(I) \
+	SIGNED((4*I)(BX), Y0, Y1) \
+	SIGNED((4*I+48)(BX), Y2, Y3) \
+	SIGNED((4*I+96)(BX), Y4, Y5) \
+	SIGNED((4*I+144)(BX), Y6, Y7)
+
+#define ZERO(LO, HI) \
+	VPXOR LO, LO, LO \
+	VPXOR HI, HI, HI
+
+#define SIGNED_PRODUCTS4 \
+	ZERO(Y0, Y1) \
+	ZERO(Y2, Y3) \
+	ZERO(Y4, Y5) \
+	ZERO(Y6, Y7) \
+	EIGHT(SIGNED4, SIGNED4) \
+	SCALES(0) \
+	FINISH4(FINISH)

@@ -221,37 +221,9 @@ fourGroup:
 	NEXT_GROUP(128, fourGroup)
 	NEXT_TILE
 
-// Codes with a sign: x takes it over, and the magnitudes are Y13 and Y14.
-#define MAGNITUDES(I) \
-	CODES(I) \
-	VPABSB Y8, Y13 \
-	VPABSB Y9, Y14
-
-#define SIGNED(X, LO, HI) \
-	VPBROADCASTD X, Y10 \
-	VPSIGNB      Y8, Y10, Y11 \
-	VPSIGNB      Y9, Y10, Y12 \
-	VPMADDUBSW   Y11, Y13, Y11 \
-	VPMADDUBSW   Y12, Y14, Y12 \
-	VPMADDWD     Y15, Y11, Y11 \
-	VPMADDWD     Y15, Y12, Y12 \
-	VPADDD       Y11, LO, LO \
-	VPADDD       Y12, HI, HI
-
-#define SIGNED4(I) \
-	MAGNITUDES(I) \
-	SIGNED((4*I)(BX), Y0, Y1) \
-	SIGNED((4*I+48)(BX), Y2, Y3) \
-	SIGNED((4*I+96)(BX), Y4, Y5) \
-	SIGNED((4*I+144)(BX), Y6, Y7)
-
 #define SIGNED1(I) \
 	MAGNITUDES(I) \
 	SIGNED((4*I)(BX), Y0, Y1)
-
-#define ZERO(LO, HI) \
-	VPXOR LO, LO, LO \
-	VPXOR HI, HI, HI
 
 // func gemmSignedAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
 // Codes of 8 bits, scales of 32 columns. A product of two codes fits 15 bits, so
@@ -276,13 +248,7 @@ four:
 	TILE
 
 fourGroup:
-	ZERO(Y0, Y1)
-	ZERO(Y2, Y3)
-	ZERO(Y4, Y5)
-	ZERO(Y6, Y7)
-	EIGHT(SIGNED4, SIGNED4)
-	SCALES(0)
-	FINISH4(FINISH)
+	SIGNED_PRODUCTS4
 	ADDQ $192, BX
 	NEXT_GROUP(64, fourGroup)
 	NEXT_TILE

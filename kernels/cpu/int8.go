@@ -59,9 +59,9 @@ type integer struct {
 	// packed group of rows. It pays up to that many tokens.
 	direct       [3]direct
 	directTokens int64
-	// many is direct for two tiles of four tokens or more, stride blocks apart; p is
-	// scratch. nil: direct, for each tile.
-	many func(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+	// many is direct, or scaled, for two tiles of four tokens or more, stride blocks
+	// apart; p is scratch. nil: one after the other.
+	many func(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 	// scaled is direct where rows have scales beside the tensor, too: factors.
 	scaled [3]scaled
 }

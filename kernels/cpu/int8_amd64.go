@@ -23,24 +23,21 @@ func int8AVX2(v variant) variant {
 		kernels.Q4_K:     {unpack: unpack8Q4_KAVX2, gemm: gemmMinAVX2, direct: [3]direct{directQ4_Kx1AVX2, directQ4_Kx2AVX2, directQ4_Kx4AVX2}, directTokens: 32, many: manyQ4_KAVX2},
 		kernels.Q5_K:     {offset: 16, unpack: unpack8Q5_KAVX2, gemm: gemmFifthMinAVX2, direct: [3]direct{directQ5_Kx1AVX2, directQ5_Kx2AVX2, directQ5_Kx4AVX2}, directTokens: 32, many: manyQ5_KAVX2},
 		kernels.Q6_K:     {offset: 32, unpack: unpack8Q6_KAVX2, gemm: gemmSixteenAVX2, direct: [3]direct{directQ6_Kx1AVX2, directQ6_Kx2AVX2, directQ6_Kx4AVX2}, directTokens: 32, many: manyQ6_KAVX2},
-		kernels.IQ4_NL:   {unpack: unpack8IQ4_NLAVX2, gemm: gemmSignedAVX2, direct: [3]direct{directIQ4_NLx1AVX2, directIQ4_NLx2AVX2, directIQ4_NLx4AVX2}, directTokens: 8},
-		kernels.IQ4_XS:   {unpack: unpack8IQ4_XSAVX2, gemm: gemmSignedAVX2, direct: [3]direct{directIQ4_XSx1AVX2, directIQ4_XSx2AVX2, directIQ4_XSx4AVX2}, directTokens: 8},
-		kernels.MXFP4:    {offset: 12, unpack: unpack8MXFP4AVX2, gemm: gemmOffsetAVX2},
-		kernels.NVFP4:    {offset: 12, unpack: unpack8NVFP4AVX2, gemm: gemmSixteenAVX2},
-		kernels.NVFP4x16: {offset: 12, unpack: unpack8NVFP4AVX2, gemm: gemmSixteenAVX2},
+		kernels.IQ4_NL:   {unpack: unpack8IQ4_NLAVX2, gemm: gemmSignedAVX2, direct: [3]direct{directIQ4_NLx1AVX2, directIQ4_NLx2AVX2, directIQ4_NLx4AVX2}, directTokens: 32, many: manyIQ4_NLAVX2},
+		kernels.IQ4_XS:   {unpack: unpack8IQ4_XSAVX2, gemm: gemmSignedAVX2, direct: [3]direct{directIQ4_XSx1AVX2, directIQ4_XSx2AVX2, directIQ4_XSx4AVX2}, directTokens: 32, many: manyIQ4_XSAVX2},
+		kernels.MXFP4:    {offset: 12, unpack: unpack8MXFP4AVX2, gemm: gemmOffsetAVX2, directTokens: 16},
+		kernels.NVFP4:    {offset: 12, unpack: unpack8NVFP4AVX2, gemm: gemmSixteenAVX2, directTokens: 32, many: manyNVFP4AVX2},
+		kernels.NVFP4x16: {offset: 12, unpack: unpack8NVFP4AVX2, gemm: gemmSixteenAVX2, directTokens: 32, many: manyNVFP4AVX2},
 	}
-	fp4AVX2(&v, 16)
+	fp4AVX2(&v)
 	return v
 }
 
-// fp4AVX2 sets the loops for packed 4-bit floats, which pay up to some tokens.
-func fp4AVX2(v *variant, tokens int64) {
+// fp4AVX2 sets the loops for packed 4-bit floats.
+func fp4AVX2(v *variant) {
 	nvfp4 := [3]scaled{directNVFP4x1AVX2, directNVFP4x2AVX2, directNVFP4x4AVX2}
-	for t, loops := range map[kernels.DType][3]scaled{
-		kernels.NVFP4: nvfp4, kernels.NVFP4x16: nvfp4, kernels.MXFP4: {directMXFP4x1AVX2, directMXFP4x2AVX2, directMXFP4x4AVX2},
-	} {
-		v.integers[t].scaled, v.integers[t].directTokens = loops, tokens
-	}
+	v.integers[kernels.NVFP4].scaled, v.integers[kernels.NVFP4x16].scaled = nvfp4, nvfp4
+	v.integers[kernels.MXFP4].scaled = [3]scaled{directMXFP4x1AVX2, directMXFP4x2AVX2, directMXFP4x4AVX2}
 }
 
 // int8AVXVNNI multiplies panels with VPDPBUSD in vectors of 256 bits; the loops for
@@ -249,31 +246,40 @@ func directIQ4_XSx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 func directIQ4_XSx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
-func manyQ4_0AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+func manyQ4_0AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 
 //go:noescape
-func manyQ4_1AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+func manyQ4_1AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 
 //go:noescape
-func manyQ5_0AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+func manyQ5_0AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 
 //go:noescape
-func manyQ5_1AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+func manyQ5_1AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 
 //go:noescape
-func manyQ2_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+func manyQ2_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 
 //go:noescape
-func manyQ3_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+func manyQ3_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 
 //go:noescape
-func manyQ4_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+func manyQ4_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 
 //go:noescape
-func manyQ5_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+func manyQ5_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 
 //go:noescape
-func manyQ6_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+func manyQ6_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
+
+//go:noescape
+func manyIQ4_NLAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
+
+//go:noescape
+func manyIQ4_XSAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
+
+//go:noescape
+func manyNVFP4AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 
 //go:noescape
 func directNVFP4x1AVX2(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)

@@ -197,7 +197,7 @@ func TestInt8(t *testing.T) {
 						got, ones := make([]float32, (tokens+1)*lanes), slices.Repeat([]float32{1}, lanes)
 						at := 0
 						if fours := int(padded(int64(tokens))) &^ 3; fours > 4 && loops.many != nil {
-							loops.many(&got[0], unsafe.Pointer(&src[0]), &x[0], 4*n/32, fours, n, new(panel8))
+							loops.many(&got[0], unsafe.Pointer(&src[0]), &x[0], 4*n/32, fours, n, new(panel8), &ones[0])
 							at = fours
 						}
 						for ; at < tokens; at += 4 {

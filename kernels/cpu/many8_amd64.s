@@ -91,47 +91,77 @@ tile: \
 	VZEROUPPER \
 	RET
 
-// func manyQ4_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+// func manyQ4_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
-TEXT ·manyQ4_KAVX2(SB), NOSPLIT, $0-56
+TEXT ·manyQ4_KAVX2(SB), NOSPLIT, $0-64
 	MANY(8, 8, 64, 320, nibbles, nibbles, K_AHEAD, AHEAD4, FOURTHS32, MIN_PRODUCTS4)
 
-// func manyQ5_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+// func manyQ5_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
-TEXT ·manyQ5_KAVX2(SB), NOSPLIT, $0-56
+TEXT ·manyQ5_KAVX2(SB), NOSPLIT, $0-64
 	MANY(8, 8, 64, 320, nibbles, fifths, K_AHEAD, AHEAD5, FIFTHS32, FIFTH_MIN_PRODUCTS4)
 
-// func manyQ6_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+// func manyQ6_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
-TEXT ·manyQ6_KAVX2(SB), NOSPLIT, $0-56
+TEXT ·manyQ6_KAVX2(SB), NOSPLIT, $0-64
 	MANY(8, 8, 32, 288, nibbles, sixths, K_AHEAD, AHEAD6, SIXTHS32, SIXTEEN_PRODUCTS4)
 
-// func manyQ2_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+// func manyQ2_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
-TEXT ·manyQ2_KAVX2(SB), NOSPLIT, $0-56
+TEXT ·manyQ2_KAVX2(SB), NOSPLIT, $0-64
 	MANY(8, 8, 64, 320, pairs, nibbles, K_AHEAD, AHEAD2, PAIRS32, SIXTEEN_MIN_PRODUCTS4)
 
-// func manyQ3_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+// func manyQ3_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
-TEXT ·manyQ3_KAVX2(SB), NOSPLIT, $0-56
+TEXT ·manyQ3_KAVX2(SB), NOSPLIT, $0-64
 	MANY(8, 8, 32, 288, pairs, thirds, K_AHEAD, AHEAD3, THIRDS32, SIXTEEN_PRODUCTS4)
 
-// func manyQ4_0AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+// func manyQ4_0AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
-TEXT ·manyQ4_0AVX2(SB), NOSPLIT, $0-56
+TEXT ·manyQ4_0AVX2(SB), NOSPLIT, $0-64
 	MANY(5, 1, 0, 32, nibbles, nibbles, NO_AHEAD, AHEAD4, BLOCK4, OFFSET_PRODUCTS4)
 
-// func manyQ4_1AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+// func manyQ4_1AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
-TEXT ·manyQ4_1AVX2(SB), NOSPLIT, $0-56
+TEXT ·manyQ4_1AVX2(SB), NOSPLIT, $0-64
 	MANY(5, 1, 0, 64, nibbles, nibbles, NO_AHEAD, AHEAD5, BLOCK4_MIN, MIN_PRODUCTS4)
 
-// func manyQ5_0AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+// func manyQ5_0AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
-TEXT ·manyQ5_0AVX2(SB), NOSPLIT, $0-56
+TEXT ·manyQ5_0AVX2(SB), NOSPLIT, $0-64
 	MANY(5, 1, 0, 32, nibbles, fifths, NO_AHEAD, AHEAD5, BLOCK5, OFFSET_PRODUCTS4)
 
-// func manyQ5_1AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8)
+// func manyQ5_1AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
-TEXT ·manyQ5_1AVX2(SB), NOSPLIT, $0-56
+TEXT ·manyQ5_1AVX2(SB), NOSPLIT, $0-64
 	MANY(5, 1, 0, 64, nibbles, fifths, NO_AHEAD, AHEAD6, BLOCK5_MIN, FIFTH_MIN_PRODUCTS4)
+
+// func manyIQ4_NLAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
+// Requires: AVX2, FMA, F16C
+TEXT ·manyIQ4_NLAVX2(SB), NOSPLIT, $0-64
+	MANY(5, 1, 0, 32, nibbles, nibbles, NO_AHEAD, AHEAD4, IQ4_NL32, SIGNED_PRODUCTS4)
+
+// func manyIQ4_XSAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
+// Requires: AVX2, FMA, F16C
+TEXT ·manyIQ4_XSAVX2(SB), NOSPLIT, $0-64
+	MANY(8, 8, 32, 160, nibbles, nibbles, K_AHEAD, AHEAD4, IQ4_XS32, SIGNED_PRODUCTS4)
+
+// FACTORS multiplies the scales of unpacked columns, at AT, by those beside the tensor.
+#define FACTORS(AT) \
+	MOVQ    factors+56(FP), BX \
+	VMOVUPS (BX), Y0 \
+	VMOVUPS 32(BX), Y1 \
+	VMULPS  (4096+AT)(R8), Y0, Y0 \
+	VMULPS  (4128+AT)(R8), Y1, Y1 \
+	VMOVUPS Y0, (4096+AT)(R8) \
+	VMOVUPS Y1, (4128+AT)(R8)
+
+#define NVFP4_TIMES \
+	NVFP4_32 \
+	FACTORS(0) \
+	FACTORS(64)
+
+// func manyNVFP4AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
+// Requires: AVX2, FMA, F16C
+TEXT ·manyNVFP4AVX2(SB), NOSPLIT, $0-64
+	MANY(5, 1, 0, 32, nibbles, nibbles, NO_AHEAD, AHEAD5, NVFP4_TIMES, SIXTEEN_PRODUCTS4)

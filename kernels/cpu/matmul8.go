@@ -99,7 +99,7 @@ func (j *matmul8Job) unpacked(w *worker, sums []float32, g int64) {
 	}
 	t := int64(0)
 	if fours := padded(j.n) &^ 3; fours > 4 && j.loops.many != nil {
-		j.loops.many(&sums[0], j.packed(g, 0), j.block(0, 0), int(j.w.Cols/8), int(fours), int(j.w.Cols), &w.panels8[0])
+		j.loops.many(&sums[0], j.packed(g, 0), j.block(0, 0), int(j.w.Cols/8), int(fours), int(j.w.Cols), &w.panels8[0], &w.factors[0])
 		t = fours
 	}
 	for ; t < j.n; t += 4 {

@@ -258,3 +258,61 @@ GLOBL minus<>(SB), RODATA|NOPTR, $4
 	THIRDS(6, 4, RIGHT, 4) \
 	THIRDS(7, 6, RIGHT, 5) \
 	ADDQ    $192, R10
+
+// The values of IQ4_NL and IQ4_XS codes, and those of 4-bit floats, doubled, plus 12.
+DATA iq4Codes<>+0(SB)/8, $0xf6eaddcfbfad9881
+DATA iq4Codes<>+8(SB)/8, $0x7159453526190d01
+GLOBL iq4Codes<>(SB), RODATA|NOPTR, $16
+DATA e2m1Codes<>+0(SB)/8, $0x181412100f0e0d0c
+DATA e2m1Codes<>+8(SB)/8, $0x00040608090a0b0c
+GLOBL e2m1Codes<>(SB), RODATA|NOPTR, $16
+
+
+// LOOKUP writes eight columns of what the table Y13 has for nibbles.
+#define LOOKUP(D) \
+	SPLIT((64*D)(R10), Y0, Y2) \
+	SPLIT((64*D+32)(R10), Y1, Y3) \
+	VPSHUFB Y0, Y13, Y0 \
+	VPSHUFB Y1, Y13, Y1 \
+	VPSHUFB Y2, Y13, Y2 \
+	VPSHUFB Y3, Y13, Y3 \
+	VMOVDQU Y0, (128*D)(DI) \
+	VMOVDQU Y1, (128*D+32)(DI) \
+	VMOVDQU Y2, (128*D+64)(DI) \
+	VMOVDQU Y3, (128*D+96)(DI)
+
+#define LOOKUP4 \
+	LOOKUP(0) \
+	LOOKUP(1) \
+	LOOKUP(2) \
+	LOOKUP(3) \
+	ADDQ $256, R10 \
+	ADDQ $512, DI
+
+// Y13 is the table of the values of codes.
+#define IQ4_TABLE VBROADCASTI128 iq4Codes<>(SB), Y13
+#define E2M1_TABLE VBROADCASTI128 e2m1Codes<>(SB), Y13
+
+// IQ4_NL32, IQ4_XS32 and NVFP4_32 write 32 columns of these types.
+#define IQ4_NL32 \
+	IQ4_TABLE \
+	HALF_SCALES \
+	LOOKUP4
+
+#define IQ4_XS32 \
+	IQ4_TABLE \
+	SIGNED_SCALES \
+	LOOKUP4
+
+#define NVFP4_32 \
+	E2M1_TABLE \
+	HALF_SCALES \
+	LOOKUP(0) \
+	LOOKUP(1) \
+	LEAQ 160(SI), SI \
+	HALF_SCALES \
+	LEAQ 32(SI), R10 \
+	ADDQ $256, DI \
+	LOOKUP(0) \
+	LOOKUP(1) \
+	ADDQ $128, R10

@@ -6,19 +6,12 @@
 
 // Unpacking to 8 bits: CX is columns left.
 
-
-// The values of IQ4_NL and IQ4_XS codes, and those of 4-bit floats, doubled, plus 12.
-DATA iq4Codes<>+0(SB)/8, $0xf6eaddcfbfad9881
-DATA iq4Codes<>+8(SB)/8, $0x7159453526190d01
-GLOBL iq4Codes<>(SB), RODATA|NOPTR, $16
-DATA iq4CodesU<>+0(SB)/8, $0x766a5d4f3f2d1801 // plus 128
+// The values of IQ4_NL and IQ4_XS codes, plus 128.
+DATA iq4CodesU<>+0(SB)/8, $0x766a5d4f3f2d1801
 DATA iq4CodesU<>+8(SB)/8, $0xf1d9c5b5a6998d81
 GLOBL iq4CodesU<>(SB), RODATA|NOPTR, $16
 DATA signs<>+0(SB)/4, $0x80808080
 GLOBL signs<>(SB), RODATA|NOPTR, $4
-DATA e2m1Codes<>+0(SB)/8, $0x181412100f0e0d0c
-DATA e2m1Codes<>+8(SB)/8, $0x00040608090a0b0c
-GLOBL e2m1Codes<>(SB), RODATA|NOPTR, $16
 
 #define ARGUMENTS \
 	MOVQ p+0(FP), DI \
@@ -244,27 +237,6 @@ TEXT ·unpackU8Q8_0AVX2(SB), NOSPLIT, $0-24
 	ARGUMENTS
 	VPBROADCASTD signs<>(SB), Y15
 	BYTES
-
-// LOOKUP writes eight columns of what the table Y13 has for nibbles.
-#define LOOKUP(D) \
-	SPLIT((64*D)(R10), Y0, Y2) \
-	SPLIT((64*D+32)(R10), Y1, Y3) \
-	VPSHUFB Y0, Y13, Y0 \
-	VPSHUFB Y1, Y13, Y1 \
-	VPSHUFB Y2, Y13, Y2 \
-	VPSHUFB Y3, Y13, Y3 \
-	VMOVDQU Y0, (128*D)(DI) \
-	VMOVDQU Y1, (128*D+32)(DI) \
-	VMOVDQU Y2, (128*D+64)(DI) \
-	VMOVDQU Y3, (128*D+96)(DI)
-
-#define LOOKUP4 \
-	LOOKUP(0) \
-	LOOKUP(1) \
-	LOOKUP(2) \
-	LOOKUP(3) \
-	ADDQ $256, R10 \
-	ADDQ $512, DI
 
 #define BEGIN_LOOKUP(TABLE) \
 	VPBROADCASTD   nibbles<>(SB), Y15 \

@@ -27,11 +27,11 @@ func int8VNNI(v variant) variant {
 		kernels.Q6_K:     {offset: 32, unpack: unpack8Q6_KAVX2, gemm: gemmSixteenVNNI, gemm2: gemmSixteen2VNNI, direct: [3]direct{directQ6_Kx1VNNI, directQ6_Kx2VNNI, directQ6_Kx4VNNI}, directTokens: 4},
 		kernels.IQ4_NL:   {offset: 128, unpack: unpackU8IQ4_NLAVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI, direct: [3]direct{directIQ4_NLx1AVX2, directIQ4_NLx2AVX2, directIQ4_NLx4AVX2}, directTokens: 2},
 		kernels.IQ4_XS:   {offset: 128, unpack: unpackU8IQ4_XSAVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI, direct: [3]direct{directIQ4_XSx1AVX2, directIQ4_XSx2AVX2, directIQ4_XSx4AVX2}, directTokens: 2},
-		kernels.MXFP4:    {offset: 12, unpack: unpack8MXFP4AVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI},
-		kernels.NVFP4:    {offset: 12, unpack: unpack8NVFP4AVX2, gemm: gemmSixteenVNNI, gemm2: gemmSixteen2VNNI},
-		kernels.NVFP4x16: {offset: 12, unpack: unpack8NVFP4AVX2, gemm: gemmSixteenVNNI, gemm2: gemmSixteen2VNNI},
+		kernels.MXFP4:    {offset: 12, unpack: unpack8MXFP4AVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI, directTokens: 4},
+		kernels.NVFP4:    {offset: 12, unpack: unpack8NVFP4AVX2, gemm: gemmSixteenVNNI, gemm2: gemmSixteen2VNNI, directTokens: 4},
+		kernels.NVFP4x16: {offset: 12, unpack: unpack8NVFP4AVX2, gemm: gemmSixteenVNNI, gemm2: gemmSixteen2VNNI, directTokens: 4},
 	}
-	fp4AVX2(&v, 4)
+	fp4AVX2(&v)
 	return v
 }
 
