@@ -24,11 +24,9 @@ func ToGGUF(w MetadataWriter, path string, vocab int) error {
 	if err != nil {
 		return err
 	}
-	s, err := readTokenizer(f.Tokenizer, vocab)
+	f.Rows = vocab
+	s, err := f.source()
 	if err != nil {
-		return fmt.Errorf("tokenizer.json: %w", err)
-	}
-	if err := s.readConfig(f); err != nil {
 		return err
 	}
 	e := exporter{w: w, source: s}
@@ -133,8 +131,16 @@ func (s *source) hasBytes() bool {
 // mergeScores returns scores that order merges as the list does: of SentencePiece,
 // which merges the pair whose result scores highest. It fails for lists that
 // do not come from scores: those that lack a pair of tokens which make a third,
-// or have the pairs of one result in different places.
+// or have the pairs of one result in different places. Where there is no list there
+// are scores.
 func (s *source) mergeScores() ([]float32, error) {
+	if s.scores != nil {
+		scores := make([]float32, len(s.tokens))
+		for id, v := range s.scores {
+			scores[id] = float32(v)
+		}
+		return scores, nil
+	}
 	ids := map[string]int{}
 	for id, t := range s.tokens {
 		if t.kind == normal || t.kind == userDefined {

@@ -24,6 +24,7 @@ type configFile struct {
 
 // readConfig reads the files beside tokenizer.json.
 func (s *source) readConfig(f Files) error {
+	known := s.named // by the vocabulary's own file
 	s.named = map[string]string{}
 	var config, special configFile
 	for _, file := range []struct {
@@ -42,6 +43,11 @@ func (s *source) readConfig(f Files) error {
 		}
 		if err := s.readNames(file.to); err != nil {
 			return fmt.Errorf("%s: %w", file.name, err)
+		}
+	}
+	for name, text := range known {
+		if _, ok := s.named[name]; !ok {
+			s.named[name] = text
 		}
 	}
 	s.findEnds()

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"trona/kernels"
@@ -64,7 +66,7 @@ func randomTypes(name string) partTypes {
 	return target.Types
 }
 
-// openTokenizer opens the tokenizer of a model, or a tokenizer.json.
+// openTokenizer opens the tokenizer of a model, or a tokenizer.json or tokenizer.model.
 func openTokenizer(path string) (*tokenizer.Tokenizer, error) {
 	if path == demo.Name {
 		ckpt, err := demo.Open()
@@ -77,7 +79,7 @@ func openTokenizer(path string) (*tokenizer.Tokenizer, error) {
 		return nil, err
 	}
 	path, _, _ = randomShape(path)
-	if info, err := os.Stat(path); err == nil && (info.IsDir() || strings.HasSuffix(path, ".json")) {
+	if info, err := os.Stat(path); err == nil && (info.IsDir() || slices.Contains([]string{".json", ".model"}, filepath.Ext(path))) {
 		t, err := tokenizer.Open(path)
 		return t, advise(path, err)
 	}

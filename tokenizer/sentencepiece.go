@@ -1,0 +1,319 @@
+package tokenizer
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// readModelFile reads a tokenizer.model: the ModelProto of SentencePiece
+// (sentencepiece_model.proto), whose BPE is that of GGUF's model "llama".
+func readModelFile(data []byte) (*source, error) {
+	p := &pieces{unknown: 0, bos: 1, eos: 2, kind: 1, prefix: true, spaces: true, escapes: true}
+	if err := p.read(data); err != nil {
+		return nil, err
+	}
+	switch {
+	case len(p.texts) == 0:
+		return nil, fmt.Errorf("byte 0: no pieces: no model of SentencePiece")
+	case p.kind != bpeModel:
+		return nil, fmt.Errorf("trainer_spec.model_type: %d is not supported, only %d (BPE)", p.kind, bpeModel)
+	case p.suffix:
+		return nil, fmt.Errorf("trainer_spec.treat_whitespace_as_suffix: not supported")
+	case p.charsmap:
+		return nil, fmt.Errorf("normalizer_spec.precompiled_charsmap: not supported")
+	case p.spaces:
+		return nil, fmt.Errorf("normalizer_spec.remove_extra_whitespaces: not supported")
+	case !p.escapes:
+		return nil, fmt.Errorf("normalizer_spec.escape_whitespaces: false is not supported")
+	}
+	s := &source{bos: -1, unknown: -1, named: map[string]string{}}
+	if err := s.readTokens(p); err != nil {
+		return nil, err
+	}
+	for name, id := range map[string]int64{"bos_token": p.bos, "eos_token": p.eos, "unk_token": p.unknown} {
+		if id >= 0 && id < int64(len(s.tokens)) {
+			s.named[name] = s.tokens[id].text
+		}
+	}
+	return s, s.readSentencePiece(p)
+}
+
+// readBeside reads what stands beside a tokenizer.model: where a space comes before the
+// text, and added tokens, except those without a row. They are found in the text as it
+// came, whatever "normalized" says: so the tokenizers do that such folders come from.
+func (s *source) readBeside(f *Files) error {
+	var config struct {
+		Legacy         *bool                 `json:"legacy"`
+		AddPrefixSpace *bool                 `json:"add_prefix_space"`
+		Added          map[string]addedEntry `json:"added_tokens_decoder"`
+	}
+	if f.Config != nil {
+		if err := json.Unmarshal(f.Config, &config); err != nil {
+			return fmt.Errorf("tokenizer_config.json: %w", err)
+		}
+	}
+	switch {
+	case !is(config.AddPrefixSpace, true):
+		s.prefix = prefixNever
+	case !is(config.Legacy, true) && s.prefix != prefixNever:
+		s.prefix = prefixFirst // not after special tokens
+	}
+	s.dropPrefix = s.prefix != prefixNever
+	var ids map[string]int64
+	if f.AddedTokens != nil {
+		if err := json.Unmarshal(f.AddedTokens, &ids); err != nil {
+			return fmt.Errorf("added_tokens.json: %w", err)
+		}
+	}
+	special, err := f.specialTexts()
+	if err != nil {
+		return err
+	}
+	for text, id := range ids {
+		key := strconv.FormatInt(id, 10)
+		if _, ok := config.Added[key]; !ok {
+			if config.Added == nil {
+				config.Added = map[string]addedEntry{}
+			}
+			config.Added[key] = addedEntry{Content: text, Special: special[text]}
+		}
+	}
+	var entries []addedEntry
+	for _, key := range slices.Sorted(maps.Keys(config.Added)) {
+		e := config.Added[key]
+		id, err := strconv.ParseInt(key, 10, 32)
+		if err != nil || id < 0 || id > int64(len(s.tokens)+len(config.Added)+maxHoles) {
+			return fmt.Errorf("added_tokens_decoder: %.40q is no id of a token", key)
+		}
+		if e.ID = id; f.Rows > 0 && id >= int64(f.Rows) {
+			continue
+		}
+		e.Normalized = false
+		for int64(len(s.tokens)) <= id {
+			s.tokens, s.scores = append(s.tokens, token{}), append(s.scores, 0)
+		}
+		if t := &s.tokens[id]; t.text != e.Content || t.kind == normal || t.kind == absent {
+			entries = append(entries, e)
+		}
+	}
+	return s.readAdded(entries)
+}
+
+// specialTexts returns the texts that the files name as special tokens.
+func (f *Files) specialTexts() (map[string]bool, error) {
+	special := map[string]bool{}
+	for name, data := range map[string][]byte{"tokenizer_config.json": f.Config, "special_tokens_map.json": f.SpecialTokensMap} {
+		var members map[string]jsontext.Value
+		if data == nil {
+			continue
+		}
+		if err := json.Unmarshal(data, &members); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		list := []jsontext.Value{}
+		if more := members["additional_special_tokens"]; more.Kind() == '[' {
+			if err := json.Unmarshal(more, &list); err != nil {
+				return nil, fmt.Errorf("%s: additional_special_tokens: %w", name, err)
+			}
+		}
+		for _, key := range []string{"bos_token", "eos_token", "unk_token", "pad_token"} {
+			list = append(list, members[key])
+		}
+		for _, value := range list {
+			text, err := tokenText(value)
+			if err != nil {
+				return nil, fmt.Errorf("%s: special tokens: %w", name, err)
+			}
+			special[text] = true
+		}
+	}
+	return special, nil
+}
+
+// bpeModel is BPE of trainer_spec.model_type, whose default is 1, Unigram.
+const bpeModel = 2
+
+// pieces is what matters here in a ModelProto. It gives the keys of a GGUF file that
+// say the same.
+type pieces struct {
+	texts  []string
+	scores []float64
+	kinds  []int64 // the numbers are those of GGUF
+
+	unknown, bos, eos, kind int64
+	suffix, charsmap        bool
+	prefix, spaces, escapes bool // normalizer_spec
+}
+
+// String implements Metadata.
+func (p *pieces) String(string) (string, bool) { return "", false }
+
+// Int implements Metadata.
+func (p *pieces) Int(string) (int64, bool) { return 0, false }
+
+// Strings implements Metadata.
+func (p *pieces) Strings(key string) ([]string, bool) {
+	return p.texts, key == "tokenizer.ggml.tokens"
+}
+
+// Ints implements Metadata.
+func (p *pieces) Ints(key string) ([]int64, bool) {
+	return p.kinds, key == "tokenizer.ggml.token_type"
+}
+
+// Floats implements Metadata.
+func (p *pieces) Floats(key string) ([]float64, bool) {
+	return p.scores, key == "tokenizer.ggml.scores"
+}
+
+// Bool implements Metadata.
+func (p *pieces) Bool(key string) (bool, bool) {
+	is := key == "tokenizer.ggml.add_space_prefix"
+	return is && p.prefix, is
+}
+
+// read reads a ModelProto.
+func (p *pieces) read(data []byte) error {
+	return eachField(data, 0, func(f field) error {
+		switch f.number {
+		case 1:
+			return p.readPiece(f)
+		case 2:
+			return p.readTrainer(f)
+		case 3:
+			return p.readNormalizer(f)
+		}
+		return nil
+	})
+}
+
+// readPiece reads a SentencePiece.
+func (p *pieces) readPiece(f field) error {
+	text, score, kind := "", 0.0, int64(normal)
+	err := f.each(func(f field) error {
+		switch f.number {
+		case 1:
+			text = string(f.bytes)
+		case 2:
+			score = float64(math.Float32frombits(uint32(f.value)))
+		case 3:
+			kind = int64(f.value)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if text == "" || !utf8.ValidString(text) {
+		return fmt.Errorf("byte %d: pieces[%d]: %.40q is no text", f.offset, len(p.texts), text)
+	}
+	p.texts, p.scores, p.kinds = append(p.texts, text), append(p.scores, score), append(p.kinds, kind)
+	return nil
+}
+
+// readTrainer reads the TrainerSpec.
+func (p *pieces) readTrainer(f field) error {
+	return f.each(func(f field) error {
+		switch f.number {
+		case 3:
+			p.kind = int64(f.value)
+		case 24:
+			p.suffix = f.value != 0
+		case 40:
+			p.unknown = int64(f.value)
+		case 41:
+			p.bos = int64(f.value)
+		case 42:
+			p.eos = int64(f.value)
+		}
+		return nil
+	})
+}
+
+// readNormalizer reads the NormalizerSpec.
+func (p *pieces) readNormalizer(f field) error {
+	return f.each(func(f field) error {
+		switch f.number {
+		case 2:
+			p.charsmap = len(f.bytes) > 0
+		case 3:
+			p.prefix = f.value != 0
+		case 4:
+			p.spaces = f.value != 0
+		case 5:
+			p.escapes = f.value != 0
+		}
+		return nil
+	})
+}
+
+// field is a field of a message in the encoding of protocol buffers
+// (https://protobuf.dev/programming-guides/encoding).
+type field struct {
+	number uint64
+	value  uint64 // of numbers
+	bytes  []byte // of texts and messages
+	offset int    // of bytes in the file
+}
+
+// each calls yield with the fields of a message.
+func (f field) each(yield func(field) error) error {
+	if f.bytes == nil {
+		return fmt.Errorf("byte %d: field %d is no message", f.offset, f.number)
+	}
+	return eachField(f.bytes, f.offset, yield)
+}
+
+// eachField calls yield with the fields of a message that stands at an offset.
+func eachField(data []byte, offset int, yield func(field) error) error {
+	for at := 0; at < len(data); {
+		start := offset + at
+		bad := func(what string) error {
+			return fmt.Errorf("byte %d: %s: no model of SentencePiece", start, what)
+		}
+		key, n := binary.Uvarint(data[at:])
+		if n <= 0 || key>>3 == 0 {
+			return bad("a field has no number")
+		}
+		at += n
+		f := field{number: key >> 3, offset: offset + at}
+		switch rest := data[at:]; key & 7 {
+		case 0:
+			if f.value, n = binary.Uvarint(rest); n <= 0 {
+				return bad("a number is cut off")
+			}
+		case 1:
+			if n = 8; len(rest) < n {
+				return bad("a number is cut off")
+			}
+			f.value = binary.LittleEndian.Uint64(rest)
+		case 2:
+			size, head := binary.Uvarint(rest)
+			if head <= 0 || size > uint64(len(rest)-head) {
+				return bad("a text is cut off")
+			}
+			n = head + int(size)
+			f.bytes, f.offset = rest[head:n:n], f.offset+head
+		case 5:
+			if n = 4; len(rest) < n {
+				return bad("a number is cut off")
+			}
+			f.value = uint64(binary.LittleEndian.Uint32(rest))
+		default:
+			return bad("a field has no type")
+		}
+		at += n
+		if err := yield(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
