@@ -47,7 +47,8 @@ type Tensor struct {
 }
 
 // Open opens one file, or the folder of a checkpoint: model.safetensors, or the
-// files that model.safetensors.index.json names. What is wrong with a file's
+// files that model.safetensors.index.json names, or without both the parts of a set
+// or the only file. What is wrong with a file's
 // content is a *fault.Error. Data that is not there (yet) does not matter until it
 // is asked for.
 func Open(path string) (*Files, error) {

@@ -137,11 +137,45 @@ func TestFolder(t *testing.T) {
 	require.NoError(t, err)
 	defer single.Close()
 	require.Len(t, single.Tensors(), 4, "one file is preferred")
-	require.NoError(t, os.Remove(filepath.Join(writeFolder(t, nil), indexName)))
 	empty := t.TempDir()
 	_, err = Open(empty)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, "neither model.safetensors nor")
+}
+
+// TestFolderWithoutIndex: the parts of a set, or the only file.
+func TestFolderWithoutIndex(t *testing.T) {
+	one := string(sample())
+	for name, tc := range map[string]struct {
+		files []string
+		opens int // files
+		fails string
+	}{
+		"another name": {[]string{"consolidated.safetensors", "adapter_model.safetensors", "config.json"}, 1, ""},
+		"a set":        {[]string{"m-00002-of-00003.safetensors", "m-00001-of-00003.safetensors", "m-00003-of-00003.safetensors", "consolidated.safetensors"}, 3, ""},
+		"a set of one": {[]string{"model-00001-of-00001.safetensors"}, 1, ""},
+		"a part less":  {[]string{"m-00001-of-00003.safetensors", "m-00003-of-00003.safetensors"}, 0, "m-00002-of-00003.safetensors is missing"},
+		"no set":       {[]string{"m-00001-of-00000.safetensors"}, 0, "a set of 00000 files"},
+		"a large set":  {[]string{"m-00001-of-99999.safetensors"}, 0, "a set of 99999 files"},
+		"two":          {[]string{"a.safetensors", "b.safetensors"}, 0, "not one other file but 2"},
+		"pickled":      {[]string{"pytorch_model.bin"}, 0, "pytorch_model.bin, which is not supported"},
+		"an adapter":   {[]string{"adapter_model.safetensors"}, 0, "neither model.safetensors nor model.safetensors.index.json: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for _, file := range tc.files {
+				require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(one), 0o600))
+			}
+			f, err := Open(dir)
+			if tc.fails != "" {
+				require.ErrorContains(t, err, tc.fails)
+				return
+			}
+			require.NoError(t, err)
+			defer f.Close()
+			require.Len(t, f.Tensors(), 4*tc.opens)
+		})
+	}
 }
 
 func TestIndexRefuses(t *testing.T) {

@@ -2,8 +2,10 @@ package safetensors
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,8 +23,11 @@ const (
 func (f *Files) openIndex(dir string) error {
 	path := filepath.Join(dir, indexName)
 	file, err := mmap.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return f.openOthers(dir)
+	}
 	if err != nil {
-		return fmt.Errorf("neither %s nor an index of several files: %w", singleName, err)
+		return err
 	}
 	defer file.Close()
 	if file.Size() > maxIndex {
