@@ -187,11 +187,13 @@ func (r Rotary) Scaled() float32 {
 
 // KV is the cache of one attention layer. K and V are [blocks, kvHeads,
 // BlockSize, dim], one (block, head) contiguous. F8E4M3 stores values as they are,
-// those beyond 448 as 448. With type I8 each position and head has a scale, F32
-// [blocks, kvHeads, BlockSize]: value = code * scale.
+// those beyond 448 as 448. With types I8 and I16 each position and head has a scale, F32
+// [blocks, kvHeads, BlockSize]: value = code * scale. Codes of I16 stand in pairs that are
+// multiplied together: in a block and head, K is [dim/2, BlockSize, 2], of two columns,
+// and V [BlockSize/2, dim, 2], of two positions.
 type KV struct {
 	K, V           Tensor
-	KScale, VScale Tensor // I8 only
+	KScale, VScale Tensor // I8 and I16 only
 }
 
 // AttentionPlan says which rows of a batch belong to which sequence. It is made

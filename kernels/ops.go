@@ -212,7 +212,7 @@ func (c KV) check(o Op, kvHeads, dim int64) {
 	}
 	switch c.K.Type {
 	case F32, F16, BF16, F8E4M3:
-	case I8:
+	case I8, I16:
 		want := Tensor{Type: F32, Shape: [4]int64{blocks, kvHeads, BlockSize}}
 		if c.KScale.Type != F32 || c.KScale.Shape != want.Shape || c.VScale.Type != F32 || c.VScale.Shape != want.Shape {
 			o.misuse("cache scales are %v and %v, want %v", c.KScale, c.VScale, want)
@@ -307,7 +307,7 @@ func (s *AttentionSeq) check(i int, blocks int64) {
 func AttentionCost(q Tensor, cache KV, plan *AttentionPlan) Cost {
 	heads, dim := q.Shape[1], q.Shape[2]
 	perPosition := 2 * cache.K.Shape[1] * cache.K.Type.RowBytes(dim)
-	if cache.K.Type == I8 {
+	if cache.K.Type.Coded() {
 		perPosition += 2 * cache.K.Shape[1] * 4
 	}
 	c := Cost{Bytes: 2 * q.Bytes()}

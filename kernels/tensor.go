@@ -17,6 +17,7 @@ const (
 	F16
 	BF16
 	I8
+	I16
 	I32
 	F8E4M3 // OCP 8-bit float, no infinities; scales stand beside the tensor
 	Q4_0
@@ -47,6 +48,7 @@ var dtypes = [...]dtypeInfo{
 	F16:      {"F16", 1, 2},
 	BF16:     {"BF16", 1, 2},
 	I8:       {"I8", 1, 1},
+	I16:      {"I16", 1, 2},
 	I32:      {"I32", 1, 4},
 	F8E4M3:   {"F8_E4M3", 1, 1},
 	Q4_0:     {"Q4_0", 32, 18},
@@ -75,6 +77,9 @@ func (t DType) info() dtypeInfo {
 
 // Valid reports whether t is one of the types above.
 func (t DType) Valid() bool { return int(t) < len(dtypes) && dtypes[t].block != 0 }
+
+// Coded reports whether a cache of type t has scales beside it: see KV.
+func (t DType) Coded() bool { return t == I8 || t == I16 }
 
 // String returns the type's usual name, as in "Q4_K".
 func (t DType) String() string {

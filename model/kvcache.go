@@ -56,7 +56,7 @@ func kvLayer(base uintptr, c *Config, i int, t kernels.DType, blocks int64) (ker
 		K: a.take(t, blocks, heads, kernels.BlockSize, dim),
 		V: a.take(t, blocks, heads, kernels.BlockSize, dim),
 	}
-	if t == kernels.I8 {
+	if t.Coded() {
 		kv.KScale = a.take(kernels.F32, blocks, heads, kernels.BlockSize)
 		kv.VScale = a.take(kernels.F32, blocks, heads, kernels.BlockSize)
 	}

@@ -207,7 +207,7 @@ func (f *finder) plain(p *part, codes int) (*stored, error) {
 		return nil, f.fail(t.Name, "has shape %v, the configuration asks for %v", t.Shape, want)
 	}
 	typ, err := kernels.ParseDType(t.Type)
-	if err != nil || typ == kernels.I8 || typ == kernels.I32 {
+	if err != nil || typ.Coded() || typ == kernels.I32 {
 		return nil, f.fail(t.Name, "weights of type %s are not supported", t.Type)
 	}
 	if p.cols%int64(typ.Block()) != 0 {

@@ -30,7 +30,7 @@ type benchCommand struct {
 	Synchronous bool   `help:"With --engine: queue a step when the tokens of the one before it are there, on a GPU too."`
 	Peer        string `help:"A llama-bench to measure in turns with the same model; prints ratios." placeholder:"PATH"`
 
-	KVCacheDtype string `name:"kv-cache-dtype" help:"Type of the KV cache: auto, f16, bf16, fp8 or int8." enum:"auto,f16,bf16,fp8,int8" default:"auto" placeholder:"auto"`
+	KVCacheDtype string `name:"kv-cache-dtype" help:"Type of the KV cache: auto, f16, bf16, fp8, int16 or int8." enum:"auto,f16,bf16,fp8,int16,int8" default:"auto" placeholder:"auto"`
 	deviceFlags
 }
 

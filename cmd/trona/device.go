@@ -50,7 +50,7 @@ func (f *deviceFlags) open() (kernels.Device, error) {
 type cacheFlags struct {
 	MaxModelLen  int    `help:"Most tokens of a prompt and its answer; 0: as many as the model declares and memory holds." placeholder:"N"`
 	MaxNumSeqs   int    `help:"Most requests in work at once." default:"16" placeholder:"16"`
-	KVCacheDtype string `name:"kv-cache-dtype" help:"Type of the KV cache: auto, f16, bf16, fp8 or int8." enum:"auto,f16,bf16,fp8,int8" default:"auto" placeholder:"auto"`
+	KVCacheDtype string `name:"kv-cache-dtype" help:"Type of the KV cache: auto, f16, bf16, fp8, int16 or int8." enum:"auto,f16,bf16,fp8,int16,int8" default:"auto" placeholder:"auto"`
 	speculateFlags
 }
 
@@ -66,6 +66,8 @@ func (f *cacheFlags) kvType(info kernels.Info) (kernels.DType, error) {
 		want = kernels.BF16
 	case "fp8":
 		want = kernels.F8E4M3
+	case "int16":
+		want = kernels.I16
 	case "int8":
 		want = kernels.I8
 	}

@@ -27,7 +27,7 @@ type runCommand struct {
 	Seed         *int64   `help:"Seed of sampling; the same gives the same answer." placeholder:"N"`
 
 	MaxModelLen  int    `help:"Most tokens of the whole chat; 0: as many as the model declares and memory holds." placeholder:"N"`
-	KVCacheDtype string `name:"kv-cache-dtype" help:"Type of the KV cache: auto, f16, bf16, fp8 or int8." enum:"auto,f16,bf16,fp8,int8" default:"auto" placeholder:"auto"`
+	KVCacheDtype string `name:"kv-cache-dtype" help:"Type of the KV cache: auto, f16, bf16, fp8, int16 or int8." enum:"auto,f16,bf16,fp8,int16,int8" default:"auto" placeholder:"auto"`
 	deviceFlags
 }
 

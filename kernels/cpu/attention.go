@@ -55,6 +55,9 @@ func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernel
 		if j.kern.tiles != nil {
 			w.attn.halves.reserve(j.tileRows*j.share, j.dim)
 		}
+		if j.kern.attention16 != nil && cache.K.Type == kernels.I16 {
+			w.attn.codes.reserve(j.tileRows*j.share, j.dim)
+		}
 	}
 	if pieces := tiles * j.kvHeads; spans == 1 || pieces >= 4*int64(len(d.pool.workers)) {
 		d.run(kernels.OpAttention, j, pieces, false)
@@ -127,6 +130,7 @@ func (j *attentionJob) piece(w *worker, i int64) {
 		row: s.Row + first, rows: min(j.tileRows, s.Rows-first), position: s.Position + first,
 	}
 	t.tiled = t.inTiles(s)
+	t.coded = t.useCodes()
 	t.narrow = !t.tiled && t.useNarrow()
 	n := t.rows * t.share
 	switch {

@@ -18,6 +18,7 @@ type attentionScratch struct {
 	first   attentionSums // of the first span, then of all
 	later   attentionSums // of a later span
 	halves  tilesAttention
+	codes   attentionCodes
 }
 
 // reserve makes room for n queries of size dim, so that pieces allocate
@@ -59,6 +60,7 @@ type attentionTile struct {
 	row, rows, position int64
 	narrow              bool // keys and values are used as the cache has them
 	tiled               bool // products are in tiles
+	coded               bool // or in integers of 16 bits
 }
 
 // attend goes through all spans.
@@ -85,6 +87,9 @@ func (t *attentionTile) begin() {
 	t.times(t.queries[:n*t.dim], float32(1/math.Sqrt(float64(t.dim))))
 	if t.tiled {
 		t.roundQueries()
+	}
+	if t.coded {
+		t.roundQueries16()
 	}
 }
 
@@ -124,6 +129,10 @@ func (t *attentionTile) block(b int64) {
 	n := min(kernels.BlockSize, t.position+t.rows-from)
 	if t.tiled {
 		t.tiledBlock(b, n, r0, r1)
+		return
+	}
+	if t.coded {
+		t.codedBlock(b, n, r0)
 		return
 	}
 	t.load(b, n)
@@ -200,23 +209,22 @@ func (t *attentionTile) scale(scales kernels.Tensor, at int64) *float32 {
 
 // load reads n positions of block b into keys and values.
 func (t *attentionTile) load(b, n int64) {
-	at := t.at(b)
 	if t.narrow {
 		transpose := t.kern.transpose16
 		if t.cache.K.Type == kernels.I8 {
 			transpose = t.kern.transpose8
 		}
-		transpose(unsafe.Pointer(&t.keys[0]), t.source(t.cache.K, at), int(n+7)&^7, int(t.dim))
+		transpose(unsafe.Pointer(&t.keys[0]), t.source(t.cache.K, t.at(b)), int(n+7)&^7, int(t.dim))
 		return
 	}
-	keys := t.widen(t.wide, t.cache.K, t.cache.KScale, at, n)
+	keys := t.widenKeys(t.wide, b, n)
 	t.kern.transpose(&t.keys[0], keys, int(n), int(t.dim))
 	wide := t.wideDim()
 	if wide == t.dim {
-		t.widen(t.values, t.cache.V, t.cache.VScale, at, n)
+		t.widenValues(t.values, b, n)
 		return
 	}
-	t.widen(t.wide, t.cache.V, t.cache.VScale, at, n)
+	t.widenValues(t.wide, b, n)
 	for p := range n {
 		row := t.values[p*wide:][:wide]
 		copy(row, t.wide[p*t.dim:][:t.dim])
@@ -224,10 +232,22 @@ func (t *attentionTile) load(b, n int64) {
 	}
 }
 
-// widen converts n rows of a cache to dst and returns where they are.
-func (t *attentionTile) widen(dst []float32, c, scale kernels.Tensor, at, n int64) *float32 {
+// widenKeys and widenValues convert n positions of block b to rows of dst, and return where
+// they are.
+func (t *attentionTile) widenKeys(dst []float32, b, n int64) *float32 {
+	return t.widen(dst, t.cache.K, t.cache.KScale, keyCode, b, n)
+}
+
+func (t *attentionTile) widenValues(dst []float32, b, n int64) *float32 {
+	return t.widen(dst, t.cache.V, t.cache.VScale, valueCode, b, n)
+}
+
+func (t *attentionTile) widen(dst []float32, c, scale kernels.Tensor, code codePlace, b, n int64) *float32 {
+	at := t.at(b)
 	src := t.source(c, at)
 	switch c.Type {
+	case kernels.I16:
+		t.widenCodes(dst, c, t.scale(scale, at), b, n, code)
 	case kernels.F32:
 		copy(dst, unsafe.Slice((*float32)(src), n*t.dim))
 	case kernels.I8:
@@ -272,6 +292,13 @@ func (t *attentionTile) scores(b, r, end int64) {
 // maximum; positions from seen on get none.
 func (t *attentionTile) softmax(r, end, seen int64) {
 	first, n := r*t.share, (end-r)*t.share
+	t.maxima(first, n, seen)
+	t.kern.expSum(&t.l[first], &t.s[first*kernels.BlockSize], &t.m[first], int(n))
+}
+
+// maxima raises the maxima of n queries to their scores; those of positions from seen on
+// become -Inf.
+func (t *attentionTile) maxima(first, n, seen int64) {
 	for i := first; i < first+n; i++ {
 		s := t.s[i*kernels.BlockSize:][:kernels.BlockSize]
 		for k := seen; k < kernels.BlockSize; k++ {
@@ -281,7 +308,6 @@ func (t *attentionTile) softmax(r, end, seen int64) {
 			t.raise(i, m)
 		}
 	}
-	t.kern.expSum(&t.l[first], &t.s[first*kernels.BlockSize], &t.m[first], int(n))
 }
 
 // raise makes m the maximum of query i.

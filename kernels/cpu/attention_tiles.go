@@ -73,12 +73,12 @@ func (t *attentionTile) roundQueries() {
 // tiledBlock adds n positions of block b of the sequence, which rows before r0 do not
 // see and rows from r1 on see all of.
 func (t *attentionTile) tiledBlock(b, n, r0, r1 int64) {
-	at, steps := t.at(b), int(t.dim/tileCols)
-	t.widen(t.wide, t.cache.K, t.cache.KScale, at, n)
+	steps := int(t.dim / tileCols)
+	t.widenKeys(t.wide, b, n)
 	for g := range kernels.BlockSize / lanes {
 		t.kern.tiles.pairRows(&t.halves.keys[g*steps*tileSize], &t.wide[int64(g)*lanes*t.dim], int(t.dim), int(t.dim))
 	}
-	t.widen(t.values, t.cache.V, t.cache.VScale, at, n)
+	t.widenValues(t.values, b, n)
 	clear(t.values[n*t.dim : kernels.BlockSize*t.dim])
 	t.pairValues()
 	p, sums := &t.halves.product, tileSums{&t.s[0], 4 * lanes, 4 * kernels.BlockSize}

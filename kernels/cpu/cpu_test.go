@@ -53,6 +53,10 @@ func TestConformance(t *testing.T) {
 			}
 			if strings.HasSuffix(v, "-int8") {
 				s.Only = []string{"matmul", "uniform", "misuse"}
+				if cpu.Rounds16(v) {
+					s.Only, s.CacheTypes = append(s.Only, "attention"), []kernels.DType{kernels.I16}
+					s.AttentionRounding, s.AttentionLost = 0x1p-10, 0x1p-13
+				}
 				s.Brief = s.Brief || v == "generic-int8" // TestInt8 has its bits in all the others
 				s.Rounded = func(t kernels.DType, x []float32, cols, decode int64) []float32 {
 					decode *= cols
@@ -69,9 +73,9 @@ func TestConformance(t *testing.T) {
 					return seen
 				}
 				if cpu.RoundsTiles(v, kernels.Q4_K) {
-					s.Only = append(s.Only, "gated_matmul", "attention")
+					s.Only, s.CacheTypes = append(s.Only, "gated_matmul"), nil
 					if v == "genericbf16-int8" { // TestTiles has its bits in the others
-						s.Brief, s.CacheTypes = true, []kernels.DType{kernels.F16}
+						s.Brief, s.CacheTypes = true, []kernels.DType{kernels.F16, kernels.I16}
 					}
 					s.Rounding, s.AttentionRounding = 0x1p-8, 0x1p-7 // weights too are rounded to BF16
 				}

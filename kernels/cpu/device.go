@@ -131,7 +131,7 @@ func (d *Device) Info() kernels.Info {
 		Name:     "cpu",
 		Detail:   fmt.Sprintf("%s, %s, %d threads%s", runtime.GOARCH, d.kern.name, len(d.pool.workers), d.kern.note),
 		Memory:   machineMemory(),
-		KVTypes:  []kernels.DType{kernels.F16, kernels.F32, kernels.BF16, kernels.I8},
+		KVTypes:  d.kern.cacheTypes(),
 		Features: []string{d.kern.name},
 		StepRows: stepRows,
 		Uniform:  d.kern.tiles == nil, // no other op looks at how many rows decode

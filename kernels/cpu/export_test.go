@@ -21,5 +21,12 @@ func RoundsTiles(name string, t kernels.DType) bool {
 	return err == nil && v.inTiles(kernels.Weight{Type: t})
 }
 
+// Rounds16 reports whether a variant's attention rounds to integers of 16 bits in rows
+// that prefill.
+func Rounds16(name string) bool {
+	v, err := choose(name)
+	return err == nil && v.attention16 != nil
+}
+
 // RoundPair rounds as such products do.
 func RoundPair(x float32) float32 { return bf16(toBF16(x)) }

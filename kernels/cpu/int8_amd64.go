@@ -12,6 +12,7 @@ import (
 func int8AVX2(v variant) variant {
 	v.name += "-int8"
 	v.quantize = quantizeAVX2
+	v.attention16 = &attention16{scores16AVX2, weigh16AVX2, add16AVX2}
 	v.integers = [numTypes]*integer{
 		kernels.Q4_0:     {offset: 8, unpack: unpack8Q4_0AVX2, gemm: gemmOffsetAVX2, direct: [3]direct{directQ4_0x1AVX2, directQ4_0x2AVX2, directQ4_0x4AVX2}, directTokens: 32, many: manyQ4_0AVX2},
 		kernels.Q4_1:     {unpack: unpack8Q4_1AVX2, gemm: gemmMinAVX2, direct: [3]direct{directQ4_1x1AVX2, directQ4_1x2AVX2, directQ4_1x4AVX2}, directTokens: 32, many: manyQ4_1AVX2},

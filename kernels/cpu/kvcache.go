@@ -29,7 +29,7 @@ func (d *Device) appendKV(cache kernels.KV, k, v, slots kernels.Tensor) {
 	d.run(kernels.OpRoPEAppendKV, j, n, k.Len() < fewFlops/8)
 }
 
-func (j *appendKVJob) piece(_ *worker, i int64) {
+func (j *appendKVJob) piece(w *worker, i int64) {
 	if j.slots[i] < 0 {
 		return
 	}
@@ -37,8 +37,14 @@ func (j *appendKVJob) piece(_ *worker, i int64) {
 	for h := range j.kvHeads {
 		at := (block*j.kvHeads+h)*kernels.BlockSize + offset // in rows of dim elements
 		from := uintptr(4 * (i*j.kvHeads + h) * j.dim)
-		j.store(j.cache.K, j.cache.KScale, at, floatsOf(j.k+from, j.dim))
-		j.store(j.cache.V, j.cache.VScale, at, floatsOf(j.v+from, j.dim))
+		k, v := floatsOf(j.k+from, j.dim), floatsOf(j.v+from, j.dim)
+		if j.cache.K.Type == kernels.I16 {
+			j.storeCodes(w, j.cache.K, j.cache.KScale, at, k, codesLength, codesMost, keyCode)
+			j.storeCodes(w, j.cache.V, j.cache.VScale, at, v, float32(math.Inf(1)), valuesMost, valueCode)
+			continue
+		}
+		j.store(j.cache.K, j.cache.KScale, at, k)
+		j.store(j.cache.V, j.cache.VScale, at, v)
 	}
 }
 
@@ -53,6 +59,24 @@ func (j *appendKVJob) store(t, scale kernels.Tensor, at int64, src []float32) {
 		floatsOf(scale.Addr+uintptr(4*at), 1)[0] = storeI8(bytesOf(dst, n), src)
 	default:
 		j.kern.narrow[t.Type](pointer(dst), &src[0], int(n))
+	}
+}
+
+// storeCodes writes codes of 16 bits, of that length and size at most: variant.round16. A NaN
+// or infinity makes the scale NaN.
+func (j *appendKVJob) storeCodes(w *worker, t, scale kernels.Tensor, at int64, src []float32, length, most float32, place codePlace) {
+	n, position := int64(len(src)), at%kernels.BlockSize
+	if int64(len(w.codes)) < n {
+		w.codes = alignedCodes(n)
+	}
+	s := &floatsOf(scale.Addr+uintptr(4*at), 1)[0]
+	j.kern.round16(&w.codes[0], s, &src[0], 1, int(n), length, most)
+	if *s-*s != 0 {
+		*s = float32(math.NaN())
+	}
+	block := codesAt((*int16)(pointer(t.Addr+uintptr(2*n*(at-position)))), 0, int(n*kernels.BlockSize))
+	for i, code := range w.codes[:n] {
+		block[place(position, int64(i), n)] = code
 	}
 }
 

@@ -25,6 +25,7 @@ type worker struct {
 	factors [lanes]float32
 	tile    []float32 // a tile of results
 	attn    attentionScratch
+	codes   []int16 // of a row that is stored
 	sample  sampleScratch
 	parked  atomic.Bool
 	wake    chan struct{}

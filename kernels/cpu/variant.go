@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"slices"
 	"unsafe"
 
 	"trona/kernels"
@@ -36,6 +37,8 @@ type variant struct {
 	pairs *pairs
 	// tiles has the loops of rows that prefill; nil: they get the arithmetic of others.
 	tiles *tiles
+	// attention16 has the loops of attention over a cache of I16; nil: it is in floats.
+	attention16 *attention16
 	// gather writes 32 bits of each of 16 rows, which are stride bytes apart, n times:
 	// dst[i][r].
 	gather func(dst *word, src unsafe.Pointer, stride, n int)
@@ -55,6 +58,10 @@ type variant struct {
 	narrow [kernels.BF16 + 1]func(dst unsafe.Pointer, src *float32, n int)
 	// widenI8 converts rows of codes with a scale each.
 	widenI8 func(dst *float32, src unsafe.Pointer, scale *float32, rows, dim int)
+	// round16 writes codes of rows: x is about codes * scale. Before they are rounded, the
+	// codes of a row have that length at most as a vector, and none is beyond most. The scale of
+	// a row with an infinity or a NaN is none either.
+	round16 func(codes *int16, scales, x *float32, rows, dim int, length, most float32)
 	// transpose writes src [rows, cols] as dst [cols, BlockSize]. It may read
 	// and write whole blocks of 8 rows.
 	transpose func(dst, src *float32, rows, cols int)
@@ -130,4 +137,13 @@ func (v *variant) exact() bool { return len(v.int8()) == 0 && v.pairs == nil && 
 // beside the tensor must then be the same for all columns.
 func (v *variant) inPairs(w kernels.Weight, l *layout) bool {
 	return v.pairs != nil && w.Type == kernels.BF16 && w.Cols%2 == 0 && l.constant(w.Cols)
+}
+
+// cacheTypes returns the types of a cache, the preferred one first.
+func (v *variant) cacheTypes() []kernels.DType {
+	types := []kernels.DType{kernels.F16, kernels.F32, kernels.BF16, kernels.I16, kernels.I8}
+	if v.attention16 != nil && v.tiles == nil {
+		types = append([]kernels.DType{kernels.I16}, slices.DeleteFunc(types, func(t kernels.DType) bool { return t == kernels.I16 })...)
+	}
+	return types
 }

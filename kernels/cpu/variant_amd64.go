@@ -135,6 +135,13 @@ func cacheAVX2(v *variant) {
 		}
 		widenI8AVX2(dst, src, scale, rows, dim)
 	}
+	v.round16 = func(codes *int16, scales, x *float32, rows, dim int, length, most float32) {
+		if dim%16 != 0 {
+			round16Generic(codes, scales, x, rows, dim, length, most)
+			return
+		}
+		round16AVX2(codes, scales, x, rows, dim, length, most)
+	}
 }
 
 // avx512 is avx2 with wider loops.
@@ -240,6 +247,18 @@ func transposeAVX2(dst, src *float32, rows, cols int)
 
 //go:noescape
 func expSumAVX2(l, s, m *float32, n int)
+
+//go:noescape
+func round16AVX2(codes *int16, scales, x *float32, rows, dim int, length, most float32)
+
+//go:noescape
+func scores16AVX2(s *float32, keys, queries *int16, dim int, keyScales, queryScales *float32, n int, ahead unsafe.Pointer)
+
+//go:noescape
+func weigh16AVX2(codes *int16, scales, s, valueScales *float32, n int)
+
+//go:noescape
+func add16AVX2(acc *float32, dim int, values, weights *int16, scales *float32, n int, ahead unsafe.Pointer)
 
 //go:noescape
 func swigluAVX2(out, gate, up *float32, n int)

@@ -11,6 +11,7 @@ func generic() variant {
 		gemm:        gemmGeneric,
 		scale:       scaleGeneric,
 		widenI8:     widenI8Generic,
+		round16:     round16Generic,
 		transpose:   transposeGeneric,
 		max:         maxGeneric,
 		expSum:      expSumGeneric,
@@ -48,6 +49,7 @@ func generic() variant {
 func genericInt8() variant {
 	v := generic()
 	v.name += "-int8"
+	v.attention16 = &attention16{scores16Generic, weigh16Generic, add16Generic}
 	for t := range codings {
 		if codings[t].code != nil {
 			v.integers[t] = integerGeneric(kernels.DType(t))

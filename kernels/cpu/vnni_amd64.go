@@ -14,6 +14,7 @@ import (
 func int8VNNI(v variant) variant {
 	v.name += "vnni-int8"
 	v.quantize = quantizeAVX2
+	v.attention16 = &attention16{scores16VNNI, weigh16AVX2, add16VNNI}
 	v.integers = [numTypes]*integer{
 		kernels.Q4_0:     {offset: 8, unpack: unpack8Q4_0AVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI, direct: [3]direct{directQ4_0x1VNNI, directQ4_0x2VNNI, directQ4_0x4VNNI}, directTokens: 16},
 		kernels.Q4_1:     {unpack: unpack8Q4_1AVX2, gemm: gemmMinVNNI, gemm2: gemmMin2VNNI, direct: [3]direct{directQ4_1x1VNNI, directQ4_1x2VNNI, directQ4_1x4VNNI}, directTokens: 8},
@@ -42,6 +43,12 @@ func pairsBF16(v variant) variant {
 	v.pairs.multiply = [4]func(*float32, unsafe.Pointer, *uint16, int){pairs1BF16, pairs2BF16, pairs4BF16, pairs8BF16}
 	return v
 }
+
+//go:noescape
+func scores16VNNI(s *float32, keys, queries *int16, dim int, keyScales, queryScales *float32, n int, ahead unsafe.Pointer)
+
+//go:noescape
+func add16VNNI(acc *float32, dim int, values, weights *int16, scales *float32, n int, ahead unsafe.Pointer)
 
 //go:noescape
 func gemmOffsetVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)

@@ -30,7 +30,7 @@ func opener() (kernels.Device, error) {
 }
 
 func suite(open func() (kernels.Device, error)) kerneltest.Suite {
-	return kerneltest.Suite{Name: "emulator", Open: open, Rounding: 0x1p-10, AttentionRounding: 0x1p-7}
+	return kerneltest.Suite{Name: "emulator", Open: open, Rounding: 0x1p-10, AttentionRounding: 0x1p-7, AttentionLost: 0x1p-25}
 }
 
 // TestConformance runs the suite of all devices, and demands that it reached

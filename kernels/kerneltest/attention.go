@@ -12,10 +12,11 @@ import (
 	"trona/model/quant"
 )
 
-// cacheRounding bounds the relative error of a stored element, for I8 that of
-// the greatest in a row.
+// cacheRounding bounds the relative error of a stored element, for I8 and I16
+// that of the greatest in a row.
 var cacheRounding = map[kernels.DType]float64{
 	kernels.F32: 0, kernels.F16: 0x1p-11, kernels.BF16: 0x1p-8, kernels.F8E4M3: 0x1p-4, kernels.I8: 0.5 / 127,
+	kernels.I16: 0.5 / 2896, // rows of 256
 }
 
 // cache makes a KV cache of a type. Its codes begin as NaN where the type has one.
@@ -24,20 +25,29 @@ func (c *context) cache(t kernels.DType, blocks, kvHeads, dim int64) kernels.KV 
 		K: c.empty(t, blocks, kvHeads, kernels.BlockSize, dim),
 		V: c.empty(t, blocks, kvHeads, kernels.BlockSize, dim),
 	}
-	if t == kernels.I8 {
+	if t.Coded() {
 		kv.KScale = c.empty(kernels.F32, blocks, kvHeads, kernels.BlockSize)
 		kv.VScale = c.empty(kernels.F32, blocks, kvHeads, kernels.BlockSize)
 	}
 	return kv
 }
 
-// readCache returns a cache tensor's values.
-func (c *context) readCache(t, scale kernels.Tensor) []float64 {
+// pairPlace returns where element i of a cache [.., BlockSize, dim] of I16 stands.
+func pairPlace(i, dim int64, keys bool) int64 {
+	block, position, column := i/dim/kernels.BlockSize*kernels.BlockSize*dim, i/dim%kernels.BlockSize, i%dim
+	if keys {
+		return block + column/2*2*kernels.BlockSize + 2*position + column%2
+	}
+	return block + position/2*2*dim + 2*column + position%2
+}
+
+// readCache returns the values of a cache's keys or values.
+func (c *context) readCache(t, scale kernels.Tensor, keys bool) []float64 {
 	raw := make([]byte, t.Bytes())
 	c.dev.Download(raw, t)
 	out := make([]float64, t.Len())
 	var scales []float32
-	if t.Type == kernels.I8 {
+	if t.Type.Coded() {
 		scales = c.read(scale)
 	}
 	for i := range out {
@@ -50,6 +60,9 @@ func (c *context) readCache(t, scale kernels.Tensor) []float64 {
 			out[i] = half(binary.LittleEndian.Uint16(raw[2*i:]))
 		case kernels.F8E4M3:
 			out[i] = float64(quant.E4M3(raw[i]))
+		case kernels.I16:
+			code := binary.LittleEndian.Uint16(raw[2*pairPlace(int64(i), t.Cols(), keys):])
+			out[i] = float64(int16(code)) * float64(scales[i/int(t.Cols())])
 		case kernels.I8:
 			out[i] = float64(int8(raw[i])) * float64(scales[i/int(t.Cols())])
 		}
@@ -97,7 +110,7 @@ func storeTolerance(t kernels.DType, row []float32) []float64 {
 	}
 	for i, v := range row {
 		switch t {
-		case kernels.I8:
+		case kernels.I8, kernels.I16:
 			tol[i] = amax * cacheRounding[t] * (1 + 1e-5)
 		case kernels.F16:
 			tol[i] = max(math.Abs(float64(v))*cacheRounding[t], 0x1p-25)
@@ -213,19 +226,19 @@ func (c *context) attention(t kernels.DType, a attentionCase) {
 	kv := c.fillCache(in)
 	q, out := c.floats(in.q, in.n, a.heads, a.dim), c.empty(kernels.F32, in.n, a.heads, a.dim)
 	c.dev.Attention(out, q, kv, in.plan)
-	want, tol := in.reference(c.readCache(kv.K, kv.KScale), c.readCache(kv.V, kv.VScale), c.suite.AttentionRounding)
+	want, tol := in.reference(c.readCache(kv.K, kv.KScale, true), c.readCache(kv.V, kv.VScale, false), c.suite.AttentionRounding, c.suite.AttentionLost)
 	c.close(c.read(out), want, tol)
 	c.noAllocs(func() { c.dev.Attention(out, q, kv, in.plan) })
 }
 
 // reference computes attention over the cache's own values.
-func (in *attentionInput) reference(k, v []float64, rounding float64) (want, tol []float64) {
+func (in *attentionInput) reference(k, v []float64, rounding, lost float64) (want, tol []float64) {
 	share := in.heads / in.kvHeads
 	for _, s := range in.plan.Seqs {
 		for r := range s.Rows {
 			for h := range in.heads {
 				q := in.q[((s.Row+r)*in.heads+h)*in.dim:][:in.dim]
-				out, t := in.query(q, k, v, s.Blocks, h/share, s.Position+r, rounding)
+				out, t := in.query(q, k, v, s.Blocks, h/share, s.Position+r, rounding, lost)
 				want, tol = append(want, out...), append(tol, t...)
 			}
 		}
@@ -234,7 +247,7 @@ func (in *attentionInput) reference(k, v []float64, rounding float64) (want, tol
 }
 
 // query attends with one head of one row at a position.
-func (in *attentionInput) query(q []float32, k, v []float64, blocks []int32, head, position int64, rounding float64) (out, tol []float64) {
+func (in *attentionInput) query(q []float32, k, v []float64, blocks []int32, head, position int64, rounding, lost float64) (out, tol []float64) {
 	at := func(p int64) int64 {
 		return ((int64(blocks[p/kernels.BlockSize])*in.kvHeads+head)*kernels.BlockSize + p%kernels.BlockSize) * in.dim
 	}
@@ -265,15 +278,10 @@ func (in *attentionInput) query(q []float32, k, v []float64, blocks []int32, hea
 		}
 	}
 	// An error of a score, whose sum of dim products is rounded as often, is a relative
-	// error of its weight. Of weights that are rounded to F16 the small ones lose up to
-	// 2^-25 of the greatest.
+	// error of its weight.
 	score := 4 * 0x1p-24 * math.Sqrt(float64(in.dim)) * size
-	lost := 0.0
-	if rounding > 0 {
-		lost = 0x1p-25 / sum
-	}
 	for i := range tol {
-		tol[i] = tol[i]*(5e-6+score+rounding*(2+size)) + lost*values[i] + 1e-30
+		tol[i] = tol[i]*(5e-6+score+rounding*(2+size)) + lost/sum*values[i] + 1e-30
 	}
 	return out, tol
 }

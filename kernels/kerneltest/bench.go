@@ -233,7 +233,7 @@ func (b *bencher) sequences(name string, t kernels.DType, dim, n, rows, position
 		K: b.tensor(t, n*blocks, kvHeads, kernels.BlockSize, dim),
 		V: b.tensor(t, n*blocks, kvHeads, kernels.BlockSize, dim),
 	}
-	if t == kernels.I8 {
+	if t.Coded() {
 		kv.KScale = b.tensor(kernels.F32, n*blocks, kvHeads, kernels.BlockSize)
 		kv.VScale = b.tensor(kernels.F32, n*blocks, kvHeads, kernels.BlockSize)
 	}
@@ -268,7 +268,7 @@ func (b *bencher) rows() {
 		b.measure(name(kernels.OpSwiGLU), kernels.SwiGLUCost(biased[0]), func() { b.dev.SwiGLU(biased[0], biased[1]) })
 		for _, t := range b.dev.Info().KVTypes {
 			kv := kernels.KV{K: b.tensor(t, 1, 8, kernels.BlockSize, 64), V: b.tensor(t, 1, 8, kernels.BlockSize, 64)}
-			if t == kernels.I8 {
+			if t.Coded() {
 				kv.KScale, kv.VScale = b.tensor(kernels.F32, 1, 8, kernels.BlockSize), b.tensor(kernels.F32, 1, 8, kernels.BlockSize)
 			}
 			b.measure(name(kernels.OpRoPEAppendKV)+"/"+t.String(), kernels.RoPEAppendKVCost(kv, q, k), func() { b.dev.RoPEAppendKV(kv, q, k, v, ints, ints, r) })

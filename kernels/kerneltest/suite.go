@@ -32,8 +32,9 @@ type Suite struct {
 	Peers []func() (kernels.Device, error)
 	// Rounding is the relative error of a product of two inputs: 0 where they
 	// stay F32, 2^-10 where both are rounded to F16, 2^-7 where to BF16.
-	// AttentionRounding is that of attention.
-	Rounding, AttentionRounding float64
+	// AttentionRounding is that of attention, AttentionLost what small weights lose of the
+	// greatest.
+	Rounding, AttentionRounding, AttentionLost float64
 	// Rounded returns what a product with a weight of type t sees of its input, rows
 	// of cols values of which the first decode, where the device rounds it by a rule
 	// of its own. nil: all of it.

@@ -1,0 +1,251 @@
+package cpu
+
+import (
+	"math"
+	"unsafe"
+
+	"trona/kernels"
+)
+
+// # Attention in 16 bits
+//
+// A cache of I16 holds codes of 16 bits with a scale for each position and head. Where a
+// variant has these loops, both products of attention with it are in integers, twice as
+// many at a time as floats, and need no conversion. Queries, and a query's weights of a
+// block, are rounded likewise. No sum exceeds 32 bits: that of a query and a key because the
+// codes of both have a length (as vectors) below the root of 2^31, that of weights and
+// values because the weights of a block have a bounded sum. The sums of weights that divide
+// in the end are of numbers that were not rounded.
+
+// attention16 is these loops. Queries and weights are rows of codes, keys and values as the
+// cache has them: see kernels.KV.
+type attention16 struct {
+	// scores writes those of n queries [n, dim] with 16 keys of a block: s[i][p], rows 64
+	// apart. The 32*dim bytes at ahead will be read soon: a
+	// few queries prefetch some in each step, so that few loads wait at once.
+	scores func(s *float32, keys, queries *int16, dim int, keyScales, queryScales *float32, n int, ahead unsafe.Pointer)
+	// weigh writes codes of the products of weights s [n, 64] with the values' scales.
+	weigh func(codes *int16, scales, s, valueScales *float32, n int)
+	// add adds 16 columns of values, weighted by [n, 64], to acc [n, dim]; 2048 bytes will be
+	// read soon.
+	add func(acc *float32, dim int, values, weights *int16, scales *float32, n int, ahead unsafe.Pointer)
+}
+
+const (
+	codesLength = 46300 // of the codes of a query or a key, before they are rounded
+	codesMost   = math.MaxInt16
+	valuesMost  = 8191   // of the codes of a value
+	weightsSum  = 262000 // of the codes of a query's weights of a block, before they are rounded
+)
+
+// attentionCodes is a worker's memory for one tile of queries.
+type attentionCodes struct {
+	queries      []int16 // [queries, dim]
+	queryScales  []float32
+	keyScales    [kernels.BlockSize]float32
+	valueScales  [kernels.BlockSize]float32
+	weights      []int16 // [queries, 64]
+	weightScales []float32
+}
+
+// reserve makes room for n queries of size dim.
+func (a *attentionCodes) reserve(n, dim int64) {
+	for _, s := range []struct {
+		codes *[]int16
+		n     int64
+	}{{&a.queries, n * dim}, {&a.weights, n * kernels.BlockSize}} {
+		if int64(len(*s.codes)) < s.n {
+			*s.codes = alignedCodes(s.n)
+		}
+	}
+	grow(&a.queryScales, n)
+	grow(&a.weightScales, n)
+}
+
+// alignedCodes returns zeros that begin a cache line.
+func alignedCodes(n int64) []int16 {
+	return unsafe.Slice((*int16)(unsafe.Pointer(&alignedHalves(n)[0])), n)
+}
+
+// useCodes reports whether products are with the codes of the cache.
+func (t *attentionTile) useCodes() bool {
+	return t.kern.attention16 != nil && t.cache.K.Type == kernels.I16 && t.dim%lanes == 0 && !t.tiled
+}
+
+// roundQueries16 makes codes of the queries.
+func (t *attentionTile) roundQueries16() {
+	c := &t.codes
+	t.kern.round16(&c.queries[0], &c.queryScales[0], &t.queries[0], int(t.rows*t.share), int(t.dim), codesLength, codesMost)
+}
+
+// codedBlock adds n positions of block b to rows from r0 on.
+func (t *attentionTile) codedBlock(b, n, r0 int64) {
+	t.loadScales(b, n)
+	end, some := t.finiteRows(b, n, r0), max(1, hotQueries/t.share)
+	next := t.next(b, (end-r0+some-1)/some)
+	for r := r0; r < end; r += some {
+		if (end-r0)*t.share > fewCodes {
+			next.prefetch()
+		}
+		t.addCodes(b, r, min(r+some, end))
+	}
+	// A NaN reaches the rows that see it, one by one.
+	for r := end; r < t.rows; r++ {
+		t.loadScales(b, t.seen(b, r))
+		t.addCodes(b, r, r+1)
+	}
+}
+
+// fewCodes is up to how many queries prefetch what comes next themselves.
+const fewCodes = 5
+
+// loadScales reads those of n positions; the others have no weight.
+func (t *attentionTile) loadScales(b, n int64) {
+	c, at := &t.codes, t.at(b)
+	clear(c.keyScales[copy(c.keyScales[:], unsafe.Slice(t.scale(t.cache.KScale, at), n)):])
+	clear(c.valueScales[copy(c.valueScales[:], unsafe.Slice(t.scale(t.cache.VScale, at), n)):])
+}
+
+// finiteRows returns the end of the rows from r0 on that see no NaN among n positions of
+// block b, and leaves what they do not see without weight.
+func (t *attentionTile) finiteRows(b, n, r0 int64) int64 {
+	c := &t.codes
+	for p := range n {
+		if k, v := c.keyScales[p], c.valueScales[p]; k != k || v != v {
+			t.loadScales(b, p)
+			return min(t.rows, max(r0, b*kernels.BlockSize+p-t.position))
+		}
+	}
+	return t.rows
+}
+
+// addCodes adds the positions to rows [r, end).
+func (t *attentionTile) addCodes(b, r, end int64) {
+	c, loops, dim := &t.codes, t.kern.attention16, int(t.dim)
+	i, n := r*t.share, int((end-r)*t.share)
+	s, keys, ahead := &t.s[i*kernels.BlockSize], t.codesOf(t.cache.K, b), t.following(t.cache.K, b)
+	for p := 0; p < kernels.BlockSize; p += lanes {
+		loops.scores(floatAt(s, p), &keys[2*p], &c.queries[i*t.dim], dim, &c.keyScales[p], &c.queryScales[i], n, unsafe.Add(ahead, 2*p*dim))
+	}
+	for ; r < end; r++ {
+		t.maxima(r*t.share, t.share, t.seen(b, r))
+	}
+	t.kern.expSum(&t.l[i], s, &t.m[i], n)
+	loops.weigh(&c.weights[i*kernels.BlockSize], &c.weightScales[i], s, &c.valueScales[0], n)
+	values, ahead := t.codesOf(t.cache.V, b), t.following(t.cache.V, b)
+	for k := 0; k < dim; k += lanes {
+		loops.add(&t.acc[int(i)*dim+k], dim, &values[2*k], &c.weights[i*kernels.BlockSize], &c.weightScales[i], n, unsafe.Add(ahead, 2*k*kernels.BlockSize))
+	}
+}
+
+// codesOf returns those of block b.
+func (t *attentionTile) codesOf(c kernels.Tensor, b int64) []int16 {
+	return codesAt((*int16)(t.source(c, t.at(b))), 0, int(kernels.BlockSize*t.dim))
+}
+
+// codePlace returns where a code stands in a block.
+type codePlace func(position, column, dim int64) int64
+
+func keyCode(position, column, _ int64) int64 {
+	return column/2*2*kernels.BlockSize + 2*position + column%2
+}
+
+func valueCode(position, column, dim int64) int64 {
+	return position/2*2*dim + 2*column + position%2
+}
+
+// widenCodes converts n positions of block b to rows of dst.
+func (t *attentionTile) widenCodes(dst []float32, c kernels.Tensor, scales *float32, b, n int64, at codePlace) {
+	codes := t.codesOf(c, b)
+	for p := range n {
+		for i := range t.dim {
+			dst[p*t.dim+i] = *floatAt(scales, int(p)) * float32(codes[at(p, i, t.dim)])
+		}
+	}
+}
+
+// round16Generic is variant.round16.
+func round16Generic(codes *int16, scales, x *float32, rows, dim int, length, most float32) {
+	for r := range rows {
+		row, squares, amax := unsafe.Slice(floatAt(x, r*dim), dim), [lanes]float32{}, float32(0)
+		for i, v := range row {
+			squares[i%lanes] = fma(v, v, squares[i%lanes])
+			amax = max(amax, v, -v)
+		}
+		for n := lanes / 2; n > 0; n /= 2 {
+			for i := range n {
+				squares[i] += squares[i+n]
+			}
+		}
+		root := float32(math.Sqrt(float64(squares[0])))
+		*floatAt(scales, r) = roundTo(codesAt(codes, r*dim, dim), row, max(root/length, amax/most))
+	}
+}
+
+// roundTo writes codes of x for a scale, and returns it. A scale whose inverse is infinite,
+// or almost, makes zeros.
+func roundTo(codes []int16, x []float32, scale float32) float32 {
+	inverse := float32(0)
+	if scale >= smallest {
+		inverse = 1 / scale
+	}
+	for i, v := range x {
+		codes[i] = int16(float32(v*inverse) + roundMagic - roundMagic)
+	}
+	return scale
+}
+
+// scores16Generic is attention16.scores.
+func scores16Generic(s *float32, keys, queries *int16, dim int, keyScales, queryScales *float32, n int, _ unsafe.Pointer) {
+	for i := range n {
+		sums := sums16(keys, kernels.BlockSize, codesAt(queries, i*dim, dim))
+		for p, sum := range sums {
+			*floatAt(s, i*kernels.BlockSize+p) = float32(float32(sum)**floatAt(queryScales, i)) * *floatAt(keyScales, p)
+		}
+	}
+}
+
+// add16Generic is attention16.add.
+func add16Generic(acc *float32, dim int, values, weights *int16, scales *float32, n int, _ unsafe.Pointer) {
+	for i := range n {
+		sums := sums16(values, dim, codesAt(weights, i*kernels.BlockSize, kernels.BlockSize))
+		for c, sum := range sums {
+			*floatAt(acc, i*dim+c) = fma(float32(sum), *floatAt(scales, i), *floatAt(acc, i*dim+c))
+		}
+	}
+}
+
+// sums16 multiplies x with 16 columns of a panel [len(x)/2, wide, 2].
+func sums16(panel *int16, wide int, x []int16) (sums [lanes]int32) {
+	for k, v := range x {
+		for r, w := range codesAt(panel, k/2*2*wide, 2*lanes) {
+			if r%2 == k%2 {
+				sums[r/2] += int32(v) * int32(w)
+			}
+		}
+	}
+	return sums
+}
+
+// weigh16Generic is attention16.weigh.
+func weigh16Generic(codes *int16, scales, s, valueScales *float32, n int) {
+	for i := range n {
+		amax, row, sums := float32(0), [kernels.BlockSize]float32{}, [kernels.BlockSize]float32{}
+		for p := range row {
+			row[p] = *floatAt(s, i*kernels.BlockSize+p) * *floatAt(valueScales, p)
+			amax = max(amax, row[p])
+		}
+		sums = row
+		for n := len(sums) / 2; n > 0; n /= 2 {
+			for k := range n {
+				sums[k] += sums[k+n]
+			}
+		}
+		*floatAt(scales, i) = roundTo(codesAt(codes, i*kernels.BlockSize, kernels.BlockSize), row[:], max(sums[0]/weightsSum, amax/codesMost))
+	}
+}
+
+// codesAt returns n codes from the i-th on.
+func codesAt(p *int16, i, n int) []int16 {
+	return unsafe.Slice((*int16)(unsafe.Add(unsafe.Pointer(p), 2*i)), n)
+}
