@@ -4,18 +4,19 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"unicode/utf8"
 )
 
 // byteLevel is BPE over bytes, as in GPT-2 and Llama 3. Text is cut into words,
 // a word into bytes, and these merge by the ranks of the merges.
 //
 // A byte that is not UTF-8 counts as U+FFFD where words are cut, but is encoded
-// as it is, so that decoding always gives the input back.
+// as it is, so that decoding gives the input back, where every byte has a token. One
+// that has none is unknown, or left out.
 type byteLevel struct {
 	splitter     splitter
-	bytes        [256]int32 // the token of each byte
-	partial      bool       // some bytes are no tokens: mayLack
+	bytes        [256]int32 // the token of each byte; -1: none
+	unknown      int32      // stands for such bytes; -1: they are left out
+	fuse         bool       // one unknown token for a run of them
 	vocab        *vocabulary
 	ignoreMerges bool // a word that is a token becomes that token, whatever the merges say
 	pairs        *pairTable
@@ -36,33 +37,28 @@ func newByteLevel(s *source) (*vocabulary, *byteLevel, error) {
 		splitter:     s.splitter,
 		vocab:        v,
 		ignoreMerges: s.ignoreMerges,
+		unknown:      s.unknown,
+		fuse:         s.fuseUnknown,
 		cache:        newWordCache(),
 		mergers:      &sync.Pool{New: func() any { return new(merger) }},
 	}
+	known := 0
 	for b := range m.bytes {
 		id, ok := v.pieces[string([]byte{byte(b)})]
-		if m.partial = m.partial || !ok; !ok && !mayLack(byte(b)) {
-			return nil, nil, fmt.Errorf("no token for byte 0x%02X (%q)", b, byteRunes[b])
+		if !ok {
+			m.bytes[b] = -1
+			continue
 		}
 		m.bytes[b] = id
+		known++
+	}
+	if known == 0 {
+		return nil, nil, fmt.Errorf("no token for any byte")
 	}
 	if m.pairs, err = bytePairs(s.merges, v.pieces); err != nil {
 		return nil, nil, err
 	}
 	return v, m, nil
-}
-
-// mayLack reports whether a vocabulary may lack the token of a byte: of those that
-// no text has in UTF-8, and of those with which planes 4 to 16 begin, in which there
-// is next to nothing. Old vocabularies have only what their texts had.
-func mayLack(b byte) bool { return b == 0xC0 || b == 0xC1 || b > 0xF0 }
-
-// spelled returns a rune that such a vocabulary can spell: U+FFFD for what it cannot.
-func spelled(r rune) rune {
-	if r > 0x3FFFF {
-		return utf8.RuneError
-	}
-	return r
 }
 
 // speller finds the bytes of tokens; all share one block of memory.
@@ -122,11 +118,8 @@ func (m *byteLevel) normalize(text string, _ bool) string { return text }
 
 // encode appends the tokens of text.
 func (m *byteLevel) encode(ids []int32, text string, first bool) []int32 {
-	if m.partial {
-		text = strings.Map(spelled, text)
-	}
 	m.splitter.each(text, first, func(word string) {
-		if len(word) == 1 {
+		if len(word) == 1 && m.bytes[word[0]] >= 0 {
 			ids = append(ids, m.bytes[word[0]])
 		} else {
 			ids = m.cache.encode(ids, word, m.encodeWord)
@@ -135,7 +128,7 @@ func (m *byteLevel) encode(ids []int32, text string, first bool) []int32 {
 	return ids
 }
 
-// encodeWord appends the tokens of a word of two bytes or more.
+// encodeWord appends the tokens of a word.
 func (m *byteLevel) encodeWord(ids []int32, word string) []int32 {
 	if m.ignoreMerges && len(word) <= maxTokenBytes {
 		if id, ok := m.vocab.pieces[word]; ok && m.vocab.tokens[id].kind != control {
@@ -144,12 +137,23 @@ func (m *byteLevel) encodeWord(ids []int32, word string) []int32 {
 	}
 	w := m.mergers.Get().(*merger)
 	w.reset(len(word))
+	afterUnknown := false
 	for i := range len(word) {
-		w.append(m.bytes[word[i]], i)
+		id := m.bytes[word[i]]
+		lacks := id < 0
+		if lacks {
+			id = m.unknown
+		}
+		if id >= 0 && !(lacks && afterUnknown && m.fuse) {
+			w.append(id, i)
+		}
+		afterUnknown = lacks
 	}
-	w.merge(m.pairs)
-	for i := int32(0); i >= 0; i = w.symbols[i].next {
-		ids = append(ids, w.symbols[i].id)
+	if len(w.symbols) > 0 {
+		w.merge(m.pairs)
+		for i := int32(0); i >= 0; i = w.symbols[i].next {
+			ids = append(ids, w.symbols[i].id)
+		}
 	}
 	if cap(w.symbols) <= maxScratch {
 		m.mergers.Put(w)

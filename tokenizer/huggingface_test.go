@@ -180,6 +180,35 @@ func TestStrippingAddedTokens(t *testing.T) {
 	require.Equal(t, "<|end_header_id|>", tok.Decode([]int32{4327}, DecodeOptions{}))
 }
 
+// TestMissingBytes: a vocabulary that grew from texts may lack the tokens of bytes. Ids
+// are those of tokenizers 0.23.3.
+func TestMissingBytes(t *testing.T) {
+	for name, c := range map[string]struct {
+		unknown any
+		fuse    bool
+		want    []string
+	}{
+		"left out":      {nil, false, []string{"a", "b", "ab"}},
+		"unknown":       {"<unk>", false, []string{"a", "<unk>", "<unk>", "b", "<unk>", "<unk>", "ab"}},
+		"unknown fused": {"<unk>", true, []string{"a", "<unk>", "b", "<unk>", "ab"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := bpeFile(t)
+			model := at(t, file, "model")
+			model["vocab"] = object{"a": 0, "b": 1, "ab": 2, "<unk>": 3}
+			model["merges"], model["unk_token"], model["fuse_unk"] = []any{"a b"}, c.unknown, c.fuse
+			file["added_tokens"], file["post_processor"] = []any{}, nil
+			tok, err := fromObject(t, file)
+			require.NoError(t, err)
+			got := []string{}
+			for _, id := range tok.Encode("a\n\nb\u00e9ab", EncodeOptions{}) {
+				got = append(got, tok.Token(id))
+			}
+			require.Equal(t, c.want, got)
+		})
+	}
+}
+
 // TestWhiteSpaceTokens: white space that a token takes along is still found as a token.
 func TestWhiteSpaceTokens(t *testing.T) {
 	file := bpeFile(t)
@@ -306,7 +335,9 @@ func TestRefusedFiles(t *testing.T) {
 		{"suffix", set("model", "end_of_word_suffix", "</w>"), "model.end_of_word_suffix"},
 		{"unknown token", set("model", "unk_token", "nowhere"), "model.unk_token"},
 		{"no vocabulary", set("model", "vocab", object{}), "model.vocab"},
-		{"missing byte", func(f object) { delete(at(t, f, "model.vocab"), "\u0100") }, "byte 0x00"},
+		{"no bytes", func(f object) {
+			at(t, f, "model")["vocab"], at(t, f, "model")["merges"] = object{"<unk>": 4000}, []any{}
+		}, "no token for any byte"},
 		{"repeated id", set("model.vocab", "!", 1), "have the id 1"},
 		{"negative id", set("model.vocab", "new", -1), "the id of"},
 		{"huge id", set("model.vocab", "new", int64(1)<<31), "the id of"},
