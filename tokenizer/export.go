@@ -29,7 +29,7 @@ func ToGGUF(w MetadataWriter, path string, vocab int) error {
 	if err != nil {
 		return err
 	}
-	e := exporter{w: w, source: s}
+	e := exporter{w: w, source: s, name: f.name()}
 	for _, n := range s.normalizers {
 		if n.name != "NFC" {
 			e.fail("the normalizer %s", n.name)
@@ -48,8 +48,9 @@ func ToGGUF(w MetadataWriter, path string, vocab int) error {
 // exporter writes keys until the first error.
 type exporter struct {
 	*source
-	w   MetadataWriter
-	err error
+	w    MetadataWriter
+	name string // of the file that the source was read from
+	err  error
 }
 
 func (e *exporter) set(key string, value any) {
@@ -60,7 +61,7 @@ func (e *exporter) set(key string, value any) {
 
 func (e *exporter) fail(format string, args ...any) {
 	if e.err == nil {
-		e.err = fmt.Errorf("tokenizer.json: "+format+": GGUF cannot say that", args...)
+		e.err = fmt.Errorf("%s: %s: GGUF cannot say that", e.name, fmt.Sprintf(format, args...))
 	}
 }
 
@@ -70,6 +71,9 @@ func (e *exporter) bytePairs(vocab int) {
 	name, ok := e.preTokenizerName()
 	if !ok {
 		e.fail("this splitting into words with ignore_merges %t", e.ignoreMerges)
+	}
+	if e.unknown >= 0 && e.lacksBytes() {
+		e.fail("an unknown token for bytes without one")
 	}
 	e.set("ggml.pre", name)
 	e.tokenKeys(vocab)
@@ -81,6 +85,17 @@ func (e *exporter) bytePairs(vocab int) {
 		lines[i] = m.left + " " + m.right
 	}
 	e.set("ggml.merges", lines)
+}
+
+// lacksBytes reports whether a byte-level vocabulary has no token for some byte.
+func (s *source) lacksBytes() bool {
+	var known [256]bool
+	for _, t := range s.tokens {
+		if b, ok := appendBytes(nil, t.text); ok && len(b) == 1 {
+			known[b[0]] = true
+		}
+	}
+	return slices.Contains(known[:], false)
 }
 
 // preTokenizerName is the opposite of preTokenizerOf.

@@ -140,8 +140,12 @@ func TestToGGUFRefused(t *testing.T) {
 				}
 			}
 		}), "different places"},
-		"white space":    {bpe(func(f, _ object) { f["added_tokens"].([]any)[0].(object)["lstrip"] = true }), "white space"},
-		"missing":        {t.TempDir(), "tokenizer.json"},
+		"white space": {bpe(func(f, _ object) { f["added_tokens"].([]any)[0].(object)["lstrip"] = true }), "white space"},
+		"missing":     {t.TempDir(), "tokenizer.json"},
+		"unknown bytes": {bpe(func(_, m object) {
+			m["unk_token"] = "!"
+			delete(m["vocab"].(object), "\u0100")
+		}), "an unknown token for bytes"},
 		"normalizer":     {bpe(func(f, _ object) { f["normalizer"] = object{"type": "NFKC"} }), "the normalizer NFKC"},
 		"cut bytes":      {bpe(func(f, _ object) { f["pre_tokenizer"] = object{"type": "ByteLevel", "use_regex": false} }), "splitting into words"},
 		"cut characters": {spm(func(f, _ object) { f["pre_tokenizer"] = object{"type": "Digits"} }), "splitting into words"},

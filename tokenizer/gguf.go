@@ -121,7 +121,8 @@ func (s *source) readSpecial(m Metadata) error {
 }
 
 // readBytePairs reads what belongs to byte-level BPE. Converters also write
-// tokenizer.ggml.add_space_prefix, which means nothing there.
+// tokenizer.ggml.add_space_prefix, which means nothing there; nor does the unknown
+// token: bytes without one are left out.
 func (s *source) readBytePairs(m Metadata) error {
 	name, ok := m.String("tokenizer.ggml.pre")
 	if !ok {
@@ -132,6 +133,7 @@ func (s *source) readBytePairs(m Metadata) error {
 		return fmt.Errorf("tokenizer.ggml.pre: %w", err)
 	}
 	s.splitter, s.ignoreMerges, s.addBOS = pre.splitter, pre.ignoreMerges, pre.addBOS
+	s.unknown = -1
 	lines, ok := m.Strings("tokenizer.ggml.merges")
 	if !ok {
 		return fmt.Errorf("tokenizer.ggml.merges: missing")

@@ -361,8 +361,8 @@ func (p *pipeline) readDecoder(c *component) error {
 		}
 	}
 	p.unmarks = unmarks
-	marks := p.markSpaces || p.splitter.general != nil && unmarks || len(p.normalizers) > 0 && unmarks
-	if byteLevel == p.charLevel || unmarks != marks || p.charLevel && fallback != p.byteFallback {
+	usual := p.splitter.general == nil && len(p.normalizers) == 0 // so that all marks are known
+	if byteLevel == p.charLevel || usual && unmarks != p.markSpaces || p.charLevel && fallback != p.byteFallback {
 		return fmt.Errorf("decoder: does not undo what normalizer, pre_tokenizer and model do")
 	}
 	return nil
