@@ -267,7 +267,6 @@ DATA e2m1Codes<>+0(SB)/8, $0x181412100f0e0d0c
 DATA e2m1Codes<>+8(SB)/8, $0x00040608090a0b0c
 GLOBL e2m1Codes<>(SB), RODATA|NOPTR, $16
 
-
 // LOOKUP writes eight columns of what the table Y13 has for nibbles.
 #define LOOKUP(D) \
 	SPLIT((64*D)(R10), Y0, Y2) \
