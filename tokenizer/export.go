@@ -112,6 +112,8 @@ func (e *exporter) preTokenizerName() (string, bool) {
 // sentencePiece writes a vocabulary of characters, whose merges become scores.
 func (e *exporter) sentencePiece(vocab int) {
 	switch {
+	case e.unigram:
+		e.fail("a Unigram model")
 	case e.splitter.general != nil:
 		e.fail("this splitting into words")
 	case e.prefix != prefixAlways && e.prefix != prefixNever:

@@ -146,6 +146,7 @@ func TestToGGUFRefused(t *testing.T) {
 			m["unk_token"] = "!"
 			delete(m["vocab"].(object), "\u0100")
 		}), "an unknown token for bytes"},
+		"Unigram":        {writeObject(t, uniFile(t)), "a Unigram model"},
 		"normalizer":     {bpe(func(f, _ object) { f["normalizer"] = object{"type": "NFKC"} }), "the normalizer NFKC"},
 		"cut bytes":      {bpe(func(f, _ object) { f["pre_tokenizer"] = object{"type": "ByteLevel", "use_regex": false} }), "splitting into words"},
 		"cut characters": {spm(func(f, _ object) { f["pre_tokenizer"] = object{"type": "Digits"} }), "splitting into words"},

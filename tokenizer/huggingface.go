@@ -110,7 +110,7 @@ func readNamed(dir string) (list []ChatTemplate, err error) {
 }
 
 // FromFiles makes the tokenizer that a tokenizer.json describes: byte-level BPE
-// as in GPT-2 and Llama 3, or BPE over characters with byte fallback as in
+// as in GPT-2 and Llama 3, or BPE or Unigram over characters with byte fallback as in
 // Llama 2; or one of the latter kind that a tokenizer.model describes. Whatever would
 // change the tokens and is not supported is an error. Truncation and padding are the
 // caller's business and are not applied.
@@ -182,6 +182,7 @@ type modelEntry struct {
 	Type         string         `json:"type"`
 	Dropout      *float64       `json:"dropout"`
 	UnkToken     *string        `json:"unk_token"`
+	UnkID        *int64         `json:"unk_id"` // of Unigram
 	WordPrefix   *string        `json:"continuing_subword_prefix"`
 	WordSuffix   *string        `json:"end_of_word_suffix"`
 	FuseUnk      bool           `json:"fuse_unk"`
@@ -192,18 +193,23 @@ type modelEntry struct {
 	Unknown      jsontext.Value `json:",embed"`
 }
 
-// vocabEntries is an object of texts and ids.
+// vocabEntries is an object of texts and ids or, of Unigram, a list of texts and scores.
 type vocabEntries []vocabEntry
 
 type vocabEntry struct {
-	text string
-	id   int32
+	text   string
+	id     int32
+	score  float64
+	scored bool
 }
 
-// UnmarshalJSONFrom reads an object; anything else, as other models have, gives
-// no entries.
+// UnmarshalJSONFrom reads either; anything else gives no entries.
 func (v *vocabEntries) UnmarshalJSONFrom(d *jsontext.Decoder) error {
-	if d.PeekKind() != '{' {
+	switch d.PeekKind() {
+	case '[':
+		return v.readScored(d)
+	case '{':
+	default:
 		return d.SkipValue()
 	}
 	if _, err := d.ReadToken(); err != nil {
@@ -228,6 +234,29 @@ func (v *vocabEntries) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 			return fmt.Errorf("the id of %.40q is %s", e.text, value)
 		}
 		e.id = int32(id)
+		*v = append(*v, e)
+	}
+	_, err := d.ReadToken()
+	return err
+}
+
+// readScored reads a list of [text, score], each with its place as id.
+func (v *vocabEntries) readScored(d *jsontext.Decoder) error {
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	for d.PeekKind() != ']' {
+		var pair [2]jsontext.Value
+		if err := json.UnmarshalDecode(d, &pair); err != nil {
+			return err
+		}
+		e := vocabEntry{id: int32(len(*v)), scored: true}
+		if err := json.Unmarshal(pair[0], &e.text); err != nil {
+			return fmt.Errorf("vocab[%d]: %.40s is not a string", e.id, pair[0])
+		}
+		if err := json.Unmarshal(pair[1], &e.score); err != nil {
+			return fmt.Errorf("the score of %.40q is %.40s", e.text, pair[1])
+		}
 		*v = append(*v, e)
 	}
 	_, err := d.ReadToken()
@@ -351,7 +380,8 @@ func readTokenizer(data []byte, rows int) (*source, error) {
 
 // readModel checks the model but for its vocabulary.
 func (s *source) readModel(m *modelEntry) error {
-	if m.Type != "BPE" && m.Type != "" {
+	s.unigram = m.Type == "Unigram"
+	if m.Type != "BPE" && m.Type != "" && !s.unigram {
 		return fmt.Errorf("model.type: %q is not supported", m.Type)
 	}
 	if err := refuse("model", m.Unknown); err != nil {
@@ -366,6 +396,13 @@ func (s *source) readModel(m *modelEntry) error {
 		return fmt.Errorf("model.end_of_word_suffix: %q is not supported", *m.WordSuffix)
 	case len(m.Vocab) == 0:
 		return fmt.Errorf("model.vocab: no tokens")
+	case m.Vocab[0].scored != s.unigram:
+		return fmt.Errorf("model.vocab: not as a model of type %q has it", m.Type)
+	case m.UnkID != nil && (*m.UnkID < 0 || *m.UnkID >= int64(len(m.Vocab))):
+		return fmt.Errorf("model.unk_id: %d is not in model.vocab", *m.UnkID)
+	}
+	if m.UnkID != nil {
+		s.unknown = int32(*m.UnkID)
 	}
 	s.merges = m.Merges
 	s.ignoreMerges = m.IgnoreMerges
@@ -392,12 +429,21 @@ func (s *source) readVocab(f *tokenizerFile) error {
 		return fmt.Errorf("model.vocab: ids go up to %d, but there are %d tokens", size-1, count)
 	}
 	s.tokens = make([]token, size)
+	if s.unigram {
+		if !s.charLevel {
+			return fmt.Errorf("model.type: Unigram with a ByteLevel pre-tokenizer is not supported")
+		}
+		s.scores = make([]float64, size)
+	}
 	for _, e := range f.Model.Vocab {
 		t := &s.tokens[e.id]
 		if t.kind != absent {
 			return fmt.Errorf("model.vocab: %.40q and %.40q have the id %d", t.text, e.text, e.id)
 		}
 		*t = token{text: e.text, kind: normal}
+		if s.unigram {
+			s.scores[e.id] = e.score
+		}
 		if _, ok := byteToken(e.text); ok && f.Model.ByteFallback && s.charLevel {
 			t.kind = byteValue
 		}

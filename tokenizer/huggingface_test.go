@@ -329,7 +329,18 @@ func TestRefusedFiles(t *testing.T) {
 	}{
 		{"unknown member", set("", "extra", 1), "extra: not supported"},
 		{"model member", set("model", "extra", 1), "model.extra"},
-		{"model type", set("model", "type", "Unigram"), `model.type: "Unigram"`},
+		{"model type", set("model", "type", "WordLevel"), `model.type: "WordLevel"`},
+		{"vocabulary of another", set("model", "type", "Unigram"), `model.vocab: not as a model of type "Unigram"`},
+		{"list of pieces", set("model", "vocab", []any{[]any{"a", 1}}), `model.vocab: not as a model of type "BPE"`},
+		{"a piece that is none", set("model", "vocab", []any{[]any{1, 1}}), "vocab[0]: 1 is not a string"},
+		{"a score that is none", set("model", "vocab", []any{[]any{"a", "x"}}), `the score of "a"`},
+		{"a score less", set("model", "vocab", []any{[]any{"a"}}), "tokenizer.json"},
+		{"Unigram of bytes", func(f object) {
+			at(t, f, "model")["type"], at(t, f, "model")["vocab"] = "Unigram", []any{[]any{"a", 1}}
+		}, "Unigram with a ByteLevel"},
+		{"unknown piece", func(f object) {
+			at(t, f, "model")["type"], at(t, f, "model")["vocab"], at(t, f, "model")["unk_id"] = "Unigram", []any{[]any{"a", 1}}, 1
+		}, "model.unk_id: 1"},
 		{"dropout", set("model", "dropout", 0.1), "model.dropout"},
 		{"prefix", set("model", "continuing_subword_prefix", "##"), "model.continuing_subword_prefix"},
 		{"suffix", set("model", "end_of_word_suffix", "</w>"), "model.end_of_word_suffix"},
@@ -589,6 +600,8 @@ func FuzzTokenizerJSON(f *testing.F) {
 	for _, file := range smallFiles(f) {
 		f.Add(file)
 	}
+	f.Add([]byte(`{"model":{"type":"Unigram","unk_id":0,"vocab":[["<unk>",0],["a",-1.5],["ab",-2]]},"normalizer":{"type":"NFKC"},
+		"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Whitespace"},{"type":"Metaspace","replacement":"\u2581"}]},"decoder":{"type":"Fuse"}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tok, err := FromFiles(Files{Tokenizer: data})
 		if err != nil {

@@ -11,10 +11,38 @@ import (
 	"trona/testdata"
 )
 
+// uniFile returns the own SentencePiece vocabulary with scores of no meaning, as a
+// Unigram model.
+func uniFile(t testing.TB) object {
+	t.Helper()
+	file, vocab := spmFile(t), []any{}
+	for id, token := range ownSentencePiece(t).vocab.tokens {
+		score := 0.0
+		if id >= 259 { // after the special tokens and the bytes
+			score = -float64(800+id*7919%1000) / 100
+		}
+		vocab = append(vocab, []any{token.text, score})
+	}
+	file["model"] = object{"type": "Unigram", "unk_id": 0, "byte_fallback": true, "vocab": vocab}
+	return file
+}
+
+// TestUnknownPieces: without bytes a run of unknown characters is one unknown token.
+func TestUnknownPieces(t *testing.T) {
+	file := uniFile(t)
+	model := at(t, file, "model")
+	model["byte_fallback"] = false
+	model["vocab"] = []any{[]any{"<unk>", 0}, []any{"a", -1}, []any{"ab", -3.5}, []any{"b", -2}, []any{spaceMark, -2}, []any{"\u00e9b", -2}}
+	file["added_tokens"], file["decoder"] = []any{}, replace(spaceMark, " ")
+	tok, err := fromObject(t, file)
+	require.NoError(t, err)
+	require.Equal(t, []int32{4, 1, 3, 0, 5, 1, 0, 1}, tok.Encode("abxy\u00e9ba\u00e9\u00e9a", EncodeOptions{}))
+}
+
 // TestPipelines: normalizers and pre-tokenizers of every kind, with the ids that the
 // reference gives.
 func TestPipelines(t *testing.T) {
-	files := map[string]object{"bpe": bpeFile(t), "spm": spmFile(t)}
+	files := map[string]object{"bpe": bpeFile(t), "spm": spmFile(t), "uni": uniFile(t)}
 	for _, c := range readLines[struct {
 		Name       string              `json:"name"`
 		Vocabulary string              `json:"vocabulary"`

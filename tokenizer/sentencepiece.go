@@ -14,17 +14,18 @@ import (
 )
 
 // readModelFile reads a tokenizer.model: the ModelProto of SentencePiece
-// (sentencepiece_model.proto), whose BPE is that of GGUF's model "llama".
+// (sentencepiece_model.proto), whose BPE is that of GGUF's model "llama". Of Unigram
+// the tokens are those of the tokenizer.json that Hugging Face's converter makes.
 func readModelFile(data []byte) (*source, error) {
-	p := &pieces{unknown: 0, bos: 1, eos: 2, kind: 1, prefix: true, spaces: true, escapes: true}
+	p := &pieces{unknown: 0, bos: 1, eos: 2, kind: unigramModel, prefix: true, spaces: true, escapes: true}
 	if err := p.read(data); err != nil {
 		return nil, err
 	}
 	switch {
 	case len(p.texts) == 0:
 		return nil, fmt.Errorf("byte 0: no pieces: no model of SentencePiece")
-	case p.kind != bpeModel:
-		return nil, fmt.Errorf("trainer_spec.model_type: %d is not supported, only %d (BPE)", p.kind, bpeModel)
+	case p.kind != bpeModel && p.kind != unigramModel:
+		return nil, fmt.Errorf("trainer_spec.model_type: %d is not supported, only 1 (Unigram) and 2 (BPE)", p.kind)
 	case p.suffix:
 		return nil, fmt.Errorf("trainer_spec.treat_whitespace_as_suffix: not supported")
 	case p.charsmap:
@@ -34,7 +35,7 @@ func readModelFile(data []byte) (*source, error) {
 	case !p.escapes:
 		return nil, fmt.Errorf("normalizer_spec.escape_whitespaces: false is not supported")
 	}
-	s := &source{bos: -1, unknown: -1, named: map[string]string{}}
+	s := &source{bos: -1, unknown: -1, unigram: p.kind == unigramModel, named: map[string]string{}}
 	if err := s.readTokens(p); err != nil {
 		return nil, err
 	}
@@ -138,8 +139,11 @@ func (f *Files) specialTexts() (map[string]bool, error) {
 	return special, nil
 }
 
-// bpeModel is BPE of trainer_spec.model_type, whose default is 1, Unigram.
-const bpeModel = 2
+// Values of trainer_spec.model_type; Unigram is the default.
+const (
+	unigramModel = 1
+	bpeModel     = 2
+)
 
 // pieces is what matters here in a ModelProto. It gives the keys of a GGUF file that
 // say the same.

@@ -93,10 +93,26 @@ func TestBesideModelFile(t *testing.T) {
 	require.Equal(t, before.Encode("a <new> b\n\u00e9", EncodeOptions{}), after.Encode("a <new> b\n\u00e9", EncodeOptions{}))
 }
 
+// TestUnigramModelFile: the same pieces as a Unigram model are those of its tokenizer.json.
+func TestUnigramModelFile(t *testing.T) {
+	tok, err := FromFiles(Files{SentencePiece: append(modelFile(t), message(2, 3, 1)...)})
+	require.NoError(t, err)
+	file, vocab := uniFile(t), []any{}
+	for id, score := range tok.model.(*charLevel).lattice.scores {
+		vocab = append(vocab, []any{tok.Token(int32(id)), score})
+	}
+	at(t, file, "model")["vocab"] = vocab
+	want, err := fromObject(t, file)
+	require.NoError(t, err)
+	for _, text := range []string{"", "a", "the quick  fox", "\u00e9\n\u65e5 don't 12345"} {
+		require.Equal(t, want.Encode(text, EncodeOptions{}), tok.Encode(text, EncodeOptions{}), "%q", text)
+	}
+}
+
 // TestModelFileRefused: what would change the tokens, and files of other kinds.
 func TestModelFileRefused(t *testing.T) {
 	for want, files := range map[string]Files{
-		"trainer_spec.model_type: 1":                                {SentencePiece: message(2, 3, 1)},
+		"trainer_spec.model_type: 3":                                {SentencePiece: message(2, 3, 3)},
 		"trainer_spec.treat_whitespace_as_suffix":                   {SentencePiece: message(2, 24, 1)},
 		"normalizer_spec.remove_extra_whitespaces":                  {SentencePiece: message(3, 4, 1)},
 		"normalizer_spec.escape_whitespaces":                        {SentencePiece: message(3, 5, 0)},

@@ -32,6 +32,7 @@ type charLevel struct {
 	vocab      *vocabulary
 	symbols    map[rune]int32 // the symbol of each character; from len(vocab.tokens) on: no token
 	pairs      *pairTable
+	lattice    *lattice   // of Unigram, instead of pairs
 	bytes      [256]int32 // the token of each byte; -1: none
 	unknown    int32      // -1: none
 	fuse       bool       // one unknown token for a run of unknown characters
@@ -71,9 +72,12 @@ func newCharLevel(s *source) (*vocabulary, *charLevel, error) {
 		return nil, nil, err
 	}
 	m.findSymbols()
-	if s.scores != nil {
+	switch {
+	case s.unigram:
+		m.lattice, m.splitWords = newLattice(v.tokens, s.scores), false
+	case s.scores != nil:
 		m.pairs, err = m.scoredPairs(s.scores)
-	} else {
+	default:
 		m.pairs, err = m.listedPairs(s.merges)
 	}
 	if err != nil {
@@ -269,6 +273,9 @@ func (m *charLevel) word(text string) int {
 
 // encodeWord appends the tokens of a word.
 func (m *charLevel) encodeWord(ids []int32, word string) []int32 {
+	if m.lattice != nil {
+		return m.encodeBest(ids, word)
+	}
 	if m.whole && len(word) <= maxTokenBytes {
 		if id, ok := m.vocab.pieces[word]; ok && m.vocab.tokens[id].kind != control {
 			return append(ids, id)

@@ -42,6 +42,8 @@ type source struct {
 	merges []merge
 	scores []float64 // of the tokens, where the merges are not listed
 
+	unigram bool // the scores are of Unigram, not of merges
+
 	charLevel    bool
 	splitter     splitter
 	ignoreMerges bool

@@ -135,10 +135,27 @@ def spm_file():
     }
 
 
+def uni_cases():
+    marks = [step("Prepend", prepend=MARK), replace(" ", MARK)]
+    yield "marks", {}
+    yield "words", {"normalizer": None, "pre_tokenizer": meta("always")}
+    yield "NFKC", {"normalizer": normalizers(step("NFKC"), *marks)}
+    yield "digits", {"normalizer": None, "pre_tokenizer": cuts(step("Digits", individual_digits=True), meta("first"))}
+
+
+def uni_file():
+    """The same vocabulary with scores of no meaning, as a Unigram model."""
+    file = spm_file()
+    texts = sorted(file["model"]["vocab"], key=file["model"]["vocab"].get)
+    scores = [0.0 if i < 259 else -(800 + i * 7919 % 1000) / 100 for i in range(len(texts))]
+    file["model"] = dict(type="Unigram", unk_id=0, byte_fallback=True, vocab=list(map(list, zip(texts, scores))))
+    return file
+
+
 def main():
     bpe = json.loads((HERE.parent / "own-bpe" / "tokenizer.json").read_text())
     lines = []
-    for vocabulary, file, cases in [("bpe", bpe, bpe_cases()), ("spm", spm_file(), spm_cases())]:
+    for vocabulary, file, cases in [("bpe", bpe, bpe_cases()), ("spm", spm_file(), spm_cases()), ("uni", uni_file(), uni_cases())]:
         for seed, (name, change) in enumerate(cases):
             tok = Tokenizer.from_str(json.dumps({**copy.deepcopy(file), **change}))
             found = [[t, tok.encode(t, add_special_tokens=False).ids] for t in texts(seed)]
