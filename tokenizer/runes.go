@@ -10,8 +10,8 @@ import (
 // is newer than that is in Lo. Case, spaces, - and _ do not count in a name.
 func runesOf(name string) func(rune) bool {
 	is := func(want class) func(rune) bool { return func(r rune) bool { return classOf(r) == want } }
-	name = plainName(name)
-	switch name {
+	plain := plainName(name)
+	switch plain {
 	case "l", "letter":
 		return is(letter)
 	case "n", "number":
@@ -35,22 +35,27 @@ func runesOf(name string) func(rune) bool {
 	case "ascii":
 		return func(r rune) bool { return r <= unicode.MaxASCII }
 	}
-	if table := tableOf(name); table != nil {
+	if table := tableOf(name, plain); table != nil {
 		return func(r rune) bool { return unicode.Is(table, r) }
 	}
 	return nil
 }
 
-// tableOf returns the category, or else the script, of a name.
-func tableOf(name string) *unicode.RangeTable {
+// tableOf returns the category, or else the script, of a name, which is also given plain.
+func tableOf(name, plain string) *unicode.RangeTable {
+	for _, tables := range []map[string]*unicode.RangeTable{unicode.Categories, unicode.Scripts} {
+		if table := tables[name]; table != nil { // as names are usually written
+			return table
+		}
+	}
 	for full, short := range unicode.CategoryAliases {
-		if plainName(full) == name {
+		if plainName(full) == plain {
 			return unicode.Categories[short]
 		}
 	}
 	for _, tables := range []map[string]*unicode.RangeTable{unicode.Categories, unicode.Scripts} {
 		for known, table := range tables {
-			if plainName(known) == name {
+			if plainName(known) == plain {
 				return table
 			}
 		}
