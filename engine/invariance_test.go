@@ -37,7 +37,7 @@ func stranger(rng *rand.Rand) Request {
 	return r
 }
 
-var cacheTypes = []kernels.DType{kernels.F16, kernels.BF16, kernels.I8}
+var cacheTypes = []kernels.DType{kernels.F16, kernels.I16, kernels.I8}
 
 // The same request gives the same tokens and the same bits of log
 // probabilities, whatever happens around it.

@@ -102,7 +102,7 @@ func TestInvariance(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		kv   kernels.DType
-	}{{"nas-super", kernels.F32}, {"nas-super-Q4_K_M.gguf", kernels.F16}, {"nas-super-nvfp4", kernels.BF16}, {"llama-tiny-Q8_0.gguf", kernels.I8}} {
+	}{{"nas-super", kernels.F32}, {"nas-super-Q4_K_M.gguf", kernels.F16}, {"nas-super-nvfp4", kernels.BF16}, {"llama-tiny-Q8_0.gguf", kernels.I8}, {"nas-super-Q4_K_M.gguf", kernels.I16}} {
 		t.Run(fmt.Sprintf("%s %v", tc.name, tc.kv), func(t *testing.T) {
 			c := newCrowd(t, testdata.Shared(t, "models", tc.name), tc.kv, 32)
 			prompt, answer := c.tokens(60), c.tokens(12)
