@@ -405,7 +405,7 @@ func (f *finder) want(i int, typ string, shape ...int64) error {
 // frequencies that are computed anyway, and scales for activations and KV
 // caches of fewer bits than this program uses.
 var extras = []string{
-	".rotary_emb.inv_freq", ".input_scale", ".input_zero_point", ".input_global_scale",
+	".rotary_emb.inv_freq", ".rotary_emb.cos_cached", ".rotary_emb.sin_cached", ".input_scale", ".input_zero_point", ".input_global_scale",
 	".k_scale", ".v_scale", ".q_scale", ".kv_scale", ".prob_output_scale",
 }
 

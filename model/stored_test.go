@@ -39,7 +39,10 @@ func TestStoredForms(t *testing.T) {
 			tensor("weight_global_scale", "F32", 1)}, kernels.NVFP4x16, rows, cols, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f, err := newFinder("f", append(tc.tensors, TensorInfo{Name: "m.input_scale"}, TensorInfo{Name: "a.rotary_emb.inv_freq"}), newQuantization())
+			for _, extra := range []string{"m.input_scale", "a.rotary_emb.inv_freq", "a.rotary_emb.cos_cached", "a.rotary_emb.sin_cached"} {
+				tc.tensors = append(tc.tensors, TensorInfo{Name: extra})
+			}
+			f, err := newFinder("f", tc.tensors, newQuantization())
 			require.NoError(t, err)
 			s, err := f.hf(&p)
 			require.NoError(t, err)
