@@ -36,6 +36,9 @@ const (
 	codesMost   = math.MaxInt16
 	valuesMost  = 8191   // of the codes of a value
 	weightsSum  = 262000 // of the codes of a query's weights of a block, before they are rounded
+	// shortest is the least scale of a row whose codes have a length: its squares are large
+	// enough to add up. A row of smaller numbers counts as zeros.
+	shortest = 0x1p-75
 )
 
 // attentionCodes is a worker's memory for one tile of queries.
@@ -178,15 +181,15 @@ func round16Generic(codes *int16, scales, x *float32, rows, dim int, length, mos
 			}
 		}
 		root := float32(math.Sqrt(float64(squares[0])))
-		*floatAt(scales, r) = roundTo(codesAt(codes, r*dim, dim), row, max(root/length, amax/most))
+		*floatAt(scales, r) = roundTo(codesAt(codes, r*dim, dim), row, max(root/length, amax/most), shortest)
 	}
 }
 
-// roundTo writes codes of x for a scale, and returns it. A scale whose inverse is infinite,
-// or almost, makes zeros.
-func roundTo(codes []int16, x []float32, scale float32) float32 {
+// roundTo writes codes of x for a scale, and returns it. A scale below the least one makes
+// zeros.
+func roundTo(codes []int16, x []float32, scale, least float32) float32 {
 	inverse := float32(0)
-	if scale >= smallest {
+	if scale >= least {
 		inverse = 1 / scale
 	}
 	for i, v := range x {
@@ -241,7 +244,7 @@ func weigh16Generic(codes *int16, scales, s, valueScales *float32, n int) {
 				sums[k] += sums[k+n]
 			}
 		}
-		*floatAt(scales, i) = roundTo(codesAt(codes, i*kernels.BlockSize, kernels.BlockSize), row[:], max(sums[0]/weightsSum, amax/codesMost))
+		*floatAt(scales, i) = roundTo(codesAt(codes, i*kernels.BlockSize, kernels.BlockSize), row[:], max(sums[0]/weightsSum, amax/codesMost), smallest)
 	}
 }
 

@@ -11,14 +11,16 @@ VECTOR(magnitudes<>, 0x7fffffff7fffffff)
 
 DATA smallest<>(SB)/4, $0x0d800000 // 2^-100
 GLOBL smallest<>(SB), RODATA|NOPTR, $4
+DATA shortest<>(SB)/4, $0x1a000000 // 2^-75
+GLOBL shortest<>(SB), RODATA|NOPTR, $4
 DATA one<>(SB)/4, $0x3f800000
 GLOBL one<>(SB), RODATA|NOPTR, $4
 
-// INVERSE makes of a scale in X0 what numbers are multiplied with, in Y3.
-#define INVERSE \
+// INVERSE makes of a scale in X0 what numbers are multiplied with, in Y3: 0 below LEAST.
+#define INVERSE(LEAST) \
 	VMOVSS       one<>(SB), X3 \
 	VDIVSS       X0, X3, X3 \
-	VCMPSS       $0x1d, smallest<>(SB), X0, X0 \
+	VCMPSS       $0x1d, LEAST<>(SB), X0, X0 \
 	VANDPS       X0, X3, X3 \
 	VBROADCASTSS X3, Y3
 
@@ -91,7 +93,7 @@ measure:
 	SCALE
 	VMOVSS  X0, (DX)
 	ADDQ    $4, DX
-	INVERSE
+	INVERSE(shortest)
 	MOVQ    R9, CX
 
 code:
@@ -158,7 +160,7 @@ query:
 	GATHER
 	SCALE
 	VMOVSS  X0, (DX)
-	INVERSE
+	INVERSE(smallest)
 	CODES(Y6, Y7)
 	CODES(Y8, Y9)
 	CODES(Y12, Y13)

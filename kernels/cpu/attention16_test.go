@@ -59,6 +59,32 @@ func TestRound16(t *testing.T) {
 	}
 }
 
+// TestRound16Small: rows of small numbers have no longer codes than others, though their
+// squares are too small to add up.
+func TestRound16Small(t *testing.T) {
+	const dim = 128
+	rng := rand.New(rand.NewPCG(5, 16))
+	for power := -110; power < -40; power++ {
+		x, want, got, scales := alignedFloats(dim), alignedCodes(dim), alignedCodes(dim), [2]float32{}
+		for i := range x {
+			x[i] = float32(math.Ldexp(rng.NormFloat64(), power))
+		}
+		round16Generic(&want[0], &scales[0], &x[0], 1, dim, codesLength, codesMost)
+		length := 0.0
+		for i, c := range want[:dim] {
+			length += float64(c) * float64(c)
+			require.InDelta(t, x[i], float32(c)*scales[0], float64(scales[0])*0.5001+0x1p-59, "2^%d", power)
+		}
+		require.Less(t, length, float64(math.MaxInt32), "2^%d", power)
+		require.True(t, length > 0x1p30 || power < -60, "2^%d: codes as large as they may be", power)
+		for _, v := range with16(t) {
+			v.round16(&got[0], &scales[1], &x[0], 1, dim, codesLength, codesMost)
+			require.Equal(t, want, got, "%s: 2^%d", v.name, power)
+			require.Equal(t, scales[0], scales[1], "%s: 2^%d", v.name, power)
+		}
+	}
+}
+
 // with16 returns the variants that have these loops.
 func with16(t *testing.T) []variant {
 	all := slices.DeleteFunc(variants(), func(v variant) bool { return v.attention16 == nil })

@@ -62,8 +62,8 @@ func (j *appendKVJob) store(t, scale kernels.Tensor, at int64, src []float32) {
 	}
 }
 
-// storeCodes writes codes of 16 bits, of that length and size at most: variant.round16. A NaN
-// or infinity makes the scale NaN.
+// storeCodes writes codes of 16 bits, of that length and size at most: variant.round16. A row
+// whose squares have no finite sum gets a NaN for its scale, so that it is not lost.
 func (j *appendKVJob) storeCodes(w *worker, t, scale kernels.Tensor, at int64, src []float32, length, most float32, place codePlace) {
 	n, position := int64(len(src)), at%kernels.BlockSize
 	if int64(len(w.codes)) < n {

@@ -60,7 +60,7 @@ type variant struct {
 	widenI8 func(dst *float32, src unsafe.Pointer, scale *float32, rows, dim int)
 	// round16 writes codes of rows: x is about codes * scale. Before they are rounded, the
 	// codes of a row have that length at most as a vector, and none is beyond most. The scale of
-	// a row with an infinity or a NaN is none either.
+	// a row whose squares have no finite sum is not finite either.
 	round16 func(codes *int16, scales, x *float32, rows, dim int, length, most float32)
 	// transpose writes src [rows, cols] as dst [cols, BlockSize]. It may read
 	// and write whole blocks of 8 rows.
