@@ -55,19 +55,24 @@ func (r *Regex) Split(text string, yield func(end int)) {
 	cut(len(text))
 }
 
-// Matches calls yield with the matches in text, in order; none overlap. One that is
-// empty may end where the one before ended.
+// Matches calls yield with the matches in text, in order; none overlap. One may be
+// empty, also at the end of a text, but not where the one before ended. An empty text
+// has none.
 func (r *Regex) Matches(text string, yield func(start, end int)) {
 	m := newMachine(&r.program, text)
-	for from := 0; from < len(text); {
+	last := -1
+	for from := 0; text != "" && from <= len(text); {
 		start, end, ok := m.find(from)
 		if !ok {
 			break
 		}
-		yield(start, end)
+		if start < end || end != last {
+			yield(start, end)
+			last = end
+		}
 		if from = end; start == end {
 			_, n := utf8.DecodeRuneInString(text[end:])
-			from += n
+			from += max(n, 1)
 		}
 	}
 }

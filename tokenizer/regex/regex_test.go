@@ -136,6 +136,29 @@ func TestLinear(t *testing.T) {
 }
 
 // FuzzSplit: what Go's regexp knows too, it finds alike.
+// TestMatches: empty matches are those that Oniguruma's bindings of tokenizers find.
+func TestMatches(t *testing.T) {
+	for _, c := range []struct {
+		source, text string
+		want         [][2]int
+	}{
+		{`a`, "baac", [][2]int{{1, 2}, {2, 3}}},
+		{`a*`, "aab", [][2]int{{0, 2}, {3, 3}}},
+		{`a*`, "baac", [][2]int{{0, 0}, {1, 3}, {4, 4}}},
+		{`^`, "ab", [][2]int{{0, 0}}},
+		{`$`, "\u00e9b", [][2]int{{3, 3}}},
+		{`b*$`, "abb", [][2]int{{1, 3}}},
+		{`(?=\d)|x`, "a1x2", [][2]int{{1, 1}, {2, 3}}},
+		{`$`, "", nil},
+	} {
+		r, err := New(c.source, classes)
+		require.NoError(t, err)
+		var got [][2]int
+		r.Matches(c.text, func(start, end int) { got = append(got, [2]int{start, end}) })
+		require.Equal(t, c.want, got, "%s in %q", c.source, c.text)
+	}
+}
+
 func FuzzSplit(f *testing.F) {
 	for _, source := range []string{`a|ab`, `(?:a|b)*c`, `[^a-c]+`, `a{1,3}?b`, `(?i:ab)+|.`, `\pL`, `(a*)+b|`, `^a|b$`, `[\x61-c]`} {
 		f.Add(source, "abcabAB\n aab")
