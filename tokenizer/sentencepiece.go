@@ -88,10 +88,11 @@ func (s *source) readBeside(f *Files) error {
 		}
 	}
 	var entries []addedEntry
+	most := int64(len(s.tokens) + len(config.Added) + maxHoles)
 	for _, key := range slices.Sorted(maps.Keys(config.Added)) {
 		e := config.Added[key]
 		id, err := strconv.ParseInt(key, 10, 32)
-		if err != nil || id < 0 || id > int64(len(s.tokens)+len(config.Added)+maxHoles) {
+		if err != nil || id < 0 || id >= most {
 			return fmt.Errorf("added_tokens_decoder: %.40q is no id of a token", key)
 		}
 		if e.ID = id; f.Rows > 0 && id >= int64(f.Rows) {

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -25,6 +26,12 @@ func message(number uint64, fields ...uint64) []byte {
 		body = binary.AppendUvarint(binary.AppendUvarint(body, fields[i]<<3), fields[i+1])
 	}
 	return append(binary.AppendUvarint(binary.AppendUvarint(nil, number<<3|2), uint64(len(body))), body...)
+}
+
+// scored returns a piece with a score.
+func scored(score float32) []byte {
+	piece := binary.LittleEndian.AppendUint32([]byte{1<<3 | 2, 3, 'n', 'e', 'w', 2<<3 | 5}, math.Float32bits(score))
+	return append([]byte{1<<3 | 2, byte(len(piece))}, piece...)
 }
 
 // TestModelFile: a folder with a tokenizer.model alone.
@@ -117,6 +124,8 @@ func TestModelFileRefused(t *testing.T) {
 		"normalizer_spec.remove_extra_whitespaces":                  {SentencePiece: message(3, 4, 1)},
 		"normalizer_spec.escape_whitespaces":                        {SentencePiece: message(3, 5, 0)},
 		"normalizer_spec.precompiled_charsmap":                      {SentencePiece: append([]byte{3<<3 | 2, 3}, 2<<3|2, 1, 'x')},
+		"token 1000: its score is +Inf, which cannot be summed":     {SentencePiece: append(scored(float32(math.Inf(1))), message(2, 3, 1)...)},
+		"token 1000: its score is NaN, which cannot be summed":      {SentencePiece: append(scored(float32(math.NaN())), message(2, 3, 1)...)},
 		"pieces[1000]: \"\" is no text":                             {SentencePiece: message(1)},
 		"field 1 is no message":                                     {SentencePiece: []byte{1 << 3, 1}},
 		"a text is cut off: no model of SentencePiece":              {SentencePiece: []byte{1<<3 | 2, 200}},
@@ -126,6 +135,7 @@ func TestModelFileRefused(t *testing.T) {
 		"tokenizer_config.json: ":                                   {Config: []byte(`{"legacy": 1}`)},
 		`added_tokens_decoder: "x" is no id`:                        {Config: []byte(`{"added_tokens_decoder": {"x": {"content": "y"}}}`)},
 		"added_tokens_decoder: \"99999999\" is no id":               {Config: []byte(`{"added_tokens_decoder": {"99999999": {"content": "y"}}}`)},
+		"added_tokens_decoder: \"69999\" is no id":                  {Config: []byte(`{"added_tokens_decoder": {"30000": {"content": "y"}, "69999": {"content": "z"}}}`)},
 		"added_tokens[0].id: 1 is also":                             {AddedTokens: []byte(`{"new": 1}`)},
 		"added_tokens.json: ":                                       {AddedTokens: []byte(`[]`)},
 		"special_tokens_map.json: special tokens: 1 is not a token": {SpecialTokensMap: []byte(`{"additional_special_tokens": [1]}`)},

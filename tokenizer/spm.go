@@ -74,7 +74,8 @@ func newCharLevel(s *source) (*vocabulary, *charLevel, error) {
 	m.findSymbols()
 	switch {
 	case s.unigram:
-		m.lattice, m.splitWords = newLattice(v.tokens, s.scores), false
+		m.splitWords = false
+		m.lattice, err = newLattice(v.tokens, s.scores)
 	case s.scores != nil:
 		m.pairs, err = m.scoredPairs(s.scores)
 	default:

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"unicode/utf8"
@@ -16,13 +17,16 @@ type lattice struct {
 }
 
 // newLattice indexes the pieces. Special tokens are none: text must not make them.
-func newLattice(tokens []token, scores []float64) *lattice {
+func newLattice(tokens []token, scores []float64) (*lattice, error) {
 	const penalty = 10 // of an unknown character, below the least score
 	l := &lattice{ids: make(map[string]int32, len(tokens)), scores: scores}
 	least := math.Inf(1)
 	for id, t := range tokens {
 		if t.kind == absent || t.apart {
 			continue
+		}
+		if math.IsNaN(scores[id]) || math.IsInf(scores[id], 0) {
+			return nil, fmt.Errorf("token %d: its score is %g, which cannot be summed", id, scores[id])
 		}
 		least = min(least, scores[id])
 		if t.kind != control {
@@ -31,7 +35,7 @@ func newLattice(tokens []token, scores []float64) *lattice {
 		}
 	}
 	l.unknown = least - penalty
-	return l
+	return l, nil
 }
 
 // arrival is the best way to a place in a word.
