@@ -157,6 +157,7 @@ func TestFolderWithoutIndex(t *testing.T) {
 		"a part less":  {[]string{"m-00001-of-00003.safetensors", "m-00003-of-00003.safetensors"}, 0, "m-00002-of-00003.safetensors is missing"},
 		"no set":       {[]string{"m-00001-of-00000.safetensors"}, 0, "a set of 00000 files"},
 		"a large set":  {[]string{"m-00001-of-99999.safetensors"}, 0, "a set of 99999 files"},
+		"two sets":     {[]string{"m-00001-of-00001.safetensors", "n-00001-of-00001.safetensors"}, 0, "m-00001-of-00001.safetensors and n-00001-of-00001.safetensors are of two sets"},
 		"two":          {[]string{"a.safetensors", "b.safetensors"}, 0, "not one other file but 2"},
 		"pickled":      {[]string{"pytorch_model.bin"}, 0, "pytorch_model.bin, which is not supported"},
 		"an adapter":   {[]string{"adapter_model.safetensors"}, 0, "neither model.safetensors nor model.safetensors.index.json: "},

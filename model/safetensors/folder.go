@@ -69,5 +69,10 @@ func partsOf(names []string) ([]string, error) {
 			return nil, fmt.Errorf("%s is missing: %w", parts[i], os.ErrNotExist)
 		}
 	}
+	for _, name := range names {
+		if part.MatchString(name) && !slices.Contains(parts, name) {
+			return nil, fmt.Errorf("%s and %s are of two sets", parts[0], name)
+		}
+	}
 	return parts, nil
 }
