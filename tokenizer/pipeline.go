@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -301,8 +302,8 @@ func (p *pipeline) readMetaspace(path string, c *component) error {
 		return err
 	}
 	for _, n := range p.normalizers {
-		// Whether the input begins with what they leave is not known here.
-		if scheme == prefixFirst && (n.name == "Strip" || n.name == "Replace") {
+		// Whether the input begins with what they leave, or add, is not known here.
+		if scheme == prefixFirst && slices.Contains([]string{"Strip", "StripAccents", "Replace", "Prepend"}, n.name) {
 			return fmt.Errorf("%s.prepend_scheme: %s after %s is not supported", path, *c.PrependScheme, n.name)
 		}
 	}

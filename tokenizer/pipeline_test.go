@@ -39,6 +39,18 @@ func TestUnknownPieces(t *testing.T) {
 	require.Equal(t, []int32{4, 1, 3, 0, 5, 1, 0, 1}, tok.Encode("abxy\u00e9ba\u00e9\u00e9a", EncodeOptions{}))
 }
 
+// TestFirstAfter: steps that change where the text begins hide whether a part comes first.
+func TestFirstAfter(t *testing.T) {
+	for _, step := range []object{
+		{"type": "Strip", "strip_left": true, "strip_right": true}, {"type": "StripAccents"}, replace("a", "b"), {"type": "Prepend", "prepend": "a"},
+	} {
+		file := spmFile(t)
+		file["normalizer"], file["pre_tokenizer"] = step, metaspace("first", true)
+		_, err := fromObject(t, file)
+		require.ErrorContains(t, err, "pre_tokenizer.prepend_scheme: first after "+step["type"].(string)+" is not supported")
+	}
+}
+
 // TestPipelines: normalizers and pre-tokenizers of every kind, with the ids that the
 // reference gives.
 func TestPipelines(t *testing.T) {
