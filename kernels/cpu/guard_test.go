@@ -1,0 +1,89 @@
+//go:build linux
+
+package cpu
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"trona/kernels"
+)
+
+// guards makes memory that ends where none is.
+type guards struct{ *testing.T }
+
+func (g guards) bytes(n int) unsafe.Pointer {
+	page := unix.Getpagesize()
+	size := (n + page - 1) / page * page
+	m, err := unix.Mmap(-1, 0, size+page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	require.NoError(g, err)
+	require.NoError(g, unix.Mprotect(m[size:], unix.PROT_NONE))
+	g.Cleanup(func() { require.NoError(g, unix.Munmap(m)) })
+	return unsafe.Pointer(&m[size-n])
+}
+
+func (g guards) floats(n int) *float32 { return (*float32)(g.bytes(4 * n)) }
+func (g guards) codes(n int) *int16    { return (*int16)(g.bytes(2 * n)) }
+func (g guards) blocks(n int) *block8  { return (*block8)(g.bytes(n * int(unsafe.Sizeof(block8{})))) }
+
+// TestGuards: no loop touches what is behind its memory; prefetching does no harm.
+func TestGuards(t *testing.T) {
+	for _, v := range variants() {
+		for typ, loops := range v.integers {
+			if loops != nil {
+				t.Run(v.name+"/"+kernels.DType(typ).String(), func(t *testing.T) { guards{t}.packed(loops, packings[typ]) })
+			}
+		}
+		if v.halvesF8 != nil {
+			t.Run(v.name+"/F8_E4M3", func(t *testing.T) { guards{t}.f8(&v) })
+		}
+		if v.attention16 != nil {
+			t.Run(v.name+"/I16", func(t *testing.T) { guards{t}.codes16(&v) })
+		}
+	}
+}
+
+func (g guards) packed(loops *integer, p packing) {
+	for _, n := range []int{max(32, p.cols), 3 * max(32, p.cols)} {
+		src, factors := g.bytes(n/p.cols*p.bytes), g.floats(lanes)
+		panel := (*panel8)(g.bytes(int(unsafe.Sizeof(panel8{}))))
+		loops.unpack(panel, src, min(n, chunk))
+		for i := range loops.direct {
+			tokens := 1 << i
+			x, out := g.blocks(tokens*n/32), g.floats(tokens*lanes)
+			if loops.direct[i] != nil {
+				loops.direct[i](out, src, x, n)
+			}
+			if loops.scaled[i] != nil {
+				loops.scaled[i](out, src, x, n, factors)
+			}
+		}
+		for tokens := 8; tokens <= 12 && loops.many != nil; tokens += 4 {
+			loops.many(g.floats(tokens*lanes), src, g.blocks(tokens*n/32), 4*n/32, tokens, n, panel, factors)
+		}
+	}
+}
+
+func (g guards) f8(v *variant) {
+	for n := 1; n <= 5; n++ {
+		src := [2]unsafe.Pointer{g.bytes(n * lanes), g.bytes(n * lanes)}
+		v.halvesF8((*uint16)(g.bytes(2*n*lanes)), src[0], n)
+		v.matvec[kernels.F8E4M3](g.floats(lanes), g.floats(lanes), src[0], src[1], g.floats(n), n)
+		v.matvec2[kernels.F8E4M3](g.floats(2*lanes), g.floats(2*lanes), src[0], src[1], g.floats(2*n), n)
+	}
+}
+
+func (g guards) codes16(v *variant) {
+	const dim, last = 48, kernels.BlockSize - lanes
+	loops, cache, scales := v.attention16, g.codes(kernels.BlockSize*dim), g.floats(kernels.BlockSize)
+	for n := 1; n <= 13; n++ {
+		queries, weights, s, sums, each := g.codes(n*dim), g.codes(n*kernels.BlockSize), g.floats(n*kernels.BlockSize), g.floats(n*dim), g.floats(n)
+		v.round16(queries, each, g.floats(n*dim), n, dim, codesLength, codesMost)
+		loops.scores(floatAt(s, last), &codesAt(cache, 2*last, 1)[0], queries, dim, floatAt(scales, last), each, n, unsafe.Pointer(cache))
+		loops.weigh(weights, each, s, scales, n)
+		loops.add(floatAt(sums, dim-lanes), dim, &codesAt(cache, 2*(dim-lanes), 1)[0], weights, each, n, unsafe.Pointer(cache))
+	}
+}
