@@ -398,6 +398,10 @@ func (s *source) readModel(m *modelEntry) error {
 		return fmt.Errorf("model.vocab: no tokens")
 	case m.Vocab[0].scored != s.unigram:
 		return fmt.Errorf("model.vocab: not as a model of type %q has it", m.Type)
+	case m.UnkID != nil && !s.unigram:
+		return fmt.Errorf("model.unk_id: not supported, only of Unigram")
+	case m.UnkToken != nil && s.unigram:
+		return fmt.Errorf("model.unk_token: not supported, only of BPE")
 	case m.UnkID != nil && (*m.UnkID < 0 || *m.UnkID >= int64(len(m.Vocab))):
 		return fmt.Errorf("model.unk_id: %d is not in model.vocab", *m.UnkID)
 	}

@@ -338,6 +338,10 @@ func TestRefusedFiles(t *testing.T) {
 		{"Unigram of bytes", func(f object) {
 			at(t, f, "model")["type"], at(t, f, "model")["vocab"] = "Unigram", []any{[]any{"a", 1}}
 		}, "Unigram with a ByteLevel"},
+		{"unknown piece of BPE", set("model", "unk_id", 1), "model.unk_id: not supported"},
+		{"unknown token of Unigram", func(f object) {
+			at(t, f, "model")["type"], at(t, f, "model")["vocab"], at(t, f, "model")["unk_token"] = "Unigram", []any{[]any{"a", 1}}, "a"
+		}, "model.unk_token: not supported"},
 		{"unknown piece", func(f object) {
 			at(t, f, "model")["type"], at(t, f, "model")["vocab"], at(t, f, "model")["unk_id"] = "Unigram", []any{[]any{"a", 1}}, 1
 		}, "model.unk_id: 1"},
