@@ -43,6 +43,9 @@ type Info struct {
 	Uniform bool
 	// Int8 lists the weight types whose products round activations to 8 bits.
 	Int8 []DType
+	// Int16: attention over a cache of I16 is in products of 16 bits, for heads of a multiple
+	// of 16.
+	Int16 bool
 	// BF16 lists those whose products round activations to BF16.
 	BF16 []DType
 	// Tiles lists those that rows which prefill meet in tiles of BF16, as they meet

@@ -104,6 +104,9 @@ func TestShare(t *testing.T) {
 	require.InDelta(t, 0.5, top.share(done(100, 0, 0), 2), 1e-9)
 	require.InDelta(t, 0.5, top.share(done(450, 400, 0), 3), 1e-9)
 	require.InDelta(t, 0.5, top.share(done(1450, 400, 1000), 5), 1e-9)
+	both := done(450, 200, 0)
+	both.int16 = 200
+	require.InDelta(t, 0.5, top.share(both, 4), 1e-9)
 	top.Int8 = 0 // no instructions for them: they are done as others are
 	require.InDelta(t, 1.5, top.share(done(450, 400, 0), 3), 1e-9)
 }
@@ -169,6 +172,11 @@ func TestCosts(t *testing.T) {
 		Decode: 1, Seqs: []kernels.AttentionSeq{{Rows: 1, Position: 40}, {Row: 1, Rows: 2, Position: 7}},
 	})
 	require.EqualValues(t, 4*(8+9)*4*32, d.bf16)
+	require.Zero(t, d.int16)
+	d.info = kernels.Info{Int16: true}
+	kv32.K.Type = kernels.I16
+	d.Attention(x, kernels.View(64, kernels.F32, 1, 4, 32), kv32, &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{{Rows: 1, Position: 7}}})
+	require.EqualValues(t, 4*8*4*32, d.int16)
 
 	// A recording costs what its ops do, when it is replayed.
 	q := kernels.View(64, kernels.F32, 2, 4, 8)

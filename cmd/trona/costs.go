@@ -19,6 +19,7 @@ type costDevice struct {
 type tally struct {
 	total kernels.Cost
 	int8  float64 // of total.Flops, those in 8 bits
+	int16 float64 // those in 16 bits
 	bf16  float64 // those in BF16
 }
 
@@ -103,9 +104,14 @@ func (d *costDevice) Attention(out, q kernels.Tensor, cache kernels.KV, plan *ke
 	d.Device.Attention(out, q, cache, plan)
 }
 
-// attention counts attention, and what of it is in BF16.
+// attention counts attention, and what of it is in 16 bits or in BF16.
 func (d *costDevice) attention(q kernels.Tensor, cache kernels.KV, plan *kernels.AttentionPlan) {
-	d.add(kernels.AttentionCost(q, cache, plan))
+	cost := kernels.AttentionCost(q, cache, plan)
+	d.add(cost)
+	if d.info.Int16 && cache.K.Type == kernels.I16 && q.Shape[2]%16 == 0 {
+		d.int16 += float64(cost.Flops)
+		return
+	}
 	if len(d.info.Tiles) == 0 || q.Shape[2]%32 != 0 {
 		return
 	}

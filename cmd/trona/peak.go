@@ -87,10 +87,10 @@ func rate(threads int, loop peak) float64 {
 }
 
 // share returns how much of what could be done in the time was done, where some
-// operations are products of 8 bits or of BF16.
+// operations are products of 8 bits, of 16, which take twice as long, or of BF16.
 func (c *ceilings) share(done *tally, seconds float64) float64 {
 	operations, least := float64(done.total.Flops), 0.0
-	for _, kind := range [][2]float64{{done.int8, c.Int8}, {done.bf16, c.BF16}} {
+	for _, kind := range [][2]float64{{done.int8, c.Int8}, {done.int16, c.Int8 / 2}, {done.bf16, c.BF16}} {
 		if kind[1] > 0 {
 			operations -= kind[0]
 			least += kind[0] / kind[1]

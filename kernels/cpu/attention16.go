@@ -21,8 +21,8 @@ import (
 // cache has them: see kernels.KV.
 type attention16 struct {
 	// scores writes those of n queries [n, dim] with 16 keys of a block: s[i][p], rows 64
-	// apart. The 32*dim bytes at ahead will be read soon: a
-	// few queries prefetch some in each step, so that few loads wait at once.
+	// apart. The 32*dim bytes at ahead will be read soon: a few queries prefetch some in each
+	// step, so that few loads wait at once.
 	scores func(s *float32, keys, queries *int16, dim int, keyScales, queryScales *float32, n int, ahead unsafe.Pointer)
 	// weigh writes codes of the products of weights s [n, 64] with the values' scales.
 	weigh func(codes *int16, scales, s, valueScales *float32, n int)

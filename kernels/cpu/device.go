@@ -136,6 +136,7 @@ func (d *Device) Info() kernels.Info {
 		StepRows: stepRows,
 		Uniform:  d.kern.tiles == nil, // no other op looks at how many rows decode
 		Int8:     d.kern.int8(),
+		Int16:    d.kern.cacheTypes()[0] == kernels.I16,
 		BF16:     d.kern.bf16(),
 		Tiles:    d.kern.tiled(),
 	}
