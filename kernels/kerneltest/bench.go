@@ -71,7 +71,11 @@ func BenchPrefill(b *testing.B, open func() (kernels.Device, error)) {
 	}
 	x.gated(kernels.Q4_K, 8192, 2048, 512)
 	x.attention(kernels.F16, 64, 512, 0)
-	x.attention(kernels.F16, 64, 512, 3584)
+	for _, dim := range []int64{64, 128} {
+		for _, t := range []kernels.DType{kernels.F16, kernels.I16} {
+			x.attention(t, dim, 512, 3584)
+		}
+	}
 }
 
 // BenchLarge measures what an 8B Llama asks of a GPU: its largest products with
