@@ -33,7 +33,7 @@ type Info struct {
 	Name     string  // "cpu", "cuda:0"
 	Detail   string  // for a person: processor, instruction set, threads
 	Memory   int64   // bytes that may be allocated, all in all
-	KVTypes  []DType // cache types it supports, the preferred one first
+	KVTypes  []DType // cache types it supports, the preferred one first: but see Int16
 	Features []string
 	// StepRows is how many rows of a step use the device well: prompts are read so
 	// many tokens at a time.
@@ -43,8 +43,8 @@ type Info struct {
 	Uniform bool
 	// Int8 lists the weight types whose products round activations to 8 bits.
 	Int8 []DType
-	// Int16: attention over a cache of I16 is in products of 16 bits, for heads of a multiple
-	// of 16.
+	// Int16: attention over a cache of I16 is in products of 16 bits, which is faster than
+	// any other, for heads of a multiple of 16: see InCodes.
 	Int16 bool
 	// BF16 lists those whose products round activations to BF16.
 	BF16 []DType
@@ -52,6 +52,10 @@ type Info struct {
 	// keys and values of 32, 64 ... dimensions; none: the device has no tiles.
 	Tiles []DType
 }
+
+// InCodes reports whether attention over a cache of type t, with heads of size dim, is in
+// products of 16 bits.
+func (i *Info) InCodes(t DType, dim int64) bool { return i.Int16 && t == I16 && dim%16 == 0 }
 
 // Device is one device: memory, and the operations of a model. Ops queue in
 // call order and may return before they ran. Activations are F32 unless said

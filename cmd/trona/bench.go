@@ -176,7 +176,7 @@ func (c *benchCommand) load(std stdio, tests []benchRow) (*bench, error) {
 		b.costs, b.device = counted(dev)
 	}
 	cache := cacheFlags{KVCacheDtype: c.KVCacheDtype}
-	kv, err := cache.kvType(dev.Info())
+	kv, err := cache.kvType(dev.Info(), ckpt)
 	if err == nil {
 		err = b.allocate(ckpt, kv, tests, std)
 	}

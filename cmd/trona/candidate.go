@@ -45,7 +45,7 @@ func (l *loader) candidate(s source) (_ *candidate, err error) {
 	if c.dev, err = l.device.open(); err != nil {
 		return nil, err
 	}
-	if c.kv, err = l.cache.kvType(c.dev.Info()); err != nil {
+	if c.kv, err = l.cache.kvType(c.dev.Info(), c.ckpt, c.draft); err != nil {
 		return nil, err
 	}
 	c.plans, err = c.cache.plans(c.ckpt, c.draft, c.dev, c.kv, 0)

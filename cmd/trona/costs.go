@@ -108,7 +108,7 @@ func (d *costDevice) Attention(out, q kernels.Tensor, cache kernels.KV, plan *ke
 func (d *costDevice) attention(q kernels.Tensor, cache kernels.KV, plan *kernels.AttentionPlan) {
 	cost := kernels.AttentionCost(q, cache, plan)
 	d.add(cost)
-	if d.info.Int16 && cache.K.Type == kernels.I16 && q.Shape[2]%16 == 0 {
+	if d.info.InCodes(cache.K.Type, q.Shape[2]) {
 		d.int16 += float64(cost.Flops)
 		return
 	}

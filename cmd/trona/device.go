@@ -8,6 +8,7 @@ import (
 	"trona/kernels"
 	"trona/kernels/cpu"
 	"trona/kernels/cuda"
+	"trona/model"
 )
 
 const maxThreads = 1024
@@ -54,12 +55,12 @@ type cacheFlags struct {
 	speculateFlags
 }
 
-// kvType returns the type of the cache on a device.
-func (f *cacheFlags) kvType(info kernels.Info) (kernels.DType, error) {
+// kvType returns the type of the caches of models on a device.
+func (f *cacheFlags) kvType(info kernels.Info, ckpts ...*model.Checkpoint) (kernels.DType, error) {
 	want := kernels.DType(0)
 	switch f.KVCacheDtype {
 	case "auto":
-		return info.KVTypes[0], nil
+		return fastestCache(info, ckpts), nil
 	case "f16":
 		want = kernels.F16
 	case "bf16":
@@ -77,6 +78,25 @@ func (f *cacheFlags) kvType(info kernels.Info) (kernels.DType, error) {
 		}
 	}
 	return 0, fmt.Errorf("--kv-cache-dtype %s: not on the device %s, which has %v", f.KVCacheDtype, info.Name, info.KVTypes)
+}
+
+// fastestCache returns the type that attention of all layers is fastest with. A checkpoint
+// may be nil.
+func fastestCache(info kernels.Info, ckpts []*model.Checkpoint) kernels.DType {
+	for _, ckpt := range ckpts {
+		if ckpt == nil {
+			continue
+		}
+		for _, l := range ckpt.Config.Layers {
+			if l.Attention != nil && !info.InCodes(kernels.I16, int64(l.Attention.HeadDim)) {
+				return info.KVTypes[0]
+			}
+		}
+	}
+	if info.Int16 {
+		return kernels.I16
+	}
+	return info.KVTypes[0]
 }
 
 func (f *cacheFlags) check() error {

@@ -136,7 +136,7 @@ func (c *planCommand) plan(path string, models int) (*planResult, error) {
 	}
 	defer dev.Close()
 	info := dev.Info()
-	kv, err := c.kvType(info)
+	kv, err := c.kvType(info, ckpt, draft)
 	if err != nil {
 		return nil, err
 	}

@@ -233,12 +233,12 @@ func sums16(panel *int16, wide int, x []int16) (sums [lanes]int32) {
 // weigh16Generic is attention16.weigh.
 func weigh16Generic(codes *int16, scales, s, valueScales *float32, n int) {
 	for i := range n {
-		amax, row, sums := float32(0), [kernels.BlockSize]float32{}, [kernels.BlockSize]float32{}
+		amax, row := float32(0), [kernels.BlockSize]float32{}
 		for p := range row {
 			row[p] = *floatAt(s, i*kernels.BlockSize+p) * *floatAt(valueScales, p)
 			amax = max(amax, row[p])
 		}
-		sums = row
+		sums := row
 		for n := len(sums) / 2; n > 0; n /= 2 {
 			for k := range n {
 				sums[k] += sums[k+n]

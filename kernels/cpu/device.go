@@ -131,12 +131,12 @@ func (d *Device) Info() kernels.Info {
 		Name:     "cpu",
 		Detail:   fmt.Sprintf("%s, %s, %d threads%s", runtime.GOARCH, d.kern.name, len(d.pool.workers), d.kern.note),
 		Memory:   machineMemory(),
-		KVTypes:  d.kern.cacheTypes(),
+		KVTypes:  []kernels.DType{kernels.F16, kernels.F32, kernels.BF16, kernels.I16, kernels.I8},
 		Features: []string{d.kern.name},
 		StepRows: stepRows,
 		Uniform:  d.kern.tiles == nil, // no other op looks at how many rows decode
 		Int8:     d.kern.int8(),
-		Int16:    d.kern.cacheTypes()[0] == kernels.I16,
+		Int16:    d.kern.attention16 != nil && d.kern.tiles == nil,
 		BF16:     d.kern.bf16(),
 		Tiles:    d.kern.tiled(),
 	}

@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"slices"
 	"unsafe"
 
 	"trona/kernels"
@@ -137,13 +136,4 @@ func (v *variant) exact() bool { return len(v.int8()) == 0 && v.pairs == nil && 
 // beside the tensor must then be the same for all columns.
 func (v *variant) inPairs(w kernels.Weight, l *layout) bool {
 	return v.pairs != nil && w.Type == kernels.BF16 && w.Cols%2 == 0 && l.constant(w.Cols)
-}
-
-// cacheTypes returns the types of a cache, the preferred one first.
-func (v *variant) cacheTypes() []kernels.DType {
-	types := []kernels.DType{kernels.F16, kernels.F32, kernels.BF16, kernels.I16, kernels.I8}
-	if v.attention16 != nil && v.tiles == nil {
-		types = append([]kernels.DType{kernels.I16}, slices.DeleteFunc(types, func(t kernels.DType) bool { return t == kernels.I16 })...)
-	}
-	return types
 }
