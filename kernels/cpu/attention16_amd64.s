@@ -2,12 +2,9 @@
 
 #include "textflag.h"
 #include "vector_amd64.h"
+#include "attention16_amd64.h"
 
 VECTOR(magnitudes<>, 0x7fffffff7fffffff)
-
-// Where the last argument of each product stands.
-#define AHEAD_OF_KEYS MOVQ ahead+56(FP), R8
-#define AHEAD_OF_VALUES MOVQ ahead+48(FP), R8
 
 DATA smallest<>(SB)/4, $0x0d800000 // 2^-100
 GLOBL smallest<>(SB), RODATA|NOPTR, $4
@@ -183,11 +180,6 @@ query:
 // Inside a tile: SI panel, BX codes, CX pairs left, R8 in small ones what is prefetched; Y0
 // to Y11 two vectors of sums for each query.
 
-#define TILE16 \
-	MOVQ AX, SI \
-	MOVQ DX, BX \
-	MOVQ R14, CX
-
 #define PAIR16 \
 	VMOVDQU (SI), Y12 \
 	VMOVDQU 32(SI), Y13
@@ -217,17 +209,6 @@ query:
 	FOUR16(AT) \
 	MULADD16(AT(BX)(R10*4), Y8, Y9) \
 	MULADD16(AT(BX)(R8*1), Y10, Y11)
-
-#define NEXT16(LOOP) \
-	LEAQ (SI)(R9*2), SI \
-	ADDQ $8, BX \
-	SUBQ $2, CX \
-	JNZ  LOOP
-
-#define AHEAD16 \
-	PREFETCHT0 (R8) \
-	PREFETCHT0 64(R8) \
-	SUBQ $-128, R8
 
 // SCORES writes a query's, with the keys' scales in Y12, Y13; WEIGHTED adds its sums.
 // Both go to the next query.

@@ -1,15 +1,11 @@
 //go:build !purego
 
 #include "textflag.h"
+#include "attention16_amd64.h"
 
 // The products of attention16_amd64.s with VPDPWSSD, which multiplies and adds a pair of
 // 16 columns at once. The registers are those there, and R15 is seven strides of codes, Z31
 // the keys' scales, R8 in small tiles what is prefetched; Z0 to Z7 are sums of even pairs, Z8 to Z15 of odd ones.
-
-#define TILE16 \
-	MOVQ AX, SI \
-	MOVQ DX, BX \
-	MOVQ R14, CX
 
 #define FOUR16(AT, PAIR, A, B, C, D) \
 	VPDPWSSD.BCST AT(BX), PAIR, A \
@@ -26,12 +22,6 @@
 #define TWO_PAIRS \
 	VMOVDQU32 (SI), Z16 \
 	VMOVDQU32 (SI)(R9*1), Z17
-
-#define NEXT16(LOOP) \
-	LEAQ (SI)(R9*2), SI \
-	ADDQ $8, BX \
-	SUBQ $2, CX \
-	JNZ  LOOP
 
 #define SCORES(EVEN, ODD) \
 	VPADDD      ODD, EVEN, EVEN \
@@ -50,11 +40,6 @@
 	VMOVUPS      EVEN, (DI) \
 	ADDQ         $4, R13 \
 	ADDQ         R9, DI
-
-#define AHEAD16 \
-	PREFETCHT0 (R8) \
-	PREFETCHT0 64(R8) \
-	SUBQ $-128, R8
 
 #define PRODUCT16(AHEAD, STORE) \
 	LEAQ (R10)(R10*2), R12 \
@@ -144,9 +129,6 @@ oneLoop: \
 done: \
 	VZEROUPPER \
 	RET
-
-#define AHEAD_OF_KEYS MOVQ ahead+56(FP), R8
-#define AHEAD_OF_VALUES MOVQ ahead+48(FP), R8
 
 // func scores16VNNI(s *float32, keys, queries *int16, dim int, keyScales, queryScales *float32, n int, ahead unsafe.Pointer)
 // Requires: AVX512F, AVX512_VNNI
