@@ -147,11 +147,14 @@ type attentionArgs struct {
 	_     int32
 }
 
-// mergeArgs: the parts of all items, a row each, together; to is what they become
-// beside out.
-type mergeArgs struct {
-	a  attentionArgs
-	to inputArgs
+// decodeArgs: to is what rows become beside out, null: nothing. arrived [items,
+// kvHeads+1], zeros before and after, counts the parts of each item that are there.
+type decodeArgs struct {
+	a       attentionArgs
+	to      inputArgs
+	arrived addr  `c:"u32*"`
+	items   int32 // that this launch does, at most
+	_       int32
 }
 
 // attentionItem is rows [row, row+rows) of the batch, at positions from

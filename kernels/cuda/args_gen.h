@@ -28,7 +28,6 @@
 #define ATTENTION_THREADS i32(128)
 #define PREFILL_QUERIES i32(64)
 #define DECODE_SPLITS i32(32)
-#define MERGE_THREADS i32(512)
 #define SAMPLE_THREADS i32(512)
 #define SAMPLE_SCRATCH i32(2)
 #define FAULT_TOKEN i32(1)
@@ -174,11 +173,14 @@ struct AttentionArgs {
 };
 static_assert(sizeof(AttentionArgs) == 112, "AttentionArgs");
 
-struct MergeArgs {
+struct DecodeArgs {
     AttentionArgs a;
     InputArgs to;
+    u32* arrived;
+    i32 items;
+    i32 unused4;
 };
-static_assert(sizeof(MergeArgs) == 152, "MergeArgs");
+static_assert(sizeof(DecodeArgs) == 168, "DecodeArgs");
 
 struct ConvertArgs {
     InputArgs to;

@@ -14,17 +14,23 @@ import (
 // planBuffer is the attention plan of a step on the device: items, then block
 // tables. It is sent when it differs from what is there.
 type planBuffer struct {
-	device driver.Memory
-	sent   []byte // what lies on the device
-	next   []byte
+	device  driver.Memory
+	arrived driver.Memory // decodeArgs
+	sent    []byte        // what lies on the device
+	next    []byte
 }
 
-// planBytes bounds a plan: items of 32 bytes, block tables of 4 bytes a block.
-const planBytes = 8 << 20
+const (
+	planBytes    = 8 << 20 // of a plan at most: items of 16 bytes, block tables of 4 bytes a block
+	arrivedBytes = 256 << 10
+)
 
 func (p *planBuffer) open(t *thread) (err error) {
-	p.device, err = t.Alloc(planBytes)
-	return err
+	if p.device, err = t.Alloc(planBytes + arrivedBytes); err != nil {
+		return err
+	}
+	p.arrived = p.device + planBytes
+	return t.Fill(p.arrived, 0, arrivedBytes, t.main)
 }
 
 func (p *planBuffer) close(t *thread) {
@@ -147,27 +153,29 @@ func (d *Device) decodeAttention(a attentionArgs, t kernels.DType, items int64) 
 		return
 	}
 	parts, width := 4*decodeSplits*align(heads*(dim+2), 4), heads*dim
+	launch := func(a decodeArgs) {
+		// No more blocks than there is room for: each does several splits.
+		abreast := max(1, decodeBlocks(dim)*int64(d.info.Processors)/kvHeads)
+		d.launch(k, min(int64(a.items)*decodeSplits, abreast), kvHeads, attentionThreads, decodeShared(dim), words(a))
+	}
+	args := decodeArgs{a: a, arrived: addr(d.plan.arrived)}
 	inputs := align(inputBytes(items, width), 256)
-	size := sizeFor(mergeSizes[:], width)
-	if size >= 0 && d.convertsEarly(items, width, a.out) && inputs+items*parts <= d.work {
-		a.parts = d.at(inputs)
-		d.launch(k, items, kvHeads*decodeSplits, attentionThreads, decodeShared(dim), words(a))
+	if d.convertsEarly(items, width, a.out) && inputs+items*parts <= d.work && 4*items*(kvHeads+1) <= arrivedBytes {
 		to, in := d.convertEarly(a.out, items, width)
-		d.launch(&d.kernels.mergeInputs[size], items, 1, mergeThreads, mergeShared(heads), words(mergeArgs{a: a, to: to}))
+		args.a.parts, args.to, args.items = d.at(inputs), to, int32(items)
+		launch(args)
 		d.converted = in
 		return
 	}
-	most := d.work / parts
+	most := min(d.work/parts, arrivedBytes/(4*(kvHeads+1)))
 	if most == 0 {
 		d.fail(errWorkspace(kernels.OpAttention, d.work))
 		return
 	}
-	a.parts = d.at(0)
+	args.a.parts = d.at(0)
 	for from := int64(0); from < items; from += most {
-		n := min(most, items-from)
-		a.first = int32(from)
-		d.launch(k, n, kvHeads*decodeSplits, attentionThreads, decodeShared(dim), words(a))
-		d.launch(&d.kernels.mergeAtt, n, heads, attentionThreads, 0, words(a))
+		args.a.first, args.items = int32(from), int32(min(most, items-from))
+		launch(args)
 	}
 }
 

@@ -1,18 +1,19 @@
 // attention_decode_C_D: attention (attention.cu) of one row, head size D, by
 // tensor cores: up to 16 heads that share a KV head are the rows of the left
-// operand. The positions are split among up to DECODE_SPLITS blocks, the blocks
-// of the cache in a split among the warps; a warp does 16 positions at a time,
-// the next on their way meanwhile. What a block finds goes to `parts`.
+// operand. The positions are cut into up to DECODE_SPLITS splits, which are divided
+// among blocks, the blocks of the cache in a split among the warps; a warp does 16
+// positions at a time, the next on their way meanwhile. What is found of a split
+// goes to `parts`.
 //
-// attention_merge: out = the parts of a row together, in order. ..._f16_N, rows of up
-// to N columns, also writes them as products read them (inputs.h): a block does all
-// heads of one.
+// The block that comes last with a part of some heads puts their parts together, in
+// order; the last of a row writes that as products read it (inputs.h), where it is
+// wanted. No block waits for another.
 //
 // How a row is split depends on its position alone, and so does its result. The
 // plan is read before the wait: it comes from the host.
 //
 // Shared memory: two stages of 16 keys and values for each warp, in which the
-// warps' results then meet; greatest score and sum of weights of each.
+// warps' results then meet; greatest score and sum of weights of each; a word.
 #include "gpu.h"
 #include "attention_tiles.h"
 #include "inputs.h"
@@ -130,37 +131,89 @@ struct Parts {
     // size is that of one split of an item, in floats.
     DEVICE i32 size(const AttentionArgs& args) { return (args.heads * (args.cache.dim + 2) + 3) / 4 * 4; }
 
-    DEVICE Parts of(const AttentionArgs& args, i32 split) {
-        float* p = args.parts + (i64(block_x()) * DECODE_SPLITS + split) * size(args);
+    DEVICE Parts of(const AttentionArgs& args, i32 number, i32 split) {
+        float* p = args.parts + (i64(number - args.first) * DECODE_SPLITS + split) * size(args);
         return {p, p + args.heads * args.cache.dim};
     }
 };
 
-template <class C, i32 D> DEVICE void attention_decode(const AttentionArgs& args) {
-    let_next_start();
-    const i32 number = args.first + block_x(), count = *args.count;
-    const AttentionItem item = args.items[number];
-    const KvArgs& cache = args.cache;
-    const i32 share = args.heads / cache.kvHeads, kvHead = block_y() / DECODE_SPLITS, head = kvHead * share;
-    const i32 split = block_y() % DECODE_SPLITS;
-    const Split splits = Split::of(item.position);
-    const i32 first = split * splits.blocks + warp(), end = least((split + 1) * splits.blocks, item.position / BLOCK_POSITIONS + 1);
-    const i32 begin = number < count && first < end ? args.table[item.table + first] : 0;
-    wait_for_previous();
-    if (number >= count || split >= splits.count) return;
-    const float* query = args.q + (i64(item.row) * args.heads + head) * D;
-    const i32 row = lane() / 4;
+// Task is a split of an item.
+struct Task {
+    i32 number, split;
+    i32 row, position, table; // the item's
+};
+
+// Walk goes through the splits of all items, those of one after those of the one before:
+// each block does every grid_x()-th. A warp's lanes have 32 items at a time.
+struct Walk {
+    AttentionItem own; // the lane's
+    i32 first, end;    // number of that of lane 0; of no item
+    i32 before, upTo;  // splits before those of the first lane's item; before the end of those of the own
+
+    DEVICE void begin(Walk& w, const DecodeArgs& args) {
+        w.first = args.a.first, w.end = least(*args.a.count, args.a.first + args.items), w.before = 0;
+        load(w, args.a);
+    }
+
+    DEVICE void load(Walk& w, const AttentionArgs& args) {
+        const bool there = w.first + lane() < w.end;
+        w.own = there ? args.items[w.first + lane()] : AttentionItem{};
+        i32 sum = there ? Split::of(w.own.position).count : 0;
+        UNROLL
+        for (i32 by = 1; by < WARP; by *= 2) {
+            const i32 below = shuffle_up(u32(sum), by);
+            if (lane() >= by) sum += below;
+        }
+        w.upTo = w.before + sum;
+    }
+
+    // find looks for split n of all, and reports whether there is one.
+    DEVICE bool find(Task& p, Walk& w, const AttentionArgs& args, i32 n) {
+        i32 at;
+        while ((at = count_ones(ballot(w.upTo <= n))) == WARP) {
+            w.first += WARP, w.before = shuffle(u32(w.upTo), WARP - 1);
+            if (w.first >= w.end) return false;
+            load(w, args);
+        }
+        const i32 below = shuffle(u32(w.upTo), greatest(at - 1, 0));
+        p.number = w.first + at, p.split = n - (at > 0 ? below : w.before);
+        p.row = shuffle(u32(w.own.row), at), p.position = shuffle(u32(w.own.position), at), p.table = shuffle(u32(w.own.table), at);
+        return true;
+    }
+};
+
+// Group is the heads that share a KV head.
+struct Group {
+    i32 kvHead, share, head; // of them the first
+};
+
+// WarpSpan is the blocks of the cache that a warp does: every fourth from `first`.
+struct WarpSpan {
+    i32 first, end;
+
+    DEVICE WarpSpan of(const Task& p) {
+        const Split s = Split::of(p.position);
+        return {p.split * s.blocks + warp(), least((p.split + 1) * s.blocks, p.position / BLOCK_POSITIONS + 1)};
+    }
+};
+
+// attend_split attends with a group to a split, of which the warp's first block is
+// `begin`. Its result goes to `parts`, or, where there is no other, to `out`.
+template <class C, i32 D> DEVICE void attend_split(const AttentionArgs& args, const Group& group, const Task& p, i32 begin) {
+    const i32 share = group.share, row = lane() / 4;
+    const float* query = args.q + (i64(p.row) * args.heads + group.head) * D;
     const auto load = [&] {
         Queries<C, D> q;
         Queries<C, D>::template load<IsCoded<C>::value>(q, row < share ? query + row * D : nullptr,
                                                         row + 8 < share ? query + (row + 8) * D : nullptr, args.scale * LOG2E);
         return q;
     };
+    const WarpSpan span = WarpSpan::of(p);
     Running<D> r;
     Running<D>::begin(r);
-    attend<C, D>(r, load, cache, first, end, item.position + 1, [&](i32 b) {
-        const i32 block = b == first ? begin : args.table[item.table + b];
-        return (i64(block) * cache.kvHeads + kvHead) * BLOCK_POSITIONS;
+    attend<C, D>(r, load, args.cache, span.first, span.end, p.position + 1, [&](i32 b) {
+        const i32 block = b == span.first ? begin : args.table[p.table + b];
+        return (i64(block) * args.cache.kvHeads + group.kvHead) * BLOCK_POSITIONS;
     });
     const float totals[2] = {quad_sum(r.total[0]), quad_sum(r.total[1])};
 
@@ -176,7 +229,9 @@ template <class C, i32 D> DEVICE void attention_decode(const AttentionArgs& args
         if (lane() % 4 == 0) state[2 * at] = r.highest[i], state[2 * at + 1] = totals[i];
     }
     sync();
-    const Parts out = Parts::of(args, split);
+    const bool only = Split::of(p.position).count == 1;
+    const Parts part = Parts::of(args, p.number, p.split);
+    float* out = only ? args.out + i64(p.row) * args.heads * D : part.sums;
     for (i32 i = thread(); i < share * D; i += ATTENTION_THREADS) {
         const i32 h = i / D;
         float highest = NONE, sum = 0, total = 0;
@@ -188,117 +243,143 @@ template <class C, i32 D> DEVICE void attention_decode(const AttentionArgs& args
             sum = fma(weight, sums[w * 16 * D + i], sum);
             total = fma(weight, state[2 * (w * 16 + h) + 1], total);
         }
-        out.sums[head * D + i] = sum;
-        if (i % D == 0) out.state[2 * (head + h)] = highest, out.state[2 * (head + h) + 1] = total;
+        out[group.head * D + i] = only ? sum / total : sum;
+        if (!only && i % D == 0) part.state[2 * (group.head + h)] = highest, part.state[2 * (group.head + h) + 1] = total;
     }
 }
 
-EARLY_KERNEL(attention_decode_f16_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF16, 64>(args); }
-EARLY_KERNEL(attention_decode_f16_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF16, 128>(args); }
-EARLY_KERNEL(attention_decode_bf16_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheBF16, 64>(args); }
-EARLY_KERNEL(attention_decode_bf16_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheBF16, 128>(args); }
-EARLY_KERNEL(attention_decode_f8_e4m3_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF8, 64>(args); }
-EARLY_KERNEL(attention_decode_f8_e4m3_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF8, 128>(args); }
-EARLY_KERNEL(attention_decode_i8_64, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheI8, 64>(args); }
-EARLY_KERNEL(attention_decode_i8_128, AttentionArgs, ATTENTION_THREADS, 2) { attention_decode<CacheI8, 128>(args); }
-
-KERNEL(attention_merge, AttentionArgs, ATTENTION_THREADS, 1) {
-    const i32 number = args.first + block_x();
-    if (number >= *args.count) return;
-    const AttentionItem item = args.items[number];
-    const i32 head = block_y(), dim = args.cache.dim, splits = Split::of(item.position).count;
-    float highest = NONE, total = 0;
-    for (i32 i = 0; i < splits; i++) highest = greatest(highest, Parts::of(args, i).state[2 * head]);
-    for (i32 i = 0; i < splits; i++) {
-        const float* state = Parts::of(args, i).state + 2 * head;
-        total = fma(approx_exp2(state[0] - highest), state[1], total);
+// is_last reports to a block whether it is the last of n that come to a counter, which
+// then is zero again. It sees what the others wrote before they came.
+template <class C, i32 D> DEVICE bool is_last(u32* arrived, i32 n) {
+    u32* last = reinterpret_cast<u32*>(shared() + WARPS * Slices<C, D>::all + 4 * WARPS * 16 * 2);
+    sync();
+    if (thread() == 0) {
+        fence();
+        *last = atomic_add(arrived, 1) == u32(n - 1);
+        fence();
+        if (*last) *arrived = 0;
     }
-    for (i32 d = thread(); d < dim; d += ATTENTION_THREADS) {
-        float sum = 0;
-        for (i32 i = 0; i < splits; i++) {
-            const Parts part = Parts::of(args, i);
-            sum = fma(approx_exp2(part.state[2 * head] - highest), part.sums[head * dim + d], sum);
-        }
-        args.out[(i64(item.row) * args.heads + head) * dim + d] = sum / total;
-    }
+    sync();
+    return *last;
 }
 
-// read_parts reads the quads of a thread from `left` parts, or from as many as it can
-// have on their way, each `apart` floats behind the one before.
-template <i32 batch, i32 count>
-DEVICE void read_parts(U32x4 (&part)[batch][count], const float* from, i32 apart, i32 left, i32 columns) {
-    UNROLL
-    for (i32 k = 0; k < batch; k++) {
-        UNROLL
-        for (i32 q = 0; q < count; q++) {
-            const i32 column = QUAD * (q * MERGE_THREADS + thread());
-            if (k < left && column < columns) part[k][q] = load16(from + column);
-        }
-        from += apart;
-    }
-}
-
-// merge_state writes to `shares` [heads, DECODE_SPLITS] the weight of each part and the
-// sum of weights in it.
-DEVICE void merge_state(F32x2* shares, const AttentionArgs& args, i32 splits) {
-    const i32 entries = args.heads * DECODE_SPLITS;
-    for (i32 i = thread(); i < (entries + WARP - 1) / WARP * WARP; i += MERGE_THREADS) {
-        const i32 head = i / DECODE_SPLITS, split = i % DECODE_SPLITS;
+// part_weights writes to `weights` [heads of the group, DECODE_SPLITS] the weight of each
+// part and the sum of weights in it, zeros where there is none.
+DEVICE void part_weights(F32x2* weights, const AttentionArgs& args, const Group& group, i32 number, i32 splits) {
+    const i32 entries = group.share * DECODE_SPLITS;
+    for (i32 i = thread(); i < (entries + WARP - 1) / WARP * WARP; i += ATTENTION_THREADS) {
+        const i32 h = i / DECODE_SPLITS, split = i % DECODE_SPLITS;
         const bool there = i < entries && split < splits;
-        const float* state = Parts::of(args, split).state + 2 * head;
+        const float* state = Parts::of(args, number, split).state + 2 * (group.head + h);
         const float own = there ? state[0] : NONE, total = there ? state[1] : 0;
         float highest = greatest(NONE, own);
         UNROLL
         for (i32 mask = DECODE_SPLITS / 2; mask > 0; mask /= 2) highest = greatest(highest, shuffle_xor(highest, mask));
-        if (there) shares[i] = {approx_exp2(own - highest), total};
+        if (i < entries) weights[i] = {there ? approx_exp2(own - highest) : 0, total};
     }
 }
 
-// Shared memory: what merge_state writes, and a float for each warp.
-template <i32 count> DEVICE void merge_row(const MergeArgs& args) {
-    constexpr i32 batch = 16 / count;
-    let_next_start();
-    const AttentionArgs& a = args.a;
-    const i32 there = *a.count, dim = a.cache.dim, columns = a.heads * dim;
-    const AttentionItem item = a.items[block_x()];
-    const i32 splits = Split::of(item.position).count, apart = Parts::size(a);
-    wait_for_previous();
-    if (block_x() >= there) return;
-    F32x2* shares = reinterpret_cast<F32x2*>(shared());
-    const float* sums = Parts::of(a, 0).sums;
-    U32x4 part[batch][count] = {};
-    read_parts(part, sums, apart, splits, columns);
-    merge_state(shares, a, splits);
+// merge puts the parts of a group's heads together, a thread a quad of columns.
+template <i32 D> DEVICE void merge(const AttentionArgs& args, const Group& group, const Task& p) {
+    constexpr i32 batch = 16; // parts that are on their way
+    F32x2* weights = reinterpret_cast<F32x2*>(shared());
+    const i32 splits = Split::of(p.position).count, apart = Parts::size(args);
+    part_weights(weights, args, group, p.number, splits);
     sync();
-    // A head's size divides what all threads have of one quad.
-    const i32 head = least(QUAD * thread() / dim, a.heads - 1), heads = QUAD * MERGE_THREADS / dim;
-    float v[count][QUAD] = {}, total[count] = {};
-    NO_UNROLL
-    for (i32 from = 0; from < splits; from += batch) {
-        if (from > 0) read_parts(part, sums + from * apart, apart, splits - from, columns);
-        UNROLL
-        for (i32 k = 0; k < batch; k++) {
-            if (from + k >= splits) break;
+    const float* sums = Parts::of(args, p.number, 0).sums + group.head * D;
+    float* out = args.out + (i64(p.row) * args.heads + group.head) * D;
+    for (i32 column = QUAD * thread(); column < group.share * D; column += QUAD * ATTENTION_THREADS) {
+        float v[QUAD] = {}, total = 0;
+        NO_UNROLL
+        for (i32 first = 0; first < splits; first += batch) {
+            U32x4 part[batch];
             UNROLL
-            for (i32 q = 0; q < count; q++) {
-                const F32x2 share = shares[least(head + q * heads, a.heads - 1) * DECODE_SPLITS + from + k];
-                total[q] = fma(share.x, share.y, total[q]);
-                v[q][0] = fma(share.x, bits<float>(part[k][q].x), v[q][0]);
-                v[q][1] = fma(share.x, bits<float>(part[k][q].y), v[q][1]);
-                v[q][2] = fma(share.x, bits<float>(part[k][q].z), v[q][2]);
-                v[q][3] = fma(share.x, bits<float>(part[k][q].w), v[q][3]);
+            for (i32 k = 0; k < batch; k++) {
+                part[k] = first + k < splits ? load16(sums + (first + k) * apart + column) : U32x4{};
+            }
+            UNROLL
+            for (i32 k = 0; k < batch; k++) {
+                const F32x2 weight = weights[column / D * DECODE_SPLITS + first + k];
+                float sum[QUAD];
+                floats(sum, part[k]);
+                total = fma(weight.x, weight.y, total);
+                UNROLL
+                for (i32 c = 0; c < QUAD; c++) v[c] = fma(weight.x, sum[c], v[c]);
             }
         }
-    }
-    UNROLL
-    for (i32 q = 0; q < count; q++) {
-        const i32 column = QUAD * (q * MERGE_THREADS + thread());
         UNROLL
-        for (i32 c = 0; c < QUAD; c++) v[q][c] = column < columns ? v[q][c] / total[q] : 0;
-        write_quad(a.out + i64(item.row) * columns, v[q], column, columns);
+        for (i32 c = 0; c < QUAD; c++) v[c] = v[c] / total;
+        write_quad(out, v, column, group.share * D);
     }
-    convert_row<MERGE_THREADS>(args.to, item.row, v, reinterpret_cast<float*>(shares + a.heads * DECODE_SPLITS));
 }
 
-EARLY_KERNEL(attention_merge_f16_4096, MergeArgs, MERGE_THREADS, 1) { merge_row<2>(args); }
-EARLY_KERNEL(attention_merge_f16_8192, MergeArgs, MERGE_THREADS, 1) { merge_row<4>(args); }
+// convert writes a row as products read it.
+DEVICE void convert(const InputArgs& to, const float* out, i64 row, i32 columns) {
+    constexpr i32 count = 8, stride = QUAD * ATTENTION_THREADS;
+    float v[count][QUAD];
+    const auto read = [&](i32 first) {
+        UNROLL
+        for (i32 k = 0; k < count; k++) read_quad<true>(v[k], out + row * columns, first + k * stride + QUAD * thread(), columns);
+    };
+    Greatest most = {};
+    NO_UNROLL
+    for (i32 first = 0; first < columns; first += count * stride) {
+        read(first);
+        UNROLL
+        for (i32 k = 0; k < count; k++) Greatest::take(most, v[k]);
+    }
+    const i32 shift = Greatest::block_shift<ATTENTION_THREADS>(most, reinterpret_cast<u32*>(shared()));
+    if (thread() == 0) to.scale[row] = power_of_two(shift);
+    NO_UNROLL
+    for (i32 first = 0; first < to.ld; first += count * stride) {
+        read(first);
+        convert_quads(to, row, v, first + QUAD * thread(), stride, shift);
+    }
+}
+
+// finish does what only the last blocks can.
+template <class C, i32 D> DEVICE void finish(const DecodeArgs& args, const Group& group, const Task& p) {
+    const AttentionArgs& a = args.a;
+    const i32 splits = Split::of(p.position).count, kvHeads = a.cache.kvHeads;
+    u32* arrived = args.arrived + (p.number - a.first) * (kvHeads + 1); // at each KV head, then at the row
+    if (splits > 1) {
+        if (!is_last<C, D>(arrived + group.kvHead, splits)) return;
+        merge<D>(a, group, p);
+    }
+    if (args.to.x != nullptr && is_last<C, D>(arrived + kvHeads, kvHeads)) convert(args.to, a.out, p.row, a.heads * D);
+}
+
+template <class C, i32 D> DEVICE void attention_decode(const DecodeArgs& args) {
+    let_next_start();
+    const AttentionArgs& a = args.a;
+    const i32 share = a.heads / a.cache.kvHeads;
+    const Group group = {block_y(), share, block_y() * share};
+    const auto begin_of = [&](const Task& p) {
+        const WarpSpan span = WarpSpan::of(p);
+        return span.first < span.end ? a.table[p.table + span.first] : 0;
+    };
+    Walk walk;
+    Task next;
+    Walk::begin(walk, args);
+    i32 n = block_x();
+    bool there = Walk::find(next, walk, a, n);
+    i32 begin = there ? begin_of(next) : 0;
+    wait_for_previous();
+    while (there) {
+        const Task p = next;
+        attend_split<C, D>(a, group, p, begin);
+        there = Walk::find(next, walk, a, n += grid_x());
+        begin = there ? begin_of(next) : 0;
+        finish<C, D>(args, group, p);
+        sync(); // all are done with the shared memory
+    }
+}
+
+EARLY_KERNEL(attention_decode_f16_64, DecodeArgs, ATTENTION_THREADS, 3) { attention_decode<CacheF16, 64>(args); }
+EARLY_KERNEL(attention_decode_f16_128, DecodeArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF16, 128>(args); }
+EARLY_KERNEL(attention_decode_bf16_64, DecodeArgs, ATTENTION_THREADS, 3) { attention_decode<CacheBF16, 64>(args); }
+EARLY_KERNEL(attention_decode_bf16_128, DecodeArgs, ATTENTION_THREADS, 2) { attention_decode<CacheBF16, 128>(args); }
+EARLY_KERNEL(attention_decode_f8_e4m3_64, DecodeArgs, ATTENTION_THREADS, 3) { attention_decode<CacheF8, 64>(args); }
+EARLY_KERNEL(attention_decode_f8_e4m3_128, DecodeArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF8, 128>(args); }
+EARLY_KERNEL(attention_decode_i8_64, DecodeArgs, ATTENTION_THREADS, 3) { attention_decode<CacheI8, 64>(args); }
+EARLY_KERNEL(attention_decode_i8_128, DecodeArgs, ATTENTION_THREADS, 2) { attention_decode<CacheI8, 128>(args); }

@@ -36,10 +36,9 @@ const (
 	sm90MatmulStages  = 20        // at most
 
 	attentionThreads = 128
-	prefillQueries   = 64  // queries (rows times heads that share a KV head) of a block of attention_prefill, and most rows of an item
-	decodeSplits     = 32  // most blocks that share the positions of a row
-	mergeThreads     = 512 // of a block of attention_merge_f16
-	decodeHeads      = 16  // most heads that share a KV head in attention_decode
+	prefillQueries   = 64 // queries (rows times heads that share a KV head) of a block of attention_prefill, and most rows of an item
+	decodeSplits     = 32 // most parts that the positions of a row are cut into
+	decodeHeads      = 16 // most heads that share a KV head in attention_decode
 
 	sampleThreads = 512
 	sampleScratch = 2 // words of scratch for each token of the vocabulary: a count and an adjusted logit
@@ -83,11 +82,10 @@ func attentionShared(share, dim int64) int { return int(4 * share * (2*dim + 64 
 // prefillShared and decodeShared are for a head size: two stages of keys and
 // values, and what stands beside them.
 func prefillShared(dim int64) int { return int(512*dim) + 4*kernels.BlockSize }
-func decodeShared(dim int64) int  { return int(512*dim) + 4*16*2*4 }
+func decodeShared(dim int64) int  { return int(512*dim) + 4*16*2*4 + 4 }
 
-// mergeShared is the weight and the sum of weights of each part, and what stands
-// beside them.
-func mergeShared(heads int64) int { return int(8*heads*decodeSplits) + 4*mergeThreads/warp }
+// decodeBlocks is how many blocks of attention_decode a processor has room for.
+func decodeBlocks(dim int64) int64 { return 1 + 128/dim }
 
 // Codes of fault.
 const (
@@ -113,7 +111,6 @@ func constants() []constant {
 		{"SM90_QUERIES", sm90Queries}, {"SM90_ATTENTION_STAGES", sm90Stages},
 		{"SM90_MATMUL_THREADS", sm90MatmulThreads}, {"SM90_MATMUL_RING", sm90MatmulRing}, {"SM90_MATMUL_STAGES", sm90MatmulStages},
 		{"ATTENTION_THREADS", attentionThreads}, {"PREFILL_QUERIES", prefillQueries}, {"DECODE_SPLITS", decodeSplits},
-		{"MERGE_THREADS", mergeThreads},
 		{"SAMPLE_THREADS", sampleThreads}, {"SAMPLE_SCRATCH", sampleScratch},
 		{"FAULT_TOKEN", faultToken}, {"FAULT_SLOT", faultSlot}, {"FAULT_ROW", faultRow},
 	}

@@ -104,35 +104,48 @@ func requireSameProducts(t *testing.T, dev *Device, x kernels.Tensor) {
 }
 
 // TestEarlyAttention: likewise attention, of a few rows at positions that make few
-// and many parts.
+// and many parts, by one layer after the other, each of which may begin early.
 func TestEarlyAttention(t *testing.T) {
-	const many, blocks = earlyRows + 1, 80
-	for _, s := range [][3]int64{{8, 2, 64}, {3, 1, 128}, {1, 1, 64}, {40, 8, 128}} {
+	const many, blocks, layers = earlyRows + 1, 80, 2
+	for seed, s := range [][3]int64{{8, 2, 64}, {3, 1, 128}, {1, 1, 64}, {40, 8, 128}} {
 		heads, kvHeads, dim := s[0], s[1], s[2]
 		t.Run(fmt.Sprint(s), func(t *testing.T) {
+			schedule(t, fmt.Sprint(seed+1))
 			dev := kerneltest.Open(t, "emulator", func() (kernels.Device, error) { return Open(Options{Usual: true}) }).(*Device)
 			rng := newRand()
 			kv := deviceCache(t, dev, rng, blocks, kvHeads, dim)
-			q := deviceFloats(t, dev, randomFloats(rng, many*heads*dim), many, heads, dim)
-			out := deviceFloats(t, dev, make([]float32, many*heads*dim), many, heads, dim)
+			var qs, outs [layers]kernels.Tensor
+			for i := range layers {
+				qs[i] = deviceFloats(t, dev, randomFloats(rng, many*heads*dim), many, heads, dim)
+				outs[i] = deviceFloats(t, dev, make([]float32, many*heads*dim), many, heads, dim)
+			}
 			table := make([]int32, blocks)
 			for i, b := range rng.Perm(blocks) {
 				table[i] = int32(b)
 			}
-			attend := func(n int64) []float32 {
+			attend := func(n int64) (found []float32) {
 				plan := &kernels.AttentionPlan{Decode: n}
 				for i := range n {
 					position := []int64{5000, 0, 300, 1100, 63, 64}[i%6]
 					plan.Seqs = append(plan.Seqs, kernels.AttentionSeq{Row: i, Rows: 1, Position: position, Blocks: table})
 				}
-				dev.Attention(out.Slice(0, n), q.Slice(0, n), kv, plan)
-				return hostFloats(dev, out.Slice(0, n))
+				for i := range layers {
+					dev.Attention(outs[i].Slice(0, n), qs[i].Slice(0, n), kv, plan)
+				}
+				for i := range layers {
+					found = append(found, hostFloats(dev, outs[i].Slice(0, n))...)
+				}
+				return found
 			}
 			want := attend(many)
 			for _, n := range []int64{1, 5} {
-				require.Equal(t, want[:n*heads*dim], attend(n))
-				require.True(t, dev.converted.serve(converted{x: addr(out.Addr), scale: dev.converted.scale, n: n, cols: heads * dim, decode: true}))
-				requireSameProducts(t, dev, out.Slice(0, n).Reshape(n, heads*dim))
+				got, width := attend(n), heads*dim
+				for i := range int64(layers) {
+					require.Equal(t, want[i*many*width:][:n*width], got[i*n*width:][:n*width])
+				}
+				last := outs[layers-1].Slice(0, n)
+				require.True(t, dev.converted.serve(converted{x: addr(last.Addr), scale: dev.converted.scale, n: n, cols: width, decode: true}))
+				requireSameProducts(t, dev, last.Reshape(n, width))
 			}
 		})
 	}

@@ -31,10 +31,9 @@ const numTypes = int(kernels.NVFP4x16) + 1
 
 // gemvSizes are the numbers of tokens that a gemv is compiled for, matmulSizes
 // and gemmSizes those of a block of matmul and gemm; normSizes are most columns of
-// norms that write inputs of products, mergeSizes of such merges.
+// norms that write inputs of products.
 var (
 	normSizes   = [...]int64{4096, 8192, 16384}
-	mergeSizes  = [...]int64{4096, 8192}
 	gemvSizes   = [...]int64{1, 4, 8}
 	matmulSizes = [...]int64{8, 32}
 	gemmSizes   = [...]int64{16, 64, 128}
@@ -55,8 +54,6 @@ type kernelSet struct {
 	// By type of the cache, and those for some head sizes.
 	ropeAppendKV, attention [numTypes]kernel
 	prefillAtt, decodeAtt   [numTypes][len(headSizes)]kernel
-	mergeAtt                kernel
-	mergeInputs             [len(mergeSizes)]kernel
 	sample                  kernel
 }
 
@@ -86,15 +83,11 @@ func newKernelSet() *kernelSet {
 		gather:     define[gatherArgs]("gather", "gather"),
 		feed:       define[gatherArgs]("gather", "feed"),
 		convert:    define[convertArgs]("convert", "convert_f16"),
-		mergeAtt:   define[attentionArgs]("attention_decode", "attention_merge"),
 		sample:     define[sampleArgs]("sample", "sample"),
 	}
 	for i, n := range normSizes {
 		s.normInputs[i] = define[rmsnormArgs]("rmsnorm", fmt.Sprintf("rmsnorm_f16_%d", n))
 		s.addNormInputs[i] = define[rmsnormArgs]("rmsnorm", fmt.Sprintf("add_rmsnorm_f16_%d", n))
-	}
-	for i, n := range mergeSizes {
-		s.mergeInputs[i] = define[mergeArgs]("attention_decode", fmt.Sprintf("attention_merge_f16_%d", n))
 	}
 	for _, t := range weightTypes {
 		name := strings.ToLower(t.String())
@@ -128,7 +121,7 @@ func newKernelSet() *kernelSet {
 			}
 			s.prefillAtt[t][i] = define[attentionArgs]("attention_prefill", fmt.Sprintf("attention_prefill_%s_%d", name, dim))
 			s.prefillAtt[t][i].shared = prefillShared(dim)
-			s.decodeAtt[t][i] = define[attentionArgs]("attention_decode", fmt.Sprintf("attention_decode_%s_%d", name, dim))
+			s.decodeAtt[t][i] = define[decodeArgs]("attention_decode", fmt.Sprintf("attention_decode_%s_%d", name, dim))
 			s.decodeAtt[t][i].shared = decodeShared(dim)
 		}
 	}
@@ -142,7 +135,7 @@ func define[Args any](file, name string) kernel {
 // all returns every kernel that has a name.
 func (s *kernelSet) all() []*kernel {
 	list := []*kernel{
-		&s.rmsNorm, &s.addRMSNorm, &s.add, &s.addBias, &s.swiglu, &s.gather, &s.feed, &s.convert, &s.mergeAtt, &s.sample,
+		&s.rmsNorm, &s.addRMSNorm, &s.add, &s.addBias, &s.swiglu, &s.gather, &s.feed, &s.convert, &s.sample,
 	}
 	for t := range numTypes {
 		list = append(list, &s.embed[t], &s.dequant[t], &s.ropeAppendKV[t], &s.attention[t])
@@ -158,9 +151,6 @@ func (s *kernelSet) all() []*kernel {
 	}
 	for i := range normSizes {
 		list = append(list, &s.normInputs[i], &s.addNormInputs[i])
-	}
-	for i := range mergeSizes {
-		list = append(list, &s.mergeInputs[i])
 	}
 	for i := range s.gemv {
 		list = append(list, &s.gemv[i])
