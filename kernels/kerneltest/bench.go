@@ -93,8 +93,10 @@ func BenchLarge(b *testing.B, open func() (kernels.Device, error)) {
 		}
 	}
 	for _, t := range []kernels.DType{kernels.F16, kernels.F8E4M3} {
+		x.attention(t, 128, 1, 127)
 		x.attention(t, 128, 1, 16383)
-		x.sequences(fmt.Sprintf("attention/%v/128 wide/8 sequences at 16383", t), t, 128, 8, 1, 16383)
+		x.answers(t, 8, 16383)
+		x.answers(t, 32, 511)
 		x.attention(t, 128, 512, 0)
 		x.attention(t, 128, 512, 15872)
 	}
@@ -227,6 +229,11 @@ func (b *bencher) gated(t kernels.DType, rows, cols, n int64) {
 // attention measures the heads of a Llama of 1B (64 wide) or of 8B (128): one sequence.
 func (b *bencher) attention(t kernels.DType, dim, rows, position int64) {
 	b.sequences(fmt.Sprintf("attention/%v/%d wide/%d rows at %d", t, dim, rows, position), t, dim, 1, rows, position)
+}
+
+// answers measures a row of some sequences each, with the heads of a Llama of 8B.
+func (b *bencher) answers(t kernels.DType, n, position int64) {
+	b.sequences(fmt.Sprintf("attention/%v/128 wide/%d sequences at %d", t, n, position), t, 128, n, 1, position)
 }
 
 // sequences measures attention of some sequences of so many rows each.
