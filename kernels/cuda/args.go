@@ -148,7 +148,7 @@ type attentionArgs struct {
 }
 
 // decodeArgs: to is what rows become beside out, null: nothing. arrived [items,
-// kvHeads+1], zeros before and after, counts the parts of each item that are there.
+// groups of heads + 1], zeros before and after, counts the parts of each item that are there.
 type decodeArgs struct {
 	a       attentionArgs
 	to      inputArgs

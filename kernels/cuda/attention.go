@@ -148,26 +148,27 @@ func prefillItems(plan *kernels.AttentionPlan) (n int64) {
 func (d *Device) decodeAttention(a attentionArgs, t kernels.DType, items int64) {
 	heads, kvHeads, dim := int64(a.heads), int64(a.cache.kvHeads), int64(a.cache.dim)
 	k := d.attentionKernel(&d.kernels.decodeAtt, t, dim)
-	if k == nil || heads/kvHeads > decodeHeads {
+	if k == nil {
 		d.anyAttention(a, t, items, 1)
 		return
 	}
 	parts, width := 4*decodeSplits*align(heads*(dim+2), 4), heads*dim
+	groups := kvHeads * pieces(heads/kvHeads, decodeHeads)
 	launch := func(a decodeArgs) {
 		// No more blocks than there is room for: each does several splits.
-		abreast := max(1, decodeBlocks(dim)*int64(d.info.Processors)/kvHeads)
-		d.launch(k, min(int64(a.items)*decodeSplits, abreast), kvHeads, attentionThreads, decodeShared(dim), words(a))
+		abreast := max(1, decodeBlocks(dim)*int64(d.info.Processors)/groups)
+		d.launch(k, min(int64(a.items)*decodeSplits, abreast), groups, attentionThreads, decodeShared(dim), words(a))
 	}
 	args := decodeArgs{a: a, arrived: addr(d.plan.arrived)}
 	inputs := align(inputBytes(items, width), 256)
-	if d.convertsEarly(items, width, a.out) && inputs+items*parts <= d.work && 4*items*(kvHeads+1) <= arrivedBytes {
+	if d.convertsEarly(items, width, a.out) && inputs+items*parts <= d.work && 4*items*(groups+1) <= arrivedBytes {
 		to, in := d.convertEarly(a.out, items, width)
 		args.a.parts, args.to, args.items = d.at(inputs), to, int32(items)
 		launch(args)
 		d.converted = in
 		return
 	}
-	most := min(d.work/parts, arrivedBytes/(4*(kvHeads+1)))
+	most := min(d.work/parts, arrivedBytes/(4*(groups+1)))
 	if most == 0 {
 		d.fail(errWorkspace(kernels.OpAttention, d.work))
 		return

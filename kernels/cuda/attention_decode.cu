@@ -1,21 +1,21 @@
 // attention_decode_C_D: attention (attention.cu) of one row, head size D, by
-// tensor cores: up to 16 heads that share a KV head are the rows of the left
-// operand. The positions are cut into up to DECODE_SPLITS splits, which are divided
-// among blocks, the blocks of the cache in a split among the warps; a warp does 16
-// positions at a time, the next on their way meanwhile. What is found of a split
+// tensor cores: a block does up to DECODE_HEADS heads that share a KV head (decode_tiles.h).
+// The positions are cut into up to DECODE_SPLITS splits, which are divided among
+// blocks, the blocks of the cache in a split among the warps; a warp does 16
+// positions at a time, the next ones on their way meanwhile. What is found of a split
 // goes to `parts`.
 //
-// The block that comes last with a part of some heads puts their parts together, in
+// The block that comes last with a part of its heads puts their parts together, in
 // order; the last of a row writes that as products read it (inputs.h), where it is
 // wanted. No block waits for another.
 //
 // How a row is split depends on its position alone, and so does its result. The
 // plan is read before the wait: it comes from the host.
 //
-// Shared memory: two stages of 16 keys and values for each warp, in which the
-// warps' results then meet; greatest score and sum of weights of each; a word.
+// Shared memory: stages of 16 keys and values for each warp, in which the warps'
+// results then meet; greatest score and sum of weights of each; a word.
 #include "gpu.h"
-#include "attention_tiles.h"
+#include "decode_tiles.h"
 #include "inputs.h"
 
 constexpr i32 WARPS = ATTENTION_THREADS / WARP;
@@ -33,33 +33,29 @@ struct Split {
     }
 };
 
-// Slices is a warp's part of the shared memory: two stages of keys and values, as they
+// Slices is a warp's part of the shared memory: stages of keys and values, as they
 // stand in the cache.
 template <class C, i32 D> struct Slices {
-    static constexpr i32 tile = SLICE * D * C::bytes, stage = 2 * tile;
-    static constexpr i32 all = 4 * SLICE * D * 2; // of a warp: its results need so much
+    typedef typename TileOf<C, D>::type Tile;
+    static constexpr i32 stages = 6 / C::bytes;
+    static constexpr i32 tile = SLICE * D * C::bytes, all = stages * 2 * tile;
 
-    DEVICE u8* keys(i32 i) { return shared() + warp() * all + i % 2 * stage; }
-    DEVICE u8* values(i32 i) { return keys(i) + tile; }
-    // at is where a piece of 16 bytes of a position stands.
-    DEVICE u8* at(u8* tile, i32 position, i32 piece) {
-        if constexpr (IsCoded<C>::value) return CodeTile<D>::at({tile}, position, piece);
-        else return Tile<D / 8>::at({tile}, position, piece);
-    }
+    DEVICE Tile keys(i32 stage) { return {shared() + warp() * all + stage * 2 * tile}; }
+    DEVICE Tile values(i32 stage) { return {keys(stage).memory + tile}; }
 };
 
-// fetch starts the copies of slice i: SLICE positions of the cache from `row`,
-// zeros from number `limit` on.
-template <class C, i32 D> DEVICE void fetch(const KvArgs& cache, i64 row, i32 i, i32 limit) {
+// fetch starts the copies of SLICE positions of the cache from `row`, zeros from number
+// `limit` on.
+template <class C, i32 D> DEVICE void fetch(const KvArgs& cache, i64 row, i32 stage, i32 limit) {
     typedef Slices<C, D> S;
     constexpr i32 pieces = D * C::bytes / 16;
+    const u8* keys = cache.k + row * (D * C::bytes) + lane() * 16;
+    const u8* values = cache.v + row * (D * C::bytes) + lane() * 16;
     UNROLL
     for (i32 n = 0; n < SLICE * pieces / WARP; n++) {
-        const i32 at = n * WARP + lane(), position = at / pieces, piece = at % pieces;
-        const bool there = position < limit;
-        const i64 from = (row + (there ? position : 0)) * (D * C::bytes) + piece * 16;
-        copy_async(S::at(S::keys(i), position, piece), cache.k + from, there ? 16 : 0);
-        copy_async(S::at(S::values(i), position, piece), cache.v + from, there ? 16 : 0);
+        const i32 at = n * WARP + lane(), position = at / pieces, piece = at % pieces, valid = position < limit ? 16 : 0;
+        copy_async(S::Tile::at(S::keys(stage), position, piece), keys + n * WARP * 16, valid);
+        copy_async(S::Tile::at(S::values(stage), position, piece), values + n * WARP * 16, valid);
     }
 }
 
@@ -67,7 +63,7 @@ template <class C, i32 D> DEVICE void fetch(const KvArgs& cache, i64 row, i32 i,
 // `end`; the row sees `seen` positions. row_of(b) is where block b begins; queries
 // are loaded while the first positions are fetched.
 template <class C, i32 D, class Load, class RowOf>
-DEVICE void attend(Running<D>& r, Load load, const KvArgs& cache, i32 first, i32 end, i32 seen, RowOf row_of) {
+DEVICE void attend(HeadSums<D>& r, Load load, const KvArgs& cache, i32 first, i32 end, i32 seen, RowOf row_of) {
     typedef Slices<C, D> S;
     constexpr i32 in_block = BLOCK_POSITIONS / SLICE;
     const i32 blocks = (end - first + WARPS - 1) / WARPS, last = first + (blocks - 1) * WARPS;
@@ -78,47 +74,34 @@ DEVICE void attend(Running<D>& r, Load load, const KvArgs& cache, i32 first, i32
     const auto row = [&](i32 i) { return row_of(block(i)) + i % in_block * SLICE; };
     // Where the next block begins is read while this one is fetched.
     i64 here = 0, ahead = row_of(first);
-    const auto start = [&](i32 i) { // is called for one slice after the other
+    const auto start = [&](i32 i, i32 stage) { // is called for one slice after the other
         if (i < slices) {
             if (i % in_block == 0) {
                 here = ahead;
                 if (i + in_block < slices) ahead = row_of(block(i + in_block));
             }
-            fetch<C, D>(cache, here + i % in_block * SLICE, i, left(i));
+            fetch<C, D>(cache, here + i % in_block * SLICE, stage, left(i));
         }
         commit_async();
     };
-    start(0);
-    start(1);
+    NO_UNROLL
+    for (i32 i = 0; i < S::stages; i++) start(i, i);
     const Queries<C, D> q = load();
+    i32 stage = 0;
     NO_UNROLL
     for (i32 i = 0; i < slices; i++) {
-        wait_async<1>();
+        wait_async<S::stages - 1>();
         sync_warp(); // all lanes' copies are there
         const i32 limit = left(i);
-        const auto sees = [&](i32, i32 column) { return column < limit; };
         float s[SLICE / 8][4];
-        if constexpr (IsCoded<C>::value) score_codes(s, q, CodeTile<D>{S::keys(i)});
-        else score(s, q, Tile<D / 8>{S::keys(i)}, 0);
+        score(s, q, S::keys(stage), 0);
         if (C::scaled) scale_columns(s, cache.kScale + row(i), limit);
-        weigh(r, s, sees);
-        if (C::scaled) scale_weights(s, cache.vScale + row(i), sees);
-        if constexpr (IsCoded<C>::value) add_codes<C>(r, s, CodeTile<D>{S::values(i)});
-        else add<C>(r, s, Tile<D / 8>{S::values(i)}, 0);
+        HeadSums<D>::weigh(r, s, limit);
+        if (C::scaled) scale_weights(s, cache.vScale + row(i), [&](i32, i32 column) { return column < limit; });
+        add<C>(r, s, S::values(stage));
         sync_warp(); // all are done with the stage
-        start(i + 2);
-    }
-}
-
-// write_two writes the sums d and d + 1 of the lane's row i.
-template <class C, i32 D> DEVICE void write_two(const Running<D>& r, float* row, i32 d, i32 i) {
-    const u32 first[2] = {bits<u32>(r.sums[d][2 * i]), bits<u32>(r.sums[d][2 * i + 1])};
-    const u32 second[2] = {bits<u32>(r.sums[d + 1][2 * i]), bits<u32>(r.sums[d + 1][2 * i + 1])};
-    if constexpr (IsCoded<C>::value) { // even and odd columns of 16
-        store16(row + 8 * d + lane() % 4 * 4, {first[0], second[0], first[1], second[1]});
-    } else {
-        store8(row + 8 * d + lane() % 4 * 2, {first[0], first[1]});
-        store8(row + 8 * d + 8 + lane() % 4 * 2, {second[0], second[1]});
+        start(i + S::stages, stage);
+        stage = stage + 1 < S::stages ? stage + 1 : 0;
     }
 }
 
@@ -182,9 +165,16 @@ struct Walk {
     }
 };
 
-// Group is the heads that share a KV head.
+// Group is the heads that a block does.
 struct Group {
-    i32 kvHead, share, head; // of them the first
+    i32 kvHead, head, share; // their first and number
+
+    // of returns that of this block. Those of a KV head follow each other.
+    DEVICE Group of(const AttentionArgs& args) {
+        const i32 all = args.heads / args.cache.kvHeads, groups = (all + DECODE_HEADS - 1) / DECODE_HEADS;
+        const i32 kvHead = block_y() / groups, first = block_y() % groups * DECODE_HEADS;
+        return {kvHead, kvHead * all + first, least(DECODE_HEADS, all - first)};
+    }
 };
 
 // WarpSpan is the blocks of the cache that a warp does: every fourth from `first`.
@@ -200,48 +190,43 @@ struct WarpSpan {
 // attend_split attends with a group to a split, of which the warp's first block is
 // `begin`. Its result goes to `parts`, or, where there is no other, to `out`.
 template <class C, i32 D> DEVICE void attend_split(const AttentionArgs& args, const Group& group, const Task& p, i32 begin) {
-    const i32 share = group.share, row = lane() / 4;
-    const float* query = args.q + (i64(p.row) * args.heads + group.head) * D;
+    const i32 own = lane() / 4; // head
+    const float* query = args.q + (i64(p.row) * args.heads + group.head + own) * D;
     const auto load = [&] {
         Queries<C, D> q;
-        Queries<C, D>::template load<IsCoded<C>::value>(q, row < share ? query + row * D : nullptr,
-                                                        row + 8 < share ? query + (row + 8) * D : nullptr, args.scale * LOG2E);
+        Queries<C, D>::template load<IsCoded<C>::value>(q, own < group.share ? query : nullptr, nullptr, args.scale * LOG2E);
         return q;
     };
     const WarpSpan span = WarpSpan::of(p);
-    Running<D> r;
-    Running<D>::begin(r);
+    HeadSums<D> r;
+    HeadSums<D>::begin(r);
     attend<C, D>(r, load, args.cache, span.first, span.end, p.position + 1, [&](i32 b) {
         const i32 block = b == span.first ? begin : args.table[p.table + b];
         return (i64(block) * args.cache.kvHeads + group.kvHead) * BLOCK_POSITIONS;
     });
-    const float totals[2] = {quad_sum(r.total[0]), quad_sum(r.total[1])};
+    const float all = quad_sum(r.total);
 
-    // The warps' results [WARPS, 16, D] meet where keys and values were.
+    // The warps' results [WARPS, DECODE_HEADS, apart] meet where keys and values were.
+    constexpr i32 apart = D + 4; // so that what a warp writes at a time lies in all banks
     float* sums = reinterpret_cast<float*>(shared());
-    float* state = reinterpret_cast<float*>(shared() + WARPS * Slices<C, D>::all); // [WARPS, 16, 2]
+    float* state = reinterpret_cast<float*>(shared() + WARPS * Slices<C, D>::all); // [WARPS, DECODE_HEADS, 2]
     sync();
-    UNROLL
-    for (i32 i = 0; i < 2; i++) {
-        const i32 at = warp() * 16 + row + 8 * i;
-        UNROLL
-        for (i32 d = 0; d < D / 8; d += 2) write_two<C>(r, sums + at * D, d, i);
-        if (lane() % 4 == 0) state[2 * at] = r.highest[i], state[2 * at + 1] = totals[i];
-    }
+    put<C>(r, sums + warp() * DECODE_HEADS * apart, apart);
+    if (lane() % 4 == 0) state[2 * (warp() * DECODE_HEADS + own)] = r.highest, state[2 * (warp() * DECODE_HEADS + own) + 1] = all;
     sync();
     const bool only = Split::of(p.position).count == 1;
     const Parts part = Parts::of(args, p.number, p.split);
     float* out = only ? args.out + i64(p.row) * args.heads * D : part.sums;
-    for (i32 i = thread(); i < share * D; i += ATTENTION_THREADS) {
+    for (i32 i = thread(); i < group.share * D; i += ATTENTION_THREADS) {
         const i32 h = i / D;
         float highest = NONE, sum = 0, total = 0;
         UNROLL
-        for (i32 w = 0; w < WARPS; w++) highest = greatest(highest, state[2 * (w * 16 + h)]);
+        for (i32 w = 0; w < WARPS; w++) highest = greatest(highest, state[2 * (w * DECODE_HEADS + h)]);
         UNROLL
         for (i32 w = 0; w < WARPS; w++) {
-            const float weight = approx_exp2(state[2 * (w * 16 + h)] - highest);
-            sum = fma(weight, sums[w * 16 * D + i], sum);
-            total = fma(weight, state[2 * (w * 16 + h) + 1], total);
+            const float weight = approx_exp2(state[2 * (w * DECODE_HEADS + h)] - highest);
+            sum = fma(weight, sums[(w * DECODE_HEADS + h) * apart + i % D], sum);
+            total = fma(weight, state[2 * (w * DECODE_HEADS + h) + 1], total);
         }
         out[group.head * D + i] = only ? sum / total : sum;
         if (!only && i % D == 0) part.state[2 * (group.head + h)] = highest, part.state[2 * (group.head + h) + 1] = total;
@@ -251,7 +236,7 @@ template <class C, i32 D> DEVICE void attend_split(const AttentionArgs& args, co
 // is_last reports to a block whether it is the last of n that come to a counter, which
 // then is zero again. It sees what the others wrote before they came.
 template <class C, i32 D> DEVICE bool is_last(u32* arrived, i32 n) {
-    u32* last = reinterpret_cast<u32*>(shared() + WARPS * Slices<C, D>::all + 4 * WARPS * 16 * 2);
+    u32* last = reinterpret_cast<u32*>(shared() + WARPS * Slices<C, D>::all + 4 * WARPS * DECODE_HEADS * 2);
     sync();
     if (thread() == 0) {
         fence();
@@ -340,20 +325,19 @@ DEVICE void convert(const InputArgs& to, const float* out, i64 row, i32 columns)
 // finish does what only the last blocks can.
 template <class C, i32 D> DEVICE void finish(const DecodeArgs& args, const Group& group, const Task& p) {
     const AttentionArgs& a = args.a;
-    const i32 splits = Split::of(p.position).count, kvHeads = a.cache.kvHeads;
-    u32* arrived = args.arrived + (p.number - a.first) * (kvHeads + 1); // at each KV head, then at the row
+    const i32 splits = Split::of(p.position).count, groups = grid_y();
+    u32* arrived = args.arrived + (p.number - a.first) * (groups + 1); // at each group, then at the row
     if (splits > 1) {
-        if (!is_last<C, D>(arrived + group.kvHead, splits)) return;
+        if (!is_last<C, D>(arrived + block_y(), splits)) return;
         merge<D>(a, group, p);
     }
-    if (args.to.x != nullptr && is_last<C, D>(arrived + kvHeads, kvHeads)) convert(args.to, a.out, p.row, a.heads * D);
+    if (args.to.x != nullptr && is_last<C, D>(arrived + groups, groups)) convert(args.to, a.out, p.row, a.heads * D);
 }
 
 template <class C, i32 D> DEVICE void attention_decode(const DecodeArgs& args) {
     let_next_start();
     const AttentionArgs& a = args.a;
-    const i32 share = a.heads / a.cache.kvHeads;
-    const Group group = {block_y(), share, block_y() * share};
+    const Group group = Group::of(a);
     const auto begin_of = [&](const Task& p) {
         const WarpSpan span = WarpSpan::of(p);
         return span.first < span.end ? a.table[p.table + span.first] : 0;
@@ -375,11 +359,11 @@ template <class C, i32 D> DEVICE void attention_decode(const DecodeArgs& args) {
     }
 }
 
-EARLY_KERNEL(attention_decode_f16_64, DecodeArgs, ATTENTION_THREADS, 3) { attention_decode<CacheF16, 64>(args); }
+EARLY_KERNEL(attention_decode_f16_64, DecodeArgs, ATTENTION_THREADS, 4) { attention_decode<CacheF16, 64>(args); }
 EARLY_KERNEL(attention_decode_f16_128, DecodeArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF16, 128>(args); }
-EARLY_KERNEL(attention_decode_bf16_64, DecodeArgs, ATTENTION_THREADS, 3) { attention_decode<CacheBF16, 64>(args); }
+EARLY_KERNEL(attention_decode_bf16_64, DecodeArgs, ATTENTION_THREADS, 4) { attention_decode<CacheBF16, 64>(args); }
 EARLY_KERNEL(attention_decode_bf16_128, DecodeArgs, ATTENTION_THREADS, 2) { attention_decode<CacheBF16, 128>(args); }
-EARLY_KERNEL(attention_decode_f8_e4m3_64, DecodeArgs, ATTENTION_THREADS, 3) { attention_decode<CacheF8, 64>(args); }
+EARLY_KERNEL(attention_decode_f8_e4m3_64, DecodeArgs, ATTENTION_THREADS, 4) { attention_decode<CacheF8, 64>(args); }
 EARLY_KERNEL(attention_decode_f8_e4m3_128, DecodeArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF8, 128>(args); }
-EARLY_KERNEL(attention_decode_i8_64, DecodeArgs, ATTENTION_THREADS, 3) { attention_decode<CacheI8, 64>(args); }
+EARLY_KERNEL(attention_decode_i8_64, DecodeArgs, ATTENTION_THREADS, 4) { attention_decode<CacheI8, 64>(args); }
 EARLY_KERNEL(attention_decode_i8_128, DecodeArgs, ATTENTION_THREADS, 2) { attention_decode<CacheI8, 128>(args); }

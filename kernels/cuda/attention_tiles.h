@@ -63,37 +63,6 @@ template <class C, i32 D, i32 N> DEVICE void score(float (&s)[N][4], const Queri
     }
 }
 
-// spread brings the first or the second two bytes of a word to its bytes 0 and 2.
-DEVICE u32 spread(u32 word, i32 second) { return permute_bytes(word, 0, second ? 0x4342 : 0x4140); }
-
-// CodeTile is rows of D codes of 8 bits in shared memory, in pieces of 16, of which one
-// of 8 rows lies in all banks, as in Tile.
-template <i32 D> struct CodeTile {
-    static constexpr i32 pieces = D / 16;
-    u8* memory;
-
-    DEVICE u8* at(const CodeTile& t, i32 row, i32 piece) {
-        return t.memory + (row * pieces + (piece ^ row * pieces / 8 % pieces)) * 16;
-    }
-};
-
-// score_codes computes the scores of 16 positions, whose keys are codes. A matrix of
-// 8 rows of 16 codes gives a lane four columns side by side: the queries' are by quads.
-template <class C, i32 D> DEVICE void score_codes(float (&s)[2][4], const Queries<C, D>& q, const CodeTile<D>& keys) {
-    UNROLL
-    for (i32 i = 0; i < 8; i++) s[i / 4][i % 4] = 0;
-    UNROLL
-    for (i32 k = 0; k < D / 16; k += 2) {
-        u32 m[4]; // positions 0 to 7 and 8 to 15 of one piece, then of the next
-        load_matrices(m, CodeTile<D>::at(keys, lane() % 16, k + lane() / 16));
-        UNROLL
-        for (i32 i = 0; i < 4; i++) {
-            const u32 b[2] = {C::pair(spread(m[i], 0)), C::pair(spread(m[i], 1))};
-            NumbersOf<C>::type::multiply(s[i % 2], q.a[k + i / 2], b);
-        }
-    }
-}
-
 // Running is the state of a warp's queries: for the lane's two rows the
 // greatest score so far, the lane's share of the sum of weights, and sums of
 // weighted values.
@@ -184,26 +153,6 @@ template <class C, i32 D, i32 N> DEVICE void add(Running<D>& r, const float (&p)
     }
 }
 
-// add_codes adds the weighted values of 16 positions, which are codes. A transposed
-// matrix gives a lane two columns of two positions: of 16 columns, the even ones are
-// those of one product, the odd ones of the next.
-template <class C, i32 D> DEVICE void add_codes(Running<D>& r, const float (&p)[2][4], const CodeTile<D>& values) {
-    typedef typename NumbersOf<C>::type Half;
-    u32 a[4];
-    pack_weights<C>(a, p, 0);
-    UNROLL
-    for (i32 d = 0; d < D / 16; d += 2) {
-        u32 m[4]; // positions 0 to 7 and 8 to 15 of one piece, then of the next
-        load_matrices_transposed(m, CodeTile<D>::at(values, lane() % 16, d + lane() / 16));
-        UNROLL
-        for (i32 i = 0; i < 2; i++) {
-            const u32 even[2] = {C::pair(m[2 * i]), C::pair(m[2 * i + 1])}, odd[2] = {C::pair(m[2 * i] >> 8), C::pair(m[2 * i + 1] >> 8)};
-            Half::multiply(r.sums[2 * (d + i)], a, even);
-            Half::multiply(r.sums[2 * (d + i) + 1], a, odd);
-        }
-    }
-}
-
 // scale_columns multiplies scores by the scales of their positions, which the
 // first `limit` have.
 template <i32 N> DEVICE void scale_columns(float (&s)[N][4], const float* scales, i32 limit) {
@@ -236,7 +185,7 @@ template <class C, i32 pieces> DEVICE void widen_codes(const Tile<pieces>& to, i
     const u32 words[4] = {codes.x, codes.y, codes.z, codes.w};
     u32 wide[8];
     UNROLL
-    for (i32 i = 0; i < 8; i++) wide[i] = C::pair(spread(words[i / 2], i % 2));
+    for (i32 i = 0; i < 4; i++) wide[2 * i] = C::template two<0>(words[i]), wide[2 * i + 1] = C::template two<1>(words[i]);
     store16(Tile<pieces>::at(to, row, piece), {wide[0], wide[1], wide[2], wide[3]});
     store16(Tile<pieces>::at(to, row, piece + 1), {wide[4], wide[5], wide[6], wide[7]});
 }

@@ -9,7 +9,7 @@
 
 // Each type stores a row by a warp, rounded, and reads an element of one. What
 // load returns is multiplied by the row's scale, which only `scaled` types have.
-// pair makes 16-bit numbers of two codes, bytes 0 and 2 of a word, exact.
+// two makes 16-bit numbers of two codes, the first or the second two bytes of a word, exact.
 
 // each calls f(i, from[i]) for a lane's elements of a row; four are on their way.
 template <class F> DEVICE void each(const float* from, i32 dim, F f) {
@@ -66,7 +66,7 @@ struct CacheF8 {
     }
     DEVICE float load(const u8* row, i32 i) { return from_e4m3(row[i]); }
     DEVICE float scale(const float*, i64) { return 1; }
-    DEVICE u32 pair(u32 codes) { return e4m3_pair(codes); } // F16
+    template <i32 i> DEVICE u32 two(u32 codes) { return widen_e4m3(codes >> 16 * i); } // F16
 };
 
 struct CacheI8 {
@@ -90,9 +90,9 @@ struct CacheI8 {
     DEVICE float load(const u8* row, i32 i) { return reinterpret_cast<const i8*>(row)[i]; }
     DEVICE float scale(const float* scales, i64 row) { return scales[row]; }
     // BF16: a code becomes the last byte of a float between 2^23 and 2^24.
-    DEVICE u32 pair(u32 codes) {
-        const u32 above = codes ^ 0x00800080;
-        const float low = bits<float>(permute_bytes(above, 0x4b000000, 0x7550)), high = bits<float>(permute_bytes(above, 0x4b000000, 0x7552));
+    template <i32 i> DEVICE u32 two(u32 codes) {
+        const u32 above = codes ^ 0x80808080;
+        const float low = bits<float>(permute_bytes(above, 0x4b000000, 0x7550 + 2 * i)), high = bits<float>(permute_bytes(above, 0x4b000000, 0x7551 + 2 * i));
         return pack_bf16(low - (0x1p23f + 128), high - (0x1p23f + 128));
     }
 };

@@ -38,7 +38,7 @@ const (
 	attentionThreads = 128
 	prefillQueries   = 64 // queries (rows times heads that share a KV head) of a block of attention_prefill, and most rows of an item
 	decodeSplits     = 32 // most parts that the positions of a row are cut into
-	decodeHeads      = 16 // most heads that share a KV head in attention_decode
+	decodeHeads      = 8  // of a block of attention_decode at most, which share a KV head
 
 	sampleThreads = 512
 	sampleScratch = 2 // words of scratch for each token of the vocabulary: a count and an adjusted logit
@@ -79,13 +79,13 @@ var gemmShared = [len(gemmSizes)]int{30 << 10, 48 << 10, 72 << 10}
 // scores, sums of values, the greatest score and the sum of weights of each.
 func attentionShared(share, dim int64) int { return int(4 * share * (2*dim + 64 + 2)) }
 
-// prefillShared and decodeShared are for a head size: two stages of keys and
-// values, and what stands beside them.
+// prefillShared and decodeShared are for a head size: stages of keys and values, and
+// what stands beside them.
 func prefillShared(dim int64) int { return int(512*dim) + 4*kernels.BlockSize }
-func decodeShared(dim int64) int  { return int(512*dim) + 4*16*2*4 + 4 }
+func decodeShared(dim int64) int  { return int(768*dim) + 4*decodeHeads*2*4 + 4 }
 
 // decodeBlocks is how many blocks of attention_decode a processor has room for.
-func decodeBlocks(dim int64) int64 { return 1 + 128/dim }
+func decodeBlocks(dim int64) int64 { return 256 / dim }
 
 // Codes of fault.
 const (
@@ -110,7 +110,7 @@ func constants() []constant {
 		{"SM90_THREADS", sm90Threads}, {"SM90_GEMM_ROWS", sm90GemmRows}, {"SM90_GEMM_SHARED", sm90GemmShared},
 		{"SM90_QUERIES", sm90Queries}, {"SM90_ATTENTION_STAGES", sm90Stages},
 		{"SM90_MATMUL_THREADS", sm90MatmulThreads}, {"SM90_MATMUL_RING", sm90MatmulRing}, {"SM90_MATMUL_STAGES", sm90MatmulStages},
-		{"ATTENTION_THREADS", attentionThreads}, {"PREFILL_QUERIES", prefillQueries}, {"DECODE_SPLITS", decodeSplits},
+		{"ATTENTION_THREADS", attentionThreads}, {"PREFILL_QUERIES", prefillQueries}, {"DECODE_SPLITS", decodeSplits}, {"DECODE_HEADS", decodeHeads},
 		{"SAMPLE_THREADS", sampleThreads}, {"SAMPLE_SCRATCH", sampleScratch},
 		{"FAULT_TOKEN", faultToken}, {"FAULT_SLOT", faultSlot}, {"FAULT_ROW", faultRow},
 	}

@@ -26,14 +26,6 @@ DEVICE float silu(float v) { return v / (1 + exponential(-v)); }
 // put writes a product; of a gated one, where the gate's stands.
 DEVICE void put(float* out, float product, bool gated) { *out = gated ? silu(*out) * product : product; }
 
-// e4m3_pair makes F16 numbers of two codes E4M3, the low bytes of both halves,
-// exact. The bits of a size, as F16, are 2^-8 of it; 0x5c00 is 2^8. The size 7f is
-// NaN: adding 1 reaches the bit above.
-DEVICE u32 e4m3_pair(u32 two) {
-    const u32 size = two & 0x007f007f, nan = ((size + 0x00010001) & 0x00800080) * (0x7e00 >> 7);
-    return multiply_f16x2(size << 7, 0x5c005c00) | nan | (two & 0x00800080) << 8;
-}
-
 // logarithm is ln v for finite v > 0 that is no subnormal number, to about one
 // unit: ln(m 2^e) = e ln 2 + 2 atanh((m-1)/(m+1)).
 DEVICE double logarithm(double v) {

@@ -204,6 +204,14 @@ DEVICE u32 multiply_f16x2(u32 a, u32 b) {
     return d;
 }
 
+#if __CUDA_ARCH__ >= 890
+DEVICE u32 widen_e4m3(u32 two) {
+    u32 d;
+    asm("cvt.rn.f16x2.e4m3x2 %0, %1;" : "=r"(d) : "h"(u16(two)));
+    return d;
+}
+#endif
+
 // ---- Memory. Addresses are aligned to the size of what is read or written.
 
 DEVICE U32x2 load8(const void* p) { return *static_cast<const U32x2*>(p); }
@@ -456,6 +464,17 @@ DEVICE float from_e4m3(u8 b) {
     const float v = size == 0x7f ? bits<float>(0x7fc00000u) : bits<float>(size << 20) * 0x1p120f;
     return b & 0x80 ? -v : v;
 }
+
+// widen_e4m3 makes F16 numbers of two codes E4M3, the low bytes of a word, exact. The
+// bits of a size, as F16, are 2^-8 of it; 0x5c00 is 2^8. The size 7f is NaN: adding 1
+// reaches the bit above.
+#if !defined(GPU_DEVICE) || __CUDA_ARCH__ < 890
+DEVICE u32 widen_e4m3(u32 two) {
+    const u32 codes = permute_bytes(two, 0, 0x4140), size = codes & 0x007f007f;
+    const u32 nan = ((size + 0x00010001) & 0x00800080) * (0x7e00 >> 7);
+    return multiply_f16x2(size << 7, 0x5c005c00) | nan | (codes & 0x00800080) << 8;
+}
+#endif
 
 // to_e4m3 rounds to nearest even; too large becomes 448, and what is not finite
 // NaN.

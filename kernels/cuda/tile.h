@@ -33,9 +33,9 @@ template <i32 pieces> DEVICE void load_left(u32 (&a)[4], const Tile<pieces>& t, 
 }
 
 template <i32 pieces> DEVICE void load_right(u32 (&b0)[2], u32 (&b1)[2], const Tile<pieces>& t, i32 row, i32 piece) {
-    u32 m[4]; // rows 0 to 7 and 8 to 15 of one piece, then of the next
-    load_matrices(m, Tile<pieces>::at(t, row + lane() % 16, piece + lane() / 16));
-    b0[0] = m[0], b1[0] = m[1], b0[1] = m[2], b1[1] = m[3];
+    u32 m[4]; // one piece and the next of rows 0 to 7, then of 8 to 15
+    load_matrices(m, Tile<pieces>::at(t, row + lane() % 8 + lane() / 16 * 8, piece + lane() / 8 % 2));
+    b0[0] = m[0], b0[1] = m[1], b1[0] = m[2], b1[1] = m[3];
 }
 
 template <i32 pieces> DEVICE void load_right_rows(u32 (&b0)[2], u32 (&b1)[2], const Tile<pieces>& t, i32 row, i32 piece) {

@@ -39,7 +39,7 @@ DEVICE bool arithmetic(U32x4& d, i32 op, const u32 (&v)[8]) {
     case 6: d.x = bits<u32>(approx_rsqrt(real(v[0]))); break;
     case 7: d.x = bits<u32>(approx_reciprocal(real(v[0]))); break;
     case 8: d.x = bits<u32>(from_f16(u16(v[0]))), d.y = bits<u32>(from_bf16(u16(v[1]))), d.z = bits<u32>(from_e4m3(u8(v[2]))); break;
-    case 9: d.x = to_f16(real(v[0])), d.y = to_bf16(real(v[0])), d.z = to_e4m3(real(v[0])), d.w = e4m3_pair(v[1] & 0x00ff00ff); break;
+    case 9: d.x = to_f16(real(v[0])), d.y = to_bf16(real(v[0])), d.z = to_e4m3(real(v[0])), d.w = widen_e4m3(permute_bytes(v[1], 0, 0x4420)); break;
     case 10: d.x = pack_f16(real(v[0]), real(v[1])), d.y = pack_bf16(real(v[0]), real(v[1])); break;
     case 11: d.x = add_f16x2(v[0], v[1]), d.y = multiply_f16x2(v[0], v[1]); break;
     default: return false;
