@@ -142,6 +142,7 @@ var attentionCases = map[string]attentionCase{
 	"chunk":       {8, 2, 128, 0, [][2]int64{{30, 100}}},
 	"mixed":       {6, 2, 48, 2, [][2]int64{{1, 64}, {1, 127}, {40, 30}, {3, 300}}},
 	"many shares": {64, 1, 16, 0, [][2]int64{{9, 60}}},
+	"shares":      {20, 1, 64, 2, [][2]int64{{1, 70}, {1, 300}}},
 }
 
 func testAttention(c *context) {
