@@ -205,6 +205,14 @@ void preempt() {
     e.leave_for(&me);
 }
 
+void stand_aside() {
+    Thread &me = *current;
+    Engine &e = *me.block->engine;
+    if (e.order < Order::random || e.random.below(2) != 0) return;
+    make_ready(me);
+    e.suspend(&me);
+}
+
 // ---- Copies
 
 void copy_async(void *to, const void *from, int bytes, int valid, Site at) {
@@ -308,7 +316,7 @@ void Room::enter(Engine &e, int x, int y, int z) {
     b.threads = threads.data();
     b.copies = copies.data();
     b.async = async.get();
-    b.waited = b.lets_next = false;
+    b.waited = b.lets_next = b.suspended = false;
     b.count = b.live = l.kernel->threads;
     b.ready_warps = b.resting_warps = 0;
     memset(b.ready, 0, sizeof b.ready);
@@ -391,6 +399,16 @@ void Engine::leave_for(Thread *from) {
     emu_switch_fibre(&from->stack, to ? to->stack : main_stack);
 }
 
+void Engine::suspend(Thread *from) {
+    if (rooms.size() > suspended_rooms) {
+        leave_for(from);
+        return;
+    }
+    from->block->suspended = true;
+    current = nullptr;
+    emu_switch_fibre(&from->stack, main_stack);
+}
+
 void Engine::abandon(int code, std::string report) {
     failed = true;
     const Thread &t = *current;
@@ -425,6 +443,8 @@ bool Engine::enter(Room &r) {
 
 Engine::Step Engine::advance(Room &r) {
     Block &b = r.block;
+    if (b.suspended && random.below(16) != 0) return Step::resting;
+    b.suspended = false;
     if (b.ready_warps == 0 && r.async->idle()) { // all rested before
         for (int w = 0; w * lanes < b.count; w++) {
             make_ready(b, w, b.resting[w]);
@@ -438,7 +458,7 @@ Engine::Step Engine::advance(Room &r) {
             return Step::failed;
         }
         if (failed) return Step::failed;
-    } while (b.live > 0 && !r.async->idle());
+    } while (b.live > 0 && !b.suspended && !r.async->idle());
     if (b.live == 0) {
         std::string bad = r.left();
         if (!bad.empty()) {
@@ -452,7 +472,7 @@ Engine::Step Engine::advance(Room &r) {
         wrong(r, bad);
         return Step::failed;
     }
-    if (b.resting_warps != 0) return Step::resting;
+    if (b.suspended || b.resting_warps != 0) return Step::resting;
     dead_lock(r);
     return Step::failed;
 }
@@ -552,8 +572,8 @@ bool Engine::step() {
     return rooms.size() < before;
 }
 
-// blocks runs all blocks: one at a time, or, where those that began all rest,
-// as many as a device holds.
+// blocks runs all blocks: one at a time, or, where those that began all rest or are
+// suspended, as many as a device holds.
 void Engine::blocks() {
     while (!failed) {
         if (step() || failed) continue;
@@ -563,8 +583,9 @@ void Engine::blocks() {
             return;
         } else if (now() > deadline) {
             const Block &b = rooms.front()->block;
-            const int w = __builtin_ctz(b.resting_warps);
-            fail_late(b.threads[w * lanes + __builtin_ctz(b.resting[w])]);
+            const bool rests = b.resting_warps != 0;
+            const int w = __builtin_ctz(rests ? b.resting_warps : b.ready_warps);
+            fail_late(b.threads[w * lanes + __builtin_ctz(rests ? b.resting[w] : b.ready[w])]);
         } else {
             sched_yield(); // others must write what these wait for
         }

@@ -97,6 +97,7 @@ struct Block {
     int count, live;
     bool waited;    // for the launch before
     bool lets_next; // launch begin
+    bool suspended; // its threads could go on
     // Sets of threads: a bit for each warp with any, and the lanes of each.
     uint32_t ready_warps, ready[max_warps];
     uint32_t resting_warps, resting[max_warps];
@@ -127,9 +128,11 @@ void leave();
 void sync(int barrier, int expected, Site at);
 void arrive_at(int barrier, int expected, Site at);
 
-// rest lets all other threads go first. preempt may let others go first.
+// rest lets all other threads go first. preempt may let others go first, stand_aside
+// other blocks.
 void rest(const char *doing, Site at);
 void preempt();
+void stand_aside();
 
 void copy_async(void *to, const void *from, int bytes, int valid, Site at);
 void commit_async();

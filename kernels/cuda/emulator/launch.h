@@ -84,6 +84,8 @@ private:
     size_t shared_bytes = 0; // for which pages are open
 };
 
+constexpr size_t suspended_rooms = 8; // are taken at most while blocks are suspended
+
 // Rooms are those where no block runs, of all engines of an OS thread.
 class Rooms {
 public:
@@ -122,6 +124,8 @@ public:
 
     // leave_for goes on with a ready thread of the block, or with none.
     void leave_for(Thread *from);
+    // suspend leaves a block whose threads could go on, for a while, unless many are.
+    void suspend(Thread *from);
     // abandon ends the launch from within a thread.
     [[noreturn]] void abandon(int code, std::string report);
 

@@ -196,6 +196,38 @@ func TestChain(t *testing.T) {
 	}
 }
 
+// TestLastBlock: a block that comes before all of its threads wrote is overtaken by the
+// last one under some schedule.
+func TestLastBlock(t *testing.T) {
+	const blocks = 20
+	want := ramp(threads)
+	for i := range want {
+		want[i] *= blocks
+	}
+	caught := 0
+	for seed := range 4 * seeds {
+		l := load(t)
+		l.set("SEED", fmt.Sprint(seed))
+		d := l.open(0)
+		for _, kernel := range []string{"right_last_block", "early_arrival"} {
+			out := d.alloc(threads)
+			d.start(kernel, blocks, 4, args{
+				out: out, in: d.floats(ramp(threads)), flags: [2]uintptr{d.words(1)}, peers: [2]uintptr{d.alloc(blocks * threads)},
+			})
+			require.Zero(t, d.wait(), l.report())
+			got := d.read(out, threads)
+			if kernel == "early_arrival" && !slices.Equal(want, got) {
+				caught++
+				continue
+			}
+			require.Equal(t, want, got)
+		}
+		l.must("cuDevicePrimaryCtxRelease_v2", 0)
+	}
+	require.NotZero(t, caught, "no schedule shows the bug")
+	t.Logf("%d of %d seeds show it", caught, 4*seeds)
+}
+
 // exchange runs a protocol between two devices, of which each waits for the
 // other.
 func exchange(t *testing.T, kernel string, seed int) int {

@@ -149,7 +149,7 @@ var plantedKernels = []string{
 	"unequal_barrier", "right_named_barrier", "lane_left", "lanes_diverge", "right_copies", "missing_wait",
 	"missing_commit", "wrong_group", "early_reuse", "past_end", "before_begin", "far_past_end", "past_shared",
 	"far_past_shared", "before_shared", "misaligned", "right_copy", "division_by_zero", "endless",
-	"waits_for_nobody", "right_chain", "right_epochs", "epoch_bug",
+	"waits_for_nobody", "right_chain", "right_last_block", "early_arrival", "right_epochs", "epoch_bug",
 }
 
 // planted declares kernels in PTX, with the bytes of their arguments.

@@ -153,6 +153,28 @@ PLANTED(right_chain) {
     }
 }
 
+// ---- The block that comes last adds what all have written. A block comes when all of
+// its threads have.
+
+template <bool right> DEVICE void last_block(const PlantedArgs& args) {
+    u32* last = reinterpret_cast<u32*>(shared());
+    args.peers[0][block_x() * THREADS + thread()] = args.in[thread()];
+    if (right) sync();
+    if (thread() == 0) {
+        fence();
+        *last = atomic_add(args.flags[0], 1) == u32(grid_x() - 1);
+        fence();
+    }
+    sync();
+    if (!*last) return;
+    float sum = 0;
+    for (i32 b = 0; b < grid_x(); b++) sum = sum + args.peers[0][b * THREADS + thread()];
+    args.out[thread()] = sum;
+}
+
+PLANTED(right_last_block) { last_block<true>(args); }
+PLANTED(early_arrival) { last_block<false>(args); }
+
 // ---- Two devices exchange numbers, epoch after epoch: each writes its flag at
 // the other, and waits for the other's at itself
 
