@@ -1,7 +1,6 @@
 package cuda
 
 import (
-	"fmt"
 	"os"
 	"testing"
 
@@ -30,23 +29,6 @@ func BenchmarkOps(b *testing.B) {
 func BenchmarkLarge(b *testing.B) {
 	onGPU(b)
 	kerneltest.BenchLarge(b, func() (kernels.Device, error) { return Open(Options{}) })
-}
-
-// BenchmarkMatmulBlocks measures the same with one block of matmul_sm90 on a processor, beside
-// which the next kernel's can fill its ring, and with two, which leave it no room.
-func BenchmarkMatmulBlocks(b *testing.B) {
-	onGPU(b)
-	for _, blocks := range []int64{1, 2} {
-		b.Run(fmt.Sprint(blocks), func(b *testing.B) {
-			kerneltest.BenchLarge(b, func() (kernels.Device, error) {
-				dev, err := Open(Options{})
-				if d, ok := dev.(*Device); err == nil && ok && d.hopper != nil {
-					d.hopper.matmulBlocks = blocks
-				}
-				return dev, err
-			})
-		})
-	}
 }
 
 // BenchmarkCopy measures what memory can do at best: a copy on the device, its

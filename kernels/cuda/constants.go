@@ -32,8 +32,11 @@ const (
 	sm90Stages     = 3   // blocks of the cache that are on their way there
 
 	sm90MatmulThreads = warp * (matmulWarps + 1)
-	sm90MatmulRing    = 100 << 10 // bytes of its stages
-	sm90MatmulStages  = 20        // at most
+	sm90MatmulBlocks  = 2        // of a processor
+	sm90MatmulRing    = 67 << 10 // bytes of its stages
+	sm90MatmulStages  = 20       // at most
+	sm90MatmulFlight  = 32 << 10 // bytes of the stages that are on their way at first
+	sm90MatmulSums    = 2        // tiles whose sums wait to be added up
 
 	attentionThreads = 128
 	prefillQueries   = 64 // queries (rows times heads that share a KV head) of a block of attention_prefill, and most rows of an item
@@ -49,8 +52,9 @@ const (
 	defaultShared = 48 << 10 // more must be allowed
 	sharedMost    = 96 << 10 // of attention_any and rope_append_kv: what every device has
 
-	// The ring, barriers and what stands beside them.
-	sm90MatmulShared = sm90MatmulRing + sm90MatmulStages*2*8 + 4*matmulWarps*matmulRows*8
+	// Barriers and sums stand beside the ring, whose stages are aligned to 128.
+	sm90MatmulBeside = (8*2*(sm90MatmulStages+sm90MatmulSums) + 4*matmulWarps*matmulRows*8*sm90MatmulSums + 127) / 128 * 128
+	sm90MatmulShared = sm90MatmulBeside + sm90MatmulRing
 
 	normShared      = 4 * wideThreads / warp // a float for each warp
 	normInputShared = normShared + 4*rowThreads/warp
@@ -109,7 +113,8 @@ func constants() []constant {
 		{"GEMM_ROWS", gemmRows}, {"GEMM_THREADS", gemmThreads},
 		{"SM90_THREADS", sm90Threads}, {"SM90_GEMM_ROWS", sm90GemmRows}, {"SM90_GEMM_SHARED", sm90GemmShared},
 		{"SM90_QUERIES", sm90Queries}, {"SM90_ATTENTION_STAGES", sm90Stages},
-		{"SM90_MATMUL_THREADS", sm90MatmulThreads}, {"SM90_MATMUL_RING", sm90MatmulRing}, {"SM90_MATMUL_STAGES", sm90MatmulStages},
+		{"SM90_MATMUL_THREADS", sm90MatmulThreads}, {"SM90_MATMUL_BLOCKS", sm90MatmulBlocks}, {"SM90_MATMUL_RING", sm90MatmulRing}, {"SM90_MATMUL_STAGES", sm90MatmulStages},
+		{"SM90_MATMUL_FLIGHT", sm90MatmulFlight}, {"SM90_MATMUL_SUMS", sm90MatmulSums}, {"SM90_MATMUL_BESIDE", sm90MatmulBeside},
 		{"ATTENTION_THREADS", attentionThreads}, {"PREFILL_QUERIES", prefillQueries}, {"DECODE_SPLITS", decodeSplits}, {"DECODE_HEADS", decodeHeads},
 		{"SAMPLE_THREADS", sampleThreads}, {"SAMPLE_SCRATCH", sampleScratch},
 		{"FAULT_TOKEN", faultToken}, {"FAULT_SLOT", faultSlot}, {"FAULT_ROW", faultRow},

@@ -15,8 +15,6 @@ type hopper struct {
 	gemm      [numTypes][len(sm90GemmSizes)]kernel // F16 and BF16: by type of the weights
 	matmul    [numTypes]kernel                     // for up to 8 tokens
 	attention [numTypes][len(headSizes)]kernel     // F16 and BF16: by type of the cache
-
-	matmulBlocks int64 // of each processor. A ring takes less than half of its shared memory
 }
 
 // sm90GemmSizes are the numbers of tokens of a block of gemm_sm90.
@@ -33,7 +31,7 @@ func usualOnly(name string) (bool, error) {
 
 // newHopper names the kernels.
 func newHopper() *hopper {
-	h := &hopper{matmulBlocks: 2}
+	h := &hopper{}
 	for _, t := range []kernels.DType{kernels.F16, kernels.BF16} {
 		name := strings.ToLower(t.String())
 		for i, n := range sm90GemmSizes {
@@ -88,7 +86,7 @@ func (d *Device) sm90Matmul(t kernels.DType, a matmulArgs) bool {
 	if d.hopper == nil || a.n > 8 {
 		return false
 	}
-	d.launch(&d.hopper.matmul[t], min(int64(a.tiles), d.hopper.matmulBlocks*int64(d.info.Processors)), 1, sm90MatmulThreads, sm90MatmulShared, words(a))
+	d.launch(&d.hopper.matmul[t], min(int64(a.tiles), sm90MatmulBlocks*int64(d.info.Processors)), 1, sm90MatmulThreads, sm90MatmulShared, words(a))
 	return true
 }
 

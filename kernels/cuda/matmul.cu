@@ -47,7 +47,10 @@ template <class T, i32 tiles> DEVICE void matmul(const MatmulArgs& args) {
         add_unit<T, tiles>(sums, now[0], now[1], w.cols, rows, in, unit);
         Inputs<T, tiles>::turn(in);
     }
-    finish(args, sums, reinterpret_cast<float*>(shared()), out, token, rows.scaleCols > 0, [] { sync(); });
+    float* all = reinterpret_cast<float*>(shared());
+    leave(sums, all);
+    sync();
+    finish<T, tiles, THREADS>(args, all, out, token, thread());
 }
 
 // Blocks of a multiprocessor: as many as the registers of a type's lanes allow.

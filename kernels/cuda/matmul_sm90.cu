@@ -1,18 +1,33 @@
 // matmul_sm90_W: what matmul_W_8 (matmul.cu) computes, bit for bit, by what Hopper
 // has. A warp of its own asks the copy engine for weights, a unit for each of eight
 // warps and 16 rows a stage, as far ahead as a ring has room; these multiply them.
-// Blocks do tile after tile of 16 out-features, by all tokens: 8 at most.
+// Blocks do tile after tile of 16 out-features, by all tokens: 8 at most. Warps do not
+// meet at the end of a tile: they leave their sums and go on, and one of them, each in
+// its turn, adds up and writes what all left.
 //
-// A block fills its ring while the kernel before it runs: nobody writes weights. Two
-// blocks fit a multiprocessor, so that it can.
+// A block fills its ring while the kernel before it runs: nobody writes weights. Any other
+// load, of inputs or of that kernel, waits behind all that is on its way: at first no more
+// than keeps memory busy.
 //
-// Shared memory: the ring; the warps' sums; barriers.
+// Shared memory: barriers; the warps' sums of two tiles; the ring.
 //
 // only sm_90a
 // expect HMMA UBLKCP SYNCS ACQBULK PREEXIT: matmul_sm90_
 #include "gpu.h"
 #include "hopper.h"
 #include "matmul_unit.h"
+
+// native_e4m3 has the values of E4M3, where others have their bits.
+struct native_e4m3 : f8_e4m3 {
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
+        UNROLL
+        for (i32 i = 0; i < 4; i += 2) {
+            const u32 two = permute_bytes(l.codes[2 * j], l.codes[2 * j + 1], i == 0 ? 0x5140 : 0x7362);
+            p[i] = widen_e4m3(two), p[i + 1] = widen_e4m3(two >> 16);
+        }
+    }
+    DEVICE float scale(const Lane&, i32) { return 1; }
+};
 
 // Stage is what the warps' next units take: two halves, of panels, which are one copy, or
 // of rows.
@@ -22,14 +37,24 @@ template <class T> struct Stage {
     static constexpr i32 stride = units * unit_bytes + (T::panels ? 0 : 16); // so that rows begin in other banks
     static constexpr i32 half = copies * stride, bytes = 2 * half;
     static constexpr i32 count = SM90_MATMUL_RING / bytes < SM90_MATMUL_STAGES ? SM90_MATMUL_RING / bytes : SM90_MATMUL_STAGES;
+    static constexpr i32 flight = SM90_MATMUL_FLIGHT / bytes > 1 ? SM90_MATMUL_FLIGHT / bytes : 1; // on their way at first
     typedef Ring<count> Walk;
 
-    DEVICE u8* at(i32 i) { return shared() + i * bytes; }
+    DEVICE u8* at(i32 i) { return shared() + SM90_MATMUL_BESIDE + i * bytes; }
 };
 
-DEVICE Mbarrier* full(i32 i) { return reinterpret_cast<Mbarrier*>(shared() + SM90_MATMUL_RING) + i; }
+DEVICE Mbarrier* full(i32 i) { return reinterpret_cast<Mbarrier*>(shared()) + i; }
 DEVICE Mbarrier* empty(i32 i) { return full(SM90_MATMUL_STAGES + i); }
-DEVICE float* all_sums() { return reinterpret_cast<float*>(full(2 * SM90_MATMUL_STAGES)); }
+
+// Left is where warps leave the sums of tiles.
+struct Left {
+    static constexpr i32 count = SM90_MATMUL_SUMS, size = MATMUL_WARPS * MATMUL_ROWS * EIGHT; // floats
+    typedef Ring<count> Walk;
+
+    DEVICE Mbarrier* full(i32 i) { return ::full(2 * SM90_MATMUL_STAGES + i); }
+    DEVICE Mbarrier* empty(i32 i) { return full(count + i); }
+    DEVICE float* at(i32 i) { return reinterpret_cast<float*>(full(2 * count)) + i * size; }
+};
 
 // Tiles are those of a block, first to last - 1.
 struct Tiles {
@@ -47,12 +72,15 @@ template <class T> DEVICE void fetch(const MatmulArgs& args, const Tiles& tiles)
     const i32 units = T::panels ? (tiles.units + 1) / 2 * 2 : tiles.units;
     const i32 half = lane() / S::copies % 2, row = lane() % S::copies;
     typename S::Walk ring;
+    i32 asked = 0;
     for (i32 tile = tiles.first; tile < tiles.last; tile++) {
         const u8* from = OutTile::address_of<T>(OutTile::of(args, tile), args, half, row);
         NO_UNROLL
         for (i32 unit = 0; unit < units; unit += S::units) {
             const i32 bytes = least(S::units, units - unit) * S::unit_bytes;
             if (lane() == 0) {
+                if (asked >= S::flight && asked < S::count) wait(full(asked - S::flight), 0);
+                asked++;
                 wait(empty(ring.at), ring.parity ^ 1);
                 arrive_expecting(full(ring.at), 2 * S::copies * bytes);
             }
@@ -105,7 +133,8 @@ DEVICE void add_units(Sums<1>& sums, const MatmulArgs& args, i32 units, const Tw
 }
 
 // multiply adds a tile of weights.
-template <class T> DEVICE void multiply(const MatmulArgs& args, i32 tile, i32 units, const Place<T>& at, typename Stage<T>::Walk& ring) {
+template <class T>
+DEVICE void multiply(const MatmulArgs& args, i32 tile, i32 units, const Place<T>& at, typename Stage<T>::Walk& ring, Left::Walk& left) {
     typedef Stage<T> S;
     const OutTile out = OutTile::of(args, tile);
     const TwoRows rows = TwoRows::of<T>(args, out);
@@ -125,9 +154,17 @@ template <class T> DEVICE void multiply(const MatmulArgs& args, i32 tile, i32 un
         wait(full(ring.at), ring.parity);
         done();
     }
-    const auto meet = [] { sync_some(1, MATMUL_WARPS * WARP); };
-    finish(args, sums, all_sums(), out, 0, rows.scaleCols > 0, meet);
-    meet(); // before others write sums again
+    wait_warp(Left::empty(left.at), left.parity ^ 1);
+    leave(sums, Left::at(left.at));
+    sync_warp();
+    if (lane() == 0) arrive(Left::full(left.at));
+    if (warp() == tile % MATMUL_WARPS) {
+        wait_warp(Left::full(left.at), left.parity);
+        finish<T, 1, WARP>(args, Left::at(left.at), out, 0, lane());
+        sync_warp();
+        if (lane() == 0) arrive(Left::empty(left.at));
+    }
+    Left::Walk::next(left);
 }
 
 template <class T> DEVICE void matmul(const MatmulArgs& args) {
@@ -136,6 +173,10 @@ template <class T> DEVICE void matmul(const MatmulArgs& args) {
         for (i32 i = 0; i < Stage<T>::count; i++) {
             begin(full(i), 1);
             begin(empty(i), MATMUL_WARPS);
+        }
+        for (i32 i = 0; i < Left::count; i++) {
+            begin(Left::full(i), MATMUL_WARPS);
+            begin(Left::empty(i), 1);
         }
         publish_mbarriers();
     }
@@ -149,9 +190,14 @@ template <class T> DEVICE void matmul(const MatmulArgs& args) {
     Place<T> at = Place<T>::of(lane() / 4, warp());
     at = {kept(at.codes + (T::panels ? 0 : lane() / 4 * Stage<T>::stride)), kept(at.high), kept(at.steps), kept(at.halves)};
     typename Stage<T>::Walk ring;
-    for (i32 tile = tiles.first; tile < tiles.last; tile++) multiply<T>(args, tile, tiles.units, at, ring);
+    Left::Walk left;
+    for (i32 tile = tiles.first; tile < tiles.last; tile++) multiply<T>(args, tile, tiles.units, at, ring, left);
 }
 
+// A type, and what has its numbers here.
+template <class T> struct Here { typedef T Type; };
+template <> struct Here<f8_e4m3> { typedef native_e4m3 Type; };
+
 #define DEFINE(type) \
-    EARLY_KERNEL(matmul_sm90_##type, MatmulArgs, SM90_MATMUL_THREADS, 2) { matmul<type>(args); }
+    EARLY_KERNEL(matmul_sm90_##type, MatmulArgs, SM90_MATMUL_THREADS, SM90_MATMUL_BLOCKS) { matmul<Here<type>::Type>(args); }
 FOR_NARROW_TYPES(DEFINE)

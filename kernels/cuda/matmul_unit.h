@@ -66,6 +66,9 @@ struct OutTile {
     }
 };
 
+// tile_scaled: a row has several scales beside the tensor.
+template <class T> DEVICE bool tile_scaled(const WeightArgs& w) { return T::tiles && w.scale && w.scaleCols < w.cols; }
+
 // TwoRows are a lane's two of a tile, one of each half, and, where scales beside the
 // tensor are several to a row, those of each.
 struct TwoRows {
@@ -79,7 +82,7 @@ struct TwoRows {
         for (i32 half = 0; half < 2; half++) {
             r.rows[half] = OutTile::address_of<T>(t, args, half, lane() / 4);
             const WeightArgs& w = OutTile::part_of(t, args, half).w;
-            if (T::tiles && w.scale && w.scaleCols < w.cols) {
+            if (tile_scaled<T>(w)) {
                 r.scaleCols = w.scaleCols;
                 const i32 row = least(OutTile::row_of(t, half, lane() / 4), w.rows - 1);
                 r.tiles[half] = w.scale + i64(u32(row) / u32(w.scaleRows)) * w.scaleStride;
@@ -142,20 +145,25 @@ DEVICE void add_unit(Sums<tiles>& sums, const typename T::Lane& row0, const type
     }
 }
 
-// finish adds the warps' sums, in order, and writes them. `all` has room for those
-// of all warps [MATMUL_WARPS, 8 * tiles, MATMUL_ROWS]; meet waits for their threads.
-template <i32 tiles, class Meet>
-DEVICE void finish(const MatmulArgs& args, const Sums<tiles>& sums, float* all, const OutTile& t, i32 token, bool scaled, Meet meet) {
-    constexpr i32 tokens = 8 * tiles, threads = MATMUL_WARPS * WARP;
+// leave writes a warp's sums to `all`, which has room for those of all warps
+// [MATMUL_WARPS, 8 * tiles, MATMUL_ROWS].
+template <i32 tiles> DEVICE void leave(const Sums<tiles>& sums, float* all) {
     UNROLL
     for (i32 tile = 0; tile < tiles; tile++) {
         UNROLL
         for (i32 i = 0; i < 4; i++) {
-            all[(warp() * tokens + 8 * tile + 2 * (lane() % 4) + i % 2) * MATMUL_ROWS + lane() / 4 + i / 2 * 8] = sums.v[tile][i];
+            all[(warp() * 8 * tiles + 8 * tile + 2 * (lane() % 4) + i % 2) * MATMUL_ROWS + lane() / 4 + i / 2 * 8] = sums.v[tile][i];
         }
     }
-    meet();
-    for (i32 i = thread(); i < MATMUL_ROWS * tokens; i += threads) {
+}
+
+// finish adds what the warps left, in order, and writes the sums: by `threads` threads,
+// of which this is one.
+template <class T, i32 tiles, i32 threads>
+DEVICE void finish(const MatmulArgs& args, const float* all, const OutTile& t, i32 token, i32 thread) {
+    constexpr i32 tokens = 8 * tiles;
+    const bool scaled = tile_scaled<T>(OutTile::part_of(t, args, 0).w);
+    for (i32 i = thread; i < MATMUL_ROWS * tokens; i += threads) {
         const i32 half = i % MATMUL_ROWS / EIGHT, row = OutTile::row_of(t, half, i % EIGHT), at = token + i / MATMUL_ROWS;
         const MatmulPart& part = OutTile::part_of(t, args, half);
         if (row >= part.w.rows || at >= args.n || (t.pair && half > 0)) continue;
