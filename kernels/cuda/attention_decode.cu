@@ -1,9 +1,8 @@
 // attention_decode_C_D: attention (attention.cu) of one row, head size D, by
 // tensor cores: a block does up to DECODE_HEADS heads that share a KV head (decode_tiles.h).
 // The positions are cut into up to DECODE_SPLITS splits, which are divided among
-// blocks, the blocks of the cache in a split among the warps; a warp does 16
-// positions at a time, the next ones on their way meanwhile. What is found of a split
-// goes to `parts`.
+// blocks. Each warp does 16 positions of each block of the cache, the next ones on their
+// way meanwhile. What is found of a split goes to `parts`.
 //
 // The block that comes last with a part of its heads puts their parts together, in
 // order; the last of a row writes that as products read it (inputs.h), where it is
@@ -20,28 +19,32 @@
 
 constexpr i32 WARPS = ATTENTION_THREADS / WARP;
 constexpr i32 SLICE = 16; // positions
+static_assert(WARPS * SLICE == BLOCK_POSITIONS, "a block of the cache for all warps");
 
-// Split is how the positions of a row are split: `count` times `blocks` blocks
-// of the cache, at least one for each warp.
+// Split is how the positions of a row are split: `count` times `blocks` blocks of the
+// cache. Less than four are done sooner than two parts are put together.
 struct Split {
     i32 count, blocks;
 
     DEVICE Split of(i32 position) {
         const i32 all = position / BLOCK_POSITIONS + 1;
-        const i32 blocks = greatest(WARPS, (all + DECODE_SPLITS - 1) / DECODE_SPLITS);
+        const i32 blocks = greatest(4, (all + DECODE_SPLITS - 1) / DECODE_SPLITS);
         return {(all + blocks - 1) / blocks, blocks};
     }
 };
 
 // Slices is a warp's part of the shared memory: stages of keys and values, as they
-// stand in the cache.
+// stand in the cache, and of their scales.
 template <class C, i32 D> struct Slices {
     typedef typename TileOf<C, D>::type Tile;
-    static constexpr i32 stages = 6 / C::bytes;
-    static constexpr i32 tile = SLICE * D * C::bytes, all = stages * 2 * tile;
+    static constexpr i32 all = 6 * 2 * SLICE * D; // more than results need
+    static constexpr i32 tile = SLICE * D * C::bytes, scales = C::scaled ? SLICE * 4 : 0;
+    static constexpr i32 stage = 2 * (tile + scales), stages = all / stage;
 
-    DEVICE Tile keys(i32 stage) { return {shared() + warp() * all + stage * 2 * tile}; }
-    DEVICE Tile values(i32 stage) { return {keys(stage).memory + tile}; }
+    DEVICE Tile keys(i32 i) { return {shared() + warp() * all + i * stage}; }
+    DEVICE Tile values(i32 i) { return {keys(i).memory + tile}; }
+    DEVICE float* key_scales(i32 i) { return reinterpret_cast<float*>(keys(i).memory + 2 * tile); }
+    DEVICE float* value_scales(i32 i) { return key_scales(i) + SLICE; }
 };
 
 // fetch starts the copies of SLICE positions of the cache from `row`, zeros from number
@@ -57,50 +60,48 @@ template <class C, i32 D> DEVICE void fetch(const KvArgs& cache, i64 row, i32 st
         copy_async(S::Tile::at(S::keys(stage), position, piece), keys + n * WARP * 16, valid);
         copy_async(S::Tile::at(S::values(stage), position, piece), values + n * WARP * 16, valid);
     }
+    if (C::scaled && lane() < 2 * SLICE / 4) {
+        const i32 position = lane() % (SLICE / 4) * 4;
+        const float* from = (lane() < SLICE / 4 ? cache.kScale : cache.vScale) + row + position;
+        copy_async(S::key_scales(stage) + lane() * 4, from, 4 * greatest(0, least(4, limit - position)));
+    }
 }
 
-// attend adds all positions of every fourth block of the cache from `first` to
-// `end`; the row sees `seen` positions. row_of(b) is where block b begins; queries
-// are loaded while the first positions are fetched.
+// attend adds a warp's positions of the blocks of the cache from `first` to `end`; the
+// row sees `seen` positions. row_of(b) is where block b begins; queries are loaded
+// while the first positions are fetched.
 template <class C, i32 D, class Load, class RowOf>
 DEVICE void attend(HeadSums<D>& r, Load load, const KvArgs& cache, i32 first, i32 end, i32 seen, RowOf row_of) {
     typedef Slices<C, D> S;
-    constexpr i32 in_block = BLOCK_POSITIONS / SLICE;
-    const i32 blocks = (end - first + WARPS - 1) / WARPS, last = first + (blocks - 1) * WARPS;
-    if (blocks <= 0) return;
-    const i32 slices = (blocks - 1) * in_block + (least(BLOCK_POSITIONS, seen - last * BLOCK_POSITIONS) + SLICE - 1) / SLICE;
-    const auto block = [&](i32 i) { return first + i / in_block * WARPS; };
-    const auto left = [&](i32 i) { return seen - block(i) * BLOCK_POSITIONS - i % in_block * SLICE; };
-    const auto row = [&](i32 i) { return row_of(block(i)) + i % in_block * SLICE; };
-    // Where the next block begins is read while this one is fetched.
-    i64 here = 0, ahead = row_of(first);
-    const auto start = [&](i32 i, i32 stage) { // is called for one slice after the other
-        if (i < slices) {
-            if (i % in_block == 0) {
-                here = ahead;
-                if (i + in_block < slices) ahead = row_of(block(i + in_block));
-            }
-            fetch<C, D>(cache, here + i % in_block * SLICE, stage, left(i));
+    const i32 begin = warp() * SLICE; // in each block
+    const auto left = [&](i32 b) { return seen - b * BLOCK_POSITIONS - begin; };
+    while (first < end && left(end - 1) <= 0) end--;
+    // Where a block begins is read while the one before is fetched.
+    i64 ahead = row_of(first);
+    const auto start = [&](i32 b, i32 stage) { // is called for one block after the other
+        if (b < end) {
+            fetch<C, D>(cache, ahead + begin, stage, left(b));
+            if (b + 1 < end) ahead = row_of(b + 1);
         }
         commit_async();
     };
     NO_UNROLL
-    for (i32 i = 0; i < S::stages; i++) start(i, i);
+    for (i32 i = 0; i < S::stages; i++) start(first + i, i);
     const Queries<C, D> q = load();
     i32 stage = 0;
     NO_UNROLL
-    for (i32 i = 0; i < slices; i++) {
+    for (i32 b = first; b < end; b++) {
         wait_async<S::stages - 1>();
         sync_warp(); // all lanes' copies are there
-        const i32 limit = left(i);
+        const i32 limit = left(b);
         float s[SLICE / 8][4];
         score(s, q, S::keys(stage), 0);
-        if (C::scaled) scale_columns(s, cache.kScale + row(i), limit);
+        if (C::scaled) scale_columns(s, S::key_scales(stage), limit);
         HeadSums<D>::weigh(r, s, limit);
-        if (C::scaled) scale_weights(s, cache.vScale + row(i), [&](i32, i32 column) { return column < limit; });
+        if (C::scaled) scale_weights(s, S::value_scales(stage), [&](i32, i32 column) { return column < limit; });
         add<C>(r, s, S::values(stage));
         sync_warp(); // all are done with the stage
-        start(i + S::stages, stage);
+        start(b + S::stages, stage);
         stage = stage + 1 < S::stages ? stage + 1 : 0;
     }
 }
@@ -177,18 +178,18 @@ struct Group {
     }
 };
 
-// WarpSpan is the blocks of the cache that a warp does: every fourth from `first`.
-struct WarpSpan {
+// Span is the blocks of the cache of a split.
+struct Span {
     i32 first, end;
 
-    DEVICE WarpSpan of(const Task& p) {
+    DEVICE Span of(const Task& p) {
         const Split s = Split::of(p.position);
-        return {p.split * s.blocks + warp(), least((p.split + 1) * s.blocks, p.position / BLOCK_POSITIONS + 1)};
+        return {p.split * s.blocks, least((p.split + 1) * s.blocks, p.position / BLOCK_POSITIONS + 1)};
     }
 };
 
-// attend_split attends with a group to a split, of which the warp's first block is
-// `begin`. Its result goes to `parts`, or, where there is no other, to `out`.
+// attend_split attends with a group to a split, of which the first block is `begin`. Its
+// result goes to `parts`, or, where there is no other, to `out`.
 template <class C, i32 D> DEVICE void attend_split(const AttentionArgs& args, const Group& group, const Task& p, i32 begin) {
     const i32 own = lane() / 4; // head
     const float* query = args.q + (i64(p.row) * args.heads + group.head + own) * D;
@@ -197,7 +198,7 @@ template <class C, i32 D> DEVICE void attend_split(const AttentionArgs& args, co
         Queries<C, D>::template load<IsCoded<C>::value>(q, own < group.share ? query : nullptr, nullptr, args.scale * LOG2E);
         return q;
     };
-    const WarpSpan span = WarpSpan::of(p);
+    const Span span = Span::of(p);
     HeadSums<D> r;
     HeadSums<D>::begin(r);
     attend<C, D>(r, load, args.cache, span.first, span.end, p.position + 1, [&](i32 b) {
@@ -338,10 +339,7 @@ template <class C, i32 D> DEVICE void attention_decode(const DecodeArgs& args) {
     let_next_start();
     const AttentionArgs& a = args.a;
     const Group group = Group::of(a);
-    const auto begin_of = [&](const Task& p) {
-        const WarpSpan span = WarpSpan::of(p);
-        return span.first < span.end ? a.table[p.table + span.first] : 0;
-    };
+    const auto begin_of = [&](const Task& p) { return a.table[p.table + Span::of(p).first]; };
     Walk walk;
     Task next;
     Walk::begin(walk, args);
@@ -359,11 +357,11 @@ template <class C, i32 D> DEVICE void attention_decode(const DecodeArgs& args) {
     }
 }
 
-EARLY_KERNEL(attention_decode_f16_64, DecodeArgs, ATTENTION_THREADS, 4) { attention_decode<CacheF16, 64>(args); }
+EARLY_KERNEL(attention_decode_f16_64, DecodeArgs, ATTENTION_THREADS, 3) { attention_decode<CacheF16, 64>(args); }
 EARLY_KERNEL(attention_decode_f16_128, DecodeArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF16, 128>(args); }
-EARLY_KERNEL(attention_decode_bf16_64, DecodeArgs, ATTENTION_THREADS, 4) { attention_decode<CacheBF16, 64>(args); }
+EARLY_KERNEL(attention_decode_bf16_64, DecodeArgs, ATTENTION_THREADS, 3) { attention_decode<CacheBF16, 64>(args); }
 EARLY_KERNEL(attention_decode_bf16_128, DecodeArgs, ATTENTION_THREADS, 2) { attention_decode<CacheBF16, 128>(args); }
-EARLY_KERNEL(attention_decode_f8_e4m3_64, DecodeArgs, ATTENTION_THREADS, 4) { attention_decode<CacheF8, 64>(args); }
+EARLY_KERNEL(attention_decode_f8_e4m3_64, DecodeArgs, ATTENTION_THREADS, 3) { attention_decode<CacheF8, 64>(args); }
 EARLY_KERNEL(attention_decode_f8_e4m3_128, DecodeArgs, ATTENTION_THREADS, 2) { attention_decode<CacheF8, 128>(args); }
-EARLY_KERNEL(attention_decode_i8_64, DecodeArgs, ATTENTION_THREADS, 4) { attention_decode<CacheI8, 64>(args); }
+EARLY_KERNEL(attention_decode_i8_64, DecodeArgs, ATTENTION_THREADS, 3) { attention_decode<CacheI8, 64>(args); }
 EARLY_KERNEL(attention_decode_i8_128, DecodeArgs, ATTENTION_THREADS, 2) { attention_decode<CacheI8, 128>(args); }

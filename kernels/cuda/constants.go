@@ -89,7 +89,7 @@ func prefillShared(dim int64) int { return int(512*dim) + 4*kernels.BlockSize }
 func decodeShared(dim int64) int  { return int(768*dim) + 4*decodeHeads*2*4 + 4 }
 
 // decodeBlocks is how many blocks of attention_decode a processor has room for.
-func decodeBlocks(dim int64) int64 { return 256 / dim }
+func decodeBlocks(dim int64) int64 { return 1 + 128/dim }
 
 // Codes of fault.
 const (
