@@ -100,6 +100,7 @@ func BenchLarge(b *testing.B, open func() (kernels.Device, error)) {
 		x.attention(t, 128, 512, 0)
 		x.attention(t, 128, 512, 15872)
 	}
+	x.answers(kernels.I8, 8, 16383)
 }
 
 func (b *bencher) tensor(t kernels.DType, shape ...int64) kernels.Tensor {
