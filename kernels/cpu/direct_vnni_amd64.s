@@ -8,7 +8,8 @@
 // block, R12 the offset of its scales' bytes, CX blocks left.
 //
 // Z31 masks nibbles, Z30 the bits above them, or is the signs of codes; Z20 has bits
-// above nibbles, Z24 and Z25 the scales of a block of 256.
+// above nibbles, Z24 and Z25 the scales of a block of 256. Z4 to Z7, Z12 and Z13 are
+// packed codes of Q6_K.
 
 DATA signs<>+0(SB)/4, $0x80808080
 GLOBL signs<>(SB), RODATA|NOPTR, $4
@@ -36,16 +37,22 @@ GLOBL sixths<>(SB), RODATA|NOPTR, $4
 	VZEROUPPER \
 	RET
 
-// AHEAD prefetches a cache line that will be read soon.
-#define AHEAD(OFFSET) PREFETCHT0 (OFFSET+1024)(AX)
+// AHEAD prefetches a cache line that will be read soon, to the second-level cache: the
+// buffers of the first are for loads. The processor's own prefetch goes furthest where
+// lines are touched in the order of memory; TOUCH does that for one that is read later.
+#define AHEAD(OFFSET) PREFETCHT1 (OFFSET+1024)(AX)
+#define TOUCH(OFFSET) PREFETCHT0 OFFSET(AX)
 
-// NIBBLES unpacks eight columns, EIGHT uses them.
+// SPLIT unpacks eight columns, EIGHT uses them.
+#define SPLIT(CODES) \
+	VPSRLW $4, CODES, Z17 \
+	VPANDD Z31, CODES, Z16 \
+	VPANDD Z31, Z17, Z17
+
 #define NIBBLES(AT) \
 	AHEAD(AT) \
 	VMOVDQU32 AT(AX), Z16 \
-	VPSRLW    $4, Z16, Z17 \
-	VPANDD    Z31, Z16, Z16 \
-	VPANDD    Z31, Z17, Z17
+	SPLIT(Z16)
 
 #define EIGHT(EACH, I) \
 	EACH(USE, I) \
@@ -101,11 +108,6 @@ TEXT ·directQ4_0x1VNNI(SB), NOSPLIT, $0-32
 TEXT ·directQ4_0x2VNNI(SB), NOSPLIT, $0-32
 	BLOCKS(EACH2, fifths, HEAD, Q4_0, 256, 96)
 
-// func directQ4_0x4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ4_0x4VNNI(SB), NOSPLIT, $0-32
-	BLOCKS(EACH4, fifths, HEAD, Q4_0, 256, 192)
-
 #define Q4_1(EACH) \
 	EACH(ZERO, 0) \
 	NIBBLES32(EACH) \
@@ -120,11 +122,6 @@ TEXT ·directQ4_1x1VNNI(SB), NOSPLIT, $0-32
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ4_1x2VNNI(SB), NOSPLIT, $0-32
 	BLOCKS(EACH2, fifths, HEAD_MIN, Q4_1, 256, 96)
-
-// func directQ4_1x4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ4_1x4VNNI(SB), NOSPLIT, $0-32
-	BLOCKS(EACH4, fifths, HEAD_MIN, Q4_1, 256, 192)
 
 // HIGH unpacks eight columns with bits of Z20: code | bits & mask.
 #define HIGH(AT, SHIFT0, BY0, SHIFT1, BY1) \
@@ -162,11 +159,6 @@ TEXT ·directQ5_0x1VNNI(SB), NOSPLIT, $0-32
 TEXT ·directQ5_0x2VNNI(SB), NOSPLIT, $0-32
 	BLOCKS(EACH2, fifths, HEAD, Q5_0, 320, 96)
 
-// func directQ5_0x4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ5_0x4VNNI(SB), NOSPLIT, $0-32
-	BLOCKS(EACH4, fifths, HEAD, Q5_0, 320, 192)
-
 #define Q5_1(EACH) \
 	EACH(ZERO, 0) \
 	FIFTHS32(EACH) \
@@ -181,11 +173,6 @@ TEXT ·directQ5_1x1VNNI(SB), NOSPLIT, $0-32
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ5_1x2VNNI(SB), NOSPLIT, $0-32
 	BLOCKS(EACH2, fifths, HEAD_MIN, Q5_1, 320, 96)
-
-// func directQ5_1x4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ5_1x4VNNI(SB), NOSPLIT, $0-32
-	BLOCKS(EACH4, fifths, HEAD_MIN, Q5_1, 320, 192)
 
 // SIGNED adds 128 to the I-th four columns of codes with a sign.
 #define SIGNED(EACH, I) \
@@ -215,19 +202,14 @@ TEXT ·directQ8_0x1VNNI(SB), NOSPLIT, $0-32
 TEXT ·directQ8_0x2VNNI(SB), NOSPLIT, $0-32
 	BLOCKS(EACH2, signs, HEAD, Q8_0, 512, 96)
 
-// func directQ8_0x4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ8_0x4VNNI(SB), NOSPLIT, $0-32
-	BLOCKS(EACH4, signs, HEAD, Q8_0, 512, 192)
-
 // K_HEAD begins a block of 256 columns, of which the first BYTES are no codes.
 #define K_HEAD(BYTES) \
 	MOVQ      AX, R10 \
-	AHEAD(0) \
-	AHEAD(64) \
-	AHEAD(128) \
-	AHEAD(192) \
-	AHEAD(256) \
+	TOUCH(0) \
+	TOUCH(64) \
+	TOUCH(128) \
+	TOUCH(192) \
+	TOUCH(256) \
 	VCVTPH2PS (AX), Z24 \
 	VCVTPH2PS 32(AX), Z25 \
 	ADDQ      $BYTES, AX \
@@ -275,11 +257,6 @@ TEXT ·directQ4_Kx1VNNI(SB), NOSPLIT, $0-32
 TEXT ·directQ4_Kx2VNNI(SB), NOSPLIT, $0-32
 	K_BLOCKS(EACH2, fifths, 320, Q4_K, 256, 96)
 
-// func directQ4_Kx4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ4_Kx4VNNI(SB), NOSPLIT, $0-32
-	K_BLOCKS(EACH4, fifths, 320, Q4_K, 256, 192)
-
 #define Q5_K(EACH) \
 	EACH(ZERO, 0) \
 	FIFTHS32(EACH) \
@@ -296,19 +273,22 @@ TEXT ·directQ5_Kx1VNNI(SB), NOSPLIT, $0-32
 TEXT ·directQ5_Kx2VNNI(SB), NOSPLIT, $0-32
 	K_BLOCKS(EACH2, fifths, 320, Q5_K, 320, 96)
 
-// func directQ5_Kx4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ5_Kx4VNNI(SB), NOSPLIT, $0-32
-	K_BLOCKS(EACH4, fifths, 320, Q5_K, 320, 192)
+// SIXTHS unpacks eight columns of 6 bits; LOW and HIGH are shifted copies of their bits
+// above nibbles.
+#define SIXTHS(CODES, LOW, HIGH) \
+	SPLIT(CODES) \
+	VPTERNLOGD $0xF8, Z30, LOW, Z16 \
+	VPTERNLOGD $0xF8, Z30, HIGH, Z17
 
-// SIXTEEN is half H of 32 columns of Q6_K.
-#define SIXTEEN(EACH, H) \
+// SIXTEEN is half H of 32 columns of Q6_K, whose codes and bits above are in registers.
+#define SIXTEEN(EACH, H, CODES0, CODES1, BITS) \
 	EACH(BIAS16, (40+4*H)) \
-	AHEAD(256+64*H) \
-	VMOVDQU32 (256+64*H)(AX), Z20 \
-	HIGH(128*H, VPSLLW, 4, VPSLLW, 2) \
+	VPSLLW    $4, BITS, Z18 \
+	VPSLLW    $2, BITS, Z19 \
+	SIXTHS(CODES0, Z18, Z19) \
 	EIGHT(EACH, (4*H)) \
-	HIGH(128*H+64, VPSLLW, 0, VPSRLW, 2) \
+	VPSRLW    $2, BITS, Z19 \
+	SIXTHS(CODES1, BITS, Z19) \
 	EIGHT(EACH, (4*H+2)) \
 	VPMOVSXBD 32(R10)(R12*1), Z21 \
 	VCVTDQ2PS Z21, Z21 \
@@ -316,9 +296,22 @@ TEXT ·directQ5_Kx4VNNI(SB), NOSPLIT, $0-32
 	ADDQ      $16, R12 \
 	EACH(ADD, 0)
 
+// Q6_K reads all codes first, in the order of memory.
 #define Q6_K(EACH) \
-	SIXTEEN(EACH, 0) \
-	SIXTEEN(EACH, 1)
+	AHEAD(0) \
+	AHEAD(64) \
+	AHEAD(128) \
+	AHEAD(192) \
+	AHEAD(256) \
+	AHEAD(320) \
+	VMOVDQU32 (AX), Z4 \
+	VMOVDQU32 64(AX), Z5 \
+	VMOVDQU32 128(AX), Z6 \
+	VMOVDQU32 192(AX), Z7 \
+	VMOVDQU32 256(AX), Z12 \
+	VMOVDQU32 320(AX), Z13 \
+	SIXTEEN(EACH, 0, Z4, Z5, Z12) \
+	SIXTEEN(EACH, 1, Z6, Z7, Z13)
 
 // func directQ6_Kx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
@@ -329,6 +322,48 @@ TEXT ·directQ6_Kx1VNNI(SB), NOSPLIT, $0-32
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ6_Kx2VNNI(SB), NOSPLIT, $0-32
 	K_BLOCKS(EACH2, sixths, 288, Q6_K, 384, 96)
+
+// Four tokens take longer to multiply than lines to come: these go to the first-level
+// cache, from further on.
+#undef AHEAD
+#undef TOUCH
+#define AHEAD(OFFSET) PREFETCHT0 (OFFSET+3072)(AX)
+#define TOUCH(OFFSET) AHEAD(OFFSET)
+
+// func directQ4_0x4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ4_0x4VNNI(SB), NOSPLIT, $0-32
+	BLOCKS(EACH4, fifths, HEAD, Q4_0, 256, 192)
+
+// func directQ4_1x4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ4_1x4VNNI(SB), NOSPLIT, $0-32
+	BLOCKS(EACH4, fifths, HEAD_MIN, Q4_1, 256, 192)
+
+// func directQ5_0x4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ5_0x4VNNI(SB), NOSPLIT, $0-32
+	BLOCKS(EACH4, fifths, HEAD, Q5_0, 320, 192)
+
+// func directQ5_1x4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ5_1x4VNNI(SB), NOSPLIT, $0-32
+	BLOCKS(EACH4, fifths, HEAD_MIN, Q5_1, 320, 192)
+
+// func directQ8_0x4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ8_0x4VNNI(SB), NOSPLIT, $0-32
+	BLOCKS(EACH4, signs, HEAD, Q8_0, 512, 192)
+
+// func directQ4_Kx4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ4_Kx4VNNI(SB), NOSPLIT, $0-32
+	K_BLOCKS(EACH4, fifths, 320, Q4_K, 256, 192)
+
+// func directQ5_Kx4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ5_Kx4VNNI(SB), NOSPLIT, $0-32
+	K_BLOCKS(EACH4, fifths, 320, Q5_K, 320, 192)
 
 // func directQ6_Kx4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
