@@ -240,9 +240,7 @@ template <class C, i32 D> DEVICE bool is_last(u32* arrived, i32 n) {
     u32* last = reinterpret_cast<u32*>(shared() + WARPS * Slices<C, D>::all + 4 * WARPS * DECODE_HEADS * 2);
     sync();
     if (thread() == 0) {
-        fence();
-        *last = atomic_add(arrived, 1) == u32(n - 1);
-        fence();
+        *last = add_acquire_release(arrived, 1) == u32(n - 1);
         if (*last) *arrived = 0;
     }
     sync();
@@ -269,20 +267,25 @@ DEVICE void part_weights(F32x2* weights, const AttentionArgs& args, const Group&
 template <i32 D> DEVICE void merge(const AttentionArgs& args, const Group& group, const Task& p) {
     constexpr i32 batch = 16; // parts that are on their way
     F32x2* weights = reinterpret_cast<F32x2*>(shared());
-    const i32 splits = Split::of(p.position).count, apart = Parts::size(args);
-    part_weights(weights, args, group, p.number, splits);
-    sync();
+    const i32 splits = Split::of(p.position).count, apart = Parts::size(args), columns = group.share * D;
     const float* sums = Parts::of(args, p.number, 0).sums + group.head * D;
     float* out = args.out + (i64(p.row) * args.heads + group.head) * D;
-    for (i32 column = QUAD * thread(); column < group.share * D; column += QUAD * ATTENTION_THREADS) {
+    U32x4 part[batch];
+    const auto read = [&](i32 column, i32 first) {
+        UNROLL
+        for (i32 k = 0; k < batch; k++) {
+            part[k] = first + k < splits && column < columns ? load16(sums + (first + k) * apart + column) : U32x4{};
+        }
+    };
+    read(QUAD * thread(), 0);
+    part_weights(weights, args, group, p.number, splits);
+    sync();
+    NO_UNROLL
+    for (i32 column = QUAD * thread(); column < columns; column += QUAD * ATTENTION_THREADS) {
         float v[QUAD] = {}, total = 0;
         NO_UNROLL
         for (i32 first = 0; first < splits; first += batch) {
-            U32x4 part[batch];
-            UNROLL
-            for (i32 k = 0; k < batch; k++) {
-                part[k] = first + k < splits ? load16(sums + (first + k) * apart + column) : U32x4{};
-            }
+            if (first > 0 || column >= QUAD * ATTENTION_THREADS) read(column, first);
             UNROLL
             for (i32 k = 0; k < batch; k++) {
                 const F32x2 weight = weights[column / D * DECODE_SPLITS + first + k];
@@ -295,7 +298,7 @@ template <i32 D> DEVICE void merge(const AttentionArgs& args, const Group& group
         }
         UNROLL
         for (i32 c = 0; c < QUAD; c++) v[c] = v[c] / total;
-        write_quad(out, v, column, group.share * D);
+        write_quad(out, v, column, columns);
     }
 }
 

@@ -273,6 +273,14 @@ DEVICE void store_release_system(u32* p, u32 v) {
     asm volatile("st.release.sys.u32 [%0], %1;" ::"l"(p), "r"(v) : "memory");
 }
 
+// add_acquire_release adds and returns the value before: what stands before it is seen by
+// who adds later, what follows it sees what was before the additions that it counts.
+DEVICE u32 add_acquire_release(u32* p, u32 v) {
+    u32 d;
+    asm volatile("atom.acq_rel.gpu.add.u32 %0, [%1], %2;" : "=r"(d) : "l"(p), "r"(v) : "memory");
+    return d;
+}
+
 // fence orders this thread's accesses for all threads of the device.
 DEVICE void fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
 DEVICE void fence_system() { asm volatile("fence.acq_rel.sys;" ::: "memory"); }

@@ -121,7 +121,7 @@ DEVICE void memories(U32x4& d, const WrappersArgs& args, const u32 (&v)[8], u8* 
         break;
     }
     case 44: { // sums and the like of all threads; of swap and cas, what does not depend on who came first
-        atomic_add(scratch, v[0]);
+        thread() % 2 ? add_acquire_release(scratch, v[0]) : atomic_add(scratch, v[0]);
         atomic_add(reinterpret_cast<u64*>(scratch + 2), u64(v[0]) << 16 | v[1]);
         atomic_or(scratch + 4, 1u << v[0] % 32);
         atomic_max(scratch + 5, v[0]);

@@ -172,16 +172,23 @@ DEVICE void store_release(u32 *p, u32 v, Site at = Site::here()) {
 }
 
 DEVICE void store_release_system(u32 *p, u32 v, Site at = Site::here()) { store_release(p, v, at); }
+
+// Others that see that this thread came may go on first.
+DEVICE u32 add_acquire_release(u32 *p, u32 v, Site at = Site::here()) {
+    check_alignment(p, 4, at);
+    emu::preempt();
+    const u32 old = __atomic_fetch_add(p, v, __ATOMIC_ACQ_REL);
+    emu::stand_aside();
+    return old;
+}
+
 DEVICE void fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 DEVICE void fence_system() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
-// By what a thread adds others may know that it came, and go on.
 DEVICE u32 atomic_add(u32 *p, u32 v, Site at = Site::here()) {
     check_alignment(p, 4, at);
     emu::preempt();
-    const u32 old = __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
-    emu::stand_aside();
-    return old;
+    return __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
 }
 
 DEVICE u64 atomic_add(u64 *p, u64 v, Site at = Site::here()) {

@@ -160,11 +160,7 @@ template <bool right> DEVICE void last_block(const PlantedArgs& args) {
     u32* last = reinterpret_cast<u32*>(shared());
     args.peers[0][block_x() * THREADS + thread()] = args.in[thread()];
     if (right) sync();
-    if (thread() == 0) {
-        fence();
-        *last = atomic_add(args.flags[0], 1) == u32(grid_x() - 1);
-        fence();
-    }
+    if (thread() == 0) *last = add_acquire_release(args.flags[0], 1) == u32(grid_x() - 1);
     sync();
     if (!*last) return;
     float sum = 0;
