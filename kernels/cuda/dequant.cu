@@ -16,7 +16,7 @@ template <> constexpr float greatest_code<q4_0> = 8 * TINY;
 template <> constexpr float greatest_code<q4_1> = 15 * TINY;
 template <> constexpr float greatest_code<q5_0> = 16 * TINY;
 template <> constexpr float greatest_code<q5_1> = 31 * TINY;
-template <> constexpr float greatest_code<q8_0> = 128;
+template <> constexpr float greatest_code<q8_0> = 128 * TINY;
 template <> constexpr float greatest_code<q2_k> = 3 * TINY;
 template <> constexpr float greatest_code<q3_k> = 4 * TINY;
 template <> constexpr float greatest_code<q4_k> = 15 * TINY;
@@ -32,6 +32,13 @@ template <> constexpr float greatest_code<nvfp4> = 6 * 0x1p-14f;
 constexpr i32 PART = 8;
 constexpr i32 BATCH = 4;
 
+// Of codes of 1 and 2 bits a word has those of several parts, a part in the same bits of
+// each byte. part_byte is where part i of 4 of a lane's words is, or its word, part_bytes
+// how much that is, and part_bit the bit where it begins.
+template <i32 words> constexpr i32 part_bytes = words < 4 ? 4 : words;
+template <i32 words> DEVICE i32 part_byte(i32 i) { return i * words / part_bytes<words> * part_bytes<words>; }
+template <i32 words> DEVICE i32 part_bit(i32 i) { return words < 4 ? i * words * 2 % 8 : 0; }
+
 // Row is where a lane reads a row: a part of every step, with codes as the first
 // ones of a Lane, and the scales that a group of 32 columns shares. A step is a panel.
 template <class T> struct Row {
@@ -43,6 +50,7 @@ template <class T> struct Row {
     static constexpr i32 step_bytes = T::panels ? P::bytes : WARP * L::code_words;
 
     const u8 *codes, *halves, *steps, *high;
+    i32 codes_bit, high_bit;
     float scale;        // beside the tensor
     const float* tiles; // of which these instead are several to a row; or nullptr
     i32 tile, column, last; // columns of one; the group's first, and the row's last
@@ -50,14 +58,15 @@ template <class T> struct Row {
     DEVICE Row of(const WeightArgs& w, i32 row, i32 part, i32 group) {
         const u8* data = row_address<T>(w, row);
         const i32 i = row % STRIP_ROWS, odd = group / 4 % 2, at = i * 4 + part % 16 / 4; // the lane of a panel's
-        const i32 byte = part % 4 * L::code_words, piece = byte / P::piece;
+        const i32 byte = part_byte<L::code_words>(part % 4), piece = byte / P::piece;
         const float* beside = w.scale ? w.scale + i64(row / w.scaleRows) * w.scaleStride : nullptr;
         const bool one = w.scaleCols >= w.cols;
         const u8* panel = data + group / 8 * step_bytes;
         return {T::panels ? panel + odd * P::code_bytes + (piece * WARP + at) * P::piece + byte % P::piece : data + part * L::code_words,
                 panel + P::halves_of(i, odd) + (wide ? 0 : group % 4 * half_bytes),
                 panel + P::steps + odd * P::step_bytes + (i * 4 + group % 4) * L::step_words,
-                panel + P::high + odd * P::high_bytes + (at * 4 + part % 4) * L::high_words,
+                panel + P::high + odd * P::high_bytes + at * 4 * L::high_words + part_byte<L::high_words>(part % 4),
+                part_bit<L::code_words>(part % 4), part_bit<L::high_words>(part % 4),
                 beside && one ? *beside : 1,
                 one ? nullptr : beside,
                 w.scaleCols,
@@ -82,8 +91,12 @@ template <class T> struct Part {
     L l;
 
     DEVICE void read(Part& p, const Row<T>& r, i64 step) {
-        Weights::read<L::code_words>(p.l.codes, r.codes + step * Row<T>::step_bytes);
-        if constexpr (L::high_words > 0) Weights::read<L::high_words>(p.l.high, r.high + step * Row<T>::step_bytes);
+        Weights::read<part_bytes<L::code_words>>(p.l.codes, r.codes + step * Row<T>::step_bytes);
+        if constexpr (L::code_words < 4) p.l.codes[0] >>= r.codes_bit;
+        if constexpr (L::high_words > 0) {
+            Weights::read<part_bytes<L::high_words>>(p.l.high, r.high + step * Row<T>::step_bytes);
+            p.l.high[0] >>= r.high_bit;
+        }
         Row<T>::read_scales(p.l, r, step);
     }
 

@@ -21,10 +21,7 @@
 struct native_e4m3 : f8_e4m3 {
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         UNROLL
-        for (i32 i = 0; i < 4; i += 2) {
-            const u32 two = permute_bytes(l.codes[2 * j], l.codes[2 * j + 1], i == 0 ? 0x5140 : 0x7362);
-            p[i] = widen_e4m3(two), p[i + 1] = widen_e4m3(two >> 16);
-        }
+        for (i32 i = 0; i < 4; i++) p[i] = widen_e4m3(l.codes[2 * j + i / 2] >> i % 2 * 16);
     }
     DEVICE float scale(const Lane&, i32) { return 1; }
 };

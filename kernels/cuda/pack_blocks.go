@@ -62,7 +62,9 @@ func packQ8_0(dst rowPlanes, src rowSource, n int) {
 	for b := range n {
 		q := src.data[b*34:][:34]
 		copy(dst.halves[2*b:], q[:2])
-		copy(dst.codes[32*b:], q[2:])
+		for i := 0; i < 32; i += 8 {
+			binary.LittleEndian.PutUint64(dst.codes[32*b+i:], binary.LittleEndian.Uint64(q[2+i:])^0x8080808080808080)
+		}
 	}
 }
 

@@ -19,18 +19,25 @@ import (
 // the kernels do, without their care for rounding.
 type planeReader struct{ codes, halves, steps, high []byte }
 
-// place returns the entry of column c in a plane of numbers of 16 bits or more,
-// or in one of codes.
-func place(c int, codes bool) int {
+// place returns the entry of column c in a plane of numbers of 8 bits or more,
+// or in one of 4 bits.
+func place(c int, nibbles bool) int {
 	s, h, t, e := c%unit/16, c%16/8, c%8/2, c%2
-	if codes {
+	if nibbles {
 		return c/unit*unit + t*laneColumns + s/2*8 + s%2*2 + h + 4*e
 	}
 	return c/unit*unit + t*laneColumns + s*4 + h*2 + e
 }
 
-// bits returns entry i of codes of n bits, the first in the lowest bits.
-func bits(b []byte, i, n int) int { return int(b[i*n/8] >> (i * n % 8) & (1<<n - 1)) }
+// field returns the code of column c in a plane of n bits, 1 or 2.
+func field(b []byte, c, n int) int {
+	s, h, t, e := c%unit/16, c%16/8, c%8/2, c%2
+	bit := (s/2*2 + h) * n
+	return int(b[(c/unit*4+t)*4*n+bit/8*4+s%2+2*e] >> (bit % 8) & (1<<n - 1))
+}
+
+// nibble returns entry i of codes of 4 bits, the first in the lowest bits.
+func nibble(b []byte, i int) int { return int(b[i/2] >> (i % 2 * 4) & 15) }
 
 // float4 returns the code E2M1 at a place in a plane of them.
 func (p *planeReader) float4(at int) float64 {
@@ -65,34 +72,34 @@ func (p *planeReader) value(t kernels.DType, c int) float64 {
 	case kernels.BF16:
 		return float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(p.codes[2*wide:])) << 16))
 	case kernels.F8E4M3:
-		return float64(quant.E4M3(p.codes[at]))
+		return float64(quant.E4M3(p.codes[wide]))
 	case kernels.Q4_0:
-		return p.half(c/32) * float64(bits(p.codes, at, 4)-8)
+		return p.half(c/32) * float64(nibble(p.codes, at)-8)
 	case kernels.Q4_1:
-		return p.half(c/32*2)*float64(bits(p.codes, at, 4)) + p.half(c/32*2+1)
+		return p.half(c/32*2)*float64(nibble(p.codes, at)) + p.half(c/32*2+1)
 	case kernels.Q5_0:
-		return p.half(c/32) * float64(bits(p.codes, at, 4)+16*bits(p.high, at, 1)-16)
+		return p.half(c/32) * float64(nibble(p.codes, at)+16*field(p.high, c, 1)-16)
 	case kernels.Q5_1:
-		return p.half(c/32*2)*float64(bits(p.codes, at, 4)+16*bits(p.high, at, 1)) + p.half(c/32*2+1)
+		return p.half(c/32*2)*float64(nibble(p.codes, at)+16*field(p.high, c, 1)) + p.half(c/32*2+1)
 	case kernels.Q8_0:
-		return p.half(c/32) * float64(int8(p.codes[at]))
+		return p.half(c/32) * float64(int(p.codes[wide])-128)
 	case kernels.Q2_K:
 		s := p.steps[c/16]
-		return p.half(c/256*2)*float64(s&15)*float64(bits(p.codes, at, 2)) - p.half(c/256*2+1)*float64(s>>4)
+		return p.half(c/256*2)*float64(s&15)*float64(field(p.codes, c, 2)) - p.half(c/256*2+1)*float64(s>>4)
 	case kernels.Q3_K:
-		return p.half(c/256) * float64(int8(p.steps[c/16])) * float64(bits(p.codes, at, 2)+4*bits(p.high, at, 1)-4)
+		return p.half(c/256) * float64(int8(p.steps[c/16])) * float64(field(p.codes, c, 2)+4*field(p.high, c, 1)-4)
 	case kernels.Q4_K, kernels.Q5_K:
-		code := bits(p.codes, at, 4)
+		code := nibble(p.codes, at)
 		if t == kernels.Q5_K {
-			code += 16 * bits(p.high, at, 1)
+			code += 16 * field(p.high, c, 1)
 		}
 		return p.half(c/256*2)*float64(p.steps[c/32*2])*float64(code) - p.half(c/256*2+1)*float64(p.steps[c/32*2+1])
 	case kernels.Q6_K:
-		return p.half(c/256) * float64(int8(p.steps[c/16])) * float64(bits(p.codes, at, 4)+16*bits(p.high, at, 2)-32)
+		return p.half(c/256) * float64(int8(p.steps[c/16])) * float64(nibble(p.codes, at)+16*field(p.high, c, 2)-32)
 	case kernels.IQ4_NL:
-		return p.half(c/32) * iq4[bits(p.codes, at, 4)]
+		return p.half(c/32) * iq4[nibble(p.codes, at)]
 	case kernels.IQ4_XS:
-		return p.half(c/256) * float64(int8(p.steps[c/32])) * iq4[bits(p.codes, at, 4)]
+		return p.half(c/256) * float64(int8(p.steps[c/32])) * iq4[nibble(p.codes, at)]
 	case kernels.MXFP4:
 		return math.Ldexp(p.float4(at), int(p.steps[c/32])-127)
 	case kernels.NVFP4:

@@ -20,7 +20,7 @@ const lanePiece = 16
 
 // permute puts the entries of a unit, of `bits` bits, in the order of the columns, into
 // the order in which lanes read them. Those of 16 bits and more stand side by side,
-// others as in a panel.
+// others as in a panel. dst is zeros.
 func permute(dst, src []byte, bits int) {
 	piece, skip := 4*bits, 0
 	if bits == 8 {
@@ -32,36 +32,34 @@ func permute(dst, src []byte, bits int) {
 			if at >= piece {
 				at += skip
 			}
-			to := dst[t*piece+at:][:bits]
+			to := dst[t*piece:]
 			switch bits {
-			case 1:
-				to[0] = byte(permuteSmall(src, t, j, 1))
-			case 2:
-				binary.LittleEndian.PutUint16(to, uint16(permuteSmall(src, t, j, 2)))
+			case 1, 2:
+				permuteFields(to[at/4*4:], src, t, j, bits)
 			case 4:
-				permuteNibbles(to, src, t, j)
-			case 8:
-				permuteBytes(to, src, t, j)
+				permuteNibbles(to[at:], src, t, j)
 			default:
-				permutePairs(to, src, t, j, bits/8)
+				permutePairs(to[at:], src, t, j, bits/8)
 			}
 		}
 	}
 }
 
-// permuteSmall joins 8 codes of 1 or 2 bits: the first code of pair p is number
-// p, the second number 4+p.
-func permuteSmall(src []byte, t, j, bits int) (word uint32) {
-	mask := uint32(1)<<bits - 1
+// permuteFields adds 8 codes of 1 or 2 bits to a word, which has those of other steps
+// too: codes of pairs 0 and 1 to the first byte and the third, of pairs 2 and 3 to the
+// others, so that one mask finds both pairs 0 and 2, or 1 and 3.
+func permuteFields(dst, src []byte, t, j, bits int) {
+	word, mask := binary.LittleEndian.Uint32(dst), uint32(1)<<bits-1
 	for p := range 4 {
 		at := pairColumn(t, j, p) * bits
 		two := uint32(src[at/8]) >> (at % 8)
-		word |= two&mask<<(bits*p) | two>>bits&mask<<(bits*(4+p))
+		word |= (two&mask | two>>bits&mask<<16) << (p/2*8 + (2*j+p%2)*bits%8)
 	}
-	return word
+	binary.LittleEndian.PutUint32(dst, word)
 }
 
-// permuteNibbles does the same with codes of 4 bits.
+// permuteNibbles joins 8 codes of 4 bits: the first code of pair p is number p, the
+// second number 4+p.
 func permuteNibbles(dst, src []byte, t, j int) {
 	from := src[16*j+t:][:13]
 	a, b, c, d := uint32(from[0]), uint32(from[4]), uint32(from[8]), uint32(from[12])
@@ -77,13 +75,6 @@ func permuteFloats(words []byte) {
 		size := w&0x00070007<<9 | w&0x00700070<<2 | w&0x07000700>>5 | w&0x70007000>>12
 		sign := w&0x00080008<<12 | w&0x00800080<<5 | w&0x08000800<<3 | w&0x80008000>>2
 		binary.LittleEndian.PutUint32(words, size|sign)
-	}
-}
-
-func permuteBytes(dst, src []byte, t, j int) {
-	for p := range 4 {
-		c := pairColumn(t, j, p)
-		dst[p], dst[4+p] = src[c], src[c+1]
 	}
 }
 

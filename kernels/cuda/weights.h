@@ -6,7 +6,7 @@
 // the columns 16s + {2t, 2t+1, 2t+8, 2t+9} of all steps s = 0..7, 32 in all, side
 // by side in memory or in pieces of 16 bytes (Panel), because these are what it contributes to a product of 16
 // columns. They come as 16 pairs: pair 2s has the first two of a step, pair 2s+1
-// the others. So a register of 8 codes has those of two steps; code i of pair p
+// the others. A register of 8 codes of 4 bits has those of two steps; code i of pair p
 // stands there at place p%4 + 4i, where one mask finds both codes of a pair.
 #pragma once
 
@@ -26,7 +26,6 @@ DEVICE u32 byte_of(const u32* words, i32 i) { return words[i / 4] >> i % 4 * 8 &
 DEVICE float whole_signed(const u32* words, i32 i) {
     return bits<float>(permute_bytes(words[i / 4] ^ 0x80808080, 0x4b000000, 0x7540 | i % 4)) - (0x1p23f + 128);
 }
-DEVICE u32 half_word(const u32* words, i32 i) { return words[i / 2] >> i % 2 * 16 & 0xffff; }
 
 // Weights reads weights from global memory: 1, 2, 4 or 8 bytes into the low bits of words,
 // or whole words, 16 bytes at a time; aligned to that.
@@ -63,14 +62,21 @@ DEVICE u32 less(u32 two, u32 bias) { return add_f16x2(two, (0x8000 | bias) * 0x1
 // tiny_two finds bytes 2g and 2g + 1 of some words.
 DEVICE u32 tiny_two(const u32* words, i32 g) { return permute_bytes(words[g / 2], 0, g % 2 ? 0x4342 : 0x4140); }
 
-// pair_of_4 finds pair p%4 of 8 codes of 4 bits, pair_of_2 of codes of 2 bits, which
-// wide_2 has spread, with `up` bits below them. above finds 1 bit, which wide_1 has
-// spread, likewise.
+// pair_of_4 finds pair p%4 of 8 codes of 4 bits.
 DEVICE u32 pair_of_4(u32 word, i32 p) { return word >> 4 * p & 0x000f000f; }
-DEVICE u32 wide_2(u32 half) { return (half & 0xff) | (half & 0xff00) << 8; }
-DEVICE u32 pair_of_2(u32 wide, i32 p, i32 up = 0) { return wide << up >> 2 * p & 0x00030003u << up; }
-DEVICE u32 wide_1(u32 byte) { return (byte & 15) | (byte & 0xf0) << 12; }
-DEVICE u32 above(u32 wide, i32 p, i32 up) { return wide << up >> p & 0x00010001u << up; }
+
+// fields finds the bits of a mask, at `from` in each byte of a word, and brings them to `to`.
+DEVICE u32 fields(u32 word, i32 from, i32 to, u32 mask) {
+    return (from > to ? word >> (from - to) : word << (to - from)) & (mask * 0x01010101) << to;
+}
+
+// field_pairs makes pairs of codes that stand in bytes: field(odd) has the codes of pairs 0
+// and 2, or 1 and 3, first the first ones.
+template <class Field> DEVICE void field_pairs(u32 (&p)[4], Field field) {
+    const u32 two[2] = {field(0), field(1)};
+    UNROLL
+    for (i32 i = 0; i < 4; i++) p[i] = permute_bytes(two[i % 2], 0, i < 2 ? 0x4240 : 0x4341);
+}
 
 // byte_pair brings byte p of two words to both bytes of the low half, and of the high.
 DEVICE u32 byte_pair(u32 first, u32 second, i32 p) { return permute_bytes(first, second, u32(0x4400 + 0x1111 * p)); }
@@ -227,7 +233,7 @@ struct f8_e4m3 : Plain {
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         UNROLL
         for (i32 i = 0; i < 4; i++) {
-            const u32 two = byte_pair(l.codes[2 * j], l.codes[2 * j + 1], i);
+            const u32 two = permute_bytes(l.codes[2 * j + i / 2], 0, i % 2 ? 0x3424 : 0x1404);
             p[i] = (two & 0x80008000) | (two >> 1 & 0x3f803f80);
         }
     }
@@ -259,9 +265,7 @@ template <class L> DEVICE void four(u32 (&p)[4], const L& l, i32 j) {
 }
 
 template <class L> DEVICE void five(u32 (&p)[4], const L& l, i32 j) {
-    const u32 high = wide_1(byte_of(l.high, j));
-    UNROLL
-    for (i32 i = 0; i < 4; i++) p[i] = pair_of_4(l.codes[j], i) | above(high, i, 4);
+    field_pairs(p, [&](i32 odd) { return fields(l.codes[j], 4 * odd, 0, 15) | fields(l.high[0], 2 * j + odd, 4, 1); });
 }
 
 struct q4_1 : Halves<4, 0, true> {
@@ -281,14 +285,11 @@ struct q5_1 : Halves<4, 1, true> {
 };
 
 struct q8_0 : Halves<8, 0, false> {
+    // Codes are 128 too large.
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
         UNROLL
-        for (i32 i = 0; i < 4; i++) { // whole codes: 1152 more stands behind 0x64, their sign turned
-            const u32 two = byte_pair(l.codes[2 * j] ^ 0x80808080, l.codes[2 * j + 1] ^ 0x80808080, i);
-            p[i] = add_f16x2(permute_bytes(two, 0x64646464, 0x4240), 0xe480e480);
-        }
+        for (i32 i = 0; i < 4; i++) p[i] = less(tiny_two(l.codes + 2 * j, i), 128);
     }
-    DEVICE float scale(const Lane& l, i32 g) { return half_of(l.halves[g / 2], g % 2); } // of whole codes
 };
 
 struct iq4_nl : Halves<4, 0, false> {
@@ -309,9 +310,7 @@ template <i32 codeWords, i32 highWords, i32 stepWords, bool both, i32 columns> s
 
 struct q2_k : Super<2, 0, 2, true, 16> {
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
-        const u32 wide = wide_2(half_word(l.codes, j));
-        UNROLL
-        for (i32 i = 0; i < 4; i++) p[i] = pair_of_2(wide, i);
+        field_pairs(p, [&](i32 odd) { return fields(l.codes[j / 2], j % 2 * 4 + 2 * odd, 0, 3); });
     }
     DEVICE float scale(const Lane& l, i32 g) { return half_of(l.halves[0], 0) / TINY * float(byte_of(l.steps, g) & 15); }
     DEVICE float low(const Lane& l, i32 g) { return half_of(l.halves[0], 1) * float(byte_of(l.steps, g) >> 4); }
@@ -319,9 +318,9 @@ struct q2_k : Super<2, 0, 2, true, 16> {
 
 struct q3_k : Super<2, 1, 2, false, 16> {
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
-        const u32 wide = wide_2(half_word(l.codes, j)), high = wide_1(byte_of(l.high, j));
+        field_pairs(p, [&](i32 odd) { return fields(l.codes[j / 2], j % 2 * 4 + 2 * odd, 0, 3) | fields(l.high[0], 2 * j + odd, 2, 1); });
         UNROLL
-        for (i32 i = 0; i < 4; i++) p[i] = less(pair_of_2(wide, i) | above(high, i, 2), 4);
+        for (i32 i = 0; i < 4; i++) p[i] = less(p[i], 4);
     }
     DEVICE float scale(const Lane& l, i32 g) { return signed_step(l, g); }
 };
@@ -343,9 +342,9 @@ struct q5_k : Steps<1> {
 
 struct q6_k : Super<4, 2, 2, false, 16> {
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
-        const u32 high = wide_2(half_word(l.high, j));
+        field_pairs(p, [&](i32 odd) { return fields(l.codes[j], 4 * odd, 0, 15) | fields(l.high[j / 2], j % 2 * 4 + 2 * odd, 4, 3); });
         UNROLL
-        for (i32 i = 0; i < 4; i++) p[i] = less(pair_of_4(l.codes[j], i) | pair_of_2(high, i, 4), 32);
+        for (i32 i = 0; i < 4; i++) p[i] = less(p[i], 32);
     }
     DEVICE float scale(const Lane& l, i32 g) { return signed_step(l, g); }
 };
