@@ -21,11 +21,6 @@ DEVICE i32 unit_column(i32 t, i32 i) { return i / 4 * 16 + 2 * t + i / 2 % 2 * 8
 
 DEVICE float half_of(u32 word, i32 i) { return from_f16(u16(word >> 16 * i)); }
 DEVICE u32 byte_of(const u32* words, i32 i) { return words[i / 4] >> i % 4 * 8 & 255; }
-// whole_signed is byte i of some words as a float: as the last bits of 2^23, taken
-// away again.
-DEVICE float whole_signed(const u32* words, i32 i) {
-    return bits<float>(permute_bytes(words[i / 4] ^ 0x80808080, 0x4b000000, 0x7540 | i % 4)) - (0x1p23f + 128);
-}
 
 // Weights reads weights from global memory: 1, 2, 4 or 8 bytes into the low bits of words,
 // or whole words, 16 bytes at a time; aligned to that.
@@ -61,6 +56,12 @@ DEVICE u32 less(u32 two, u32 bias) { return add_f16x2(two, (0x8000 | bias) * 0x1
 
 // tiny_two finds bytes 2g and 2g + 1 of some words.
 DEVICE u32 tiny_two(const u32* words, i32 g) { return permute_bytes(words[g / 2], 0, g % 2 ? 0x4342 : 0x4140); }
+
+// whole_signed is byte i of some words, from -128 to 127, times TINY.
+DEVICE float whole_signed(const u32* words, i32 i) {
+    const u32 word = words[i / 4] ^ 0x80808080;
+    return half_of(less(tiny_two(&word, i / 2 % 2), 128), i % 2);
+}
 
 // pair_of_4 finds pair p%4 of 8 codes of 4 bits.
 DEVICE u32 pair_of_4(u32 word, i32 p) { return word >> 4 * p & 0x000f000f; }
@@ -304,7 +305,7 @@ template <i32 codeWords, i32 highWords, i32 stepWords, bool both, i32 columns> s
     static constexpr bool has_low = both, is_float = false, tiles = false, panels = true;
     typedef ::Lane<codeWords, highWords, stepWords, 1> Lane;
     // signed_step is the scale with a step from -128 to 127.
-    DEVICE float signed_step(const Lane& l, i32 g) { return half_of(l.halves[0], 0) / TINY * whole_signed(l.steps, g); }
+    DEVICE float signed_step(const Lane& l, i32 g) { return half_of(l.halves[0], 0) / (TINY * TINY) * whole_signed(l.steps, g); }
     DEVICE float low(const Lane&, i32) { return 0; }
 };
 
@@ -368,7 +369,6 @@ struct mxfp4 : Plain {
     DEVICE float scale(const Lane& l, i32 g) { return half_e8m0(byte_of(l.steps, g)); }
 };
 
-// A scale, E4M3 and no NaN, becomes a float by way of an F16 number that is 2^-8 of it.
 struct nvfp4 : Plain {
     static constexpr i32 group = 16;
     typedef ::Lane<4, 0, 2, 0> Lane;
@@ -377,8 +377,7 @@ struct nvfp4 : Plain {
         for (i32 i = 0; i < 4; i++) p[i] = e2m1_pair(l.codes[j], i);
     }
     DEVICE float scale(const Lane& l, i32 g) {
-        const u32 two = tiny_two(l.steps, g / 2);
-        return half_of((two << 7 & 0x3f803f80) | (two << 8 & 0x80008000), g % 2) * 0x1p22f;
+        return half_of(widen_e4m3(l.steps[g / 4] >> g / 2 % 2 * 16), g % 2) * 0x1p14f;
     }
 };
 
