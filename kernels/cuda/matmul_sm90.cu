@@ -118,13 +118,14 @@ DEVICE void add_units(Sums<1>& sums, const MatmulArgs& args, i32 units, const Tw
     auto in = Inputs<T, 1>::of(args, 0, warp());
     NO_UNROLL
     for (i32 unit = warp(); unit < units; unit += S::units) {
+        const auto x = Ahead<T>::of(in);
         wait_warp(full(ring.at), ring.parity);
         const u8* from = S::at(ring.at);
         typename T::Lane now[2];
         read_place<T, Staged>(now[0], from, at);
         read_place<T, Staged>(now[1], from + S::half, at);
         done();
-        add_unit<T, 1, scaled>(sums, now[0], now[1], args.parts[0].w.cols, rows, in, unit);
+        add_unit<T, 1, scaled>(sums, now[0], now[1], args.parts[0].w.cols, rows, x, unit);
         Inputs<T, 1>::turn(in);
     }
 }
