@@ -261,16 +261,30 @@ type attentionSm90Args struct {
 }
 
 // sampleArgs draws a token for each row of logits [m, vocab], as
-// kernels.SampleRow says. One block a row.
+// kernels.SampleRow says. What the kernels tell each other holds anything before.
 type sampleArgs struct {
-	logits  addr `c:"float*"`
-	rows    addr `c:"const SampleRow*"`
-	ids     addr `c:"const i32*"` // what the lists of rows point into
-	out     addr `c:"Sampled*"`
-	top     addr `c:"TokenLogprob*"` // [m, maxTop], the likeliest first
-	scratch addr `c:"u32*"`          // [m, SAMPLE_SCRATCH*vocab], anything
-	vocab   int32
-	maxTop  int32
+	logits   addr `c:"const float*"`
+	rows     addr `c:"const SampleRow*"`
+	ids      addr `c:"const i32*"` // what the lists of rows point into
+	out      addr `c:"Sampled*"`
+	top      addr `c:"TokenLogprob*"` // [m, maxTop], the likeliest first
+	adjusted addr `c:"float*"`        // [m, vocab]
+	list     addr `c:"u64*"`          // [m, vocab]: keys of candidates
+	keys     addr `c:"u64*"`          // [m, 2, groups]: the best of each, of raw logits and of adjusted ones
+	pieces   addr `c:"SamplePiece*"`  // [m, pieces]
+	bins     addr `c:"u64*"`          // [m, SAMPLE_BINS]: probability by logit
+	vocab    int32
+	maxTop   int32
+}
+
+// samplePiece is what blocks find in a piece of a row: the best keys of raw and of
+// adjusted logits, the sum of e^(raw logit - the greatest), and the token that wins the draw.
+type samplePiece struct {
+	rawBest, best uint64
+	sum           float64
+	most          uint64 // of the token: z + noise, as a whole number in the same order
+	token         int32
+	bad           int32 // a list of the row has a token that is not in the vocabulary
 }
 
 // sampleRow is kernels.SampleRow. A list is [begin, end) of ids; bias has

@@ -34,7 +34,9 @@
 #define DECODE_SPLITS i32(32)
 #define DECODE_HEADS i32(8)
 #define SAMPLE_THREADS i32(512)
-#define SAMPLE_SCRATCH i32(2)
+#define SAMPLE_PIECE i32(4096)
+#define SAMPLE_GROUP i32(128)
+#define SAMPLE_BINS i32(256)
 #define FAULT_TOKEN i32(1)
 #define FAULT_SLOT i32(2)
 #define FAULT_ROW i32(3)
@@ -315,14 +317,28 @@ struct TokenLogprob {
 };
 static_assert(sizeof(TokenLogprob) == 8, "TokenLogprob");
 
+struct SamplePiece {
+    u64 rawBest;
+    u64 best;
+    double sum;
+    u64 most;
+    i32 token;
+    i32 bad;
+};
+static_assert(sizeof(SamplePiece) == 40, "SamplePiece");
+
 struct SampleArgs {
-    float* logits;
+    const float* logits;
     const SampleRow* rows;
     const i32* ids;
     Sampled* out;
     TokenLogprob* top;
-    u32* scratch;
+    float* adjusted;
+    u64* list;
+    u64* keys;
+    SamplePiece* pieces;
+    u64* bins;
     i32 vocab;
     i32 maxTop;
 };
-static_assert(sizeof(SampleArgs) == 56, "SampleArgs");
+static_assert(sizeof(SampleArgs) == 88, "SampleArgs");

@@ -22,7 +22,7 @@ func argStructs() []any {
 	return []any{
 		fault{}, weightArgs{}, embedArgs{}, inputArgs{}, rmsnormArgs{}, addArgs{}, biasPart{}, addBiasArgs{}, swigluArgs{}, gatherArgs{},
 		kvArgs{}, ropeAppendKvArgs{}, attentionItem{}, attentionArgs{}, decodeArgs{}, convertArgs{}, dequantArgs{}, matmulPart{}, matmulArgs{}, gemvArgs{}, gemmArgs{}, gemmSm90Args{}, attentionSm90Args{},
-		sampleRow{}, sampled{}, tokenLogprob{}, sampleArgs{},
+		sampleRow{}, sampled{}, tokenLogprob{}, samplePiece{}, sampleArgs{},
 	}
 }
 
@@ -106,6 +106,8 @@ func cScalar(t reflect.Type, tag string) string {
 		return "u64"
 	case reflect.Float32:
 		return "float"
+	case reflect.Float64:
+		return "double"
 	}
 	panic(fmt.Sprintf("no type in C for %v", t))
 }

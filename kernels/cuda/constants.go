@@ -44,7 +44,9 @@ const (
 	decodeHeads      = 8  // of a block of attention_decode at most, which share a KV head
 
 	sampleThreads = 512
-	sampleScratch = 2 // words of scratch for each token of the vocabulary: a count and an adjusted logit
+	sampleTokens  = 4096 // of a piece of a row, which a block does
+	sampleGroup   = 128  // tokens that a warp reads at once
+	sampleBins    = 256
 )
 
 // Bytes of shared memory of a block.
@@ -59,7 +61,8 @@ const (
 	normShared      = 4 * wideThreads / warp // a float for each warp
 	normInputShared = normShared + 4*rowThreads/warp
 	convertShared   = 4 * convertThreads / warp
-	sampleShared    = 16 << 10
+	sampleShared    = 4 << 10
+	sampleAdjusting = sampleShared + 8*sampleTokens // of sample_scan: a logit and a count for each token
 )
 
 // matmulShared is for an entry of matmulSizes: the sums of each warp.
@@ -116,7 +119,7 @@ func constants() []constant {
 		{"SM90_MATMUL_THREADS", sm90MatmulThreads}, {"SM90_MATMUL_BLOCKS", sm90MatmulBlocks}, {"SM90_MATMUL_RING", sm90MatmulRing}, {"SM90_MATMUL_STAGES", sm90MatmulStages},
 		{"SM90_MATMUL_FLIGHT", sm90MatmulFlight}, {"SM90_MATMUL_SUMS", sm90MatmulSums}, {"SM90_MATMUL_BESIDE", sm90MatmulBeside},
 		{"ATTENTION_THREADS", attentionThreads}, {"PREFILL_QUERIES", prefillQueries}, {"DECODE_SPLITS", decodeSplits}, {"DECODE_HEADS", decodeHeads},
-		{"SAMPLE_THREADS", sampleThreads}, {"SAMPLE_SCRATCH", sampleScratch},
+		{"SAMPLE_THREADS", sampleThreads}, {"SAMPLE_PIECE", sampleTokens}, {"SAMPLE_GROUP", sampleGroup}, {"SAMPLE_BINS", sampleBins},
 		{"FAULT_TOKEN", faultToken}, {"FAULT_SLOT", faultSlot}, {"FAULT_ROW", faultRow},
 	}
 }

@@ -152,7 +152,7 @@ func TestEngineAhead(t *testing.T) {
 func TestEngineFault(t *testing.T) {
 	need(t)
 	path := modeltest.Folder(t, modeltest.Tiny())
-	for _, fault := range []string{"sample@3=719", "feed@2=700", "cuMemcpyDtoHAsync@4=999", "cuEventSynchronize@2=999", "cuGraphLaunch@3=999"} {
+	for _, fault := range []string{"sample_pick@3=719", "feed@2=700", "cuMemcpyDtoHAsync@4=999", "cuEventSynchronize@2=999", "cuGraphLaunch@3=999"} {
 		t.Run(fault, func(t *testing.T) {
 			e := engineRig{path, 48, 4, 12, false}.start(t)
 			cudatest.Set(t, "TRONA_EMU_FAULT", fault)

@@ -54,7 +54,7 @@ type kernelSet struct {
 	// By type of the cache, and those for some head sizes.
 	ropeAppendKV, attention [numTypes]kernel
 	prefillAtt, decodeAtt   [numTypes][len(headSizes)]kernel
-	sample                  kernel
+	sampling                [3]kernel // in the order of launches: scan, draw, pick
 }
 
 // weightTypes are the types that Pack takes and kernels read. Both forms of
@@ -83,7 +83,9 @@ func newKernelSet() *kernelSet {
 		gather:     define[gatherArgs]("gather", "gather"),
 		feed:       define[gatherArgs]("gather", "feed"),
 		convert:    define[convertArgs]("convert", "convert_f16"),
-		sample:     define[sampleArgs]("sample", "sample"),
+		sampling: [...]kernel{
+			define[sampleArgs]("sample", "sample_scan"), define[sampleArgs]("sample", "sample_draw"), define[sampleArgs]("sample", "sample_pick"),
+		},
 	}
 	for i, n := range normSizes {
 		s.normInputs[i] = define[rmsnormArgs]("rmsnorm", fmt.Sprintf("rmsnorm_f16_%d", n))
@@ -135,7 +137,8 @@ func define[Args any](file, name string) kernel {
 // all returns every kernel that has a name.
 func (s *kernelSet) all() []*kernel {
 	list := []*kernel{
-		&s.rmsNorm, &s.addRMSNorm, &s.add, &s.addBias, &s.swiglu, &s.gather, &s.feed, &s.convert, &s.sample,
+		&s.rmsNorm, &s.addRMSNorm, &s.add, &s.addBias, &s.swiglu, &s.gather, &s.feed, &s.convert,
+		&s.sampling[0], &s.sampling[1], &s.sampling[2],
 	}
 	for t := range numTypes {
 		list = append(list, &s.embed[t], &s.dequant[t], &s.ropeAppendKV[t], &s.attention[t])

@@ -72,7 +72,7 @@ func threadsOf(kernel string) int {
 		prefix  string
 		threads int
 	}{
-		{"gemm_sm90_", sm90Threads}, {"attention_sm90_", sm90Threads}, {"matmul_sm90_", sm90MatmulThreads}, {"gemv_", warp * gemvWarps}, {"gemm_", gemmThreads}, {"attention_", attentionThreads}, {"sample", sampleThreads},
+		{"gemm_sm90_", sm90Threads}, {"attention_sm90_", sm90Threads}, {"matmul_sm90_", sm90MatmulThreads}, {"gemv_", warp * gemvWarps}, {"gemm_", gemmThreads}, {"attention_", attentionThreads}, {"sample_", sampleThreads},
 		{"add_rmsnorm_", rowThreads}, {"rmsnorm_", rowThreads}, {"add_rmsnorm", wideThreads}, {"rmsnorm", wideThreads}, {"convert_", convertThreads}, {"add", flatThreads}, {"swiglu", flatThreads},
 	} {
 		if strings.HasPrefix(kernel, c.prefix) {

@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"math"
+	"slices"
 	"unsafe"
 
 	"trona/kernels"
@@ -65,10 +66,17 @@ func (d *Device) sampleRows(dst []kernels.Sampled, tokens int64, logits kernels.
 		s.rows = append(s.rows, s.encode(&rows[i]))
 		most = max(most, min(int64(rows[i].Logprobs), vocab))
 	}
-	rowBytes := m * int64(unsafe.Sizeof(sampleRow{}))
-	idsAt := align(rowBytes, 256)
-	scratchAt := idsAt + align(4*int64(len(s.ids)), 256)
-	if scratchAt+4*m*vocab*sampleScratch > d.work {
+	n, groups := pieces(vocab, sampleTokens), pieces(vocab, sampleGroup)
+	var at [7]addr
+	size := int64(0)
+	for i, bytes := range [len(at)]int64{
+		m * int64(unsafe.Sizeof(sampleRow{})), 4 * int64(len(s.ids)),
+		4 * m * vocab, 8 * m * vocab, 8 * m * 2 * groups, m * n * int64(unsafe.Sizeof(samplePiece{})), 8 * m * sampleBins,
+	} {
+		at[i] = d.at(size)
+		size += align(bytes, 256)
+	}
+	if size > d.work {
 		return false
 	}
 	end := d.sampling.tokens + d.sampling.n*int64(unsafe.Sizeof(sampled{}))
@@ -76,14 +84,19 @@ func (d *Device) sampleRows(dst []kernels.Sampled, tokens int64, logits kernels.
 	if !ok {
 		return false
 	}
-	work := addr(d.workspace)
-	d.send(driver.Memory(work), bytesOf(s.rows))
-	d.send(driver.Memory(work)+driver.Memory(idsAt), bytesOf(s.ids))
-	d.launch(&d.kernels.sample, m, 1, sampleThreads, sampleShared, words(sampleArgs{
-		logits: addr(logits.Addr), rows: work, ids: work + addr(idsAt), scratch: work + addr(scratchAt),
+	d.send(driver.Memory(at[0]), bytesOf(s.rows))
+	d.send(driver.Memory(at[1]), bytesOf(s.ids))
+	args := words(sampleArgs{
+		logits: addr(logits.Addr), rows: at[0], ids: at[1], adjusted: at[2], list: at[3], keys: at[4], pieces: at[5], bins: at[6],
 		out: addr(d.results.device) + addr(tokens), top: addr(d.results.device) + addr(tops),
 		vocab: int32(vocab), maxTop: int32(most),
-	}))
+	})
+	scan, draw, pick := &d.kernels.sampling[0], &d.kernels.sampling[1], &d.kernels.sampling[2]
+	d.launch(scan, m, n, sampleThreads, sampleAdjusting, args)
+	if slices.ContainsFunc(rows, func(r kernels.SampleRow) bool { return r.Temperature > 0 }) {
+		d.launch(draw, m, n, sampleThreads, sampleShared, args)
+	}
+	d.launch(pick, m, 1, sampleThreads, sampleShared, args)
 	s.pending = append(s.pending, drawn{dst: dst, tokens: tokens, tops: tops, most: most})
 	return true
 }
