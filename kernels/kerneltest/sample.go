@@ -21,12 +21,20 @@ func (c *context) sample(logits []float32, r kernels.SampleRow) kernels.Sampled 
 	return dst[0]
 }
 
+// sampleRows runs Sample on rows of one size.
+func (c *context) sampleRows(logits [][]float32, rows []kernels.SampleRow) []kernels.Sampled {
+	dst := make([]kernels.Sampled, len(rows))
+	c.dev.Sample(dst, c.floats(slices.Concat(logits...), int64(len(rows)), int64(len(logits[0]))), rows)
+	require.NoError(c, c.dev.Sync())
+	return dst
+}
+
 func testSample(c *context) {
 	for name, test := range map[string]func(*context){
 		"greedy": sampleGreedy, "invalid": sampleInvalid, "logprobs": sampleLogprobs,
 		"adjustments": sampleAdjustments, "filters": sampleFilters, "reference": sampleReference,
 		"independence": sampleIndependence, "distribution": sampleDistribution, "infinite": sampleInfinite,
-		"masked": sampleMasked,
+		"masked": sampleMasked, "pieces": samplePieces, "ties": sampleTies,
 	} {
 		if c.suite.Brief && (name == "filters" || name == "distribution") {
 			continue
@@ -358,6 +366,95 @@ func sampleIndependence(c *context) {
 	require.NoError(c, c.dev.Sync())
 	for i := range rows {
 		require.Equal(c, dst[i], c.sample(slices.Clone(all[i*vocab:(i+1)*vocab]), rows[i]), "row %d alone", i)
+	}
+}
+
+// samplePiece is what a device that shares a row among many gives each, or a multiple.
+const samplePiece = 4096
+
+// filters are some of each kind.
+func filters() []kernels.SampleRow {
+	return []kernels.SampleRow{
+		{}, {Temperature: 1}, {Temperature: 1, TopK: 3}, {Temperature: 0.8, TopK: 5000}, {Temperature: 1.2, TopP: 0.37},
+		{Temperature: 0.9, TopK: 900, TopP: 0.7}, {Temperature: 1, MinP: 0.2}, {Temperature: 2, TopP: 0.999, MinP: 0.01},
+	}
+}
+
+// samplePieces: what matters may stand at any place, at either side of where pieces
+// meet and in the last, whatever its size.
+func samplePieces(c *context) {
+	nan := float32(math.NaN())
+	for _, vocab := range []int{samplePiece - 1, samplePiece, samplePiece + 1, 3*samplePiece + 77} {
+		plain := c.normal(int64(vocab), 1)
+		for _, at := range []int{0, 127, 128, samplePiece - 1, samplePiece, 2*samplePiece - 1, vocab - 1} {
+			if at >= vocab {
+				continue
+			}
+			likely, broken, alone := slices.Clone(plain), slices.Clone(plain), slices.Repeat([]float32{-inf}, vocab)
+			likely[at], broken[at], alone[at] = 500, nan, -3
+			infinite := slices.Clone(plain)
+			infinite[at], infinite[vocab-1-at] = inf, inf
+			for _, r := range filters() {
+				r.Seed, r.Position, r.Logprob, r.Logprobs = c.rng.Uint64(), c.rng.Int64N(1000), true, 2
+				got := c.sampleRows([][]float32{likely, broken, alone, infinite}, []kernels.SampleRow{r, r, r, r})
+				want := kernels.Sampled{Token: int32(at)}
+				require.Equal(c, want.Token, got[0].Token, "%d of %d, %+v", at, vocab, r)
+				require.Zero(c, got[0].Logprob)
+				require.Equal(c, kernels.TokenLogprob{Token: int32(at)}, got[0].Top[0])
+				require.Equal(c, kernels.Sampled{Token: -1, Invalid: true}, got[1], "%d of %d, %+v", at, vocab, r)
+				want.Top = []kernels.TokenLogprob{{Token: int32(at)}}
+				require.Equal(c, want, got[2], "%d of %d, %+v", at, vocab, r)
+				require.Contains(c, []int32{int32(at), int32(vocab - 1 - at)}, got[3].Token, "%d of %d, %+v", at, vocab, r)
+			}
+			c.sampleAdjusted(likely, at)
+			c.release()
+		}
+		require.True(c, c.sample(slices.Repeat([]float32{-inf}, vocab), kernels.SampleRow{Temperature: 1}).Invalid)
+	}
+}
+
+// sampleAdjusted changes the logit of the likeliest token.
+func (c *context) sampleAdjusted(logits []float32, at int) {
+	token, other := int32(at), int32(len(logits)-1-at)
+	if token == other {
+		return
+	}
+	logits[other] = 400
+	bias := []kernels.TokenBias{{Token: other, Bias: 60}, {Token: other, Bias: 60}}
+	mask := make([]uint32, (len(logits)+31)/32)
+	mask[other/32] |= 1 << (other % 32)
+	rows := []kernels.SampleRow{
+		{Banned: []int32{token}}, {Bias: bias}, {Mask: mask}, {Frequency: 60, Generated: []int32{token, token, 5}},
+		{Presence: 101, Generated: []int32{5, token}}, {Repetition: 2, Prompt: []int32{token}},
+	}
+	for i, got := range c.sampleRows(slices.Repeat([][]float32{logits}, len(rows)), rows) {
+		require.Equal(c, other, got.Token, "%d of %d, %+v", at, len(logits), rows[i])
+	}
+}
+
+// sampleTies: few different logits, which all pieces have, and rows beside others.
+func sampleTies(c *context) {
+	for _, kinds := range []int{1, 3} {
+		logits := make([]float32, 2*samplePiece+1001)
+		for i := range logits {
+			logits[i] = float32(c.rng.IntN(kinds))
+		}
+		rows := filters()
+		for i := range rows {
+			rows[i].Seed, rows[i].Logprob, rows[i].Logprobs = c.rng.Uint64(), true, 5
+		}
+		dst := c.sampleRows(slices.Repeat([][]float32{logits}, len(rows)), rows)
+		for i, r := range rows {
+			if r.Temperature > 0 {
+				require.Equal(c, drawRef(logits, r), dst[i].Token, "%+v", r)
+			}
+			require.Equal(c, dst[i], c.sample(slices.Clone(logits), r), "row %d alone", i)
+		}
+		first := int32(-1)
+		for _, top := range dst[0].Top {
+			first += 1 + int32(slices.Index(logits[first+1:], slices.Max(logits)))
+			require.Equal(c, first, top.Token, "ties: the lowest ids")
+		}
 	}
 }
 
