@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -288,19 +289,23 @@ func (b *bencher) rows() {
 	}
 }
 
-// sample measures Llama 3's vocabulary.
+// sample measures one row and eight of Llama 3's vocabulary.
 func (b *bencher) sample() {
-	logits, values := b.tensor(kernels.F32, 1, 128256), make([]float32, 128256)
+	const most, vocab = 8, 128256
+	logits, values := b.tensor(kernels.F32, most, vocab), make([]float32, most*vocab)
 	for i := range values {
 		values[i] = float32(3 * b.rng.NormFloat64()) // few stand out, as a model's do
 	}
 	b.dev.Upload(logits, bytesOf(values))
-	dst := make([]kernels.Sampled, 1)
+	dst := make([]kernels.Sampled, most)
 	for name, r := range map[string]kernels.SampleRow{
 		"greedy": {}, "plain": {Temperature: 1}, "topk": {Temperature: 1, TopK: 40, TopP: 0.95},
 		"topp": {Temperature: 1, TopP: 0.95}, "minp": {Temperature: 1, MinP: 0.05}, "logprobs": {Logprob: true, Logprobs: 20},
+		"topk_logprobs": {Temperature: 1, TopK: 50, Logprob: true, Logprobs: 20},
 	} {
-		rows := []kernels.SampleRow{r}
-		b.measure("sample/"+name, kernels.SampleCost(logits), func() { b.dev.Sample(dst, logits, rows) })
+		for _, n := range []int64{1, most} {
+			rows, x := slices.Repeat([]kernels.SampleRow{r}, int(n)), logits.Slice(0, n)
+			b.measure(fmt.Sprintf("sample/%s/n=%d", name, n), kernels.SampleCost(x), func() { b.dev.Sample(dst[:n], x, rows) })
+		}
 	}
 }
