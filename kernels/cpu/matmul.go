@@ -10,9 +10,6 @@ const (
 	// panelGroups is the number of groups of rows for which a chunk of the input is read
 	// once.
 	panelGroups = 8
-	// tokenBlock is the number of tokens that meet weights as they are packed: their
-	// whole input should fit.
-	tokenBlock = 96
 	// fewTokens is for how many tokens weights are a stream, not panels: those of 16 bits
 	// are widened as they are used, those of 8 bits become of 16 first.
 	fewTokens = 32
@@ -58,12 +55,9 @@ func (d *Device) multiply(out, x kernels.Tensor, w kernels.Weight, decode int64,
 	loops := d.kern.integer(w, l)
 	for from := int64(0); from < x.Shape[0]; {
 		inTiles := d.kern.inTiles(w) && from >= decode
-		n := min(tokenBlock, x.Shape[0]-from)
-		switch {
-		case inTiles:
+		n := min(d.kern.panelTokens, x.Shape[0]-from)
+		if inTiles {
 			n = min(tileTokens, x.Shape[0]-from)
-		case loops != nil || !d.kern.inPairs(w, l):
-			n = min(d.kern.panelTokens, x.Shape[0]-from)
 		}
 		if d.kern.inTiles(w) && from < decode {
 			n = min(n, decode-from)

@@ -39,8 +39,11 @@ func pairTile(t, n int64) (first, width int64) {
 // then of groups of rows of the weight.
 type matmul16Job struct {
 	matmulJob
-	rows  *uint16 // tile after tile: [cols/2, width, 2]
-	round bool    // whether pieces are tiles of the input to round
+	rows *uint16 // of each piece of columns tile after tile: [columns/2, width, 2]
+	// piece16 is the number of columns that stand together in rows: a chunk, which all
+	// tokens use in order, or all.
+	piece16 int64
+	round   bool // whether pieces are tiles of the input to round
 }
 
 // matmul16 multiplies a block of tokens.
@@ -49,11 +52,21 @@ func (d *Device) matmul16(m matmulJob) {
 		d.halves = make([]uint16, n)
 	}
 	j := &d.jobs.matmul16
-	*j = matmul16Job{matmulJob: m, rows: &d.halves[0], round: true}
+	*j = matmul16Job{matmulJob: m, rows: &d.halves[0], piece16: chunk, round: true}
+	most := int64(panelGroups)
+	if j.streams() {
+		j.piece16, most = m.w.Cols, 1
+	}
 	d.run(kernels.OpMatMul, j, (m.n+7)/8, m.n*m.w.Cols < fewFlops/2)
 	j.round = false
-	d.run(kernels.OpMatMul, j, (m.w.Rows+lanes-1)/lanes, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
+	groups := (m.w.Rows + lanes - 1) / lanes
+	j.span = d.reserveSums(groups, m.n, most)
+	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
 }
+
+// streams reports whether a group of the weight is read from end to end, not a chunk of
+// many groups at a time.
+func (j *matmul16Job) streams() bool { return j.n <= fewTokens }
 
 func (j *matmul16Job) piece(w *worker, i int64) {
 	if j.round {
@@ -62,34 +75,56 @@ func (j *matmul16Job) piece(w *worker, i int64) {
 		}
 		return
 	}
-	tile := w.tile[:j.n*lanes]
-	clear(tile)
+	first := i * j.span
+	groups, each := min(j.span, (j.w.Rows+lanes-1)/lanes-first), j.n*lanes
+	clear(w.sums[:groups*each])
 	for from := int64(0); from < j.w.Cols; from += chunk {
-		n := min(chunk, j.w.Cols-from)
-		for t := int64(0); t < j.n; {
-			_, width := pairTile(t, j.n)
-			j.kern.pairs.multiply[bits.TrailingZeros64(uint64(width))](&tile[t*lanes], j.packed(i, from), j.at(t, width, from), int(n))
-			t += width
+		for g := range groups {
+			var next ahead
+			if !j.streams() {
+				next = j.next(first, g+1, groups, from, 1)
+			}
+			j.products(w.sums[g*each:][:each], first+g, from, next)
 		}
 	}
-	j.scale(w, tile, i, 0)
-	j.write(i, tile)
+	for g := range groups {
+		j.scale(w, w.sums[g*each:][:each], first+g, 0)
+	}
+	j.store(w, first, groups, each)
+}
+
+// products adds those of a chunk of group g to its sums. What is used next is
+// prefetched a part at a time.
+func (j *matmul16Job) products(sums []float32, g, from int64, next ahead) {
+	n := int(min(chunk, j.w.Cols-from))
+	next.parts = int(j.n / 8)
+	for t := int64(0); t < j.n; {
+		next.prefetch()
+		_, width := pairTile(t, j.n)
+		j.kern.pairs.multiply[bits.TrailingZeros64(uint64(width))](&sums[t*lanes], j.packed(g, from), j.at(t, width, from), n)
+		t += width
+	}
 }
 
 // at returns column k, an even one, of the tile that begins with token t.
 func (j *matmul16Job) at(t, width, k int64) *uint16 {
-	return (*uint16)(unsafe.Add(unsafe.Pointer(j.rows), 2*(t*j.w.Cols+k*width)))
+	from := k / j.piece16 * j.piece16
+	together := min(j.piece16, j.w.Cols-from)
+	return (*uint16)(unsafe.Add(unsafe.Pointer(j.rows), 2*(from*j.n+t*together+(k-from)*width)))
 }
 
 // roundRow rounds row t of the input.
 func (j *matmul16Job) roundRow(t int64) {
 	first, width := pairTile(t, j.n)
-	x, whole := floatsOf(j.x+uintptr(4*t*j.w.Cols), j.w.Cols), int(j.w.Cols&^15)
-	tile := unsafe.Slice(j.at(first, width, 0), width*j.w.Cols)[2*(t-first):]
-	if whole > 0 {
-		j.kern.pairs.round(&tile[0], int(width), &x[0], whole)
-	}
-	for k := whole; k < len(x); k++ {
-		tile[k/2*2*int(width)+k%2] = toBF16(x[k])
+	for from := int64(0); from < j.w.Cols; from += j.piece16 {
+		x := floatsOf(j.x+uintptr(4*(t*j.w.Cols+from)), min(j.piece16, j.w.Cols-from))
+		tile := unsafe.Slice(j.at(first, width, from), width*int64(len(x)))[2*(t-first):]
+		whole := len(x) &^ 15
+		if whole > 0 {
+			j.kern.pairs.round(&tile[0], int(width), &x[0], whole)
+		}
+		for k := whole; k < len(x); k++ {
+			tile[k/2*2*int(width)+k%2] = toBF16(x[k])
+		}
 	}
 }

@@ -59,7 +59,7 @@ func newPool(threads int) *pool {
 	p := &pool{}
 	p.state.Store(jobClosed)
 	for i := range threads {
-		w := &worker{wake: make(chan struct{}, 1), panel: alignedFloats(chunk * lanes), tile: alignedFloats(tokenBlock * lanes)}
+		w := &worker{wake: make(chan struct{}, 1), panel: alignedFloats(chunk * lanes), tile: alignedFloats(fewTokens * lanes)}
 		w.panels8 = (*[2]panel8)(unsafe.Pointer(&alignedFloats(int(unsafe.Sizeof(*w.panels8)) / 4)[0]))
 		p.workers = append(p.workers, w)
 		if i > 0 {
