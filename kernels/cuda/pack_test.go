@@ -41,9 +41,11 @@ func nibble(b []byte, i int) int { return int(b[i/2] >> (i % 2 * 4) & 15) }
 
 // float4 returns the code E2M1 at a place in a plane of them.
 func (p *planeReader) float4(at int) float64 {
-	half, pair := int(binary.LittleEndian.Uint16(p.codes[at/8*4+at/4%2*2:])), at%4
-	sign := half >> [4]int{15, 12, 14, 13}[pair] & 1
-	return e2m1[half>>(9-3*pair)&7|sign<<3]
+	if b := p.codes[at/2]; at%2 == 0 {
+		return e2m1[b>>1&7|b>>7<<3]
+	} else {
+		return e2m1[b>>4&7|b&1<<3]
+	}
 }
 
 func (p *planeReader) half(i int) float64 { return halfOf(binary.LittleEndian.Uint16(p.halves[2*i:])) }

@@ -66,15 +66,14 @@ func permuteNibbles(dst, src []byte, t, j int) {
 	binary.LittleEndian.PutUint32(dst, a&15|b&15<<4|c&15<<8|d&15<<12|a>>4<<16|b>>4<<20|c>>4<<24|d>>4<<28)
 }
 
-// permuteFloats moves the bits of words of 8 codes E2M1 to where a shift or two bring
-// them to their places in numbers of F16. In each half the size of pair p, of 3 bits,
-// begins at bit 9-3p; the signs are bits 15, 12, 14 and 13.
+// permuteFloats moves the bits of codes E2M1, two in each byte, nearer to their places in
+// the high byte of an F16 number. The first has its size, of 3 bits, from bit 1 and its sign
+// at bit 7, as there; the second from bit 4 and at bit 0.
 func permuteFloats(words []byte) {
 	for ; len(words) > 0; words = words[4:] {
 		w := binary.LittleEndian.Uint32(words)
-		size := w&0x00070007<<9 | w&0x00700070<<2 | w&0x07000700>>5 | w&0x70007000>>12
-		sign := w&0x00080008<<12 | w&0x00800080<<5 | w&0x08000800<<3 | w&0x80008000>>2
-		binary.LittleEndian.PutUint32(words, size|sign)
+		first, second := w&0x07070707<<1|w&0x08080808<<4, w&0x70707070|w&0x80808080>>7
+		binary.LittleEndian.PutUint32(words, first|second)
 	}
 }
 

@@ -79,36 +79,35 @@ template <class Field> DEVICE void field_pairs(u32 (&p)[4], Field field) {
     for (i32 i = 0; i < 4; i++) p[i] = permute_bytes(two[i % 2], 0, i < 2 ? 0x4240 : 0x4341);
 }
 
-// byte_pair brings byte p of two words to both bytes of the low half, and of the high.
-DEVICE u32 byte_pair(u32 first, u32 second, i32 p) { return permute_bytes(first, second, u32(0x4400 + 0x1111 * p)); }
-
 // Table has 16 whole numbers, as bytes that are 128 too large.
 struct Table { u32 a, b, c, d; };
 
-// look_up finds the numbers of 4 codes, the nibbles of the low half of v: the
-// byte of the first eight, that of the last eight, then one of the two.
-DEVICE u32 look_up(const Table& t, u32 v) {
-    const u32 low = permute_bytes(t.a, t.b, v & 0x7777), high = permute_bytes(t.c, t.d, v & 0x7777);
-    return permute_bytes(low, high, 0x3210 | (v & 0x8888) >> 1);
-}
-
-// table_pairs finds the numbers of 8 codes of 4 bits, as pairs.
-DEVICE void table_pairs(u32 (&pairs)[4], const Table& t, u32 word) {
-    const u32 first = look_up(t, word & 0xffff), second = look_up(t, word >> 16);
+// table_pairs finds the numbers of 8 codes of 4 bits, as pairs: of the four in half a word
+// the bytes of the first eight, those of the last eight, then one of the two for each.
+DEVICE void table_pairs(u32 (&p)[4], const Table& t, u32 word) {
+    const u32 of_eight = word & 0x77777777, which = (word >> 1 & 0x44444444) | 0x32103210;
+    u32 found[2];
     UNROLL
-    for (i32 p = 0; p < 4; p++) pairs[p] = less(byte_pair(first, second, p) & 0x00ff00ff, 128);
+    for (i32 i = 0; i < 2; i++) { // permute_bytes takes the low half of its selector
+        const u32 low = permute_bytes(t.a, t.b, of_eight >> 16 * i), high = permute_bytes(t.c, t.d, of_eight >> 16 * i);
+        found[i] = permute_bytes(low, high, which >> 16 * i);
+    }
+    field_pairs(p, [&](i32 odd) { return permute_bytes(found[0], found[1], odd ? 0x7531 : 0x6420); });
+    UNROLL
+    for (i32 i = 0; i < 4; i++) p[i] = less(p[i], 128);
 }
 
 // The values of 4-bit codes of IQ4.
 DEVICE Table iq4() { return {0x3f2d1801, 0x766a5d4f, 0xa6998d81, 0xf1d9c5b5}; }
 
-// e2m1_pair finds a pair of 4-bit floats (E2M1) as 2^-14 of their values, whose bits
-// an F16 number has: the sign, then two of the exponent and one of the fraction. A half
-// word has them so that a shift by 3p brings a size to its place, and with those of the
-// first two pairs their signs; those of the others are shifted by p - 1.
-DEVICE u32 e2m1_pair(u32 word, i32 p) {
-    if (p < 2) return word << 3 * p & 0x8e008e00;
-    return (word << (p - 1) & 0x80008000) | (word << 3 * p & 0x0e000e00);
+// e2m1_pairs finds pairs of 4-bit floats (E2M1) as 2^-14 of their values, whose bits the
+// high byte of an F16 number has: the sign, then two of the exponent and one of the fraction.
+// Codes of pairs 0 and 2 have them in place; those of pairs 1 and 3, in the same bytes, the
+// sign 7 bits lower and the others 3 higher.
+DEVICE void e2m1_pairs(u32 (&p)[4], u32 word) {
+    const u32 two[2] = {word & 0x8e8e8e8e, (word << 7 & 0x80808080) | (word >> 3 & 0x0e0e0e0e)};
+    UNROLL
+    for (i32 i = 0; i < 4; i++) p[i] = permute_bytes(two[i % 2], 0, i < 2 ? 0x2404 : 0x3414);
 }
 
 // Lane is what a lane has of a row's unit: codes, bits above them, and the
@@ -363,8 +362,9 @@ struct mxfp4 : Plain {
     static constexpr i32 group = 32;
     typedef ::Lane<4, 0, 1, 0> Lane;
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { // twice the values
+        e2m1_pairs(p, l.codes[j]);
         UNROLL
-        for (i32 i = 0; i < 4; i++) p[i] = multiply_f16x2(e2m1_pair(l.codes[j], i), 0x78007800);
+        for (i32 i = 0; i < 4; i++) p[i] = multiply_f16x2(p[i], 0x78007800);
     }
     DEVICE float scale(const Lane& l, i32 g) { return half_e8m0(byte_of(l.steps, g)); }
 };
@@ -372,10 +372,7 @@ struct mxfp4 : Plain {
 struct nvfp4 : Plain {
     static constexpr i32 group = 16;
     typedef ::Lane<4, 0, 2, 0> Lane;
-    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
-        UNROLL
-        for (i32 i = 0; i < 4; i++) p[i] = e2m1_pair(l.codes[j], i);
-    }
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { e2m1_pairs(p, l.codes[j]); }
     DEVICE float scale(const Lane& l, i32 g) {
         return half_of(widen_e4m3(l.steps[g / 4] >> g / 2 % 2 * 16), g % 2) * 0x1p14f;
     }
