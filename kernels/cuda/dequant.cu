@@ -113,7 +113,7 @@ template <class T> struct Part {
             UNROLL
             for (i32 i = 0; i < PART; i++) {
                 const i32 g = T::group == 16 ? i / 4 : 0;
-                const float scale = T::scale(p.l, g) * factor, code = half_of(pairs[i / 2], i % 2);
+                const float scale = T::scale(p.l, g) * T::times * factor, code = half_of(pairs[i / 2], i % 2);
                 v[i] = T::has_low ? fma(code, scale, -(T::low(p.l, g) * factor)) : code * scale;
             }
         }
@@ -137,7 +137,7 @@ template <class T> DEVICE float bound(const WeightArgs& w, i32 row, i32 parts) {
             const float beside = Row<T>::beside_of(r, g / 8);
             UNROLL
             for (i32 i = 0; i < (T::group == 16 ? 2 : 1); i++) {
-                const float code = magnitude(T::scale(l, i)) * greatest_code<T>;
+                const float code = magnitude(T::scale(l, i) * T::times) * greatest_code<T>;
                 most = greatest(most, (code + magnitude(T::low(l, i))) * magnitude(beside));
             }
         }

@@ -190,7 +190,7 @@ DEVICE void finish(const MatmulArgs& args, const float* all, const OutTile& t, i
             UNROLL
             for (i32 warp = 0; warp < MATMUL_WARPS; warp++) sum = sum + all[warp * tokens * MATMUL_ROWS + i];
             if (!scaled) sum = sum * tile_scale(w, row, 0);
-            return sum * args.xScale[at];
+            return sum * T::times * args.xScale[at];
         };
         float v = product(part.w, i);
         if (t.pair) v = silu(v) * product(args.parts[1].w, i + EIGHT);

@@ -178,8 +178,9 @@ template <class T> DEVICE void read_unit(typename T::Lane& l, const u8* p, i32 i
 
 // The types. `group` columns share a scale; 0: codes are values. pairs are
 // those of steps 2j and 2j+1, codes as F16 numbers, exact; those of some types
-// times a power of two, which their scales take back. The value of a code is
-// code * scale - low, in group g of the unit. is_float: floats are the
+// times a power of two, which their scales take back, or `times`, at the end of a sum. The
+// value of a code is code * scale * times - low, in group g of the unit; times is 1 where
+// there is a low. is_float: floats are the
 // values, and pairs are not always exact. tiles: scales beside the tensor may be
 // several to a row. panels: the type stands in panels. half_bytes are those of `halves`
 // of a row of a unit, or, where the same are for both units of a panel, of a panel.
@@ -188,6 +189,7 @@ template <class T> DEVICE void read_unit(typename T::Lane& l, const u8* p, i32 i
 struct Plain {
     static constexpr i32 group = 0;
     static constexpr i32 half_bytes = 0;
+    static constexpr float times = 1;
     static constexpr bool has_low = false, is_float = false, tiles = false, panels = true;
     template <class L> DEVICE float scale(const L&, i32) { return 1; }
     template <class L> DEVICE float low(const L&, i32) { return 0; }
@@ -244,9 +246,10 @@ struct f8_e4m3 : Plain {
 template <i32 codeWords, i32 highWords, bool both> struct Halves {
     static constexpr i32 group = 32;
     static constexpr i32 half_bytes = both ? 16 : 8;
+    static constexpr float times = both ? 1 : 1 / TINY;
     static constexpr bool has_low = both, is_float = false, tiles = false, panels = true;
     typedef ::Lane<codeWords, highWords, 0, both ? 4 : 2> Lane;
-    DEVICE float scale(const Lane& l, i32 g) { return (both ? half_of(l.halves[g], 0) : half_of(l.halves[g / 2], g % 2)) / TINY; }
+    DEVICE float scale(const Lane& l, i32 g) { return both ? half_of(l.halves[g], 0) / TINY : half_of(l.halves[g / 2], g % 2); }
     // The type adds it.
     DEVICE float low(const Lane& l, i32 g) { return both ? -half_of(l.halves[g], 1) : 0; }
 };
@@ -301,6 +304,7 @@ struct iq4_nl : Halves<4, 0, false> {
 template <i32 codeWords, i32 highWords, i32 stepWords, bool both, i32 columns> struct Super {
     static constexpr i32 group = columns;
     static constexpr i32 half_bytes = both ? 4 : 2;
+    static constexpr float times = 1;
     static constexpr bool has_low = both, is_float = false, tiles = false, panels = true;
     typedef ::Lane<codeWords, highWords, stepWords, 1> Lane;
     // signed_step is the scale with a step from -128 to 127.
@@ -371,10 +375,11 @@ struct mxfp4 : Plain {
 
 struct nvfp4 : Plain {
     static constexpr i32 group = 16;
+    static constexpr float times = 0x1p14f;
     typedef ::Lane<4, 0, 2, 0> Lane;
     DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { e2m1_pairs(p, l.codes[j]); }
     DEVICE float scale(const Lane& l, i32 g) {
-        return half_of(widen_e4m3(l.steps[g / 4] >> g / 2 % 2 * 16), g % 2) * 0x1p14f;
+        return half_of(widen_e4m3(l.steps[g / 4] >> g / 2 % 2 * 16), g % 2);
     }
 };
 
@@ -401,7 +406,7 @@ template <class T> DEVICE void values(float (&v)[8], const typename T::Lane& l, 
         for (i32 i = 0; i < 8; i++) {
             const i32 g = T::group == 32 ? j : 2 * j + i / 4;
             v[i] = half_of(p[i / 2], i % 2);
-            if (T::group > 0 || T::tiles) v[i] = v[i] * T::scale(l, g);
+            if (T::group > 0 || T::tiles) v[i] = v[i] * (T::scale(l, g) * T::times);
             if (T::has_low) v[i] = v[i] - T::low(l, g);
         }
     }
