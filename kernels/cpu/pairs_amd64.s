@@ -91,8 +91,8 @@
 two: \
 	CMPQ       CX, $2 \
 	JLT        one \
-	PREFETCHT0 1024(SI) \
-	PREFETCHT0 1088(SI) \
+	PREFETCHT1 1024(SI) \
+	PREFETCHT1 1088(SI) \
 	VPERMW     (SI), Z20, Z16 \
 	VPERMW     64(SI), Z20, Z17 \
 	EACH(EVEN) \
