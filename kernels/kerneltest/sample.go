@@ -29,6 +29,15 @@ func (c *context) sampleRows(logits [][]float32, rows []kernels.SampleRow) []ker
 	return dst
 }
 
+// sampleAt draws at n positions, as rows of one call.
+func (c *context) sampleAt(logits []float32, r kernels.SampleRow, from, n int64) []kernels.Sampled {
+	rows := slices.Repeat([]kernels.SampleRow{r}, int(n))
+	for i := range rows {
+		rows[i].Position = from + int64(i)
+	}
+	return c.sampleRows(slices.Repeat([][]float32{logits}, int(n)), rows)
+}
+
 func testSample(c *context) {
 	for name, test := range map[string]func(*context){
 		"greedy": sampleGreedy, "invalid": sampleInvalid, "logprobs": sampleLogprobs,
@@ -154,12 +163,9 @@ func sampleAdjustments(c *context) {
 func sampleFilters(c *context) {
 	// Probabilities 0.4, 0.3, 0.15, 0.1, 0.05 in mixed order.
 	p := []float64{0.1, 0.4, 0.05, 0.3, 0.15}
-	logits := func() []float32 {
-		x := make([]float32, len(p))
-		for i, v := range p {
-			x[i] = float32(math.Log(v))
-		}
-		return x
+	logits := make([]float32, len(p))
+	for i, v := range p {
+		logits[i] = float32(math.Log(v))
 	}
 	for _, s := range []struct {
 		row  kernels.SampleRow
@@ -181,10 +187,8 @@ func sampleFilters(c *context) {
 	} {
 		seen := map[int32]bool{}
 		s.row.Temperature = 1
-		for i := range 400 {
-			s.row.Position = int64(i)
-			seen[c.sample(logits(), s.row).Token] = true
-			c.release()
+		for _, drawn := range c.sampleAt(logits, s.row, 0, 400) {
+			seen[drawn.Token] = true
 		}
 		var got []int32
 		for t := range seen {
@@ -464,13 +468,13 @@ func sampleDistribution(c *context) {
 	logits := make([]float32, len(p))
 	counts := make([]float64, len(p))
 	const draws = 4000
-	for i := range draws {
-		for t, v := range p {
-			logits[t] = float32(2 * math.Log(v)) // temperature 2 undoes the factor
+	for t, v := range p {
+		logits[t] = float32(2 * math.Log(v)) // temperature 2 undoes the factor
+	}
+	for from := int64(0); from < draws; from += 400 {
+		for _, got := range c.sampleAt(logits, kernels.SampleRow{Temperature: 2, Seed: 1234}, from, 400) {
+			counts[got.Token]++
 		}
-		got := c.sample(logits, kernels.SampleRow{Temperature: 2, Seed: 1234, Position: int64(i)})
-		counts[got.Token]++
-		c.release()
 	}
 	chi := 0.0
 	for t, v := range p {
