@@ -55,7 +55,7 @@ const (
 	sharedMost    = 96 << 10 // of attention_any and rope_append_kv: what every device has
 
 	// Barriers and sums stand beside the ring, whose stages are aligned to 128.
-	sm90MatmulBeside = (8*2*(sm90MatmulStages+sm90MatmulSums) + 4*matmulWarps*matmulRows*8*sm90MatmulSums + 127) / 128 * 128
+	sm90MatmulBeside = (8*2*sm90MatmulStages + 4*matmulWarps*matmulRows*8 + 127) / 128 * 128
 	sm90MatmulShared = sm90MatmulBeside + sm90MatmulRing
 
 	normShared      = 4 * wideThreads / warp // a float for each warp
@@ -117,7 +117,7 @@ func constants() []constant {
 		{"SM90_THREADS", sm90Threads}, {"SM90_GEMM_ROWS", sm90GemmRows}, {"SM90_GEMM_SHARED", sm90GemmShared},
 		{"SM90_QUERIES", sm90Queries}, {"SM90_ATTENTION_STAGES", sm90Stages},
 		{"SM90_MATMUL_THREADS", sm90MatmulThreads}, {"SM90_MATMUL_BLOCKS", sm90MatmulBlocks}, {"SM90_MATMUL_RING", sm90MatmulRing}, {"SM90_MATMUL_STAGES", sm90MatmulStages},
-		{"SM90_MATMUL_FLIGHT", sm90MatmulFlight}, {"SM90_MATMUL_SUMS", sm90MatmulSums}, {"SM90_MATMUL_BESIDE", sm90MatmulBeside},
+		{"SM90_MATMUL_FLIGHT", sm90MatmulFlight}, {"SM90_MATMUL_BESIDE", sm90MatmulBeside},
 		{"ATTENTION_THREADS", attentionThreads}, {"PREFILL_QUERIES", prefillQueries}, {"DECODE_SPLITS", decodeSplits}, {"DECODE_HEADS", decodeHeads},
 		{"SAMPLE_THREADS", sampleThreads}, {"SAMPLE_PIECE", sampleTokens}, {"SAMPLE_GROUP", sampleGroup}, {"SAMPLE_BINS", sampleBins},
 		{"FAULT_TOKEN", faultToken}, {"FAULT_SLOT", faultSlot}, {"FAULT_ROW", faultRow},

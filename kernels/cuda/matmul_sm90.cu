@@ -1,15 +1,13 @@
 // matmul_sm90_W: what matmul_W_8 (matmul.cu) computes, bit for bit, by what Hopper
 // has. A warp of its own asks the copy engine for weights, a unit for each of eight
 // warps and 16 rows a stage, as far ahead as a ring has room; these multiply them.
-// Blocks do tile after tile of 16 out-features, by all tokens: 8 at most. Warps do not
-// meet at the end of a tile: they leave their sums and go on, and one of them, each in
-// its turn, adds up and writes what all left.
+// Blocks do tile after tile of 16 out-features, by all tokens: 8 at most.
 //
 // A block fills its ring while the kernel before it runs: nobody writes weights. Any other
 // load, of inputs or of that kernel, waits behind all that is on its way: at first no more
 // than keeps memory busy.
 //
-// Shared memory: barriers; the warps' sums of two tiles; the ring.
+// Shared memory: barriers; the warps' sums; the ring.
 //
 // only sm_90a
 // expect HMMA UBLKCP SYNCS ACQBULK PREEXIT: matmul_sm90_
@@ -42,16 +40,7 @@ template <class T> struct Stage {
 
 DEVICE Mbarrier* full(i32 i) { return reinterpret_cast<Mbarrier*>(shared()) + i; }
 DEVICE Mbarrier* empty(i32 i) { return full(SM90_MATMUL_STAGES + i); }
-
-// Left is where warps leave the sums of tiles.
-struct Left {
-    static constexpr i32 count = SM90_MATMUL_SUMS, size = MATMUL_WARPS * MATMUL_ROWS * EIGHT; // floats
-    typedef Ring<count> Walk;
-
-    DEVICE Mbarrier* full(i32 i) { return ::full(2 * SM90_MATMUL_STAGES + i); }
-    DEVICE Mbarrier* empty(i32 i) { return full(count + i); }
-    DEVICE float* at(i32 i) { return reinterpret_cast<float*>(full(2 * count)) + i * size; }
-};
+DEVICE float* all_sums() { return reinterpret_cast<float*>(full(2 * SM90_MATMUL_STAGES)); }
 
 // Tiles are those of a block, first to last - 1.
 struct Tiles {
@@ -118,21 +107,20 @@ DEVICE void add_units(Sums<1>& sums, const MatmulArgs& args, i32 units, const Tw
     auto in = Inputs<T, 1>::of(args, 0, warp());
     NO_UNROLL
     for (i32 unit = warp(); unit < units; unit += S::units) {
-        const auto x = Ahead<T>::of(in);
         wait_warp(full(ring.at), ring.parity);
         const u8* from = S::at(ring.at);
         typename T::Lane now[2];
         read_place<T, Staged>(now[0], from, at);
         read_place<T, Staged>(now[1], from + S::half, at);
         done();
-        add_unit<T, 1, scaled>(sums, now[0], now[1], args.parts[0].w.cols, rows, x, unit);
+        add_unit<T, 1, scaled>(sums, now[0], now[1], args.parts[0].w.cols, rows, in, unit);
         Inputs<T, 1>::turn(in);
     }
 }
 
 // multiply adds a tile of weights.
 template <class T>
-DEVICE void multiply(const MatmulArgs& args, i32 tile, i32 units, const Place<T>& at, typename Stage<T>::Walk& ring, Left::Walk& left) {
+DEVICE void multiply(const MatmulArgs& args, i32 tile, i32 units, const Place<T>& at, typename Stage<T>::Walk& ring) {
     typedef Stage<T> S;
     const OutTile out = OutTile::of(args, tile);
     const TwoRows rows = TwoRows::of<T>(args, out);
@@ -152,17 +140,11 @@ DEVICE void multiply(const MatmulArgs& args, i32 tile, i32 units, const Place<T>
         wait(full(ring.at), ring.parity);
         done();
     }
-    wait_warp(Left::empty(left.at), left.parity ^ 1);
-    leave(sums, Left::at(left.at));
-    sync_warp();
-    if (lane() == 0) arrive(Left::full(left.at));
-    if (warp() == tile % MATMUL_WARPS) {
-        wait_warp(Left::full(left.at), left.parity);
-        finish<T, 1, WARP>(args, Left::at(left.at), out, 0, lane());
-        sync_warp();
-        if (lane() == 0) arrive(Left::empty(left.at));
-    }
-    Left::Walk::next(left);
+    const auto meet = [] { sync_some(1, MATMUL_WARPS * WARP); };
+    leave(sums, all_sums());
+    meet();
+    finish<T, 1, MATMUL_WARPS * WARP>(args, all_sums(), out, 0, thread());
+    meet(); // before others leave sums again
 }
 
 template <class T> DEVICE void matmul(const MatmulArgs& args) {
@@ -171,10 +153,6 @@ template <class T> DEVICE void matmul(const MatmulArgs& args) {
         for (i32 i = 0; i < Stage<T>::count; i++) {
             begin(full(i), 1);
             begin(empty(i), MATMUL_WARPS);
-        }
-        for (i32 i = 0; i < Left::count; i++) {
-            begin(Left::full(i), MATMUL_WARPS);
-            begin(Left::empty(i), 1);
         }
         publish_mbarriers();
     }
@@ -188,8 +166,7 @@ template <class T> DEVICE void matmul(const MatmulArgs& args) {
     Place<T> at = Place<T>::of(lane() / 4, warp());
     at = {kept(at.codes + (T::panels ? 0 : lane() / 4 * Stage<T>::stride)), kept(at.high), kept(at.steps), kept(at.halves)};
     typename Stage<T>::Walk ring;
-    Left::Walk left;
-    for (i32 tile = tiles.first; tile < tiles.last; tile++) multiply<T>(args, tile, tiles.units, at, ring, left);
+    for (i32 tile = tiles.first; tile < tiles.last; tile++) multiply<T>(args, tile, tiles.units, at, ring);
 }
 
 // A type, and what has its numbers here.

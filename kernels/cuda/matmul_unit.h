@@ -40,24 +40,6 @@ template <class T, i32 tiles> struct Inputs {
     DEVICE U32x2 total(const Inputs& in, i32 g, i32 tile) { return load8(in.sums + i64(g) * in.stride + 8 * tile); }
 };
 
-// Ahead are a lane's inputs of a unit, for one tile of tokens, read before its weights are there.
-template <class T> struct Ahead {
-    static constexpr i32 used = 1, groups = T::has_low ? Inputs<T, 1>::groups : 1;
-    U32x4 x[4];
-    U32x2 sums[groups];
-
-    DEVICE Ahead of(const Inputs<T, 1>& in) {
-        Ahead a = {};
-        UNROLL
-        for (i32 j = 0; j < 4; j++) a.x[j] = Inputs<T, 1>::numbers(in, j, 0);
-        UNROLL
-        for (i32 g = 0; g < groups && T::has_low; g++) a.sums[g] = Inputs<T, 1>::total(in, g, 0);
-        return a;
-    }
-    DEVICE U32x4 numbers(const Ahead& a, i32 j, i32) { return a.x[j]; }
-    DEVICE U32x2 total(const Ahead& a, i32 g, i32) { return a.sums[g]; }
-};
-
 // EIGHT is the number of rows of half a tile.
 #define EIGHT (MATMUL_ROWS / 2)
 static_assert(EIGHT == STRIP_ROWS, "half a tile is a strip");
@@ -114,9 +96,9 @@ struct TwoRows {
 // both factors are zeros. For one tile there are no branches, so that loads and
 // products overlap; for several they keep registers few. scaled: scales beside the
 // tensor may be several to a row.
-template <class T, i32 tiles, bool scaled = T::tiles, class In>
+template <class T, i32 tiles, bool scaled = T::tiles>
 DEVICE void add_unit(Sums<tiles>& sums, const typename T::Lane& row0, const typename T::Lane& row1, i32 cols,
-                     const TwoRows& rows, const In& in, i32 unit) {
+                     const TwoRows& rows, const Inputs<T, tiles>& in, i32 unit) {
     constexpr i32 groups = groups_of<T>();
     UNROLL
     for (i32 j = 0; j < 4; j++) {
@@ -139,7 +121,7 @@ DEVICE void add_unit(Sums<tiles>& sums, const typename T::Lane& row0, const type
         UNROLL
         for (i32 tile = 0; tile < tiles; tile++) {
             if (tiles > 1 && tile >= in.used) continue;
-            const U32x4 x = In::numbers(in, j, tile);
+            const U32x4 x = Inputs<T, tiles>::numbers(in, j, tile);
             const u32 b[2][2] = {{x.x, x.y}, {x.z, x.w}};
             if (T::group == 0 && !T::tiles) {
                 multiply_f16(sums.v[tile], a[0], b[0]);
@@ -154,7 +136,7 @@ DEVICE void add_unit(Sums<tiles>& sums, const typename T::Lane& row0, const type
                 UNROLL
                 for (i32 i = 0; i < 4; i++) sums.v[tile][i] = fma(part[g][i], scale[g][i / 2], sums.v[tile][i]);
                 if (!T::has_low) continue;
-                const U32x2 two = In::total(in, groups * j + g, tile);
+                const U32x2 two = Inputs<T, tiles>::total(in, groups * j + g, tile);
                 const float of[2] = {bits<float>(two.x), bits<float>(two.y)};
                 UNROLL
                 for (i32 i = 0; i < 4; i++) sums.v[tile][i] = fma(-low[g][i / 2], of[i % 2], sums.v[tile][i]);
