@@ -38,6 +38,8 @@ func permute(dst, src []byte, bits int) {
 				permuteFields(to[at/4*4:], src, t, j, bits)
 			case 4:
 				permuteNibbles(to[at:], src, t, j)
+			case 8:
+				permuteBytes(to[at:], src, t, j)
 			default:
 				permutePairs(to[at:], src, t, j, bits/8)
 			}
@@ -74,6 +76,14 @@ func permuteFloats(words []byte) {
 		w := binary.LittleEndian.Uint32(words)
 		first, second := w&0x07070707<<1|w&0x08080808<<4, w&0x70707070|w&0x80808080>>7
 		binary.LittleEndian.PutUint32(words, first|second)
+	}
+}
+
+// permuteBytes does what permutePairs does with numbers of a byte, twice as fast.
+func permuteBytes(dst, src []byte, t, j int) {
+	from := src[32*j+2*t:][:26]
+	for p := range 4 {
+		binary.LittleEndian.PutUint16(dst[2*p:], binary.LittleEndian.Uint16(from[8*p:]))
 	}
 }
 
