@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -13,10 +14,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// hearHangups has commands that the test starts take SIGHUP as they do from a shell, also
+// where the test itself runs under nohup, which they would inherit.
+func hearHangups(t *testing.T) {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(heard) })
+}
+
 // TestHangup closes the terminal of a server that answers, which sends SIGHUP
 // once or twice: what is in flight finishes. Under nohup nothing happens.
 func TestHangup(t *testing.T) {
 	const finishing = "finishing what is in flight"
+	hearHangups(t)
 	for name, c := range map[string]struct {
 		nohup         bool
 		first, second syscall.Signal
@@ -81,6 +91,7 @@ func TestLogReaderGone(t *testing.T) {
 
 // TestQuantizeHangup: also a closed terminal leaves no half file.
 func TestQuantizeHangup(t *testing.T) {
+	hearHangups(t)
 	folder := t.TempDir()
 	command := exec.Command(binary, "quantize", "random:../../testdata/shapes/llama-1b", filepath.Join(folder, "out.gguf"), "--type", "Q4_K_M", "-t", "1")
 	require.NoError(t, command.Start())
