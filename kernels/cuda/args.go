@@ -136,9 +136,9 @@ type attentionArgs struct {
 	out   addr `c:"float*"`
 	q     addr `c:"const float*"`
 	items addr `c:"const AttentionItem*"`
-	count addr `c:"const i32*"` // items that exist; surplus blocks return
+	count addr `c:"const i32*"` // items that exist
 	table addr `c:"const i32*"`
-	// What decoding finds of each item's splits [blocks, DECODE_SPLITS]: sums
+	// What decoding finds of each item's splits [items, DECODE_SPLITS]: sums
 	// [heads, dim], then greatest score and sum of weights [heads, 2].
 	parts addr `c:"float*"`
 	heads int32

@@ -12,7 +12,8 @@
 // plan is read before the wait: it comes from the host.
 //
 // Shared memory: stages of 16 keys and values for each warp, in which the warps'
-// results then meet; greatest score and sum of weights of each; a word.
+// results then meet, and what those need that finish a row; greatest score and sum of
+// weights of each; a word.
 #include "gpu.h"
 #include "decode_tiles.h"
 #include "inputs.h"

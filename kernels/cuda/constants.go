@@ -36,7 +36,6 @@ const (
 	sm90MatmulRing    = 67 << 10 // bytes of its stages
 	sm90MatmulStages  = 20       // at most
 	sm90MatmulFlight  = 32 << 10 // bytes of the stages that are on their way at first
-	sm90MatmulSums    = 2        // tiles whose sums wait to be added up
 
 	attentionThreads = 128
 	prefillQueries   = 64 // queries (rows times heads that share a KV head) of a block of attention_prefill, and most rows of an item
@@ -44,7 +43,7 @@ const (
 	decodeHeads      = 8  // of a block of attention_decode at most, which share a KV head
 
 	sampleThreads = 512
-	sampleTokens  = 4096 // of a piece of a row, which a block does
+	pieceTokens   = 4096 // of a piece of a row, which a block does
 	sampleGroup   = 128  // tokens that a warp reads at once
 	sampleBins    = 256
 )
@@ -62,7 +61,7 @@ const (
 	normInputShared = normShared + 4*rowThreads/warp
 	convertShared   = 4 * convertThreads / warp
 	sampleShared    = 4 << 10
-	sampleAdjusting = sampleShared + 8*sampleTokens // of sample_scan: a logit and a count for each token
+	sampleAdjusting = sampleShared + 8*pieceTokens // of sample_scan: a logit and a count for each token
 )
 
 // matmulShared is for an entry of matmulSizes: the sums of each warp.
@@ -91,7 +90,7 @@ func attentionShared(share, dim int64) int { return int(4 * share * (2*dim + 64 
 func prefillShared(dim int64) int { return int(512*dim) + 4*kernels.BlockSize }
 func decodeShared(dim int64) int  { return int(768*dim) + 4*decodeHeads*2*4 + 4 }
 
-// decodeBlocks is how many blocks of attention_decode a processor has room for.
+// decodeBlocks is how many blocks of attention_decode a processor has room for at most.
 func decodeBlocks(dim int64) int64 { return 1 + 128/dim }
 
 // Codes of fault.
@@ -119,7 +118,7 @@ func constants() []constant {
 		{"SM90_MATMUL_THREADS", sm90MatmulThreads}, {"SM90_MATMUL_BLOCKS", sm90MatmulBlocks}, {"SM90_MATMUL_RING", sm90MatmulRing}, {"SM90_MATMUL_STAGES", sm90MatmulStages},
 		{"SM90_MATMUL_FLIGHT", sm90MatmulFlight}, {"SM90_MATMUL_BESIDE", sm90MatmulBeside},
 		{"ATTENTION_THREADS", attentionThreads}, {"PREFILL_QUERIES", prefillQueries}, {"DECODE_SPLITS", decodeSplits}, {"DECODE_HEADS", decodeHeads},
-		{"SAMPLE_THREADS", sampleThreads}, {"SAMPLE_PIECE", sampleTokens}, {"SAMPLE_GROUP", sampleGroup}, {"SAMPLE_BINS", sampleBins},
+		{"SAMPLE_THREADS", sampleThreads}, {"SAMPLE_PIECE", pieceTokens}, {"SAMPLE_GROUP", sampleGroup}, {"SAMPLE_BINS", sampleBins},
 		{"FAULT_TOKEN", faultToken}, {"FAULT_SLOT", faultSlot}, {"FAULT_ROW", faultRow},
 	}
 }

@@ -53,7 +53,7 @@ type Options struct {
 const (
 	defaultWorkspace = 256 << 20
 	defaultStaging   = 16 << 20
-	leastWorkspace   = 1 << 20
+	leastWorkspace   = 2 << 20
 	leastStaging     = 64 << 10
 )
 

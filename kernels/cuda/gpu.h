@@ -204,6 +204,8 @@ DEVICE u32 multiply_f16x2(u32 a, u32 b) {
     return d;
 }
 
+// widen_e4m3 makes F16 numbers of two codes E4M3, the low bytes of a word, exact. Others
+// have no instruction for it (below).
 #if __CUDA_ARCH__ >= 890
 DEVICE u32 widen_e4m3(u32 two) {
     u32 d;
@@ -473,8 +475,7 @@ DEVICE float from_e4m3(u8 b) {
     return b & 0x80 ? -v : v;
 }
 
-// widen_e4m3 makes F16 numbers of two codes E4M3, the low bytes of a word, exact. The
-// bits of a size, as F16, are 2^-8 of it; 0x5c00 is 2^8. The size 7f is NaN: adding 1
+// The bits of a size, as F16, are 2^-8 of it; 0x5c00 is 2^8. The size 7f is NaN: adding 1
 // reaches the bit above.
 #if !defined(GPU_DEVICE) || __CUDA_ARCH__ < 890
 DEVICE u32 widen_e4m3(u32 two) {

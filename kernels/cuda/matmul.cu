@@ -50,7 +50,7 @@ template <class T, i32 tiles> DEVICE void matmul(const MatmulArgs& args) {
     float* all = reinterpret_cast<float*>(shared());
     leave(sums, all);
     sync();
-    finish<T, tiles, THREADS>(args, all, out, token, thread());
+    finish<T, tiles>(args, all, out, token);
 }
 
 // Blocks of a multiprocessor: as many as the registers of a type's lanes allow.

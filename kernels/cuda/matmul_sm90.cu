@@ -119,8 +119,7 @@ DEVICE void add_units(Sums<1>& sums, const MatmulArgs& args, i32 units, const Tw
 }
 
 // multiply adds a tile of weights.
-template <class T>
-DEVICE void multiply(const MatmulArgs& args, i32 tile, i32 units, const Place<T>& at, typename Stage<T>::Walk& ring) {
+template <class T> DEVICE void multiply(const MatmulArgs& args, i32 tile, i32 units, const Place<T>& at, typename Stage<T>::Walk& ring) {
     typedef Stage<T> S;
     const OutTile out = OutTile::of(args, tile);
     const TwoRows rows = TwoRows::of<T>(args, out);
@@ -143,7 +142,7 @@ DEVICE void multiply(const MatmulArgs& args, i32 tile, i32 units, const Place<T>
     const auto meet = [] { sync_some(1, MATMUL_WARPS * WARP); };
     leave(sums, all_sums());
     meet();
-    finish<T, 1, MATMUL_WARPS * WARP>(args, all_sums(), out, 0, thread());
+    finish<T, 1>(args, all_sums(), out, 0);
     meet(); // before others leave sums again
 }
 

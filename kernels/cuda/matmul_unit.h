@@ -93,7 +93,7 @@ struct TwoRows {
 };
 
 // add_unit adds the products of a unit of two rows. Of columns beyond the last,
-// both factors are zeros. For one tile there are no branches, so that loads and
+// inputs and scales are zeros. For one tile there are no branches, so that loads and
 // products overlap; for several they keep registers few. scaled: scales beside the
 // tensor may be several to a row.
 template <class T, i32 tiles, bool scaled = T::tiles>
@@ -157,13 +157,12 @@ template <i32 tiles> DEVICE void leave(const Sums<tiles>& sums, float* all) {
     }
 }
 
-// finish adds what the warps left, in order, and writes the sums: by `threads` threads,
-// of which this is one.
-template <class T, i32 tiles, i32 threads>
-DEVICE void finish(const MatmulArgs& args, const float* all, const OutTile& t, i32 token, i32 thread) {
-    constexpr i32 tokens = 8 * tiles;
+// finish adds what the warps left, in order, and writes the sums. The threads of these
+// warps do it.
+template <class T, i32 tiles> DEVICE void finish(const MatmulArgs& args, const float* all, const OutTile& t, i32 token) {
+    constexpr i32 tokens = 8 * tiles, threads = MATMUL_WARPS * WARP;
     const bool scaled = tile_scaled<T>(OutTile::part_of(t, args, 0).w);
-    for (i32 i = thread; i < MATMUL_ROWS * tokens; i += threads) {
+    for (i32 i = thread(); i < MATMUL_ROWS * tokens; i += threads) {
         const i32 half = i % MATMUL_ROWS / EIGHT, row = OutTile::row_of(t, half, i % EIGHT), at = token + i / MATMUL_ROWS;
         const MatmulPart& part = OutTile::part_of(t, args, half);
         if (row >= part.w.rows || at >= args.n || (t.pair && half > 0)) continue;

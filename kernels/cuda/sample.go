@@ -66,7 +66,7 @@ func (d *Device) sampleRows(dst []kernels.Sampled, tokens int64, logits kernels.
 		s.rows = append(s.rows, s.encode(&rows[i]))
 		most = max(most, min(int64(rows[i].Logprobs), vocab))
 	}
-	n, groups := pieces(vocab, sampleTokens), pieces(vocab, sampleGroup)
+	n, groups := pieces(vocab, pieceTokens), pieces(vocab, sampleGroup)
 	var at [7]addr
 	size := int64(0)
 	for i, bytes := range [len(at)]int64{

@@ -4,10 +4,11 @@
 //
 // A row is units of 128 columns. Four lanes share a unit: lane t = lane%4 has
 // the columns 16s + {2t, 2t+1, 2t+8, 2t+9} of all steps s = 0..7, 32 in all, side
-// by side in memory or in pieces of 16 bytes (Panel), because these are what it contributes to a product of 16
-// columns. They come as 16 pairs: pair 2s has the first two of a step, pair 2s+1
-// the others. A register of 8 codes of 4 bits has those of two steps; code i of pair p
-// stands there at place p%4 + 4i, where one mask finds both codes of a pair.
+// by side in memory or in pieces of 16 bytes (Panel), because these are what it
+// contributes to a product of 16 columns. They come as 16 pairs: pair 2s has the first
+// two of a step, pair 2s+1 the others. A register of 8 codes of 4 bits has those of two
+// steps; code i of pair p stands there at place p%4 + 4i, where one mask finds both codes
+// of a pair, but for E2M1, whose bits stand where those of F16 do.
 #pragma once
 
 #include "functions.h"
