@@ -22,6 +22,8 @@ constexpr double UNIT = 1099511627776.0; // of a sum of probabilities: 2^40 is 1
 constexpr i32 QUAD = 4; // tokens that a thread reads at once
 static_assert(SAMPLE_GROUP == WARP * QUAD, "a warp reads a group at once");
 constexpr i32 QUADS = SAMPLE_PIECE / (QUAD * SAMPLE_THREADS); // of a thread in a piece
+static_assert(QUADS * QUAD <= 32, "a thread's tokens are the bits of a word");
+static_assert(SAMPLE_BINS == 8 * WARP && SAMPLE_BINS == 1 << 8, "a lane has 8 bins, a bin a byte of a key");
 
 // Shared is the block's shared memory.
 struct Shared {
@@ -484,6 +486,7 @@ struct Candidates {
 
 // Bins of mass have an eighth of z each, the last the likeliest.
 constexpr i32 PER_Z = 8;
+static_assert(28 * PER_Z < SAMPLE_BINS, "what has mass has a bin");
 
 // weigh adds the mass of a piece to the row's bins.
 DEVICE void weigh(const Candidates& c, const Piece& p, u64* bins) {
