@@ -7,9 +7,6 @@
 // two. SI is the panel, DX x, R11 tokens left. Inside a tile: R8 codes, R9 scales, R13
 // mins, CX groups of 32 columns left.
 
-DATA words<>+0(SB)/4, $0x00010001
-GLOBL words<>(SB), RODATA|NOPTR, $4
-
 #define TILE(COLUMNS, EACH, LOAD) \
 	MOVQ SI, R8 \
 	LEAQ 4096(SI), R9 \
@@ -37,7 +34,6 @@ GLOBL words<>(SB), RODATA|NOPTR, $4
 	LEAQ         (R10)(R10*2), R10 \
 	SHLQ         $4, R10 \
 	MOVQ         tokens+32(FP), R11 \
-	VPBROADCASTD words<>(SB), Z28 \
 	CMPQ         R11, $2 \
 	JLT          one \
 	JEQ          two \
@@ -102,8 +98,7 @@ done: \
 
 #define BIAS16_BOTH(I, X, A, B, P, Q) \
 	VPBROADCASTD (I+X)(BX), A \
-	VPMADDWD     Z28, A, A \
-	VMOVDQA64    A, B
+	VPBROADCASTD (I+X)(BX), B
 
 #define USE_BOTH(I, X, A, B, P, Q) \
 	VPBROADCASTD (4*I+X)(BX), Z18 \
@@ -135,7 +130,6 @@ done: \
 	LEAQ         (R10)(R10*2), R10 \
 	SHLQ         $4, R10 \
 	MOVQ         tokens+40(FP), R11 \
-	VPBROADCASTD words<>(SB), Z28 \
 tile: \
 	TILE(n+48(FP), BOTH, LOAD_BOTH) \
 group: \

@@ -30,9 +30,10 @@ type block8 struct {
 	// bias makes up for codes of a weight that assembly stores with an offset
 	// (integer.offset) to have no sign, or to keep sums small: -offset times the
 	// sum of x's codes, for columns 0 and 1 of four, and for 2 and 3. With groups
-	// of 16 there is one for each half. With groups of 32 the first is for all 32
-	// columns, and the second, one number, is the sum of its words. For halfSums
-	// these are two floats instead, scale * Σ code of each half.
+	// of 16 there is one for each half, which is one number where the offset is
+	// negative. With groups of 32 the first is for all 32 columns, and the second,
+	// one number, is the sum of its words. For halfSums these are two floats
+	// instead, scale * Σ code of each half.
 	bias [2][2]int16
 }
 
@@ -45,7 +46,8 @@ type panel8 struct {
 
 // integer is a type's integer loops.
 type integer struct {
-	// offset is what is added to the codes of a panel to make them unsigned, or halfSums.
+	// offset is what is added to the codes of a panel to make them unsigned, negative where
+	// the biases of 16 columns are wanted as one number; or halfSums.
 	offset int16
 	// unpack fills a panel with n columns, a multiple of the packed block's.
 	unpack func(p *panel8, src unsafe.Pointer, n int)
@@ -129,32 +131,38 @@ const halfSums = math.MinInt16
 func (b *block8) count(group int, offset int16) {
 	if offset == halfSums {
 		for h := range b.bias {
-			sum := math.Float32bits(b.sumOf(16*h, 16))
-			b.bias[h] = [2]int16{int16(sum), int16(sum >> 16)}
+			b.bias[h] = number(int32(math.Float32bits(b.sumOf(16*h, 16))))
 		}
 		b.sum = b.sumOf(0, 32)
 		return
 	}
-	sum := int32(0)
+	b.sum = b.sumOf(0, 32)
 	b.bias = [2][2]int16{}
+	if offset < 0 {
+		for h := range b.bias {
+			b.bias[h] = number(int32(offset) * b.sumOfCodes(16*h, 16))
+		}
+		return
+	}
 	for k, c := range b.code {
-		sum += int32(c)
 		b.bias[k/group][k%4/2] -= offset * int16(c)
 	}
 	if group == 32 {
-		total := uint32(-sum * int32(offset))
-		b.bias[1] = [2]int16{int16(total), int16(total >> 16)}
+		b.bias[1] = number(-int32(offset) * b.sumOfCodes(0, 32))
 	}
-	b.sum = b.scale * float32(sum)
 }
 
+// number returns n as two words.
+func number(n int32) [2]int16 { return [2]int16{int16(n), int16(n >> 16)} }
+
 // sumOf returns the sum of the values of columns [from, from+n).
-func (b *block8) sumOf(from, n int) float32 {
-	sum := int32(0)
+func (b *block8) sumOf(from, n int) float32 { return b.scale * float32(b.sumOfCodes(from, n)) }
+
+func (b *block8) sumOfCodes(from, n int) (sum int32) {
 	for _, c := range b.code[from : from+n] {
 		sum += int32(c)
 	}
-	return b.scale * float32(sum)
+	return sum
 }
 
 // integerGeneric returns the plain loops of a type with a coding.

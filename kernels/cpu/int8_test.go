@@ -80,9 +80,10 @@ func TestQuantize(t *testing.T) {
 		}
 	}
 	for _, v := range variants() {
-		got := make([]block8, n/32)
-		v.quantize(&got[0], 1, &x[0], n, 16, halfSums)
-		for i, b := range got {
+		halves, totals := make([]block8, n/32), make([]block8, n/32)
+		v.quantize(&halves[0], 1, &x[0], n, 16, halfSums)
+		v.quantize(&totals[0], 1, &x[0], n, 16, -32)
+		for i, b := range halves {
 			for h, words := range b.bias {
 				sum := 0
 				for _, c := range b.code[16*h:][:16] {
@@ -90,8 +91,10 @@ func TestQuantize(t *testing.T) {
 				}
 				want := math.Float32bits(b.scale * float32(sum))
 				require.Equal(t, [2]int16{int16(want), int16(want >> 16)}, words, "%s: block %d", v.name, i)
+				require.Equal(t, [2]int16{int16(-32 * sum), int16(-32 * sum >> 16)}, totals[i].bias[h], "%s: block %d", v.name, i)
 			}
 			require.Equal(t, b.sumOf(0, 32), b.sum, v.name)
+			require.Equal(t, b.sum, totals[i].sum, v.name)
 		}
 	}
 	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {

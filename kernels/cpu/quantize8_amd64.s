@@ -35,8 +35,10 @@ TEXT ·quantizeAVX2(SB), NOSPLIT, $0-42
 	MOVWLSX      offset+40(FP), AX
 	MOVL         AX, R9
 	NEGL         AX
+	CMOVLGT      R9, AX // -|offset|
 	VMOVD        AX, X10
 	VPBROADCASTW X10, X11
+	VPBROADCASTD X10, X10
 	VPBROADCASTD magnitude<>(SB), Y15
 	VMOVSS       most<>(SB), X14
 	VMOVDQU      inOrder<>(SB), Y13
@@ -100,8 +102,19 @@ block:
 	JEQ          whole
 	CMPL         R9, $-32768
 	JEQ          halves
+	TESTL        R9, R9
+	JLT          totals
 	VPMULLW      X11, X1, X1
 	VPMULLW      X11, X2, X2
+	VMOVD        X1, 40(DI)
+	VMOVD        X2, 44(DI)
+	JMP          next
+
+totals:
+	VPMADDWD     X9, X1, X1
+	VPMADDWD     X9, X2, X2
+	VPMULLD      X10, X1, X1
+	VPMULLD      X10, X2, X2
 	VMOVD        X1, 40(DI)
 	VMOVD        X2, 44(DI)
 	JMP          next
