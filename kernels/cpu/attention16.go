@@ -20,14 +20,14 @@ import (
 // attention16 is these loops. Queries and weights are rows of codes, keys and values as the
 // cache has them: see kernels.KV.
 type attention16 struct {
-	// scores writes those of n queries [n, dim] with 16 keys of a block: s[i][p], rows 64
-	// apart. The 32*dim bytes at ahead will be read soon: a few queries prefetch some in each
-	// step, so that few loads wait at once.
+	// scores writes those of n queries [n, dim] with the keys of a block: s[i][p]. The
+	// 128*dim bytes at ahead will be read soon: each step prefetches some, so that few loads
+	// wait at once.
 	scores func(s *float32, keys, queries *int16, dim int, keyScales, queryScales *float32, n int, ahead unsafe.Pointer)
 	// weigh writes codes of the products of weights s [n, 64] with the values' scales.
 	weigh func(codes *int16, scales, s, valueScales *float32, n int)
-	// add adds 16 columns of values, weighted by [n, 64], to acc [n, dim]; 2048 bytes will be
-	// read soon.
+	// add adds the values of a block, weighted by [n, 64], to acc [n, dim]; as many bytes
+	// will be read soon.
 	add func(acc *float32, dim int, values, weights *int16, scales *float32, n int, ahead unsafe.Pointer)
 }
 
@@ -45,8 +45,9 @@ const (
 type attentionCodes struct {
 	queries      []int16 // [queries, dim]
 	queryScales  []float32
-	keyScales    [kernels.BlockSize]float32
-	valueScales  [kernels.BlockSize]float32
+	keyScales    *float32 // of a block: in the cache, or in partial
+	valueScales  *float32
+	partial      [2][kernels.BlockSize]float32
 	weights      []int16 // [queries, 64]
 	weightScales []float32
 }
@@ -83,13 +84,13 @@ func (t *attentionTile) roundQueries16() {
 
 // codedBlock adds n positions of block b to rows from r0 on.
 func (t *attentionTile) codedBlock(b, n, r0 int64) {
+	t.prefetchScales(b)
 	t.loadScales(b, n)
-	end, some := t.finiteRows(b, n, r0), max(1, hotQueries/t.share)
-	next := t.next(b, (end-r0+some-1)/some)
+	end, some := t.rows, max(1, hotQueries/t.share)
+	if t.seen(b, r0) < n {
+		end = t.finiteRows(b, n, r0)
+	}
 	for r := r0; r < end; r += some {
-		if (end-r0)*t.share > fewCodes {
-			next.prefetch()
-		}
 		t.addCodes(b, r, min(r+some, end))
 	}
 	// A NaN reaches the rows that see it, one by one.
@@ -99,14 +100,24 @@ func (t *attentionTile) codedBlock(b, n, r0 int64) {
 	}
 }
 
-// fewCodes is up to how many queries prefetch what comes next themselves.
-const fewCodes = 5
-
-// loadScales reads those of n positions; the others have no weight.
+// loadScales finds those of n positions; the others have no weight.
 func (t *attentionTile) loadScales(b, n int64) {
 	c, at := &t.codes, t.at(b)
-	clear(c.keyScales[copy(c.keyScales[:], unsafe.Slice(t.scale(t.cache.KScale, at), n)):])
-	clear(c.valueScales[copy(c.valueScales[:], unsafe.Slice(t.scale(t.cache.VScale, at), n)):])
+	c.keyScales, c.valueScales = t.scale(t.cache.KScale, at), t.scale(t.cache.VScale, at)
+	if n == kernels.BlockSize {
+		return
+	}
+	for i, scales := range []**float32{&c.keyScales, &c.valueScales} {
+		clear(c.partial[i][copy(c.partial[i][:], unsafe.Slice(*scales, n)):])
+		*scales = &c.partial[i][0]
+	}
+}
+
+// prefetchScales asks for those of the block after b.
+func (t *attentionTile) prefetchScales(b int64) {
+	at := t.at(t.after(b))
+	prefetch(unsafe.Pointer(t.scale(t.cache.KScale, at)), 4*kernels.BlockSize)
+	prefetch(unsafe.Pointer(t.scale(t.cache.VScale, at)), 4*kernels.BlockSize)
 }
 
 // finiteRows returns the end of the rows from r0 on that see no NaN among n positions of
@@ -114,7 +125,7 @@ func (t *attentionTile) loadScales(b, n int64) {
 func (t *attentionTile) finiteRows(b, n, r0 int64) int64 {
 	c := &t.codes
 	for p := range n {
-		if k, v := c.keyScales[p], c.valueScales[p]; k != k || v != v {
+		if k, v := *floatAt(c.keyScales, int(p)), *floatAt(c.valueScales, int(p)); k != k || v != v {
 			t.loadScales(b, p)
 			return min(t.rows, max(r0, b*kernels.BlockSize+p-t.position))
 		}
@@ -126,19 +137,14 @@ func (t *attentionTile) finiteRows(b, n, r0 int64) int64 {
 func (t *attentionTile) addCodes(b, r, end int64) {
 	c, loops, dim := &t.codes, t.kern.attention16, int(t.dim)
 	i, n := r*t.share, int((end-r)*t.share)
-	s, keys, ahead := &t.s[i*kernels.BlockSize], t.codesOf(t.cache.K, b), t.following(t.cache.K, b)
-	for p := 0; p < kernels.BlockSize; p += lanes {
-		loops.scores(floatAt(s, p), &keys[2*p], &c.queries[i*t.dim], dim, &c.keyScales[p], &c.queryScales[i], n, unsafe.Add(ahead, 2*p*dim))
-	}
+	s := &t.s[i*kernels.BlockSize]
+	loops.scores(s, &t.codesOf(t.cache.K, b)[0], &c.queries[i*t.dim], dim, c.keyScales, &c.queryScales[i], n, t.following(t.cache.K, b))
 	for ; r < end; r++ {
 		t.maxima(r*t.share, t.share, t.seen(b, r))
 	}
 	t.kern.expSum(&t.l[i], s, &t.m[i], n)
-	loops.weigh(&c.weights[i*kernels.BlockSize], &c.weightScales[i], s, &c.valueScales[0], n)
-	values, ahead := t.codesOf(t.cache.V, b), t.following(t.cache.V, b)
-	for k := 0; k < dim; k += lanes {
-		loops.add(&t.acc[int(i)*dim+k], dim, &values[2*k], &c.weights[i*kernels.BlockSize], &c.weightScales[i], n, unsafe.Add(ahead, 2*k*kernels.BlockSize))
-	}
+	loops.weigh(&c.weights[i*kernels.BlockSize], &c.weightScales[i], s, c.valueScales, n)
+	loops.add(&t.acc[int(i)*dim], dim, &t.codesOf(t.cache.V, b)[0], &c.weights[i*kernels.BlockSize], &c.weightScales[i], n, t.following(t.cache.V, b))
 }
 
 // codesOf returns those of block b.
@@ -201,8 +207,8 @@ func roundTo(codes []int16, x []float32, scale, least float32) float32 {
 // scores16Generic is attention16.scores.
 func scores16Generic(s *float32, keys, queries *int16, dim int, keyScales, queryScales *float32, n int, _ unsafe.Pointer) {
 	for i := range n {
-		sums := sums16(keys, kernels.BlockSize, codesAt(queries, i*dim, dim))
-		for p, sum := range sums {
+		for p := range kernels.BlockSize {
+			sum := sum16(keys, kernels.BlockSize, p, codesAt(queries, i*dim, dim))
 			*floatAt(s, i*kernels.BlockSize+p) = float32(float32(sum)**floatAt(queryScales, i)) * *floatAt(keyScales, p)
 		}
 	}
@@ -211,23 +217,20 @@ func scores16Generic(s *float32, keys, queries *int16, dim int, keyScales, query
 // add16Generic is attention16.add.
 func add16Generic(acc *float32, dim int, values, weights *int16, scales *float32, n int, _ unsafe.Pointer) {
 	for i := range n {
-		sums := sums16(values, dim, codesAt(weights, i*kernels.BlockSize, kernels.BlockSize))
-		for c, sum := range sums {
+		for c := range dim {
+			sum := sum16(values, dim, c, codesAt(weights, i*kernels.BlockSize, kernels.BlockSize))
 			*floatAt(acc, i*dim+c) = fma(float32(sum), *floatAt(scales, i), *floatAt(acc, i*dim+c))
 		}
 	}
 }
 
-// sums16 multiplies x with 16 columns of a panel [len(x)/2, wide, 2].
-func sums16(panel *int16, wide int, x []int16) (sums [lanes]int32) {
-	for k, v := range x {
-		for r, w := range codesAt(panel, k/2*2*wide, 2*lanes) {
-			if r%2 == k%2 {
-				sums[r/2] += int32(v) * int32(w)
-			}
-		}
+// sum16 multiplies x with a column of a panel [len(x)/2, wide, 2].
+func sum16(panel *int16, wide, column int, x []int16) (sum int32) {
+	for k := 0; k < len(x); k += 2 {
+		w := codesAt(panel, k*wide+2*column, 2)
+		sum += int32(x[k])*int32(w[0]) + int32(x[k+1])*int32(w[1])
 	}
-	return sums
+	return sum
 }
 
 // weigh16Generic is attention16.weigh.

@@ -2,7 +2,14 @@
 
 #include "textflag.h"
 #include "vector_amd64.h"
-#include "attention16_amd64.h"
+
+// KEY_SCALES reads them to Y12, Y13.
+#define KEY_SCALES \
+	MOVQ    keyScales+32(FP), BX \
+	VMOVUPS (BX), Y12 \
+	VMOVUPS 32(BX), Y13
+
+#define NO_SCALES
 
 VECTOR(magnitudes<>, 0x7fffffff7fffffff)
 
@@ -176,17 +183,27 @@ query:
 
 // Registers of PRODUCT16: AX panel, DI out, R9 the stride of both in bytes, DX codes of
 // queries, R10, R12 and R8 one, three and five of their strides, R11 queries left, R13 the
-// queries' scales, R14 pairs of codes, an even number; for scores, R15 the keys' scales.
-// Inside a tile: SI panel, BX codes, CX pairs left, R8 in small ones what is prefetched; Y0
-// to Y11 two vectors of sums for each query.
+// queries' scales, R14 pairs of codes, an even number, R15 how far from the panel what comes
+// next is. Inside a tile: SI panel, BX codes, CX pairs left; Y0 to Y11 two vectors of sums for
+// each query.
 
+#define TILE16 \
+	MOVQ AX, SI \
+	MOVQ DX, BX \
+	MOVQ R14, CX
+
+// PAIR16 prefetches to the second-level cache: the buffers of the first are few, and what
+// finds none is dropped.
 #define PAIR16 \
-	VMOVDQU (SI), Y12 \
-	VMOVDQU 32(SI), Y13
+	PREFETCHT1 (SI)(R15*1) \
+	VMOVDQU    (SI), Y12 \
+	VMOVDQU    32(SI), Y13 \
+	ADDQ       R9, SI
 
-#define SECOND16 \
-	VMOVDQU (SI)(R9*1), Y12 \
-	VMOVDQU 32(SI)(R9*1), Y13
+#define NEXT16(LOOP) \
+	ADDQ $8, BX \
+	SUBQ $2, CX \
+	JNZ  LOOP
 
 // MULADD16 adds a pair to the sums LO, HI of the query whose codes are at ADDR.
 #define MULADD16(ADDR, LO, HI) \
@@ -236,13 +253,7 @@ query:
 	ADDQ         $4, R13 \
 	ADDQ         R9, DI
 
-#define KEY_SCALES \
-	VMOVUPS (R15), Y12 \
-	VMOVUPS 32(R15), Y13
-
-#define NO_SCALES
-
-#define PRODUCT16(AHEAD, END, STORE) \
+#define PRODUCT16(END, STORE) \
 	LEAQ (R10)(R10*2), R12 \
 	LEAQ (R10)(R10*4), R8 \
 six: \
@@ -264,7 +275,7 @@ six: \
 sixLoop: \
 	PAIR16 \
 	SIX16(0) \
-	SECOND16 \
+	PAIR16 \
 	SIX16(4) \
 	NEXT16(sixLoop) \
 	END \
@@ -281,7 +292,6 @@ four: \
 	CMPQ R11, $4 \
 	JLT  two \
 	TILE16 \
-	AHEAD \
 	VPXOR Y0, Y0, Y0 \
 	VPXOR Y1, Y1, Y1 \
 	VPXOR Y2, Y2, Y2 \
@@ -291,10 +301,9 @@ four: \
 	VPXOR Y6, Y6, Y6 \
 	VPXOR Y7, Y7, Y7 \
 fourLoop: \
-	AHEAD16 \
 	PAIR16 \
 	FOUR16(0) \
-	SECOND16 \
+	PAIR16 \
 	FOUR16(4) \
 	NEXT16(fourLoop) \
 	END \
@@ -308,16 +317,14 @@ two: \
 	CMPQ R11, $2 \
 	JLT  one \
 	TILE16 \
-	AHEAD \
 	VPXOR Y0, Y0, Y0 \
 	VPXOR Y1, Y1, Y1 \
 	VPXOR Y2, Y2, Y2 \
 	VPXOR Y3, Y3, Y3 \
 twoLoop: \
-	AHEAD16 \
 	PAIR16 \
 	TWO16(0) \
-	SECOND16 \
+	PAIR16 \
 	TWO16(4) \
 	NEXT16(twoLoop) \
 	END \
@@ -329,14 +336,12 @@ one: \
 	TESTQ R11, R11 \
 	JEQ   done \
 	TILE16 \
-	AHEAD \
 	VPXOR Y0, Y0, Y0 \
 	VPXOR Y1, Y1, Y1 \
 oneLoop: \
-	AHEAD16 \
 	PAIR16 \
 	MULADD16((BX), Y0, Y1) \
-	SECOND16 \
+	PAIR16 \
 	MULADD16(4(BX), Y0, Y1) \
 	NEXT16(oneLoop) \
 	END \
@@ -345,31 +350,34 @@ done: \
 	VZEROUPPER \
 	RET
 
-// func scores16AVX2(s *float32, keys, queries *int16, dim int, keyScales, queryScales *float32, n int, ahead unsafe.Pointer)
+// func scores16x16AVX2(s *float32, keys, queries *int16, dim int, keyScales, queryScales *float32, n int, ahead unsafe.Pointer)
 // Requires: AVX2
-TEXT ·scores16AVX2(SB), NOSPLIT, $0-64
+TEXT ·scores16x16AVX2(SB), NOSPLIT, $0-64
 	MOVQ s+0(FP), DI
 	MOVQ keys+8(FP), AX
 	MOVQ queries+16(FP), DX
 	MOVQ dim+24(FP), R14
-	MOVQ keyScales+32(FP), R15
 	MOVQ queryScales+40(FP), R13
 	MOVQ n+48(FP), R11
+	MOVQ ahead+56(FP), R15
+	SUBQ AX, R15
 	MOVQ $256, R9
 	LEAQ (R14*2), R10
 	SHRQ $1, R14
-	PRODUCT16(AHEAD_OF_KEYS, KEY_SCALES, SCORES)
+	PRODUCT16(KEY_SCALES, SCORES)
 
-// func add16AVX2(acc *float32, dim int, values, weights *int16, scales *float32, n int, ahead unsafe.Pointer)
+// func add16x16AVX2(acc *float32, dim int, values, weights *int16, scales *float32, n int, ahead unsafe.Pointer)
 // Requires: AVX2, FMA
-TEXT ·add16AVX2(SB), NOSPLIT, $0-56
+TEXT ·add16x16AVX2(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), DI
 	MOVQ dim+8(FP), R9
 	MOVQ values+16(FP), AX
 	MOVQ weights+24(FP), DX
 	MOVQ scales+32(FP), R13
 	MOVQ n+40(FP), R11
+	MOVQ ahead+48(FP), R15
+	SUBQ AX, R15
 	SHLQ $2, R9
 	MOVQ $128, R10
 	MOVQ $32, R14
-	PRODUCT16(AHEAD_OF_VALUES, NO_SCALES, WEIGHTED)
+	PRODUCT16(NO_SCALES, WEIGHTED)

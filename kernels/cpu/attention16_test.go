@@ -109,7 +109,7 @@ func extreme(rng *rand.Rand, n, columns, limit int) []int16 {
 // any number of queries, and what is not theirs is left alone.
 func TestProducts16(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 16))
-	for _, dim := range []int{16, 64, 128, 256} {
+	for _, dim := range []int{16, 48, 64, 112, 128, 256} {
 		const most, flat = 23, weightsSum / kernels.BlockSize
 		limit := int(codesLength / math.Sqrt(float64(dim)))
 		keys, queries := extreme(rng, kernels.BlockSize*dim, dim, limit), extreme(rng, most*dim, dim, limit)
@@ -120,15 +120,14 @@ func TestProducts16(t *testing.T) {
 				name := fmt.Sprintf("%s: %d queries of %d", v.name, n, dim)
 				want, got := normals(rng, (most+1)*kernels.BlockSize), alignedFloats((most+1)*kernels.BlockSize)
 				copy(got, want)
-				scores16Generic(&want[16], &keys[32], &queries[0], dim, &scales[16], &scales[0], n, nil)
-				v.attention16.scores(&got[16], &keys[32], &queries[0], dim, &scales[16], &scales[0], n, ahead)
+				scores16Generic(&want[0], &keys[0], &queries[0], dim, &scales[0], &scales[0], n, nil)
+				v.attention16.scores(&got[0], &keys[0], &queries[0], dim, &scales[0], &scales[0], n, ahead)
 				same(t, want, got, "%s, scores", name)
 
 				want, got = normals(rng, (most+1)*dim), alignedFloats((most+1)*dim)
 				copy(got, want)
-				last := dim - lanes
-				add16Generic(&want[last], dim, &values[2*last], &weights[0], &scales[0], n, nil)
-				v.attention16.add(&got[last], dim, &values[2*last], &weights[0], &scales[0], n, ahead)
+				add16Generic(&want[0], dim, &values[0], &weights[0], &scales[0], n, nil)
+				v.attention16.add(&got[0], dim, &values[0], &weights[0], &scales[0], n, ahead)
 				same(t, want, got, "%s, values", name)
 			}
 		}
@@ -175,9 +174,9 @@ func TestWeigh16(t *testing.T) {
 // TestNaN16: a position whose key or value has a NaN makes one of the rows that see it, and
 // changes nothing for those before.
 func TestNaN16(t *testing.T) {
-	const dim, heads, rows, position, bad = 32, 2, 90, 20, 75
+	const dim, heads, rows, bad = 32, 2, 90, 75
 	for _, v := range with16(t) {
-		attend := func(spoil func(kv kernels.KV) kernels.Tensor) []float32 {
+		attend := func(position int64, spoil func(kv kernels.KV) kernels.Tensor) []float32 {
 			dev, err := Open(Options{Threads: 2, Variant: v.name})
 			require.NoError(t, err)
 			defer func() { require.NoError(t, dev.Close()) }()
@@ -190,33 +189,35 @@ func TestNaN16(t *testing.T) {
 			rng := rand.New(rand.NewPCG(4, 16))
 			q, out := tensor(kernels.F32, rows, heads, dim), tensor(kernels.F32, rows, heads, dim)
 			copy(floatsOf(q.Addr, q.Len()), normals(rng, rows*heads*dim))
-			kv := kernels.KV{K: tensor(kernels.I16, 2, 1, kernels.BlockSize, dim), V: tensor(kernels.I16, 2, 1, kernels.BlockSize, dim)}
+			kv := kernels.KV{K: tensor(kernels.I16, 4, 1, kernels.BlockSize, dim), V: tensor(kernels.I16, 4, 1, kernels.BlockSize, dim)}
 			for _, side := range []kernels.Tensor{kv.K, kv.V} {
 				copy(codesAt((*int16)(pointer(side.Addr)), 0, int(side.Len())), extreme(rng, int(side.Len()), dim, 4000))
 			}
 			for _, scale := range []*kernels.Tensor{&kv.KScale, &kv.VScale} {
-				*scale = tensor(kernels.F32, 2, 1, kernels.BlockSize)
+				*scale = tensor(kernels.F32, 4, 1, kernels.BlockSize)
 				for i := range floatsOf(scale.Addr, scale.Len()) {
 					floatsOf(scale.Addr, scale.Len())[i] = rng.Float32() / 4000
 				}
 			}
 			if spoil != nil {
-				floatsOf(spoil(kv).Addr, 2*kernels.BlockSize)[bad] = float32(math.NaN())
+				floatsOf(spoil(kv).Addr, 4*kernels.BlockSize)[bad] = float32(math.NaN())
 			}
 			dev.Attention(out, q, kv, &kernels.AttentionPlan{
-				Seqs: []kernels.AttentionSeq{{Rows: rows, Position: position, Blocks: []int32{0, 1}}},
+				Seqs: []kernels.AttentionSeq{{Rows: rows, Position: position, Blocks: []int32{0, 1, 2, 3}}},
 			})
 			return slices.Clone(floatsOf(out.Addr, out.Len()))
 		}
-		clean, before := attend(nil), (bad-position)*heads*dim
 		for i, spoil := range []func(kv kernels.KV) kernels.Tensor{
 			func(kv kernels.KV) kernels.Tensor { return kv.KScale },
 			func(kv kernels.KV) kernels.Tensor { return kv.VScale },
 		} {
-			got := attend(spoil)
-			same(t, clean[:before], got[:before], "%s: %d, rows before", v.name, i)
-			for _, x := range got[before:] {
-				require.True(t, math.IsNaN(float64(x)), "%s: %d", v.name, i)
+			for _, position := range []int64{20, 128} { // all rows see it from the second on
+				before := max(0, bad-position) * heads * dim
+				clean, got := attend(position, nil), attend(position, spoil)
+				same(t, clean[:before], got[:before], "%s: %d, rows before", v.name, i)
+				for _, x := range got[before:] {
+					require.True(t, math.IsNaN(float64(x)), "%s: %d, rows from %d on", v.name, i, position)
+				}
 			}
 		}
 	}

@@ -1,111 +1,113 @@
 //go:build !purego
 
 #include "textflag.h"
-#include "attention16_amd64.h"
 
-// The products of attention16_amd64.s with VPDPWSSD, which multiplies and adds a pair of
-// 16 columns at once. The registers are those there, and R15 is seven strides of codes, Z31
-// the keys' scales, R8 in small tiles what is prefetched; Z0 to Z7 are sums of even pairs, Z8 to Z15 of odd ones.
+// The products of attention16.go with VPDPWSSD, which multiplies and adds pairs of 16 columns
+// at once. 64 columns, a row of keys or a part of a row of values, are multiplied with four
+// queries at a time: the panel is read in order, which the processor's own prefetch follows.
+// Ours goes to the second-level cache: the buffers of the first are few, and what finds
+// none is dropped.
+//
+// Registers: AX panel, DI out, R9 the stride of both in bytes, R8 how far from the panel what
+// comes next is, DX codes of queries, R10 and R12 one and three of their strides, R11 queries
+// left, R13 the queries' scales, R14 rows of pairs; of values, R15 columns left, K1 to K4
+// which of 64. Inside a tile: SI panel, BX codes, CX rows left; Z0 to Z15 four vectors of sums for
+// each query, Z16 to Z19 a row, Z20 to Z23 a pair of each query; Z28 to Z31 the keys' scales.
 
-#define FOUR16(AT, PAIR, A, B, C, D) \
-	VPDPWSSD.BCST AT(BX), PAIR, A \
-	VPDPWSSD.BCST AT(BX)(R10*1), PAIR, B \
-	VPDPWSSD.BCST AT(BX)(R10*2), PAIR, C \
-	VPDPWSSD.BCST AT(BX)(R12*1), PAIR, D
+#define TILE16 \
+	MOVQ AX, SI \
+	MOVQ DX, BX \
+	MOVQ R14, CX
 
-#define MORE16(AT, PAIR, A, B, C, D) \
-	VPDPWSSD.BCST AT(BX)(R10*4), PAIR, A \
-	VPDPWSSD.BCST AT(BX)(R8*1), PAIR, B \
-	VPDPWSSD.BCST AT(BX)(R12*2), PAIR, C \
-	VPDPWSSD.BCST AT(BX)(R15*1), PAIR, D
+#define NEXT16(LOOP) \
+	ADDQ R9, SI \
+	ADDQ $4, BX \
+	DECQ CX \
+	JNZ  LOOP
 
-#define TWO_PAIRS \
-	VMOVDQU32 (SI), Z16 \
-	VMOVDQU32 (SI)(R9*1), Z17
+#define ROW16 \
+	PREFETCHT1  (SI)(R8*1) \
+	PREFETCHT1  64(SI)(R8*1) \
+	PREFETCHT1  128(SI)(R8*1) \
+	PREFETCHT1  192(SI)(R8*1) \
+	VMOVDQU32.Z (SI), K1, Z16 \
+	VMOVDQU32.Z 64(SI), K2, Z17 \
+	VMOVDQU32.Z 128(SI), K3, Z18 \
+	VMOVDQU32.Z 192(SI), K4, Z19
 
-#define SCORES(EVEN, ODD) \
-	VPADDD      ODD, EVEN, EVEN \
-	VCVTDQ2PS   EVEN, EVEN \
-	VMULPS.BCST (R13), EVEN, EVEN \
-	VMULPS      Z31, EVEN, EVEN \
-	VMOVUPS     EVEN, (DI) \
-	ADDQ        $4, R13 \
+#define ZEROS16(A, B, C, D) \
+	VPXORD A, A, A \
+	VPXORD B, B, B \
+	VPXORD C, C, C \
+	VPXORD D, D, D
+
+#define MULADD16(PAIR, A, B, C, D) \
+	VPDPWSSD Z16, PAIR, A \
+	VPDPWSSD Z17, PAIR, B \
+	VPDPWSSD Z18, PAIR, C \
+	VPDPWSSD Z19, PAIR, D
+
+// SCALED makes floats of a query's sums, and goes on to the next query's scale.
+#define SCALED(A, B, C, D) \
+	VCVTDQ2PS    A, A \
+	VCVTDQ2PS    B, B \
+	VCVTDQ2PS    C, C \
+	VCVTDQ2PS    D, D \
+	VBROADCASTSS (R13), Z16 \
+	ADDQ         $4, R13
+
+#define SCORES(A, B, C, D) \
+	SCALED(A, B, C, D) \
+	VMULPS  Z16, A, A \
+	VMULPS  Z16, B, B \
+	VMULPS  Z16, C, C \
+	VMULPS  Z16, D, D \
+	VMULPS  Z28, A, A \
+	VMULPS  Z29, B, B \
+	VMULPS  Z30, C, C \
+	VMULPS  Z31, D, D \
+	VMOVUPS A, (DI) \
+	VMOVUPS B, 64(DI) \
+	VMOVUPS C, 128(DI) \
+	VMOVUPS D, 192(DI) \
+	ADDQ    R9, DI
+
+#define WEIGHTED(A, B, C, D) \
+	SCALED(A, B, C, D) \
+	VFMADD213PS (DI), Z16, K1, A \
+	VFMADD213PS 64(DI), Z16, K2, B \
+	VFMADD213PS 128(DI), Z16, K3, C \
+	VFMADD213PS 192(DI), Z16, K4, D \
+	VMOVUPS     A, K1, (DI) \
+	VMOVUPS     B, K2, 64(DI) \
+	VMOVUPS     C, K3, 128(DI) \
+	VMOVUPS     D, K4, 192(DI) \
 	ADDQ        R9, DI
 
-#define WEIGHTED(EVEN, ODD) \
-	VPADDD       ODD, EVEN, EVEN \
-	VCVTDQ2PS    EVEN, EVEN \
-	VBROADCASTSS (R13), Z16 \
-	VFMADD213PS  (DI), Z16, EVEN \
-	VMOVUPS      EVEN, (DI) \
-	ADDQ         $4, R13 \
-	ADDQ         R9, DI
-
-#define PRODUCT16(AHEAD, STORE) \
-	LEAQ (R10)(R10*2), R12 \
-	LEAQ (R10)(R10*4), R8 \
-	LEAQ (R12)(R10*4), R15 \
-eight: \
-	CMPQ R11, $8 \
-	JLT  four \
-	TILE16 \
-	VPXORD Z0, Z0, Z0 \
-	VPXORD Z1, Z1, Z1 \
-	VPXORD Z2, Z2, Z2 \
-	VPXORD Z3, Z3, Z3 \
-	VPXORD Z4, Z4, Z4 \
-	VPXORD Z5, Z5, Z5 \
-	VPXORD Z6, Z6, Z6 \
-	VPXORD Z7, Z7, Z7 \
-	VPXORD Z8, Z8, Z8 \
-	VPXORD Z9, Z9, Z9 \
-	VPXORD Z10, Z10, Z10 \
-	VPXORD Z11, Z11, Z11 \
-	VPXORD Z12, Z12, Z12 \
-	VPXORD Z13, Z13, Z13 \
-	VPXORD Z14, Z14, Z14 \
-	VPXORD Z15, Z15, Z15 \
-eightLoop: \
-	TWO_PAIRS \
-	FOUR16(0, Z16, Z0, Z1, Z2, Z3) \
-	MORE16(0, Z16, Z4, Z5, Z6, Z7) \
-	FOUR16(4, Z17, Z8, Z9, Z10, Z11) \
-	MORE16(4, Z17, Z12, Z13, Z14, Z15) \
-	NEXT16(eightLoop) \
-	STORE(Z0, Z8) \
-	STORE(Z1, Z9) \
-	STORE(Z2, Z10) \
-	STORE(Z3, Z11) \
-	STORE(Z4, Z12) \
-	STORE(Z5, Z13) \
-	STORE(Z6, Z14) \
-	STORE(Z7, Z15) \
-	LEAQ (DX)(R10*8), DX \
-	SUBQ $8, R11 \
-	JMP  eight \
+#define PRODUCT16(STORE) \
 four: \
 	CMPQ R11, $4 \
 	JLT  one \
 	TILE16 \
-	VPXORD Z0, Z0, Z0 \
-	VPXORD Z1, Z1, Z1 \
-	VPXORD Z2, Z2, Z2 \
-	VPXORD Z3, Z3, Z3 \
-	VPXORD Z8, Z8, Z8 \
-	VPXORD Z9, Z9, Z9 \
-	VPXORD Z10, Z10, Z10 \
-	VPXORD Z11, Z11, Z11 \
-	AHEAD \
+	ZEROS16(Z0, Z1, Z2, Z3) \
+	ZEROS16(Z4, Z5, Z6, Z7) \
+	ZEROS16(Z8, Z9, Z10, Z11) \
+	ZEROS16(Z12, Z13, Z14, Z15) \
 fourLoop: \
-	AHEAD16 \
-	TWO_PAIRS \
-	FOUR16(0, Z16, Z0, Z1, Z2, Z3) \
-	FOUR16(4, Z17, Z8, Z9, Z10, Z11) \
+	ROW16 \
+	VPBROADCASTD (BX), Z20 \
+	VPBROADCASTD (BX)(R10*1), Z21 \
+	VPBROADCASTD (BX)(R10*2), Z22 \
+	VPBROADCASTD (BX)(R12*1), Z23 \
+	MULADD16(Z20, Z0, Z1, Z2, Z3) \
+	MULADD16(Z21, Z4, Z5, Z6, Z7) \
+	MULADD16(Z22, Z8, Z9, Z10, Z11) \
+	MULADD16(Z23, Z12, Z13, Z14, Z15) \
 	NEXT16(fourLoop) \
-	STORE(Z0, Z8) \
-	STORE(Z1, Z9) \
-	STORE(Z2, Z10) \
-	STORE(Z3, Z11) \
+	STORE(Z0, Z1, Z2, Z3) \
+	STORE(Z4, Z5, Z6, Z7) \
+	STORE(Z8, Z9, Z10, Z11) \
+	STORE(Z12, Z13, Z14, Z15) \
 	LEAQ (DX)(R10*4), DX \
 	SUBQ $4, R11 \
 	JMP  four \
@@ -113,25 +115,20 @@ one: \
 	TESTQ R11, R11 \
 	JEQ   done \
 	TILE16 \
-	VPXORD Z0, Z0, Z0 \
-	VPXORD Z8, Z8, Z8 \
-	AHEAD \
+	ZEROS16(Z0, Z1, Z2, Z3) \
 oneLoop: \
-	AHEAD16 \
-	TWO_PAIRS \
-	VPDPWSSD.BCST (BX), Z16, Z0 \
-	VPDPWSSD.BCST 4(BX), Z17, Z8 \
+	ROW16 \
+	VPBROADCASTD (BX), Z20 \
+	MULADD16(Z20, Z0, Z1, Z2, Z3) \
 	NEXT16(oneLoop) \
-	STORE(Z0, Z8) \
+	STORE(Z0, Z1, Z2, Z3) \
 	ADDQ R10, DX \
 	DECQ R11 \
 	JMP  one \
-done: \
-	VZEROUPPER \
-	RET
+done:
 
 // func scores16VNNI(s *float32, keys, queries *int16, dim int, keyScales, queryScales *float32, n int, ahead unsafe.Pointer)
-// Requires: AVX512F, AVX512_VNNI
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·scores16VNNI(SB), NOSPLIT, $0-64
 	MOVQ    s+0(FP), DI
 	MOVQ    keys+8(FP), AX
@@ -140,22 +137,59 @@ TEXT ·scores16VNNI(SB), NOSPLIT, $0-64
 	MOVQ    keyScales+32(FP), SI
 	MOVQ    queryScales+40(FP), R13
 	MOVQ    n+48(FP), R11
-	VMOVUPS (SI), Z31
+	MOVQ    ahead+56(FP), R8
+	SUBQ    AX, R8
+	VMOVUPS (SI), Z28
+	VMOVUPS 64(SI), Z29
+	VMOVUPS 128(SI), Z30
+	VMOVUPS 192(SI), Z31
+	KXNORQ  K1, K1, K1
+	KXNORQ  K2, K2, K2
+	KXNORQ  K3, K3, K3
+	KXNORQ  K4, K4, K4
 	MOVQ    $256, R9
 	LEAQ    (R14*2), R10
+	LEAQ    (R10)(R10*2), R12
 	SHRQ    $1, R14
-	PRODUCT16(AHEAD_OF_KEYS, SCORES)
+	PRODUCT16(SCORES)
+	VZEROUPPER
+	RET
 
 // func add16VNNI(acc *float32, dim int, values, weights *int16, scales *float32, n int, ahead unsafe.Pointer)
-// Requires: AVX512F, AVX512_VNNI
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·add16VNNI(SB), NOSPLIT, $0-56
-	MOVQ acc+0(FP), DI
-	MOVQ dim+8(FP), R9
+	MOVQ dim+8(FP), R15
 	MOVQ values+16(FP), AX
-	MOVQ weights+24(FP), DX
-	MOVQ scales+32(FP), R13
-	MOVQ n+40(FP), R11
-	SHLQ $2, R9
+	MOVQ ahead+48(FP), R8
+	SUBQ AX, R8
+	LEAQ (R15*4), R9
 	MOVQ $128, R10
+	MOVQ $384, R12
 	MOVQ $32, R14
-	PRODUCT16(AHEAD_OF_VALUES, WEIGHTED)
+
+columns:
+	MOVQ    $-1, BX
+	MOVQ    R15, CX
+	CMPQ    CX, $64
+	JGE     all
+	SHLQ    CX, BX
+	NOTQ    BX
+
+all:
+	KMOVQ    BX, K1
+	KSHIFTRQ $16, K1, K2
+	KSHIFTRQ $32, K1, K3
+	KSHIFTRQ $48, K1, K4
+	LEAQ     (R15*4), DI
+	NEGQ     DI
+	ADDQ     R9, DI
+	ADDQ     acc+0(FP), DI
+	MOVQ     weights+24(FP), DX
+	MOVQ     scales+32(FP), R13
+	MOVQ     n+40(FP), R11
+	PRODUCT16(WEIGHTED)
+	ADDQ     $256, AX
+	SUBQ     $64, R15
+	JGT      columns
+	VZEROUPPER
+	RET

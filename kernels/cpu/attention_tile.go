@@ -260,10 +260,15 @@ func (t *attentionTile) widen(dst []float32, c, scale kernels.Tensor, code codeP
 
 // following returns where a cache has what is read after block b.
 func (t *attentionTile) following(c kernels.Tensor, b int64) unsafe.Pointer {
+	return t.source(c, t.at(t.after(b)))
+}
+
+// after returns the block after b, or b if it is the last.
+func (t *attentionTile) after(b int64) int64 {
 	if (b+1)*kernels.BlockSize < t.position+t.rows {
 		b++
 	}
-	return t.source(c, t.at(b))
+	return b
 }
 
 // scores computes s = q · keysᵀ with block b for rows [r, end).

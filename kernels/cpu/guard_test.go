@@ -77,13 +77,13 @@ func (g guards) f8(v *variant) {
 }
 
 func (g guards) codes16(v *variant) {
-	const dim, last = 48, kernels.BlockSize - lanes
+	const dim = 48
 	loops, cache, scales := v.attention16, g.codes(kernels.BlockSize*dim), g.floats(kernels.BlockSize)
 	for n := 1; n <= 13; n++ {
 		queries, weights, s, sums, each := g.codes(n*dim), g.codes(n*kernels.BlockSize), g.floats(n*kernels.BlockSize), g.floats(n*dim), g.floats(n)
 		v.round16(queries, each, g.floats(n*dim), n, dim, codesLength, codesMost)
-		loops.scores(floatAt(s, last), &codesAt(cache, 2*last, 1)[0], queries, dim, floatAt(scales, last), each, n, unsafe.Pointer(cache))
+		loops.scores(s, cache, queries, dim, scales, each, n, unsafe.Pointer(cache))
 		loops.weigh(weights, each, s, scales, n)
-		loops.add(floatAt(sums, dim-lanes), dim, &codesAt(cache, 2*(dim-lanes), 1)[0], weights, each, n, unsafe.Pointer(cache))
+		loops.add(sums, dim, cache, weights, each, n, unsafe.Pointer(cache))
 	}
 }

@@ -34,6 +34,19 @@ func int8AVX2(v variant) variant {
 	return v
 }
 
+// scores16AVX2 takes 16 keys at a time, add16AVX2 as many columns of values.
+func scores16AVX2(s *float32, keys, queries *int16, dim int, keyScales, queryScales *float32, n int, ahead unsafe.Pointer) {
+	for p := 0; p < kernels.BlockSize; p += lanes {
+		scores16x16AVX2(floatAt(s, p), &codesAt(keys, 2*p, 1)[0], queries, dim, floatAt(keyScales, p), queryScales, n, unsafe.Add(ahead, 4*p))
+	}
+}
+
+func add16AVX2(acc *float32, dim int, values, weights *int16, scales *float32, n int, ahead unsafe.Pointer) {
+	for k := 0; k < dim; k += lanes {
+		add16x16AVX2(floatAt(acc, k), dim, &codesAt(values, 2*k, 1)[0], weights, scales, n, unsafe.Add(ahead, 4*k))
+	}
+}
+
 // fp4AVX2 sets the loops for packed 4-bit floats.
 func fp4AVX2(v *variant) {
 	nvfp4 := [3]scaled{directNVFP4x1AVX2, directNVFP4x2AVX2, directNVFP4x4AVX2}

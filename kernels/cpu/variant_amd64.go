@@ -252,13 +252,13 @@ func expSumAVX2(l, s, m *float32, n int)
 func round16AVX2(codes *int16, scales, x *float32, rows, dim int, length, most float32)
 
 //go:noescape
-func scores16AVX2(s *float32, keys, queries *int16, dim int, keyScales, queryScales *float32, n int, ahead unsafe.Pointer)
+func scores16x16AVX2(s *float32, keys, queries *int16, dim int, keyScales, queryScales *float32, n int, ahead unsafe.Pointer)
 
 //go:noescape
 func weigh16AVX2(codes *int16, scales, s, valueScales *float32, n int)
 
 //go:noescape
-func add16AVX2(acc *float32, dim int, values, weights *int16, scales *float32, n int, ahead unsafe.Pointer)
+func add16x16AVX2(acc *float32, dim int, values, weights *int16, scales *float32, n int, ahead unsafe.Pointer)
 
 //go:noescape
 func swigluAVX2(out, gate, up *float32, n int)
