@@ -232,8 +232,8 @@ func (k *ggufKeys) rotary(c *Config, a *architecture) {
 	}
 }
 
-// yarn reads YaRN as llama.cpp writes and applies it: its own scale of sines and
-// cosines, or the quotient of two, times a factor of the file's.
+// yarn reads YaRN as llama.cpp writes it: the scale of sines and cosines is the paper's,
+// the quotient of two or the file's own, times a factor of the file's.
 func (k *ggufKeys) yarn(r *Rotary, factor float64, context int) {
 	optional := func(name string, other float64) float64 {
 		v, ok := k.number(name)
@@ -244,19 +244,24 @@ func (k *ggufKeys) yarn(r *Rotary, factor float64, context int) {
 	}
 	r.Scaling, r.Factor = "yarn", k.within(k.key("rope.scaling.factor"), factor, minFactor, maxFactor)
 	r.BetaFast, r.BetaSlow = optional("rope.scaling.yarn_beta_fast", 32), optional("rope.scaling.yarn_beta_slow", 1)
-	r.Scale = YarnScale(r.Factor, 1) * optional("rope.scaling.attn_factor", 1)
+	r.Scale = YarnScale(r.Factor, 1)
 	if m := optional("rope.scaling.yarn_log_multiplier", 0); m != 0 {
 		r.Scale /= YarnScale(r.Factor, m)
 	}
+	// Converters write transformers' attention_factor here, which is the whole scale, or
+	// attn_factor of the paper's code, which multiplies it and is 1. Negative: not given.
+	if v, ok := k.number("rope.scaling.yarn_attn_factor"); ok && v > 0 && v != 1 {
+		r.Scale = k.within(k.key("rope.scaling.yarn_attn_factor"), v, minFactor, maxFactor)
+	}
+	r.Scale *= optional("rope.scaling.attn_factor", 1)
 	original, ok := k.integer("rope.scaling.original_context_length")
 	if !ok {
 		original = int64(context)
 	}
 	r.OriginalContext = k.between(k.key("rope.scaling.original_context_length"), original, 1, 1<<31)
-	for _, name := range []string{"rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor"} {
-		if v, ok := k.number(name); ok && v != 1 && v >= 0 { // negative: not given
-			k.add(k.key(name), "%v is not supported", v)
-		}
+	const ext = "rope.scaling.yarn_ext_factor"
+	if v, ok := k.number(ext); ok && v != 1 && v >= 0 {
+		k.add(k.key(ext), "%v is not supported", v)
 	}
 	if r.BetaFast < r.BetaSlow {
 		k.add(k.key("rope.scaling.yarn_beta_fast"), "%v is below yarn_beta_slow %v", r.BetaFast, r.BetaSlow)

@@ -187,6 +187,18 @@ func TestGGUFConfig(t *testing.T) {
 			require.InEpsilon(t, 1.0857263992561355, c.Config.Rotary.Scale, 1e-6)
 			require.Equal(t, c.Config.ContextLength, c.Config.Rotary.OriginalContext)
 		}},
+		"yarn of its own scale": {map[string]any{
+			"llama.rope.scaling.type": "yarn", "llama.rope.scaling.factor": float32(40),
+			"llama.rope.scaling.yarn_attn_factor": float32(0.75), "llama.rope.scaling.attn_factor": float32(2),
+		}, func(t *testing.T, c *Checkpoint) {
+			require.Equal(t, 1.5, c.Config.Rotary.Scale)
+			require.Empty(t, c.Unread)
+		}},
+		"yarn of the paper's scale": {map[string]any{
+			"llama.rope.scaling.type": "yarn", "llama.rope.scaling.factor": float32(4), "llama.rope.scaling.yarn_attn_factor": float32(1),
+		}, func(t *testing.T, c *Checkpoint) {
+			require.InEpsilon(t, 1.138629436111989, c.Config.Rotary.Scale, 1e-6)
+		}},
 		"no scaling":  {map[string]any{"llama.rope.scaling.type": "none", "llama.rope.scaling.factor": float32(4)}, func(t *testing.T, c *Checkpoint) { require.Empty(t, c.Config.Rotary.Scaling) }},
 		"no theta":    {map[string]any{"llama.rope.freq_base": nil}, func(t *testing.T, c *Checkpoint) { require.Equal(t, 10000.0, c.Config.Rotary.Theta) }},
 		"no eos":      {map[string]any{"tokenizer.ggml.eos_token_id": uint32(math.MaxUint32)}, func(t *testing.T, c *Checkpoint) { require.Empty(t, c.Config.EOS) }},

@@ -91,6 +91,9 @@ func (o *object) yarn(r *Rotary) {
 		r.Fractional = raw.Kind() == 'f'
 	}
 	o.take("finetuned") // how the checkpoint came about
+	// Factors of the paper's code, which others do not read.
+	o.neutral("attn_factor", "1")
+	o.neutral("extrapolation_factor", "1")
 	if r.BetaFast < r.BetaSlow {
 		o.fail("beta_fast", "%v is below beta_slow %v", r.BetaFast, r.BetaSlow)
 	}

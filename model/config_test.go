@@ -168,7 +168,8 @@ func TestYarn(t *testing.T) {
 		},
 		"no whole pairs": {
 			map[string]string{"rope_theta": "10000.0", "max_position_embeddings": "4096",
-				"rope_scaling": `{"type": "yarn", "factor": 16, "beta_fast": 24, "beta_slow": 2, "truncate": false, "finetuned": true}`},
+				"rope_scaling": `{"type": "yarn", "factor": 16, "beta_fast": 24, "beta_slow": 2, "truncate": false, "finetuned": true,
+					"attn_factor": 1.0, "extrapolation_factor": 1}`},
 			1.2772588722239782,
 			map[int]float64{0: 1, 8: 0.1, 10: 0.056234132519034905, 16: 0.0050828073003118404, 21: 0.00014821085660385343, 31: 8.334508951020775e-06},
 		},
@@ -303,6 +304,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"rope_scaling.beta_fast", `{"rope_type": "yarn", "factor": 4, "beta_fast": 2, "beta_slow": 3}`},
 		{"rope_scaling.beta_slow", `{"rope_type": "yarn", "factor": 4, "beta_slow": -1}`},
 		{"rope_scaling.attention_factor", `{"rope_type": "yarn", "factor": 4, "attention_factor": "x"}`},
+		{"rope_scaling.attn_factor", `{"rope_type": "yarn", "factor": 4, "attn_factor": 2}`},
 		{"rope_scaling.truncate", `{"rope_type": "yarn", "factor": 4, "truncate": 1}`},
 		{"rope_scaling.original_max_position_embeddings", `{"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 0}`},
 		{"rope_scaling.rope_theta", `{"rope_type": "yarn", "factor": 4, "rope_theta": 1}`},
