@@ -163,7 +163,7 @@ func (k *ggufKeys) biases(layers []Layer) {
 		}
 		a, f := layers[i].Attention, layers[i].FFN
 		switch part {
-		case ggufNames.q, ggufNames.k, ggufNames.v:
+		case ggufNames.q, ggufNames.k, ggufNames.v, ggufNames.qkv:
 			if a != nil && !a.Linear {
 				a.QKVBias = true
 			}

@@ -41,11 +41,17 @@ type stored struct {
 	divide bool // they divide (compressed-tensors) instead of multiply
 
 	integers *integers // nil: the codes are no whole numbers
+
+	// Of a joint tensor the codes are `length` bytes from `first` on. length 0: all of it.
+	first, length int64
 }
 
 // bytes returns the size of the weight in the checkpoint.
 func (c *Checkpoint) bytes(s *stored) int64 {
 	n := c.tensors[s.codes].Bytes
+	if s.length != 0 {
+		n = s.length
+	}
 	beside := []int{s.groups, s.scale}
 	if s.integers != nil {
 		beside = s.integers.tensors()
@@ -82,6 +88,9 @@ func (c *Checkpoint) read(s *stored) (*kernels.Matrix, error) {
 	var err error
 	if m.Data, err = c.source.data(s.codes); err != nil {
 		return nil, err
+	}
+	if s.length != 0 {
+		m.Data = m.Data[s.first:][:s.length]
 	}
 	if s.groups >= 0 {
 		if m.GroupScale, err = c.source.data(s.groups); err != nil {
@@ -241,6 +250,9 @@ func (s *stored) whole(scale int) {
 func (f *finder) gguf(p *part) (*stored, error) {
 	codes, ok := f.take(p.tensor())
 	if !ok {
+		if s, err := f.joint(p); s != nil || err != nil {
+			return s, err
+		}
 		return nil, f.fail(p.tensor(), "is missing")
 	}
 	s, err := f.plain(p, codes)

@@ -43,6 +43,7 @@ type part struct {
 	rows, cols int64           // rows 1 with a vector
 	weight     *kernels.Weight // exactly one of weight and vector is set
 	vector     *kernels.Tensor
+	joint      joint // where it may stand instead, in a GGUF file
 }
 
 // tensor returns the whole name in the checkpoint.
@@ -58,15 +59,15 @@ func (p *part) tensor() string {
 type names struct {
 	embedding, finalNorm, head, layer string
 
-	attnNorm, q, k, v, qNorm, kNorm, o, linearAttn string
-	ffnNorm, gate, up, down, linearFFN             string
+	attnNorm, q, k, v, qkv, qNorm, kNorm, o, linearAttn string
+	ffnNorm, gate, up, down, linearFFN                  string
 }
 
-// ggufNames are those of llama.cpp. There is no name for a linear FFN: its
-// converter knows none.
+// ggufNames are those of llama.cpp, whose converter can write q, k and v as one tensor.
+// There is no name for a linear FFN: it knows none.
 var ggufNames = names{
 	embedding: "token_embd", finalNorm: "output_norm", head: "output", layer: "blk.",
-	attnNorm: "attn_norm", q: "attn_q", k: "attn_k", v: "attn_v", qNorm: "attn_q_norm", kNorm: "attn_k_norm",
+	attnNorm: "attn_norm", q: "attn_q", k: "attn_k", v: "attn_v", qkv: "attn_qkv", qNorm: "attn_q_norm", kNorm: "attn_k_norm",
 	o: "attn_output", linearAttn: "attn_output",
 	ffnNorm: "ffn_norm", gate: "ffn_gate", up: "ffn_up", down: "ffn_down", linearFFN: "ffn_linear",
 }
@@ -106,7 +107,11 @@ func (l *layerWeights) parts(all []part, c *Config, n *names, i int) []part {
 	}
 	prefix := n.layer + strconv.Itoa(i) + "."
 	for j := range all[from:] {
-		all[from+j].name = prefix + all[from+j].name
+		p := &all[from+j]
+		p.name = prefix + p.name
+		if p.joint.name != "" {
+			p.joint.name = prefix + p.joint.name
+		}
 	}
 	return all
 }
@@ -118,15 +123,16 @@ func (l *layerWeights) attention(all []part, n *names, a *Attention, d int64) []
 	}
 	dim := int64(a.HeadDim)
 	q, kv := int64(a.Heads)*dim, int64(a.KVHeads)*dim
+	in := func(first int64) joint { return joint{n.qkv, q + 2*kv, first} }
 	all = append(all,
-		part{name: n.q, rows: q, cols: d, weight: &l.q},
-		part{name: n.k, rows: kv, cols: d, weight: &l.k},
-		part{name: n.v, rows: kv, cols: d, weight: &l.v})
+		part{name: n.q, rows: q, cols: d, weight: &l.q, joint: in(0)},
+		part{name: n.k, rows: kv, cols: d, weight: &l.k, joint: in(q)},
+		part{name: n.v, rows: kv, cols: d, weight: &l.v, joint: in(q + kv)})
 	if a.QKVBias {
 		all = append(all,
-			part{name: n.q, bias: true, rows: 1, cols: q, vector: &l.qBias},
-			part{name: n.k, bias: true, rows: 1, cols: kv, vector: &l.kBias},
-			part{name: n.v, bias: true, rows: 1, cols: kv, vector: &l.vBias})
+			part{name: n.q, bias: true, rows: 1, cols: q, vector: &l.qBias, joint: in(0)},
+			part{name: n.k, bias: true, rows: 1, cols: kv, vector: &l.kBias, joint: in(q)},
+			part{name: n.v, bias: true, rows: 1, cols: kv, vector: &l.vBias, joint: in(q + kv)})
 	}
 	if a.QKNorm {
 		all = append(all,
