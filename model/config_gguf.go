@@ -304,8 +304,8 @@ func (k *ggufKeys) neutral() {
 	}
 }
 
-// endNames are texts of control tokens that end a turn in some chat format.
-// Files name one such id as their eos; a model may well use the others.
+// endNames are texts of tokens that end a turn in some chat format. Files name one such
+// id as their eos; a model may well use the others.
 var endNames = []string{
 	"<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|im_end|>", "<|endoftext|>", "<|end|>", "<end_of_turn>", "</s>",
 }
@@ -336,9 +336,9 @@ func (k *ggufKeys) tokens(c *Config) {
 	}
 	texts, _ := k.file.Strings("tokenizer.ggml.tokens")
 	kinds, _ := k.file.Ints("tokenizer.ggml.token_type")
-	const control = 3
+	const control, userDefined = 3, 4 // early converters write the second for any added token
 	for i := range min(len(texts), len(kinds), c.VocabSize) {
-		if kinds[i] == control && slices.Contains(endNames, texts[i]) {
+		if (kinds[i] == control || kinds[i] == userDefined) && slices.Contains(endNames, texts[i]) {
 			add(int32(i))
 		}
 	}

@@ -124,8 +124,8 @@ var turnEnds = []string{
 	"<|end_of_text|>", "<|eom_id|>", "<|eot_id|>", "<|endoftext|>", "<|im_end|>", "<|end|>", "<end_of_turn>",
 }
 
-// endTokens returns the declared end tokens and after them the special tokens
-// that are known to end a turn. Checkpoints often declare only one of them.
+// endTokens returns the declared end tokens and after them the special and the added
+// tokens that are known to end a turn. Checkpoints often declare only one of them.
 func endTokens(v *vocabulary, declared []int32) []int32 {
 	var ends []int32
 	for _, id := range declared {
@@ -134,7 +134,11 @@ func endTokens(v *vocabulary, declared []int32) []int32 {
 		}
 	}
 	for _, name := range turnEnds {
-		if id, ok := v.names[name]; ok && v.tokens[id].kind == control && !slices.Contains(ends, id) {
+		id, ok := v.names[name]
+		if !ok || slices.Contains(ends, id) {
+			continue
+		}
+		if k := v.tokens[id].kind; k == control || k == userDefined {
 			ends = append(ends, id)
 		}
 	}
