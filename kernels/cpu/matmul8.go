@@ -49,7 +49,7 @@ func (d *Device) matmul8(m matmulJob, loops *integer) {
 }
 
 // directBytes is how much of a weight a thread reads in one go.
-const directBytes = 128 << 10
+const directBytes = 64 << 10
 
 // direct reports whether the loops use packed codes as they are. Scales beside the
 // tensor must then be the same for all columns.

@@ -30,17 +30,20 @@ type worker struct {
 	parked  atomic.Bool
 	wake    chan struct{}
 	jobSeen uint64
+	// taken is the number of a job in the high 32 bits, then how many pieces of this
+	// thread's own range were taken, by whom ever.
+	taken atomic.Uint64
 }
 
-// pool runs jobs on persistent goroutines. A job is open from run until its
+// pool runs jobs on persistent goroutines. Each has a range of a job's pieces of its own, and
+// takes from others when that is done. A job is open from run until its
 // pieces are handed out; a worker that comes too late simply misses it.
 type pool struct {
 	workers []*worker
 	stopped sync.WaitGroup
 
-	job  job
-	n    int64
-	next atomic.Int64
+	job job
+	n   int64
 	// state is the job's number in the high 32 bits, then jobClosed, then the
 	// number of workers inside it.
 	state atomic.Uint64
@@ -58,14 +61,14 @@ const (
 func newPool(threads int) *pool {
 	p := &pool{}
 	p.state.Store(jobClosed)
-	for i := range threads {
+	for range threads {
 		w := &worker{wake: make(chan struct{}, 1), panel: alignedFloats(chunk * lanes), tile: alignedFloats(fewTokens * lanes)}
 		w.panels8 = (*[2]panel8)(unsafe.Pointer(&alignedFloats(int(unsafe.Sizeof(*w.panels8)) / 4)[0]))
 		p.workers = append(p.workers, w)
-		if i > 0 {
-			p.stopped.Add(1)
-			go p.serve(w)
-		}
+	}
+	for i := range threads - 1 { // once all are there, for they take from one another
+		p.stopped.Add(1)
+		go p.serve(i + 1)
 	}
 	return p
 }
@@ -73,12 +76,11 @@ func newPool(threads int) *pool {
 // run does pieces 0 to n-1 and returns the first panic as an error.
 func (p *pool) run(j job, n int64, few bool) error {
 	p.job, p.n = j, n
-	p.next.Store(0)
 	if few || n == 1 || len(p.workers) == 1 {
-		p.work(p.workers[0])
+		p.alone()
 	} else {
 		p.open()
-		p.work(p.workers[0])
+		p.work(0)
 		p.closeJob()
 	}
 	p.job = nil
@@ -115,34 +117,65 @@ func spin(i int) {
 	}
 }
 
-// work takes pieces until none is left.
-func (p *pool) work(w *worker) {
-	defer func() {
-		if r := recover(); r != nil {
-			err := fmt.Errorf("panic: %v\n%s", r, debug.Stack())
-			p.err.CompareAndSwap(nil, &err)
+// alone does all pieces in order.
+func (p *pool) alone() {
+	defer p.rescue()
+	for i := range p.n {
+		p.job.piece(p.workers[0], i)
+	}
+}
+
+// work does the pieces of a thread's own range, in order, so that it reads memory from
+// end to end and the same in every step; then those that are left of others'.
+func (p *pool) work(self int) {
+	defer p.rescue()
+	w, threads, number := p.workers[self], len(p.workers), p.state.Load()/jobNumber
+	for k := range threads {
+		other := (self + k) % threads
+		from, to := p.n*int64(other)/int64(threads), p.n*int64(other+1)/int64(threads)
+		for {
+			i := from + p.workers[other].take(number, to-from)
+			if i >= to {
+				break
+			}
+			p.job.piece(w, i)
 		}
-	}()
+	}
+}
+
+// take returns the number of the next piece of w's range of a job, n: none is left.
+func (w *worker) take(job uint64, n int64) int64 {
 	for {
-		i := p.next.Add(1) - 1
-		if i >= p.n {
-			return
+		taken := w.taken.Load()
+		next := int64(taken % jobNumber)
+		if taken/jobNumber != job {
+			next = 0
 		}
-		p.job.piece(w, i)
+		if next == n || w.taken.CompareAndSwap(taken, job*jobNumber+uint64(next+1)) {
+			return next
+		}
+	}
+}
+
+// rescue keeps the first panic.
+func (p *pool) rescue() {
+	if r := recover(); r != nil {
+		err := fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		p.err.CompareAndSwap(nil, &err)
 	}
 }
 
 // serve is the life of a worker.
-func (p *pool) serve(w *worker) {
+func (p *pool) serve(self int) {
 	defer p.stopped.Done()
-	for {
+	for w := p.workers[self]; ; {
 		p.await(w)
 		if !p.enter(w) {
 			continue
 		}
 		quit := p.job == nil
 		if !quit {
-			p.work(w)
+			p.work(self)
 		}
 		p.state.Add(^uint64(0))
 		if quit {
