@@ -11,7 +11,7 @@ func Rounds(name string, t kernels.DType) bool {
 // RoundsPairs reports whether a variant's products with a type round to BF16.
 func RoundsPairs(name string, t kernels.DType) bool {
 	v, err := choose(name)
-	return err == nil && v.pairs != nil && t == kernels.BF16
+	return err == nil && v.hasPairs(t)
 }
 
 // RoundsTiles reports whether a variant's products with a type round to BF16 in rows

@@ -40,6 +40,9 @@ func TestGuards(t *testing.T) {
 		if v.halvesF8 != nil {
 			t.Run(v.name+"/F8_E4M3", func(t *testing.T) { guards{t}.f8(&v) })
 		}
+		for _, typ := range v.bf16() {
+			t.Run(v.name+"/pairs of "+typ.String(), func(t *testing.T) { guards{t}.pairs(&v, typ) })
+		}
 		if v.attention16 != nil {
 			t.Run(v.name+"/I16", func(t *testing.T) { guards{t}.codes16(&v) })
 		}
@@ -73,6 +76,16 @@ func (g guards) f8(v *variant) {
 		v.halvesF8((*uint16)(g.bytes(2*n*lanes)), src[0], n)
 		v.matvec[kernels.F8E4M3](g.floats(lanes), g.floats(lanes), src[0], src[1], g.floats(n), n)
 		v.matvec2[kernels.F8E4M3](g.floats(2*lanes), g.floats(2*lanes), src[0], src[1], g.floats(2*n), n)
+	}
+}
+
+func (g guards) pairs(v *variant, typ kernels.DType) {
+	for n := 2; n <= 10; n += 2 {
+		src := g.bytes(n * packings[typ].bytes)
+		for i, multiply := range v.pairs.multiply[typ] {
+			x, out := g.bytes(2*n<<i), g.floats(lanes<<i)
+			multiply(out, src, (*uint16)(x), n)
+		}
 	}
 }
 

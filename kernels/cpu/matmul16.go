@@ -9,19 +9,23 @@ import (
 
 // # Products in pairs
 //
-// Where a variant has pairs loops, a product with a BF16 weight rounds its input to
-// BF16 too, to nearest even, and multiplies two columns at a time. In each chunk of
-// columns even pairs make one sum and odd pairs another, and the two are added: a
-// token has the same bits in a tile of any width.
+// Where a variant has pairs loops for a type, all of whose numbers are ones of BF16, a
+// product rounds its input to BF16 too, to nearest even, and multiplies two columns at a
+// time. In each chunk of columns, or run of one, even pairs make one sum and odd pairs
+// another, and the two are added: a token has the same bits in a tile of any width.
 
 // pairs is the loops of such products.
 type pairs struct {
-	// multiply adds products of n columns, an even number, to out, for a tile of 1, 2,
-	// 4 or 8 tokens: out[t][r] += Σ_k panel[k][r] * x[k/2][t][k%2].
-	multiply [4]func(out *float32, panel unsafe.Pointer, x *uint16, n int)
+	// multiply has the loops of each type, for tiles of 1, 2, 4 and 8 tokens. Sums of
+	// F8_E4M3 are 1/f8Unit of their value.
+	multiply [numTypes][4]pairsLoop
 	// round rounds n columns of a row, a multiple of 16, to pairs `width` apart.
 	round func(dst *uint16, width int, x *float32, n int)
 }
+
+// pairsLoop adds products of n packed columns, an even number, to out:
+// out[t][r] += Σ_k panel[k][r] * x[k/2][t][k%2].
+type pairsLoop func(out *float32, panel unsafe.Pointer, x *uint16, n int)
 
 // pairTile returns the first token and the width of the tile that token t of n is
 // in: tiles of eight, then one of four, two and one each, where they fit.
@@ -84,25 +88,36 @@ func (j *matmul16Job) piece(w *worker, i int64) {
 			if !j.streams() {
 				next = j.next(first, g+1, groups, from, 1)
 			}
-			j.products(w.sums[g*each:][:each], first+g, from, next)
+			j.products(w, w.sums[g*each:][:each], first+g, from, next)
 		}
 	}
 	for g := range groups {
-		j.scale(w, w.sums[g*each:][:each], first+g, 0)
+		j.finish(w, w.sums[g*each:][:each], first+g)
 	}
 	j.store(w, first, groups, each)
 }
 
 // products adds those of a chunk of group g to its sums. What is used next is
 // prefetched a part at a time.
-func (j *matmul16Job) products(sums []float32, g, from int64, next ahead) {
-	n := int(min(chunk, j.w.Cols-from))
+func (j *matmul16Job) products(w *worker, sums []float32, g, from int64, next ahead) {
 	next.parts = int(j.n / 8)
 	for t := int64(0); t < j.n; {
 		next.prefetch()
 		_, width := pairTile(t, j.n)
-		j.kern.pairs.multiply[bits.TrailingZeros64(uint64(width))](&sums[t*lanes], j.packed(g, from), j.at(t, width, from), n)
+		j.tile(w, sums[t*lanes:][:width*lanes], g, t, from)
 		t += width
+	}
+}
+
+// tile adds those of the tile that begins with token t.
+func (j *matmul16Job) tile(w *worker, sums []float32, g, t, from int64) {
+	width := int64(len(sums) / lanes)
+	multiply := j.kern.pairs.multiply[j.w.Type][bits.TrailingZeros64(uint64(width))]
+	for to := min(from+chunk, j.w.Cols); from < to; {
+		next, run := j.alike(from, to), j.begin(w, sums)
+		multiply(&run[0], j.packed(g, from), j.at(t, width, from), int(next-from))
+		j.end(w, sums, run, g, from)
+		from = next
 	}
 }
 

@@ -3,9 +3,10 @@
 #include "textflag.h"
 #include "side_amd64.h"
 
-// Products of BF16 columns in pairs. SI is at two columns of 16 rows, BX at the pair
-// of x of each token, CX pairs left. Z0 to Z7 are sums of even pairs, Z8 to Z15 of odd
-// ones. Z16 and Z17 are two columns, a row's values side by side, which Z20 does.
+// Products of BF16 and F8_E4M3 columns in pairs. SI is at two columns of 16 rows, BX at
+// the pair of x of each token, CX pairs left. Z0 to Z7 are sums of even pairs, Z8 to Z15
+// of odd ones. Z16 and Z17 are two columns each in BF16, a row's values side by side,
+// which Z20 does. Z17 to Z19 and Z21 to Z25 serve to make BF16 of F8_E4M3.
 
 // EVEN and ODD are VDPBF16PS.BCST 4*(T+SKIP)(BX), Z16, Z(T) and Z17, Z(8+T), which
 // the assembler does not know: T is a token, SKIP those of the pair before.
@@ -76,60 +77,168 @@
 	VPXORD C, C, C \
 	VPXORD D, D, D
 
-// PAIRS multiplies; XBYTES are a pair of x of all tokens of the tile.
-#define PAIRS(EACH, SUMS, XBYTES) \
-	MOVQ      out+0(FP), DI \
-	MOVQ      panel+8(FP), SI \
-	MOVQ      x+16(FP), BX \
-	MOVQ      n+24(FP), CX \
-	SHRQ      $1, CX \
-	VMOVDQU64 sideBySide<>(SB), Z20 \
+// PAIRS multiplies; XBYTES are a pair of x of all tokens of the tile, WBYTES one of the
+// weight. BEGIN loads constants, TWO makes two pairs, ONE makes the first.
+#define PAIRS(BEGIN, TWO, ONE, WBYTES, EACH, SUMS, XBYTES) \
+	MOVQ out+0(FP), DI \
+	MOVQ panel+8(FP), SI \
+	MOVQ x+16(FP), BX \
+	MOVQ n+24(FP), CX \
+	SHRQ $1, CX \
+	BEGIN \
 	ZERO(Z0, Z1, Z2, Z3) \
 	ZERO(Z4, Z5, Z6, Z7) \
 	ZERO(Z8, Z9, Z10, Z11) \
 	ZERO(Z12, Z13, Z14, Z15) \
 two: \
-	CMPQ       CX, $2 \
-	JLT        one \
-	PREFETCHT1 1024(SI) \
-	PREFETCHT1 1088(SI) \
-	VPERMW     (SI), Z20, Z16 \
-	VPERMW     64(SI), Z20, Z17 \
+	CMPQ CX, $2 \
+	JLT  one \
+	TWO \
 	EACH(EVEN) \
 	EACH(ODD) \
-	ADDQ       $128, SI \
-	ADDQ       $(2*XBYTES), BX \
-	SUBQ       $2, CX \
-	JMP        two \
+	ADDQ $(2*WBYTES), SI \
+	ADDQ $(2*XBYTES), BX \
+	SUBQ $2, CX \
+	JMP  two \
 one: \
-	TESTQ     CX, CX \
-	JEQ       done \
-	VPERMW    (SI), Z20, Z16 \
+	TESTQ CX, CX \
+	JEQ   done \
+	ONE \
 	EACH(EVEN) \
 done: \
 	SUMS \
 	VZEROUPPER \
 	RET
 
+// AHEAD prefetches a cache line that will be read soon, to the second-level cache: the
+// buffers of the first are for loads.
+#define AHEAD(OFFSET) PREFETCHT1 (OFFSET+1024)(SI)
+
+#define BEGIN_BF16 VMOVDQU64 sideBySide<>(SB), Z20
+#define ONE_BF16 VPERMW (SI), Z20, Z16
+#define TWO_BF16 \
+	AHEAD(0) \
+	AHEAD(64) \
+	ONE_BF16 \
+	VPERMW 64(SI), Z20, Z17
+
+#define PAIRS_BF16(EACH, SUMS, XBYTES) PAIRS(BEGIN_BF16, TWO_BF16, ONE_BF16, 64, EACH, SUMS, XBYTES)
+
 // func pairs1BF16(out *float32, panel unsafe.Pointer, x *uint16, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
 TEXT ·pairs1BF16(SB), NOSPLIT, $0-32
-	PAIRS(EACH1, SUM1, 4)
+	PAIRS_BF16(EACH1, SUM1, 4)
 
 // func pairs2BF16(out *float32, panel unsafe.Pointer, x *uint16, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
 TEXT ·pairs2BF16(SB), NOSPLIT, $0-32
-	PAIRS(EACH2, SUM2, 8)
+	PAIRS_BF16(EACH2, SUM2, 8)
 
 // func pairs4BF16(out *float32, panel unsafe.Pointer, x *uint16, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
 TEXT ·pairs4BF16(SB), NOSPLIT, $0-32
-	PAIRS(EACH4, SUM4, 16)
+	PAIRS_BF16(EACH4, SUM4, 16)
 
 // func pairs8BF16(out *float32, panel unsafe.Pointer, x *uint16, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
 TEXT ·pairs8BF16(SB), NOSPLIT, $0-32
-	PAIRS(EACH8, SUM8, 32)
+	PAIRS_BF16(EACH8, SUM8, 32)
+
+// A line of F8_E4M3 has twice as many columns, for which it takes twice the time.
+#undef AHEAD
+#define AHEAD(OFFSET) PREFETCHT1 (OFFSET+4096)(SI)
+
+// A code of F8_E4M3 without its sign has a high and a low byte in BF16, where it is
+// 1/f8Unit of its value. CODES are those of 16 codes, whose high bytes are the same.
+#define CODES(AT, HIGH) \
+	DATA highF8<>+AT+0(SB)/8, $HIGH \
+	DATA highF8<>+AT+8(SB)/8, $HIGH \
+	DATA lowF8<>+AT+0(SB)/8, $0x7060504030201000 \
+	DATA lowF8<>+AT+8(SB)/8, $0xf0e0d0c0b0a09080
+
+// Codes 0 to 7 are zero and subnormal numbers, which are normal ones in BF16; 127 is NaN.
+DATA highF8<>+0(SB)/8, $0x3838383837373700
+DATA highF8<>+8(SB)/8, $0x3838383838383838
+DATA lowF8<>+0(SB)/8, $0x60402000c0800000
+DATA lowF8<>+8(SB)/8, $0xf0e0d0c0b0a09080
+CODES(16, 0x3939393939393939)
+CODES(32, 0x3a3a3a3a3a3a3a3a)
+CODES(48, 0x3b3b3b3b3b3b3b3b)
+CODES(64, 0x3c3c3c3c3c3c3c3c)
+CODES(80, 0x3d3d3d3d3d3d3d3d)
+CODES(96, 0x3e3e3e3e3e3e3e3e)
+DATA highF8<>+112(SB)/8, $0x3f3f3f3f3f3f3f3f
+DATA highF8<>+120(SB)/8, $0x7f3f3f3f3f3f3f3f
+DATA lowF8<>+112(SB)/8, $0x7060504030201000
+DATA lowF8<>+120(SB)/8, $0xc0e0d0c0b0a09080
+GLOBL highF8<>(SB), RODATA|NOPTR, $128
+GLOBL lowF8<>(SB), RODATA|NOPTR, $128
+
+DATA signsF8<>+0(SB)/4, $0x80808080
+GLOBL signsF8<>(SB), RODATA|NOPTR, $4
+
+// The codes of four columns, in every 16 bytes those of four rows: of each row the first
+// column's and the second's, then of each the third's and the fourth's.
+DATA fourRows<>+0(SB)/8, $0x1303120211011000
+DATA fourRows<>+8(SB)/8, $0x3323322231213020
+DATA fourRows<>+16(SB)/8, $0x1707160615051404
+DATA fourRows<>+24(SB)/8, $0x3727362635253424
+DATA fourRows<>+32(SB)/8, $0x1b0b1a0a19091808
+DATA fourRows<>+40(SB)/8, $0x3b2b3a2a39293828
+DATA fourRows<>+48(SB)/8, $0x1f0f1e0e1d0d1c0c
+DATA fourRows<>+56(SB)/8, $0x3f2f3e2e3d2d3c2c
+GLOBL fourRows<>(SB), RODATA|NOPTR, $64
+
+#define BEGIN_F8 \
+	VMOVDQU64    fourRows<>(SB), Z20 \
+	VMOVDQU64    lowF8<>+0(SB), Z21 \
+	VMOVDQU64    lowF8<>+64(SB), Z22 \
+	VMOVDQU64    highF8<>+0(SB), Z23 \
+	VMOVDQU64    highF8<>+64(SB), Z24 \
+	VPBROADCASTD signsF8<>(SB), Z25
+
+// FIRST makes the first pair of codes in the order of fourRows, Z19. Low bytes are left in
+// Z17, high ones in Z18.
+#define FIRST \
+	VMOVDQA64  Z19, Z17 \
+	VMOVDQA64  Z19, Z18 \
+	VPERMI2B   Z22, Z21, Z17 \
+	VPERMI2B   Z24, Z23, Z18 \
+	VPTERNLOGD $0xF8, Z25, Z19, Z18 \
+	VPUNPCKLBW Z18, Z17, Z16
+
+#define ONE_F8 \
+	VBROADCASTI64X4 (SI), Z19 \
+	VPERMB          Z19, Z20, Z19 \
+	FIRST
+
+#define TWO_F8 \
+	AHEAD(0) \
+	VPERMB     (SI), Z20, Z19 \
+	FIRST \
+	VPUNPCKHBW Z18, Z17, Z17
+
+#define PAIRS_F8(EACH, SUMS, XBYTES) PAIRS(BEGIN_F8, TWO_F8, ONE_F8, 32, EACH, SUMS, XBYTES)
+
+// func pairs1F8(out *float32, panel unsafe.Pointer, x *uint16, n int)
+// Requires: AVX512F, AVX512BW, AVX512VBMI, AVX512_BF16
+TEXT ·pairs1F8(SB), NOSPLIT, $0-32
+	PAIRS_F8(EACH1, SUM1, 4)
+
+// func pairs2F8(out *float32, panel unsafe.Pointer, x *uint16, n int)
+// Requires: AVX512F, AVX512BW, AVX512VBMI, AVX512_BF16
+TEXT ·pairs2F8(SB), NOSPLIT, $0-32
+	PAIRS_F8(EACH2, SUM2, 8)
+
+// func pairs4F8(out *float32, panel unsafe.Pointer, x *uint16, n int)
+// Requires: AVX512F, AVX512BW, AVX512VBMI, AVX512_BF16
+TEXT ·pairs4F8(SB), NOSPLIT, $0-32
+	PAIRS_F8(EACH4, SUM4, 16)
+
+// func pairs8F8(out *float32, panel unsafe.Pointer, x *uint16, n int)
+// Requires: AVX512F, AVX512BW, AVX512VBMI, AVX512_BF16
+TEXT ·pairs8F8(SB), NOSPLIT, $0-32
+	PAIRS_F8(EACH8, SUM8, 32)
 
 // FOUR writes four pairs of X0.
 #define FOUR \

@@ -32,7 +32,7 @@ type variant struct {
 	matvec2 [numTypes]func(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
 	// integers has the loops of types whose products are in 8 bits; nil: exact.
 	integers [numTypes]*integer
-	// pairs has the loops of BF16 weights whose input is rounded to BF16; nil: exact.
+	// pairs has the loops of types whose input is rounded to BF16; nil: exact.
 	pairs *pairs
 	// tiles has the loops of rows that prefill; nil: they get the arithmetic of others.
 	tiles *tiles
@@ -112,10 +112,13 @@ func (v *variant) int8() []kernels.DType {
 
 // bf16 returns those whose products are in pairs.
 func (v *variant) bf16() []kernels.DType {
-	if v.pairs == nil {
-		return nil
+	var types []kernels.DType
+	for t := range kernels.DType(numTypes) {
+		if v.hasPairs(t) {
+			types = append(types, t)
+		}
 	}
-	return []kernels.DType{kernels.BF16}
+	return types
 }
 
 // tiled returns those whose products are in tiles.
@@ -132,8 +135,13 @@ func (v *variant) tiled() []kernels.DType {
 // exact reports whether products round nothing but sums.
 func (v *variant) exact() bool { return len(v.int8()) == 0 && v.pairs == nil && v.tiles == nil }
 
-// inPairs reports whether a product with a weight rounds its input to BF16. Scales
-// beside the tensor must then be the same for all columns.
+// hasPairs reports whether a type has loops of pairs.
+func (v *variant) hasPairs(t kernels.DType) bool {
+	return v.pairs != nil && v.pairs.multiply[t][0] != nil
+}
+
+// inPairs reports whether a product with a weight rounds its input to BF16. No scale
+// beside the tensor may change within a pair.
 func (v *variant) inPairs(w kernels.Weight, l *layout) bool {
-	return v.pairs != nil && w.Type == kernels.BF16 && w.Cols%2 == 0 && l.constant(w.Cols)
+	return v.hasPairs(w.Type) && w.Cols%2 == 0 && (l.constant(w.Cols) || l.scaleCols%2 == 0)
 }

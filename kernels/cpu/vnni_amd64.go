@@ -5,6 +5,8 @@ package cpu
 import (
 	"unsafe"
 
+	"golang.org/x/sys/cpu"
+
 	"trona/kernels"
 )
 
@@ -35,11 +37,15 @@ func int8VNNI(v variant) variant {
 	return v
 }
 
-// pairsBF16 adds products of BF16 weights with VDPBF16PS.
+// pairsBF16 adds products with VDPBF16PS, of BF16 weights and, where VBMI looks numbers up,
+// of F8_E4M3.
 func pairsBF16(v variant) variant {
 	v.name = "avx512bf16-int8"
 	v.pairs = &pairs{round: roundPairsBF16}
-	v.pairs.multiply = [4]func(*float32, unsafe.Pointer, *uint16, int){pairs1BF16, pairs2BF16, pairs4BF16, pairs8BF16}
+	v.pairs.multiply[kernels.BF16] = [4]pairsLoop{pairs1BF16, pairs2BF16, pairs4BF16, pairs8BF16}
+	if cpu.X86.HasAVX512VBMI {
+		v.pairs.multiply[kernels.F8E4M3] = [4]pairsLoop{pairs1F8, pairs2F8, pairs4F8, pairs8F8}
+	}
 	return v
 }
 
@@ -249,6 +255,18 @@ func pairs4BF16(out *float32, panel unsafe.Pointer, x *uint16, n int)
 
 //go:noescape
 func pairs8BF16(out *float32, panel unsafe.Pointer, x *uint16, n int)
+
+//go:noescape
+func pairs1F8(out *float32, panel unsafe.Pointer, x *uint16, n int)
+
+//go:noescape
+func pairs2F8(out *float32, panel unsafe.Pointer, x *uint16, n int)
+
+//go:noescape
+func pairs4F8(out *float32, panel unsafe.Pointer, x *uint16, n int)
+
+//go:noescape
+func pairs8F8(out *float32, panel unsafe.Pointer, x *uint16, n int)
 
 //go:noescape
 func roundPairsBF16(dst *uint16, width int, x *float32, n int)
