@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -38,6 +39,32 @@ func TestPool(t *testing.T) {
 			if round%100 == 99 {
 				time.Sleep(2 * spinTime) // let the workers park
 			}
+		}
+		p.stop()
+	}
+}
+
+// stuckJob's first piece lasts until all others, n of them, are done.
+type stuckJob struct {
+	n    int64
+	done atomic.Int64
+}
+
+func (j *stuckJob) piece(_ *worker, i int64) {
+	for i == 0 && j.done.Load() < j.n {
+		runtime.Gosched()
+	}
+	j.done.Add(1)
+}
+
+// TestPoolHelps: what a disturbed thread has left of its range, others do.
+func TestPoolHelps(t *testing.T) {
+	for _, threads := range []int{2, 5} {
+		p := newPool(threads)
+		for _, n := range []int64{1, 7, 40} {
+			j := &stuckJob{n: n}
+			require.NoError(t, p.run(j, n+1, false))
+			require.Equal(t, n+1, j.done.Load())
 		}
 		p.stop()
 	}
