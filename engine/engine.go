@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -241,10 +240,8 @@ func (e *Engine) Close() error {
 	return e.closed
 }
 
-// loop is the engine's goroutine. Devices may want one thread.
+// loop is the engine's goroutine.
 func (e *Engine) loop() {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	defer close(e.done)
 	for e.receive() {
 		if e.scheduler.Idle() && e.underWay == nil {
