@@ -41,6 +41,8 @@ type Info struct {
 	// Uniform: decode and prefill arithmetic give the same bits, always. What
 	// decoding put into the cache then serves prompts too.
 	Uniform bool
+	// Lazy: memory of Alloc is backed as it is first written, page by page.
+	Lazy bool
 	// Int8 lists the weight types whose products round activations to 8 bits.
 	Int8 []DType
 	// Int16: attention over a cache of I16 is in products of 16 bits, which is faster than

@@ -10,10 +10,16 @@ import (
 // KVCache is the device memory of the keys and values: one pool of blocks for
 // each layer that has attention. A block number means the same positions in
 // every layer.
+//
+// The pool of a layer is in one piece, except where memory is backed as it is written and
+// all layers have blocks of the same size. There all that layers hold of a block lies
+// side by side, so that a short text needs few pages: keys of the first layer, its values,
+// keys of the second and so on.
 type KVCache struct {
 	Type   kernels.DType
 	Blocks int // blocks of kernels.BlockSize positions
 	Layers []kernels.KV
+	apart  int32 // how far a layer's blocks lie apart, in blocks
 	dev    kernels.Device
 	allocs []uintptr
 	bytes  int64
@@ -21,26 +27,89 @@ type KVCache struct {
 
 // NewKVCache allocates a cache of that many blocks.
 func NewKVCache(dev kernels.Device, c *Config, t kernels.DType, blocks int) (*KVCache, error) {
-	// A slot, block*BlockSize + offset, travels as an int32.
-	if blocks < 1 || blocks > math.MaxInt32/kernels.BlockSize {
-		return nil, fmt.Errorf("a KV cache of %d blocks: must be 1 to %d", blocks, math.MaxInt32/kernels.BlockSize)
+	kv := &KVCache{Type: t, Blocks: blocks, Layers: make([]kernels.KV, len(c.Layers)), apart: 1, dev: dev}
+	alike := layersAlike(c)
+	if dev.Info().Lazy && len(alike) > 0 {
+		kv.apart = int32(2 * len(alike))
 	}
-	kv := &KVCache{Type: t, Blocks: blocks, Layers: make([]kernels.KV, len(c.Layers)), dev: dev}
+	// A slot, block*BlockSize + offset, travels as an int32.
+	if most := math.MaxInt32 / kernels.BlockSize / int(kv.apart); blocks < 1 || blocks > most {
+		return nil, fmt.Errorf("a KV cache of %d blocks: must be 1 to %d", blocks, most)
+	}
+	alloc := kv.allocLayers
+	if kv.apart > 1 {
+		alloc = func(c *Config) error { return kv.allocAlike(c, alike) }
+	}
+	if err := alloc(c); err != nil {
+		kv.Close()
+		return nil, err
+	}
+	return kv, nil
+}
+
+// layersAlike returns the layers that have attention, none unless their blocks have the same size.
+func layersAlike(c *Config) []int {
+	var layers []int
 	for i := range c.Layers {
-		bytes := kvLayerBytes(c, i, t, int64(blocks))
+		if c.KVHeads(i) == 0 {
+			continue
+		}
+		layers = append(layers, i)
+		first := layers[0]
+		if c.KVHeads(i) != c.KVHeads(first) || c.Layers[i].Attention.HeadDim != c.Layers[first].Attention.HeadDim {
+			return nil
+		}
+	}
+	return layers
+}
+
+// allocLayers allocates a pool for each layer.
+func (c *KVCache) allocLayers(config *Config) error {
+	for i := range config.Layers {
+		bytes := kvLayerBytes(config, i, c.Type, int64(c.Blocks))
 		if bytes == 0 {
 			continue
 		}
-		addr, err := dev.Alloc(bytes)
+		addr, err := c.alloc(bytes)
 		if err != nil {
-			kv.Close()
-			return nil, fmt.Errorf("KV cache of layer %d: %w", i, err)
+			return fmt.Errorf("KV cache of layer %d: %w", i, err)
 		}
-		kv.allocs = append(kv.allocs, addr)
-		kv.bytes += bytes
-		kv.Layers[i], _ = kvLayer(addr, c, i, t, int64(blocks))
+		c.Layers[i], _ = kvLayer(addr, config, i, c.Type, int64(c.Blocks))
 	}
-	return kv, nil
+	return nil
+}
+
+// allocAlike allocates one pool for all layers.
+func (c *KVCache) allocAlike(config *Config, layers []int) error {
+	addr, err := c.alloc(KVCacheBytes(config, c.Type, int64(c.Blocks)))
+	if err != nil {
+		return fmt.Errorf("KV cache: %w", err)
+	}
+	apart, heads, dim := int64(c.apart), int64(config.KVHeads(layers[0])), int64(config.Layers[layers[0]].Attention.HeadDim)
+	each := apart*int64(c.Blocks-1) + 1
+	a := &arena{base: addr}
+	values := a.take(c.Type, apart*int64(c.Blocks), heads, kernels.BlockSize, dim)
+	var scales kernels.Tensor
+	if c.Type.Coded() {
+		scales = a.take(kernels.F32, apart*int64(c.Blocks), heads, kernels.BlockSize)
+	}
+	for n, i := range layers {
+		k, v := int64(2*n), int64(2*n+1)
+		c.Layers[i] = kernels.KV{K: values.Slice(k, k+each), V: values.Slice(v, v+each)}
+		if c.Type.Coded() {
+			c.Layers[i].KScale, c.Layers[i].VScale = scales.Slice(k, k+each), scales.Slice(v, v+each)
+		}
+	}
+	return nil
+}
+
+func (c *KVCache) alloc(bytes int64) (uintptr, error) {
+	addr, err := c.dev.Alloc(bytes)
+	if err == nil {
+		c.allocs = append(c.allocs, addr)
+		c.bytes += bytes
+	}
+	return addr, err
 }
 
 // kvLayer lays out the cache of layer i at base and returns its size; nothing

@@ -13,7 +13,7 @@ import (
 // A batch that the model was not loaded for (too many rows, decode rows not
 // first) panics: the caller made it.
 func (m *Model) Forward(b *Batch, c *KVCache) kernels.Tensor {
-	s := m.lay(b)
+	s := m.lay(b, c)
 	r := m.recording(s, c)
 	if r != nil {
 		m.pad(s, r.rows)
@@ -192,7 +192,7 @@ func (m *Model) setHost(a, i int64, v int32) {
 }
 
 // lay checks a batch and lays out its arrays.
-func (m *Model) lay(b *Batch) *step {
+func (m *Model) lay(b *Batch, c *KVCache) *step {
 	n, logits := int64(len(b.Tokens)), int64(len(b.Logits))
 	if n == 0 || n > m.ws.rows || logits > m.ws.logitRows {
 		panic(fmt.Sprintf("model: a batch of %d rows and %d logits; the model was loaded for 1 to %d and %d",
@@ -210,9 +210,10 @@ func (m *Model) lay(b *Batch) *step {
 	for i, r := range b.Drawn {
 		m.setHost(drawnArray, int64(i), r)
 	}
+	m.tables = m.tables[:0]
 	row := int64(0)
 	for i := range b.Seqs {
-		row = m.place(&b.Seqs[i], row, n)
+		row = m.place(&b.Seqs[i], row, n, c.apart)
 	}
 	if row != n {
 		panic(fmt.Sprintf("model: sequences have %d rows, the batch %d", row, n))
@@ -239,9 +240,9 @@ func (m *Model) view(s *step) {
 	}
 }
 
-// place notes positions and slots of one sequence's rows, which begin at row,
-// and returns the row after them.
-func (m *Model) place(q *BatchSeq, row, n int64) int64 {
+// place notes positions and slots of one sequence's rows, which begin at row, in a cache
+// whose blocks are so far apart, and returns the row after them.
+func (m *Model) place(q *BatchSeq, row, n int64, apart int32) int64 {
 	rows := int64(q.Rows)
 	end := q.Position + rows
 	if rows <= 0 || row+rows > n || q.Position < 0 || end > int64(len(q.Blocks))*kernels.BlockSize ||
@@ -249,12 +250,17 @@ func (m *Model) place(q *BatchSeq, row, n int64) int64 {
 		panic(fmt.Sprintf("model: %d rows at position %d with %d blocks (decode %v) at row %d of %d",
 			q.Rows, q.Position, len(q.Blocks), q.Decode, row, n))
 	}
+	begin := len(m.tables)
+	for _, block := range q.Blocks[:(end+kernels.BlockSize-1)/kernels.BlockSize] {
+		m.tables = append(m.tables, block*apart)
+	}
+	blocks := m.tables[begin:]
 	for i := range rows {
 		p := q.Position + i
 		m.setHost(posArray, row+i, int32(p))
-		m.setHost(slotArray, row+i, q.Blocks[p/kernels.BlockSize]*kernels.BlockSize+int32(p%kernels.BlockSize))
+		m.setHost(slotArray, row+i, blocks[p/kernels.BlockSize]*kernels.BlockSize+int32(p%kernels.BlockSize))
 	}
 	m.step.plan.Seqs = append(m.step.plan.Seqs,
-		kernels.AttentionSeq{Row: row, Rows: rows, Position: q.Position, Blocks: q.Blocks})
+		kernels.AttentionSeq{Row: row, Rows: rows, Position: q.Position, Blocks: blocks})
 	return row + rows
 }

@@ -22,7 +22,8 @@ type Model struct {
 	dev     kernels.Device
 	rotary  kernels.Rotary
 	ws      *workspace
-	staging []byte // what is uploaded to ws.ints
+	staging []byte  // what is uploaded to ws.ints
+	tables  []int32 // block tables of a step, as the device numbers blocks
 	step    step
 	// products are those of one op, here so that a call allocates nothing.
 	products [3]kernels.Product

@@ -135,6 +135,7 @@ func (d *Device) Info() kernels.Info {
 		Features: []string{d.kern.name},
 		StepRows: stepRows,
 		Uniform:  d.kern.tiles == nil, // no other op looks at how many rows decode
+		Lazy:     true,
 		Int8:     d.kern.int8(),
 		Int16:    d.kern.attention16 != nil && d.kern.tiles == nil,
 		BF16:     d.kern.bf16(),
