@@ -14,14 +14,8 @@ import (
 // need beside VNNI.
 func hasAMX() bool {
 	x := &cpu.X86
-	return x.HasAMXTile && x.HasAMXBF16 && x.HasAVX512BF16 && x.HasBMI2 && x.HasOSXSAVE
+	return x.HasAMXTile && x.HasAMXBF16 && x.HasAVX512BF16 && x.HasBMI2
 }
-
-// tileState are the bits of XCR0 for the configuration and the data of tiles.
-const tileState = 3 << 17
-
-// permitAMX asks the system for the use of tiles.
-func permitAMX() bool { return xcr0()&tileState == tileState && requestTiles() }
 
 // tilesAMX adds products in tiles.
 func tilesAMX(v variant) variant {
@@ -39,11 +33,6 @@ func tilesAMX(v variant) variant {
 	}
 	return v
 }
-
-// xcr0 returns what register state the system saves.
-//
-//go:noescape
-func xcr0() uint64
 
 //go:noescape
 func roundTilesAMX(dst *uint16, x *float32, blocks int)

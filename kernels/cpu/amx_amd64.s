@@ -114,15 +114,6 @@ GLOBL palette<>(SB), RODATA|NOPTR, $64
 	PREFETCHT1 192(R10) \
 	ADDQ $256, R10
 
-// func xcr0() uint64
-TEXT ·xcr0(SB), NOSPLIT, $0-8
-	XORL CX, CX
-	XGETBV
-	SHLQ $32, DX
-	ORQ  DX, AX
-	MOVQ AX, ret+0(FP)
-	RET
-
 // func multiplyTilesAMX(p *tileProduct)
 // Requires: AMX-TILE, AMX-BF16
 //

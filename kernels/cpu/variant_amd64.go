@@ -34,7 +34,7 @@ func variants() []variant {
 			}
 			switch {
 			case !hasAMX():
-			case permitAMX():
+			case requestTiles():
 				all = append(all, tilesAMX(int8VNNI(avx512())))
 			default:
 				all[len(all)-1].note = ", AMX not permitted by the system"
