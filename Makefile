@@ -24,7 +24,7 @@ build: go ## the program, bin/trona
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/trona
 
 .PHONY: test
-test: fmt vet tidy unit purego arm64 gorgonia race cross compiled fuzz ## all tests, as continuous integration runs them
+test: fmt vet tidy unit purego amx arm64 gorgonia race cross compiled fuzz ## all tests, as continuous integration runs them
 	@echo "all tests passed"
 
 .PHONY: check
@@ -48,7 +48,16 @@ purego: go ## the tests of the CPU device without assembly
 	$(GO) build -tags purego ./...
 	$(GO) test -short -tags purego ./kernels/cpu
 
-# An emulator runs them on other processors. Its time is no measure.
+# Emulators run them on other processors. Their time is no measure.
+.PHONY: amx
+amx: go g++ ## the loops for AMX, on Linux and processors with AVX512_BF16
+	@[ "$$(uname -sm)" = 'Linux x86_64' ] || { echo 'AMX is emulated on Linux/x86-64 only'; exit 0; }; \
+	mkdir -p build; \
+	g++ -std=c++17 -O2 -mfma -Wall -Wextra -o build/amx kernels/cpu/emulator/*.cpp; \
+	why=$$(build/amx true 2>&1) || { echo "AMX is not tested: $$why"; exit 0; }; \
+	$(GO) test -exec "$$PWD/build/amx" ./kernels/cpu -run '^TestVariants$$' -v | grep 'instruction sets'; \
+	$(GO) test -exec "$$PWD/build/amx" ./kernels/cpu -count=1 -short -run '/^amx'
+
 .PHONY: arm64
 arm64: go qemu-aarch64 ## the loops for ARM processors, one by one
 	GOARCH=arm64 $(GO) vet ./kernels/cpu

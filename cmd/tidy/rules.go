@@ -19,6 +19,7 @@ var exceptions = map[string]string{}
 var mayImport = map[string][]string{
 	"kernels":                    {},
 	"kernels/cpu":                {"kernels", "model/quant"}, // the plain decoders are the kernels' oracle
+	"kernels/cpu/emulator/test":  {},
 	"kernels/cuda":               {"kernels", "kernels/cuda/driver", "kernels/cuda/fatbin"},
 	"kernels/cuda/driver":        {},
 	"kernels/cuda/cubin":         {},

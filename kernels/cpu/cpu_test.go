@@ -3,6 +3,7 @@ package cpu_test
 import (
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,11 @@ import (
 	"trona/kernels/kerneltest"
 )
 
+func TestMain(m *testing.M) {
+	kerneltest.EmulateAMX()
+	os.Exit(m.Run())
+}
+
 func opener(o cpu.Options) func() (kernels.Device, error) {
 	return func() (kernels.Device, error) { return cpu.Open(o) }
 }
@@ -22,7 +28,12 @@ func opener(o cpu.Options) func() (kernels.Device, error) {
 // last without one. What it prints is what the tests below cover.
 func TestVariants(t *testing.T) {
 	names := cpu.Variants()
-	t.Log("instruction sets:", strings.Join(names, ", "))
+	said := strings.Join(names, ", ")
+	if kerneltest.EmulateAMX() {
+		require.Equal(t, "amxbf16-int8", names[len(names)-1])
+		said += " (emulated)"
+	}
+	t.Log("instruction sets:", said)
 	t.Setenv("TRONA_CPU", "")
 	for _, name := range append(names, "") {
 		dev := kerneltest.Open(t, "cpu", opener(cpu.Options{Threads: 1, Variant: name}))
