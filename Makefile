@@ -56,7 +56,8 @@ amx: go g++ ## the loops for AMX, on Linux and processors with AVX512_BF16
 	g++ -std=c++17 -O2 -mfma -Wall -Wextra -o build/amx kernels/cpu/emulator/*.cpp; \
 	why=$$(build/amx true 2>&1) || { echo "AMX is not tested: $$why"; exit 0; }; \
 	$(GO) test -exec "$$PWD/build/amx" ./kernels/cpu -run '^TestVariants$$' -v | grep 'instruction sets'; \
-	$(GO) test -exec "$$PWD/build/amx" ./kernels/cpu -count=1 -short -run '/^amx'
+	$(GO) test -exec "$$PWD/build/amx" ./kernels/cpu -count=1 -short -run '/^amx'; \
+	$(GO) test -exec "$$PWD/build/amx" ./model -count=1 -short -run '^TestGoldensInt8$$'
 
 .PHONY: arm64
 arm64: go qemu-aarch64 ## the loops for ARM processors, one by one

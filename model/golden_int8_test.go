@@ -2,6 +2,7 @@ package model
 
 import (
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,8 +12,14 @@ import (
 
 	"trona/kernels"
 	"trona/kernels/cpu"
+	"trona/kernels/kerneltest"
 	"trona/testdata"
 )
+
+func TestMain(m *testing.M) {
+	kerneltest.EmulateAMX()
+	os.Exit(m.Run())
+}
 
 // TestGoldensInt8: products in 8 bits stay within the tolerances for them, and
 // lose no more than a peer with blocks of the same size loses.

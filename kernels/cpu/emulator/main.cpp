@@ -86,16 +86,20 @@ class Tracer {
 const std::optional<Instruction> &Tracer::at(uint64_t address) {
     const auto found = code.find(address);
     if (found != code.end()) return found->second;
-    uint8_t bytes[longest];
-    const uint64_t page = 4096, here = std::min<uint64_t>(longest, page - address % page); // of this page, and of the next
-    iovec local = {bytes, longest}, remote[] = {{(void *)address, here}, {(void *)(address + here), longest - here}};
-    const ssize_t n = process_vm_readv(program, &local, 1, remote, 2, 0);
-    return code[address] = decode(bytes, int(std::max<ssize_t>(n, 0)));
+    Code bytes = {};
+    const uint64_t page = 4096, here = std::min<uint64_t>(bytes.size(), page - address % page); // of this page; the next may be none
+    iovec local = {bytes.data(), bytes.size()}, remote[] = {{(void *)address, here}, {(void *)(address + here), bytes.size() - here}};
+    process_vm_readv(program, &local, 1, remote, 2, 0);
+    return code[address] = decode(bytes);
 }
 
 // move copies rows between the program's memory and data, whose rows are `apart`.
 void Tracer::move(uint64_t address, int64_t stride, int rows, int bytes, uint8_t *data, int apart, bool store) {
     iovec local[most_rows], remote[most_rows];
+    if (stride == bytes && bytes == apart) { // one copy is much faster than many
+        bytes *= rows;
+        rows = 1;
+    }
     for (int i = 0; i < rows; i++) {
         local[i] = {data + i * apart, size_t(bytes)};
         remote[i] = {(void *)(address + stride * i), size_t(bytes)};
@@ -131,11 +135,13 @@ void Tracer::carry_out(const Instruction &i, const user_regs_struct &regs, Tiles
     }
     case Op::tdpbf16ps:
         return tiles.multiply(i.tile, i.a, i.b);
+    case Op::prefetch:
+        return;
     }
 }
 
-// emulate carries out the instructions of AMX at which a thread stands. It reports whether there
-// was one.
+// emulate carries out the instructions that begin where a thread stands, as far as it can. It
+// reports whether there was one.
 bool Tracer::emulate(pid_t thread) {
     user_regs_struct regs;
     if (ptrace(PTRACE_GETREGS, thread, 0, &regs) != 0) return false; // killed meanwhile
@@ -149,7 +155,7 @@ bool Tracer::emulate(pid_t thread) {
             return true;
         }
         regs.rip += (*i)->length;
-        carried_out++;
+        carried_out += (*i)->op != Op::prefetch;
     }
     if (regs.rip == from) return false;
     ptrace(PTRACE_SETREGS, thread, 0, &regs);
