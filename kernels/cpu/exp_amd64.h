@@ -40,7 +40,6 @@ GLOBL expTable<>(SB), RODATA|NOPTR, $40
 	VFNMADD231PS Y8, B, X \
 	VCVTPS2DQ    B, B \
 	VPSLLD       $23, B, B \
-	VPADDD       Y15, B, B \
 	VMOVAPS      Y9, C \
 	VFMADD213PS  Y10, X, C \
 	VFMADD213PS  Y11, X, C \
@@ -49,7 +48,7 @@ GLOBL expTable<>(SB), RODATA|NOPTR, $40
 	VFMADD213PS  Y14, X, C \
 	VFMADD213PS  Y15, X, C \
 	VFMADD213PS  Y15, X, C \
-	VMULPS       B, C, C \
+	VPADDD       B, C, C \
 	VANDNPS      C, A, X
 
 // EXP_CONSTANTS512 and EXP512 are the same in vectors of 512 bits; Z5 is the bound
@@ -75,7 +74,6 @@ GLOBL expTable<>(SB), RODATA|NOPTR, $40
 	VFNMADD231PS Z8, B, X \
 	VCVTPS2DQ    B, B \
 	VPSLLD       $23, B, B \
-	VPADDD       Z15, B, B \
 	VMOVAPS      Z9, C \
 	VFMADD213PS  Z10, X, C \
 	VFMADD213PS  Z11, X, C \
@@ -84,4 +82,4 @@ GLOBL expTable<>(SB), RODATA|NOPTR, $40
 	VFMADD213PS  Z14, X, C \
 	VFMADD213PS  Z15, X, C \
 	VFMADD213PS  Z15, X, C \
-	VMULPS.Z     B, C, K1, X
+	VPADDD.Z     B, C, K1, X
