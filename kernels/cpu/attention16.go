@@ -139,9 +139,10 @@ func (t *attentionTile) addCodes(b, r, end int64) {
 	i, n := r*t.share, int((end-r)*t.share)
 	s := &t.s[i*kernels.BlockSize]
 	loops.scores(s, &t.codesOf(t.cache.K, b)[0], &c.queries[i*t.dim], dim, c.keyScales, &c.queryScales[i], n, t.following(t.cache.K, b))
-	for ; r < end; r++ {
-		t.maxima(r*t.share, t.share, t.seen(b, r))
+	for k := r; k < end; k++ {
+		t.hide(k, k+1, t.seen(b, k))
 	}
+	t.maxima(i, int64(n))
 	t.kern.expSum(&t.l[i], s, &t.m[i], n)
 	loops.weigh(&c.weights[i*kernels.BlockSize], &c.weightScales[i], s, c.valueScales, n)
 	loops.add(&t.acc[int(i)*dim], dim, &t.codesOf(t.cache.V, b)[0], &c.weights[i*kernels.BlockSize], &c.weightScales[i], n, t.following(t.cache.V, b))

@@ -137,9 +137,9 @@ func TestProducts16(t *testing.T) {
 	require.LessOrEqual(t, (weightsSum+32)*valuesMost, math.MaxInt32)
 }
 
-// TestWeigh16: codes of weights have the bits of the plain Go.
+// TestWeigh16: codes of weights have the bits of the plain Go, for any number of queries.
 func TestWeigh16(t *testing.T) {
-	const n = 5
+	const n = 9
 	rng := rand.New(rand.NewPCG(3, 16))
 	s, values := alignedFloats(n*kernels.BlockSize), alignedFloats(kernels.BlockSize)
 	for i := range s {
@@ -164,10 +164,14 @@ func TestWeigh16(t *testing.T) {
 		require.True(t, sum > codesMost/2 || i == 2, "as large as they may be")
 	}
 	for _, v := range with16(t) {
-		got, gotScales := alignedCodes(n*kernels.BlockSize), make([]float32, n)
-		v.attention16.weigh(&got[0], &gotScales[0], &s[0], &values[0], n)
-		require.Equal(t, want, got, v.name)
-		require.Equal(t, scales, gotScales, v.name)
+		for some := 1; some <= n; some++ {
+			want, scales := alignedCodes(n*kernels.BlockSize), make([]float32, n)
+			got, gotScales := alignedCodes(n*kernels.BlockSize), make([]float32, n)
+			weigh16Generic(&want[0], &scales[0], &s[0], &values[0], some)
+			v.attention16.weigh(&got[0], &gotScales[0], &s[0], &values[0], some)
+			require.Equal(t, want, got, "%s: %d queries", v.name, some)
+			require.Equal(t, scales, gotScales, "%s: %d queries", v.name, some)
+		}
 	}
 }
 

@@ -234,12 +234,17 @@ tile:
 	VZEROUPPER
 	RET
 
-// func maxAVX2(s *float32, m float32) float32
+// func maximaAVX2(most, m, s *float32, n int)
 // The second of two sources wins where the first is a NaN.
 // Requires: AVX
-TEXT ·maxAVX2(SB), NOSPLIT, $0-20
-	MOVQ         s+0(FP), SI
-	VBROADCASTSS m+8(FP), Y0
+TEXT ·maximaAVX2(SB), NOSPLIT, $0-32
+	MOVQ most+0(FP), DI
+	MOVQ m+8(FP), DX
+	MOVQ s+16(FP), SI
+	MOVQ n+24(FP), CX
+
+query:
+	VBROADCASTSS (DX), Y0
 	VMOVUPS      (SI), Y2
 	VMOVUPS      32(SI), Y3
 	VMOVUPS      64(SI), Y4
@@ -265,7 +270,12 @@ TEXT ·maxAVX2(SB), NOSPLIT, $0-20
 	VMAXPS       X1, X0, X0
 	VMOVSHDUP    X0, X1
 	VMAXSS       X1, X0, X0
-	VMOVSS       X0, ret+16(FP)
+	VMOVSS       X0, (DI)
+	ADDQ         $256, SI
+	ADDQ         $4, DX
+	ADDQ         $4, DI
+	DECQ         CX
+	JNZ          query
 	VZEROUPPER
 	RET
 

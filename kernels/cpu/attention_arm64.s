@@ -138,13 +138,18 @@ loop:
 	BNE     query
 	RET
 
-// func maxNEON(s *float32, m float32) float32
+// func maximaNEON(most, m, s *float32, n int)
 // NaNs are left out.
-TEXT ·maxNEON(SB), NOSPLIT, $0-20
-	MOVD  s+0(FP), R0
-	FMOVS m+8(FP), F4
-	VDUP  V4.S[0], V4.S4
-	MOVD  $4, R1
+TEXT ·maximaNEON(SB), NOSPLIT, $0-32
+	MOVD most+0(FP), R2
+	MOVD m+8(FP), R3
+	MOVD s+16(FP), R0
+	MOVD n+24(FP), R4
+
+query:
+	FMOVS.P 4(R3), F4
+	VDUP    V4.S[0], V4.S4
+	MOVD    $4, R1
 
 loop:
 	VLD1.P 64(R0), [V0.S4, V1.S4, V2.S4, V3.S4]
@@ -155,7 +160,9 @@ loop:
 	SUBS   $1, R1
 	BNE    loop
 	FMAXNMV(4, 4)
-	FMOVS  F4, ret+16(FP)
+	FMOVS.P F4, 4(R2)
+	SUBS    $1, R4
+	BNE     query
 	RET
 
 // func swigluNEON(out, gate, up *float32, n int)

@@ -14,6 +14,7 @@ type attentionScratch struct {
 	values  []float32 // [64, D]
 	queries []float32 // [queries, dim], scaled by 1/sqrt(dim)
 	s       []float32 // [queries, 64]: scores, then probabilities
+	most    []float32 // [queries]: maxima with those of a block
 	factors [lanes]float32
 	first   attentionSums // of the first span, then of all
 	later   attentionSums // of a later span
@@ -30,6 +31,7 @@ func (a *attentionScratch) reserve(n, dim int64) {
 	grow(&a.values, kernels.BlockSize*wide)
 	grow(&a.queries, n*dim)
 	grow(&a.s, upTo16(n)*kernels.BlockSize)
+	grow(&a.most, n)
 	for _, s := range []*attentionSums{&a.first, &a.later} {
 		grow(&s.acc, upTo16(n)*wide)
 		grow(&s.m, n)
@@ -297,20 +299,31 @@ func (t *attentionTile) scores(b, r, end int64) {
 // maximum; positions from seen on get none.
 func (t *attentionTile) softmax(r, end, seen int64) {
 	first, n := r*t.share, (end-r)*t.share
-	t.maxima(first, n, seen)
+	t.hide(r, end, seen)
+	t.maxima(first, n)
 	t.kern.expSum(&t.l[first], &t.s[first*kernels.BlockSize], &t.m[first], int(n))
 }
 
-// maxima raises the maxima of n queries to their scores; those of positions from seen on
-// become -Inf.
-func (t *attentionTile) maxima(first, n, seen int64) {
-	for i := first; i < first+n; i++ {
+// hide makes the scores of rows [r, end) with positions from seen on -Inf.
+func (t *attentionTile) hide(r, end, seen int64) {
+	if seen == kernels.BlockSize {
+		return
+	}
+	for i := r * t.share; i < end*t.share; i++ {
 		s := t.s[i*kernels.BlockSize:][:kernels.BlockSize]
 		for k := seen; k < kernels.BlockSize; k++ {
 			s[k] = float32(math.Inf(-1))
 		}
-		if m := t.kern.max(&s[0], t.m[i]); m != t.m[i] {
-			t.raise(i, m)
+	}
+}
+
+// maxima raises the maxima of n queries to their scores.
+func (t *attentionTile) maxima(first, n int64) {
+	most := t.most[:n]
+	t.kern.maxima(&most[0], &t.m[first], &t.s[first*kernels.BlockSize], int(n))
+	for i, m := range most {
+		if m != t.m[first+int64(i)] {
+			t.raise(first+int64(i), m)
 		}
 	}
 }
@@ -359,14 +372,17 @@ func (t *attentionTile) weigh(b, r, end, n int64) {
 	}
 }
 
-// maxGeneric is variant.max.
-func maxGeneric(s *float32, m float32) float32 {
-	for _, v := range unsafe.Slice(s, kernels.BlockSize) {
-		if v > m {
-			m = v
+// maximaGeneric is variant.maxima.
+func maximaGeneric(most, m, s *float32, n int) {
+	for i := range n {
+		greatest := *floatAt(m, i)
+		for _, v := range unsafe.Slice(floatAt(s, i*kernels.BlockSize), kernels.BlockSize) {
+			if v > greatest {
+				greatest = v
+			}
 		}
+		*floatAt(most, i) = greatest
 	}
-	return m
 }
 
 func transposeGeneric(dst, src *float32, rows, cols int) {

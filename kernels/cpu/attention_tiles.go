@@ -178,7 +178,7 @@ func softmaxTilesGeneric(p *tilesSoftmax) {
 		}
 		m, l := floatAt(p.m, i), floatAt(p.l, i)
 		old := *m
-		*m = maxGeneric(&s[0], old)
+		maximaGeneric(m, m, &s[0], 1)
 		if *m != old {
 			shrink := exp(old - *m)
 			*l *= shrink

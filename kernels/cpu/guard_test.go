@@ -96,6 +96,7 @@ func (g guards) codes16(v *variant) {
 		queries, weights, s, sums, each := g.codes(n*dim), g.codes(n*kernels.BlockSize), g.floats(n*kernels.BlockSize), g.floats(n*dim), g.floats(n)
 		v.round16(queries, each, g.floats(n*dim), n, dim, codesLength, codesMost)
 		loops.scores(s, cache, queries, dim, scales, each, n, unsafe.Pointer(cache))
+		v.maxima(each, g.floats(n), s, n)
 		loops.weigh(weights, each, s, scales, n)
 		loops.add(sums, dim, cache, weights, each, n, unsafe.Pointer(cache))
 	}

@@ -77,8 +77,8 @@ type variant struct {
 	// transpose16 is transpose of 16-bit elements, cols a multiple of 16; transpose8 of
 	// bytes, cols a multiple of 32.
 	transpose16, transpose8 func(dst, src unsafe.Pointer, rows, cols int)
-	// max returns the largest of m and s[0:BlockSize], NaNs left out.
-	max func(s *float32, m float32) float32
+	// maxima writes the largest of m and s[0:BlockSize] of each of n queries, NaNs left out.
+	maxima func(most, m, s *float32, n int)
 	// expSum replaces s[0:BlockSize] of each of n queries by exp(s - m) and adds
 	// their sum to l.
 	expSum func(l, s, m *float32, n int)

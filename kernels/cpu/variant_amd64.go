@@ -91,7 +91,7 @@ func avx2() variant {
 	v.keysI8, v.valuesI8 = keysI8AVX2, valuesI8AVX2
 	v.halvesF8 = halvesF8E4M3AVX2
 	v.transpose16, v.transpose8 = transpose16AVX2, transpose8AVX2
-	v.max = maxAVX2
+	v.maxima = maximaAVX2
 	v.expSum = expSumAVX2
 	v.swiglu = swigluAVX2
 	v.gather = gatherAVX2
@@ -153,7 +153,7 @@ func avx512() variant {
 	v.gemm16[kernels.F16] = gemmF16AVX512
 	v.gemm16[kernels.BF16] = gemmBF16AVX512
 	v.keysI8, v.valuesI8 = keysI8AVX512, valuesI8AVX512
-	v.expSum = expSumAVX512
+	v.maxima, v.expSum = maximaAVX512, expSumAVX512
 	v.swiglu = swigluAVX512
 	return v
 }
@@ -210,7 +210,7 @@ func transpose8AVX2(dst, src unsafe.Pointer, rows, cols int)
 func transpose16AVX2(dst, src unsafe.Pointer, rows, cols int)
 
 //go:noescape
-func maxAVX2(s *float32, m float32) float32
+func maximaAVX2(most, m, s *float32, n int)
 
 //go:noescape
 func narrowF16AVX2(dst unsafe.Pointer, src *float32, n int)
@@ -340,6 +340,9 @@ func gemmF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStrid
 
 //go:noescape
 func gemmBF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
+
+//go:noescape
+func maximaAVX512(most, m, s *float32, n int)
 
 //go:noescape
 func expSumAVX512(l, s, m *float32, n int)

@@ -45,7 +45,7 @@ func neon() variant {
 		// Rows up to the next multiple of 8 are the scratch's own.
 		transposeNEON(dst, src, (rows+3)&^3, cols)
 	}
-	v.max = maxNEON
+	v.maxima = maximaNEON
 	v.expSum = expSumNEON
 	v.swiglu = func(out, gate, up *float32, n int) {
 		whole := n &^ 3
@@ -168,7 +168,7 @@ func roundNEON(dst *block8, step int, x *float32, n int)
 func transposeNEON(dst, src *float32, rows, cols int)
 
 //go:noescape
-func maxNEON(s *float32, m float32) float32
+func maximaNEON(most, m, s *float32, n int)
 
 //go:noescape
 func expSumNEON(l, s, m *float32, n int)

@@ -13,7 +13,7 @@ func generic() variant {
 		widenI8:     widenI8Generic,
 		round16:     round16Generic,
 		transpose:   transposeGeneric,
-		max:         maxGeneric,
+		maxima:      maximaGeneric,
 		expSum:      expSumGeneric,
 		swiglu:      swigluGeneric,
 		add:         addGeneric,

@@ -327,6 +327,28 @@ func TestExpSum(t *testing.T) {
 	}
 }
 
+// TestMaxima: every instruction set has the bits of the plain Go, leaves out NaNs, and writes
+// what is asked for only.
+func TestMaxima(t *testing.T) {
+	const most = 9
+	rng := rand.New(rand.NewPCG(13, 0))
+	s, m := normals(rng, most*kernels.BlockSize), normals(rng, most)
+	for k := range kernels.BlockSize {
+		s[kernels.BlockSize+k] = float32(math.NaN())
+		s[2*kernels.BlockSize+k] = float32(math.Inf(-1))
+		s[(3+k%6)*kernels.BlockSize+rng.IntN(kernels.BlockSize)] = float32(math.NaN())
+	}
+	m[2], m[3], m[4] = float32(math.Inf(-1)), float32(math.Inf(-1)), 9
+	for _, v := range variants() {
+		for n := 1; n <= most; n++ {
+			want, got := make([]float32, most+1), make([]float32, most+1)
+			maximaGeneric(&want[0], &m[0], &s[0], n)
+			v.maxima(&got[0], &m[0], &s[0], n)
+			same(t, want, got, "%s: %d queries", v.name, n)
+		}
+	}
+}
+
 // TestPortableMath: ln and exp64 are those of package math to the last digits.
 func TestPortableMath(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 0))
