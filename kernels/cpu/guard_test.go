@@ -37,6 +37,7 @@ func TestGuards(t *testing.T) {
 				t.Run(v.name+"/"+kernels.DType(typ).String(), func(t *testing.T) { guards{t}.packed(loops, packings[typ]) })
 			}
 		}
+		t.Run(v.name+"/contenders", func(t *testing.T) { v.contenders(guards{t}.floats(tokenGroup), 0, 1, &contest{}) })
 		if v.halvesF8 != nil {
 			t.Run(v.name+"/F8_E4M3", func(t *testing.T) { guards{t}.f8(&v) })
 		}

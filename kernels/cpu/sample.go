@@ -8,6 +8,7 @@ import (
 )
 
 type sampleJob struct {
+	kern   *variant
 	dst    []kernels.Sampled
 	logits []float32
 	rows   []kernels.SampleRow
@@ -19,6 +20,7 @@ type sampleScratch struct {
 	counts     []int32 // by token; all zero between rows
 	candidates []candidate
 	raw        []float32
+	contest    contest
 }
 
 // Sample draws a token for each row, as kernels.SampleRow says.
@@ -28,7 +30,7 @@ func (d *Device) Sample(dst []kernels.Sampled, logits kernels.Tensor, rows []ker
 	for _, w := range d.pool.workers {
 		w.sample.reserve(int(logits.Shape[1]))
 	}
-	*j = sampleJob{dst, floatsOf(logits.Addr, logits.Len()), rows, logits.Shape[1]}
+	*j = sampleJob{d.kern, dst, floatsOf(logits.Addr, logits.Len()), rows, logits.Shape[1]}
 	d.run(kernels.OpSample, j, int64(len(rows)), false)
 	*j = sampleJob{}
 }
@@ -43,10 +45,11 @@ func (s *sampleScratch) reserve(vocab int) {
 
 func (j *sampleJob) piece(w *worker, i int64) {
 	logits := j.logits[i*j.vocab:][:j.vocab]
-	j.dst[i] = sampler{row: &j.rows[i], logits: logits, sampleScratch: &w.sample}.draw()
+	j.dst[i] = sampler{kern: j.kern, row: &j.rows[i], logits: logits, sampleScratch: &w.sample}.draw()
 }
 
 type sampler struct {
+	kern   *variant
 	row    *kernels.SampleRow
 	logits []float32 // raw, then adjusted in place
 	*sampleScratch
@@ -304,12 +307,7 @@ func (s sampler) random(best int32) int32 {
 	if math.IsInf(float64(s.logits[best]), 1) {
 		s.onlyInfinite()
 	}
-	d := drawer{row: r, highest: s.logits[best], temperature: float64(r.Temperature)}
-	if r.MinP > 0 {
-		d.lowest = ln(float64(r.MinP))
-	} else {
-		d.lowest = math.Inf(-1)
-	}
+	d := newDrawer(r, s.logits[best])
 	topP := r.TopP > 0 && r.TopP < 1
 	switch {
 	case r.TopK > 0 && int(r.TopK) < len(s.logits):
@@ -317,9 +315,7 @@ func (s sampler) random(best int32) int32 {
 	case topP:
 		s.likely(&d)
 	default:
-		for i, v := range s.logits {
-			d.offer(v, int32(i))
-		}
+		s.offerAll(&d, best)
 		return d.token
 	}
 	if topP {
@@ -378,48 +374,4 @@ func (s sampler) nucleus(d *drawer) {
 	}
 	// To the front: a slice that begins later would lose its room for good.
 	s.candidates = append(s.candidates[:0], s.candidates[len(h):]...)
-}
-
-// drawer finds the candidate with the greatest z + Gumbel noise, which is a
-// draw from their softmax.
-type drawer struct {
-	row         *kernels.SampleRow
-	highest     float32
-	temperature float64
-	lowest      float64 // of z that min-p keeps
-	mass        float64
-
-	token int32
-	best  float64 // z + noise of token
-	begun bool
-	pair  noisePair
-}
-
-// z is the scaled logit, 0 for the likeliest.
-func (d *drawer) z(logit float32) float64 {
-	return (float64(logit) - float64(d.highest)) / d.temperature
-}
-
-func (d *drawer) offer(logit float32, token int32) {
-	z := d.z(logit)
-	if !(z >= d.lowest) || z == math.Inf(-1) {
-		return
-	}
-	u := d.pair.uniform(d.row.Seed, d.row.Position, token)
-	if d.begun && cannotReach(u, d.best-z) {
-		return
-	}
-	if v := z - ln(-ln(u)); !d.begun || v > d.best || v == d.best && token < d.token {
-		d.token, d.best, d.begun = token, v, true
-	}
-}
-
-// cannotReach reports that noise -ln(-ln u) is certainly below gap: -ln u is
-// at least 1-u, which exceeds 2^-k >= e^-gap.
-func cannotReach(u, gap float64) bool {
-	if gap < 1 {
-		return false
-	}
-	k := int(min(gap, 60) * (1.4426950408889634 * (1 - 1e-12)))
-	return 1-u > math.Float64frombits(uint64(1023-k)<<52)*(1+1e-12)
 }

@@ -94,6 +94,9 @@ type variant struct {
 	divide func(out, x *float32, by float32, n int)
 	// join writes x * a + y * b to x.
 	join func(x, y *float32, a, b float32, n int)
+	// contenders returns the first of some groups of tokens in which not all are out of a
+	// contest, and who is left, a bit each, the first lowest; 0: in none.
+	contenders func(logits *float32, from, groups int, c *contest) (group int, left uint64)
 	// rotate turns pairs of a head by angles [dim/2, 2], cos and sin: columns side by
 	// side, or half a head apart.
 	rotate func(head, angles *float32, dim int, interleaved bool)

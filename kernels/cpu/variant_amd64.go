@@ -99,6 +99,7 @@ func avx2() variant {
 	v.columns8 = columns8AVX2
 	v.fields = fieldsAVX2
 	rowsAVX2(&v)
+	v.contenders = contendersAVX2
 	return v
 }
 
@@ -155,6 +156,7 @@ func avx512() variant {
 	v.keysI8, v.valuesI8 = keysI8AVX512, valuesI8AVX512
 	v.maxima, v.expSum = maximaAVX512, expSumAVX512
 	v.swiglu = swigluAVX512
+	v.contenders = contendersAVX512
 	return v
 }
 
@@ -355,3 +357,9 @@ func matvecF8E4M3AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32
 
 //go:noescape
 func matvec2F8E4M3AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+
+//go:noescape
+func contendersAVX2(logits *float32, from, groups int, c *contest) (group int, left uint64)
+
+//go:noescape
+func contendersAVX512(logits *float32, from, groups int, c *contest) (group int, left uint64)

@@ -22,6 +22,7 @@ func generic() variant {
 		divide:      divideGeneric,
 		join:        joinGeneric,
 		rotate:      rotateGeneric,
+		contenders:  contendersGeneric,
 		quantize:    quantizeGeneric,
 		gather:      gatherGeneric,
 		columns16:   columns16Generic,
