@@ -48,7 +48,8 @@ func TestVariants(t *testing.T) {
 // TestConformance runs the suite on every instruction set of this machine, and
 // of those in 8 bits what differs.
 func TestConformance(t *testing.T) {
-	for _, v := range cpu.Variants() {
+	names := cpu.Variants()
+	for _, v := range names {
 		t.Run(v, func(t *testing.T) {
 			if kerneltest.Race && v != "generic" && v != "genericbf16-int8" {
 				t.Skip("the race detector sees what plain Go reads and writes")
@@ -61,6 +62,9 @@ func TestConformance(t *testing.T) {
 					opener(cpu.Options{Threads: 1, Variant: v}),
 					opener(cpu.Options{Threads: 5, Variant: v}),
 				},
+			}
+			if v == names[len(names)-1] {
+				s.Peers = append(s.Peers, opener(cpu.Options{Threads: 128, Variant: v}))
 			}
 			if strings.HasSuffix(v, "-int8") {
 				s.Only = []string{"matmul", "uniform", "misuse"}

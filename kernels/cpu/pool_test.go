@@ -28,7 +28,7 @@ func (j *countJob) piece(_ *worker, i int64) {
 // TestPool: every piece runs once, whether the workers spin or sleep.
 func TestPool(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	for _, threads := range []int{1, 2, 7} {
+	for _, threads := range []int{1, 2, 7, 128} {
 		p := newPool(threads)
 		for round := range 300 {
 			j := &countJob{counts: make([]atomic.Int32, 1+round%50), bad: -1}
