@@ -103,7 +103,7 @@ func Open(o Options) (kernels.Device, error) {
 	if o.Threads == 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
 	}
-	return &Device{kern: v, pool: newPool(o.Threads)}, nil
+	return &Device{kern: v, pool: newPool(o.Threads, machineNodes())}, nil
 }
 
 func choose(name string) (*variant, error) {
@@ -127,9 +127,13 @@ const stepRows = 512
 
 // Info describes the device.
 func (d *Device) Info() kernels.Info {
+	where := ""
+	if n := len(d.pool.nodes()); n > 0 {
+		where = fmt.Sprintf(" on %d NUMA nodes", n)
+	}
 	return kernels.Info{
 		Name:     "cpu",
-		Detail:   fmt.Sprintf("%s, %s, %d threads%s", runtime.GOARCH, d.kern.name, len(d.pool.workers), d.kern.note),
+		Detail:   fmt.Sprintf("%s, %s, %d threads%s%s", runtime.GOARCH, d.kern.name, len(d.pool.workers), where, d.kern.note),
 		Memory:   machineMemory(),
 		KVTypes:  []kernels.DType{kernels.F16, kernels.F32, kernels.BF16, kernels.I16, kernels.I8},
 		Features: []string{d.kern.name},
@@ -147,7 +151,11 @@ func (d *Device) Info() kernels.Info {
 func (d *Device) Alloc(bytes int64) (uintptr, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.mem.alloc(bytes)
+	addr, err := d.mem.alloc(bytes)
+	if err == nil {
+		interleave(bytesOf(addr, bytes), d.pool.nodes())
+	}
+	return addr, err
 }
 
 // Free returns memory of Alloc or of Pack.

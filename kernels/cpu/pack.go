@@ -99,6 +99,7 @@ func (d *Device) Pack(m *kernels.Matrix) (kernels.Weight, error) {
 	}
 	all, one := groupsBytes(m)
 	l := &layout{packing: packings[m.Type], groupBytes: one, scaleRows: m.ScaleRows, scaleCols: m.ScaleCols}
+	d.pool.settle(bytesOf(addr, all), one)
 	packGroups(bytesOf(addr, all), d.kern, m)
 	if m.Scale != nil {
 		l.scale = floatsOf(addr+uintptr(all), scales(m))

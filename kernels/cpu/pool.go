@@ -15,7 +15,8 @@ type job interface {
 	piece(w *worker, i int64)
 }
 
-// worker is one thread's own scratch memory. Worker 0 is the caller of the op.
+// worker is one thread's own scratch memory. Worker 0 is the caller of the op, whose thread
+// is not ours to bind: it finds the processor that the others leave.
 type worker struct {
 	panel   []float32  // a tile of weights, [256, 16]
 	panels8 *[2]panel8 // the same of two groups in 8 bits
@@ -40,6 +41,7 @@ type worker struct {
 // pieces are handed out; a worker that comes too late simply misses it.
 type pool struct {
 	workers []*worker
+	homes   []*node // of the workers; nil: there is one node
 	stopped sync.WaitGroup
 
 	job job
@@ -58,8 +60,8 @@ const (
 	spinTime = 50 * time.Microsecond
 )
 
-func newPool(threads int) *pool {
-	p := &pool{}
+func newPool(threads int, nodes []node) *pool {
+	p := &pool{homes: homesOf(nodes, threads)}
 	p.state.Store(jobClosed)
 	for range threads {
 		w := &worker{wake: make(chan struct{}, 1), panel: alignedFloats(chunk * lanes), tile: alignedFloats(fewTokens * lanes)}
@@ -132,7 +134,7 @@ func (p *pool) work(self int) {
 	w, threads, number := p.workers[self], len(p.workers), p.state.Load()/jobNumber
 	for k := range threads {
 		other := (self + k) % threads
-		from, to := p.n*int64(other)/int64(threads), p.n*int64(other+1)/int64(threads)
+		from, to := p.share(p.n, other)
 		for {
 			i := from + p.workers[other].take(number, to-from)
 			if i >= to {
@@ -141,6 +143,12 @@ func (p *pool) work(self int) {
 			p.job.piece(w, i)
 		}
 	}
+}
+
+// share returns the range of n pieces that is a thread's own.
+func (p *pool) share(n int64, self int) (from, to int64) {
+	threads := int64(len(p.workers))
+	return n * int64(self) / threads, n * int64(self+1) / threads
 }
 
 // take returns the number of the next piece of w's range of a job, n: none is left.
@@ -168,6 +176,12 @@ func (p *pool) rescue() {
 // serve is the life of a worker.
 func (p *pool) serve(self int) {
 	defer p.stopped.Done()
+	// Only on a machine of several nodes: to park and to be interrupted switch threads twice
+	// when locked, which costs a busy server a tenth of its speed.
+	if p.homes != nil {
+		runtime.LockOSThread() // for good: the thread, bound now, ends with the worker
+		p.homes[self].bind()
+	}
 	for w := p.workers[self]; ; {
 		p.await(w)
 		if !p.enter(w) {
@@ -197,7 +211,11 @@ func (p *pool) await(w *worker) {
 		if p.ready(w) {
 			return
 		}
-		spin(i)
+		if p.homes == nil {
+			spin(i)
+		} else {
+			pause() // locked: it lets others run when it parks
+		}
 		if i%64 == 0 && time.Since(start) > spinTime {
 			break
 		}

@@ -29,7 +29,7 @@ func (j *countJob) piece(_ *worker, i int64) {
 func TestPool(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	for _, threads := range []int{1, 2, 7, 128} {
-		p := newPool(threads)
+		p := newPool(threads, nil)
 		for round := range 300 {
 			j := &countJob{counts: make([]atomic.Int32, 1+round%50), bad: -1}
 			require.NoError(t, p.run(j, int64(len(j.counts)), round%7 == 0))
@@ -60,7 +60,7 @@ func (j *stuckJob) piece(_ *worker, i int64) {
 // TestPoolHelps: what a disturbed thread has left of its range, others do.
 func TestPoolHelps(t *testing.T) {
 	for _, threads := range []int{2, 5} {
-		p := newPool(threads)
+		p := newPool(threads, nil)
 		for _, n := range []int64{1, 7, 40} {
 			j := &stuckJob{n: n}
 			require.NoError(t, p.run(j, n+1, false))
