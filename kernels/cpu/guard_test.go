@@ -47,6 +47,9 @@ func TestGuards(t *testing.T) {
 		if v.attention16 != nil {
 			t.Run(v.name+"/I16", func(t *testing.T) { guards{t}.codes16(&v) })
 		}
+		if v.tiles != nil {
+			t.Run(v.name+"/tiles", func(t *testing.T) { guards{t}.tiles(v.tiles) })
+		}
 	}
 }
 
@@ -101,4 +104,36 @@ func (g guards) codes16(v *variant) {
 		loops.weigh(weights, each, s, scales, n)
 		loops.add(sums, dim, cache, weights, each, n, unsafe.Pointer(cache))
 	}
+}
+
+func (g guards) tiles(loops *tiles) {
+	const row = 2 * tileCols
+	for steps := 1; steps <= 4; steps++ {
+		n := steps * tileCols
+		for tokens := 1; tokens <= 5; tokens++ {
+			for groups := 2; groups <= 4; groups += 2 {
+				sums := tileSums{g.floats(groups * tokens * lanes * lanes), 4 * tokens * lanes * lanes, 4 * lanes}
+				loops.multiply(&tileProduct{
+					from: sums, to: sums, x: (*uint16)(g.bytes(2 * tokens * steps * tileSize)), weights: (*uint16)(g.bytes(2 * groups * steps * tileSize)),
+					tokens: tokens, groups: groups, steps: steps, xStride: 2 * steps * tileSize, weightsStride: 2 * steps * tileSize,
+				})
+			}
+		}
+		loops.round((*uint16)(g.bytes(2*(steps-1)*tileSize+row)), g.floats(n), steps)
+		loops.pair((*uint16)(g.bytes(2*n*lanes)), g.floats(n*lanes), lanes, n)
+		loops.pairRows((*uint16)(g.bytes(2*n*lanes)), g.floats(n*lanes), n, n)
+		loops.swiglu(g.floats(steps*lanes), lanes, g.floats(2*steps*lanes), steps*lanes, 1, steps)
+	}
+	for typ, unpack := range loops.unpack {
+		if unpack != nil {
+			p := packings[typ]
+			n := max(tileCols, p.cols)
+			unpack((*uint16)(g.bytes(2*n*lanes)), g.bytes(n/p.cols*p.bytes), n)
+		}
+	}
+	const queries, wide = lanes, 2 * lanes
+	loops.softmax(&tilesSoftmax{
+		scores: g.floats(queries * kernels.BlockSize), weights: (*uint16)(g.bytes(2 * queries * kernels.BlockSize)),
+		m: g.floats(queries), l: g.floats(queries), acc: g.floats(queries * wide), wide: wide, n: queries, seen: kernels.BlockSize,
+	})
 }
