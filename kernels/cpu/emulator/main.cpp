@@ -107,7 +107,7 @@ void Tracer::move(uint64_t address, int64_t stride, int rows, int bytes, uint8_t
     const auto copy = store ? process_vm_writev : process_vm_readv;
     if (copy(program, local, rows, remote, rows, 0) == ssize_t(rows) * bytes) return;
     char text[96];
-    snprintf(text, sizeof text, "no %s memory at %#lx, %d rows %ld bytes apart", store ? "writable" : "readable", address, rows, long(stride));
+    snprintf(text, sizeof text, "no %s memory at %#lx: %d times %d bytes", store ? "writable" : "readable", address, rows, bytes);
     throw Illegal(text);
 }
 
