@@ -121,9 +121,13 @@ func testTiles(t *testing.T, steps int) {
 	const tokens, groups = 5, 4
 	rng := rand.New(rand.NewPCG(8, 0))
 	x, weights := alignedHalves(int64(tokens*steps*tileSize)), alignedHalves(int64(groups*(steps+1)*tileSize))
-	for _, s := range [][]uint16{x, weights} {
-		for i, v := range normals(rng, len(s)) {
-			s[i] = toBF16(v)
+	for _, f := range []struct {
+		halves []uint16
+		apart  int // of rows
+	}{{x, tileCols}, {weights, 2}} {
+		for i, v := range normals(rng, len(f.halves)) {
+			// Some are too small, and some have products near the smallest normal number.
+			f.halves[i] = toBF16(v * [4]float32{1, 1, 1e-39, 1e-19}[i/f.apart%4])
 		}
 	}
 	for _, v := range withTiles(t) {
