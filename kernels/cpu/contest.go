@@ -2,9 +2,6 @@ package cpu
 
 import "math"
 
-// tokenGroup is the number of tokens that one word has bits for.
-const tokenGroup = 64
-
 // contest tells, from 32 bits of a token's noise and in float32, who certainly cannot
 // win a draw: nearly all.
 type contest struct {

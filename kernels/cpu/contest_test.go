@@ -94,7 +94,7 @@ func TestOfferAll(t *testing.T) {
 		for _, x := range rowsOfKinds(rng, 1+rng.IntN(700)) {
 			r := randomRow(rng)
 			s := sampler{row: r, logits: x, sampleScratch: &sampleScratch{}}
-			best := argmax(x)
+			best := int32(slices.Index(x, slices.Max(x)))
 			if x[best] == negInf {
 				continue
 			}

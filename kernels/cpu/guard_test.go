@@ -37,7 +37,12 @@ func TestGuards(t *testing.T) {
 				t.Run(v.name+"/"+kernels.DType(typ).String(), func(t *testing.T) { guards{t}.packed(loops, packings[typ]) })
 			}
 		}
-		t.Run(v.name+"/contenders", func(t *testing.T) { v.contenders(guards{t}.floats(tokenGroup), 0, 1, &contest{}) })
+		t.Run(v.name+"/logits", func(t *testing.T) {
+			logits := guards{t}.floats(tokenGroup)
+			v.contenders(logits, 0, 1, &contest{})
+			v.above(logits, 0, 1, 1)
+			v.mass(logits, tokenGroup, 0, 1)
+		})
 		if v.halvesF8 != nil {
 			t.Run(v.name+"/F8_E4M3", func(t *testing.T) { guards{t}.f8(&v) })
 		}

@@ -58,7 +58,7 @@ type sampler struct {
 var invalid = kernels.Sampled{Token: -1, Invalid: true}
 
 func (s sampler) draw() kernels.Sampled {
-	best := argmax(s.logits)
+	best := s.argmax()
 	if best < 0 {
 		return invalid
 	}
@@ -66,7 +66,7 @@ func (s sampler) draw() kernels.Sampled {
 	var out kernels.Sampled
 	var lse logSumExp
 	if r.Logprob || r.Logprobs > 0 {
-		lse = newLogSumExp(s.logits, s.logits[best])
+		lse = s.logSumExp(s.logits[best])
 		out.Top = s.top(&lse)
 		copy(s.raw, s.logits)
 	}
@@ -74,7 +74,7 @@ func (s sampler) draw() kernels.Sampled {
 		if !s.adjust() {
 			return invalid
 		}
-		best = argmax(s.logits)
+		best = s.argmax()
 	}
 	if best < 0 || s.logits[best] == negInf {
 		return invalid
@@ -89,39 +89,23 @@ func (s sampler) draw() kernels.Sampled {
 	return out
 }
 
-var negInf = float32(math.Inf(-1))
-
-// argmax returns the lowest id of the greatest logit, -1 if one is NaN.
-func argmax(logits []float32) int32 {
-	best, at := negInf, 0
-	for i, v := range logits {
-		if v > best {
-			best, at = v, i
-		} else if v != v {
-			return -1
-		}
-	}
-	return int32(at)
-}
-
 // logSumExp is the normaliser of log-softmax over raw logits. Where some
 // logits are +Inf, they share all probability.
 type logSumExp struct {
 	max, log float64
 }
 
-func newLogSumExp(logits []float32, highest float32) logSumExp {
-	l := logSumExp{max: float64(highest)}
+func (s sampler) logSumExp(highest float32) logSumExp {
+	if !math.IsInf(float64(highest), 0) {
+		return logSumExp{float64(highest), ln(s.mass(highest, 1))}
+	}
 	sum := 0.0
-	for _, v := range logits {
+	for _, v := range s.logits {
 		if v == highest {
 			sum++
-		} else {
-			sum += exp64(float64(v) - l.max)
 		}
 	}
-	l.log = ln(sum)
-	return l
+	return logSumExp{float64(highest), ln(sum)}
 }
 
 func (l *logSumExp) logprob(v float32) float32 {
@@ -257,20 +241,19 @@ func (c candidate) compare(o candidate) int {
 // keep makes candidates the k likeliest tokens: a heap with the least likely
 // on top.
 func (s sampler) keep(k int) {
-	h := s.candidates[:0]
-	k = min(k, len(s.logits))
-	for i, v := range s.logits {
-		switch {
-		case v == negInf:
-		case len(h) < k:
-			h = append(h, candidate{v, int32(i)})
-			if len(h) == k {
-				heapify(h, false)
+	h, bound := s.candidates[:0], negInf
+	for i, v := range s.above(&bound) { // one that equals the top has a higher id
+		if len(h) < k {
+			h = append(h, candidate{v, i})
+			if len(h) < k {
+				continue
 			}
-		case v > h[0].logit: // an equal one has a higher id
-			h[0] = candidate{v, int32(i)}
+			heapify(h, false)
+		} else {
+			h[0] = candidate{v, i}
 			sift(h, 0, false)
 		}
+		bound = h[0].logit
 	}
 	s.candidates = h
 }
@@ -342,13 +325,11 @@ func (s sampler) onlyInfinite() {
 // less than 1-p, so the smallest set with sum p has none of it.
 func (s sampler) likely(d *drawer) {
 	s.candidates = s.candidates[:0]
-	least := (1 - float64(d.row.TopP)) / float64(len(s.logits))
-	for i, v := range s.logits {
-		e := exp64(d.z(v))
-		d.mass += e
-		if e >= least {
-			s.candidates = append(s.candidates, candidate{v, int32(i)})
-		}
+	d.mass = s.mass(d.highest, d.temperature)
+	least := (1 - float64(d.row.TopP)) / float64(len(s.logits)) / 2 // half: for rounding
+	bound := math.Nextafter32(float32(float64(d.highest)+d.temperature*ln(least)), negInf)
+	for i, v := range s.above(&bound) {
+		s.candidates = append(s.candidates, candidate{v, i})
 	}
 }
 

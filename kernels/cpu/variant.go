@@ -97,6 +97,12 @@ type variant struct {
 	// contenders returns the first of some groups of tokens in which not all are out of a
 	// contest, and who is left, a bit each, the first lowest; 0: in none.
 	contenders func(logits *float32, from, groups int, c *contest) (group int, left uint64)
+	// above returns the first of some groups of tokens in which not all logits are at most
+	// bound, and which those are, as contenders does.
+	above func(logits *float32, from, groups int, bound float32) (group int, which uint64)
+	// mass is the sum of e^((logit - highest) / temperature) in float64, in 16 chains; n is
+	// a multiple of 64.
+	mass func(logits *float32, n int, highest, temperature float64) float64
 	// rotate turns pairs of a head by angles [dim/2, 2], cos and sin: columns side by
 	// side, or half a head apart.
 	rotate func(head, angles *float32, dim int, interleaved bool)

@@ -100,6 +100,8 @@ func avx2() variant {
 	v.fields = fieldsAVX2
 	rowsAVX2(&v)
 	v.contenders = contendersAVX2
+	v.above = aboveAVX2
+	v.mass = massAVX2
 	return v
 }
 
@@ -157,6 +159,7 @@ func avx512() variant {
 	v.maxima, v.expSum = maximaAVX512, expSumAVX512
 	v.swiglu = swigluAVX512
 	v.contenders = contendersAVX512
+	v.mass = massAVX512
 	return v
 }
 
@@ -363,3 +366,12 @@ func contendersAVX2(logits *float32, from, groups int, c *contest) (group int, l
 
 //go:noescape
 func contendersAVX512(logits *float32, from, groups int, c *contest) (group int, left uint64)
+
+//go:noescape
+func aboveAVX2(logits *float32, from, groups int, bound float32) (group int, which uint64)
+
+//go:noescape
+func massAVX2(logits *float32, n int, highest, temperature float64) float64
+
+//go:noescape
+func massAVX512(logits *float32, n int, highest, temperature float64) float64

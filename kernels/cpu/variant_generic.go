@@ -23,6 +23,8 @@ func generic() variant {
 		join:        joinGeneric,
 		rotate:      rotateGeneric,
 		contenders:  contendersGeneric,
+		above:       aboveGeneric,
+		mass:        massGeneric,
 		quantize:    quantizeGeneric,
 		gather:      gatherGeneric,
 		columns16:   columns16Generic,
