@@ -31,6 +31,7 @@ type bencher struct {
 	rng    *rand.Rand
 	decode bool  // few tokens are decode rows
 	copies int64 // copies of weights, which take turns, have so many bytes in all at least
+	scales int64 // rows, and columns, that share a scale beside the weight; 0: there is none
 }
 
 // recordedOps is how many ops a recording of a benchmark has: on a device that
@@ -48,6 +49,7 @@ func Bench(b *testing.B, open func() (kernels.Device, error)) {
 	for _, t := range weightTypes {
 		x.matmul(t)
 	}
+	x.blocks(kernels.F8E4M3)
 	for _, t := range dev.Info().KVTypes {
 		x.attention(t, 64, 1, 4095)
 		x.attention(t, 64, 512, 0)
@@ -166,6 +168,14 @@ func (b *bencher) matmul(t kernels.DType) {
 	b.product(fmt.Sprintf("matmul/%v", t), t, benchWeight/t.RowBytes(cols)/16*16, cols, 1, 2, 4, 8, 64)
 }
 
+// blocks is matmul of a weight with a scale for each [128, 128], as checkpoints of FP8 have.
+func (b *bencher) blocks(t kernels.DType) {
+	const rows, cols = 16384, 2048
+	x := *b
+	x.scales = 128
+	x.product(fmt.Sprintf("blocks/%v", t), t, rows, cols, 1, 2, 4, 8, 64)
+}
+
 // product measures products of a weight with some numbers of tokens.
 func (b *bencher) product(name string, t kernels.DType, rows, cols int64, tokens ...int64) {
 	b.Run(name, func(b2 *testing.B) {
@@ -205,6 +215,9 @@ func (b *bencher) weights(t kernels.DType, rows, cols int64) []kernels.Weight {
 	}
 	m.Data, m.GroupScale = whole(m.Data), whole(m.GroupScale)
 	m.Rows = rows
+	if b.scales > 0 {
+		m = (&context{rng: b.rng}).scaled(m, b.scales, b.scales)
+	}
 	list := make([]kernels.Weight, max(1, (b.copies+int64(len(m.Data))-1)/int64(len(m.Data))))
 	errs := make([]error, len(list))
 	var packers sync.WaitGroup
