@@ -388,8 +388,12 @@ func (j *matmulJob) codes(w *worker, g, from, to int64) *float32 {
 func (j *matmulJob) factors(dst *[lanes]float32, g, c int64) {
 	l := j.l
 	for r := range dst {
-		dst[r] = 1
-		if l.scale != nil {
+		switch {
+		case l.scale == nil:
+			dst[r] = 1
+		case r > 0 && l.scaleRows%lanes == 0:
+			dst[r] = dst[0] // of all rows of a group
+		default:
 			row := min(g*lanes+int64(r), j.w.Rows-1)
 			perRow := (j.w.Cols + l.scaleCols - 1) / l.scaleCols
 			dst[r] = l.scale[row/l.scaleRows*perRow+c/l.scaleCols]
