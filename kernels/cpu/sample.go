@@ -21,6 +21,7 @@ type sampleScratch struct {
 	candidates []candidate
 	raw        []float32
 	contest    contest
+	steps      [massSteps]int32 // tokens of each step of z
 }
 
 // Sample draws a token for each row, as kernels.SampleRow says.
@@ -292,17 +293,18 @@ func (s sampler) random(best int32) int32 {
 	}
 	d := newDrawer(r, s.logits[best])
 	topP := r.TopP > 0 && r.TopP < 1
+	sure, sum := 0, 0.0
 	switch {
 	case r.TopK > 0 && int(r.TopK) < len(s.logits):
 		s.keep(int(r.TopK))
 	case topP:
-		s.likely(&d)
+		sure, sum = s.likely(&d)
 	default:
 		s.offerAll(&d, best)
 		return d.token
 	}
 	if topP {
-		s.nucleus(&d)
+		s.nucleus(&d, sure, sum)
 	}
 	for _, c := range s.candidates {
 		d.offer(c.logit, c.token)
@@ -318,41 +320,4 @@ func (s sampler) onlyInfinite() {
 			s.logits[i] = 0
 		}
 	}
-}
-
-// likely makes candidates the tokens that top-p may keep, and d.mass the sum
-// of all tokens' exp(z). What is left out, tokens below (1-p)/vocab, sums to
-// less than 1-p, so the smallest set with sum p has none of it.
-func (s sampler) likely(d *drawer) {
-	s.candidates = s.candidates[:0]
-	d.mass = s.mass(d.highest, d.temperature)
-	least := (1 - float64(d.row.TopP)) / float64(len(s.logits)) / 2 // half: for rounding
-	bound := math.Nextafter32(float32(float64(d.highest)+d.temperature*ln(least)), negInf)
-	for i, v := range s.above(&bound) {
-		s.candidates = append(s.candidates, candidate{v, i})
-	}
-}
-
-// nucleus reduces candidates to the smallest set of the likeliest with a
-// share of TopP.
-func (s sampler) nucleus(d *drawer) {
-	h := s.candidates
-	if d.mass == 0 { // after top-k: of what it kept, in order of their ids
-		slices.SortFunc(h, func(a, b candidate) int { return int(a.token) - int(b.token) })
-		for _, c := range h {
-			d.mass += exp64(d.z(c.logit))
-		}
-	}
-	want := float64(float64(d.row.TopP) * d.mass)
-	heapify(h, true)
-	sum := 0.0
-	for len(h) > 0 && sum < want {
-		sum += exp64(d.z(h[0].logit))
-		last := len(h) - 1
-		h[0], h[last] = h[last], h[0] // the kept gather behind the heap
-		h = h[:last]
-		sift(h, 0, true)
-	}
-	// To the front: a slice that begins later would lose its room for good.
-	s.candidates = append(s.candidates[:0], s.candidates[len(h):]...)
 }

@@ -313,7 +313,7 @@ func (b *bencher) sample() {
 	dst := make([]kernels.Sampled, most)
 	for name, r := range map[string]kernels.SampleRow{
 		"greedy": {}, "plain": {Temperature: 1}, "topk": {Temperature: 1, TopK: 40, TopP: 0.95},
-		"topp": {Temperature: 1, TopP: 0.95}, "minp": {Temperature: 1, MinP: 0.05}, "logprobs": {Logprob: true, Logprobs: 20},
+		"topp": {Temperature: 1, TopP: 0.95}, "topp_cool": {Temperature: 0.6, TopP: 0.95}, "minp": {Temperature: 1, MinP: 0.05}, "logprobs": {Logprob: true, Logprobs: 20},
 		"topk_logprobs": {Temperature: 1, TopK: 50, Logprob: true, Logprobs: 20},
 	} {
 		for _, n := range []int64{1, most} {
