@@ -49,7 +49,7 @@ func (d *drawer) step(logit float32, steps float64) int {
 
 // below returns a logit below all whose z is -distance or more.
 func (d *drawer) below(distance float64) float32 {
-	return math.Nextafter32(float32(float64(d.highest)-d.temperature*distance*(1+stepSlack)), negInf)
+	return math.Nextafter32(float32(float64(d.highest)-float64(d.temperature*distance*(1+stepSlack))), negInf)
 }
 
 // stepSlack is more than what rounding changes, of a distance and of a sum.
@@ -61,9 +61,9 @@ func (s sampler) span(want, perStep float64) (first, last int) {
 	e, ratio := 1.0, exp64(-perStep)
 	least, most := 0.0, 0.0 // of the sum so far
 	for i, n := range s.steps {
-		most += float64(n) * e
+		most += float64(float64(n) * e)
 		e *= ratio
-		least += float64(n) * e
+		least += float64(float64(n) * e)
 		if most < want*(1-stepSlack) {
 			first = i + 1
 		}
