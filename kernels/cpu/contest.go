@@ -19,7 +19,10 @@ type contest struct {
 // begin sets what does not change during a draw.
 func (c *contest) begin(d *drawer) {
 	c.highest = d.highest
-	c.scale = float32(min(math.Log2E/d.temperature*(1-contestSlack), math.MaxFloat32))
+	c.scale = 0 // z puts nobody behind
+	if d.temperature < hottest {
+		c.scale = float32(min(math.Log2E/d.temperature*(1-contestSlack), math.MaxFloat32))
+	}
 	c.seed, c.position = d.row.Seed, d.row.Position
 	key := noiseKey(c.seed)
 	for r := range c.keys {
@@ -47,6 +50,9 @@ const (
 	contestSlack = 0x1p-20
 	// mostNoise is above 53 ln 2, what -ln(-ln u) is at most.
 	mostNoise = 36.8
+	// hottest is a temperature at which a difference of logits may be small that is infinite
+	// in float32.
+	hottest = 0x1p100
 )
 
 // contendersGeneric is variant.contenders.

@@ -48,13 +48,16 @@ func rowsOfKinds(rng *rand.Rand, n int) [][]float32 {
 // randomRow draws at any temperature, some with min-p.
 func randomRow(rng *rand.Rand) *kernels.SampleRow {
 	r := &kernels.SampleRow{Temperature: float32(math.Exp(8 * rng.NormFloat64())), Seed: rng.Uint64(), Position: rng.Int64()}
+	if rng.IntN(8) == 0 {
+		r.Temperature = [2]float32{math.SmallestNonzeroFloat32, math.MaxFloat32}[rng.IntN(2)]
+	}
 	if rng.IntN(3) == 0 {
 		r.MinP = rng.Float32()
 	}
 	return r
 }
 
-// TestContenders: every instruction set finds whom the plain Go finds.
+// TestContenders: every instruction set finds whom the plain Go finds, all who may win among them.
 func TestContenders(t *testing.T) {
 	const groups = 9
 	for _, v := range variants() {
@@ -70,6 +73,7 @@ func TestContenders(t *testing.T) {
 				c.begin(&d)
 				d.best = 3 * rng.NormFloat64()
 				c.follow(&d)
+				var lefts [groups + 1]uint64
 				for from := 0; from < groups; from++ {
 					want, left := contendersGeneric(&x[0], from, groups, c)
 					got, who := v.contenders(&x[0], from, groups, c)
@@ -78,7 +82,13 @@ func TestContenders(t *testing.T) {
 					if left != 0 {
 						found++
 					}
-					from = want
+					from, lefts[want] = want, left
+				}
+				for token, logit := range x {
+					if after := d; lefts[token/tokenGroup]>>(token%tokenGroup)&1 == 0 {
+						after.offer(logit, int32(token))
+						require.Equal(t, d.best, after.best, "%s: token %d, %+v", v.name, token, d.row)
+					}
 				}
 			}
 		}
