@@ -13,7 +13,8 @@ import (
 // # Where do memory and threads lie?
 //
 // On a machine of several NUMA nodes each thread of the pool stays on the processors of
-// one, and the groups of a packed weight that it reads are in the memory of that node.
+// one, and the groups of a packed weight that it reads are in the memory of that node. The
+// first thread is the caller's, which goes where the system puts it.
 // What all threads read (the KV cache, activations) lies on all nodes in turns. On a
 // machine of one node nothing is asked for.
 
