@@ -195,10 +195,10 @@ func (v *value) number(least, most float64) float64 {
 	return x
 }
 
-// above returns a number within (least, most].
+// above returns a number within (least, most], also once it is a float32.
 func (v *value) above(least, most float64) float64 {
 	x := v.number(least, most)
-	if v.d.err == nil && x == least {
+	if v.d.err == nil && float32(x) == float32(least) {
 		v.fail("must be above %v", least)
 	}
 	return x

@@ -34,7 +34,7 @@ func wantsError(t testing.TB, s *Server, path, body, param string) map[string]an
 var numericValues = []string{
 	`"1"`, `true`, `[]`, `[1]`, `{}`, `-1`, `0`, `-0`, `1`, `1.0`, `1e0`, `1.5`, `0.5`, `2`, `16`, `17`, `20`, `21`, `-2`, `-2.001`, `2.001`,
 	`100`, `-100`, `2147483647`, `2147483648`, `9007199254740993`, `9223372036854775807`, `9223372036854775808`, `-9223372036854775808`,
-	`-9223372036854775809`, `1e999`, `-1e999`, `1e-400`, `1e2`, `255`, `256`,
+	`-9223372036854775809`, `1e999`, `-1e999`, `1e-400`, `1e-46`, `1e2`, `255`, `256`,
 }
 
 // Numbers are whole by their value, not by how they are written.
@@ -59,7 +59,7 @@ func TestNumericFields(t *testing.T) {
 		extra      string // members that the field needs
 		accepts    []string
 	}
-	fraction := []string{`0`, `-0`, `1`, `1.0`, `1e0`, `0.5`, `1e-400`}
+	fraction := []string{`0`, `-0`, `1`, `1.0`, `1e0`, `0.5`, `1e-400`, `1e-46`}
 	positive := []string{`1`, `1.0`, `1e0`, `1.5`, `0.5`, `2`, `16`, `17`, `20`, `21`, `2.001`, `100`, `1e2`, `255`}
 	real2 := slices.Concat(fraction, []string{`1.5`, `2`})
 	signed2 := slices.Concat(real2, []string{`-1`, `-2`})
