@@ -27,14 +27,15 @@ type KVCache struct {
 
 // NewKVCache allocates a cache of that many blocks.
 func NewKVCache(dev kernels.Device, c *Config, t kernels.DType, blocks int) (*KVCache, error) {
+	// A slot, block*BlockSize + offset, travels as an int32.
+	const most = math.MaxInt32 / kernels.BlockSize
+	if blocks < 1 || blocks > most {
+		return nil, fmt.Errorf("a KV cache of %d blocks: must be 1 to %d", blocks, most)
+	}
 	kv := &KVCache{Type: t, Blocks: blocks, Layers: make([]kernels.KV, len(c.Layers)), apart: 1, dev: dev}
 	alike := layersAlike(c)
-	if dev.Info().Lazy && len(alike) > 0 {
-		kv.apart = int32(2 * len(alike))
-	}
-	// A slot, block*BlockSize + offset, travels as an int32.
-	if most := math.MaxInt32 / kernels.BlockSize / int(kv.apart); blocks < 1 || blocks > most {
-		return nil, fmt.Errorf("a KV cache of %d blocks: must be 1 to %d", blocks, most)
+	if n := 2 * len(alike); n > 0 && blocks <= most/n && dev.Info().Lazy {
+		kv.apart = int32(n)
 	}
 	alloc := kv.allocLayers
 	if kv.apart > 1 {

@@ -2,6 +2,7 @@ package model
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"testing"
 
@@ -73,5 +74,27 @@ func TestKVCacheSideBySide(t *testing.T) {
 			require.Equal(t, cache.Bytes(), sum, name)
 			cache.Close()
 		}
+	}
+}
+
+// boundless is a device that has memory of any size, as long as it is not used.
+type boundless struct{ kernels.Device }
+
+func (boundless) Alloc(int64) (uintptr, error) { return 1 << 20, nil }
+func (boundless) Free(uintptr)                 {}
+
+// TestKVCacheLimit: blocks whose slots would not fit an int32 side by side lie in layers, and
+// more than those have are refused.
+func TestKVCacheLimit(t *testing.T) {
+	c := Config{Layers: []Layer{{Attention: &Attention{Heads: 1, KVHeads: 1, HeadDim: 32}}, {Attention: &Attention{Heads: 1, KVHeads: 1, HeadDim: 32}}}}
+	const most = math.MaxInt32 / kernels.BlockSize
+	for blocks, apart := range map[int]int32{most / 4: 4, most/4 + 1: 1, most: 1} {
+		cache, err := NewKVCache(boundless{openCPU(t)}, &c, kernels.I16, blocks)
+		require.NoError(t, err)
+		require.Equal(t, apart, cache.apart, "%d blocks", blocks)
+	}
+	for _, blocks := range []int{0, most + 1} {
+		_, err := NewKVCache(boundless{openCPU(t)}, &c, kernels.I16, blocks)
+		require.ErrorContains(t, err, "blocks: must be 1 to")
 	}
 }

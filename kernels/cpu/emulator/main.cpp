@@ -213,7 +213,10 @@ int main(int argc, char **argv) {
     if (pipe2(gate, O_CLOEXEC) != 0) fail("pipe");
     const pid_t program = fork();
     if (program < 0) fail("fork");
-    if (program == 0) become(argv + 1, gate[0]);
+    if (program == 0) {
+        close(gate[1]); // so that it ends if the tracer does
+        become(argv + 1, gate[0]);
+    }
     if (ptrace(PTRACE_SEIZE, program, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE | PTRACE_O_TRACESECCOMP) != 0) {
         const int why = errno;
         kill(program, SIGKILL);
