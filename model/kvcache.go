@@ -12,9 +12,8 @@ import (
 // every layer.
 //
 // The pool of a layer is in one piece, except where memory is backed as it is written and
-// all layers have blocks of the same size. There all that layers hold of a block lies
-// side by side, so that a short text needs few pages: keys of the first layer, its values,
-// keys of the second and so on.
+// all layers have blocks of the same size. There the keys that all layers hold of a block
+// lie side by side, and so do the values, so that a short text needs few pages.
 type KVCache struct {
 	Type   kernels.DType
 	Blocks int // blocks of kernels.BlockSize positions
@@ -34,14 +33,13 @@ func NewKVCache(dev kernels.Device, c *Config, t kernels.DType, blocks int) (*KV
 	}
 	kv := &KVCache{Type: t, Blocks: blocks, Layers: make([]kernels.KV, len(c.Layers)), apart: 1, dev: dev}
 	alike := layersAlike(c)
-	if n := 2 * len(alike); n > 0 && blocks <= most/n && dev.Info().Lazy {
-		kv.apart = int32(n)
+	var err error
+	if n := len(alike); n > 0 && blocks <= most/n && dev.Info().Lazy {
+		err = kv.allocAlike(c, alike)
+	} else {
+		err = kv.allocLayers(c)
 	}
-	alloc := kv.allocLayers
-	if kv.apart > 1 {
-		alloc = func(c *Config) error { return kv.allocAlike(c, alike) }
-	}
-	if err := alloc(c); err != nil {
+	if err != nil {
 		kv.Close()
 		return nil, err
 	}
@@ -80,26 +78,24 @@ func (c *KVCache) allocLayers(config *Config) error {
 	return nil
 }
 
-// allocAlike allocates one pool for all layers.
+// allocAlike allocates one pool for all layers, in which their blocks take turns.
 func (c *KVCache) allocAlike(config *Config, layers []int) error {
-	addr, err := c.alloc(KVCacheBytes(config, c.Type, int64(c.Blocks)))
+	n := int64(len(layers))
+	blocks := n * int64(c.Blocks)
+	addr, err := c.alloc(kvLayerBytes(config, layers[0], c.Type, blocks))
 	if err != nil {
 		return fmt.Errorf("KV cache: %w", err)
 	}
-	apart, heads, dim := int64(c.apart), int64(config.KVHeads(layers[0])), int64(config.Layers[layers[0]].Attention.HeadDim)
-	each := apart*int64(c.Blocks-1) + 1
-	a := &arena{base: addr}
-	values := a.take(c.Type, apart*int64(c.Blocks), heads, kernels.BlockSize, dim)
-	var scales kernels.Tensor
-	if c.Type.Coded() {
-		scales = a.take(kernels.F32, apart*int64(c.Blocks), heads, kernels.BlockSize)
-	}
-	for n, i := range layers {
-		k, v := int64(2*n), int64(2*n+1)
-		c.Layers[i] = kernels.KV{K: values.Slice(k, k+each), V: values.Slice(v, v+each)}
-		if c.Type.Coded() {
-			c.Layers[i].KScale, c.Layers[i].VScale = scales.Slice(k, k+each), scales.Slice(v, v+each)
+	c.apart = int32(n)
+	all, _ := kvLayer(addr, config, layers[0], c.Type, blocks)
+	for turn, i := range layers {
+		of := func(pool kernels.Tensor) kernels.Tensor {
+			if pool.Absent() {
+				return pool
+			}
+			return pool.Slice(int64(turn), blocks-n+int64(turn)+1)
 		}
+		c.Layers[i] = kernels.KV{K: of(all.K), V: of(all.V), KScale: of(all.KScale), VScale: of(all.VScale)}
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func TestKVCacheSideBySide(t *testing.T) {
 		layers []Layer
 		apart  int32
 	}{
-		"alike":           {[]Layer{layer(8, 4), {}, layer(4, 4), layer(8, 4)}, 6},
+		"alike":           {[]Layer{layer(8, 4), {}, layer(4, 4), layer(8, 4)}, 3},
 		"other KV heads":  {[]Layer{layer(8, 4), layer(8, 2)}, 1},
 		"without a cache": {[]Layer{{}, {}}, 1},
 	} {
@@ -88,7 +88,7 @@ func (boundless) Free(uintptr)                 {}
 func TestKVCacheLimit(t *testing.T) {
 	c := Config{Layers: []Layer{{Attention: &Attention{Heads: 1, KVHeads: 1, HeadDim: 32}}, {Attention: &Attention{Heads: 1, KVHeads: 1, HeadDim: 32}}}}
 	const most = math.MaxInt32 / kernels.BlockSize
-	for blocks, apart := range map[int]int32{most / 4: 4, most/4 + 1: 1, most: 1} {
+	for blocks, apart := range map[int]int32{most / 2: 2, most/2 + 1: 1, most: 1} {
 		cache, err := NewKVCache(boundless{openCPU(t)}, &c, kernels.I16, blocks)
 		require.NoError(t, err)
 		require.Equal(t, apart, cache.apart, "%d blocks", blocks)
