@@ -37,7 +37,7 @@ func twoNodes(t *testing.T) []node {
 		}
 	}
 	if len(cpus) < 2 {
-		t.Skip("one processor")
+		t.Skip("a second processor is absent")
 	}
 	return []node{{0, cpus[:1]}, {absentNode, cpus[1:2]}}
 }

@@ -6,7 +6,8 @@
 // (ptrace(2)): where one stops at an illegal instruction that is one of AMX, its effect is carried
 // out and the thread goes on behind it. What a processor refuses, and tiles that are configured
 // twice without a release, is reported with the instruction's address and ends the program.
-// Programs that it starts have no tiles.
+// Programs that it starts have no tiles. Where it cannot work, for lack of a processor's
+// instructions or of the right to trace, its exit status is 69, EX_UNAVAILABLE.
 #include "instruction.h"
 #include "tiles.h"
 
@@ -27,6 +28,7 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 #include <unordered_map>
 
@@ -36,9 +38,9 @@ namespace {
 
 constexpr uint64_t request_permission = 0x1023, tile_data = 18; // of arch_prctl(2)
 
-[[noreturn]] void fail(const char *what) {
+[[noreturn]] void fail(const char *what, int status = EX_OSERR) {
     fprintf(stderr, "amx: %s: %s\n", what, strerror(errno));
-    exit(1);
+    exit(status);
 }
 
 // become runs the program, once it is traced, which a byte at gate says. The tracer is told of
@@ -207,7 +209,7 @@ int main(int argc, char **argv) {
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512vnni")) {
         fprintf(stderr, "amx: this processor lacks AVX512_BF16 or AVX512_VNNI, which processors with AMX have\n");
-        return 1;
+        return EX_UNAVAILABLE;
     }
     int gate[2];
     if (pipe2(gate, O_CLOEXEC) != 0) fail("pipe");
@@ -221,7 +223,7 @@ int main(int argc, char **argv) {
         const int why = errno;
         kill(program, SIGKILL);
         errno = why;
-        fail("ptrace");
+        fail("ptrace", EX_UNAVAILABLE);
     }
     if (write(gate[1], "", 1) != 1) fail("pipe");
     close(gate[0]);

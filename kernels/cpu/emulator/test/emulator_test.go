@@ -36,9 +36,13 @@ func TestEmulator(t *testing.T) {
 		t.Skipf("the emulator needs g++: %v", err)
 	}
 	emulator, planted := compile(t, "../*.cpp"), compile(t, "testdata/planted.cpp")
-	if out, err := exec.Command(emulator, "true").CombinedOutput(); err != nil {
+	here := exec.Command(emulator, "true")
+	out, _ := here.CombinedOutput()
+	const unavailable = 69 // EX_UNAVAILABLE
+	if here.ProcessState.ExitCode() == unavailable {
 		t.Skipf("no emulator here: %s", out)
 	}
+	require.Zero(t, here.ProcessState.ExitCode(), "%s", out)
 	for what, report := range map[string]string{
 		"right":        "instructions of tiles were emulated",
 		"unasked":      "LDTILECFG at 0x",
