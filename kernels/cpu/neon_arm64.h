@@ -26,6 +26,29 @@
 #define BIC(D, N, M) THREE(0x4E601C00, D, N, M)
 #define FNEG(D, N) TWO(0x6EA0F800, D, N)
 #define SCVTF(D, N) TWO(0x4E21D800, D, N)
+#define FMAX(D, N, M) THREE(0x4E20F400, D, N, M)
+#define FMAXV(D, N) TWO(0x6E30F800, D, N)
+#define FCMGE(D, N, M) THREE(0x6E20E400, D, N, M)
+#define FCVTZS(D, N) TWO(0x4EA1B800, D, N)
+
+// Four words: low halves of products, shifts to the left by signed counts; both products
+// of two, from the low and the high half; the complement.
+#define MULV(D, N, M) THREE(0x4EA09C00, D, N, M)
+#define USHL(D, N, M) THREE(0x6EA04400, D, N, M)
+#define UMULL(D, N, M) THREE(0x2EA0C000, D, N, M)
+#define UMULL2(D, N, M) THREE(0x6EA0C000, D, N, M)
+#define NOT(D, N) TWO(0x6E205800, D, N)
+
+// Two doubles: from floats of the low and of the high half, arithmetic, towards 0.
+#define FCVTLD(D, N) TWO(0x0E617800, D, N)
+#define FCVTLD2(D, N) TWO(0x4E617800, D, N)
+#define FADDD(D, N, M) THREE(0x4E60D400, D, N, M)
+#define FSUBD(D, N, M) THREE(0x4EE0D400, D, N, M)
+#define FMULD(D, N, M) THREE(0x6E60DC00, D, N, M)
+#define FDIVD(D, N, M) THREE(0x6E60FC00, D, N, M)
+#define FMAXD(D, N, M) THREE(0x4E60F400, D, N, M)
+#define FADDPD(D, N, M) THREE(0x6E60D400, D, N, M)
+#define FRINTZD(D, N) TWO(0x4EE19800, D, N)
 
 // From the low and the high half: halves to floats; 16 bits to the upper of 32;
 // bytes to 16 and 16 bits to 32 bits, with and without a sign.
@@ -53,3 +76,23 @@
 // LOADQ and STOREQ are 16 bytes at a multiple of 16 from register number R.
 #define LOADQ(D, R, AT) WORD $(0x3DC00000 | (((AT)/16)<<10) | ((R)<<5) | (D))
 #define STOREQ(D, R, AT) WORD $(0x3D800000 | (((AT)/16)<<10) | ((R)<<5) | (D))
+
+// BITS32 makes R a bit of each lane of A to H, all ones or zeros, the first lowest; V26 has
+// the powers of two of eight bytes, twice. A, C, E and G are lost.
+#define BITS32(A, B, C, D, E, F, G, H, R) \
+	VUZP1 B.H8, A.H8, A.H8 \
+	VUZP1 D.H8, C.H8, C.H8 \
+	VUZP1 F.H8, E.H8, E.H8 \
+	VUZP1 H.H8, G.H8, G.H8 \
+	VUZP1 C.B16, A.B16, A.B16 \
+	VUZP1 G.B16, E.B16, E.B16 \
+	VAND  V26.B16, A.B16, A.B16 \
+	VAND  V26.B16, E.B16, E.B16 \
+	VADDP E.B16, A.B16, A.B16 \
+	VADDP A.B16, A.B16, A.B16 \
+	VADDP A.B16, A.B16, A.B16 \
+	VMOV  A.S[0], R
+
+#define POWERS(R) \
+	MOVD $0x8040201008040201, R \
+	VDUP R, V26.D2

@@ -58,6 +58,7 @@ func neon() variant {
 			copy(unsafe.Slice(after(out, whole), rest), o[:])
 		}
 	}
+	v.contenders, v.above, v.mass = contendersNEON, aboveNEON, massNEON
 	return v
 }
 
@@ -196,3 +197,12 @@ func unpack8MXFP4NEON(p *panel8, src unsafe.Pointer, n int)
 
 //go:noescape
 func unpack8NVFP4NEON(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func contendersNEON(logits *float32, from, groups int, c *contest) (group int, left uint64)
+
+//go:noescape
+func aboveNEON(logits *float32, from, groups int, bound float32) (group int, which uint64)
+
+//go:noescape
+func massNEON(logits *float32, n int, highest, temperature float64) float64
