@@ -35,8 +35,8 @@ func exp64(x float64) float64 {
 	if x < -708 {
 		return 0
 	}
-	n := int(float64(x*math.Log2E) - 0.5) // to nearest, x being negative
-	r := x - float64(float64(n)*ln2Hi)
+	n := int(float64(x*math.Log2E) - 0.5)       // to nearest, x being negative
+	r := float64(x) - float64(float64(n)*ln2Hi) // x may be a caller's product
 	r -= float64(float64(n) * ln2Lo)
 	sum := 0.0
 	for k := len(expSeries) - 1; k >= 0; k-- {
