@@ -10,7 +10,6 @@
 #define FMLA(D, N, M, E) ELEMENT(0x4F801000, D, N, M, E)
 #define FMLS(D, N, M, E) ELEMENT(0x4F805000, D, N, M, E)
 #define FMUL(D, N, M, E) ELEMENT(0x4F809000, D, N, M, E)
-#define SDOTV(D, N, M) THREE(0x4E809400, D, N, M)
 #define FMLAV(D, N, M) THREE(0x4E20CC00, D, N, M)
 #define FMULV(D, N, M) THREE(0x6E20DC00, D, N, M)
 #define FADD(D, N, M) THREE(0x4E20D400, D, N, M)
@@ -30,6 +29,18 @@
 #define FMAXV(D, N) TWO(0x6E30F800, D, N)
 #define FCMGE(D, N, M) THREE(0x6E20E400, D, N, M)
 #define FCVTZS(D, N) TWO(0x4EA1B800, D, N)
+
+// Eight products of the low and the high bytes; sums of pairs of 16 bits, and those of 8
+// and 16 bits set and added in twice as many; the sum of eight of 16 bits; four times
+// element E.
+#define SMULL(D, N, M) THREE(0x0E20C000, D, N, M)
+#define SMULL2(D, N, M) THREE(0x4E20C000, D, N, M)
+#define ADDPH(D, N, M) THREE(0x4E60BC00, D, N, M)
+#define SADDLPB(D, N) TWO(0x4E202800, D, N)
+#define SADALPB(D, N) TWO(0x4E206800, D, N)
+#define SADALPH(D, N) TWO(0x4E606800, D, N)
+#define SADDLVH(D, N) TWO(0x4E703800, D, N)
+#define DUPS(D, N, E) TWO(0x4E040400 | ((E)<<19), D, N)
 
 // Four words: low halves of products, shifts to the left by signed counts; both products
 // of two, from the low and the high half; the complement.
@@ -64,13 +75,12 @@
 #define UXTLB2(D, N) TWO(0x6F08A400, D, N)
 
 // Floats to the nearest integers; 32 bits to the low and the high half of 16, and 16
-// to 8; the sum of four, the largest of four without a sign.
+// to 8; the largest of four without a sign.
 #define FCVTNS(D, N) TWO(0x4E21A800, D, N)
 #define SQXTNS(D, N) TWO(0x0E614800, D, N)
 #define SQXTNS2(D, N) TWO(0x4E614800, D, N)
 #define SQXTNH(D, N) TWO(0x0E214800, D, N)
 #define SQXTNH2(D, N) TWO(0x4E214800, D, N)
-#define ADDV(D, N) TWO(0x4EB1B800, D, N)
 #define UMAXV(D, N) TWO(0x6EB0A800, D, N)
 
 // LOADQ and STOREQ are 16 bytes at a multiple of 16 from register number R.

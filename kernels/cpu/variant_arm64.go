@@ -12,9 +12,9 @@ import (
 
 // variants lists what this processor can run, the default last.
 func variants() []variant {
-	all := []variant{genericBF16(), genericInt8(), generic(), neon()}
+	all := []variant{genericBF16(), genericInt8(), generic(), neon(), int8NEON()}
 	if cpu.ARM64.HasASIMDDP {
-		all = append(all, int8NEON())
+		all = append(all, int8DotProd())
 	}
 	return all
 }
@@ -62,30 +62,17 @@ func neon() variant {
 	return v
 }
 
-// int8NEON adds products in 8 bits with SDOT, which multiplies bytes with a sign: no
-// panel needs an offset.
+// int8NEON adds products in 8 bits. They are of bytes with a sign: no panel needs an offset.
 func int8NEON() variant {
 	v := neon()
 	v.name += "-int8"
 	v.quantize = quantizeNEON
 	for t := range codings {
-		c := &codings[t]
-		if c.code == nil {
-			continue
+		if codings[t].code != nil {
+			v.integers[t] = integerGeneric(kernels.DType(t))
 		}
-		loops := integerGeneric(kernels.DType(t))
-		switch {
-		case c.group != 32 && c.min != nil:
-			loops.offset, loops.gemm = halfSums, gemm8SixteenMinNEON
-		case c.group != 32:
-			loops.gemm = gemm8SixteenNEON
-		case c.min != nil:
-			loops.gemm = gemm8MinNEON
-		default:
-			loops.gemm = gemm8NEON
-		}
-		v.integers[t] = loops
 	}
+	multiplyNEON(&v, gemm8NEON, gemm8MinNEON, gemm8SixteenNEON, gemm8SixteenMinNEON)
 	v.integers[kernels.Q4_0].unpack = unpack8Q4_0NEON
 	v.integers[kernels.Q4_1].unpack = unpack8Q4_1NEON
 	v.integers[kernels.Q5_0].unpack = unpack8Q5_0NEON
@@ -100,6 +87,36 @@ func int8NEON() variant {
 	v.integers[kernels.NVFP4].unpack = unpack8NVFP4NEON
 	v.integers[kernels.NVFP4x16].unpack = unpack8NVFP4NEON
 	return v
+}
+
+// int8DotProd multiplies with SDOT.
+func int8DotProd() variant {
+	v := int8NEON()
+	v.name = "neondot-int8"
+	multiplyNEON(&v, gemm8DotProd, gemm8MinDotProd, gemm8SixteenDotProd, gemm8SixteenMinDotProd)
+	return v
+}
+
+type gemm8 func(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+// multiplyNEON sets the products of types with scales of 32 columns, with mins as well, and
+// of those of 16.
+func multiplyNEON(v *variant, plain, mins, sixteen, sixteenMins gemm8) {
+	for t, loops := range v.integers {
+		if loops == nil {
+			continue
+		}
+		switch c := &codings[t]; {
+		case c.group != 32 && c.min != nil:
+			loops.offset, loops.gemm = halfSums, sixteenMins
+		case c.group != 32:
+			loops.gemm = sixteen
+		case c.min != nil:
+			loops.gemm = mins
+		default:
+			loops.gemm = plain
+		}
+	}
 }
 
 // quantizeNEON is variant.quantize; there are no offsets to make up for, but mins.
@@ -146,6 +163,18 @@ func gemm8SixteenNEON(out *float32, p *panel8, x *block8, stride, tokens, n int)
 
 //go:noescape
 func gemm8SixteenMinNEON(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemm8DotProd(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemm8MinDotProd(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemm8SixteenDotProd(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemm8SixteenMinDotProd(out *float32, p *panel8, x *block8, stride, tokens, n int)
 
 //go:noescape
 func unpack8Q4_0NEON(p *panel8, src unsafe.Pointer, n int)
