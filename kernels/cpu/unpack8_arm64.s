@@ -32,9 +32,8 @@
 	HALVES(R1, 2) \
 	VST1.P [V2.S4, V3.S4, V4.S4, V5.S4], 64(R3)
 
-// TIMES writes bytes [16] at R6, times the floats from A on, to R; B and B2 extend them.
-#define TIMES(B, B2, A, R) \
-	VLD1.P 16(R6), [V0.B16] \
+// PRODUCTS writes the bytes V0, times the floats from A on, to R; B and B2 extend them.
+#define PRODUCTS(B, B2, A, R) \
 	B(1, 0) \
 	B2(2, 0) \
 	SXTLH(4, 1) \
@@ -50,6 +49,11 @@
 	FMULV(6, 6, (A+2)) \
 	FMULV(7, 7, (A+3)) \
 	VST1.P [V4.S4, V5.S4, V6.S4, V7.S4], 64(R)
+
+// TIMES is PRODUCTS of bytes at R6.
+#define TIMES(B, B2, A, R) \
+	VLD1.P 16(R6), [V0.B16] \
+	PRODUCTS(B, B2, A, R)
 
 // HEAD writes scales and mins of a group of Q4_K or Q5_K.
 #define HEAD \
@@ -237,6 +241,100 @@ group:
 	MINUS
 	WRITE
 	MOVD   R8, R5
+	SUBS   $1, R7
+	BNE    group
+	MOVD   R5, R1
+	SUBS   $256, R2
+	BNE    block
+	RET
+
+// FOUR makes four columns of fields of V8 to V11; V31 masks them.
+#define FOUR(SHIFT, BY, A, B, C, D) \
+	SHIFT $(BY), V8.B16, A.B16 \
+	SHIFT $(BY), V9.B16, B.B16 \
+	SHIFT $(BY), V10.B16, C.B16 \
+	SHIFT $(BY), V11.B16, D.B16 \
+	VAND  V31.B16, A.B16, A.B16 \
+	VAND  V31.B16, B.B16, B.B16 \
+	VAND  V31.B16, C.B16, C.B16 \
+	VAND  V31.B16, D.B16, D.B16
+
+#define FOURS(SHIFT0, BY0, SHIFT1, BY1) \
+	FOUR(SHIFT0, BY0, V0, V1, V2, V3) \
+	FOUR(SHIFT1, BY1, V4, V5, V6, V7)
+
+// func unpack8Q2_KNEON(p *panel8, src unsafe.Pointer, n int)
+TEXT ·unpack8Q2_KNEON(SB), NOSPLIT, $0-24
+	ARGUMENTS
+	BYTES(3, V31)
+	BYTES(0x0f, V30)
+
+block:
+	HALVES(R1, 24)
+	ADD  $32, R1, R6
+	HALVES(R6, 20)
+	ADD  $64, R1, R6
+	ADD  $320, R1, R5
+	MOVD $16, R7
+
+group:
+	VLD1.P 16(R6), [V16.B16]
+	VAND   V30.B16, V16.B16, V0.B16
+	PRODUCTS(UXTLB, UXTLB2, 24, R3)
+	VUSHR  $4, V16.B16, V0.B16
+	PRODUCTS(UXTLB, UXTLB2, 20, R4)
+	VLD1.P 64(R5), [V8.B16, V9.B16, V10.B16, V11.B16]
+	FOURS(VSHL, 0, VUSHR, 2)
+	WRITE
+	FOURS(VUSHR, 4, VUSHR, 6)
+	WRITE
+	SUBS   $1, R7
+	BNE    group
+	MOVD   R5, R1
+	SUBS   $256, R2
+	BNE    block
+	RET
+
+// THIRD joins bits of V16 to V19 to eight columns, takes 4 off and writes them.
+#define THIRD(SHIFT0, BY0, SHIFT1, BY1) \
+	ABOVE(SHIFT0, BY0, V16, V0) \
+	ABOVE(SHIFT0, BY0, V17, V1) \
+	ABOVE(SHIFT0, BY0, V18, V2) \
+	ABOVE(SHIFT0, BY0, V19, V3) \
+	ABOVE(SHIFT1, BY1, V16, V4) \
+	ABOVE(SHIFT1, BY1, V17, V5) \
+	ABOVE(SHIFT1, BY1, V18, V6) \
+	ABOVE(SHIFT1, BY1, V19, V7) \
+	MINUS \
+	WRITE
+
+// func unpack8Q3_KNEON(p *panel8, src unsafe.Pointer, n int)
+TEXT ·unpack8Q3_KNEON(SB), NOSPLIT, $0-24
+	ARGUMENTS
+	BYTES(3, V31)
+	BYTES(4, V30)
+	BYTES(4, V29)
+
+block:
+	HALVES(R1, 24)
+	ADD  $32, R1, R6
+	ADD  $288, R1, R5
+	MOVD $8, R7
+
+group:
+	TIMES(SXTLB, SXTLB2, 24, R3)
+	TIMES(SXTLB, SXTLB2, 24, R3)
+	VLD1.P 64(R5), [V16.B16, V17.B16, V18.B16, V19.B16]
+	VLD1.P 64(R5), [V8.B16, V9.B16, V10.B16, V11.B16]
+	FOURS(VSHL, 0, VUSHR, 2)
+	THIRD(VSHL, 2, VSHL, 1)
+	FOURS(VUSHR, 4, VUSHR, 6)
+	THIRD(VSHL, 0, VUSHR, 1)
+	VLD1.P 64(R5), [V8.B16, V9.B16, V10.B16, V11.B16]
+	FOURS(VSHL, 0, VUSHR, 2)
+	THIRD(VUSHR, 2, VUSHR, 3)
+	FOURS(VUSHR, 4, VUSHR, 6)
+	THIRD(VUSHR, 4, VUSHR, 5)
 	SUBS   $1, R7
 	BNE    group
 	MOVD   R5, R1

@@ -78,6 +78,8 @@ func int8NEON() variant {
 	v.integers[kernels.Q5_0].unpack = unpack8Q5_0NEON
 	v.integers[kernels.Q5_1].unpack = unpack8Q5_1NEON
 	v.integers[kernels.Q8_0].unpack = unpack8Q8_0NEON
+	v.integers[kernels.Q2_K].unpack = unpack8Q2_KNEON
+	v.integers[kernels.Q3_K].unpack = unpack8Q3_KNEON
 	v.integers[kernels.Q4_K].unpack = unpack8Q4_KNEON
 	v.integers[kernels.Q5_K].unpack = unpack8Q5_KNEON
 	v.integers[kernels.Q6_K].unpack = unpack8Q6_KNEON
@@ -181,6 +183,12 @@ func unpack8Q4_0NEON(p *panel8, src unsafe.Pointer, n int)
 
 //go:noescape
 func unpack8Q8_0NEON(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpack8Q2_KNEON(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func unpack8Q3_KNEON(p *panel8, src unsafe.Pointer, n int)
 
 //go:noescape
 func unpack8Q4_KNEON(p *panel8, src unsafe.Pointer, n int)
