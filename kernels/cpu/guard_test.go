@@ -43,6 +43,7 @@ func TestGuards(t *testing.T) {
 			v.above(logits, 0, 1, 1)
 			v.mass(logits, tokenGroup, 0, 1)
 		})
+		t.Run(v.name+"/rows", func(t *testing.T) { guards{t}.rows(&v) })
 		if v.halvesF8 != nil {
 			t.Run(v.name+"/F8_E4M3", func(t *testing.T) { guards{t}.f8(&v) })
 		}
@@ -76,6 +77,29 @@ func (g guards) packed(loops *integer, p packing) {
 		for tokens := 8; tokens <= 12 && loops.many != nil; tokens += 4 {
 			loops.many(g.floats(tokens*lanes), src, g.blocks(tokens*n/32), 4*n/32, tokens, n, panel, factors)
 		}
+	}
+}
+
+func (g guards) rows(v *variant) {
+	for n := 1; n <= 48; n++ {
+		x, y, z, bytes := g.floats(n), g.floats(n), g.floats(n), g.bytes(n)
+		v.add(x, y, n)
+		v.sumSquares(x, n)
+		v.times(z, x, y, 1, n)
+		v.divide(z, x, 1, n)
+		v.join(x, y, 1, 1, n)
+		v.swiglu(z, x, y, n)
+		for _, typ := range []kernels.DType{kernels.F16, kernels.BF16} {
+			halves := g.bytes(2 * n)
+			v.narrow[typ](halves, x, n)
+			v.widen[typ](x, halves, n)
+		}
+		v.widenI8(x, bytes, y, 1, n)
+		if n%2 == 0 {
+			v.rotate(x, y, n, true)
+			v.rotate(x, y, n, false)
+		}
+		v.scale(g.floats(n*lanes), g.floats(lanes), n)
 	}
 }
 

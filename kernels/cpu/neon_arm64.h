@@ -27,6 +27,7 @@
 #define SCVTF(D, N) TWO(0x4E21D800, D, N)
 #define FMAX(D, N, M) THREE(0x4E20F400, D, N, M)
 #define FMAXV(D, N) TWO(0x6E30F800, D, N)
+#define FCMEQ(D, N, M) THREE(0x4E20E400, D, N, M)
 #define FCMGE(D, N, M) THREE(0x6E20E400, D, N, M)
 #define FCVTZS(D, N) TWO(0x4EA1B800, D, N)
 
@@ -56,6 +57,7 @@
 #define FADDD(D, N, M) THREE(0x4E60D400, D, N, M)
 #define FSUBD(D, N, M) THREE(0x4EE0D400, D, N, M)
 #define FMULD(D, N, M) THREE(0x6E60DC00, D, N, M)
+#define FMLAD(D, N, M) THREE(0x4E60CC00, D, N, M)
 #define FDIVD(D, N, M) THREE(0x6E60FC00, D, N, M)
 #define FMAXD(D, N, M) THREE(0x4E60F400, D, N, M)
 #define FADDPD(D, N, M) THREE(0x6E60D400, D, N, M)
@@ -65,6 +67,8 @@
 // bytes to 16 and 16 bits to 32 bits, with and without a sign.
 #define FCVTL(D, N) TWO(0x0E217800, D, N)
 #define FCVTL2(D, N) TWO(0x4E217800, D, N)
+#define FCVTN(D, N) TWO(0x0E216800, D, N)
+#define FCVTN2(D, N) TWO(0x4E216800, D, N)
 #define SHLL(D, N) TWO(0x2E613800, D, N)
 #define SHLL2(D, N) TWO(0x6E613800, D, N)
 #define SXTLB(D, N) TWO(0x0F08A400, D, N)

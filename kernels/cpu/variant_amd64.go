@@ -98,7 +98,7 @@ func avx2() variant {
 	v.columns16 = columns16AVX2
 	v.columns8 = columns8AVX2
 	v.fields = fieldsAVX2
-	rowsAVX2(&v)
+	v.setRows(rowLoops{addAVX2, sumSquaresAVX2, timesAVX2, divideAVX2, joinAVX2, rotateNextAVX2, rotateHalvesAVX2})
 	v.contenders = contendersAVX2
 	v.above = aboveAVX2
 	v.mass = massAVX2
@@ -107,37 +107,11 @@ func avx2() variant {
 
 // cacheAVX2 sets the loops between floats and what a cache holds.
 func cacheAVX2(v *variant) {
-	v.widen[kernels.F16] = func(dst *float32, src unsafe.Pointer, n int) {
-		widenF16AVX2(dst, src, n&^7)
-		if n&7 != 0 {
-			widenF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
-		}
-	}
-	v.widen[kernels.BF16] = func(dst *float32, src unsafe.Pointer, n int) {
-		widenBF16AVX2(dst, src, n&^7)
-		if n&7 != 0 {
-			widenBF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
-		}
-	}
-	v.narrow[kernels.F16] = func(dst unsafe.Pointer, src *float32, n int) {
-		narrowF16AVX2(dst, src, n&^7)
-		if n&7 != 0 {
-			narrowF16Generic(unsafe.Add(dst, 2*(n&^7)), after(src, n&^7), n&7)
-		}
-	}
-	v.narrow[kernels.BF16] = func(dst unsafe.Pointer, src *float32, n int) {
-		narrowBF16AVX2(dst, src, n&^7)
-		if n&7 != 0 {
-			narrowBF16Generic(unsafe.Add(dst, 2*(n&^7)), after(src, n&^7), n&7)
-		}
-	}
-	v.widenI8 = func(dst *float32, src unsafe.Pointer, scale *float32, rows, dim int) {
-		if dim%8 != 0 {
-			widenI8Generic(dst, src, scale, rows, dim)
-			return
-		}
-		widenI8AVX2(dst, src, scale, rows, dim)
-	}
+	v.widen[kernels.F16] = widenRows(widenF16AVX2, widenF16Generic)
+	v.widen[kernels.BF16] = widenRows(widenBF16AVX2, widenBF16Generic)
+	v.narrow[kernels.F16] = narrowRows(narrowF16AVX2, narrowF16Generic)
+	v.narrow[kernels.BF16] = narrowRows(narrowBF16AVX2, narrowBF16Generic)
+	v.widenI8 = widenRowsI8(widenI8AVX2)
 	v.round16 = func(codes *int16, scales, x *float32, rows, dim int, length, most float32) {
 		if dim%16 != 0 {
 			round16Generic(codes, scales, x, rows, dim, length, most)
@@ -162,9 +136,6 @@ func avx512() variant {
 	v.mass = massAVX512
 	return v
 }
-
-// after returns the address of element n behind p.
-func after(p *float32, n int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*n)) }
 
 // pause is the PAUSE instruction.
 //

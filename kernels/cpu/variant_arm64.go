@@ -25,18 +25,11 @@ func neon() variant {
 	v.gemm = gemmNEON
 	v.unpack[kernels.F16] = func(panel *float32, src unsafe.Pointer, n int) { widenF16NEON(panel, src, n*lanes) }
 	v.unpack[kernels.BF16] = func(panel *float32, src unsafe.Pointer, n int) { widenBF16NEON(panel, src, n*lanes) }
-	v.widen[kernels.F16] = func(dst *float32, src unsafe.Pointer, n int) {
-		widenF16NEON(dst, src, n&^7)
-		if n&7 != 0 {
-			widenF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
-		}
-	}
-	v.widen[kernels.BF16] = func(dst *float32, src unsafe.Pointer, n int) {
-		widenBF16NEON(dst, src, n&^7)
-		if n&7 != 0 {
-			widenBF16Generic(after(dst, n&^7), unsafe.Add(src, 2*(n&^7)), n&7)
-		}
-	}
+	v.widen[kernels.F16] = widenRows(widenF16NEON, widenF16Generic)
+	v.widen[kernels.BF16] = widenRows(widenBF16NEON, widenBF16Generic)
+	v.narrow[kernels.F16] = narrowRows(narrowF16NEON, narrowF16Generic)
+	v.narrow[kernels.BF16] = narrowRows(narrowBF16NEON, narrowBF16Generic)
+	v.widenI8 = widenRowsI8(widenI8NEON)
 	v.transpose = func(dst, src *float32, rows, cols int) {
 		if cols%4 != 0 {
 			transposeGeneric(dst, src, rows, cols)
@@ -52,12 +45,14 @@ func neon() variant {
 		swigluNEON(out, gate, up, whole)
 		if rest := n - whole; rest > 0 {
 			var o, g, u [4]float32
-			copy(g[:], unsafe.Slice(after(gate, whole), rest))
-			copy(u[:], unsafe.Slice(after(up, whole), rest))
+			copy(g[:], unsafe.Slice(floatAt(gate, whole), rest))
+			copy(u[:], unsafe.Slice(floatAt(up, whole), rest))
 			swigluNEON(&o[0], &g[0], &u[0], 4)
-			copy(unsafe.Slice(after(out, whole), rest), o[:])
+			copy(unsafe.Slice(floatAt(out, whole), rest), o[:])
 		}
 	}
+	v.scale = scaleNEON
+	v.setRows(rowLoops{addNEON, sumSquaresNEON, timesNEON, divideNEON, joinNEON, rotateNextNEON, rotateHalvesNEON})
 	v.contenders, v.above, v.mass = contendersNEON, aboveNEON, massNEON
 	return v
 }
@@ -131,9 +126,6 @@ func quantizeNEON(dst *block8, step int, x *float32, n, group int, offset int16)
 		blockAt(dst, i*step).count(group, offset)
 	}
 }
-
-// after returns the address of element n behind p.
-func after(p *float32, n int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*n)) }
 
 // pause is the YIELD instruction.
 //

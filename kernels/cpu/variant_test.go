@@ -425,13 +425,20 @@ func TestRowLoops(t *testing.T) {
 	for _, v := range variants() {
 		for _, n := range []int{1, 7, 8, 20, 64, 72} {
 			rng := rand.New(rand.NewPCG(uint64(n), 13))
-			x, y := normals(rng, n+1), normals(rng, n+1)
+			x, y, factors := normals(rng, n+1), normals(rng, n+1), normals(rng, lanes)
 			run := func(v *variant) (out []float32, sum float64) {
 				out = slices.Clone(x)
 				v.add(&out[0], &y[0], n)
 				for _, loop := range []func(out *float32){
 					func(out *float32) { v.times(out, &x[0], &y[0], 0.3, n) },
 					func(out *float32) { v.divide(out, &x[0], 0.7, n) },
+					func(out *float32) {
+						if n >= lanes {
+							v.scale(out, &factors[0], n/lanes)
+						}
+					},
+					func(out *float32) { v.widenI8(out, unsafe.Pointer(&y[0]), &factors[0], 1, n) },
+					func(out *float32) { v.widenI8(out, unsafe.Pointer(&y[0]), &factors[0], max(1, n/8), min(n, 8)) },
 					func(out *float32) { v.join(out, &y[0], 0.3, 0.7, n) },
 					func(out *float32) { v.rotate(out, &y[0], max(2, n&^1), true) },
 					func(out *float32) { v.rotate(out, &y[0], max(2, n&^1), false) },
