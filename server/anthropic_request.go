@@ -46,6 +46,7 @@ func (t *translation) readMessagesAPI(o *object, counting bool) {
 	if v := o.take("output_config"); v != nil {
 		config := v.object()
 		config.text("effort", maxNameBytes) // a hint
+	t.readOutputFormat(o.take("output_format")) // its name before output_config
 		t.readOutputFormat(config.take("format"))
 		config.rest()
 	}

@@ -86,6 +86,8 @@ func TestUnreadKeywords(t *testing.T) {
 		{chatPath, `{` + hello + `,"guided_json":%s}`, "guided_json.properties.a.format, guided_json.properties.a.maxLen"},
 		{completionPath, `{"prompt":"x","nvext":{"guided_json":%s}}`, "nvext.guided_json.properties.a.format, nvext.guided_json.properties.a.maxLen"},
 		{responsesPath, `{"input":"x","text":{"format":{"type":"json_schema","name":"n","schema":%s}}}`, "text.format.schema.properties.a.format, text.format.schema.properties.a.maxLen"},
+		{messagesPath, `{` + hello + `,"max_tokens":9,"output_config":{"format":{"type":"json_schema","schema":%s}}}`, "output_config.format.schema.properties.a.format, output_config.format.schema.properties.a.maxLen"},
+		{messagesPath, `{` + hello + `,"max_tokens":9,"output_format":{"type":"json_schema","schema":%s}}`, "output_format.schema.properties.a.format, output_format.schema.properties.a.maxLen"},
 		{messagesPath, `{` + hello + `,"max_tokens":9,"tools":[{"name":"f","strict":true,"input_schema":%s}]}`, "tools[0].input_schema.properties.a.format, tools[0].input_schema.properties.a.maxLen"},
 	} {
 		for range 2 { // the second time from the cache
