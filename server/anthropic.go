@@ -134,8 +134,13 @@ type anthropicError struct {
 }
 
 type anthropicErrorObject struct {
-	Type    string `json:"type"`
-	Message string `json:"message"`
+	Type    string        `json:"type"`
+	Message string        `json:"message"`
+	Details *errorDetails `json:"details,omitzero"`
+}
+
+type errorDetails struct {
+	Code string `json:"error_code"`
 }
 
 // anthropic gives an error Anthropic's shape, in which the message names the field.
@@ -165,5 +170,9 @@ func (e *apiError) anthropic(id string) anthropicError {
 	if e.param != "" {
 		message = e.param + ": " + message
 	}
-	return anthropicError{Type: "error", Error: anthropicErrorObject{kind, shorten(message)}, RequestID: id}
+	object := anthropicErrorObject{Type: kind, Message: shorten(message)}
+	if e.code != "" {
+		object.Details = &errorDetails{e.code}
+	}
+	return anthropicError{Type: "error", Error: object, RequestID: id}
 }

@@ -9,6 +9,9 @@ import (
 // readMessagesAPI reads a request in the shape of Anthropic's Messages API. A
 // request whose tokens are only counted needs no max_tokens.
 func (t *translation) readMessagesAPI(o *object, counting bool) {
+	if v := o.take("thread"); v != nil { // its clients then send all messages
+		v.failAs(codeThread, "this server keeps no threads: send the whole conversation")
+	}
 	if counting {
 		t.pass(o.take("max_tokens"), "max_tokens")
 	} else {
@@ -43,10 +46,10 @@ func (t *translation) readMessagesAPI(o *object, counting bool) {
 	t.prefill()
 	t.readThinkingConfig(o)
 	t.readAnthropicTools(o)
+	t.readOutputFormat(o.take("output_format")) // its name before output_config
 	if v := o.take("output_config"); v != nil {
 		config := v.object()
 		config.text("effort", maxNameBytes) // a hint
-	t.readOutputFormat(o.take("output_format")) // its name before output_config
 		t.readOutputFormat(config.take("format"))
 		config.rest()
 	}
@@ -57,7 +60,7 @@ func (t *translation) readMessagesAPI(o *object, counting bool) {
 		}
 	}
 	readContextEdits(o.take("context_management"))
-	o.unsupported("container")
+	o.unsupported("container", "compaction")
 	o.rest()
 }
 

@@ -298,6 +298,10 @@ func TestMessagesErrors(t *testing.T) {
 		{`{"max_tokens":9,` + hello + `,"context_management":{"edits":[{"type":"clear_tool_uses_20250919","keep":"all"}]}}`, "context_management.edits[0].type: must be one of"},
 		{`{"max_tokens":9,` + hello + `,"context_management":{"edits":[{"type":"clear_thinking_20251015"}]}}`, "context_management.edits[0].keep: is required"},
 		{`{"max_tokens":9,` + hello + `,"context_management":{"edits":[{"type":"clear_thinking_20251015","keep":{"type":"thinking_turns","value":1}}]}}`, "context_management.edits[0].keep.type: must be one of all"},
+		{`{"max_tokens":9,` + hello + `,"compaction":{}}`, "compaction: is not supported"},
+		{`{"max_tokens":9,` + hello + `,"thread":{"type":"create"}}`, "thread: this server keeps no threads"},
+		{`{"max_tokens":9,"messages":[],"thread":{"type":"continue","previous_message_id":"msg_1"}}`, "thread: this server keeps no threads"},
+		{`{"max_tokens":9,` + hello + `,"output_format":{"type":"text"}}`, "output_format.type: must be one of json_schema"},
 		{`{"max_tokens":300,` + hello + `}`, "max_tokens: this model's maximum context length"},
 		{`{"max_tokens":9,"messages":[{"role":"user","content":"` + strings.Repeat("x", 300) + `"}]}`, "messages: this model's maximum context length"},
 	} {
@@ -305,6 +309,10 @@ func TestMessagesErrors(t *testing.T) {
 		require.Equal(t, "error", got["type"])
 		require.Equal(t, "invalid_request_error", get(got, "error", "type"), c.body)
 		require.True(t, strings.HasPrefix(get(got, "error", "message").(string), c.message), "%s -> %v", c.body, got)
+	}
+	// Codes are where Anthropic's clients look for those that they act on.
+	for fields, code := range map[string]any{`"max_tokens":9,"thread":{}`: "thread_unsupported_request", `"max_tokens":300`: "context_length_exceeded"} {
+		require.Equal(t, code, get(post(t, s, 400, messagesPath, `{`+hello+`,`+fields+`}`), "error", "details", "error_code"))
 	}
 	w, got := call(t, s, "POST", messagesPath, `{`+hello+`,"max_tokens":9,"model":"other"}`)
 	require.Equal(t, 404, w.Code)

@@ -111,6 +111,14 @@ func (v *value) fail(format string, args ...any) {
 	}
 }
 
+// failAs records the first error, with a code that clients act on.
+func (v *value) failAs(code, format string, args ...any) {
+	if v.d.err == nil {
+		v.fail(format, args...)
+		v.d.err.code = code
+	}
+}
+
 // must records what v should have been.
 func (v *value) must(be string) { v.fail("must be %s, not %s", be, v.kind()) }
 

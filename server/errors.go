@@ -45,6 +45,8 @@ const (
 	codeTooLarge      = "request_too_large"
 	codeMediaType     = "unsupported_media_type"
 	codeContext       = "context_length_exceeded"
+	codePrevious      = "previous_response_not_found"
+	codeThread        = "thread_unsupported_request" // Anthropic's
 	codeTemplate      = "template_error"
 	codeTemplateLimit = "template_limit"
 	codeOverloaded    = "overloaded"

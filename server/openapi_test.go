@@ -96,7 +96,7 @@ func TestOpenAPIErrors(t *testing.T) {
 	var document map[string]any
 	require.NoError(t, json.Unmarshal([]byte(openAPI), &document))
 	words := sourceWords(t)
-	for _, path := range [][]any{{"Error", "properties", "error", "properties", "type"}, {"Error", "properties", "error", "properties", "code"},
+	for _, path := range [][]any{{"Error", "properties", "error", "properties", "type"}, {"ErrorCode"},
 		{"MessageError", "properties", "error", "properties", "type"}} {
 		values := get(document, append([]any{"components", "schemas"}, append(path, "enum")...)...).([]any)
 		require.Greater(t, len(values), 4)

@@ -29,8 +29,8 @@ func (t *translation) readResponsesAPI(o *object, find func(id string) *storedRe
 		echo.previous = &id
 		if before := find(id); before != nil {
 			t.messages = append(t.messages, before.messages...)
-		} else if v.fail("there is no stored response with this id"); o.d.err.param == v.path() {
-			o.d.err.code = "previous_response_not_found"
+		} else {
+			v.failAs(codePrevious, "there is no stored response with this id")
 		}
 	}
 	t.names["messages"] = "input"

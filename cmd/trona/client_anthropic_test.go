@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/anthropics/anthropic-sdk-go/v2"
 	"github.com/anthropics/anthropic-sdk-go/v2/option"
+	"github.com/anthropics/anthropic-sdk-go/v2/toolrunner"
 	"github.com/stretchr/testify/require"
 )
 
@@ -37,6 +39,7 @@ func TestAnthropicGo(t *testing.T) {
 	t.Run("streaming", func(t *testing.T) { anthropicStreaming(t, client) })
 	t.Run("turns", func(t *testing.T) { anthropicTurns(t, client) })
 	t.Run("tools", func(t *testing.T) { anthropicTools(t, client) })
+	t.Run("runner", func(t *testing.T) { anthropicRunner(t, client) })
 	t.Run("budget", func(t *testing.T) { anthropicBudget(t, client) })
 	t.Run("errors", func(t *testing.T) { anthropicErrors(t, client, s) })
 	t.Run("retries", func(t *testing.T) { anthropicRetries(t, s) })
@@ -128,6 +131,31 @@ func anthropicTools(t *testing.T, client anthropic.Client) {
 	answer, err := client.Messages.New(t.Context(), request)
 	require.NoError(t, err)
 	require.Contains(t, answer.Content[0].Text, "15689")
+}
+
+// anthropicRunner lets the client call the tool itself. It would have the server keep
+// the conversation, and takes it upon itself where that is refused.
+func anthropicRunner(t *testing.T, client anthropic.Client) {
+	type sum struct {
+		Expression string `json:"expression"`
+	}
+	schema := anthropic.BetaToolInputSchemaParam{Properties: calculator()["properties"], Required: []string{"expression"}}
+	tool := toolrunner.NewBetaTool("calculator", "Evaluate an expression", schema,
+		func(_ context.Context, in sum) (anthropic.BetaToolResultBlockParamContentUnion, error) {
+			require.Equal(t, "552 + 15137", in.Expression)
+			return anthropic.BetaToolResultBlockParamContentUnion{OfText: &anthropic.BetaTextBlockParam{Text: "15689"}}, nil
+		})
+	var read []int64
+	runner := client.Beta.Messages.NewToolRunner([]anthropic.BetaTool{tool}, anthropic.BetaToolRunnerParams{BetaMessageNewParams: anthropic.BetaMessageNewParams{
+		Model: "test", MaxTokens: 200, Messages: []anthropic.BetaMessageParam{anthropic.NewBetaUserMessage(anthropic.NewBetaTextBlock("What is 552 + 15137."))},
+	}})
+	for message, err := range runner.All(t.Context()) {
+		require.NoError(t, err)
+		read = append(read, message.Usage.InputTokens+message.Usage.CacheReadInputTokens)
+	}
+	require.Contains(t, runner.LastMessage().Content[0].Text, "15689")
+	require.Len(t, read, 2)
+	require.Greater(t, read[1], read[0], "the second turn has the first one before it")
 }
 
 // anthropicBudget ends the thoughts where the client wants, streamed and whole.
