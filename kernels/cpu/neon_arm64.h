@@ -43,10 +43,11 @@
 #define SADDLVH(D, N) TWO(0x4E703800, D, N)
 #define DUPS(D, N, E) TWO(0x4E040400 | ((E)<<19), D, N)
 
-// Four words: low halves of products, shifts to the left by signed counts; both products
-// of two, from the low and the high half; the complement.
+// Four words: low halves of products, shifts to the left by signed counts, to the right by
+// 24 with the sign; both products of two, from the low and the high half; the complement.
 #define MULV(D, N, M) THREE(0x4EA09C00, D, N, M)
 #define USHL(D, N, M) THREE(0x6EA04400, D, N, M)
+#define SSHR24(D, N) TWO(0x4F280400, D, N)
 #define UMULL(D, N, M) THREE(0x2EA0C000, D, N, M)
 #define UMULL2(D, N, M) THREE(0x6EA0C000, D, N, M)
 #define NOT(D, N) TWO(0x6E205800, D, N)
@@ -63,8 +64,8 @@
 #define FADDPD(D, N, M) THREE(0x6E60D400, D, N, M)
 #define FRINTZD(D, N) TWO(0x4EE19800, D, N)
 
-// From the low and the high half: halves to floats; 16 bits to the upper of 32;
-// bytes to 16 and 16 bits to 32 bits, with and without a sign.
+// From the low and the high half: halves to floats, and back to it; 16 bits to the upper of
+// 32; bytes to 16 and 16 bits to 32 bits, with and without a sign; bytes times 2^7.
 #define FCVTL(D, N) TWO(0x0E217800, D, N)
 #define FCVTL2(D, N) TWO(0x4E217800, D, N)
 #define FCVTN(D, N) TWO(0x0E216800, D, N)
@@ -77,6 +78,8 @@
 #define SXTLH2(D, N) TWO(0x4F10A400, D, N)
 #define UXTLB(D, N) TWO(0x2F08A400, D, N)
 #define UXTLB2(D, N) TWO(0x6F08A400, D, N)
+#define SSHLL7(D, N) TWO(0x0F0FA400, D, N)
+#define SSHLL7H(D, N) TWO(0x4F0FA400, D, N)
 
 // Floats to the nearest integers; 32 bits to the low and the high half of 16, and 16
 // to 8; the largest of four without a sign.

@@ -25,6 +25,12 @@ func neon() variant {
 	v.gemm = gemmNEON
 	v.unpack[kernels.F16] = func(panel *float32, src unsafe.Pointer, n int) { widenF16NEON(panel, src, n*lanes) }
 	v.unpack[kernels.BF16] = func(panel *float32, src unsafe.Pointer, n int) { widenBF16NEON(panel, src, n*lanes) }
+	v.unpack[kernels.F8E4M3] = unpackF8E4M3NEON
+	for t := range codings {
+		if codings[t].code != nil {
+			v.unpack[t] = unpackNEON(kernels.DType(t))
+		}
+	}
 	v.widen[kernels.F16] = widenRows(widenF16NEON, widenF16Generic)
 	v.widen[kernels.BF16] = widenRows(widenBF16NEON, widenBF16Generic)
 	v.narrow[kernels.F16] = narrowRows(narrowF16NEON, narrowF16Generic)
@@ -64,25 +70,10 @@ func int8NEON() variant {
 	v.quantize = quantizeNEON
 	for t := range codings {
 		if codings[t].code != nil {
-			v.integers[t] = integerGeneric(kernels.DType(t))
+			v.integers[t] = &integer{unpack: func(p *panel8, src unsafe.Pointer, n int) { unpack8NEON(kernels.DType(t), p, src, n) }}
 		}
 	}
 	multiplyNEON(&v, gemm8NEON, gemm8MinNEON, gemm8SixteenNEON, gemm8SixteenMinNEON)
-	v.integers[kernels.Q4_0].unpack = unpack8Q4_0NEON
-	v.integers[kernels.Q4_1].unpack = unpack8Q4_1NEON
-	v.integers[kernels.Q5_0].unpack = unpack8Q5_0NEON
-	v.integers[kernels.Q5_1].unpack = unpack8Q5_1NEON
-	v.integers[kernels.Q8_0].unpack = unpack8Q8_0NEON
-	v.integers[kernels.Q2_K].unpack = unpack8Q2_KNEON
-	v.integers[kernels.Q3_K].unpack = unpack8Q3_KNEON
-	v.integers[kernels.Q4_K].unpack = unpack8Q4_KNEON
-	v.integers[kernels.Q5_K].unpack = unpack8Q5_KNEON
-	v.integers[kernels.Q6_K].unpack = unpack8Q6_KNEON
-	v.integers[kernels.IQ4_NL].unpack = unpack8IQ4_NLNEON
-	v.integers[kernels.IQ4_XS].unpack = unpack8IQ4_XSNEON
-	v.integers[kernels.MXFP4].unpack = unpack8MXFP4NEON
-	v.integers[kernels.NVFP4].unpack = unpack8NVFP4NEON
-	v.integers[kernels.NVFP4x16].unpack = unpack8NVFP4NEON
 	return v
 }
 
@@ -171,27 +162,6 @@ func gemm8SixteenDotProd(out *float32, p *panel8, x *block8, stride, tokens, n i
 func gemm8SixteenMinDotProd(out *float32, p *panel8, x *block8, stride, tokens, n int)
 
 //go:noescape
-func unpack8Q4_0NEON(p *panel8, src unsafe.Pointer, n int)
-
-//go:noescape
-func unpack8Q8_0NEON(p *panel8, src unsafe.Pointer, n int)
-
-//go:noescape
-func unpack8Q2_KNEON(p *panel8, src unsafe.Pointer, n int)
-
-//go:noescape
-func unpack8Q3_KNEON(p *panel8, src unsafe.Pointer, n int)
-
-//go:noescape
-func unpack8Q4_KNEON(p *panel8, src unsafe.Pointer, n int)
-
-//go:noescape
-func unpack8Q5_KNEON(p *panel8, src unsafe.Pointer, n int)
-
-//go:noescape
-func unpack8Q6_KNEON(p *panel8, src unsafe.Pointer, n int)
-
-//go:noescape
 func roundNEON(dst *block8, step int, x *float32, n int)
 
 //go:noescape
@@ -205,27 +175,6 @@ func expSumNEON(l, s, m *float32, n int)
 
 //go:noescape
 func swigluNEON(out, gate, up *float32, n int)
-
-//go:noescape
-func unpack8Q4_1NEON(p *panel8, src unsafe.Pointer, n int)
-
-//go:noescape
-func unpack8Q5_0NEON(p *panel8, src unsafe.Pointer, n int)
-
-//go:noescape
-func unpack8Q5_1NEON(p *panel8, src unsafe.Pointer, n int)
-
-//go:noescape
-func unpack8IQ4_NLNEON(p *panel8, src unsafe.Pointer, n int)
-
-//go:noescape
-func unpack8IQ4_XSNEON(p *panel8, src unsafe.Pointer, n int)
-
-//go:noescape
-func unpack8MXFP4NEON(p *panel8, src unsafe.Pointer, n int)
-
-//go:noescape
-func unpack8NVFP4NEON(p *panel8, src unsafe.Pointer, n int)
 
 //go:noescape
 func contendersNEON(logits *float32, from, groups int, c *contest) (group int, left uint64)
