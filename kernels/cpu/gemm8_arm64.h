@@ -1,11 +1,10 @@
-// A product of a panel in 8 bits with tiles of four tokens, or with one tile of one
-// or two. TOKEN(A, X, I), which who includes this defines, adds four columns of 16 rows,
-// times dword I of X, to the sums from A on; it may use V24 to V31.
-// R1 is the panel, R2 x, R0 out, R4 tokens left. Inside a tile: R8 codes, R9
-// scales, R10 mins, R11 x, R13 groups of 32 columns left.
+// A product of a panel in 8 bits with tiles of four tokens, or with one tile of one or two.
+// R1 is the panel, R2 x, R0 out, R4 tokens left. Inside a tile: R8 codes, R9 scales, R10 mins,
+// R11 x, R13 groups of 32 columns left. V0 to V15 are integer sums of 16 rows of each token,
+// V16 to V19 their scales, V28 to V31 their mins, V20 is what a block of x has beside codes.
 //
-// V0 to V15 are integer sums of 16 rows of each token, V16 to V19 codes of four
-// columns, then scales; V20 to V23 16 columns of x of each token; V28 to V31 mins.
+// Who includes this defines, for one token and for four, ZERO, which begins sums, SIXTEEN(AT),
+// which adds 16 columns, of which x is at AT, and TOKENS(MIN), which is FINISH of each.
 
 #define ARGUMENTS \
 	MOVD out+0(FP), R0 \
@@ -31,78 +30,34 @@
 	VEOR C.B16, C.B16, C.B16 \
 	VEOR D.B16, D.B16, D.B16
 
-#define ZERO1 \
-	ZERO(V0, V1, V2, V3)
-
-#define ZERO4 \
-	ZERO(V0, V1, V2, V3) \
-	ZERO(V4, V5, V6, V7) \
-	ZERO(V8, V9, V10, V11) \
-	ZERO(V12, V13, V14, V15)
-
-#define CODES VLD1.P 64(R8), [V16.B16, V17.B16, V18.B16, V19.B16]
-
-#define COLUMNS1(I) \
-	CODES \
-	TOKEN(0, 20, I)
-
-#define COLUMNS4(I) \
-	CODES \
-	TOKEN(0, 20, I) \
-	TOKEN(4, 21, I) \
-	TOKEN(8, 22, I) \
-	TOKEN(12, 23, I)
-
-// SIXTEEN adds 16 columns, of which x is at AT.
-#define SIXTEEN1(AT) \
-	LOADQ(20, 11, AT) \
-	COLUMNS1(0) \
-	COLUMNS1(1) \
-	COLUMNS1(2) \
-	COLUMNS1(3)
-
-#define SIXTEEN4(AT) \
-	LOADQ(20, 11, AT) \
-	LOADQ(21, 11, (AT+48)) \
-	LOADQ(22, 11, (AT+96)) \
-	LOADQ(23, 11, (AT+144)) \
-	COLUMNS4(0) \
-	COLUMNS4(1) \
-	COLUMNS4(2) \
-	COLUMNS4(3)
-
 #define SCALES VLD1.P 64(R9), [V16.S4, V17.S4, V18.S4, V19.S4]
 #define MINS VLD1.P 64(R10), [V28.S4, V29.S4, V30.S4, V31.S4]
 
-// ADD4 adds four rows: sums A times scales S and that of x, in V24, to out at AT.
-#define ADD4(A, S, M, AT, MIN) \
+// ADD8 adds eight rows: sums A and B times scales S and T and that of x to out at AT.
+#define ADD8(A, B, S, T, M, N, AT, MIN) \
 	SCVTF(A, A) \
-	FMUL(25, S, 24, 0) \
-	LOADQ(26, 0, AT) \
-	FMLAV(26, 25, A) \
-	MIN(M) \
-	STOREQ(26, 0, AT)
+	SCVTF(B, B) \
+	FMUL(21, S, 20, 0) \
+	FMUL(22, T, 20, 0) \
+	FLDPQ AT(R0), (F26, F27) \
+	FMLAV(26, 21, A) \
+	FMLAV(27, 22, B) \
+	MIN(26, M) \
+	MIN(27, N) \
+	FSTPQ (F26, F27), AT(R0)
 
-#define NO_MIN(M)
+// FINISH adds all rows of a token, whose sums are A to D and whose block of x is at X.
+#define FINISH(A, B, C, D, X, OUT, MIN) \
+	LOADQ(20, 11, (X+32)) \
+	ADD8(A, B, 16, 17, 28, 29, OUT, MIN) \
+	ADD8(C, D, 18, 19, 30, 31, (OUT+32), MIN)
 
-// MIN takes off a min times the sum of x.
-#define MIN(M) FMLS(26, M, 24, 1)
+#define NO_MIN(D, M)
 
-#define FINISH(A, X, OUT, MIN) \
-	LOADQ(24, 11, (X+32)) \
-	ADD4(A, 16, 28, OUT, MIN) \
-	ADD4((A+1), 17, 29, (OUT+16), MIN) \
-	ADD4((A+2), 18, 30, (OUT+32), MIN) \
-	ADD4((A+3), 19, 31, (OUT+48), MIN)
-
-#define FINISH1(MIN) \
-	FINISH(0, 0, 0, MIN)
-
-#define FINISH4(MIN) \
-	FINISH(0, 0, 0, MIN) \
-	FINISH(4, 48, 64, MIN) \
-	FINISH(8, 96, 128, MIN) \
-	FINISH(12, 144, 192, MIN)
+// MIN takes off a min times the sum of x, FIRST_MIN and SECOND_MIN times that of 16 columns.
+#define MIN(D, M) FMLS(D, M, 20, 1)
+#define FIRST_MIN(D, M) FMLS(D, M, 20, 2)
+#define SECOND_MIN(D, M) FMLS(D, M, 20, 3)
 
 // GEMM multiplies; GROUP1 and GROUP4 are what is done for 32 columns.
 #define GEMM(GROUP1, GROUP4) \
@@ -139,14 +94,14 @@ fourGroup: \
 	SIXTEEN1(0) \
 	SIXTEEN1(16) \
 	SCALES \
-	FINISH1(NO_MIN)
+	TOKENS1(NO_MIN)
 
 #define PLAIN4 \
 	ZERO4 \
 	SIXTEEN4(0) \
 	SIXTEEN4(16) \
 	SCALES \
-	FINISH4(NO_MIN)
+	TOKENS4(NO_MIN)
 
 #define MIN1 \
 	ZERO1 \
@@ -154,7 +109,7 @@ fourGroup: \
 	SIXTEEN1(16) \
 	SCALES \
 	MINS \
-	FINISH1(MIN)
+	TOKENS1(MIN)
 
 #define MIN4 \
 	ZERO4 \
@@ -162,52 +117,48 @@ fourGroup: \
 	SIXTEEN4(16) \
 	SCALES \
 	MINS \
-	FINISH4(MIN)
+	TOKENS4(MIN)
 
 #define HALVES1 \
 	ZERO1 \
 	SIXTEEN1(0) \
 	SCALES \
-	FINISH1(NO_MIN) \
+	TOKENS1(NO_MIN) \
 	ZERO1 \
 	SIXTEEN1(16) \
 	SCALES \
-	FINISH1(NO_MIN)
+	TOKENS1(NO_MIN)
 
 #define HALVES4 \
 	ZERO4 \
 	SIXTEEN4(0) \
 	SCALES \
-	FINISH4(NO_MIN) \
+	TOKENS4(NO_MIN) \
 	ZERO4 \
 	SIXTEEN4(16) \
 	SCALES \
-	FINISH4(NO_MIN)
-
-// FIRST_MIN and SECOND_MIN take off a min times the values of 16 columns.
-#define FIRST_MIN(M) FMLS(26, M, 24, 2)
-#define SECOND_MIN(M) FMLS(26, M, 24, 3)
+	TOKENS4(NO_MIN)
 
 #define HALVES_MIN1 \
 	ZERO1 \
 	SIXTEEN1(0) \
 	SCALES \
 	MINS \
-	FINISH1(FIRST_MIN) \
+	TOKENS1(FIRST_MIN) \
 	ZERO1 \
 	SIXTEEN1(16) \
 	SCALES \
 	MINS \
-	FINISH1(SECOND_MIN)
+	TOKENS1(SECOND_MIN)
 
 #define HALVES_MIN4 \
 	ZERO4 \
 	SIXTEEN4(0) \
 	SCALES \
 	MINS \
-	FINISH4(FIRST_MIN) \
+	TOKENS4(FIRST_MIN) \
 	ZERO4 \
 	SIXTEEN4(16) \
 	SCALES \
 	MINS \
-	FINISH4(SECOND_MIN)
+	TOKENS4(SECOND_MIN)

@@ -19,6 +19,7 @@
 	DOT((A+3), 19, 25, 31)
 
 #include "gemm8_arm64.h"
+#include "gemm8_tokens_arm64.h"
 
 // func gemm8NEON(out *float32, p *panel8, x *block8, stride, tokens, n int)
 // Scales of 32 columns.

@@ -10,6 +10,7 @@
 	SDOT((A+3), 19, X, I)
 
 #include "gemm8_arm64.h"
+#include "gemm8_tokens_arm64.h"
 
 // func gemm8DotProd(out *float32, p *panel8, x *block8, stride, tokens, n int)
 // Scales of 32 columns.

@@ -5,11 +5,13 @@
 #define TWO(OP, D, N) WORD $(OP | ((N)<<5) | (D))
 #define ELEMENT(OP, D, N, M, E) WORD $(OP | (((E)&1)<<21) | (((E)>>1)<<11) | ((M)<<16) | ((N)<<5) | (D))
 
-// Four times: 32 bits += four products of bytes; floats +=, -=, = products.
+// Four times: 32 bits += four products of bytes; floats +=, -=, = products. SMMLA: 32 bits
+// += eight products of bytes, of each half of N with each half of M.
 #define SDOT(D, N, M, E) ELEMENT(0x4F80E000, D, N, M, E)
 #define FMLA(D, N, M, E) ELEMENT(0x4F801000, D, N, M, E)
 #define FMLS(D, N, M, E) ELEMENT(0x4F805000, D, N, M, E)
 #define FMUL(D, N, M, E) ELEMENT(0x4F809000, D, N, M, E)
+#define SMMLA(D, N, M) THREE(0x4E80A400, D, N, M)
 #define FMLAV(D, N, M) THREE(0x4E20CC00, D, N, M)
 #define FMULV(D, N, M) THREE(0x6E20DC00, D, N, M)
 #define FADD(D, N, M) THREE(0x4E20D400, D, N, M)

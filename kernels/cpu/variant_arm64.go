@@ -15,6 +15,9 @@ func variants() []variant {
 	all := []variant{genericBF16(), genericInt8(), generic(), neon(), int8NEON()}
 	if cpu.ARM64.HasASIMDDP {
 		all = append(all, int8DotProd())
+		if cpu.ARM64.HasI8MM {
+			all = append(all, int8I8MM())
+		}
 	}
 	return all
 }
@@ -83,6 +86,59 @@ func int8DotProd() variant {
 	v.name = "neondot-int8"
 	multiplyNEON(&v, gemm8DotProd, gemm8MinDotProd, gemm8SixteenDotProd, gemm8SixteenMinDotProd)
 	return v
+}
+
+// int8I8MM multiplies with SMMLA, which takes two tokens at a time: one or two are left to SDOT.
+func int8I8MM() variant {
+	v := int8DotProd()
+	v.name = "neoni8mm-int8"
+	multiplyNEON(&v, gemm8I8MM, gemm8MinI8MM, gemm8SixteenI8MM, gemm8SixteenMinI8MM)
+	for i, loops := range v.integers {
+		if loops == nil {
+			continue
+		}
+		t := kernels.DType(i)
+		loops.unpack = func(p *panel8, src unsafe.Pointer, n int) {
+			unpack8NEON(t, p, src, n)
+			pairRowsNEON(p, n)
+		}
+		loops.scaled, loops.directTokens = [3]scaled{scaledDotProd(t, 1), scaledDotProd(t, 2), scaledDotProd(t, 4)}, 2
+	}
+	return v
+}
+
+// scaledDotProd returns integer.scaled of a type, for a tile of some tokens.
+func scaledDotProd(t kernels.DType, width int) scaled {
+	c, blocks := &codings[t], &packings[t]
+	return func(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32) {
+		var p panel8
+		for from := 0; from < n; from += chunk {
+			some := min(chunk, n-from)
+			bytes := some / blocks.cols * blocks.bytes
+			prefetch(unsafe.Add(src, bytes), bytes) // those that follow
+			unpack8NEON(t, &p, src, some)
+			scaleNEON(&p.scale[0][0], factors, some/c.group)
+			if c.min != nil {
+				scaleNEON(&p.min[0][0], factors, some/c.group)
+			}
+			multiplyDotProd(c, out, &p, blockAt(x, from/32*width), width, some)
+			src = unsafe.Add(src, bytes)
+		}
+	}
+}
+
+// multiplyDotProd is integer.gemm of a coding, for one tile.
+func multiplyDotProd(c *coding, out *float32, p *panel8, x *block8, width, n int) {
+	switch {
+	case c.group != 32 && c.min != nil:
+		gemm8SixteenMinDotProd(out, p, x, 0, width, n)
+	case c.group != 32:
+		gemm8SixteenDotProd(out, p, x, 0, width, n)
+	case c.min != nil:
+		gemm8MinDotProd(out, p, x, 0, width, n)
+	default:
+		gemm8DotProd(out, p, x, 0, width, n)
+	}
 }
 
 type gemm8 func(out *float32, p *panel8, x *block8, stride, tokens, n int)
@@ -184,3 +240,18 @@ func aboveNEON(logits *float32, from, groups int, bound float32) (group int, whi
 
 //go:noescape
 func massNEON(logits *float32, n int, highest, temperature float64) float64
+
+//go:noescape
+func gemm8I8MM(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemm8MinI8MM(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemm8SixteenI8MM(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemm8SixteenMinI8MM(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func pairRowsNEON(p *panel8, n int)
