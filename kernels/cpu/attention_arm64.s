@@ -47,6 +47,116 @@ tile:
 	BNE    row
 	RET
 
+// ZIPS is a step of turning eight rows to eight columns: rows A to H, whose second halves
+// follow their first ones, to P to W.
+#define ZIPS(T, A, B, C, D, E, F, G, H, P, Q, R, S, U, V, W, X) \
+	VZIP1 E.T, A.T, P.T \
+	VZIP2 E.T, A.T, Q.T \
+	VZIP1 F.T, B.T, R.T \
+	VZIP2 F.T, B.T, S.T \
+	VZIP1 G.T, C.T, U.T \
+	VZIP2 G.T, C.T, V.T \
+	VZIP1 H.T, D.T, W.T \
+	VZIP2 H.T, D.T, X.T
+
+// TURN turns V0 to V7, elements of T, with V16 to V23 in between, which are the columns.
+#define TURN(T) \
+	ZIPS(T, V0, V1, V2, V3, V4, V5, V6, V7, V16, V17, V18, V19, V20, V21, V22, V23) \
+	ZIPS(T, V16, V17, V18, V19, V20, V21, V22, V23, V0, V1, V2, V3, V4, V5, V6, V7) \
+	ZIPS(T, V0, V1, V2, V3, V4, V5, V6, V7, V16, V17, V18, V19, V20, V21, V22, V23)
+
+// ROWS makes R6 to R13 the next eight rows of R4 bytes from R1.
+#define ROWS \
+	MOVD R1, R6 \
+	ADD  R4, R6, R7 \
+	ADD  R4, R7, R8 \
+	ADD  R4, R8, R9 \
+	ADD  R4, R9, R10 \
+	ADD  R4, R10, R11 \
+	ADD  R4, R11, R12 \
+	ADD  R4, R12, R13 \
+	ADD  R4, R13, R1
+
+#define LOAD_ROWS \
+	VLD1.P 16(R6), [V0.B16] \
+	VLD1.P 16(R7), [V1.B16] \
+	VLD1.P 16(R8), [V2.B16] \
+	VLD1.P 16(R9), [V3.B16] \
+	VLD1.P 16(R10), [V4.B16] \
+	VLD1.P 16(R11), [V5.B16] \
+	VLD1.P 16(R12), [V6.B16] \
+	VLD1.P 16(R13), [V7.B16]
+
+// func transpose16NEON(dst, src unsafe.Pointer, rows, cols int)
+// The same of 16 bits; rows and cols are multiples of 8.
+TEXT ·transpose16NEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD rows+16(FP), R2
+	MOVD cols+24(FP), R3
+	LSL  $1, R3, R4
+	MOVD $128, R5
+
+row:
+	ROWS
+	MOVD R0, R14
+	MOVD R3, R15
+
+tile:
+	LOAD_ROWS
+	TURN(H8)
+	VST1.P [V16.H8], (R14)(R5)
+	VST1.P [V17.H8], (R14)(R5)
+	VST1.P [V18.H8], (R14)(R5)
+	VST1.P [V19.H8], (R14)(R5)
+	VST1.P [V20.H8], (R14)(R5)
+	VST1.P [V21.H8], (R14)(R5)
+	VST1.P [V22.H8], (R14)(R5)
+	VST1.P [V23.H8], (R14)(R5)
+	SUBS   $8, R15
+	BNE    tile
+	ADD    $16, R0
+	SUBS   $8, R2
+	BNE    row
+	RET
+
+// BOTH writes two columns of bytes.
+#define BOTH(V) \
+	VST1.P V.D[0], (R14)(R5) \
+	VST1.P V.D[1], (R14)(R5)
+
+// func transpose8NEON(dst, src unsafe.Pointer, rows, cols int)
+// The same of bytes; rows is a multiple of 8, cols of 16.
+TEXT ·transpose8NEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD rows+16(FP), R2
+	MOVD cols+24(FP), R4
+	MOVD $64, R5
+
+row:
+	ROWS
+	MOVD R0, R14
+	MOVD R4, R15
+
+tile:
+	LOAD_ROWS
+	TURN(B16)
+	BOTH(V16)
+	BOTH(V17)
+	BOTH(V18)
+	BOTH(V19)
+	BOTH(V20)
+	BOTH(V21)
+	BOTH(V22)
+	BOTH(V23)
+	SUBS $16, R15
+	BNE  tile
+	ADD  $8, R0
+	SUBS $8, R2
+	BNE  row
+	RET
+
 // The vector form of exp in exp.go: the same constants in the same order, with
 // fused multiply-adds.
 DATA expTable<>+0(SB)/4, $0x3fb8aa3b // log2e

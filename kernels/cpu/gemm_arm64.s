@@ -3,27 +3,10 @@
 #include "textflag.h"
 #include "neon_arm64.h"
 
-// func pause()
-TEXT ·pause(SB), NOSPLIT, $0-0
-	YIELD
-	RET
-
-// func prefetch(src unsafe.Pointer, n int)
-TEXT ·prefetch(SB), NOSPLIT, $0-16
-	MOVD src+0(FP), R0
-	MOVD n+8(FP), R1
-
-line:
-	PRFM (R0), PLDL1KEEP
-	ADD  $64, R0
-	SUBS $64, R1
-	BGT  line
-	RET
-
 // A product of a panel with tokens, four at a time or one. R2 is the panel, R4 x, R0
 // out, R6 tokens left. Inside a tile: R8 the column, R9 to R12 x of each token, R13
-// columns left. V0 to V15 are sums of 16 rows of each token, V16 to V19 a column, V20
-// to V23 four columns of x of each token.
+// columns left, R14 what to prefetch. V0 to V15 are sums of 16 rows of each token, V16 to
+// V19 a column, V20 to V23 four columns of x of each token.
 
 // MORE adds a column, times element I of X, to the sums from A on.
 #define MORE(A, X, I) \
@@ -32,15 +15,16 @@ line:
 	FMLA((A+2), 18, X, I) \
 	FMLA((A+3), 19, X, I)
 
-#define MORE4(I) \
-	VLD1.P (R8)(R3), [V16.S4, V17.S4, V18.S4, V19.S4] \
+// MORE4 adds the next column of each of four tokens, MORE1 of one.
+#define MORE4(COLUMN, I) \
+	COLUMN \
 	MORE(0, 20, I) \
 	MORE(4, 21, I) \
 	MORE(8, 22, I) \
 	MORE(12, 23, I)
 
-#define MORE1(I) \
-	VLD1.P (R8)(R3), [V16.S4, V17.S4, V18.S4, V19.S4] \
+#define MORE1(COLUMN, I) \
+	COLUMN \
 	MORE(0, 20, I)
 
 #define ZERO(A, B, C, D) \
@@ -59,99 +43,180 @@ line:
 	VST1 [P.S4, Q.S4, R.S4, S.S4], (R0) \
 	ADD  R1, R0
 
+// GEMM multiplies a panel whose elements have 2^SHIFT bytes. COLUMN loads one, BEGIN and
+// AHEAD prefetch, AHEAD for four columns.
+#define GEMM(SHIFT, COLUMN, BEGIN, AHEAD) \
+	MOVD out+0(FP), R0 \
+	MOVD outStride+8(FP), R1 \
+	MOVD panel+16(FP), R2 \
+	MOVD panelStride+24(FP), R3 \
+	MOVD x+32(FP), R4 \
+	MOVD xStride+40(FP), R5 \
+	MOVD tokens+48(FP), R6 \
+	LSL  $2, R1 \
+	LSL  $SHIFT, R3 \
+	LSL  $2, R5 \
+four: \
+	CMP  $4, R6 \
+	BLT  one \
+	MOVD R2, R8 \
+	MOVD R4, R9 \
+	ADD  R5, R9, R10 \
+	ADD  R5, R10, R11 \
+	ADD  R5, R11, R12 \
+	ADD  R5, R12, R4 \
+	MOVD k+56(FP), R13 \
+	BEGIN \
+	ZERO(V0, V1, V2, V3) \
+	ZERO(V4, V5, V6, V7) \
+	ZERO(V8, V9, V10, V11) \
+	ZERO(V12, V13, V14, V15) \
+fourColumns4: \
+	CMP    $4, R13 \
+	BLT    fourColumns1 \
+	VLD1.P 16(R9), [V20.S4] \
+	VLD1.P 16(R10), [V21.S4] \
+	VLD1.P 16(R11), [V22.S4] \
+	VLD1.P 16(R12), [V23.S4] \
+	AHEAD \
+	MORE4(COLUMN, 0) \
+	MORE4(COLUMN, 1) \
+	MORE4(COLUMN, 2) \
+	MORE4(COLUMN, 3) \
+	SUB    $4, R13 \
+	B      fourColumns4 \
+fourColumns1: \
+	CBZ     R13, fourStore \
+	FMOVS.P 4(R9), F20 \
+	FMOVS.P 4(R10), F21 \
+	FMOVS.P 4(R11), F22 \
+	FMOVS.P 4(R12), F23 \
+	MORE4(COLUMN, 0) \
+	SUB     $1, R13 \
+	B       fourColumns1 \
+fourStore: \
+	STORE(0, V0, V1, V2, V3) \
+	STORE(4, V4, V5, V6, V7) \
+	STORE(8, V8, V9, V10, V11) \
+	STORE(12, V12, V13, V14, V15) \
+	SUB $4, R6 \
+	B   four \
+one: \
+	CBZ  R6, done \
+	MOVD R2, R8 \
+	MOVD R4, R9 \
+	ADD  R5, R4 \
+	MOVD k+56(FP), R13 \
+	BEGIN \
+	ZERO(V0, V1, V2, V3) \
+oneColumns4: \
+	CMP    $4, R13 \
+	BLT    oneColumns1 \
+	VLD1.P 16(R9), [V20.S4] \
+	AHEAD \
+	MORE1(COLUMN, 0) \
+	MORE1(COLUMN, 1) \
+	MORE1(COLUMN, 2) \
+	MORE1(COLUMN, 3) \
+	SUB    $4, R13 \
+	B      oneColumns4 \
+oneColumns1: \
+	CBZ     R13, oneStore \
+	FMOVS.P 4(R9), F20 \
+	MORE1(COLUMN, 0) \
+	SUB     $1, R13 \
+	B       oneColumns1 \
+oneStore: \
+	STORE(0, V0, V1, V2, V3) \
+	SUB $1, R6 \
+	B   one \
+done: \
+	RET
+
+#define FLOATS VLD1.P (R8)(R3), [V16.S4, V17.S4, V18.S4, V19.S4]
+#define NOTHING
+
+#define FLOATS_F16 \
+	VLD1.P (R8)(R3), [V24.H8, V25.H8] \
+	FCVTL(16, 24) \
+	FCVTL2(17, 24) \
+	FCVTL(18, 25) \
+	FCVTL2(19, 25)
+
+#define FLOATS_BF16 \
+	VLD1.P (R8)(R3), [V24.H8, V25.H8] \
+	SHLL(16, 24) \
+	SHLL2(17, 24) \
+	SHLL(18, 25) \
+	SHLL2(19, 25)
+
+#define BEGIN_AHEAD MOVD ahead+64(FP), R14
+
+#define TWO_LINES \
+	PRFM (R14), PLDL1KEEP \
+	PRFM 64(R14), PLDL1KEEP \
+	ADD  $128, R14
+
+// CODES_I8 makes V16 to V19 a column of codes of 8 bits.
+#define CODES_I8 \
+	VLD1.P (R8)(R3), [V24.B16] \
+	SXTLB(25, 24) \
+	SXTLB2(26, 24) \
+	SXTLH(16, 25) \
+	SXTLH2(17, 25) \
+	SXTLH(18, 26) \
+	SXTLH2(19, 26) \
+	SCVTF(16, 16) \
+	SCVTF(17, 17) \
+	SCVTF(18, 18) \
+	SCVTF(19, 19)
+
+#define FLOATS_KEYS \
+	CODES_I8 \
+	FMULV(16, 16, 28) \
+	FMULV(17, 17, 29) \
+	FMULV(18, 18, 30) \
+	FMULV(19, 19, 31)
+
+#define FLOATS_VALUES \
+	CODES_I8 \
+	FMOVS.P 4(R15), F27 \
+	FMUL(16, 16, 27, 0) \
+	FMUL(17, 17, 27, 0) \
+	FMUL(18, 18, 27, 0) \
+	FMUL(19, 19, 27, 0)
+
+#define BEGIN_VALUES \
+	BEGIN_AHEAD \
+	MOVD scales+72(FP), R15
+
+#define BEGIN_KEYS \
+	BEGIN_VALUES \
+	VLD1 (R15), [V28.S4, V29.S4, V30.S4, V31.S4]
+
+#define LINE \
+	PRFM (R14), PLDL1KEEP \
+	ADD  $64, R14
+
 // func gemmNEON(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
 TEXT ·gemmNEON(SB), NOSPLIT, $0-64
-	MOVD out+0(FP), R0
-	MOVD outStride+8(FP), R1
-	MOVD panel+16(FP), R2
-	MOVD panelStride+24(FP), R3
-	MOVD x+32(FP), R4
-	MOVD xStride+40(FP), R5
-	MOVD tokens+48(FP), R6
-	LSL  $2, R1
-	LSL  $2, R3
-	LSL  $2, R5
+	GEMM(2, FLOATS, NOTHING, NOTHING)
 
-four:
-	CMP  $4, R6
-	BLT  one
-	MOVD R2, R8
-	MOVD R4, R9
-	ADD  R5, R9, R10
-	ADD  R5, R10, R11
-	ADD  R5, R11, R12
-	ADD  R5, R12, R4
-	MOVD k+56(FP), R13
-	ZERO(V0, V1, V2, V3)
-	ZERO(V4, V5, V6, V7)
-	ZERO(V8, V9, V10, V11)
-	ZERO(V12, V13, V14, V15)
+// func gemmF16NEON(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
+TEXT ·gemmF16NEON(SB), NOSPLIT, $0-72
+	GEMM(1, FLOATS_F16, BEGIN_AHEAD, TWO_LINES)
 
-fourColumns4:
-	CMP    $4, R13
-	BLT    fourColumns1
-	VLD1.P 16(R9), [V20.S4]
-	VLD1.P 16(R10), [V21.S4]
-	VLD1.P 16(R11), [V22.S4]
-	VLD1.P 16(R12), [V23.S4]
-	MORE4(0)
-	MORE4(1)
-	MORE4(2)
-	MORE4(3)
-	SUB    $4, R13
-	B      fourColumns4
+// func gemmBF16NEON(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
+TEXT ·gemmBF16NEON(SB), NOSPLIT, $0-72
+	GEMM(1, FLOATS_BF16, BEGIN_AHEAD, TWO_LINES)
 
-fourColumns1:
-	CBZ     R13, fourStore
-	FMOVS.P 4(R9), F20
-	FMOVS.P 4(R10), F21
-	FMOVS.P 4(R11), F22
-	FMOVS.P 4(R12), F23
-	MORE4(0)
-	SUB     $1, R13
-	B       fourColumns1
+// func keysI8NEON(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
+TEXT ·keysI8NEON(SB), NOSPLIT, $0-80
+	GEMM(0, FLOATS_KEYS, BEGIN_KEYS, LINE)
 
-fourStore:
-	STORE(0, V0, V1, V2, V3)
-	STORE(4, V4, V5, V6, V7)
-	STORE(8, V8, V9, V10, V11)
-	STORE(12, V12, V13, V14, V15)
-	SUB $4, R6
-	B   four
-
-one:
-	CBZ  R6, done
-	MOVD R2, R8
-	MOVD R4, R9
-	ADD  R5, R4
-	MOVD k+56(FP), R13
-	ZERO(V0, V1, V2, V3)
-
-oneColumns4:
-	CMP    $4, R13
-	BLT    oneColumns1
-	VLD1.P 16(R9), [V20.S4]
-	MORE1(0)
-	MORE1(1)
-	MORE1(2)
-	MORE1(3)
-	SUB    $4, R13
-	B      oneColumns4
-
-oneColumns1:
-	CBZ     R13, oneStore
-	FMOVS.P 4(R9), F20
-	MORE1(0)
-	SUB     $1, R13
-	B       oneColumns1
-
-oneStore:
-	STORE(0, V0, V1, V2, V3)
-	SUB $1, R6
-	B   one
-
-done:
-	RET
+// func valuesI8NEON(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
+TEXT ·valuesI8NEON(SB), NOSPLIT, $0-80
+	GEMM(0, FLOATS_VALUES, BEGIN_VALUES, LINE)
 
 // func widenF16NEON(dst *float32, src unsafe.Pointer, n int)
 // n is a multiple of 8.

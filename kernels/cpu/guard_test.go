@@ -107,8 +107,11 @@ func (g guards) f8(v *variant) {
 	for n := 1; n <= 5; n++ {
 		src := [2]unsafe.Pointer{g.bytes(n * lanes), g.bytes(n * lanes)}
 		v.halvesF8((*uint16)(g.bytes(2*n*lanes)), src[0], n)
-		v.matvec[kernels.F8E4M3](g.floats(lanes), g.floats(lanes), src[0], src[1], g.floats(n), n)
-		v.matvec2[kernels.F8E4M3](g.floats(2*lanes), g.floats(2*lanes), src[0], src[1], g.floats(2*n), n)
+		for i, multiply := range []func(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int){v.matvec[kernels.F8E4M3], v.matvec2[kernels.F8E4M3]} {
+			if tokens := i + 1; multiply != nil {
+				multiply(g.floats(tokens*lanes), g.floats(tokens*lanes), src[0], src[1], g.floats(tokens*n), n)
+			}
+		}
 	}
 }
 

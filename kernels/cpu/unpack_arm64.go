@@ -61,6 +61,9 @@ func widenPanelNEON(panel *float32, p *panel8, n, group int)
 func unpackF8E4M3NEON(panel *float32, src unsafe.Pointer, n int)
 
 //go:noescape
+func halvesF8E4M3NEON(dst *uint16, src unsafe.Pointer, n int) bool
+
+//go:noescape
 func unpack8Q4_0NEON(p *panel8, src unsafe.Pointer, n int)
 
 //go:noescape

@@ -69,17 +69,20 @@ columns:
 	VORR   V4.B16, V2.B16, V2.B16 \
 	VORR   V5.B16, V3.B16, V3.B16
 
+#define CONSTANTS_F8 \
+	MOVD $0x80, R3 \
+	VDUP R3, V31.B16 \
+	MOVD $0xff, R3 \
+	VDUP R3, V30.B16 \
+	MOVD $0xbf80, R3 \
+	VDUP R3, V29.H8
+
 // func unpackF8E4M3NEON(panel *float32, src unsafe.Pointer, n int)
 TEXT ·unpackF8E4M3NEON(SB), NOSPLIT, $0-24
 	MOVD panel+0(FP), R0
 	MOVD src+8(FP), R1
 	MOVD n+16(FP), R2
-	MOVD $0x80, R3
-	VDUP R3, V31.B16
-	MOVD $0xff, R3
-	VDUP R3, V30.B16
-	MOVD $0xbf80, R3
-	VDUP R3, V29.H8
+	CONSTANTS_F8
 
 column:
 	HALVES_F8
@@ -90,4 +93,26 @@ column:
 	VST1.P [V16.S4, V17.S4, V18.S4, V19.S4], 64(R0)
 	SUBS   $1, R2
 	BNE    column
+	RET
+
+// func halvesF8E4M3NEON(dst *uint16, src unsafe.Pointer, n int) bool
+// V28 is not 0 once there was a NaN.
+TEXT ·halvesF8E4M3NEON(SB), NOSPLIT, $0-25
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD n+16(FP), R2
+	CONSTANTS_F8
+	VEOR V28.B16, V28.B16, V28.B16
+
+column:
+	HALVES_F8
+	VORR   V1.B16, V28.B16, V28.B16
+	VST1.P [V2.H8, V3.H8], 32(R0)
+	SUBS   $1, R2
+	BNE    column
+	UMAXV(28, 28)
+	VMOV   V28.S[0], R2
+	CMP    $0, R2
+	CSET   NE, R2
+	MOVB   R2, ret+24(FP)
 	RET

@@ -47,6 +47,10 @@ func neon() variant {
 		// Rows up to the next multiple of 8 are the scratch's own.
 		transposeNEON(dst, src, (rows+3)&^3, cols)
 	}
+	v.gemm16[kernels.F16], v.gemm16[kernels.BF16] = gemmF16NEON, gemmBF16NEON
+	v.keysI8, v.valuesI8 = keysI8NEON, valuesI8NEON
+	v.transpose16, v.transpose8 = transpose16NEON, transpose8NEON
+	v.halvesF8 = halvesF8E4M3NEON
 	v.maxima = maximaNEON
 	v.expSum = expSumNEON
 	v.swiglu = func(out, gate, up *float32, n int) {
@@ -186,6 +190,24 @@ func prefetch(src unsafe.Pointer, n int)
 
 //go:noescape
 func gemmNEON(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
+
+//go:noescape
+func gemmF16NEON(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
+
+//go:noescape
+func gemmBF16NEON(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
+
+//go:noescape
+func keysI8NEON(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
+
+//go:noescape
+func valuesI8NEON(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
+
+//go:noescape
+func transpose16NEON(dst, src unsafe.Pointer, rows, cols int)
+
+//go:noescape
+func transpose8NEON(dst, src unsafe.Pointer, rows, cols int)
 
 //go:noescape
 func widenF16NEON(dst *float32, src unsafe.Pointer, n int)
