@@ -44,6 +44,7 @@ func TestGuards(t *testing.T) {
 			v.mass(logits, tokenGroup, 0, 1)
 		})
 		t.Run(v.name+"/rows", func(t *testing.T) { guards{t}.rows(&v) })
+		t.Run(v.name+"/packing", func(t *testing.T) { guards{t}.packing(&v) })
 		if v.halvesF8 != nil {
 			t.Run(v.name+"/F8_E4M3", func(t *testing.T) { guards{t}.f8(&v) })
 		}
@@ -76,6 +77,19 @@ func (g guards) packed(loops *integer, p packing) {
 		}
 		for tokens := 8; tokens <= 12 && loops.many != nil; tokens += 4 {
 			loops.many(g.floats(tokens*lanes), src, g.blocks(tokens*n/32), 4*n/32, tokens, n, panel, factors)
+		}
+	}
+}
+
+func (g guards) packing(v *variant) {
+	const stride = 400
+	for n := 1; n <= 9; n++ {
+		words := (*word)(g.bytes(4 * lanes * n))
+		v.gather(words, g.bytes((lanes-1)*stride+4*n), stride, n)
+		v.columns16(g.bytes(4*lanes*n), words, n)
+		v.columns8(g.bytes((4*n-1)*stride+lanes), stride, words, n)
+		for _, bits := range []int{1, 2, 4} {
+			v.fields((*word)(g.bytes(4*lanes*n)), (*word)(g.bytes(4*lanes*n*8/bits)), n, bits, 8-bits)
 		}
 	}
 }

@@ -34,8 +34,8 @@
 #define FCVTZS(D, N) TWO(0x4EA1B800, D, N)
 
 // Eight products of the low and the high bytes; sums of pairs of 16 bits, and those of 8
-// and 16 bits set and added in twice as many; the sum of eight of 16 bits; four times
-// element E.
+// and 16 bits set and added in twice as many; the sum of eight of 16 bits; bytes
+// shifted to the left by signed counts; four times element E.
 #define SMULL(D, N, M) THREE(0x0E20C000, D, N, M)
 #define SMULL2(D, N, M) THREE(0x4E20C000, D, N, M)
 #define ADDPH(D, N, M) THREE(0x4E60BC00, D, N, M)
@@ -43,6 +43,7 @@
 #define SADALPB(D, N) TWO(0x4E206800, D, N)
 #define SADALPH(D, N) TWO(0x4E606800, D, N)
 #define SADDLVH(D, N) TWO(0x4E703800, D, N)
+#define USHLB(D, N, M) THREE(0x6E204400, D, N, M)
 #define DUPS(D, N, E) TWO(0x4E040400 | ((E)<<19), D, N)
 
 // Four words: low halves of products, shifts to the left by signed counts, to the right by

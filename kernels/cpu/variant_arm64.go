@@ -64,6 +64,7 @@ func neon() variant {
 			copy(unsafe.Slice(floatAt(out, whole), rest), o[:])
 		}
 	}
+	v.gather, v.columns16, v.columns8, v.fields = gatherNEON, columns16NEON, columns8NEON, fieldsNEON
 	v.scale = scaleNEON
 	v.setRows(rowLoops{addNEON, sumSquaresNEON, timesNEON, divideNEON, joinNEON, rotateNextNEON, rotateHalvesNEON})
 	v.contenders, v.above, v.mass = contendersNEON, aboveNEON, massNEON
@@ -277,3 +278,15 @@ func gemm8SixteenMinI8MM(out *float32, p *panel8, x *block8, stride, tokens, n i
 
 //go:noescape
 func pairRowsNEON(p *panel8, n int)
+
+//go:noescape
+func gatherNEON(dst *word, src unsafe.Pointer, stride, n int)
+
+//go:noescape
+func columns16NEON(dst unsafe.Pointer, src *word, n int)
+
+//go:noescape
+func columns8NEON(dst unsafe.Pointer, step int, src *word, n int)
+
+//go:noescape
+func fieldsNEON(dst, src *word, n, bits, shift int)
