@@ -8,7 +8,16 @@ import "golang.org/x/sys/cpu"
 func multiplyAddNEON(rounds int64)
 
 //go:noescape
+func multiplyAddInt8NEON(rounds int64)
+
+//go:noescape
 func multiplyAddInt8SDOT(rounds int64)
+
+//go:noescape
+func multiplyAddInt8SMMLA(rounds int64)
+
+//go:noescape
+func sumNEON(words *uint64, n int64) uint64
 
 // multiplyAdd keeps the multiply-add units busy and returns the operations done.
 func multiplyAdd(rounds int64) int64 {
@@ -16,13 +25,17 @@ func multiplyAdd(rounds int64) int64 {
 	return rounds * 16 * 4 * 2
 }
 
-// multiplyAddInt8 does the same with products of 8 bits; 0: there are no
-// instructions for them.
+// multiplyAddInt8 does the same with products of 8 bits.
 func multiplyAddInt8(rounds int64) int64 {
-	if !cpu.ARM64.HasASIMDDP {
-		return 0
+	switch {
+	case cpu.ARM64.HasI8MM:
+		multiplyAddInt8SMMLA(rounds)
+		return rounds * 16 * 32 * 2
+	case cpu.ARM64.HasASIMDDP:
+		multiplyAddInt8SDOT(rounds)
+	default:
+		multiplyAddInt8NEON(rounds)
 	}
-	multiplyAddInt8SDOT(rounds)
 	return rounds * 16 * 16 * 2
 }
 
@@ -33,4 +46,10 @@ func multiplyAddTiles(int64) int64 { return 0 }
 func multiplyAddPairs(int64) int64 { return 0 }
 
 // sum adds words, to read them.
-func sum(words []uint64) uint64 { return sumScalar(words) }
+func sum(words []uint64) uint64 {
+	n := len(words) &^ 15
+	if n == 0 {
+		return sumScalar(words)
+	}
+	return sumNEON(&words[0], int64(n)) + sumScalar(words[n:])
+}
