@@ -44,6 +44,8 @@ func TestGuards(t *testing.T) {
 			v.mass(logits, tokenGroup, 0, 1)
 		})
 		t.Run(v.name+"/rows", func(t *testing.T) { guards{t}.rows(&v) })
+		t.Run(v.name+"/floats", func(t *testing.T) { guards{t}.products(&v) })
+		t.Run(v.name+"/attention", func(t *testing.T) { guards{t}.attention(&v) })
 		t.Run(v.name+"/packing", func(t *testing.T) { guards{t}.packing(&v) })
 		if v.halvesF8 != nil {
 			t.Run(v.name+"/F8_E4M3", func(t *testing.T) { guards{t}.f8(&v) })
@@ -78,6 +80,45 @@ func (g guards) packed(loops *integer, p packing) {
 		for tokens := 8; tokens <= 12 && loops.many != nil; tokens += 4 {
 			loops.many(g.floats(tokens*lanes), src, g.blocks(tokens*n/32), 4*n/32, tokens, n, panel, factors)
 		}
+	}
+}
+
+func (g guards) products(v *variant) {
+	for typ, unpack := range v.unpack {
+		if p := packings[typ]; unpack != nil {
+			unpack(g.floats(p.cols*lanes), g.bytes(p.bytes), p.cols)
+		}
+	}
+	const k, apart = 7, 20
+	for n := 1; n <= 9; n++ {
+		out, x, panel := g.floats((n-1)*apart+lanes), g.floats((n-1)*apart+k), 2*((k-1)*apart+lanes)
+		v.gemm(out, apart, (*float32)(g.bytes(2*panel)), apart, x, apart, n, k)
+		for _, gemm := range v.gemm16 {
+			if gemm != nil {
+				gemm(out, apart, g.bytes(panel), apart, x, apart, n, k, unsafe.Pointer(x))
+			}
+		}
+		if v.keysI8 != nil {
+			v.keysI8(out, apart, g.bytes(panel/2), apart, x, apart, n, k, unsafe.Pointer(x), g.floats(lanes))
+			v.valuesI8(out, apart, g.bytes(panel/2), apart, x, apart, n, k, unsafe.Pointer(x), g.floats(k))
+		}
+	}
+}
+
+func (g guards) attention(v *variant) {
+	const cols, block = 32, kernels.BlockSize
+	for rows := 8; rows <= block; rows += 8 {
+		all := (cols-1)*block + rows
+		v.transpose(g.floats(all), g.floats(rows*cols), rows, cols)
+		if v.transpose16 != nil {
+			v.transpose16(g.bytes(2*all), g.bytes(2*rows*cols), rows, cols)
+			v.transpose8(g.bytes(all), g.bytes(rows*cols), rows, cols)
+		}
+	}
+	for n := 1; n <= 9; n++ {
+		s, m := g.floats(n*block), g.floats(n)
+		v.maxima(g.floats(n), m, s, n)
+		v.expSum(g.floats(n), s, m, n)
 	}
 }
 
