@@ -228,7 +228,7 @@ TEXT ·expSumNEON(SB), NOSPLIT, $0-32
 query:
 	FMOVS.P 4(R3), F5
 	VDUP    V5.S[0], V5.S4
-	VEOR    V6.B16, V6.B16, V6.B16
+	ZERO(6)
 	MOVD    $16, R1
 
 loop:

@@ -24,12 +24,6 @@
 	MOVD n+40(FP), R13 \
 	LSR  $5, R13
 
-#define ZERO(A, B, C, D) \
-	VEOR A.B16, A.B16, A.B16 \
-	VEOR B.B16, B.B16, B.B16 \
-	VEOR C.B16, C.B16, C.B16 \
-	VEOR D.B16, D.B16, D.B16
-
 #define SCALES VLD1.P 64(R9), [V16.S4, V17.S4, V18.S4, V19.S4]
 #define MINS VLD1.P 64(R10), [V28.S4, V29.S4, V30.S4, V31.S4]
 

@@ -60,13 +60,13 @@
 	EIGHT4(18, 19)
 
 #define ZERO1 \
-	ZERO(V0, V1, V2, V3) \
-	ZERO(V4, V5, V6, V7)
+	ZEROS(0) \
+	ZEROS(4)
 
 #define ZERO4 \
 	ZERO1 \
-	ZERO(V8, V9, V10, V11) \
-	ZERO(V12, V13, V14, V15)
+	ZEROS(8) \
+	ZEROS(12)
 
 #define TOKENS1(MIN) \
 	VZIP1 V1.D2, V0.D2, V0.D2 \

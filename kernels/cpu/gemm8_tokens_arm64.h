@@ -3,13 +3,13 @@
 // to V23 are 16 columns of x of each token.
 
 #define ZERO1 \
-	ZERO(V0, V1, V2, V3)
+	ZEROS(0)
 
 #define ZERO4 \
-	ZERO(V0, V1, V2, V3) \
-	ZERO(V4, V5, V6, V7) \
-	ZERO(V8, V9, V10, V11) \
-	ZERO(V12, V13, V14, V15)
+	ZEROS(0) \
+	ZEROS(4) \
+	ZEROS(8) \
+	ZEROS(12)
 
 #define CODES VLD1.P 64(R8), [V16.B16, V17.B16, V18.B16, V19.B16]
 

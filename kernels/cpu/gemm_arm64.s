@@ -27,12 +27,6 @@
 	COLUMN \
 	MORE(0, 20, I)
 
-#define ZERO(A, B, C, D) \
-	VEOR A.B16, A.B16, A.B16 \
-	VEOR B.B16, B.B16, B.B16 \
-	VEOR C.B16, C.B16, C.B16 \
-	VEOR D.B16, D.B16, D.B16
-
 // STORE adds the sums from A on, which are P to S, to a row of out.
 #define STORE(A, P, Q, R, S) \
 	VLD1 (R0), [V16.S4, V17.S4, V18.S4, V19.S4] \
@@ -67,10 +61,10 @@ four: \
 	ADD  R5, R12, R4 \
 	MOVD k+56(FP), R13 \
 	BEGIN \
-	ZERO(V0, V1, V2, V3) \
-	ZERO(V4, V5, V6, V7) \
-	ZERO(V8, V9, V10, V11) \
-	ZERO(V12, V13, V14, V15) \
+	ZEROS(0) \
+	ZEROS(4) \
+	ZEROS(8) \
+	ZEROS(12) \
 fourColumns4: \
 	CMP    $4, R13 \
 	BLT    fourColumns1 \
@@ -108,7 +102,7 @@ one: \
 	ADD  R5, R4 \
 	MOVD k+56(FP), R13 \
 	BEGIN \
-	ZERO(V0, V1, V2, V3) \
+	ZEROS(0) \
 oneColumns4: \
 	CMP    $4, R13 \
 	BLT    oneColumns1 \

@@ -173,12 +173,6 @@ GLOBL exp64Series<>(SB), RODATA|NOPTR, $104
 	PAIRS(FMULD, 8, 8, 4) \
 	PAIRS(FADDD, S, S, 8)
 
-#define ZERO(A, B, C, D) \
-	VEOR A.B16, A.B16, A.B16 \
-	VEOR B.B16, B.B16, B.B16 \
-	VEOR C.B16, C.B16, C.B16 \
-	VEOR D.B16, D.B16, D.B16
-
 // func massNEON(logits *float32, n int, highest, temperature float64) float64
 // n is a multiple of 16; sums are in V16 to V23.
 TEXT ·massNEON(SB), NOSPLIT, $0-40
@@ -195,8 +189,8 @@ TEXT ·massNEON(SB), NOSPLIT, $0-40
 	VLD1R.P 8(R4), [V29.D2]
 	VLD1R.P 8(R4), [V30.D2]
 	VLD1R.P 8(R4), [V31.D2]
-	ZERO(V16, V17, V18, V19)
-	ZERO(V20, V21, V22, V23)
+	ZEROS(16)
+	ZEROS(20)
 	CBZ     R1, done
 
 loop:

@@ -93,6 +93,15 @@
 #define SQXTNH2(D, N) TWO(0x4E214800, D, N)
 #define UMAXV(D, N) TWO(0x6EB0A800, D, N)
 
+// ZERO makes zeros and waits for nothing, which VEOR of a vector with itself does; ZEROS makes
+// four vectors of them.
+#define ZERO(D) WORD $(0x6F00E400 | (D))
+#define ZEROS(D) \
+	ZERO(D) \
+	ZERO((D+1)) \
+	ZERO((D+2)) \
+	ZERO((D+3))
+
 // LOADQ and STOREQ are 16 bytes at a multiple of 16 from register number R.
 #define LOADQ(D, R, AT) WORD $(0x3DC00000 | (((AT)/16)<<10) | ((R)<<5) | (D))
 #define STOREQ(D, R, AT) WORD $(0x3D800000 | (((AT)/16)<<10) | ((R)<<5) | (D))

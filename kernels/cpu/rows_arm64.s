@@ -26,8 +26,8 @@ loop:
 TEXT ·sumSquaresNEON(SB), NOSPLIT, $0-24
 	MOVD x+0(FP), R0
 	MOVD n+8(FP), R1
-	VEOR V0.B16, V0.B16, V0.B16
-	VEOR V1.B16, V1.B16, V1.B16
+	ZERO(0)
+	ZERO(1)
 
 loop:
 	VLD1.P 32(R0), [V2.S4, V3.S4]
