@@ -109,8 +109,9 @@ func (f *folder) checkpoint(path string, s source, form func(*finder, *part) (*s
 	if err != nil {
 		return nil, err
 	}
-	if c.Config.TiedEmbedding {
-		find.take(hfNames.head + ".weight") // an alias of the embedding
+	// An output matrix that is stored counts, as in GGUF files: it need not equal the embedding.
+	if _, ok := find.byName[hfNames.head+".weight"]; ok {
+		c.Config.TiedEmbedding = false
 	}
 	return c, c.find(find, func(p *part) (*stored, error) { return form(find, p) })
 }

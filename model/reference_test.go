@@ -1,9 +1,11 @@
 package model_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -264,6 +266,29 @@ func TestReference(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An output matrix that is stored counts, whatever tie_word_embeddings says.
+func TestStoredOutput(t *testing.T) {
+	s := uniform("LlamaForCausalLM", false)
+	dir := modeltest.Folder(t, s)
+	dev, err := cpu.Open(cpu.Options{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, dev.Close()) }()
+	logits := func() [][]float32 {
+		ckpt, err := model.Open(dir)
+		require.NoError(t, err)
+		defer ckpt.Close()
+		return modeltest.Logits(t, ckpt, dev, []int32{5, 6, 7}, 3, 3)
+	}
+	want := logits()
+	path := filepath.Join(dir, "config.json")
+	untied, err := os.ReadFile(path)
+	require.NoError(t, err)
+	tied := bytes.Replace(untied, []byte(`"tie_word_embeddings":false`), []byte(`"tie_word_embeddings":true`), 1)
+	require.NotEqual(t, untied, tied)
+	require.NoError(t, os.WriteFile(path, tied, 0o600))
+	require.Equal(t, want, logits())
 }
 
 // An FFN too wide for one tile gives the same bits as rows that fit one.
