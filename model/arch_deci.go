@@ -97,9 +97,7 @@ func (o *object) blockFFN(s hfShape) *FFN {
 	none, linear := f.flag("no_op"), f.flag("replace_with_linear")
 	mult, haveMult := f.number("ffn_mult")
 	width, haveWidth := f.integer("intermediate_size")
-	if act := f.text("hidden_act"); act != "" && act != "silu" {
-		f.fail("hidden_act", "%q is not supported, only \"silu\"", act)
-	}
+	f.silu()
 	f.neutral("gated", "true")
 	f.refuseRest()
 	switch {

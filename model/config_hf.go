@@ -74,9 +74,7 @@ func hfDecoder(o *object, a *architecture) Config {
 		eps = 1e-6 // the default of Hugging Face's LlamaConfig
 	}
 	c.NormEps = float32(o.within("rms_norm_eps", eps, minEps, maxEps))
-	if act := o.text("hidden_act"); act != "" && act != "silu" {
-		o.fail("hidden_act", "%q is not supported, only \"silu\"", act)
-	}
+	o.silu()
 	o.endTokens(&c)
 	heads := o.size("num_attention_heads", maxHeads)
 	dim := o.hfHeadDim(c.HiddenSize, heads)
@@ -93,6 +91,13 @@ func hfDecoder(o *object, a *architecture) Config {
 		o.neutral(n.name, n.value)
 	}
 	return c
+}
+
+// silu refuses other activations; "swish" is another name of it.
+func (o *object) silu() {
+	if act := o.text("hidden_act"); act != "" && act != "silu" && act != "swish" {
+		o.fail("hidden_act", "%q is not supported, only \"silu\"", act)
+	}
 }
 
 // finishLayers adds what all layers of an architecture share.
