@@ -18,24 +18,25 @@ func hfRotary(o *object, dim, context int) Rotary {
 	switch {
 	case params != nil:
 		top := r
-		params.scaling(&r, original)
+		params.scaling(&r, original, haveOriginal)
 		if haveTheta && r.Theta != top.Theta {
 			params.fail("rope_theta", "%v contradicts rope_theta %v", r.Theta, top.Theta)
 		}
 		if scaling != nil {
-			scaling.scaling(&top, original)
-			if top.Theta = r.Theta; !reflect.DeepEqual(top, r) {
-				o.fail("rope_scaling", "contradicts rope_parameters")
+			// Who reads rope_scaling takes the default where rope_theta is absent.
+			if scaling.scaling(&top, original, haveOriginal); !reflect.DeepEqual(top, r) {
+				o.fail("rope_scaling", "with rope_theta %v contradicts rope_parameters", top.Theta)
 			}
 		}
 	case scaling != nil:
-		scaling.scaling(&r, original)
+		scaling.scaling(&r, original, haveOriginal)
 	}
 	return r
 }
 
-// scaling reads one rope_scaling or rope_parameters object.
-func (o *object) scaling(r *Rotary, original int64) {
+// scaling reads one rope_scaling or rope_parameters object. The original context
+// may be given beside it too; programs differ in which of the two counts.
+func (o *object) scaling(r *Rotary, original int64, given bool) {
 	if v, ok := o.number("rope_theta"); ok {
 		r.Theta = o.within(o.prefix+"rope_theta", v, 1, maxTheta)
 	}
@@ -45,6 +46,9 @@ func (o *object) scaling(r *Rotary, original int64) {
 		kind = old
 	}
 	if v, ok := o.integer("original_max_position_embeddings"); ok {
+		if given && v != original {
+			o.fail("original_max_position_embeddings", "%d contradicts original_max_position_embeddings %d", v, original)
+		}
 		original = v
 	}
 	switch kind {

@@ -230,6 +230,11 @@ func TestConfigAccepts(t *testing.T) {
 		"both, alike": {map[string]string{"rope_scaling": llama3, "rope_parameters": llama3}, func(t *testing.T, c *Config) {
 			require.Equal(t, "llama3", c.Rotary.Scaling)
 		}},
+		"both, by default": {map[string]string{"rope_theta": "", "rope_scaling": `{"type": "linear", "factor": 2}`, "rope_parameters": `{"rope_type": "linear", "factor": 2, "rope_theta": 1e4}`}, nil},
+		"original twice": {map[string]string{"rope_scaling": llama3, "original_max_position_embeddings": "256"}, func(t *testing.T, c *Config) {
+			require.Equal(t, 256, c.Rotary.OriginalContext)
+		}},
+		"swish": {map[string]string{"hidden_act": `"swish"`}, nil},
 		"old type key": {map[string]string{"rope_scaling": `{"type": "linear", "factor": 2}`}, func(t *testing.T, c *Config) {
 			require.Equal(t, "linear", c.Rotary.Scaling)
 		}},
@@ -340,6 +345,22 @@ func TestConfigRefuses(t *testing.T) {
 		t.Run(tc.field+"="+tc.value[:min(40, len(tc.value))], func(t *testing.T) {
 			dir := writeFolder(t, map[string]string{"config.json": llamaJSON(map[string]string{key: tc.value})})
 			requireField(t, dir, "config.json", tc.field)
+		})
+	}
+}
+
+// Two places that say different things: programs differ in which one they read.
+func TestConfigContradictions(t *testing.T) {
+	const linear = `{"rope_type": "linear", "factor": 2, "rope_theta": 1e6}`
+	yarn := `{"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 256}`
+	for field, replace := range map[string]map[string]string{
+		"rope_parameters.rope_theta":                       {"rope_parameters": linear},
+		"rope_scaling":                                     {"rope_theta": "", "rope_parameters": linear, "rope_scaling": `{"rope_type": "linear", "factor": 2}`},
+		"rope_scaling.original_max_position_embeddings":    {"rope_scaling": yarn, "original_max_position_embeddings": "512"},
+		"rope_parameters.original_max_position_embeddings": {"rope_parameters": yarn, "original_max_position_embeddings": "512"},
+	} {
+		t.Run(field, func(t *testing.T) {
+			requireField(t, writeFolder(t, map[string]string{"config.json": llamaJSON(replace)}), "config.json", field)
 		})
 	}
 }
