@@ -59,7 +59,7 @@ amx: go g++ ## the loops for AMX, on Linux and processors with AVX512_BF16
 	$(GO) test -exec "$$PWD/build/amx" ./kernels/cpu -count=1 -short -run '/^amx'; \
 	$(GO) test -exec "$$PWD/build/amx" ./model -count=1 -short -run '^TestGoldensInt8$$'
 
-# A Cortex-A72 has nothing that is optional. What is left out goes through whole devices.
+# A Cortex-A72 has nothing that is optional. Whole devices take long: one stands for all.
 .PHONY: arm64
 arm64: go qemu-aarch64 ## the loops for ARM processors, one by one
 	GOARCH=arm64 $(GO) vet ./kernels/cpu
@@ -67,6 +67,8 @@ arm64: go qemu-aarch64 ## the loops for ARM processors, one by one
 		GOARCH=arm64 $(GO) test -exec "qemu-aarch64 -cpu $$cpu" ./kernels/cpu -run '^TestVariants$$' -v | grep 'instruction sets'; \
 		GOARCH=arm64 $(GO) test -exec "qemu-aarch64 -cpu $$cpu" ./kernels/cpu -short -skip '^Test(Conformance|Scaled8)$$'; \
 	done
+	GOARCH=arm64 $(GO) test -exec 'qemu-aarch64 -cpu max' ./kernels/cpu -short -run '^TestConformance$$/^neoni8mm-int8$$'
+	GOARCH=arm64 $(GO) test -exec 'qemu-aarch64 -cpu max' ./model -short -run '^TestGoldensInt8$$'
 
 .PHONY: gorgonia
 gorgonia: go g++ python3 ## the tests of the CUDA driver through gorgonia.org/cu
