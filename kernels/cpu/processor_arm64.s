@@ -8,13 +8,17 @@ TEXT ·pause(SB), NOSPLIT, $0-0
 	RET
 
 // func prefetch(src unsafe.Pointer, n int)
+// Four lines at a time, the last of which may be behind.
 TEXT ·prefetch(SB), NOSPLIT, $0-16
 	MOVD src+0(FP), R0
 	MOVD n+8(FP), R1
 
-line:
+lines:
 	PRFM (R0), PLDL1KEEP
-	ADD  $64, R0
-	SUBS $64, R1
-	BGT  line
+	PRFM 64(R0), PLDL1KEEP
+	PRFM 128(R0), PLDL1KEEP
+	PRFM 192(R0), PLDL1KEEP
+	ADD  $256, R0
+	SUBS $256, R1
+	BGT  lines
 	RET
