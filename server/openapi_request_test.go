@@ -227,7 +227,7 @@ var excuses = map[string]string{
 	"this server runs no tools":                       "another member",
 	"is for chats only":                               "another member",
 	"needs a model whose vocabulary":                  "the model's vocabulary",
-	"there is no stored response":                     "what happened before",
+	"there is no stored":                              "what happened before",
 	"no instance can satisfy the schema":              "the meaning of schemas",
 }
 
@@ -295,6 +295,8 @@ func TestOpenAPIValues(t *testing.T) {
 func TestOpenAPIMembers(t *testing.T) {
 	words := sourceWords(t)
 	s := newServer(t, says(t, "ok"))
+	stored := outputItem{ID: "x", Type: "message", Role: "assistant", Content: []outputPart{newTextPart("ok")}}
+	s.responses.add(&storedResponse{id: "x", output: []*outputItem{&stored}}) // as the smallest request names it
 	requestOperations(t, func(t *testing.T, o *apitest.Operation, schema map[string]any) {
 		w := &requestWalk{document: documents().Own, path: o.Path, values: func(requestPlace) {}}
 		w.objects = func(p requestPlace) {

@@ -140,7 +140,7 @@ func (s *Server) readResponse(w http.ResponseWriter, r *http.Request, models mod
 	o, d := decodeObject(body)
 	j.readModel(o)
 	t := newTranslation("parameters")
-	echo := t.readResponsesAPI(o, func(id string) *storedResponse { return s.responses.get(s.owner(r), id) })
+	echo := t.readResponsesAPI(o, s.keeper(r))
 	c, err := t.chat(j, w, d)
 	return c, t, echo, err
 }
@@ -162,28 +162,11 @@ func (s *Server) keep(r *http.Request, t *translation, response *responseObject)
 		return
 	}
 	for _, item := range response.Output {
-		t.remember(item)
+		t.join(&inputItem{outputItem: *item})
 	}
-	s.responses.add(&storedResponse{id: response.ID, owner: s.owner(r), body: marshal(response), messages: t.messages[t.own:], input: t.items})
-}
-
-// remember adds an item of the answer to the conversation.
-func (t *translation) remember(item *outputItem) {
-	switch item.Type {
-	case "reasoning":
-		t.say("assistant", "")["reasoning_content"] = item.text()
-	case "message":
-		if last := t.open(); last != nil && last["content"] == "" {
-			last["content"] = item.text()
-		} else {
-			t.say("assistant", item.text())
-		}
-	case "function_call":
-		if t.open() == nil {
-			t.say("assistant", "")
-		}
-		t.call(item.CallID, fullName(item.Namespace, item.Name), *item.Arguments)
-	}
+	s.responses.add(&storedResponse{
+		id: response.ID, owner: s.owner(r), body: marshal(response), messages: t.messages[t.own:], input: t.items, output: response.Output,
+	})
 }
 
 // owner tells the holders of keys apart: nobody sees what another one stored.
@@ -195,6 +178,8 @@ func (s *Server) owner(r *http.Request) string {
 	return string(digest[:])
 }
 
+func (s *Server) keeper(r *http.Request) keeper { return keeper{s.responses, s.owner(r)} }
+
 // responseID returns the id in a path.
 func responseID(r *http.Request) string {
 	id, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v1/responses/"), "/")
@@ -204,7 +189,7 @@ func responseID(r *http.Request) string {
 // stored returns the response that a path names.
 func (s *Server) stored(r *http.Request) (*storedResponse, error) {
 	id := responseID(r)
-	if found := s.responses.get(s.owner(r), id); found != nil {
+	if found := s.keeper(r).response(id); found != nil {
 		return found, nil
 	}
 	return nil, noResponse(id)
@@ -230,7 +215,7 @@ func (s *Server) getResponse(w http.ResponseWriter, r *http.Request) error {
 // deleteResponse serves DELETE /v1/responses/{id}.
 func (s *Server) deleteResponse(w http.ResponseWriter, r *http.Request) error {
 	id := responseID(r)
-	if !s.responses.remove(s.owner(r), id) {
+	if !s.keeper(r).remove(id) {
 		return noResponse(id)
 	}
 	writeJSON(w, http.StatusOK, struct {

@@ -15,7 +15,7 @@ type inputItem struct {
 }
 
 // readInput reads a text, or the items of a conversation.
-func (t *translation) readInput(v *value) {
+func (t *translation) readInput(v *value, kept keeper) {
 	if v.raw.Kind() == '"' {
 		text := v.text(0, len(v.raw))
 		t.say("user", text)
@@ -27,7 +27,10 @@ func (t *translation) readInput(v *value) {
 		return
 	}
 	for _, element := range v.list(1, maxMessages) {
-		t.items = append(t.items, t.readItem(element.object()))
+		if item := readItem(element.object(), kept); item != nil {
+			t.items = append(t.items, item)
+			t.join(item)
+		}
 	}
 }
 
@@ -48,7 +51,8 @@ func newInputMessage(id, role, text string) *inputItem {
 	return item
 }
 
-func (t *translation) readItem(item *object) (kept *inputItem) {
+// readItem reads an item; nil where there is none.
+func readItem(item *object, kept keeper) (read *inputItem) {
 	kind := item.take("type")
 	name := "message"
 	if kind != nil {
@@ -61,44 +65,60 @@ func (t *translation) readItem(item *object) (kept *inputItem) {
 	switch name {
 	case "message":
 		role := item.need("role").oneOf("user", "assistant", "system", "developer")
-		text := readInputText(item.need("content"))
-		if last := t.open(); role == "assistant" && last != nil && last["content"] == "" {
-			last["content"] = text
-		} else {
-			t.say(role, text)
-		}
-		kept = newInputMessage(id, role, text)
+		read = newInputMessage(id, role, readInputText(item.need("content")))
 	case "reasoning":
-		kept = newInputItem(id, name, "rs_")
-		kept.Summary, kept.Content = []outputPart{}, []outputPart{}
+		read = newInputItem(id, name, "rs_")
+		read.Summary, read.Content = []outputPart{}, []outputPart{}
 		if v := item.take("content"); v != nil {
-			kept.Content = append(kept.Content, outputPart{Type: "reasoning_text", Text: readInputText(v)})
+			read.Content = append(read.Content, outputPart{Type: "reasoning_text", Text: readInputText(v)})
 		}
 		item.take("summary")
 		item.take("encrypted_content")
-		t.say("assistant", "")["reasoning_content"] = kept.text()
+	case "function_call":
+		read = newInputItem(id, name, "fc_")
+		arguments := item.need("arguments")
+		text := arguments.text(0, len(arguments.raw))
+		read.CallID, read.Name, read.Arguments = item.need("call_id").label(maxNameBytes), item.need("name").label(maxNameBytes), &text
+		if namespace := item.take("namespace"); namespace != nil {
+			read.Namespace = namespace.label(maxNameBytes)
+		}
+	case "function_call_output":
+		read = newInputItem(id, name, "fco_")
+		text := readInputText(item.need("output"))
+		read.CallID, read.Output = item.need("call_id").label(maxNameBytes), &text
+	case "item_reference":
+		if found := kept.item(item.need("id").label(maxNameBytes)); found != nil {
+			read = &inputItem{outputItem: *found}
+		} else {
+			item.need("id").fail("there is no stored item with this id")
+		}
+	default:
+		kind.fail("only message, reasoning, function_call, function_call_output and item_reference are supported by this server")
+	}
+	item.rest()
+	return read
+}
+
+// join adds an item to the conversation. What the model said in one turn is one
+// message there.
+func (t *translation) join(item *inputItem) {
+	switch item.Type {
+	case "message":
+		if last := t.open(); item.Role == "assistant" && last != nil && last["content"] == "" {
+			last["content"] = item.text()
+		} else {
+			t.say(item.Role, item.text())
+		}
+	case "reasoning":
+		t.say("assistant", "")["reasoning_content"] = item.text()
 	case "function_call":
 		if t.open() == nil {
 			t.say("assistant", "")
 		}
-		kept = newInputItem(id, name, "fc_")
-		arguments := item.need("arguments")
-		text := arguments.text(0, len(arguments.raw))
-		kept.CallID, kept.Name, kept.Arguments = item.need("call_id").label(maxNameBytes), item.need("name").label(maxNameBytes), &text
-		if namespace := item.take("namespace"); namespace != nil {
-			kept.Namespace = namespace.label(maxNameBytes)
-		}
-		t.call(kept.CallID, fullName(kept.Namespace, kept.Name), text)
+		t.call(item.CallID, fullName(item.Namespace, item.Name), *item.Arguments)
 	case "function_call_output":
-		kept = newInputItem(id, name, "fco_")
-		text := readInputText(item.need("output"))
-		kept.CallID, kept.Output = item.need("call_id").label(maxNameBytes), &text
-		t.say("tool", text, "tool_call_id", kept.CallID)
-	default:
-		kind.fail("only message, reasoning, function_call and function_call_output are supported by this server")
+		t.say("tool", *item.Output, "tool_call_id", item.CallID)
 	}
-	item.rest()
-	return kept
 }
 
 // open returns the last message where it is the model's, so that an item can

@@ -13,8 +13,8 @@ type responseEcho struct {
 }
 
 // readResponsesAPI reads a request in the shape of OpenAI's Responses API.
-// Earlier turns come from find, which knows what was stored.
-func (t *translation) readResponsesAPI(o *object, find func(id string) *storedResponse) (echo responseEcho) {
+// Earlier turns may come from what was kept.
+func (t *translation) readResponsesAPI(o *object, kept keeper) (echo responseEcho) {
 	echo = responseEcho{
 		instructions: null(), maxTokens: null(), effort: null(), text: responseText{Format: responseFormat{Type: "text"}},
 		tools: []any{}, toolChoice: jsontext.Value(`"auto"`), metadata: jsontext.Value("{}"),
@@ -27,14 +27,14 @@ func (t *translation) readResponsesAPI(o *object, find func(id string) *storedRe
 	if v := o.take("previous_response_id"); v != nil {
 		id := v.label(maxNameBytes)
 		echo.previous = &id
-		if before := find(id); before != nil {
+		if before := kept.response(id); before != nil {
 			t.messages = append(t.messages, before.messages...)
 		} else {
 			v.failAs(codePrevious, "there is no stored response with this id")
 		}
 	}
 	t.names["messages"] = "input"
-	t.readInput(o.need("input"))
+	t.readInput(o.need("input"), kept)
 	if v := o.take("max_output_tokens"); v != nil {
 		t.pass(v, "max_tokens")
 		echo.maxTokens = v.raw

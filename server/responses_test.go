@@ -131,6 +131,8 @@ func TestResponsesPrompt(t *testing.T) {
 	for _, c := range []struct{ fields, chat string }{
 		{`"instructions":"be","input":"a"`, `"messages":[{"role":"system","content":"be"},{"role":"user","content":"a"}]`},
 		{second, `"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"h"},{"role":"user","content":"c"}]`},
+		{`"input":[{"role":"user","content":"a"},{"type":"item_reference","id":"` + get(first, "output", 0, "id").(string) + `"},{"type":"item_reference","id":"` + get(first, "output", 1, "id").(string) + `"},{"role":"user","content":"c"}]`,
+			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"h"},{"role":"user","content":"c"}]`},
 		{`"input":[{"role":"user","content":"a"},{"type":"reasoning","id":"r","summary":[],"content":[{"type":"reasoning_text","text":"h"}]},` +
 			`{"type":"message","role":"assistant","content":[{"type":"output_text","text":"b","annotations":[]}]},{"type":"function_call","call_id":"1","name":"f","arguments":"{}"},` +
 			`{"type":"function_call_output","call_id":"1","output":"5"}],"tools":` + responseTools + `,"temperature":0.5,"reasoning":{"effort":"low"}`,
@@ -164,6 +166,10 @@ func TestResponsesStore(t *testing.T) {
 	id := ask(200, "POST", responsesPath, `{"input":"Hi"}`, "a")["id"].(string)
 	ask(200, "GET", responsesPath+"/"+id, "", "a")
 	ask(404, "GET", responsesPath+"/"+id, "", "b")
+	item := get(ask(200, "GET", responsesPath+"/"+id, "", "a"), "output", 0, "id").(string)
+	refers := `{"input":[{"role":"user","content":"Hi"},{"type":"item_reference","id":"` + item + `"},{"role":"user","content":"a"}]}`
+	ask(200, "POST", responsesPath, refers, "a")
+	ask(400, "POST", responsesPath, refers, "b")
 	ask(404, "DELETE", responsesPath+"/"+id, "", "b")
 	ask(404, "POST", responsesPath+"/"+id+"/cancel", "", "b")
 	ask(400, "POST", responsesPath+"/"+id+"/cancel", "", "a")
@@ -171,6 +177,8 @@ func TestResponsesStore(t *testing.T) {
 	got := ask(400, "POST", responsesPath, `{"input":"Hi","previous_response_id":"`+id+`"}`, "b")
 	require.Equal(t, "previous_response_not_found", get(got, "error", "code"))
 	require.Equal(t, map[string]any{"id": id, "object": "response", "deleted": true}, ask(200, "DELETE", responsesPath+"/"+id, "", "a"))
+	got = ask(400, "POST", responsesPath, refers, "a")
+	require.Equal(t, "input[1].id", get(got, "error", "param"))
 	ask(404, "GET", responsesPath+"/"+id, "", "a")
 	id = ask(200, "POST", responsesPath, `{"input":"Hi","store":false}`, "a")["id"].(string)
 	ask(404, "GET", responsesPath+"/"+id, "", "a")
@@ -178,33 +186,39 @@ func TestResponsesStore(t *testing.T) {
 	// Both bounds hold, and the oldest goes first.
 	store := newResponseStore()
 	for i := range maxStoredResponses + 2 {
-		store.add(&storedResponse{id: fmt.Sprint(i)})
+		store.add(&storedResponse{id: fmt.Sprint(i), output: []*outputItem{{ID: fmt.Sprint("item ", i)}}})
 	}
-	require.Nil(t, store.get("", "1"))
-	require.NotNil(t, store.get("", "2"))
+	own := keeper{store, ""}
+	require.Nil(t, own.response("1"))
+	require.NotNil(t, own.response("2"))
+	require.Nil(t, own.item("item 1"))
+	require.Equal(t, "item 2", own.item("item 2").ID)
 	require.Len(t, store.byID, maxStoredResponses)
 	store.add(&storedResponse{id: "large", body: make([]byte, maxStoredBytes-100)})
-	require.NotNil(t, store.get("", "large"))
+	require.NotNil(t, own.response("large"))
 	require.LessOrEqual(t, store.bytes, maxStoredBytes)
 	store.add(&storedResponse{id: "too large", body: make([]byte, maxStoredBytes)})
-	require.Nil(t, store.get("", "too large"))
-	require.NotNil(t, store.get("", "large"))
+	require.Nil(t, own.response("too large"))
+	require.NotNil(t, own.response("large"))
 	for id := range store.byID {
-		require.True(t, store.remove("", id))
+		require.True(t, own.remove(id))
 	}
 	require.Zero(t, store.bytes)
+	require.Empty(t, store.items)
 }
 
 func TestResponsesErrors(t *testing.T) {
 	s := newServer(t, says(t, "ok"))
 	for body, param := range map[string]string{
-		`{}`:                                   "input",
-		`{"input":7}`:                          "input",
-		`{"input":[]}`:                         "input",
-		`{"input":[{"type":"image"}]}`:         "input[0].type",
-		`{"input":[{"role":"tool"}]}`:          "input[0].role",
-		`{"input":[{"role":"user"}]}`:          "input[0].content",
-		`{"input":[{"type":"function_call"}]}`: "input[0].arguments",
+		`{}`:                                    "input",
+		`{"input":7}`:                           "input",
+		`{"input":[]}`:                          "input",
+		`{"input":[{"type":"image"}]}`:          "input[0].type",
+		`{"input":[{"role":"tool"}]}`:           "input[0].role",
+		`{"input":[{"type":"item_reference"}]}`: "input[0].id",
+		`{"input":[{"type":"item_reference","id":"x"}]}`:                 "input[0].id",
+		`{"input":[{"role":"user"}]}`:                                    "input[0].content",
+		`{"input":[{"type":"function_call"}]}`:                           "input[0].arguments",
 		`{"input":[{"role":"user","content":[{"type":"input_image"}]}]}`: "input[0].content[0].type",
 		`{"input":"Hi","background":true}`:                               "background",
 		`{"input":"Hi","max_output_tokens":0}`:                           "max_output_tokens",
