@@ -166,11 +166,7 @@ func (e *apiError) anthropic(id string) anthropicError {
 			kind = "invalid_request_error"
 		}
 	}
-	message := e.message
-	if e.param != "" {
-		message = e.param + ": " + message
-	}
-	object := anthropicErrorObject{Type: kind, Message: shorten(message)}
+	object := anthropicErrorObject{Type: kind, Message: e.text()}
 	if e.code != "" {
 		object.Details = &errorDetails{e.code}
 	}

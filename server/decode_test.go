@@ -25,6 +25,7 @@ func wantsError(t testing.TB, s *Server, path, body, param string) map[string]an
 		require.Nil(t, get(got, "error", "param"), body)
 	} else {
 		require.Equal(t, param, get(got, "error", "param"), "%s -> %v", body, got)
+		require.True(t, strings.HasPrefix(get(got, "error", "message").(string), param+": "), "%s -> %v", body, got)
 	}
 	require.NotEmpty(t, get(got, "error", "message"), body)
 	return got

@@ -123,8 +123,16 @@ type errorObject struct {
 	Code    *string `json:"code"`
 }
 
+// text names the field too: many clients show nothing but the message.
+func (e *apiError) text() string {
+	if e.param == "" {
+		return shorten(e.message)
+	}
+	return shorten(e.param + ": " + e.message)
+}
+
 func (e *apiError) body() errorBody {
-	return errorBody{errorObject{Message: shorten(e.message), Type: e.kind, Param: orNull(e.param), Code: orNull(e.code)}}
+	return errorBody{errorObject{Message: e.text(), Type: e.kind, Param: orNull(e.param), Code: orNull(e.code)}}
 }
 
 // orNull returns nil for "".

@@ -211,6 +211,6 @@ func (r *responseRun) finish(c *chat, p piece) {
 func (r *responseRun) fail(e *apiError) {
 	r.err = nil
 	r.response.Status = "failed"
-	r.response.Error = &responseError{Code: "server_error", Message: shorten(e.message)}
+	r.response.Error = &responseError{Code: "server_error", Message: e.text()}
 	r.event(responseEvent{Type: "response.failed", Response: r.response})
 }
