@@ -275,7 +275,9 @@ func (t *translation) readAnthropicTools(o *object) {
 			}
 			name := tool.need("name").label(maxToolName)
 			t.offer(chatTool(name, tool.take("description"), tool.need("input_schema"), tool.take("strict")), element.path())
-			tool.take("cache_control")
+			for _, name := range []string{"cache_control", "eager_input_streaming"} { // without effect
+				tool.take(name)
+			}
 			tool.rest()
 		}
 		leaveOut(others, len(t.tools), "only custom is supported: this server runs no tools")
