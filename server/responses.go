@@ -152,7 +152,7 @@ func (c *chat) response(echo responseEcho) *responseObject {
 		Instructions: echo.instructions, MaxOutputTokens: echo.maxTokens, Metadata: echo.metadata, Model: c.model.Names[0],
 		Output: []*outputItem{}, ParallelToolCalls: echo.parallel, Previous: echo.previous,
 		Reasoning: responseReasoning{Effort: echo.effort}, Store: echo.store, Temperature: c.params.sampling.Temperature,
-		Text: echo.text, ToolChoice: echo.toolChoice, Tools: echo.tools, TopP: c.params.sampling.TopP, Truncation: "disabled", User: echo.user,
+		Text: echo.text, ToolChoice: echo.toolChoice, Tools: echo.tools, TopP: c.params.sampling.TopP, Truncation: echo.truncation, User: echo.user,
 	}
 }
 

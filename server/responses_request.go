@@ -9,6 +9,7 @@ type responseEcho struct {
 	text                                        responseText
 	tools                                       []any
 	previous                                    *string
+	truncation                                  string
 	store, parallel                             bool
 }
 
@@ -17,7 +18,7 @@ type responseEcho struct {
 func (t *translation) readResponsesAPI(o *object, kept keeper) (echo responseEcho) {
 	echo = responseEcho{
 		instructions: null(), maxTokens: null(), effort: null(), text: responseText{Format: responseFormat{Type: "text"}},
-		tools: []any{}, toolChoice: jsontext.Value(`"auto"`), metadata: jsontext.Value("{}"),
+		tools: []any{}, toolChoice: jsontext.Value(`"auto"`), metadata: jsontext.Value("{}"), truncation: "disabled",
 	}
 	if v := o.take("instructions"); v != nil {
 		t.say("system", v.text(0, len(v.raw)))
@@ -68,6 +69,13 @@ func (t *translation) readResponsesAPI(o *object, kept keeper) (echo responseEch
 	return echo
 }
 
+// includable are what an answer may be asked to include, without effect: reasoning
+// comes in the clear, and what else there is comes from tools of others.
+var includable = []string{
+	"reasoning.encrypted_content", "file_search_call.results", "web_search_call.results", "web_search_call.action.sources",
+	"message.input_image.image_url", "computer_call_output.output.image_url", "code_interpreter_call.outputs",
+}
+
 func null() jsontext.Value { return jsontext.Value("null") }
 
 // readResponsesRest takes fields that change nothing, and refuses what is not built.
@@ -90,12 +98,14 @@ func (t *translation) readResponsesRest(o *object, echo *responseEcho) {
 	for _, name := range []string{"safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier"} {
 		o.text(name, maxMetadataText)
 	}
-	if v := o.take("truncation"); v != nil && v.oneOf("auto", "disabled") == "auto" {
-		v.fail("auto is not supported by this server")
+	if v := o.take("truncation"); v != nil {
+		if echo.truncation = v.oneOf("auto", "disabled"); echo.truncation == "auto" {
+			t.put("truncate_prompt_tokens", -1, v.path())
+		}
 	}
 	if v := o.take("include"); v != nil {
 		for _, what := range v.list(0, maxTools) {
-			what.oneOf("reasoning.encrypted_content") // reasoning comes in the clear
+			what.oneOf(includable...)
 		}
 	}
 	o.refuseTrue("background")

@@ -139,6 +139,8 @@ func TestResponsesPrompt(t *testing.T) {
 			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"h","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},` +
 				`{"role":"tool","tool_call_id":"1","content":"5"}],"temperature":0.5,"reasoning_effort":"low",` +
 				`"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"},"strict":false}}]`},
+		{`"input":"` + strings.Repeat("a", 300) + `","truncation":"auto","max_output_tokens":9`,
+			`"messages":[{"role":"user","content":"` + strings.Repeat("a", 300) + `"}],"truncate_prompt_tokens":-1,"max_tokens":9`},
 		{`"input":"a","tools":[{"type":"function","name":"f"},{"type":"function","name":"g"}],"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[{"type":"function","name":"g"}]}`,
 			`"messages":[{"role":"user","content":"a"}],"tools":[{"type":"function","function":{"name":"g"}}]`},
 		{`"input":[{"role":"user","content":"a"},{"type":"function_call","call_id":"1","namespace":"n","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"1","output":"5"}],` +
@@ -153,6 +155,16 @@ func TestResponsesPrompt(t *testing.T) {
 		one.ID, one.Sampling.Seed = other.ID, other.Sampling.Seed
 		require.Equal(t, other, one, c.fields)
 	}
+}
+
+// An answer says what was asked for.
+func TestResponsesEcho(t *testing.T) {
+	s := newServer(t, says(t, "ok"))
+	got := post(t, s, 200, responsesPath, `{"input":"a"}`)
+	require.Equal(t, "disabled", got["truncation"])
+	got = post(t, s, 200, responsesPath, `{"input":"a","user":"u","truncation":"auto","include":["reasoning.encrypted_content","web_search_call.action.sources"]}`)
+	require.Equal(t, "auto", got["truncation"])
+	require.Equal(t, "u", got["user"])
 }
 
 func TestResponsesStore(t *testing.T) {
@@ -226,7 +238,8 @@ func TestResponsesErrors(t *testing.T) {
 		`{"input":"` + strings.Repeat("x", 300) + `"}`:                   "input",
 		`{"input":"Hi","reasoning":{"effort":"big"}}`:                    "reasoning.effort",
 		`{"input":"Hi","text":{"format":{"type":"x"}}}`:                  "text.format.type",
-		`{"input":"Hi","truncation":"auto"}`:                             "truncation",
+		`{"input":"Hi","truncation":"some"}`:                             "truncation",
+		`{"input":"Hi","include":["message.output_text.logprobs"]}`:      "include[0]",
 		`{"input":"Hi","include":["file_search"]}`:                       "include[0]",
 		`{"input":"Hi","tools":[{"type":"web_search"}]}`:                 "tools[0].type",
 		`{"input":"Hi","metadata":{"a":1}}`:                              "metadata.a",
