@@ -113,17 +113,24 @@ func (c *chat) stream(ctx context.Context, w http.ResponseWriter, id string) err
 }
 
 // deltas returns the chunks of a piece: reasoning, text, calls, end. The tokens go
-// with the first of them.
+// with the first of them, but for those of a text that follows on reasoning: some
+// clients take the tokens of a chunk for its text.
 func (c *chat) deltas(p piece) []chatChunkChoice {
 	var list []chatChunkChoice
+	tokens, rest := p.tokens, []drawn(nil)
+	if p.lead > 0 && p.text != "" {
+		tokens, rest = p.tokens[:p.lead], p.tokens[p.lead:]
+	}
 	add := func(choice chatChunkChoice) {
 		choice.Index = p.choice
-		if len(list) == 0 {
-			choice.Logprobs, choice.TokenIDs = c.chatLogprobs(p.tokens), c.ids(p.tokens)
+		if len(list) == 0 || len(tokens) > 0 {
+			choice.Logprobs, choice.TokenIDs = c.chatLogprobs(tokens), c.ids(tokens)
+			tokens, rest = rest, nil
 		}
 		list = append(list, choice)
 	}
-	if p.reasoning != "" {
+	detailed := c.params.sampling.Logprob || c.params.returnTokenIDs
+	if p.reasoning != "" || detailed && len(rest) > 0 {
 		add(chatChunkChoice{Delta: chatDelta{thoughts: c.params.thoughts(p.reasoning)}})
 	}
 	if p.text != "" {
@@ -135,7 +142,7 @@ func (c *chat) deltas(p piece) []chatChunkChoice {
 	if p.finish != "" {
 		add(chatChunkChoice{FinishReason: &p.finish, StopReason: p.stopReason})
 	}
-	if len(list) == 0 && len(p.tokens) > 0 && (c.params.sampling.Logprob || c.params.returnTokenIDs) {
+	if len(list) == 0 && len(p.tokens) > 0 && detailed {
 		add(chatChunkChoice{}) // a first token without text yet
 	}
 	return list

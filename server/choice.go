@@ -137,6 +137,7 @@ func (c *choice) pass(emit func(piece) error) error {
 	if p.first {
 		p.prompt = c.stream.PromptLogprobs()
 	}
+	p.lead = max(0, c.text.led-(c.out.tokens-len(p.tokens)))
 	c.finish = p.finish
 	c.out.reasoning = c.text.reasoning
 	p.outcome = c.out

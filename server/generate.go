@@ -54,6 +54,7 @@ type piece struct {
 	first      bool
 	prompt     []engine.PromptLogprob // of the first piece, if asked for
 	tokens     []drawn                // since the last piece
+	lead       int                    // of them before the answer proper
 	finish     string
 	stopReason any  // the stop string, or the id of a stop token of the request
 	last       bool // all other choices have ended

@@ -288,3 +288,39 @@ func TestContinuousUsage(t *testing.T) {
 	require.NotContains(t, chunks[len(chunks)-1], "usage")
 	require.NotContains(t, chunks[0], "timings")
 }
+
+// A chunk with text has the tokens of that text: those of the reasoning's end
+// come before it.
+func TestStreamTokensOfText(t *testing.T) {
+	for _, c := range []struct {
+		said, fields string
+		parted       bool
+	}{
+		{"<think>\nhm\n</think>\n\nok you", "", true},
+		{"<think>\nhm\n</think>\n\n\u4f60ok", "", true}, // a letter of three tokens
+		{"<think>hm</think>ok", `,"include_reasoning":false`, true},
+		{"<think>hm</think>\n\nok", `,"reasoning_format":"none"`, false},
+	} {
+		w, _ := call(t, newServer(t, says(t, c.said)), "POST", chatPath, `{`+hello+`,"stream":true,"logprobs":true`+c.fields+`}`)
+		require.Equal(t, 200, w.Code)
+		chunks, _ := events(t, w.Body.Bytes())
+		var text, tokens string
+		for _, chunk := range chunks {
+			content, _ := get(chunk, "choices", 0, "delta", "content").(string)
+			text += content
+			if content == "" || get(chunk, "choices", 0, "logprobs") == nil {
+				continue
+			}
+			for _, token := range listOf(get(chunk, "choices", 0, "logprobs", "content")) {
+				for _, b := range listOf(get(token, "bytes")) {
+					tokens += string([]byte{byte(b.(float64))})
+				}
+			}
+		}
+		if c.parted {
+			require.Equal(t, text, strings.TrimSuffix(tokens, "<|eot_id|>"), c.said)
+		} else {
+			require.Contains(t, text, "</think>")
+		}
+	}
+}

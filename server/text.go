@@ -22,6 +22,7 @@ type textStream struct {
 
 	tokens    int
 	reasoning int // tokens up to the end of the reasoning
+	led       int // tokens before the answer proper: the white space after it too
 	runes     int // decoded so far, held back or not
 	called    int // calls so far
 	stopped   string
@@ -108,6 +109,13 @@ func (t *textStream) write(piece string) fragment {
 	reasoning, answer := t.split.write(text)
 	if before || t.split.thinking() || reasoning != "" {
 		t.reasoning = t.tokens
+	}
+	switch {
+	case t.merge:
+	case t.split.state == reasonClosed && text != "":
+		t.led = t.tokens
+	case before && t.split.state == reasonAnswer:
+		t.led = t.tokens - 1 // the last token has something of both
 	}
 	return t.part(text, reasoning, answer)
 }
