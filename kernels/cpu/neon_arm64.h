@@ -11,6 +11,7 @@
 #define FMLA(D, N, M, E) ELEMENT(0x4F801000, D, N, M, E)
 #define FMLS(D, N, M, E) ELEMENT(0x4F805000, D, N, M, E)
 #define FMUL(D, N, M, E) ELEMENT(0x4F809000, D, N, M, E)
+#define SDOTV(D, N, M) THREE(0x4E809400, D, N, M)
 #define SMMLA(D, N, M) THREE(0x4E80A400, D, N, M)
 #define FMLAV(D, N, M) THREE(0x4E20CC00, D, N, M)
 #define FMULV(D, N, M) THREE(0x6E20DC00, D, N, M)

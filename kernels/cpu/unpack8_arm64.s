@@ -2,6 +2,7 @@
 
 #include "textflag.h"
 #include "neon_arm64.h"
+#include "unpack8_arm64.h"
 
 // Unpacking to 8 bits: R0 is the panel's codes, R3 its scales, R4 its mins, R1 the
 // packed block, R5 the codes in it, R6 its bytes of scales, R2 columns left. V31
@@ -15,39 +16,14 @@
 	ADD  $4096, R0, R3 \
 	ADD  $5120, R0, R4
 
-#define BYTES(VALUE, V) \
-	MOVD $VALUE, R9 \
-	VDUP R9, V.B16
-
-// HALVES converts F16 [16] at R.
-#define HALVES(R, A) \
-	VLD1 (R), [V0.H8, V1.H8] \
-	FCVTL(A, 0) \
-	FCVTL2((A+1), 0) \
-	FCVTL((A+2), 1) \
-	FCVTL2((A+3), 1)
-
 // HALF_SCALES writes d F16 [16] as the scales of a group.
 #define HALF_SCALES \
 	HALVES(R1, 2) \
 	VST1.P [V2.S4, V3.S4, V4.S4, V5.S4], 64(R3)
 
-// PRODUCTS writes the bytes V0, times the floats from A on, to R; B and B2 extend them.
+// PRODUCTS writes FLOATS to R.
 #define PRODUCTS(B, B2, A, R) \
-	B(1, 0) \
-	B2(2, 0) \
-	SXTLH(4, 1) \
-	SXTLH2(5, 1) \
-	SXTLH(6, 2) \
-	SXTLH2(7, 2) \
-	SCVTF(4, 4) \
-	SCVTF(5, 5) \
-	SCVTF(6, 6) \
-	SCVTF(7, 7) \
-	FMULV(4, 4, A) \
-	FMULV(5, 5, (A+1)) \
-	FMULV(6, 6, (A+2)) \
-	FMULV(7, 7, (A+3)) \
+	FLOATS(B, B2, A) \
 	VST1.P [V4.S4, V5.S4, V6.S4, V7.S4], 64(R)
 
 // TIMES is PRODUCTS of bytes at R6.
@@ -59,18 +35,6 @@
 #define HEAD \
 	TIMES(UXTLB, UXTLB2, 24, R3) \
 	TIMES(UXTLB, UXTLB2, 20, R4)
-
-// SPLIT makes two times four columns from dwords of nibbles.
-#define SPLIT \
-	VLD1.P 64(R5), [V0.B16, V1.B16, V2.B16, V3.B16] \
-	VUSHR  $4, V0.B16, V4.B16 \
-	VUSHR  $4, V1.B16, V5.B16 \
-	VUSHR  $4, V2.B16, V6.B16 \
-	VUSHR  $4, V3.B16, V7.B16 \
-	VAND   V31.B16, V0.B16, V0.B16 \
-	VAND   V31.B16, V1.B16, V1.B16 \
-	VAND   V31.B16, V2.B16, V2.B16 \
-	VAND   V31.B16, V3.B16, V3.B16
 
 #define MINUS \
 	VSUB V30.B16, V0.B16, V0.B16 \
@@ -163,24 +127,6 @@ group:
 	SUBS $256, R2
 	BNE  block
 	RET
-
-// ABOVE joins bits to four columns of 4 rows.
-#define ABOVE(SHIFT, BY, BITS, CODE) \
-	SHIFT $(BY), BITS.B16, V12.B16 \
-	VAND  V29.B16, V12.B16, V12.B16 \
-	VORR  V12.B16, CODE.B16, CODE.B16
-
-// JOIN is SPLIT with bits of V8 to V11.
-#define JOIN(SHIFT0, BY0, SHIFT1, BY1) \
-	SPLIT \
-	ABOVE(SHIFT0, BY0, V8, V0) \
-	ABOVE(SHIFT0, BY0, V9, V1) \
-	ABOVE(SHIFT0, BY0, V10, V2) \
-	ABOVE(SHIFT0, BY0, V11, V3) \
-	ABOVE(SHIFT1, BY1, V8, V4) \
-	ABOVE(SHIFT1, BY1, V9, V5) \
-	ABOVE(SHIFT1, BY1, V10, V6) \
-	ABOVE(SHIFT1, BY1, V11, V7)
 
 // func unpack8Q5_KNEON(p *panel8, src unsafe.Pointer, n int)
 TEXT ·unpack8Q5_KNEON(SB), NOSPLIT, $0-24

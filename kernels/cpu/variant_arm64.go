@@ -85,11 +85,18 @@ func int8NEON() variant {
 	return v
 }
 
-// int8DotProd multiplies with SDOT.
+// int8DotProd multiplies with SDOT, one token and the commonest types without a panel.
 func int8DotProd() variant {
 	v := int8NEON()
 	v.name = "neondot-int8"
 	multiplyNEON(&v, gemm8DotProd, gemm8MinDotProd, gemm8SixteenDotProd, gemm8SixteenMinDotProd)
+	for t, one := range map[kernels.DType]direct{
+		kernels.Q4_0: directQ4_0DotProd, kernels.Q8_0: directQ8_0DotProd,
+		kernels.Q4_K: directQ4_KDotProd, kernels.Q5_K: directQ5_KDotProd, kernels.Q6_K: directQ6_KDotProd,
+	} {
+		loops := v.integers[t]
+		loops.direct, loops.directTokens = [3]direct{one, unscaled(tileDotProd(t, 2)), unscaled(tileDotProd(t, 4))}, 1
+	}
 	return v
 }
 
@@ -107,13 +114,22 @@ func int8I8MM() variant {
 			unpack8NEON(t, p, src, n)
 			pairRowsNEON(p, n)
 		}
-		loops.scaled, loops.directTokens = [3]scaled{scaledDotProd(t, 1), scaledDotProd(t, 2), scaledDotProd(t, 4)}, 2
+		loops.directTokens = 2
+		if loops.direct[0] == nil {
+			loops.scaled = [3]scaled{tileDotProd(t, 1), tileDotProd(t, 2), tileDotProd(t, 4)}
+		}
 	}
 	return v
 }
 
-// scaledDotProd returns integer.scaled of a type, for a tile of some tokens.
-func scaledDotProd(t kernels.DType, width int) scaled {
+// unscaled makes integer.direct of a loop of integer.scaled.
+func unscaled(loop scaled) direct {
+	return func(out *float32, src unsafe.Pointer, x *block8, n int) { loop(out, src, x, n, nil) }
+}
+
+// tileDotProd returns integer.scaled of a type, for a tile of some tokens, through panels; factors
+// may be nil.
+func tileDotProd(t kernels.DType, width int) scaled {
 	c, blocks := &codings[t], &packings[t]
 	return func(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32) {
 		var p panel8
@@ -122,8 +138,8 @@ func scaledDotProd(t kernels.DType, width int) scaled {
 			bytes := some / blocks.cols * blocks.bytes
 			prefetch(unsafe.Add(src, bytes), bytes) // those that follow
 			unpack8NEON(t, &p, src, some)
-			scaleNEON(&p.scale[0][0], factors, some/c.group)
-			if c.min != nil {
+			if factors != nil {
+				scaleNEON(&p.scale[0][0], factors, some/c.group)
 				scaleNEON(&p.min[0][0], factors, some/c.group)
 			}
 			multiplyDotProd(c, out, &p, blockAt(x, from/32*width), width, some)
@@ -290,3 +306,18 @@ func columns8NEON(dst unsafe.Pointer, step int, src *word, n int)
 
 //go:noescape
 func fieldsNEON(dst, src *word, n, bits, shift int)
+
+//go:noescape
+func directQ4_0DotProd(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ8_0DotProd(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ4_KDotProd(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ5_KDotProd(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directQ6_KDotProd(out *float32, src unsafe.Pointer, x *block8, n int)
