@@ -16,7 +16,8 @@ type lattice struct {
 	longest int     // piece, in bytes
 }
 
-// newLattice indexes the pieces. Special tokens are none: text must not make them.
+// newLattice indexes the pieces. Special tokens and bytes are none: text that spells
+// them must not make them.
 func newLattice(tokens []token, scores []float64) (*lattice, error) {
 	const penalty = 10 // of an unknown character, below the least score
 	l := &lattice{ids: make(map[string]int32, len(tokens)), scores: scores}
@@ -29,7 +30,7 @@ func newLattice(tokens []token, scores []float64) (*lattice, error) {
 			return nil, fmt.Errorf("token %d: its score is %g, which cannot be summed", id, scores[id])
 		}
 		least = min(least, scores[id])
-		if t.kind != control {
+		if t.kind != control && t.kind != byteValue {
 			l.ids[t.text] = int32(id)
 			l.longest = max(l.longest, len(t.text))
 		}
