@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -28,10 +29,6 @@ func readModelFile(data []byte) (*source, error) {
 		return nil, fmt.Errorf("trainer_spec.model_type: %d is not supported, only 1 (Unigram) and 2 (BPE)", p.kind)
 	case p.suffix:
 		return nil, fmt.Errorf("trainer_spec.treat_whitespace_as_suffix: not supported")
-	case p.charsmap:
-		return nil, fmt.Errorf("normalizer_spec.precompiled_charsmap: not supported")
-	case p.spaces:
-		return nil, fmt.Errorf("normalizer_spec.remove_extra_whitespaces: not supported")
 	case !p.escapes:
 		return nil, fmt.Errorf("normalizer_spec.escape_whitespaces: false is not supported")
 	}
@@ -44,7 +41,32 @@ func readModelFile(data []byte) (*source, error) {
 			s.named[name] = s.tokens[id].text
 		}
 	}
+	if err := p.readNormalizers(s); err != nil {
+		return nil, err
+	}
 	return s, s.readSentencePiece(p)
+}
+
+// extraSpaces is a step's name.
+const extraSpaces = "remove_extra_whitespaces"
+
+// readNormalizers gives the source the steps of normalizer_spec.
+func (p *pieces) readNormalizers(s *source) error {
+	if len(p.charsmap) > 0 {
+		c, err := newCharsmap(p.charsmap)
+		if err != nil {
+			return fmt.Errorf("normalizer_spec.precompiled_charsmap: %w", err)
+		}
+		s.normalizers = append(s.normalizers, normalizer{"precompiled_charsmap", c.apply})
+	}
+	if p.spaces {
+		if slices.Contains(p.kinds, int64(userDefined)) { // the text between two would lose its ends
+			return errors.New("normalizer_spec." + extraSpaces + ": not supported with user-defined symbols")
+		}
+		s.normalizers = append(s.normalizers, normalizer{extraSpaces, squeeze})
+	}
+	s.normalizes = len(s.normalizers) > 0
+	return nil
 }
 
 // readBeside reads what stands beside a tokenizer.model: where a space comes before the
@@ -65,6 +87,9 @@ func (s *source) readBeside(f *Files) error {
 	case !is(config.AddPrefixSpace, true):
 		s.prefix = prefixNever
 	case !is(config.Legacy, true) && s.prefix != prefixNever:
+		if slices.ContainsFunc(s.normalizers, func(n normalizer) bool { return n.name == extraSpaces }) {
+			return fmt.Errorf("tokenizer_config.json: legacy: false is not supported with %s", extraSpaces)
+		}
 		s.prefix = prefixFirst // not after special tokens
 	}
 	s.dropPrefix = s.prefix != prefixNever
@@ -154,8 +179,9 @@ type pieces struct {
 	kinds  []int64 // the numbers are those of GGUF
 
 	unknown, bos, eos, kind int64
-	suffix, charsmap        bool
+	suffix                  bool
 	prefix, spaces, escapes bool // normalizer_spec
+	charsmap                []byte
 }
 
 // String implements Metadata.
@@ -248,7 +274,7 @@ func (p *pieces) readNormalizer(f field) error {
 	return f.each(func(f field) error {
 		switch f.number {
 		case 2:
-			p.charsmap = len(f.bytes) > 0
+			p.charsmap = f.bytes
 		case 3:
 			p.prefix = f.value != 0
 		case 4:

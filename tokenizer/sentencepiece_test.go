@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,6 +33,15 @@ func message(number uint64, fields ...uint64) []byte {
 func scored(score float32) []byte {
 	piece := binary.LittleEndian.AppendUint32([]byte{1<<3 | 2, 3, 'n', 'e', 'w', 2<<3 | 5}, math.Float32bits(score))
 	return append([]byte{1<<3 | 2, byte(len(piece))}, piece...)
+}
+
+// userPiece is a piece that stands for its text whatever is around it.
+var userPiece = []byte{1<<3 | 2, 5, 1<<3 | 2, 1, 'x', 3 << 3, 4}
+
+// charsmapOf returns a normalizer_spec with that precompiled_charsmap.
+func charsmapOf(table string) []byte {
+	field := append(binary.AppendUvarint([]byte{2<<3 | 2}, uint64(len(table))), table...)
+	return append(binary.AppendUvarint([]byte{3<<3 | 2}, uint64(len(field))), field...)
 }
 
 // TestModelFile: a folder with a tokenizer.model alone.
@@ -114,6 +124,34 @@ func TestUnigramModelFile(t *testing.T) {
 	for _, text := range []string{"", "a", "the quick  fox", "\u00e9\n\u65e5 don't 12345"} {
 		require.Equal(t, want.Encode(text, EncodeOptions{}), tok.Encode(text, EncodeOptions{}), "%q", text)
 	}
+	require.Equal(t, "<0x41>", tok.Decode(tok.Encode("<0x41>", EncodeOptions{}), DecodeOptions{}), "text, not a byte")
+}
+
+// TestModelFileNormalizers: the rules by which a model normalises text, with the ids
+// that sentencepiece gives.
+func TestModelFileNormalizers(t *testing.T) {
+	cases := readLines[struct {
+		Name  string    `json:"name"`
+		Spec  []byte    `json:"spec"` // fields of the ModelProto that replace those of the own one
+		Texts []string  `json:"texts"`
+		IDs   [][]int32 `json:"ids"`
+	}](t, testdata.Path(t, "tokenizer", "charsmap", "cases.jsonl.gz"))
+	require.Len(t, cases, 6)
+	for _, c := range cases {
+		t.Run(c.Name, func(t *testing.T) {
+			tok, err := FromFiles(Files{SentencePiece: append(modelFile(t), c.Spec...)})
+			require.NoError(t, err)
+			for i, text := range c.Texts {
+				require.Equal(t, c.IDs[i], tok.Encode(text, EncodeOptions{}), "%q", text)
+			}
+			random := rand.New(rand.NewPCG(7, 8))
+			for range 50 {
+				damaged := bytes.Clone(c.Spec)
+				damaged[random.IntN(len(damaged))] = byte(random.Uint32())
+				requireModelFile(t, append(modelFile(t), damaged...))
+			}
+		})
+	}
 }
 
 // TestModelFileRefused: what would change the tokens, and files of other kinds.
@@ -121,9 +159,15 @@ func TestModelFileRefused(t *testing.T) {
 	for want, files := range map[string]Files{
 		"trainer_spec.model_type: 3":                                {SentencePiece: message(2, 3, 3)},
 		"trainer_spec.treat_whitespace_as_suffix":                   {SentencePiece: message(2, 24, 1)},
-		"normalizer_spec.remove_extra_whitespaces":                  {SentencePiece: message(3, 4, 1)},
+		"remove_extra_whitespaces: not supported with user-defined": {SentencePiece: append(userPiece, message(3, 4, 1)...)},
+		"legacy: false is not supported with remove_extra":          {SentencePiece: message(3, 4, 1), Config: []byte(`{"legacy": false}`)},
 		"normalizer_spec.escape_whitespaces":                        {SentencePiece: message(3, 5, 0)},
-		"normalizer_spec.precompiled_charsmap":                      {SentencePiece: append([]byte{3<<3 | 2, 3}, 2<<3|2, 1, 'x')},
+		"precompiled_charsmap: has no size":                         {SentencePiece: charsmapOf("x")},
+		"precompiled_charsmap: a trie of 8 bytes in 4":              {SentencePiece: charsmapOf("\x08\x00\x00\x00abcd")},
+		"precompiled_charsmap: a trie of 3 bytes in 4":              {SentencePiece: charsmapOf("\x03\x00\x00\x00abcd")},
+		"precompiled_charsmap: a trie of 0 bytes in 4":              {SentencePiece: charsmapOf("\x00\x00\x00\x00abcd")},
+		"precompiled_charsmap: texts are not UTF-8":                 {SentencePiece: charsmapOf("\x04\x00\x00\x00abcd\xff")},
+		"precompiled_charsmap: a text of 4097 bytes":                {SentencePiece: charsmapOf("\x04\x00\x00\x00abcd" + strings.Repeat("x", 4097))},
 		"token 1000: its score is +Inf, which cannot be summed":     {SentencePiece: append(scored(float32(math.Inf(1))), message(2, 3, 1)...)},
 		"token 1000: its score is NaN, which cannot be summed":      {SentencePiece: append(scored(float32(math.NaN())), message(2, 3, 1)...)},
 		"pieces[1000]: \"\" is no text":                             {SentencePiece: message(1)},
