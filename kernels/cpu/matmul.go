@@ -10,8 +10,7 @@ const (
 	// panelGroups is the number of groups of rows for which a chunk of the input is read
 	// once.
 	panelGroups = 8
-	// fewTokens is for how many tokens weights are a stream, not panels: those of 16 bits
-	// are widened as they are used, those of 8 bits become of 16 first.
+	// fewTokens is for how many tokens weights are a stream, not panels.
 	fewTokens = 32
 	// panelPart is the number of tokens that meet a panel of floats in one go.
 	panelPart = 24
@@ -277,11 +276,9 @@ func (j *matmulJob) stream(w *worker, sums []float32, g int64) {
 
 // narrow reports whether floats are widened as they are used, not before.
 func (j *matmulJob) narrow() bool {
-	switch t := j.w.Type; t {
-	case kernels.F16, kernels.BF16:
-		return j.n <= fewTokens && j.kern.gemm16[t] != nil
-	case kernels.F8E4M3:
-		return j.n <= fewTokens && j.kern.halvesF8 != nil
+	switch j.w.Type {
+	case kernels.F16, kernels.BF16, kernels.F8E4M3:
+		return j.n <= j.kern.narrowTokens
 	}
 	return false
 }

@@ -16,6 +16,9 @@ type variant struct {
 	// once. For each of them the second-level cache should hold a chunk of the input,
 	// 1 KiB or 384 bytes in 8 bits, and 512 bytes of sums.
 	panelTokens int64
+	// narrowTokens is for how many tokens weights of floats of 16 and 8 bits are widened as they
+	// are used, once for each tile; 0: never.
+	narrowTokens int64
 	// gemm adds products to out: out[t][r] += Σ_k panel[k][r] * x[t][k] for
 	// t < tokens, r < lanes, k in ascending order, the sum begun anew at 0.
 	// Strides are the distances of the rows t, k and t.

@@ -86,6 +86,7 @@ func avx2() variant {
 		// Rows up to the next multiple of 8 are the scratch's own.
 		transposeAVX2(dst, src, (rows+7)&^7, cols)
 	}
+	v.narrowTokens = fewTokens
 	v.gemm16[kernels.F16] = gemmF16AVX2
 	v.gemm16[kernels.BF16] = gemmBF16AVX2
 	v.keysI8, v.valuesI8 = keysI8AVX2, valuesI8AVX2

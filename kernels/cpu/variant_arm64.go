@@ -47,6 +47,7 @@ func neon() variant {
 		// Rows up to the next multiple of 8 are the scratch's own.
 		transposeNEON(dst, src, (rows+3)&^3, cols)
 	}
+	v.narrowTokens = 8 // two tiles; more widen too often
 	v.gemm16[kernels.F16], v.gemm16[kernels.BF16] = gemmF16NEON, gemmBF16NEON
 	v.keysI8, v.valuesI8 = keysI8NEON, valuesI8NEON
 	v.transpose16, v.transpose8 = transpose16NEON, transpose8NEON
