@@ -98,6 +98,9 @@ func int8DotProd() variant {
 		loops := v.integers[t]
 		loops.direct, loops.directTokens = [3]direct{one, unscaled(tileDotProd(t, 2)), unscaled(tileDotProd(t, 4))}, 1
 	}
+	for _, t := range []kernels.DType{kernels.MXFP4, kernels.NVFP4, kernels.NVFP4x16} {
+		v.integers[t].scaled, v.integers[t].directTokens = tilesDotProd(t), 4 // scales beside a tensor
+	}
 	return v
 }
 
@@ -117,7 +120,7 @@ func int8I8MM() variant {
 		}
 		loops.directTokens = 2
 		if loops.direct[0] == nil {
-			loops.scaled = [3]scaled{tileDotProd(t, 1), tileDotProd(t, 2), tileDotProd(t, 4)}
+			loops.scaled = tilesDotProd(t)
 		}
 	}
 	return v
@@ -128,8 +131,12 @@ func unscaled(loop scaled) direct {
 	return func(out *float32, src unsafe.Pointer, x *block8, n int) { loop(out, src, x, n, nil) }
 }
 
-// tileDotProd returns integer.scaled of a type, for a tile of some tokens, through panels; factors
-// may be nil.
+// tilesDotProd returns integer.scaled of a type.
+func tilesDotProd(t kernels.DType) [3]scaled {
+	return [3]scaled{tileDotProd(t, 1), tileDotProd(t, 2), tileDotProd(t, 4)}
+}
+
+// tileDotProd returns its loop for a tile of some tokens, through panels; factors may be nil.
 func tileDotProd(t kernels.DType, width int) scaled {
 	c, blocks := &codings[t], &packings[t]
 	return func(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32) {
