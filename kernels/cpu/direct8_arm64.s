@@ -254,3 +254,38 @@ group:
 	SUBS $256, R2
 	BNE  block
 	RESULT
+
+// SIXTEEN_FLOATS adds 16 columns of NVFP4, whose values are in V12, with the factors V8 to V11.
+#define SIXTEEN_FLOATS(X) \
+	HALVES(R1, 24) \
+	FMULV(24, 24, 8) \
+	FMULV(25, 25, 9) \
+	FMULV(26, 26, 10) \
+	FMULV(27, 27, 11) \
+	ADD  $32, R1, R5 \
+	ZEROS(16) \
+	VALUES(V12) \
+	EIGHT(X, 0) \
+	VALUES(V12) \
+	EIGHT(X, 2) \
+	GROUP(24) \
+	MOVD R5, R1
+
+// func directNVFP4DotProd(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
+TEXT ·directNVFP4DotProd(SB), NOSPLIT, $0-40
+	ARGUMENTS
+	BYTES(0x0f, V31)
+	MOVD $e2m1Codes<>(SB), R9
+	VLD1 (R9), [V12.B16]
+	MOVD factors+32(FP), R9
+	VLD1 (R9), [V8.S4, V9.S4, V10.S4, V11.S4]
+
+block:
+	LOADQ(20, 11, 0)
+	LOADQ(21, 11, 16)
+	SIXTEEN_FLOATS(20)
+	SIXTEEN_FLOATS(21)
+	ADD  $48, R11
+	SUBS $32, R2
+	BNE  block
+	RESULT

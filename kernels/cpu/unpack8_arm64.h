@@ -59,3 +59,20 @@
 	ABOVE(SHIFT1, BY1, V9, V5) \
 	ABOVE(SHIFT1, BY1, V10, V6) \
 	ABOVE(SHIFT1, BY1, V11, V7)
+
+// The values of 4-bit floats, doubled.
+DATA e2m1Codes<>+0(SB)/8, $0x0c08060403020100
+DATA e2m1Codes<>+8(SB)/8, $0xf4f8fafcfdfeff00
+GLOBL e2m1Codes<>(SB), RODATA|NOPTR, $16
+
+// VALUES makes eight columns of what a table has for nibbles.
+#define VALUES(TABLE) \
+	SPLIT \
+	VTBL V0.B16, [TABLE.B16], V0.B16 \
+	VTBL V1.B16, [TABLE.B16], V1.B16 \
+	VTBL V2.B16, [TABLE.B16], V2.B16 \
+	VTBL V3.B16, [TABLE.B16], V3.B16 \
+	VTBL V4.B16, [TABLE.B16], V4.B16 \
+	VTBL V5.B16, [TABLE.B16], V5.B16 \
+	VTBL V6.B16, [TABLE.B16], V6.B16 \
+	VTBL V7.B16, [TABLE.B16], V7.B16

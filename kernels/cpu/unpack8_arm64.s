@@ -372,13 +372,10 @@ block:
 	BNE    block
 	RET
 
-// The values of IQ4_NL and IQ4_XS codes, and those of 4-bit floats, doubled.
+// The values of IQ4_NL and IQ4_XS codes.
 DATA iq4Codes<>+0(SB)/8, $0xf6eaddcfbfad9881
 DATA iq4Codes<>+8(SB)/8, $0x7159453526190d01
 GLOBL iq4Codes<>(SB), RODATA|NOPTR, $16
-DATA e2m1Codes<>+0(SB)/8, $0x0c08060403020100
-DATA e2m1Codes<>+8(SB)/8, $0xf4f8fafcfdfeff00
-GLOBL e2m1Codes<>(SB), RODATA|NOPTR, $16
 
 #define BEGIN_LOOKUP(TABLE) \
 	ARGUMENTS \
@@ -388,15 +385,7 @@ GLOBL e2m1Codes<>(SB), RODATA|NOPTR, $16
 
 // LOOKUP writes eight columns of what the table V30 has for nibbles.
 #define LOOKUP \
-	SPLIT \
-	VTBL V0.B16, [V30.B16], V0.B16 \
-	VTBL V1.B16, [V30.B16], V1.B16 \
-	VTBL V2.B16, [V30.B16], V2.B16 \
-	VTBL V3.B16, [V30.B16], V3.B16 \
-	VTBL V4.B16, [V30.B16], V4.B16 \
-	VTBL V5.B16, [V30.B16], V5.B16 \
-	VTBL V6.B16, [V30.B16], V6.B16 \
-	VTBL V7.B16, [V30.B16], V7.B16 \
+	VALUES(V30) \
 	WRITE
 
 // func unpack8IQ4_NLNEON(p *panel8, src unsafe.Pointer, n int)

@@ -101,6 +101,7 @@ func int8DotProd() variant {
 	for _, t := range []kernels.DType{kernels.MXFP4, kernels.NVFP4, kernels.NVFP4x16} {
 		v.integers[t].scaled, v.integers[t].directTokens = tilesDotProd(t), 4 // scales beside a tensor
 	}
+	v.integers[kernels.NVFP4].scaled[0], v.integers[kernels.NVFP4x16].scaled[0] = directNVFP4DotProd, directNVFP4DotProd
 	return v
 }
 
@@ -119,7 +120,7 @@ func int8I8MM() variant {
 			pairRowsNEON(p, n)
 		}
 		loops.directTokens = 2
-		if loops.direct[0] == nil {
+		if loops.direct[0] == nil && loops.scaled[0] == nil {
 			loops.scaled = tilesDotProd(t)
 		}
 	}
@@ -329,3 +330,6 @@ func directQ5_KDotProd(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
 func directQ6_KDotProd(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directNVFP4DotProd(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
