@@ -461,6 +461,13 @@ func TestConfig(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "file", tok.ChatTemplate(false))
 
+	for class, added := range map[string]bool{"LlamaTokenizerFast": true, "PreTrainedTokenizerFast": false, "TokenizersBackend": false} {
+		config := `{"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>", "add_bos_token": true, "add_eos_token": true, "tokenizer_class": "` + class + `"}`
+		tok, err := FromFiles(Files{Tokenizer: data, Config: []byte(config)})
+		require.NoError(t, err)
+		require.Equal(t, [2]bool{added, added}, [2]bool{tok.AddBOS(), tok.AddEOS()}, class)
+	}
+
 	for config, want := range map[string]string{
 		`{"bos_token":1}`:         "bos_token",
 		`{"chat_template":7}`:     "chat_template",

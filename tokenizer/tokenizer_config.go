@@ -17,6 +17,7 @@ type configFile struct {
 	EOSToken     jsontext.Value `json:"eos_token"`
 	UNKToken     jsontext.Value `json:"unk_token"`
 	PADToken     jsontext.Value `json:"pad_token"`
+	Class        string         `json:"tokenizer_class"`
 	AddBOSToken  *bool          `json:"add_bos_token"`
 	AddEOSToken  *bool          `json:"add_eos_token"`
 	ChatTemplate jsontext.Value `json:"chat_template"`
@@ -51,11 +52,8 @@ func (s *source) readConfig(f Files) error {
 		}
 	}
 	s.findEnds()
-	if config.AddBOSToken != nil {
-		s.addBOS = *config.AddBOSToken
-	}
-	if config.AddEOSToken != nil {
-		s.addEOS = *config.AddEOSToken
+	if !config.plain() {
+		s.addBOS, s.addEOS = is(config.AddBOSToken, s.addBOS), is(config.AddEOSToken, s.addEOS)
 	}
 	if err := s.readTemplateList(config.ChatTemplate); err != nil {
 		return fmt.Errorf("tokenizer_config.json: chat_template: %w", err)
@@ -67,6 +65,12 @@ func (s *source) readConfig(f Files) error {
 		s.setTemplate(t.Name, t.Text)
 	}
 	return nil
+}
+
+// plain reports whether the class adds the tokens of the post-processor, whatever
+// add_bos_token and add_eos_token say. Others make a post-processor of the two.
+func (c *configFile) plain() bool {
+	return c.Class == "PreTrainedTokenizerFast" || c.Class == "TokenizersBackend"
 }
 
 // readNames notes the special tokens that are not named yet.
