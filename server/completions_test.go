@@ -163,6 +163,11 @@ func TestTokenize(t *testing.T) {
 	require.Equal(t, render["prompt_token_ids"], chat["tokens"])
 	got = post(t, s, 200, "/detokenize", `{"tokens":[265,72,105,228,189,160,268]}`)
 	require.Equal(t, "<|begin_of_text|>Hi\u4f60<|eot_id|>", got["prompt"])
+	_, got = call(t, s, "GET", "/tokenizer_info", "")
+	require.Equal(t, map[string]any{
+		"tokenizer_class": "Tokenizer", "model_max_length": float64(testContext), "bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>",
+		"unk_token": nil, "pad_token": nil, "chat_template": s.loaded()[0].Template.Source(),
+	}, got)
 	for body, param := range map[string]string{
 		`{}`: "messages", `{"prompt":7}`: "prompt", `{"prompt":"a",` + hello + `}`: "prompt", `{"prompt":"a","return_token_strs":1}`: "return_token_strs",
 	} {

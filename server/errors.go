@@ -99,6 +99,11 @@ func errorFor(err error) *apiError {
 	return &apiError{status: http.StatusInternalServerError, kind: kindServer, code: codeInternal, message: "internal error; the server's log has the request id"}
 }
 
+// loadingError is for what needs a model before there is one.
+func loadingError() *apiError {
+	return &apiError{status: http.StatusServiceUnavailable, kind: kindUnavailable, code: codeLoading, message: "the model is loading; retry later"}
+}
+
 // statusClientClosed is seen in logs only.
 const statusClientClosed = 499
 

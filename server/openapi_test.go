@@ -197,7 +197,7 @@ func provocations(t *testing.T) func(status int, path string) provoked {
 		case 403:
 			p.header = []string{"Sec-Fetch-Site", "cross-site"}
 		case 404:
-			p.body, p.id = strings.NewReader(`{"model":"other"}`), "other"
+			p.body, p.id, p.query = strings.NewReader(`{"model":"other"}`), "other", "?model=other"
 		case 408:
 			p.body = slowBody{}
 		case 413:

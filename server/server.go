@@ -114,6 +114,7 @@ func (s *Server) table() []route {
 		{method: "GET", path: "/v1/responses/{id}/input_items", serve: s.listInputItems},
 		{method: "POST", path: "/tokenize", work: s.tokenize},
 		{method: "POST", path: "/detokenize", work: s.detokenize},
+		{method: "GET", path: "/tokenizer_info", serve: s.tokenizerInfo},
 		{method: "GET", path: "/v1/models", serve: s.listModels},
 		{method: "GET", path: "/v1/models/{id...}", serve: s.oneModel},
 		{method: "GET", path: "/v1/health/live", open: true, serve: s.live},
@@ -276,7 +277,7 @@ func (s *Server) safely(w *response, r *http.Request, found *route) (err error) 
 	defer s.inFlight.leave()
 	models := s.loaded()
 	if models == nil {
-		return &apiError{status: http.StatusServiceUnavailable, kind: kindUnavailable, code: codeLoading, message: "the model is loading; retry later"}
+		return loadingError()
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)

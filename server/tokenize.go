@@ -92,3 +92,41 @@ func (s *Server) detokenize(w http.ResponseWriter, r *http.Request, models model
 	}{m.Tokenizer.Decode(ids, tokenizer.DecodeOptions{ShowSpecial: true})})
 	return nil
 }
+
+// tokenizerInfo is what programs that evaluate models need of a tokenizer beside
+// the two routes above: vLLM's form of a checkpoint's tokenizer_config.json.
+type tokenizerInfo struct {
+	Class    string  `json:"tokenizer_class"`
+	MaxLen   int     `json:"model_max_length"`
+	BOS      *string `json:"bos_token"`
+	EOS      *string `json:"eos_token"`
+	Unknown  *string `json:"unk_token"`
+	Pad      *string `json:"pad_token"`
+	Template *string `json:"chat_template"`
+}
+
+// tokenizerInfo serves GET /tokenizer_info, of the first model or of ?model=.
+func (s *Server) tokenizerInfo(w http.ResponseWriter, r *http.Request) error {
+	models := s.loaded()
+	if models == nil {
+		return loadingError()
+	}
+	m := models[0]
+	if name := r.URL.Query().Get("model"); name != "" {
+		var err *apiError
+		if m, err = models.named(name); err != nil {
+			return err
+		}
+	}
+	info := tokenizerInfo{Class: "Tokenizer", MaxLen: m.ContextLength}
+	for name, text := range map[string]**string{"bos_token": &info.BOS, "eos_token": &info.EOS, "unk_token": &info.Unknown, "pad_token": &info.Pad} {
+		named, _ := m.Tokenizer.NamedToken(name)
+		*text = orNull(named)
+	}
+	if m.Template != nil {
+		source := m.Template.Source()
+		info.Template = &source
+	}
+	writeJSON(w, http.StatusOK, info)
+	return nil
+}
