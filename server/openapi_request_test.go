@@ -39,15 +39,17 @@ type requestWalk struct {
 // needs are the members that must stand beside one, so that it makes sense. A
 // path of an operation counts more than none.
 var needs = map[string]map[string]any{
-	" best_of":                               {"n": 1},
-	" top_logprobs":                          {"logprobs": true},
-	" stream_options":                        {"stream": true},
-	" messages[].tool_calls":                 {"role": "assistant"},
-	" tool_choice":                           {"tools": []any{map[string]any{"type": "function", "function": map[string]any{"name": "f"}}}},
-	"/v1/messages tool_choice":               {"tools": []any{map[string]any{"name": "f", "input_schema": map[string]any{}}}},
-	"/v1/messages/count_tokens tool_choice":  {"tools": []any{map[string]any{"name": "f", "input_schema": map[string]any{}}}},
-	"/v1/responses tool_choice":              {"tools": []any{map[string]any{"type": "function", "name": "f"}}},
-	"/v1/responses/input_tokens tool_choice": {"tools": []any{map[string]any{"type": "function", "name": "f"}}},
+	" best_of":                                {"n": 1},
+	" top_logprobs":                           {"logprobs": true},
+	" stream_options":                         {"stream": true},
+	" messages[].tool_calls":                  {"role": "assistant"},
+	" tool_choice":                            {"tools": []any{map[string]any{"type": "function", "function": map[string]any{"name": "f"}}}},
+	"/v1/messages tool_choice":                {"tools": []any{map[string]any{"name": "f", "input_schema": map[string]any{}}}},
+	"/v1/messages/count_tokens tool_choice":   {"tools": []any{map[string]any{"name": "f", "input_schema": map[string]any{}}}},
+	"/v1/responses top_logprobs":              {"include": []any{"message.output_text.logprobs"}},
+	"/v1/responses/input_tokens top_logprobs": {"include": []any{"message.output_text.logprobs"}},
+	"/v1/responses tool_choice":               {"tools": []any{map[string]any{"type": "function", "name": "f"}}},
+	"/v1/responses/input_tokens tool_choice":  {"tools": []any{map[string]any{"type": "function", "name": "f"}}},
 }
 
 func (w *requestWalk) walk(name string, schema map[string]any, with func(any) any) {

@@ -34,6 +34,7 @@ type responseObject struct {
 	Text              responseText       `json:"text"`
 	ToolChoice        jsontext.Value     `json:"tool_choice"`
 	Tools             []any              `json:"tools"` // responseTool or responseNamespace
+	TopLogprobs       int64              `json:"top_logprobs"`
 	TopP              float32            `json:"top_p"`
 	Truncation        string             `json:"truncation"`
 	Usage             *responseUsage     `json:"usage,omitzero"`
@@ -152,7 +153,7 @@ func (c *chat) response(echo responseEcho) *responseObject {
 		Instructions: echo.instructions, MaxOutputTokens: echo.maxTokens, Metadata: echo.metadata, Model: c.model.Names[0],
 		Output: []*outputItem{}, ParallelToolCalls: echo.parallel, Previous: echo.previous,
 		Reasoning: responseReasoning{Effort: echo.effort}, Store: echo.store, Temperature: c.params.sampling.Temperature,
-		Text: echo.text, ToolChoice: echo.toolChoice, Tools: echo.tools, TopP: c.params.sampling.TopP, Truncation: echo.truncation, User: echo.user,
+		Text: echo.text, ToolChoice: echo.toolChoice, Tools: echo.tools, TopLogprobs: echo.topLogprobs, TopP: c.params.sampling.TopP, Truncation: echo.truncation, User: echo.user,
 	}
 }
 

@@ -10,6 +10,7 @@ type responseEcho struct {
 	tools                                       []any
 	previous                                    *string
 	truncation                                  string
+	topLogprobs                                 int64
 	store, parallel                             bool
 }
 
@@ -69,10 +70,10 @@ func (t *translation) readResponsesAPI(o *object, kept keeper) (echo responseEch
 	return echo
 }
 
-// includable are what an answer may be asked to include, without effect: reasoning
-// comes in the clear, and what else there is comes from tools of others.
+// includable are what an answer may be asked to include. All but the first are without
+// effect: reasoning comes in the clear, and what else there is comes from tools of others.
 var includable = []string{
-	"reasoning.encrypted_content", "file_search_call.results", "web_search_call.results", "web_search_call.action.sources",
+	"message.output_text.logprobs", "reasoning.encrypted_content", "file_search_call.results", "web_search_call.results", "web_search_call.action.sources",
 	"message.input_image.image_url", "computer_call_output.output.image_url", "code_interpreter_call.outputs",
 }
 
@@ -103,15 +104,23 @@ func (t *translation) readResponsesRest(o *object, echo *responseEcho) {
 			t.put("truncate_prompt_tokens", -1, v.path())
 		}
 	}
+	logprobs := false
 	if v := o.take("include"); v != nil {
 		for _, what := range v.list(0, maxTools) {
-			what.oneOf(includable...)
+			if what.oneOf(includable...) == includable[0] {
+				logprobs = true
+				t.put("logprobs", true, what.path())
+			}
+		}
+	}
+	if v := o.take("top_logprobs"); v != nil {
+		if echo.topLogprobs = v.integer(0, maxTopLogprobs); logprobs {
+			t.pass(v, "top_logprobs")
+		} else if echo.topLogprobs > 0 {
+			v.fail("is only allowed where include has %s", includable[0])
 		}
 	}
 	o.refuseTrue("background")
-	if v := o.take("top_logprobs"); v != nil && v.integer(0, maxTopLogprobs) > 0 {
-		v.fail("is not supported by this server")
-	}
 	o.unsupported("conversation", "prompt", "max_tool_calls", "context_management")
 	o.rest()
 }

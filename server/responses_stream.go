@@ -21,14 +21,14 @@ type outputItem struct {
 }
 
 type outputPart struct {
-	Type        string `json:"type"`
-	Text        string `json:"text"`
-	Annotations []int  `json:"annotations,omitzero"` // none
-	Logprobs    []int  `json:"logprobs,omitzero"`    // none
+	Type        string        `json:"type"`
+	Text        string        `json:"text"`
+	Annotations []int         `json:"annotations,omitzero"` // none
+	Logprobs    []chatLogprob `json:"logprobs,omitzero"`    // none unless asked for
 }
 
 func newTextPart(text string) outputPart {
-	return outputPart{Type: "output_text", Text: text, Annotations: []int{}, Logprobs: []int{}}
+	return outputPart{Type: "output_text", Text: text, Annotations: []int{}, Logprobs: []chatLogprob{}}
 }
 
 // text returns the text of an item.
@@ -53,7 +53,7 @@ type responseEvent struct {
 	Delta        *string         `json:"delta,omitzero"`
 	Text         *string         `json:"text,omitzero"`
 	Arguments    *string         `json:"arguments,omitzero"`
-	Logprobs     []int           `json:"logprobs,omitzero"` // none
+	Logprobs     []chatLogprob   `json:"logprobs,omitzero"` // of the delta, or of the text
 }
 
 // responseRun makes an answer out of pieces, and sends its events where it is
@@ -76,13 +76,13 @@ func (r *responseRun) run(ctx context.Context, c *chat) error {
 			r.event(responseEvent{Type: "response.in_progress", Response: r.response})
 		}
 		if p.reasoning != "" {
-			r.grow("reasoning", callDelta{index: -1, arguments: p.reasoning})
+			r.grow("reasoning", callDelta{index: -1, arguments: p.reasoning}, nil)
 		}
 		if p.text != "" {
-			r.grow("message", callDelta{index: -1, arguments: p.text})
+			r.grow("message", callDelta{index: -1, arguments: p.text}, c.chatLogprobs(p.tokens[p.lead:]))
 		}
 		for _, call := range p.calls {
-			r.grow("function_call", call)
+			r.grow("function_call", call, nil)
 		}
 		if p.finish != "" {
 			r.finish(c, p)
@@ -116,7 +116,7 @@ func (r *responseRun) about(e responseEvent, part bool) {
 
 // grow adds to the open item, or ends it and begins another. The arguments of
 // the delta are what is added, whatever the kind.
-func (r *responseRun) grow(kind string, d callDelta) {
+func (r *responseRun) grow(kind string, d callDelta, logprobs *chatLogprobs) {
 	if r.open == nil || r.open.Type != kind || r.open.call != d.index {
 		r.end("completed")
 		r.begin(kind, d)
@@ -133,7 +133,11 @@ func (r *responseRun) grow(kind string, d callDelta) {
 		r.about(added, false)
 		return
 	case "message":
-		added.Type, added.Logprobs = "response.output_text.delta", []int{}
+		added.Type, added.Logprobs = "response.output_text.delta", []chatLogprob{}
+		if logprobs != nil {
+			added.Logprobs = logprobs.Content
+			r.open.Content[0].Logprobs = append(r.open.Content[0].Logprobs, logprobs.Content...)
+		}
 	default:
 		added.Type = "response.reasoning_text.delta"
 	}
@@ -176,7 +180,7 @@ func (r *responseRun) end(status string) {
 	case "function_call":
 		r.about(responseEvent{Type: "response.function_call_arguments.done", Name: r.open.Name, Arguments: r.open.Arguments}, false)
 	case "message":
-		r.about(responseEvent{Type: "response.output_text.done", Text: &text, Logprobs: []int{}}, true)
+		r.about(responseEvent{Type: "response.output_text.done", Text: &text, Logprobs: r.open.Content[0].Logprobs}, true)
 		r.about(responseEvent{Type: "response.content_part.done", Part: &r.open.Content[0]}, true)
 	default:
 		r.about(responseEvent{Type: "response.reasoning_text.done", Text: &text}, true)

@@ -80,11 +80,15 @@ func joinResponse(t tester, list []namedEvent) map[string]any {
 		case "response.output_text.delta", "response.reasoning_text.delta":
 			require.Equal(t, item["id"], e.data["item_id"])
 			part := item["content"].([]any)[0].(map[string]any)
+			if part["logprobs"] != nil {
+				part["logprobs"] = append(part["logprobs"].([]any), e.data["logprobs"].([]any)...)
+			}
 			part["text"] = part["text"].(string) + e.data["delta"].(string)
 		case "response.function_call_arguments.delta":
 			item["arguments"] = item["arguments"].(string) + e.data["delta"].(string)
 		case "response.output_text.done", "response.reasoning_text.done":
 			require.Equal(t, get(item, "content", 0, "text"), e.data["text"])
+			require.Equal(t, get(item, "content", 0, "logprobs"), e.data["logprobs"])
 		case "response.content_part.done":
 			require.Equal(t, get(item, "content", 0), e.data["part"])
 		case "response.function_call_arguments.done":
@@ -114,6 +118,9 @@ func TestResponsesStreamEqualsWhole(t *testing.T) {
 		fields := fmt.Sprintf(`"input":"Hi","max_output_tokens":%d`, rapid.IntRange(1, 60).Draw(rt, "tokens"))
 		if rapid.Bool().Draw(rt, "tools") {
 			fields += `,"tools":` + responseTools
+		}
+		if rapid.Bool().Draw(rt, "logprobs") {
+			fields += `,"include":["message.output_text.logprobs"]`
 		}
 		whole := post(rt, s, 200, responsesPath, "{"+fields+"}")
 		w, _ := call(rt, s, "POST", responsesPath, "{"+fields+`,"stream":true}`)
@@ -165,6 +172,24 @@ func TestResponsesEcho(t *testing.T) {
 	got = post(t, s, 200, responsesPath, `{"input":"a","user":"u","truncation":"auto","include":["reasoning.encrypted_content","web_search_call.action.sources"]}`)
 	require.Equal(t, "auto", got["truncation"])
 	require.Equal(t, "u", got["user"])
+}
+
+// Log probabilities are those of the message, and of nothing before it.
+func TestResponsesLogprobs(t *testing.T) {
+	s := newServer(t, says(t, "<think>\nhm\n</think>\n\n\u4f60 ok"))
+	got := post(t, s, 200, responsesPath, `{"input":"a","include":["message.output_text.logprobs"],"top_logprobs":2}`)
+	require.EqualValues(t, 2, got["top_logprobs"])
+	part := get(got, "output", 1, "content", 0)
+	var text []byte
+	for _, token := range get(part, "logprobs").([]any) {
+		require.Len(t, get(token, "top_logprobs"), 2)
+		for _, b := range get(token, "bytes").([]any) {
+			text = append(text, byte(b.(float64)))
+		}
+	}
+	require.Equal(t, get(part, "text"), string(text))
+	got = post(t, s, 200, responsesPath, `{"input":"a"}`)
+	require.Empty(t, get(got, "output", 1, "content", 0, "logprobs"))
 }
 
 func TestResponsesStore(t *testing.T) {
@@ -239,7 +264,8 @@ func TestResponsesErrors(t *testing.T) {
 		`{"input":"Hi","reasoning":{"effort":"big"}}`:                    "reasoning.effort",
 		`{"input":"Hi","text":{"format":{"type":"x"}}}`:                  "text.format.type",
 		`{"input":"Hi","truncation":"some"}`:                             "truncation",
-		`{"input":"Hi","include":["message.output_text.logprobs"]}`:      "include[0]",
+		`{"input":"Hi","top_logprobs":2}`:                                "top_logprobs",
+		`{"input":"Hi","top_logprobs":21}`:                               "top_logprobs",
 		`{"input":"Hi","include":["file_search"]}`:                       "include[0]",
 		`{"input":"Hi","tools":[{"type":"web_search"}]}`:                 "tools[0].type",
 		`{"input":"Hi","metadata":{"a":1}}`:                              "metadata.a",
