@@ -70,7 +70,7 @@ func TestConformance(t *testing.T) {
 				s.Only = []string{"matmul", "uniform", "misuse"}
 				if cpu.Rounds16(v) {
 					s.Only, s.CacheTypes = append(s.Only, "attention"), []kernels.DType{kernels.I16}
-					s.AttentionRounding, s.AttentionLost = 0x1p-10, 0x1p-13
+					s.AttentionRounding, s.AttentionLost = 0x1p-10, 0x1p-9
 				}
 				s.Brief = s.Brief || v == "generic-int8" // TestInt8 has its bits in all the others
 				s.Rounded = func(t kernels.DType, x []float32, cols, decode int64) []float32 {
@@ -80,12 +80,21 @@ func TestConformance(t *testing.T) {
 					}
 					seen := slices.Concat(x[:decode], round16(x[decode:]))
 					if cpu.Rounds(v, t) && cols%32 == 0 {
-						copy(seen, round8(x[:decode]))
+						copy(seen, round8(x[:decode], 32))
+					}
+					if _, mins := cpu.RoundsSuper(v, t); mins {
+						copy(seen, round8(x[:decode], 256))
 					}
 					if cpu.RoundsPairs(v, t) && cols%2 == 0 {
 						copy(seen, round16(x[:decode]))
 					}
 					return seen
+				}
+				s.Lost = map[kernels.DType]float64{}
+				for _, t := range []kernels.DType{kernels.Q4_K, kernels.Q5_K, kernels.Q6_K} {
+					if super, _ := cpu.RoundsSuper(v, t); super {
+						s.Lost[t] = 0x1p-9
+					}
 				}
 				if cpu.RoundsTiles(v, kernels.Q4_K) {
 					s.Only, s.CacheTypes = append(s.Only, "gated_matmul"), nil
@@ -108,20 +117,32 @@ func round16(x []float32) []float32 {
 	return rounded
 }
 
-// round8 rounds every 32 values to multiples of a 127th of the largest.
-func round8(x []float32) []float32 {
+// round8 rounds every 32 values to multiples of a 127th of the largest; or of the next greater
+// scale that is one of 127 parts of the largest of `shared` values.
+func round8(x []float32, shared int) []float32 {
 	rounded := make([]float32, 0, len(x))
-	for block := range slices.Chunk(x, 32) {
-		amax := float32(0)
-		for _, v := range block {
-			amax = max(amax, v, -v)
-		}
-		for _, v := range block {
-			code := math.RoundToEven(float64(v * (127 / amax)))
-			rounded = append(rounded, float32(code)*(amax/127))
+	for all := range slices.Chunk(x, shared) {
+		largest := amax(all)
+		for block := range slices.Chunk(all, 32) {
+			most := amax(block)
+			if shared > 32 {
+				most = largest / 127 * min(127, max(1, float32(math.Ceil(float64(most*(127/largest))))))
+			}
+			for _, v := range block {
+				code := math.RoundToEven(float64(v * (127 / most)))
+				rounded = append(rounded, float32(code)*(most/127))
+			}
 		}
 	}
 	return rounded
+}
+
+// amax returns the largest magnitude.
+func amax(x []float32) (most float32) {
+	for _, v := range x {
+		most = max(most, v, -v)
+	}
+	return most
 }
 
 // BenchmarkOps measures every instruction set with one thread and with all.

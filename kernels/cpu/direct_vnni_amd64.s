@@ -2,27 +2,16 @@
 
 #include "textflag.h"
 #include "vnni_amd64.h"
+#include "packed_vnni_amd64.h"
 
-// Products of packed rows with one, two, four or many tokens in 8 bits: 16 rows are
-// unpacked in registers and used at once. AX is at the packed codes, R10 at the
-// block, R12 the offset of its scales' bytes, R8 at factors, CX blocks left.
+// Products of packed rows with one, two, four or many tokens in 8 bits. R10 is at the
+// block, R12 the offset of its scales' bytes, R8 at factors.
 //
-// Z31 masks the low bits of codes. Z30 masks the bits above them, has their signs, or is a
-// table of values. Z20 has bits above nibbles, Z24 and Z25 the scales of a block of 256.
-// Z23, Z26 and Z27 are packed codes; those of Q6_K are Z4 to Z7, Z12 and Z13 for up to four
-// tokens.
-
-// PATTERN is 16 bytes of the same.
-#define PATTERN(NAME, EIGHT) \
-DATA NAME+0(SB)/8, $EIGHT \
-DATA NAME+8(SB)/8, $EIGHT \
-GLOBL NAME(SB), RODATA|NOPTR, $16
+// Z30 has signs of codes, too, or is a table of values. Z24 and Z25 are the scales of a block
+// of 256, Z23 and Z26 packed codes.
 
 PATTERN(pairs<>, 0x0303030303030303)
 PATTERN(thirds<>, 0x0404040404040404)
-PATTERN(nibbles<>, 0x0f0f0f0f0f0f0f0f)
-PATTERN(fifths<>, 0x1010101010101010)
-PATTERN(sixths<>, 0x3030303030303030)
 PATTERN(signs<>, 0x8080808080808080)
 
 // Values of IQ4_NL and IQ4_XS codes, plus 128; of 4-bit floats, doubled, plus 12.
@@ -33,65 +22,10 @@ DATA e2m1Codes<>+0(SB)/8, $0x181412100f0e0d0c
 DATA e2m1Codes<>+8(SB)/8, $0x00040608090a0b0c
 GLOBL e2m1Codes<>(SB), RODATA|NOPTR, $16
 
-#define MASKS(LOW, HIGH) \
-	VBROADCASTI32X4 LOW<>(SB), Z31 \
-	VBROADCASTI32X4 HIGH<>(SB), Z30
-
-// DIRECT multiplies n columns by few tokens. LOOP is that over blocks of 1<<LOG columns;
-// NEXT goes on to the next 32 columns of x.
-#define DIRECT(LOW, HIGH, LOG, LOOP, EACH, NEXT) \
-	MOVQ out+0(FP), DI \
-	MOVQ src+8(FP), AX \
-	MOVQ x+16(FP), BX \
-	MOVQ n+24(FP), CX \
-	SHRQ $LOG, CX \
-	MASKS(LOW, HIGH) \
-	LOOP(block, group, EACH, NEXT) \
-	VZEROUPPER \
-	RET
-
 // SCALED is DIRECT with factors.
 #define SCALED(LOW, HIGH, LOG, LOOP, EACH, NEXT) \
 	MOVQ factors+32(FP), R8 \
 	DIRECT(LOW, HIGH, LOG, LOOP, EACH, NEXT)
-
-#define NEXT1 ADDQ $48, BX
-#define NEXT2 ADDQ $96, BX
-#define NEXT4 ADDQ $192, BX
-#define NEXT8 \
-	ADDQ $192, BX \
-	ADDQ $192, R13
-
-// MANY multiplies by two tiles of four tokens at a time, and a last one alone. DX is x of
-// the first, R9 the distance of tiles, R11 tokens left.
-#define MANY(LOW, HIGH, LOG, LOOP8, LOOP) \
-	MOVQ out+0(FP), DI \
-	MOVQ x+16(FP), DX \
-	MOVQ stride+24(FP), R9 \
-	LEAQ (R9)(R9*2), R9 \
-	SHLQ $4, R9 \
-	MOVQ tokens+32(FP), R11 \
-	MOVQ factors+56(FP), R8 \
-	MASKS(LOW, HIGH) \
-tiles: \
-	MOVQ src+8(FP), AX \
-	MOVQ n+40(FP), CX \
-	SHRQ $LOG, CX \
-	MOVQ DX, BX \
-	CMPQ R11, $8 \
-	JLT  last \
-	LEAQ (DX)(R9*1), R13 \
-	LOOP8(block8, group8, EACH8, NEXT8) \
-	LEAQ (DX)(R9*2), DX \
-	ADDQ $512, DI \
-	SUBQ $8, R11 \
-	JNZ  tiles \
-	JMP  done \
-last: \
-	LOOP(block4, group4, EACH4, NEXT4) \
-done: \
-	VZEROUPPER \
-	RET
 
 // BLOCKS is a loop over blocks of 32 columns.
 #define BLOCKS(BLOCK, EACH, NEXT, GROUP) \
@@ -127,38 +61,6 @@ GROUP: \
 	JNZ       BLOCK \
 	EACH(STORE, 0)
 
-// AHEAD prefetches a cache line that will be read soon, to the second-level cache: the
-// buffers of the first are for loads. The processor's own prefetch goes furthest where
-// lines are touched in the order of memory; TOUCH does that for one that is read later.
-#define AHEAD(OFFSET) PREFETCHT1 (OFFSET+1024)(AX)
-#define TOUCH(OFFSET) PREFETCHT0 OFFSET(AX)
-
-// SPLIT unpacks eight columns, EIGHT uses them.
-#define SPLIT(CODES) \
-	VPSRLW $4, CODES, Z17 \
-	VPANDD Z31, CODES, Z16 \
-	VPANDD Z31, Z17, Z17
-
-#define NIBBLES(AT) \
-	AHEAD(AT) \
-	VMOVDQU32 AT(AX), Z16 \
-	SPLIT(Z16)
-
-#define EIGHT(EACH, I) \
-	EACH(USE, I) \
-	EACH(USE_NEXT, (I+1))
-
-#define NIBBLES32(EACH) \
-	NIBBLES(0) \
-	EIGHT(EACH, 0) \
-	NIBBLES(64) \
-	EIGHT(EACH, 2) \
-	NIBBLES(128) \
-	EIGHT(EACH, 4) \
-	NIBBLES(192) \
-	EIGHT(EACH, 6) \
-	ADDQ $256, AX
-
 // HEAD begins a block of 32 columns with scales, HEAD_MIN one with numbers that are added,
 // too.
 #define HEAD \
@@ -186,28 +88,6 @@ GROUP: \
 	EACH(ADD_PLUS, 0)
 
 #define Q4_1(BLOCK, GROUP, EACH, NEXT) BLOCKS(BLOCK, EACH, NEXT, Q4_1_GROUP)
-
-// HIGH unpacks eight columns with bits of Z20: code | bits & mask.
-#define HIGH(AT, SHIFT0, BY0, SHIFT1, BY1) \
-	NIBBLES(AT) \
-	SHIFT0     $(BY0), Z20, Z18 \
-	SHIFT1     $(BY1), Z20, Z19 \
-	VPTERNLOGD $0xF8, Z30, Z18, Z16 \
-	VPTERNLOGD $0xF8, Z30, Z19, Z17
-
-// FIFTHS32 uses 32 columns of 5 bits.
-#define FIFTHS32(EACH) \
-	AHEAD(0) \
-	VMOVDQU32 (AX), Z20 \
-	HIGH(64, VPSLLW, 4, VPSLLW, 3) \
-	EIGHT(EACH, 0) \
-	HIGH(128, VPSLLW, 2, VPSLLW, 1) \
-	EIGHT(EACH, 2) \
-	HIGH(192, VPSLLW, 0, VPSRLW, 1) \
-	EIGHT(EACH, 4) \
-	HIGH(256, VPSRLW, 2, VPSRLW, 3) \
-	EIGHT(EACH, 6) \
-	ADDQ $320, AX
 
 #define Q5_0_GROUP(EACH) \
 	HEAD \
@@ -382,90 +262,6 @@ GROUP: \
 
 #define Q3_K(BLOCK, GROUP, EACH, NEXT) K_BLOCKS(BLOCK, GROUP, EACH, NEXT, 288, 256, Q3_K_GROUP)
 
-// K_SCALES reads scales and mins of 32 columns of Q4_K or Q5_K.
-#define K_SCALES \
-	VPMOVZXBD 64(R10)(R12*1), Z21 \
-	VPMOVZXBD 80(R10)(R12*1), Z22 \
-	VCVTDQ2PS Z21, Z21 \
-	VCVTDQ2PS Z22, Z22 \
-	VMULPS    Z24, Z21, Z21 \
-	VMULPS    Z25, Z22, Z22 \
-	ADDQ      $32, R12
-
-#define Q4_K_GROUP(EACH) \
-	EACH(ZERO, 0) \
-	NIBBLES32(EACH) \
-	K_SCALES \
-	EACH(ADD_MIN, 0)
-
-#define Q4_K(BLOCK, GROUP, EACH, NEXT) K_BLOCKS(BLOCK, GROUP, EACH, NEXT, 320, 256, Q4_K_GROUP)
-
-#define Q5_K_GROUP(EACH) \
-	EACH(ZERO, 0) \
-	FIFTHS32(EACH) \
-	K_SCALES \
-	EACH(ADD_MIN, 0)
-
-#define Q5_K(BLOCK, GROUP, EACH, NEXT) K_BLOCKS(BLOCK, GROUP, EACH, NEXT, 320, 256, Q5_K_GROUP)
-
-// SIXTHS unpacks eight columns of 6 bits; LOW and HIGH are shifted copies of their bits
-// above nibbles.
-#define SIXTHS(CODES, LOW, HIGH) \
-	SPLIT(CODES) \
-	VPTERNLOGD $0xF8, Z30, LOW, Z16 \
-	VPTERNLOGD $0xF8, Z30, HIGH, Z17
-
-// SIXTEEN is half H of 32 columns of Q6_K, whose codes and bits above are in registers.
-#define SIXTEEN(EACH, H, CODES0, CODES1, BITS) \
-	EACH(BIAS16, (40+4*H)) \
-	VPSLLW $4, BITS, Z18 \
-	VPSLLW $2, BITS, Z19 \
-	SIXTHS(CODES0, Z18, Z19) \
-	EIGHT(EACH, (4*H)) \
-	VPSRLW $2, BITS, Z19 \
-	SIXTHS(CODES1, BITS, Z19) \
-	EIGHT(EACH, (4*H+2)) \
-	SIGNED_SCALES \
-	EACH(ADD, 0)
-
-#define AHEAD384 \
-	AHEAD(0) \
-	AHEAD(64) \
-	AHEAD(128) \
-	AHEAD(192) \
-	AHEAD(256) \
-	AHEAD(320)
-
-// Q6_K reads all codes first, in the order of memory; with eight tokens, for which it
-// lacks registers, each half's.
-#define Q6_K_GROUP(EACH) \
-	AHEAD384 \
-	VMOVDQU32 (AX), Z4 \
-	VMOVDQU32 64(AX), Z5 \
-	VMOVDQU32 128(AX), Z6 \
-	VMOVDQU32 192(AX), Z7 \
-	VMOVDQU32 256(AX), Z12 \
-	VMOVDQU32 320(AX), Z13 \
-	SIXTEEN(EACH, 0, Z4, Z5, Z12) \
-	SIXTEEN(EACH, 1, Z6, Z7, Z13) \
-	ADDQ      $384, AX
-
-#define Q6_K(BLOCK, GROUP, EACH, NEXT) K_BLOCKS(BLOCK, GROUP, EACH, NEXT, 288, 256, Q6_K_GROUP)
-
-#define Q6_K8_GROUP(EACH) \
-	AHEAD384 \
-	VMOVDQU32 (AX), Z26 \
-	VMOVDQU32 64(AX), Z27 \
-	VMOVDQU32 256(AX), Z23 \
-	SIXTEEN(EACH, 0, Z26, Z27, Z23) \
-	VMOVDQU32 128(AX), Z26 \
-	VMOVDQU32 192(AX), Z27 \
-	VMOVDQU32 320(AX), Z23 \
-	SIXTEEN(EACH, 1, Z26, Z27, Z23) \
-	ADDQ      $384, AX
-
-#define Q6_K8(BLOCK, GROUP, EACH, NEXT) K_BLOCKS(BLOCK, GROUP, EACH, NEXT, 288, 256, Q6_K8_GROUP)
-
 // func directQ4_0x1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ4_0x1VNNI(SB), NOSPLIT, $0-32
@@ -575,36 +371,6 @@ TEXT ·directQ3_Kx1VNNI(SB), NOSPLIT, $0-32
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ3_Kx2VNNI(SB), NOSPLIT, $0-32
 	DIRECT(pairs, thirds, 8, Q3_K, EACH2, NEXT2)
-
-// func directQ4_Kx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ4_Kx1VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, fifths, 8, Q4_K, EACH1, NEXT1)
-
-// func directQ4_Kx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ4_Kx2VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, fifths, 8, Q4_K, EACH2, NEXT2)
-
-// func directQ5_Kx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ5_Kx1VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, fifths, 8, Q5_K, EACH1, NEXT1)
-
-// func directQ5_Kx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ5_Kx2VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, fifths, 8, Q5_K, EACH2, NEXT2)
-
-// func directQ6_Kx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ6_Kx1VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, sixths, 8, Q6_K, EACH1, NEXT1)
-
-// func directQ6_Kx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ6_Kx2VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, sixths, 8, Q6_K, EACH2, NEXT2)
 
 // Four tokens take longer to multiply than lines to come: these go to the first-level
 // cache, from further on.
@@ -727,33 +493,3 @@ TEXT ·directQ3_Kx4VNNI(SB), NOSPLIT, $0-32
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·manyQ3_KVNNI(SB), NOSPLIT, $0-64
 	MANY(pairs, thirds, 8, Q3_K, Q3_K)
-
-// func directQ4_Kx4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ4_Kx4VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, fifths, 8, Q4_K, EACH4, NEXT4)
-
-// func manyQ4_KVNNI(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·manyQ4_KVNNI(SB), NOSPLIT, $0-64
-	MANY(nibbles, fifths, 8, Q4_K, Q4_K)
-
-// func directQ5_Kx4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ5_Kx4VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, fifths, 8, Q5_K, EACH4, NEXT4)
-
-// func manyQ5_KVNNI(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·manyQ5_KVNNI(SB), NOSPLIT, $0-64
-	MANY(nibbles, fifths, 8, Q5_K, Q5_K)
-
-// func directQ6_Kx4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ6_Kx4VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, sixths, 8, Q6_K, EACH4, NEXT4)
-
-// func manyQ6_KVNNI(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·manyQ6_KVNNI(SB), NOSPLIT, $0-64
-	MANY(nibbles, sixths, 8, Q6_K8, Q6_K)

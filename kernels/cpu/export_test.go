@@ -8,6 +8,13 @@ func Rounds(name string, t kernels.DType) bool {
 	return err == nil && v.integers[t] != nil
 }
 
+// RoundsSuper reports whether they are in super-blocks, and whether those have mins.
+func RoundsSuper(name string, t kernels.DType) (super, mins bool) {
+	v, err := choose(name)
+	super = err == nil && v.integers[t] != nil && v.integers[t].super
+	return super, super && codings[t].min != nil
+}
+
 // RoundsPairs reports whether a variant's products with a type round to BF16.
 func RoundsPairs(name string, t kernels.DType) bool {
 	v, err := choose(name)

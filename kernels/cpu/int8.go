@@ -20,7 +20,7 @@ import (
 //
 // begun at 0; the values of x are those of the group's columns. The integers make it
 // free in which order the columns of a group are taken, so one token and many, plain Go
-// and assembly give the same bits.
+// and assembly give the same bits. superblock.go has another arithmetic for blocks of 256.
 
 // block8 is 32 columns of a row in 8 bits.
 type block8 struct {
@@ -40,12 +40,13 @@ type block8 struct {
 // panel8 is a chunk of a group of 16 rows as codes of 8 bits.
 type panel8 struct {
 	code  [chunk / 4][lanes][4]uint8 // plain Go: signed; assembly: with offset
-	scale [chunk / 16][lanes]float32 // of each 16 or 32 columns
+	scale [chunk / 16][lanes]float32 // of each 16 or 32 columns; superblock.go has others
 	min   [chunk / 16][lanes]float32
 }
 
 // integer is a type's integer loops.
 type integer struct {
+	super bool // the arithmetic is that of superblock.go
 	// offset is what is added to the codes of a panel to make them unsigned, negative where
 	// the biases of 16 columns are wanted as one number; or halfSums.
 	offset int16

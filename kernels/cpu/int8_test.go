@@ -110,13 +110,13 @@ func TestQuantize(t *testing.T) {
 	}
 }
 
-// tokens8 is a batch of rounded rows, in tiles.
-func tokens8(v *variant, x []float32, n, columns, group int, offset int16) []block8 {
+// tokens8 is a batch of rows rounded for the loops of a type, in tiles.
+func tokens8(v *variant, loops *integer, typ kernels.DType, x []float32, n, columns int) []block8 {
 	blocks := make([]block8, int(padded(int64(n)))*columns/32)
 	for t := range n {
 		first, width := tileOf(int64(t), int64(n))
 		at := int(first)*columns/32 + t - int(first)
-		v.quantize(&blocks[at], int(width), &x[t*columns], columns, group, offset)
+		v.round8(&blocks[at], int(width), &x[t*columns], columns, typ, loops)
 	}
 	return blocks
 }
@@ -165,7 +165,7 @@ func TestInt8Twice(t *testing.T) {
 			for i := range src {
 				src[i] = randomBlocks(rng, n/packings[typ].cols*packings[typ].bytes)
 			}
-			x := tokens8(&v, raw, tokens, n, codings[typ].group, loops.offset)
+			x := tokens8(&v, loops, kernels.DType(typ), raw, tokens, n)
 			got := product8Twice(loops, kernels.DType(typ), src, x, tokens, n)
 			for i := range src {
 				want := product8(loops, kernels.DType(typ), src[i], x, tokens, n)
@@ -178,21 +178,23 @@ func TestInt8Twice(t *testing.T) {
 // TestInt8: every instruction set has the bits of the plain Go, in any number of
 // tokens, through panels and straight from the packed weight.
 func TestInt8(t *testing.T) {
-	plain := genericInt8()
+	plain, super := genericInt8(), genericBF16()
 	for _, v := range variants() {
 		for typ, loops := range v.integers {
-			if loops == nil || v.name == plain.name {
+			if loops == nil || v.name == plain.name || v.name == super.name {
 				continue
 			}
-			dt, p := kernels.DType(typ), packings[typ]
+			dt, p, oracle := kernels.DType(typ), packings[typ], plain.integers[typ]
+			if loops.super {
+				oracle = super.integers[typ]
+			}
 			t.Run(v.name+"/"+dt.String(), func(t *testing.T) {
 				for _, n := range []int{max(32, p.cols), 256, 256 + max(32, p.cols), 768} {
 					rng := rand.New(rand.NewPCG(uint64(n), uint64(typ)))
 					src, raw := randomBlocks(rng, n/p.cols*p.bytes), rows8(rng, 11*n)
 					for tokens := 1; tokens <= 11; tokens++ {
-						group := codings[typ].group
-						want := product8(plain.integers[typ], dt, src, tokens8(&plain, raw, tokens, n, group, 0), tokens, n)
-						x := tokens8(&v, raw, tokens, n, group, loops.offset)
+						want := product8(oracle, dt, src, tokens8(&plain, oracle, dt, raw, tokens, n), tokens, n)
+						x := tokens8(&v, loops, dt, raw, tokens, n)
 						same(t, want, product8(loops, dt, src, x, tokens, n), "%d tokens, %d columns", tokens, n)
 						if loops.direct[0] == nil && loops.scaled[0] == nil {
 							continue

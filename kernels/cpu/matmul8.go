@@ -18,12 +18,16 @@ type matmul8Job struct {
 }
 
 // integer returns the integer loops for a weight; nil: its product is exact.
-// Scales beside the tensor must not change within 32 columns.
+// Scales beside the tensor must not change within 32 columns, or a super-block.
 func (v *variant) integer(w kernels.Weight, l *layout) *integer {
-	if v.integers[w.Type] == nil || w.Cols%32 != 0 || l.scale != nil && l.scaleCols%32 != 0 && l.scaleCols < w.Cols {
+	loops, unit := v.integers[w.Type], int64(32)
+	if loops != nil && loops.super {
+		unit = 256
+	}
+	if loops == nil || w.Cols%32 != 0 || !l.constant(w.Cols) && l.scaleCols%unit != 0 {
 		return nil
 	}
-	return v.integers[w.Type]
+	return loops
 }
 
 // matmul8 multiplies a block of tokens.
@@ -82,8 +86,17 @@ func (j *matmul8Job) quantize(t int64) {
 	for from := int64(0); from < j.w.Cols; from += j.piece8 {
 		x := (*float32)(pointer(j.x + uintptr(4*(t*j.w.Cols+from))))
 		b := blockAt(j.block(first, from), int(t-first))
-		j.kern.quantize(b, int(width), x, int(min(j.piece8, j.w.Cols-from)), j.group, j.loops.offset)
+		j.kern.round8(b, int(width), x, int(min(j.piece8, j.w.Cols-from)), j.w.Type, j.loops)
 	}
+}
+
+// round8 rounds n columns of x for the loops of a type.
+func (v *variant) round8(dst *block8, step int, x *float32, n int, t kernels.DType, loops *integer) {
+	if loops.super && codings[t].min != nil {
+		v.quantizeSuper(dst, step, x, n, superCodings[t].bits)
+		return
+	}
+	v.quantize(dst, step, x, n, codings[t].group, loops.offset)
 }
 
 // block returns the first block of the tile that begins with token t, of the
@@ -163,13 +176,24 @@ func (j *matmul8Job) products(w *worker, sums []float32, from, n int64, next ahe
 
 // scale8 multiplies the scales of a panel by those beside the tensor.
 func (j *matmul8Job) scale8(w *worker, p *panel8, g, from, n int64) {
+	mins := codings[j.w.Type].min != nil
+	if j.loops.super {
+		j.factors(&w.factors, g, from)
+		p.times(superFloats, &w.factors, mins)
+		return
+	}
 	for c := 0; c < int(n); c += j.group {
 		j.factors(&w.factors, g, from+int64(c))
-		for r, f := range w.factors {
-			p.scale[c/j.group][r] *= f
-			if codings[j.w.Type].min != nil {
-				p.min[c/j.group][r] *= f
-			}
+		p.times(c/j.group, &w.factors, mins)
+	}
+}
+
+// times multiplies row i of scales, and of mins.
+func (p *panel8) times(i int, factors *[lanes]float32, mins bool) {
+	for r, f := range factors {
+		p.scale[i][r] *= f
+		if mins {
+			p.min[i][r] *= f
 		}
 	}
 }

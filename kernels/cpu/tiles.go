@@ -3,6 +3,8 @@ package cpu
 import (
 	"math"
 	"unsafe"
+
+	"trona/kernels"
 )
 
 // # Products in tiles
@@ -188,11 +190,16 @@ func flush(v float32) float32 {
 	return v
 }
 
-// genericBF16 is genericInt8 with products in tiles: the oracle of the variants
-// that have them.
+// genericBF16 is genericInt8 with products in tiles, and of super-blocks: the oracle of the
+// variants that have them.
 func genericBF16() variant {
 	v := genericInt8()
 	v.name = "genericbf16-int8"
 	v.tiles = genericTiles()
+	for t := range superCodings {
+		if superCodings[t].parts != nil {
+			v.integers[t] = superGeneric(kernels.DType(t))
+		}
+	}
 	return v
 }

@@ -165,6 +165,9 @@ GLOBL minus<>(SB), RODATA|NOPTR, $4
 // SIXTHS32 writes 32 columns of Q6_K: low nibbles, then the bits above.
 #define SIXTHS32 \
 	SIGNED_SCALES2 \
+	SIXTHS4
+
+#define SIXTHS4 \
 	VMOVDQU 256(R10), Y10 \
 	VMOVDQU 288(R10), Y11 \
 	WITH_HIGH(0, LEFT, 4, LEFT, 2) \

@@ -74,6 +74,67 @@ group:
 	VZEROUPPER
 	RET
 
+// Super-blocks (superblock.go): scales and mins of two groups are words side by side.
+
+// The floats that sums of mins are multiplied by: 2^4 less the bits that sums lack.
+DATA eight<>+0(SB)/4, $0x41000000
+GLOBL eight<>(SB), RODATA|NOPTR, $4
+DATA one<>+0(SB)/4, $0x3f800000
+GLOBL one<>(SB), RODATA|NOPTR, $4
+DATA two<>+0(SB)/4, $0x40000000
+GLOBL two<>(SB), RODATA|NOPTR, $4
+DATA four<>+0(SB)/4, $0x40800000
+GLOBL four<>(SB), RODATA|NOPTR, $4
+
+// WORDS2 joins u8 [8] at AT and 32 bytes on in the block.
+#define WORDS2(AT, TO) \
+	VPMOVZXBD (AT)(SI), Y0 \
+	VPMOVZXBD (AT+32)(SI), Y1 \
+	VPSLLD    $16, Y1, Y1 \
+	VPOR      Y1, Y0, Y0 \
+	VMOVDQU   Y0, TO
+
+// PAIR writes scales and mins of the I-th 64 columns of Q4_K or Q5_K.
+#define PAIR(I) \
+	WORDS2((64+64*I), (64*I)(R9)) \
+	WORDS2((72+64*I), (64*I+32)(R9)) \
+	WORDS2((80+64*I), (64*I)(R13)) \
+	WORDS2((88+64*I), (64*I+32)(R13))
+
+// FLOATS writes F16 [16] at AT, times Y2.
+#define FLOATS(AT, TO) \
+	VCVTPH2PS AT(SI), Y0 \
+	VCVTPH2PS (AT+16)(SI), Y1 \
+	VMULPS    Y2, Y0, Y0 \
+	VMULPS    Y2, Y1, Y1 \
+	VMOVUPS   Y0, 512(TO) \
+	VMOVUPS   Y1, 544(TO)
+
+#define SUPER_MIN(UNIT, CODES4) \
+	PAIR(0) \
+	PAIR(1) \
+	PAIR(2) \
+	PAIR(3) \
+	VBROADCASTSS one<>(SB), Y2 \
+	FLOATS(0, R9) \
+	VBROADCASTSS UNIT<>(SB), Y2 \
+	FLOATS(32, R13) \
+	LEAQ         320(SI), R10 \
+	MOVQ         $8, R8 \
+group: \
+	CODES4 \
+	DECQ R8 \
+	JNZ  group \
+	VZEROUPPER \
+	RET
+
+// func unpackSuperQ4_KAVX2(p *panel8, src unsafe.Pointer, n int)
+// Requires: AVX2, F16C
+TEXT ·unpackSuperQ4_KAVX2(SB), NOSPLIT, $0-24
+	ARGUMENTS
+	BEGIN4
+	SUPER_MIN(eight, NIBBLES4)
+
 #define BEGIN5 \
 	VPBROADCASTD nibbles<>(SB), Y15 \
 	VPBROADCASTD fifths<>(SB), Y14
@@ -129,6 +190,13 @@ group:
 	VZEROUPPER
 	RET
 
+// func unpackSuperQ5_KAVX2(p *panel8, src unsafe.Pointer, n int)
+// Requires: AVX2, F16C
+TEXT ·unpackSuperQ5_KAVX2(SB), NOSPLIT, $0-24
+	ARGUMENTS
+	BEGIN5
+	SUPER_MIN(four, FIFTHS4)
+
 // func unpack8Q6_KAVX2(p *panel8, src unsafe.Pointer, n int)
 // Requires: AVX2, F16C
 TEXT ·unpack8Q6_KAVX2(SB), NOSPLIT, $0-24
@@ -149,6 +217,45 @@ group:
 	MOVQ    R10, SI
 	SUBQ    $256, CX
 	JNZ     block
+	VZEROUPPER
+	RET
+
+// SIGNED2 joins i8 [8] at AT and 16 bytes on in the block.
+#define SIGNED2(AT, TO) \
+	VPMOVSXBD (AT)(SI), Y0 \
+	VPMOVSXBD (AT+16)(SI), Y1 \
+	VPSLLD    $16, Y1, Y1 \
+	VPBLENDW  $0xaa, Y1, Y0, Y0 \
+	VMOVDQU   Y0, TO
+
+#define SIGNED_PAIR(I) \
+	SIGNED2((32+32*I), (64*I)(R9)) \
+	SIGNED2((40+32*I), (64*I+32)(R9))
+
+// func unpackSuperQ6_KAVX2(p *panel8, src unsafe.Pointer, n int)
+// Requires: AVX2, F16C
+TEXT ·unpackSuperQ6_KAVX2(SB), NOSPLIT, $0-24
+	ARGUMENTS
+	VPBROADCASTD nibbles<>(SB), Y15
+	VPBROADCASTD sixths<>(SB), Y14
+	SIGNED_PAIR(0)
+	SIGNED_PAIR(1)
+	SIGNED_PAIR(2)
+	SIGNED_PAIR(3)
+	SIGNED_PAIR(4)
+	SIGNED_PAIR(5)
+	SIGNED_PAIR(6)
+	SIGNED_PAIR(7)
+	VBROADCASTSS two<>(SB), Y2
+	FLOATS(0, R9)
+	LEAQ         288(SI), R10
+	MOVQ         $8, R8
+
+group:
+	SIXTHS4
+	ADDQ $512, DI
+	DECQ R8
+	JNZ  group
 	VZEROUPPER
 	RET
 

@@ -54,6 +54,8 @@ type variant struct {
 	// quantize rounds n columns of x to blocks `step` apart, for groups of 16 or 32
 	// columns of a weight.
 	quantize func(dst *block8, step int, x *float32, n, group int, offset int16)
+	// quantizeSuper rounds n columns of x for super-blocks with mins whose sums lack bits.
+	quantizeSuper func(dst *block8, step int, x *float32, n, bits int)
 	// widen converts n cache elements to F32.
 	widen [kernels.BF16 + 1]func(dst *float32, src unsafe.Pointer, n int)
 	// narrow rounds n values to cache elements.

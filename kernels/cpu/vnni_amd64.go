@@ -15,7 +15,7 @@ import (
 // sign lose it to an offset of 128.
 func int8VNNI(v variant) variant {
 	v.name += "vnni-int8"
-	v.quantize = quantizeAVX2
+	v.quantize, v.quantizeSuper = quantizeAVX2, quantizeSuperAVX512
 	v.attention16 = &attention16{scores16VNNI, weigh16AVX512, add16VNNI}
 	v.integers = [numTypes]*integer{
 		kernels.Q4_0:     {offset: 8, unpack: unpack8Q4_0AVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI, direct: [3]direct{directQ4_0x1VNNI, directQ4_0x2VNNI, directQ4_0x4VNNI}, directTokens: 64, many: manyQ4_0VNNI},
@@ -25,9 +25,9 @@ func int8VNNI(v variant) variant {
 		kernels.Q8_0:     {offset: 128, unpack: unpackU8Q8_0AVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI, direct: [3]direct{directQ8_0x1VNNI, directQ8_0x2VNNI, directQ8_0x4VNNI}, directTokens: 64, many: manyQ8_0VNNI},
 		kernels.Q2_K:     {offset: halfSums, unpack: unpack8Q2_KAVX2, gemm: gemmSixteenMinVNNI, direct: [3]direct{directQ2_Kx1VNNI, directQ2_Kx2VNNI, directQ2_Kx4VNNI}, directTokens: 64, many: manyQ2_KVNNI},
 		kernels.Q3_K:     {offset: -4, unpack: unpack8Q3_KAVX2, gemm: gemmSixteenVNNI, gemm2: gemmSixteen2VNNI, direct: [3]direct{directQ3_Kx1VNNI, directQ3_Kx2VNNI, directQ3_Kx4VNNI}, directTokens: 64, many: manyQ3_KVNNI},
-		kernels.Q4_K:     {unpack: unpack8Q4_KAVX2, gemm: gemmMinVNNI, gemm2: gemmMin2VNNI, direct: [3]direct{directQ4_Kx1VNNI, directQ4_Kx2VNNI, directQ4_Kx4VNNI}, directTokens: 64, many: manyQ4_KVNNI},
-		kernels.Q5_K:     {unpack: unpack8Q5_KAVX2, gemm: gemmMinVNNI, gemm2: gemmMin2VNNI, direct: [3]direct{directQ5_Kx1VNNI, directQ5_Kx2VNNI, directQ5_Kx4VNNI}, directTokens: 64, many: manyQ5_KVNNI},
-		kernels.Q6_K:     {offset: -32, unpack: unpack8Q6_KAVX2, gemm: gemmSixteenVNNI, gemm2: gemmSixteen2VNNI, direct: [3]direct{directQ6_Kx1VNNI, directQ6_Kx2VNNI, directQ6_Kx4VNNI}, directTokens: 64, many: manyQ6_KVNNI},
+		kernels.Q4_K:     {super: true, unpack: unpackSuperQ4_KAVX2, gemm: gemmQ4_KVNNI, gemm2: gemm2Q4_KVNNI, direct: [3]direct{directQ4_Kx1VNNI, directQ4_Kx2VNNI, directQ4_Kx4VNNI}, directTokens: 64, many: manyQ4_KVNNI},
+		kernels.Q5_K:     {super: true, unpack: unpackSuperQ5_KAVX2, gemm: gemmQ5_KVNNI, gemm2: gemm2Q5_KVNNI, direct: [3]direct{directQ5_Kx1VNNI, directQ5_Kx2VNNI, directQ5_Kx4VNNI}, directTokens: 64, many: manyQ5_KVNNI},
+		kernels.Q6_K:     {super: true, offset: -32, unpack: unpackSuperQ6_KAVX2, gemm: gemmQ6_KVNNI, gemm2: gemm2Q6_KVNNI, direct: [3]direct{directQ6_Kx1VNNI, directQ6_Kx2VNNI, directQ6_Kx4VNNI}, directTokens: 64, many: manyQ6_KVNNI},
 		kernels.IQ4_NL:   {offset: 128, unpack: unpackU8IQ4_NLAVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI, direct: [3]direct{directIQ4_NLx1VNNI, directIQ4_NLx2VNNI, directIQ4_NLx4VNNI}, directTokens: 64, many: manyIQ4_NLVNNI},
 		kernels.IQ4_XS:   {offset: 128, unpack: unpackU8IQ4_XSAVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI, direct: [3]direct{directIQ4_XSx1VNNI, directIQ4_XSx2VNNI, directIQ4_XSx4VNNI}, directTokens: 64, many: manyIQ4_XSVNNI},
 		kernels.MXFP4:    {offset: 12, unpack: unpack8MXFP4AVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI, scaled: [3]scaled{directMXFP4x1VNNI, directMXFP4x2VNNI, directMXFP4x4VNNI}, directTokens: 64, many: manyMXFP4VNNI},
@@ -78,6 +78,36 @@ func gemmMin2VNNI(out *float32, each int, p *[2]panel8, x *block8, stride, token
 
 //go:noescape
 func gemmSixteen2VNNI(out *float32, each int, p *[2]panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func unpackSuperQ4_KAVX2(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func gemmQ4_KVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemm2Q4_KVNNI(out *float32, each int, p *[2]panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func unpackSuperQ5_KAVX2(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func gemmQ5_KVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemm2Q5_KVNNI(out *float32, each int, p *[2]panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func unpackSuperQ6_KAVX2(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
+func gemmQ6_KVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemm2Q6_KVNNI(out *float32, each int, p *[2]panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func quantizeSuperAVX512(dst *block8, step int, x *float32, n, bits int)
 
 //go:noescape
 func directQ4_0x1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)

@@ -85,7 +85,7 @@ func (c *context) gated(n int64, gate, up *kernels.Matrix) {
 		s := silu(gates[i])
 		want[i] = s * ups[i]
 		// silu changes at most 1.1 times as much as its argument.
-		ofGate, ofUp := 1.1*gateSize[i]*(1e-5+c.suite.Rounding), upSize[i]*(1e-5+c.suite.Rounding)
+		ofGate, ofUp := 1.1*gateSize[i]*c.suite.lost(gate.Type), upSize[i]*c.suite.lost(up.Type)
 		tol[i] = ofGate*(math.Abs(ups[i])+ofUp) + math.Abs(s)*ofUp + 1e-6*math.Abs(want[i])
 	}
 	got := c.read(out)

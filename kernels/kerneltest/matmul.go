@@ -140,7 +140,7 @@ func (c *context) matmul(s matmulShape, m *kernels.Matrix) {
 	}
 	want, size := matmulRef(values(m), xs, s.n, s.rows, s.cols)
 	for i := range size {
-		size[i] *= 1e-5 + c.suite.Rounding
+		size[i] *= c.suite.lost(m.Type)
 	}
 	c.close(c.read(out), want, size)
 	c.noAllocs(func() { c.dev.MatMul(x, s.n/2, product) })

@@ -35,6 +35,8 @@ type Suite struct {
 	// AttentionRounding is that of attention, AttentionLost what small weights lose of the
 	// greatest.
 	Rounding, AttentionRounding, AttentionLost float64
+	// Lost is what products with weights of a type lose beside.
+	Lost map[kernels.DType]float64
 	// Rounded returns what a product with a weight of type t sees of its input, rows
 	// of cols values of which the first decode, where the device rounds it by a rule
 	// of its own. nil: all of it.
@@ -49,6 +51,9 @@ type Suite struct {
 	// Lazy: the device may allocate on the host as ops run.
 	Lazy bool
 }
+
+// lost bounds the error of products with a type, relative to the sum of their magnitudes.
+func (s *Suite) lost(t kernels.DType) float64 { return 1e-5 + s.Rounding + s.Lost[t] }
 
 // Run runs the suite on a device that computes in F32.
 func Run(t *testing.T, open func() (kernels.Device, error)) {
