@@ -184,11 +184,17 @@ func (b *builder) calls(c *toolChoice, free bool) *grammar.Grammar {
 		return nil
 	}
 	body := grammar.OneOf(one...)
-	if !strings.Contains(form.bare, "{") {
+	switch {
+	case form.each:
+		if !c.single {
+			body = grammar.List(body, b.regex(`\n?`+regexp.QuoteMeta(form.close)+`\n?`+regexp.QuoteMeta(form.open)+`\n?`))
+		}
+		body = b.sequence(b.regex(`\n?`), body, b.regex(`\n?`))
+	case !strings.Contains(form.bare, "{"):
 		if !c.single {
 			body = grammar.List(body, b.regex(`, ?`))
 		}
-		body = b.sequence(b.literal("["), body, b.literal("]"))
+		body = b.sequence(b.regex(` ?\[`), body, b.literal("]"))
 	}
 	if form.bare != "" && free {
 		return b.either(body, b.regex(`([^`+regexp.QuoteMeta(form.bare)+` \t\r\n](.|\n)*)?`))

@@ -133,9 +133,31 @@ func TestStructureErrors(t *testing.T) {
 const toolFG = `"tools":[{"type":"function","function":{"name":"f","parameters":` + schemaA + `}},` +
 	`{"type":"function","function":{"name":"g.h","strict":true,"parameters":{"$ref":"#/$defs/x","$defs":{"x":{"type":"object","properties":{"b":{"enum":["p","q"]}},"required":["b"],"additionalProperties":false}}}}}]`
 
+const callF, callG = `{"name": "f", "arguments": {"a": 7}}`, `{"name": "g.h", "arguments": {"b": "p"}}`
+
+// Calls in the model's own form come as it makes them, also where they must come.
+func TestFormsOfCalls(t *testing.T) {
+	for form, said := range map[string]string{
+		"":         "<TOOLCALL>[" + callF + ", " + callG + "]</TOOLCALL>",
+		hermesOpen: "<tool_call>\n" + callF + "\n</tool_call>\n<tool_call>\n" + callG + "\n</tool_call>", mistralOpen: "[TOOL_CALLS] [" + callF + ", " + callG + "]",
+	} {
+		for _, choice := range []string{"auto", "required"} {
+			s := structureServer(t, says(t, said))
+			s.loaded()[0].tools.form = findTools(testModelOf(t, form)).form
+			got := post(t, s, 200, chatPath, `{`+hello+`,"max_tokens":600,`+toolFG+`,"tool_choice":"`+choice+`"}`)
+			require.Equal(t, "tool_calls", get(got, "choices", 0, "finish_reason"), form)
+			calls := listOf(get(got, "choices", 0, "message", "tool_calls"))
+			require.Len(t, calls, 2)
+			require.Equal(t, `{"a": 7}`, get(calls[0], "function", "arguments"))
+			require.Equal(t, `{"b": "p"}`, get(calls[1], "function", "arguments"))
+			require.Nil(t, get(got, "choices", 0, "message", "content"))
+		}
+	}
+}
+
 // A call that must come does, with arguments that the schema allows.
 func TestForcedCalls(t *testing.T) {
-	for form := range map[string]bool{"": true, "<|python_tag|>": true, "[func_name1(": true} {
+	for _, form := range []string{"", pythonTag, "[func_name1(", hermesOpen, mistralOpen} {
 		for said, reasoning := range map[string]any{"I would rather not.": nil, "<think>a</think>": "a", `<TOOLCALL>[{"name": "f", "arguments": {"a": "x"}}]</TOOLCALL>`: nil} {
 			for choice, names := range map[string]string{`"required"`: "^(f|g.h)$", `{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"g.h"}}]}}`: "^g.h$", `{"type":"function","function":{"name":"g.h"}}`: "^g.h$"} {
 				s := structureServer(t, says(t, said))

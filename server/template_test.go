@@ -76,3 +76,14 @@ func TestTemplateOfCallsWithoutContent(t *testing.T) {
 		require.Equal(t, want, text, content)
 	}
 }
+
+// The template tells how calls look.
+func TestToolForms(t *testing.T) {
+	for source, form := range map[string]string{
+		`<TOOLCALL>[{"name"`: "nemotron", `nothing`: "nemotron", pythonTag: "llama", `{"name": x, "parameters": y}`: "llama", `[func_name1(`: "python",
+		`<tool_call>{"name": x, "arguments": y}</tool_call> "parameters": `: "hermes", `[TOOL_CALLS] [`: "mistral",
+		`<tool_call><function=x>`: "nemotron", `<tool_call>f<arg_key>x`: "nemotron", `[TOOL_CALLS]f[ARGS]{}`: "nemotron",
+	} {
+		require.Equal(t, toolForms[form], findTools(testModelOf(t, source)).form, source)
+	}
+}

@@ -11,6 +11,7 @@ import (
 // toolForm is how a model writes tool calls: after a tag, JSON or Python.
 type toolForm struct {
 	open, close string // the tags; "": none
+	each        bool   // each call has tags of its own: an object, no list
 	bare        string // with what calls may begin at the beginning of an answer, without a tag
 	strict      bool   // only what has the name of a tool is a call
 	method      bool   // name.call(...) is a call of name
@@ -26,7 +27,15 @@ type toolUse struct {
 	null    bool // it shows calls only of messages whose content is null
 }
 
-const pythonTag = "<|python_tag|>"
+// Tags before calls: of Llama, of Hermes and Qwen, of Mistral.
+const (
+	pythonTag   = "<|python_tag|>"
+	hermesOpen  = "<tool_call>"
+	mistralOpen = "[TOOL_CALLS]"
+)
+
+// nemotronForm is JSON or Python.
+var nemotronForm = toolForm{open: "<TOOLCALL>", close: "</TOOLCALL>", arguments: "arguments"}
 
 // findTools looks for the forms in the text of the template, and renders a
 // small conversation to see what becomes of tools.
@@ -35,13 +44,20 @@ func findTools(m *Model) (use toolUse) {
 	if t := m.template(true); t != nil {
 		source = t.Source()
 	}
-	switch tagged := strings.Contains(source, "<TOOLCALL>"); {
-	case !tagged && (strings.Contains(source, pythonTag) || strings.Contains(source, `"parameters": `)):
+	has := func(text string) bool { return strings.Contains(source, text) }
+	switch {
+	case has("<TOOLCALL>"):
+		use.form = nemotronForm
+	case has(hermesOpen) && !has("<function=") && !has("<arg_key>"): // those write XML between the tags
+		use.form = toolForm{open: hermesOpen, close: "</tool_call>", each: true, arguments: "arguments"}
+	case has(mistralOpen) && !has("[ARGS]"): // newer ones write the name before the arguments
+		use.form = toolForm{open: mistralOpen, arguments: "arguments"}
+	case has(pythonTag) || has(`"parameters": `):
 		use.form = toolForm{open: pythonTag, bare: "{[", strict: true, method: true, arguments: "parameters"}
-	case !tagged && strings.Contains(source, "[func_name1("):
+	case has("[func_name1("):
 		use.form = toolForm{bare: "[", strict: true, arguments: "arguments"}
-	default: // the form of Nemotron, JSON or Python
-		use.form = toolForm{open: "<TOOLCALL>", close: "</TOOLCALL>", arguments: "arguments"}
+	default:
+		use.form = nemotronForm
 	}
 	render := func(tools []jsontext.Value, messages ...message) string {
 		in := renderInput{messages: messages, tools: tools, addGenerationPrompt: true, now: time.Now()}
@@ -58,7 +74,7 @@ func findTools(m *Model) (use toolUse) {
 	called := func(content, raw string) bool {
 		answer := newMessage("assistant", "")
 		answer.setRaw("content", jsontext.Value(content))
-		answer.setRaw("tool_calls", jsontext.Value(`[{"id":"1","type":"function","function":{"name":"f","arguments":`+raw+`}}]`))
+		answer.setRaw("tool_calls", jsontext.Value(`[{"id":"call00001","type":"function","function":{"name":"f","arguments":`+raw+`}}]`))
 		text := render([]jsontext.Value{tool}, question, answer)
 		return strings.Contains(text, arguments) || strings.Contains(text, `{"a":1}`)
 	}

@@ -11,7 +11,9 @@ import (
 
 // toolForms are those of the released models.
 var toolForms = map[string]toolForm{
-	"nemotron": {open: "<TOOLCALL>", close: "</TOOLCALL>", arguments: "arguments"},
+	"nemotron": nemotronForm,
+	"hermes":   {open: hermesOpen, close: "</tool_call>", each: true, arguments: "arguments"},
+	"mistral":  {open: mistralOpen, arguments: "arguments"},
 	"llama":    {open: pythonTag, bare: "{[", strict: true, method: true, arguments: "parameters"},
 	"python":   {bare: "[", strict: true, arguments: "arguments"},
 }
@@ -40,6 +42,11 @@ var toolAnswers = []struct {
 	form, answer string
 	want         []string
 }{
+	{"hermes", "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n</tool_call>\n<tool_call>\n{\"arguments\": {}, \"name\": \"g\"}\n</tool_call>", []string{"", `f {"a": 1}`, "g {}"}},
+	{"hermes", "So.\n<tool_call>{\"name\": \"f\", \"arguments\": \"{}\"}</tool_call>", []string{"So.", "f {}"}},
+	{"hermes", "<tool_call>\n<function=f>\n</function>\n</tool_call>", []string{"<tool_call>\n<function=f>\n</function>\n</tool_call>"}},
+	{"mistral", `[TOOL_CALLS] [{"name": "f", "arguments": {"a": 1}}, {"name": "g", "arguments": {}, "id": "call00001"}]`, []string{"", `f {"a": 1}`, "g {}"}},
+	{"mistral", `[TOOL_CALLS]f[1]`, []string{"[TOOL_CALLS]f[1]"}},
 	{"nemotron", "Hello", []string{"Hello"}},
 	{"nemotron", "", []string{""}},
 	{"nemotron", " \n", []string{" \n"}},
