@@ -67,7 +67,9 @@ func findThinking(m *Model, tools bool) (how thinking) {
 			return how
 		}
 	}
-	if text := render(nil, newMessage("system", "y "+slashOff), question); text != "" && !strings.Contains(text, slashOff) {
+	// The rest of the message must stay: some templates drop all of it.
+	const rest = "Be brief."
+	if text := render(nil, newMessage("system", rest+" "+slashOff), question); strings.Contains(text, rest) && !strings.Contains(text, slashOff) {
 		how.slash = true
 		return how
 	}

@@ -30,6 +30,7 @@ var ownTemplates = map[string]string{
 	"other variable": testTemplate,
 	"effort":         `{%- for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[{{ reasoning_effort|default('medium') }}]`,
 	"refuses":        `{{ raise_exception('no') }}`,
+	"no system":      `{%- for m in messages if m.role != 'system' %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]`,
 }
 
 // templateServer serves a model with another template.
@@ -55,7 +56,7 @@ func nemotronServer(t *testing.T, name string) *Server {
 func TestFindThinking(t *testing.T) {
 	for name, want := range map[string]thinking{
 		"nano": {detailed: true, unsaid: reasonOff}, "super1": {detailed: true}, "ultra": {detailed: true, unsaid: reasonOn}, "super1.5": {slash: true}, "llama3.1": {},
-		"variable": {variable: "enable_thinking"}, "other variable": {variable: "thinking"}, "effort": {effort: true}, "refuses": {},
+		"variable": {variable: "enable_thinking"}, "other variable": {variable: "thinking"}, "effort": {effort: true}, "refuses": {}, "no system": {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, want, nemotronServer(t, name).loaded()[0].thinking)
