@@ -1,6 +1,8 @@
 package server
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -43,7 +45,10 @@ func (in *renderInput) readMessages(v *value, model *Model) {
 		}
 		for _, name := range []string{"name", "tool_call_id"} {
 			if label := m.take(name); label != nil {
-				label.label(maxNameBytes)
+				text := label.label(maxNameBytes)
+				if name == "tool_call_id" && model.tools.nine {
+					got.set(name, nineCharacters(text))
+				}
 			}
 		}
 		for _, name := range []string{"refusal", "reasoning_content", "reasoning"} {
@@ -65,9 +70,12 @@ func (in *renderInput) readMessages(v *value, model *Model) {
 func (m *message) set(name, text string) { m.setRaw(name, quote(nil, text)) }
 
 // setRaw gives a member of the message a value; nil takes it away.
-func (m *message) setRaw(name string, raw jsontext.Value) {
-	old := value{d: &decoding{}, raw: m.raw}
-	m.raw = old.object().with(name, raw)
+func (m *message) setRaw(name string, raw jsontext.Value) { m.raw = withMember(m.raw, name, raw) }
+
+// withMember returns an object with another value of a member, as with does.
+func withMember(object jsontext.Value, name string, raw jsontext.Value) jsontext.Value {
+	old := value{d: &decoding{}, raw: object}
+	return old.object().with(name, raw)
 }
 
 // with returns the object with another value of a member, in its place or at
@@ -162,7 +170,18 @@ func readCalls(v *value, role string) {
 	}
 }
 
-// fitCalls gives the arguments of earlier calls the form that the template
+// nineCharacters returns an id of nine letters and digits, the same for the same id.
+func nineCharacters(id string) string {
+	const length = 9
+	other := func(r rune) bool { return r > 0x7f || !letter(int(r)) && !digit(int(r)) || r == '_' }
+	if len(id) == length && !strings.ContainsFunc(id, other) {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:])[:length]
+}
+
+// fitCalls gives the arguments and ids of earlier calls the form that the template
 // needs, and takes away an empty list of calls, which some templates mistake.
 func (m *message) fitCalls(calls *value, use toolUse) {
 	list := jsontext.Value{'['}
@@ -188,11 +207,15 @@ func (m *message) fitCalls(calls *value, use toolUse) {
 		if len(list) > 1 {
 			list = append(list, ',')
 		}
-		list = append(list, call.with("function", function.with("arguments", raw))...)
+		fitted := call.with("function", function.with("arguments", raw))
+		if id := call.take("id"); id != nil && use.nine {
+			fitted = withMember(fitted, "id", quote(nil, nineCharacters(id.label(maxNameBytes))))
+		}
+		list = append(list, fitted...)
 	}
 	if len(list) == 1 {
 		m.setRaw("tool_calls", nil)
-	} else if use.objects || use.text {
+	} else if use.objects || use.text || use.nine {
 		m.setRaw("tool_calls", append(list, ']'))
 	}
 }

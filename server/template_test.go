@@ -77,6 +77,26 @@ func TestTemplateOfCallsWithoutContent(t *testing.T) {
 	}
 }
 
+// A template may refuse ids of calls that have not nine characters.
+func TestTemplateOfShortIDs(t *testing.T) {
+	s := newServer(t, says(t, "x"))
+	m := *s.loaded()[0]
+	var err error
+	m.Template, err = tokenizer.NewTemplate(`{% for m in messages %}{% for c in m.tool_calls or [] %}
+{%- if c.id|length != 9 %}{{ raise_exception('nine') }}{% endif %}[{{ c.id }} {{ c.function.arguments|tojson }}]{% endfor %}
+{%- if m.role == 'tool' %}({{ m.tool_call_id }}){% endif %}{% endfor %}`)
+	require.NoError(t, err)
+	m.ContextLength = 1 << 12
+	s.SetModels(&m)
+	for id, want := range map[string]string{"abcDEF123": "abcDEF123", "chatcmpl-tool-1": "", "abcdef_12": "", "abcdefgé": ""} {
+		text, _ := rendered(t, s, `{"messages":[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"`+id+`","type":"function",
+"function":{"name":"f","arguments":"{\"a\": 1}"}}]},{"role":"tool","content":"3","tool_call_id":"`+id+`"}]}`)
+		require.Regexp(t, `^\[([a-zA-Z0-9]{9}) \{"a": 1\}\]\(([a-zA-Z0-9]{9})\)$`, text)
+		require.Equal(t, text[1:10], text[len(text)-10:len(text)-1])
+		require.Contains(t, text, want)
+	}
+}
+
 // The template tells how calls look.
 func TestToolForms(t *testing.T) {
 	for source, form := range map[string]string{

@@ -25,6 +25,7 @@ type toolUse struct {
 	objects bool // it wants the arguments of earlier calls as objects, not as text
 	text    bool // it wants them as text
 	null    bool // it shows calls only of messages whose content is null
+	nine    bool // it wants ids of nine characters
 }
 
 // Tags before calls: of Llama, of Hermes and Qwen, of Mistral.
@@ -71,17 +72,20 @@ func findTools(m *Model) (use toolUse) {
 	tool := exampleTool()
 	use.ignored = !strings.Contains(render([]jsontext.Value{tool}, question), `"f"`)
 	const arguments = `{"a": 1}`
-	called := func(content, raw string) bool {
+	called := func(content, raw, id string) bool {
 		answer := newMessage("assistant", "")
 		answer.setRaw("content", jsontext.Value(content))
-		answer.setRaw("tool_calls", jsontext.Value(`[{"id":"call00001","type":"function","function":{"name":"f","arguments":`+raw+`}}]`))
+		answer.setRaw("tool_calls", jsontext.Value(`[{"id":"`+id+`","type":"function","function":{"name":"f","arguments":`+raw+`}}]`))
 		text := render([]jsontext.Value{tool}, question, answer)
 		return strings.Contains(text, arguments) || strings.Contains(text, `{"a":1}`)
 	}
+	const id = "call00001" // which all take
+	text := string(quote(nil, arguments))
 	for _, content := range []string{`""`, "null"} {
-		asText, asObject := called(content, string(quote(nil, arguments))), called(content, arguments)
+		asText, asObject := called(content, text, id), called(content, arguments, id)
 		use.objects, use.text = asObject && !asText, asText && !asObject
 		if use.null = content == "null" && (asText || asObject); asText || asObject {
+			use.nine = !called(content, text, id+"0") && !called(content, arguments, id+"0")
 			break
 		}
 	}
