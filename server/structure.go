@@ -71,13 +71,19 @@ func (s *structure) readGuided(o *object) {
 	o.unsupported("guided_whitespace_pattern")
 }
 
-// readFormat takes OpenAI's response_format, with llama.cpp's schema.
+// readFormat takes OpenAI's response_format, with llama.cpp's schema and the names
+// that Hugging Face's client and server have for it.
 func (s *structure) readFormat(format *object) {
-	switch kind := format.need("type"); kind.oneOf("text", "json_object", "json_schema") {
-	case "json_object":
-		if v := format.take("schema"); v != nil {
-			s.readSchema(v)
-		} else {
+	switch kind := format.need("type"); kind.oneOf("text", "json_object", "json_schema", "json") {
+	case "json_object", "json":
+		open := true
+		for _, name := range []string{"schema", "value"} {
+			if v := format.take(name); v != nil {
+				s.readSchema(v)
+				open = false
+			}
+		}
+		if open {
 			s.set(kind, (*grammar.Compiler).JSONObject)
 		}
 	case "json_schema":

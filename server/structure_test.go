@@ -29,6 +29,8 @@ const schemaA = `{"type":"object","properties":{"a":{"type":"integer"}},"require
 var structures = []struct{ fields, pattern string }{
 	{`"response_format":{"type":"json_object"}`, `^\s*\{`},
 	{`"response_format":{"type":"json_object","schema":` + schemaA + `}`, `^\s*\{\s*"a"\s*:\s*-?\d`},
+	{`"response_format":{"type":"json_object","value":` + schemaA + `}`, `^\s*\{\s*"a"\s*:\s*-?\d`},
+	{`"response_format":{"type":"json","value":` + schemaA + `}`, `^\s*\{\s*"a"\s*:\s*-?\d`},
 	{`"response_format":{"type":"json_schema","json_schema":{"name":"x","strict":true,"schema":` + schemaA + `}}`, `^\s*\{\s*"a"\s*:\s*-?\d`},
 	{`"response_format":{"type":"json_schema","json_schema":{"name":"x"}}`, `^\s*\{`},
 	{`"guided_json":` + schemaA, `^\s*\{\s*"a"\s*:\s*-?\d`},
