@@ -93,6 +93,9 @@ func (o *object) quantization() *quantization {
 		o.compressedTensors(q)
 	case "fp8":
 		o.blockFP8(q)
+	case "fbgemm_fp8": // e4m3 with a scale for each row
+		q.algo = method
+		o.modules(q, "modules_to_not_convert")
 	case "gptq":
 		o.gptq(q)
 	case "awq":
@@ -100,7 +103,7 @@ func (o *object) quantization() *quantization {
 	case "auto-round":
 		o.autoRound(q)
 	default:
-		o.fail("quant_method", "%q is not supported, only \"modelopt\", \"compressed-tensors\", \"gptq\", \"awq\", \"auto-round\" and \"fp8\"", method)
+		o.fail("quant_method", "%q is not supported, only \"modelopt\", \"compressed-tensors\", \"gptq\", \"awq\", \"auto-round\", \"fp8\" and \"fbgemm_fp8\"", method)
 	}
 	return q
 }

@@ -263,6 +263,7 @@ func TestConfigAccepts(t *testing.T) {
 		"one eos":         {map[string]string{"eos_token_id": "7"}, func(t *testing.T, c *Config) { require.Equal(t, []int32{7}, c.EOS) }},
 		"no eos":          {map[string]string{"eos_token_id": "null"}, func(t *testing.T, c *Config) { require.Empty(t, c.EOS) }},
 		"modelopt":        {map[string]string{"quantization_config": `{"quant_method": "modelopt", "quant_algo": "FP8", "ignore": ["lm_head"]}`}, nil},
+		"fbgemm":          {map[string]string{"quantization_config": `{"quant_method": "fbgemm_fp8", "activation_scale_ub": 1200.0, "modules_to_not_convert": ["lm_head"]}`}, nil},
 		"mistral":         {map[string]string{"architectures": `["MistralForCausalLM"]`, "sliding_window": "null"}, nil},
 		"q and k norms":   {map[string]string{"architectures": `["Qwen3ForCausalLM"]`}, func(t *testing.T, c *Config) { require.True(t, c.Layers[0].Attention.QKNorm) }},
 		"KV alone":        {map[string]string{"quantization_config": `{"quant_method": "modelopt", "quant_algo": null, "kv_cache_scheme": {"num_bits": 8}}`}, nil},
