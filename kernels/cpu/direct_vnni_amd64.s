@@ -177,7 +177,7 @@ GROUP: \
 
 #define NVFP4(BLOCK, GROUP, EACH, NEXT) BLOCKS(BLOCK, EACH, NEXT, NVFP4_GROUP)
 
-// SIGNED_SCALES reads scales with a sign, of a group of IQ4_XS, Q3_K or Q6_K.
+// SIGNED_SCALES reads scales with a sign, of a group of IQ4_XS or Q3_K.
 #define SIGNED_SCALES \
 	VPMOVSXBD 32(R10)(R12*1), Z21 \
 	VCVTDQ2PS Z21, Z21 \
