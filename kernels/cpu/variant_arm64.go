@@ -143,16 +143,15 @@ func tileDotProd(t kernels.DType, width int) scaled {
 	return func(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32) {
 		var p panel8
 		for from := 0; from < n; from += chunk {
-			some := min(chunk, n-from)
-			bytes := some / blocks.cols * blocks.bytes
-			prefetch(unsafe.Add(src, bytes), bytes) // those that follow
-			unpack8NEON(t, &p, src, some)
+			some, bytes := min(chunk, n-from), chunk/blocks.cols*blocks.bytes
+			packed := unsafe.Add(src, from/chunk*bytes)
+			prefetch(pointer(uintptr(packed)+uintptr(bytes)), bytes) // those that follow, even another group's
+			unpack8NEON(t, &p, packed, some)
 			if factors != nil {
 				scaleNEON(&p.scale[0][0], factors, some/c.group)
 				scaleNEON(&p.min[0][0], factors, some/c.group)
 			}
 			multiplyDotProd(c, out, &p, blockAt(x, from/32*width), width, some)
-			src = unsafe.Add(src, bytes)
 		}
 	}
 }
