@@ -34,7 +34,7 @@ func TestGuards(t *testing.T) {
 	for _, v := range variants() {
 		for typ, loops := range v.integers {
 			if loops != nil {
-				t.Run(v.name+"/"+kernels.DType(typ).String(), func(t *testing.T) { guards{t}.packed(loops, packings[typ]) })
+				t.Run(v.name+"/"+kernels.DType(typ).String(), func(t *testing.T) { guards{t}.packed(&v, kernels.DType(typ), loops) })
 			}
 		}
 		t.Run(v.name+"/logits", func(t *testing.T) {
@@ -62,7 +62,9 @@ func TestGuards(t *testing.T) {
 	}
 }
 
-func (g guards) packed(loops *integer, p packing) {
+func (g guards) packed(v *variant, typ kernels.DType, loops *integer) {
+	g.panels(v, typ, loops)
+	p := packings[typ]
 	for _, n := range []int{max(32, p.cols), 3 * max(32, p.cols)} {
 		src, factors := g.bytes(n/p.cols*p.bytes), g.floats(lanes)
 		panel := (*panel8)(g.bytes(int(unsafe.Sizeof(panel8{}))))
@@ -79,6 +81,20 @@ func (g guards) packed(loops *integer, p packing) {
 		}
 		for tokens := 8; tokens <= 12 && loops.many != nil; tokens += 4 {
 			loops.many(g.floats(tokens*lanes), src, g.blocks(tokens*n/32), 4*n/32, tokens, n, panel, factors)
+		}
+	}
+}
+
+func (g guards) panels(v *variant, typ kernels.DType, loops *integer) {
+	const n = chunk
+	panels := (*[2]panel8)(g.bytes(2 * int(unsafe.Sizeof(panel8{}))))
+	for _, tokens := range []int{1, 2, 4, 8} {
+		width := min(4, tokens)
+		x, out := g.blocks(tokens*n/32), g.floats(2*tokens*lanes)
+		v.round8(blockAt(x, (tokens-width)*n/32+width-1), width, g.floats(n), n, typ, loops)
+		loops.gemm((*float32)(unsafe.Add(unsafe.Pointer(out), 4*tokens*lanes)), &panels[1], x, width*n/32, tokens, n)
+		if loops.gemm2 != nil && width == 4 {
+			loops.gemm2(out, tokens*lanes, panels, x, width*n/32, tokens, n)
 		}
 	}
 }

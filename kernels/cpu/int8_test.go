@@ -110,6 +110,37 @@ func TestQuantize(t *testing.T) {
 	}
 }
 
+// TestQuantizeSuper: every instruction set has the bits of the plain Go, and a super-block with
+// a NaN or an infinity, and no other, a NaN for its unit.
+func TestQuantizeSuper(t *testing.T) {
+	const n = 256 * 7
+	for _, size := range []float32{0, 0x1p-149, 0x1p-101, 1, 0x1p120} {
+		x := rows8(rand.New(rand.NewPCG(7, 0)), n)
+		for i := range x {
+			x[i] *= size
+		}
+		for bits := 1; bits <= 2; bits++ {
+			want := make([]block8, n/32)
+			quantizeSuperGeneric(&want[0], 1, &x[0], n, bits)
+			for _, v := range variants() {
+				got := make([]block8, n/32)
+				v.quantizeSuper(&got[0], 1, &x[0], n, bits)
+				require.Equal(t, want, got, "%s: %v", v.name, size)
+			}
+		}
+		for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+			x[600] = float32(bad)
+			for _, v := range variants() {
+				got := make([]block8, n/32)
+				v.quantizeSuper(&got[0], 1, &x[0], n, 1)
+				for i, b := range got {
+					require.Equal(t, i/8 == 2, math.IsNaN(float64(b.scale)), "%s: %v", v.name, bad)
+				}
+			}
+		}
+	}
+}
+
 // tokens8 is a batch of rows rounded for the loops of a type, in tiles.
 func tokens8(v *variant, loops *integer, typ kernels.DType, x []float32, n, columns int) []block8 {
 	blocks := make([]block8, int(padded(int64(n)))*columns/32)

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -42,6 +43,53 @@ func TestSuperBlocks(t *testing.T) {
 		}
 		require.True(t, codings[typ].min == nil || math.Abs(lost)/(100*lanes) < 0.1, "%v: errors add up", dt)
 	}
+}
+
+// TestSuperBlockExtremes: the integers of every instruction set hold sums of the greatest codes
+// and scales.
+func TestSuperBlockExtremes(t *testing.T) {
+	for _, v := range variants() {
+		for typ, loops := range v.integers {
+			if loops == nil || !loops.super {
+				continue
+			}
+			dt := kernels.DType(typ)
+			for _, codes := range []byte{0, 0xff} {
+				for _, value := range []float32{-1, 1} {
+					src, raw := extremeBlock(dt, codes), alignedFloats(256)
+					for i := range raw {
+						raw[i] = value
+					}
+					x, p, out := make([]block8, 8), new(panel8), make([]float32, lanes)
+					v.round8(&x[0], 1, &raw[0], 256, dt, loops)
+					loops.unpack(p, unsafe.Pointer(&src[0]), 256)
+					loops.gemm(&out[0], p, &x[0], 0, 1, 256)
+					for r, got := range out {
+						want, bound := exactSuper(dt, src, x, r)
+						require.InDelta(t, want, got, bound, "%s: %v of %#x, row %d", v.name, dt, codes, r)
+					}
+				}
+			}
+		}
+	}
+}
+
+// extremeBlock returns a packed super-block of the greatest scales, all bits of codes the same.
+func extremeBlock(t kernels.DType, codes byte) []byte {
+	src := bytes.Repeat([]byte{codes}, packings[t].bytes)
+	floats, scales := src[:2*lanes], src[2*lanes:][:16*lanes]
+	scale := byte(0x80) // -128
+	if codings[t].min != nil {
+		floats, scales = src[:4*lanes], src[4*lanes:][:16*lanes]
+		scale = 63
+	}
+	for i := range floats {
+		floats[i] = []byte{0, 0x3c}[i%2] // 1
+	}
+	for i := range scales {
+		scales[i] = scale
+	}
+	return src
 }
 
 // exactSuper returns row r of the product of a packed super-block with rounded columns, and what
