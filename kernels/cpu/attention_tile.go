@@ -317,18 +317,22 @@ func (t *attentionTile) hide(r, end, seen int64) {
 	}
 }
 
-// maxima raises the maxima of n queries to their scores.
+// slack is by how much scores may exceed what weights are relative to, before all sums are
+// scaled for it: weights of e^8 do no harm.
+const slack = 8
+
+// maxima raises what weights of n queries are relative to, if their scores are far above.
 func (t *attentionTile) maxima(first, n int64) {
 	most := t.most[:n]
 	t.kern.maxima(&most[0], &t.m[first], &t.s[first*kernels.BlockSize], int(n))
 	for i, m := range most {
-		if m != t.m[first+int64(i)] {
+		if m > t.m[first+int64(i)]+slack {
 			t.raise(first+int64(i), m)
 		}
 	}
 }
 
-// raise makes m the maximum of query i.
+// raise makes weights of query i relative to m.
 func (t *attentionTile) raise(i int64, m float32) {
 	if old := t.m[i]; !math.IsInf(float64(old), -1) {
 		shrink := exp(old - m)
