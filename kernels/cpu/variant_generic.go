@@ -49,7 +49,7 @@ func generic() variant {
 }
 
 // genericInt8 is generic with products in 8 bits: the oracle of all other
-// variants that have them.
+// variants that have them, but for super-blocks with integer scales.
 func genericInt8() variant {
 	v := generic()
 	v.name += "-int8"
