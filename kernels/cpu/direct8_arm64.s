@@ -142,15 +142,6 @@ block:
 	BNE  block
 	RESULT
 
-// K_BLOCK begins a block of Q4_K or Q5_K.
-#define K_BLOCK \
-	HALVES(R1, 24) \
-	ADD  $32, R1, R6 \
-	HALVES(R6, 20) \
-	ADD  $64, R1, R6 \
-	ADD  $320, R1, R5 \
-	MOVD $8, R7
-
 #define K_GROUP_END \
 	SCALES(UXTLB, UXTLB2, 24) \
 	GROUP(4) \

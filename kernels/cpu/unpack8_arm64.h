@@ -13,6 +13,16 @@
 	FCVTL((A+2), 1) \
 	FCVTL2((A+3), 1)
 
+// K_BLOCK begins a block of Q4_K or Q5_K: its floats are in V24 to V27, those of mins in V20 to
+// V23, R6 is at the bytes of its groups, of which R7 are left.
+#define K_BLOCK \
+	HALVES(R1, 24) \
+	ADD  $32, R1, R6 \
+	HALVES(R6, 20) \
+	ADD  $64, R1, R6 \
+	ADD  $320, R1, R5 \
+	MOVD $8, R7
+
 // FLOATS makes V4 to V7 the bytes V0, which B and B2 extend, times the floats from A on.
 #define FLOATS(B, B2, A) \
 	B(1, 0) \

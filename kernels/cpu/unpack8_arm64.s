@@ -94,22 +94,13 @@ copy:
 	BNE    block
 	RET
 
-// K_HEAD begins a block of Q4_K or Q5_K.
-#define K_HEAD \
-	HALVES(R1, 24) \
-	ADD  $32, R1, R6 \
-	HALVES(R6, 20) \
-	ADD  $64, R1, R6 \
-	ADD  $320, R1, R5 \
-	MOVD $8, R7
-
 // func unpack8Q4_KNEON(p *panel8, src unsafe.Pointer, n int)
 TEXT ·unpack8Q4_KNEON(SB), NOSPLIT, $0-24
 	ARGUMENTS
 	BYTES(0x0f, V31)
 
 block:
-	K_HEAD
+	K_BLOCK
 
 group:
 	HEAD
@@ -135,7 +126,7 @@ TEXT ·unpack8Q5_KNEON(SB), NOSPLIT, $0-24
 	BYTES(0x10, V29)
 
 block:
-	K_HEAD
+	K_BLOCK
 
 group:
 	HEAD
