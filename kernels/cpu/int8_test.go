@@ -269,7 +269,7 @@ func TestScaled8(t *testing.T) {
 			require.NoError(t, err)
 		}
 		copy(floatsOf(x.Addr, x.Len()), raw)
-		for _, typ := range []kernels.DType{kernels.NVFP4, kernels.NVFP4x16, kernels.MXFP4, kernels.Q4_0, kernels.F8E4M3} {
+		for _, typ := range []kernels.DType{kernels.NVFP4, kernels.NVFP4x16, kernels.MXFP4, kernels.Q4_0, kernels.Q4_K, kernels.Q6_K, kernels.F8E4M3} {
 			for _, tile := range [][2]int64{{rows, cols}, {1, cols}, {16, 256}, {16, 128}, {8, 100}} {
 				m := &kernels.Matrix{
 					Type: typ, Rows: rows, Cols: cols, Data: randomBlocks(rng, int(rows*typ.RowBytes(cols))),
