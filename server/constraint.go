@@ -33,7 +33,7 @@ func newCompiler(m *Model) func() (*grammar.Compiler, error) {
 // none for special tokens but tags.
 func (m *Model) tokenText() func(int32) string {
 	tags := map[int32]string{}
-	m.specialTags(tags, thinkOpen, thinkClose, m.tools.form.open, m.tools.form.close)
+	m.specialTags(tags, append(m.tools.form.written(), thinkOpen, thinkClose)...)
 	return func(id int32) string {
 		switch tag, ok := tags[id]; {
 		case ok:
@@ -170,14 +170,14 @@ func (c *toolChoice) strict() bool {
 	return slices.ContainsFunc(c.tools, func(t tool) bool { return t.strict })
 }
 
-// calls allows tool calls in the model's form: JSON, whose arguments satisfy
+// calls allows tool calls in the model's form, with JSON, whose arguments satisfy
 // the schemas of the tools. Text may come before them where free is set.
 func (b *builder) calls(c *toolChoice, free bool) *grammar.Grammar {
 	form := b.model.tools.form
 	var one []*grammar.Grammar
 	for _, t := range c.tools {
 		if c.name == "" || c.name == t.name {
-			one = append(one, b.call(t, form.arguments, t.strict || c.required))
+			one = append(one, b.call(t, t.strict || c.required))
 		}
 	}
 	if b.err != nil {
@@ -185,6 +185,14 @@ func (b *builder) calls(c *toolChoice, free bool) *grammar.Grammar {
 	}
 	body := grammar.OneOf(one...)
 	switch {
+	case form.middle != "":
+		next := regexp.QuoteMeta(form.next)
+		if form.each {
+			next = regexp.QuoteMeta(form.close) + `\n?` + regexp.QuoteMeta(form.open)
+		}
+		if !c.single {
+			body = grammar.List(body, b.regex(`\n?`+next))
+		}
 	case form.each:
 		if !c.single {
 			body = grammar.List(body, b.regex(`\n?`+regexp.QuoteMeta(form.close)+`\n?`+regexp.QuoteMeta(form.open)+`\n?`))
@@ -210,7 +218,7 @@ func (b *builder) calls(c *toolChoice, free bool) *grammar.Grammar {
 
 // call allows one call. Its arguments satisfy the schema of the tool where they
 // are to keep it: the one of a strict tool must be supported.
-func (b *builder) call(t tool, arguments string, keep bool) *grammar.Grammar {
+func (b *builder) call(t tool, keep bool) *grammar.Grammar {
 	g, err := b.JSONObject()
 	if t.parameters != nil && keep {
 		kept, wrong := b.JSONSchema(t.parameters, schemaOptions)
@@ -220,8 +228,20 @@ func (b *builder) call(t tool, arguments string, keep bool) *grammar.Grammar {
 		}
 	}
 	values := b.must(t.at, g, err)
-	name := regexp.QuoteMeta(string(quote(nil, t.name)))
-	return b.sequence(b.regex(`\{ ?"name": ?`+name+`, ?"`+arguments+`": ?`), values, b.regex(` ?\}`))
+	form := b.model.tools.form
+	if form.middle == "" {
+		name := regexp.QuoteMeta(string(quote(nil, t.name)))
+		return b.sequence(b.regex(`\{ ?"name": ?`+name+`, ?"`+form.arguments+`": ?`), values, b.regex(` ?\}`))
+	}
+	name := regexp.QuoteMeta(t.name)
+	if form.id != "" {
+		name += `(` + regexp.QuoteMeta(form.id) + `[0-9A-Za-z]{9})?`
+	}
+	head := b.regex(name + regexp.QuoteMeta(form.middle))
+	if form.finish == "" {
+		return b.sequence(head, values)
+	}
+	return b.sequence(head, values, b.regex(`\n?`+regexp.QuoteMeta(form.finish)))
 }
 
 // matching is a grammar as the engine wants it.

@@ -140,12 +140,19 @@ const callF, callG = `{"name": "f", "arguments": {"a": 7}}`, `{"name": "g.h", "a
 // Calls in the model's own form come as it makes them, also where they must come.
 func TestFormsOfCalls(t *testing.T) {
 	for form, said := range map[string]string{
-		"":         "<TOOLCALL>[" + callF + ", " + callG + "]</TOOLCALL>",
-		hermesOpen: "<tool_call>\n" + callF + "\n</tool_call>\n<tool_call>\n" + callG + "\n</tool_call>", mistralOpen: "[TOOL_CALLS] [" + callF + ", " + callG + "]",
+		"nemotron":     "<TOOLCALL>[" + callF + ", " + callG + "]</TOOLCALL>",
+		"hermes":       "<tool_call>\n" + callF + "\n</tool_call>\n<tool_call>\n" + callG + "\n</tool_call>",
+		"mistral":      `[TOOL_CALLS]f[ARGS]{"a": 7}[TOOL_CALLS]g.h[CALL_ID]abcdefgh1[ARGS]{"b": "p"}`,
+		"mistral list": "[TOOL_CALLS] [" + callF + ", " + callG + "]",
+		"functionary":  `<function=f>{"a": 7}</function><function=g.h>{"b": "p"}</function>`,
+		"deepseek": strings.ReplaceAll(deepseekF, "1", "7") +
+			"\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>g.h\n```json\n{\"b\": \"p\"}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+		"apriel": "<tool_calls>[" + callF + ", " + callG + "]</tool_calls>",
+		"xlam":   "[" + callF + ", " + callG + "]",
 	} {
 		for _, choice := range []string{"auto", "required"} {
 			s := structureServer(t, says(t, said))
-			s.loaded()[0].tools.form = findTools(testModelOf(t, form)).form
+			s.loaded()[0].tools.form = formNamed(form)
 			got := post(t, s, 200, chatPath, `{`+hello+`,"max_tokens":600,`+toolFG+`,"tool_choice":"`+choice+`"}`)
 			require.Equal(t, "tool_calls", get(got, "choices", 0, "finish_reason"), form)
 			calls := listOf(get(got, "choices", 0, "message", "tool_calls"))
@@ -157,13 +164,38 @@ func TestFormsOfCalls(t *testing.T) {
 	}
 }
 
+// Special tokens are read as the text that they stand for, also within a form.
+func TestFormsOfSpecialTokens(t *testing.T) {
+	for form, said := range map[string]string{
+		"mistral":  `[TOOL_CALLS]f[CALL_ID]abcdefgh1[ARGS]{"a": 1}`,
+		"deepseek": deepseekF + "<｜tool▁calls▁end｜>",
+	} {
+		for _, choice := range []string{"auto", "required"} {
+			s := structureServer(t, says(t, ""))
+			m := *s.loaded()[0]
+			m.Tokenizer = testTokenizer(t, "[TOOL_CALLS]", "[CALL_ID]", "[ARGS]",
+				"<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>", "<｜tool▁calls▁end｜>")
+			m.VocabSize = m.Tokenizer.VocabSize()
+			ids := m.Tokenizer.Encode(said+"<|eot_id|>", tokenizer.EncodeOptions{ParseSpecial: true})
+			require.Less(t, len(ids), 50)
+			m.Engine = speaks(ids)
+			s.SetModels(&m)
+			m.tools.form = formNamed(form)
+			got := post(t, s, 200, chatPath, `{`+hello+`,"max_tokens":600,`+toolFG+`,"tool_choice":"`+choice+`"}`)
+			require.Equal(t, `{"a": 1}`, get(got, "choices", 0, "message", "tool_calls", 0, "function", "arguments"), form)
+			require.Nil(t, get(got, "choices", 0, "message", "content"))
+			require.Equal(t, float64(len(ids)), get(got, "usage", "completion_tokens"))
+		}
+	}
+}
+
 // A call that must come does, with arguments that the schema allows.
 func TestForcedCalls(t *testing.T) {
-	for _, form := range []string{"", pythonTag, "[func_name1(", hermesOpen, mistralOpen} {
+	for _, form := range toolForms() {
 		for said, reasoning := range map[string]any{"I would rather not.": nil, "<think>a</think>": "a", `<TOOLCALL>[{"name": "f", "arguments": {"a": "x"}}]</TOOLCALL>`: nil} {
 			for choice, names := range map[string]string{`"required"`: "^(f|g.h)$", `{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"g.h"}}]}}`: "^g.h$", `{"type":"function","function":{"name":"g.h"}}`: "^g.h$"} {
 				s := structureServer(t, says(t, said))
-				s.loaded()[0].tools.form = findTools(testModelOf(t, form)).form
+				s.loaded()[0].tools.form = form
 				got := post(t, s, 200, chatPath, `{`+hello+`,"max_tokens":600,`+toolFG+`,"tool_choice":`+choice+`}`)
 				if reasoning != nil {
 					require.Equal(t, reasoning, get(got, "choices", 0, "message", "reasoning_content"))
@@ -171,7 +203,7 @@ func TestForcedCalls(t *testing.T) {
 				if get(got, "choices", 0, "finish_reason") == "length" {
 					continue // the fake engine wanders
 				}
-				require.Equal(t, "tool_calls", get(got, "choices", 0, "finish_reason"), "%s %s", form, said)
+				require.Equal(t, "tool_calls", get(got, "choices", 0, "finish_reason"), "%s %s", form.name, said)
 				calls := listOf(get(got, "choices", 0, "message", "tool_calls"))
 				require.NotEmpty(t, calls)
 				for _, call := range calls {

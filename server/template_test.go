@@ -97,13 +97,26 @@ func TestTemplateOfShortIDs(t *testing.T) {
 	}
 }
 
+// A model that writes ids itself has learnt those of nine characters.
+func TestTemplateOfWrittenIDs(t *testing.T) {
+	for _, tag := range []string{"", "[ARGS]"} {
+		m := testModel(t, says(t, ""))
+		var err error
+		m.Template, err = tokenizer.NewTemplate(`{% for m in messages %}{% for c in m.tool_calls or [] %}{{ c.id }}` + tag + `{{ c.function.arguments }}{% endfor %}{% endfor %}`)
+		require.NoError(t, err)
+		require.Equal(t, tag != "", findTools(m).nine)
+	}
+}
+
 // The template tells how calls look.
 func TestToolForms(t *testing.T) {
 	for source, form := range map[string]string{
 		`<TOOLCALL>[{"name"`: "nemotron", `nothing`: "nemotron", pythonTag: "llama", `{"name": x, "parameters": y}`: "llama", `[func_name1(`: "python",
-		`<tool_call>{"name": x, "arguments": y}</tool_call> "parameters": `: "hermes", `[TOOL_CALLS] [`: "mistral",
-		`<tool_call><function=x>`: "nemotron", `<tool_call>f<arg_key>x`: "nemotron", `[TOOL_CALLS]f[ARGS]{}`: "nemotron",
+		`<tool_call>{"name": x, "arguments": y}</tool_call> "parameters": `: "hermes", `[TOOL_CALLS] [`: "mistral list",
+		`<tool_call><function=x>`: "nemotron", `<tool_call>f<arg_key>x`: "nemotron", `[TOOL_CALLS]f[ARGS]{}`: "mistral",
+		`"parameters": <function=x>{"a": 1}</function> <|python_tag|>`: "functionary", `<｜tool▁calls▁begin｜>`: "deepseek", `in <tool_call> <tool_calls>[{`: "apriel",
+		`[{"name": "tool_call_name", "arguments": x}] "parameters": `: "xlam", `"[{\"name\": \"tool_call_name\", `: "xlam",
 	} {
-		require.Equal(t, toolForms[form], findTools(testModelOf(t, source)).form, source)
+		require.Equal(t, formNamed(form), findTools(testModelOf(t, source)).form, source)
 	}
 }

@@ -57,16 +57,18 @@ func newTextStream(m *Model, p *params, from *prompt) *textStream {
 	}
 	m.specialTags(t.tags, thinkOpen, thinkClose)
 	if t.calls != nil {
-		m.specialTags(t.tags, m.tools.form.open, m.tools.form.close)
+		m.specialTags(t.tags, m.tools.form.written()...)
 	}
 	return t
 }
 
-// specialTags adds the tags that are special tokens.
-func (m *Model) specialTags(to map[int32]string, tags ...string) {
-	for _, tag := range tags {
-		if id, ok := m.Tokenizer.ID(tag); ok && m.Tokenizer.IsSpecial(id) {
-			to[id] = tag
+// specialTags adds the special tokens that stand in texts.
+func (m *Model) specialTags(to map[int32]string, texts ...string) {
+	for _, text := range texts {
+		for i := range text {
+			if token, ok := m.special.at(text[i:]); ok {
+				to[token.id] = token.text
+			}
 		}
 	}
 }

@@ -8,14 +8,60 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// toolForm is how a model writes tool calls: after a tag, JSON or Python.
+// toolForm is how a model writes tool calls: after a tag, JSON or Python, or a
+// name and JSON.
 type toolForm struct {
-	open, close string // the tags; "": none
-	each        bool   // each call has tags of its own: an object, no list
-	bare        string // with what calls may begin at the beginning of an answer, without a tag
-	strict      bool   // only what has the name of a tool is a call
-	method      bool   // name.call(...) is a call of name
-	arguments   string // what JSON calls the arguments
+	name        string
+	shown       []string // one of these is in the templates of its models
+	hidden      []string // and none of these
+	open, close string   // the tags; "": none
+	each        bool     // each call has tags of its own: an object, no list
+	next        string   // the tag between calls that have a name before their arguments
+	middle      string   // what comes between that name and the arguments; "": the name is among them
+	id          string   // the tag of an id, which may stand before the middle
+	finish      string   // what comes behind those arguments
+	bare        string   // with what calls may begin at the beginning of an answer, without a tag
+	strict      bool     // only what has the name of a tool is a call
+	method      bool     // name.call(...) is a call of name
+	arguments   string   // what JSON calls the arguments
+}
+
+// toolForms are the forms of released models. Where a template shows several it
+// is the first of them, where it shows none the first of all.
+func toolForms() []toolForm {
+	const deepseekCall = "<｜tool▁call▁begin｜>function<｜tool▁sep｜>"
+	return []toolForm{
+		{name: "nemotron", shown: []string{"<TOOLCALL>"}, open: "<TOOLCALL>", close: "</TOOLCALL>", arguments: "arguments"},
+		{name: "apriel", shown: []string{"<tool_calls>["}, open: "<tool_calls>", close: "</tool_calls>", arguments: "arguments"},
+		{name: "hermes", shown: []string{"<tool_call>"}, hidden: []string{"<function=", "<arg_key>"}, // those write XML between the tags
+			open: "<tool_call>", close: "</tool_call>", each: true, arguments: "arguments"},
+		{name: "mistral", shown: []string{"[ARGS]"}, open: "[TOOL_CALLS]", each: true, id: "[CALL_ID]", middle: "[ARGS]"},
+		{name: "mistral list", shown: []string{"[TOOL_CALLS]"}, open: "[TOOL_CALLS]", arguments: "arguments"},
+		{name: "functionary", shown: []string{"<function="}, hidden: []string{"<tool_call>", "<parameter="},
+			open: "<function=", close: "</function>", each: true, middle: ">"},
+		{name: "deepseek", shown: []string{"<｜tool▁calls▁begin｜>"}, open: "<｜tool▁calls▁begin｜>" + deepseekCall, close: "<｜tool▁calls▁end｜>",
+			next: deepseekCall, middle: "\n```json\n", finish: "```<｜tool▁call▁end｜>"},
+		{name: "xlam", shown: []string{`name": "tool_call_name"`, `name\": \"tool_call_name\"`}, bare: "[", strict: true, arguments: "arguments"},
+		{name: "llama", shown: []string{"<|python_tag|>", `"parameters": `}, open: "<|python_tag|>", bare: "{[", strict: true, method: true, arguments: "parameters"},
+		{name: "python", shown: []string{"[func_name1("}, bare: "[", strict: true, arguments: "arguments"},
+	}
+}
+
+// findForm returns the form that the text of a template shows.
+func findForm(template string) toolForm {
+	has := func(text string) bool { return strings.Contains(template, text) }
+	forms := toolForms()
+	for _, form := range forms {
+		if slices.ContainsFunc(form.shown, has) && !slices.ContainsFunc(form.hidden, has) {
+			return form
+		}
+	}
+	return forms[0]
+}
+
+// written returns all that the form puts around names and arguments.
+func (f *toolForm) written() []string {
+	return []string{f.open, f.next, f.id, f.middle, f.finish, f.close}
 }
 
 // toolUse is what a model's chat template shows about tools.
@@ -25,41 +71,17 @@ type toolUse struct {
 	objects bool // it wants the arguments of earlier calls as objects, not as text
 	text    bool // it wants them as text
 	null    bool // it shows calls only of messages whose content is null
-	nine    bool // it wants ids of nine characters
+	nine    bool // it wants ids of nine characters, or its model has learnt those
 }
 
-// Tags before calls: of Llama, of Hermes and Qwen, of Mistral.
-const (
-	pythonTag   = "<|python_tag|>"
-	hermesOpen  = "<tool_call>"
-	mistralOpen = "[TOOL_CALLS]"
-)
-
-// nemotronForm is JSON or Python.
-var nemotronForm = toolForm{open: "<TOOLCALL>", close: "</TOOLCALL>", arguments: "arguments"}
-
-// findTools looks for the forms in the text of the template, and renders a
+// findTools looks for the form in the text of the template, and renders a
 // small conversation to see what becomes of tools.
 func findTools(m *Model) (use toolUse) {
 	source := ""
 	if t := m.template(true); t != nil {
 		source = t.Source()
 	}
-	has := func(text string) bool { return strings.Contains(source, text) }
-	switch {
-	case has("<TOOLCALL>"):
-		use.form = nemotronForm
-	case has(hermesOpen) && !has("<function=") && !has("<arg_key>"): // those write XML between the tags
-		use.form = toolForm{open: hermesOpen, close: "</tool_call>", each: true, arguments: "arguments"}
-	case has(mistralOpen) && !has("[ARGS]"): // newer ones write the name before the arguments
-		use.form = toolForm{open: mistralOpen, arguments: "arguments"}
-	case has(pythonTag) || has(`"parameters": `):
-		use.form = toolForm{open: pythonTag, bare: "{[", strict: true, method: true, arguments: "parameters"}
-	case has("[func_name1("):
-		use.form = toolForm{bare: "[", strict: true, arguments: "arguments"}
-	default:
-		use.form = nemotronForm
-	}
+	use.form = findForm(source)
 	render := func(tools []jsontext.Value, messages ...message) string {
 		in := renderInput{messages: messages, tools: tools, addGenerationPrompt: true, now: time.Now()}
 		if source == "" {
@@ -85,7 +107,7 @@ func findTools(m *Model) (use toolUse) {
 		asText, asObject := called(content, text, id), called(content, arguments, id)
 		use.objects, use.text = asObject && !asText, asText && !asObject
 		if use.null = content == "null" && (asText || asObject); asText || asObject {
-			use.nine = !called(content, text, id+"0") && !called(content, arguments, id+"0")
+			use.nine = use.form.id != "" || !called(content, text, id+"0") && !called(content, arguments, id+"0")
 			break
 		}
 	}

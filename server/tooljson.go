@@ -55,6 +55,34 @@ func (p *toolParser) jsonCall() bool {
 	return true
 }
 
+// namedCall reads a name, perhaps an id, and the arguments, which it passes on
+// as they come.
+func (p *toolParser) namedCall() bool {
+	name := p.upTo(p.form.middle[0])
+	read := p.oneOf(p.form.middle, p.form.id)
+	if read != "" && read == p.form.id {
+		p.upTo(p.form.middle[0])
+		read = p.oneOf(p.form.middle)
+	}
+	if p.space(); read == "" || p.peek() != '{' || !p.begin(name) || !p.streamed() {
+		return false
+	}
+	if p.single || p.form.finish == "" {
+		return true
+	}
+	p.space()
+	return p.word(p.form.finish)
+}
+
+// upTo reads a name or an id that ends before a byte.
+func (p *toolParser) upTo(end byte) string {
+	from := len(p.held)
+	for b := p.peek(); b >= 0 && b != int(end) && len(p.held)-from <= maxNameBytes; b = p.peek() {
+		p.take()
+	}
+	return strings.Trim(string(p.held[from:]), blank)
+}
+
 // streamed reads an object and passes it on as it comes.
 func (p *toolParser) streamed() bool {
 	p.open = true

@@ -2,6 +2,7 @@ package server
 
 import (
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -153,17 +154,22 @@ func (p *toolParser) answer() {
 
 // block reads calls and the tag behind them, which may be missing.
 func (p *toolParser) block() bool {
-	if !p.calls() {
-		return false
-	}
-	if p.space(); !p.done && p.form.close != "" {
-		if p.word(p.form.close) {
-			p.held = p.held[:0]
-		} else if p.ended {
-			p.held = p.held[:0] // the beginning of the tag
+	for p.calls() {
+		p.space()
+		if p.done || p.form.close == "" {
+			return true
 		}
+		switch p.oneOf(p.form.close, p.form.next) {
+		case "":
+			if p.ended {
+				p.drop() // the beginning of the tag
+			}
+			return true
+		case p.form.close:
+			return p.drop()
+		} // else the next call follows
 	}
-	return true
+	return false
 }
 
 // calls reads a list of calls, or calls one after the other. It returns false
@@ -212,6 +218,8 @@ func (p *toolParser) call() bool {
 	switch b := p.peek(); {
 	case b == '{':
 		ok = p.jsonCall()
+	case p.form.middle != "":
+		ok = p.namedCall()
 	case letter(b):
 		ok = p.pythonCall()
 	}
@@ -253,6 +261,22 @@ func (p *toolParser) word(word string) bool {
 		p.take()
 	}
 	return true
+}
+
+// oneOf reads one of some words, of which none begins another, or as much as is
+// there. It returns the word; "" is no word.
+func (p *toolParser) oneOf(words ...string) string {
+	for from := len(p.held); ; p.take() {
+		read := string(p.held[from:])
+		if read != "" && slices.Contains(words, read) {
+			return read
+		}
+		b := p.peek()
+		goesOn := func(word string) bool { return strings.HasPrefix(word, read+string([]byte{byte(b)})) }
+		if b < 0 || !slices.ContainsFunc(words, goesOn) {
+			return ""
+		}
+	}
 }
 
 func among(b int, set string) bool { return b >= 0 && strings.IndexByte(set, byte(b)) >= 0 }

@@ -3,24 +3,24 @@ package server
 import (
 	"encoding/json"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// toolForms are those of the released models.
-var toolForms = map[string]toolForm{
-	"nemotron": nemotronForm,
-	"hermes":   {open: hermesOpen, close: "</tool_call>", each: true, arguments: "arguments"},
-	"mistral":  {open: mistralOpen, arguments: "arguments"},
-	"llama":    {open: pythonTag, bare: "{[", strict: true, method: true, arguments: "parameters"},
-	"python":   {bare: "[", strict: true, arguments: "arguments"},
+const pythonTag = "<|python_tag|>"
+
+// formNamed returns a form of the table.
+func formNamed(name string) toolForm {
+	forms := toolForms()
+	return forms[slices.IndexFunc(forms, func(f toolForm) bool { return f.name == name })]
 }
 
 // parsed is an answer taken apart: text, then calls as "name arguments".
 func parsed(form string, single bool, cuts ...string) []string {
-	p := newToolParser(toolForms[form], map[string]bool{"f": true, "g.h": true, "get_time": true}, single)
+	p := newToolParser(formNamed(form), map[string]bool{"f": true, "g.h": true, "get_time": true}, single)
 	defer p.close()
 	var all fragment
 	for _, piece := range cuts {
@@ -37,6 +37,8 @@ func parsed(form string, single bool, cuts ...string) []string {
 	return out
 }
 
+const deepseekF = "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{\"a\": 1}\n```<｜tool▁call▁end｜>"
+
 // toolAnswers are answers by form, and what they hold.
 var toolAnswers = []struct {
 	form, answer string
@@ -45,8 +47,32 @@ var toolAnswers = []struct {
 	{"hermes", "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n</tool_call>\n<tool_call>\n{\"arguments\": {}, \"name\": \"g\"}\n</tool_call>", []string{"", `f {"a": 1}`, "g {}"}},
 	{"hermes", "So.\n<tool_call>{\"name\": \"f\", \"arguments\": \"{}\"}</tool_call>", []string{"So.", "f {}"}},
 	{"hermes", "<tool_call>\n<function=f>\n</function>\n</tool_call>", []string{"<tool_call>\n<function=f>\n</function>\n</tool_call>"}},
-	{"mistral", `[TOOL_CALLS] [{"name": "f", "arguments": {"a": 1}}, {"name": "g", "arguments": {}, "id": "call00001"}]`, []string{"", `f {"a": 1}`, "g {}"}},
+	{"mistral list", `[TOOL_CALLS] [{"name": "f", "arguments": {"a": 1}}, {"name": "g", "arguments": {}, "id": "call00001"}]`, []string{"", `f {"a": 1}`, "g {}"}},
+	{"mistral list", `[TOOL_CALLS]f[1]`, []string{"[TOOL_CALLS]f[1]"}},
+	{"mistral", `[TOOL_CALLS]f[ARGS]{"a": 1}[TOOL_CALLS]g[ARGS]{}`, []string{"", `f {"a": 1}`, "g {}"}},
+	{"mistral", "So. [TOOL_CALLS]f[CALL_ID]0aB345678[ARGS]{\"a\": [1, {}]}\n [TOOL_CALLS] g[ARGS] {}", []string{"So.", `f {"a": [1, {}]}`, "g {}"}},
+	{"mistral", `[TOOL_CALLS][{"name": "f", "arguments": {}}]`, []string{"", "f {}"}},
 	{"mistral", `[TOOL_CALLS]f[1]`, []string{"[TOOL_CALLS]f[1]"}},
+	{"mistral", `[TOOL_CALLS]f[ARGS]1`, []string{"[TOOL_CALLS]f[ARGS]1"}},
+	{"mistral", `[TOOL_CALLS][ARGS]{}`, []string{"[TOOL_CALLS][ARGS]{}"}},
+	{"mistral", `[TOOL_CALLS]f[CALL_ID]1[CALL_ID]1[ARGS]{}`, []string{"[TOOL_CALLS]f[CALL_ID]1[CALL_ID]1[ARGS]{}"}},
+	{"mistral", `[TOOL_CALLS]f[ARGS]{"a": "x`, []string{"", `f {"a": "x`}}, // cut off
+	{"mistral", `[TOOL_CALLS]f[AR`, []string{"[TOOL_CALLS]f[AR"}},
+	{"mistral", `f[ARGS]{}`, []string{"f[ARGS]{}"}},
+	{"functionary", "<function=f>{\"a\": 1}</function>\n<function=g>{}</function>", []string{"", `f {"a": 1}`, "g {}"}},
+	{"functionary", `Well: <function=f>{}</funct`, []string{"Well:", "f {}"}},
+	{"functionary", `a <function=f> b`, []string{"a <function=f> b"}},
+	{"functionary", `<function=>{}</function>`, []string{"<function=>{}</function>"}},
+	{"deepseek", deepseekF + "\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>g\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>", []string{"", `f {"a": 1}`, "g {}"}},
+	{"deepseek", "So.\n" + deepseekF + "<｜tool▁calls▁end｜> and", []string{"So. and", `f {"a": 1}`}},
+	{"deepseek", deepseekF, []string{"", `f {"a": 1}`}},
+	{"deepseek", deepseekF + "<｜tool▁call", []string{"", `f {"a": 1}`}},
+	{"deepseek", deepseekF + "\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>g\n", []string{"", `f {"a": 1}`}},
+	{"deepseek", deepseekF + "!", []string{"!", `f {"a": 1}`}},
+	{"deepseek", "<｜tool▁calls▁begin｜> none", []string{"<｜tool▁calls▁begin｜> none"}},
+	{"apriel", `<tool_calls>[{"name": "f", "arguments": {"a": 1}}, {"name": "g", "arguments": {}, "id": "1"}]</tool_calls>`, []string{"", `f {"a": 1}`, "g {}"}},
+	{"xlam", `[{"name": "f", "arguments": {"a": 1}}, {"name": "get_time", "arguments": {}}]`, []string{"", `f {"a": 1}`, "get_time {}"}},
+	{"xlam", `[{"name": "Ada", "arguments": {}}]`, []string{`[{"name": "Ada", "arguments": {}}]`}},
 	{"nemotron", "Hello", []string{"Hello"}},
 	{"nemotron", "", []string{""}},
 	{"nemotron", " \n", []string{" \n"}},
@@ -107,6 +133,8 @@ func TestToolParser(t *testing.T) {
 	}
 	// Where one call is wanted the first is all.
 	require.Equal(t, []string{"", `f {"a":1}`}, parsed("nemotron", true, `<TOOLCALL>[{"name":"f","arguments":{"a":1}},{"name":"g"}]</TOOLCALL> x`))
+	require.Equal(t, []string{"", `f {}`}, parsed("mistral", true, `[TOOL_CALLS]f[ARGS]{}[TOOL_CALLS]g[ARGS]{}`))
+	require.Equal(t, []string{"", `f {"a": 1}`}, parsed("deepseek", true, deepseekF+" x"))
 	deep := `<TOOLCALL>[{"name":"f","arguments":{"a":` + strings.Repeat("[", 1000)
 	require.Equal(t, []string{deep[40+maxToolDepth-1:], `f {"a":` + strings.Repeat("[", maxToolDepth-1)}, parsed("nemotron", false, deep))
 }
@@ -116,6 +144,7 @@ func babble(rng *rand.Rand) string {
 	words := []string{
 		"<TOOLCALL>", "</TOOLCALL>", "[", "]", "{", "}", `"name"`, ":", `"f"`, ",", `"arguments"`, " ", "\n", "f(", "a=", ")", `'x"\n'`, `"\u00e9"`, "-1.5",
 		"True", "null", "word", "<", pythonTag, "f.call(", ";", `{"name":"f","arguments":{`, `"a":1`, "\x00", "é", `\`, "(", `"parameters":`,
+		"[TOOL_CALLS]f[ARGS]{", "[TOOL_CALLS]", "[CALL_ID]", "[ARGS]", "<function=f>", "</function>", deepseekF, "<｜tool▁call▁begin｜>function<｜tool▁sep｜>", "<｜tool▁calls▁end｜>",
 	}
 	var text strings.Builder
 	if rng.IntN(2) == 0 {
@@ -149,7 +178,7 @@ func TestToolParserSplits(t *testing.T) {
 		if rng.IntN(4) == 0 {
 			answer = toolAnswers[rng.IntN(len(toolAnswers))].answer + answer
 		}
-		for _, form := range []string{"nemotron", "llama", "python"} {
+		for _, form := range []string{"nemotron", "llama", "python", "mistral", "functionary", "deepseek"} {
 			single := rng.IntN(3) == 0
 			whole := parsed(form, single, answer)
 			require.Equal(t, whole, parsed(form, single, pieces(rng, answer)...), "%s: %q", form, answer)
@@ -171,7 +200,8 @@ func FuzzToolParser(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, answer string, seed uint64) {
 		rng := rand.New(rand.NewPCG(seed, 1))
-		for form := range toolForms {
+		for _, f := range toolForms() {
+			form := f.name
 			whole := parsed(form, seed%2 == 0, answer)
 			require.Equal(t, whole, parsed(form, seed%2 == 0, pieces(rng, answer)...), form)
 			if len(whole) == 1 { // nothing is lost
