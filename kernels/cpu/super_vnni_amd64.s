@@ -25,7 +25,7 @@
 	MOVQ DX, BX \
 	EACH(CLEAR, 0)
 
-// GEMM multiplies; PAIRS are TIMES twice GROUP, and FINISH adds their sums to out.
+// GEMM multiplies: PAIR does it for two groups, TIMES in all, and FINISH adds their sums to out.
 #define GEMM(TIMES, PAIR, FINISH) \
 	MOVQ out+0(FP), DI \
 	MOVQ p+8(FP), SI \
