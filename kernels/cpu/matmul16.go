@@ -23,7 +23,7 @@ type pairs struct {
 	round func(dst *uint16, width int, x *float32, n int)
 }
 
-// pairsLoop adds products of n packed columns, an even number, to out:
+// pairsLoop adds products of n packed columns, an even number, to out, chunk after chunk:
 // out[t][r] += Σ_k panel[k][r] * x[k/2][t][k%2].
 type pairsLoop func(out *float32, panel unsafe.Pointer, x *uint16, n int)
 
@@ -47,7 +47,8 @@ type matmul16Job struct {
 	// piece16 is the number of columns that stand together in rows: a chunk, which all
 	// tokens use in order, or all.
 	piece16 int64
-	round   bool // whether pieces are tiles of the input to round
+	atOnce  int64 // columns that a loop gets: a chunk, or all, where there is one tile
+	round   bool  // whether pieces are tiles of the input to round
 }
 
 // matmul16 multiplies a block of tokens.
@@ -56,10 +57,13 @@ func (d *Device) matmul16(m matmulJob) {
 		d.halves = make([]uint16, n)
 	}
 	j := &d.jobs.matmul16
-	*j = matmul16Job{matmulJob: m, rows: &d.halves[0], piece16: chunk, round: true}
+	*j = matmul16Job{matmulJob: m, rows: &d.halves[0], piece16: chunk, atOnce: chunk, round: true}
 	most := int64(panelGroups)
 	if j.streams() {
 		j.piece16, most = m.w.Cols, 1
+	}
+	if _, width := pairTile(0, m.n); j.streams() && width == m.n && j.l.constant(m.w.Cols) {
+		j.atOnce = m.w.Cols
 	}
 	d.run(kernels.OpMatMul, j, (m.n+7)/8, m.n*m.w.Cols < fewFlops/2)
 	j.round = false
@@ -82,7 +86,7 @@ func (j *matmul16Job) piece(w *worker, i int64) {
 	first := i * j.span
 	groups, each := min(j.span, (j.w.Rows+lanes-1)/lanes-first), j.n*lanes
 	clear(w.sums[:groups*each])
-	for from := int64(0); from < j.w.Cols; from += chunk {
+	for from := int64(0); from < j.w.Cols; from += j.atOnce {
 		for g := range groups {
 			var next ahead
 			if !j.streams() {
@@ -97,7 +101,7 @@ func (j *matmul16Job) piece(w *worker, i int64) {
 	j.store(w, first, groups, each)
 }
 
-// products adds those of a chunk of group g to its sums. What is used next is
+// products adds those of some columns of group g to its sums. What is used next is
 // prefetched a part at a time.
 func (j *matmul16Job) products(w *worker, sums []float32, g, from int64, next ahead) {
 	next.parts = int(j.n / 8)
@@ -113,7 +117,7 @@ func (j *matmul16Job) products(w *worker, sums []float32, g, from int64, next ah
 func (j *matmul16Job) tile(w *worker, sums []float32, g, t, from int64) {
 	width := int64(len(sums) / lanes)
 	multiply := j.kern.pairs.multiply[j.w.Type][bits.TrailingZeros64(uint64(width))]
-	for to := min(from+chunk, j.w.Cols); from < to; {
+	for to := min(from+j.atOnce, j.w.Cols); from < to; {
 		next, run := j.alike(from, to), j.begin(w, sums)
 		multiply(&run[0], j.packed(g, from), j.at(t, width, from), int(next-from))
 		j.end(w, sums, run, g, from)

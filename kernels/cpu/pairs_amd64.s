@@ -4,8 +4,8 @@
 #include "side_amd64.h"
 
 // Products of BF16 and F8_E4M3 columns in pairs. SI is at two columns of 16 rows, BX at
-// the pair of x of each token, CX pairs left. Z0 to Z7 are sums of even pairs, Z8 to Z15
-// of odd ones. Z16 and Z17 are two columns each in BF16, a row's values side by side,
+// the pair of x of each token, CX pairs left of a chunk, DX those of the others. Z0 to Z7 are
+// sums of even pairs, Z8 to Z15 of odd ones. Z16 and Z17 are two columns each in BF16, a row's values side by side,
 // which Z20 does. Z17 to Z19 and Z21 to Z25 serve to make BF16 of F8_E4M3.
 
 // EVEN and ODD are VDPBF16PS.BCST 4*(T+SKIP)(BX), Z16, Z(T) and Z17, Z(8+T), which
@@ -83,9 +83,14 @@
 	MOVQ out+0(FP), DI \
 	MOVQ panel+8(FP), SI \
 	MOVQ x+16(FP), BX \
-	MOVQ n+24(FP), CX \
-	SHRQ $1, CX \
+	MOVQ n+24(FP), DX \
+	SHRQ $1, DX \
 	BEGIN \
+chunk: \
+	MOVQ    $128, CX \
+	CMPQ    DX, CX \
+	CMOVQLT DX, CX \
+	SUBQ    CX, DX \
 	ZERO(Z0, Z1, Z2, Z3) \
 	ZERO(Z4, Z5, Z6, Z7) \
 	ZERO(Z8, Z9, Z10, Z11) \
@@ -107,6 +112,8 @@ one: \
 	EACH(EVEN) \
 done: \
 	SUMS \
+	TESTQ DX, DX \
+	JNZ   chunk \
 	VZEROUPPER \
 	RET
 
