@@ -6,8 +6,8 @@
 // Weights of floats are widened to F32, and so are quantised ones in the exact
 // variants: the answers are as exact as F32 sums are. The variants whose names
 // end in "-int8" round the input of a product with a quantised weight to 8 bits,
-// every 32 columns on their own, and multiply integers (int8.go): several
-// times faster, with an error below that of the weights themselves. Those with
+// every 32 columns on their own, and multiply integers (int8.go, superblock.go):
+// several times faster, with an error below that of the weights themselves. Those with
 // "bf16" multiply some numbers rounded to BF16 (tiles.go, matmul16.go), whose
 // tiles are the fastest of all where the processor has them.
 //
@@ -17,7 +17,7 @@
 // in-features are taken in chunks of 256, each chunk is one chain of
 // multiply-adds in ascending order, and the chunks are added in order; scales beside
 // a tensor multiply sums, and where they change along a row a chunk ends; in 8 bits
-// it is one chain over all groups of columns, in pairs two chains for each
+// it is one chain over all groups of columns or super-blocks, in pairs two chains for each
 // chunk, in tiles two for every 32 columns. Attention does the same with blocks of
 // 64 positions. Threads, tiles and token blocks decide only who computes an output.
 // Decode and prefill arithmetic are therefore the same on this device, except that

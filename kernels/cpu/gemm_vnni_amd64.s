@@ -2,6 +2,7 @@
 
 #include "textflag.h"
 #include "vnni_amd64.h"
+#include "panel_vnni_amd64.h"
 
 // A product of a panel in 8 bits with tiles of four tokens, or with one tile of one or
 // two. SI is the panel, DX x, R11 tokens left. Inside a tile: R8 codes, R9 scales, R13
@@ -68,9 +69,6 @@ done: \
 // Two panels, so that what is read of x serves both: 64 products of vectors take 48
 // loads of codes and of x, not 72. R12 is out of the second; Z4 to Z7 are its integer
 // sums, Z12 to Z15 those of out, Z17 its codes, Z23 its scales, Z24 its mins.
-
-// SECOND is the size of a panel.
-#define SECOND 6144
 
 // BOTH does a step for four tokens: with its number and a token's offset in x, two
 // integer sums and two of out.
@@ -144,16 +142,6 @@ group: \
 	VZEROUPPER \
 	RET
 
-#define CODES(EACH, I) \
-	VMOVDQU32 (64*I)(R8), Z16 \
-	EACH(USE, I)
-
-#define FOUR(CODES, EACH, I) \
-	CODES(EACH, I) \
-	CODES(EACH, (I+1)) \
-	CODES(EACH, (I+2)) \
-	CODES(EACH, (I+3))
-
 #define OFFSET_GROUP(EACH) \
 	EACH(BIAS, 0) \
 	FOUR(CODES, EACH, 0) \
@@ -215,14 +203,9 @@ TEXT ·gemmSixteenVNNI(SB), NOSPLIT, $0-48
 TEXT ·gemmSixteenMinVNNI(SB), NOSPLIT, $0-48
 	GEMM(SIXTEEN_MIN_GROUP, 128)
 
-#define CODES_BOTH(EACH, I) \
-	VMOVDQU32 (64*I)(R8), Z16 \
-	VMOVDQU32 (SECOND+64*I)(R8), Z17 \
-	EACH(USE_BOTH, I)
-
 #define SCALES_BOTH(AT) \
 	VMOVUPS AT(R9), Z21 \
-	VMOVUPS (SECOND+AT)(R9), Z23
+	VMOVUPS (SECOND_PANEL+AT)(R9), Z23
 
 #define OFFSET_GROUP2 \
 	BOTH(BIAS_BOTH, 0) \
@@ -242,7 +225,7 @@ TEXT ·gemmOffset2VNNI(SB), NOSPLIT, $0-56
 	FOUR(CODES_BOTH, BOTH, 4) \
 	SCALES_BOTH(0) \
 	VMOVUPS (R13), Z22 \
-	VMOVUPS SECOND(R13), Z24 \
+	VMOVUPS SECOND_PANEL(R13), Z24 \
 	BOTH(ADD_MIN_BOTH, 0)
 
 // func gemmMin2VNNI(out *float32, each int, p *[2]panel8, x *block8, stride, tokens, n int)

@@ -22,7 +22,8 @@ import (
 // free in which order the columns of a group are taken, so one token and many, plain Go
 // and assembly give the same bits. superblock.go has another arithmetic for blocks of 256.
 
-// block8 is 32 columns of a row in 8 bits.
+// block8 is 32 columns of a row in 8 bits. Those of super-blocks with mins have other numbers
+// beside their codes: roundSuper.
 type block8 struct {
 	code  [32]int8
 	scale float32

@@ -3,21 +3,12 @@
 #include "textflag.h"
 #include "packed_vnni_amd64.h"
 #include "super_vnni_amd64.h"
+#include "panel_vnni_amd64.h"
 
 // Products of panels with super-blocks.
 //
 // SI is the panel, DX x, R11 tokens left. Inside a tile: R8 codes, R9 scales, R10
 // times left. A panel has one super-block.
-
-#define CODES(EACH, I) \
-	VMOVDQU32 (64*I)(R8), Z16 \
-	EACH(USE, I)
-
-#define FOUR(CODES, EACH, I) \
-	CODES(EACH, I) \
-	CODES(EACH, (I+1)) \
-	CODES(EACH, (I+2)) \
-	CODES(EACH, (I+3))
 
 #define TILE(EACH) \
 	MOVQ SI, R8 \
@@ -119,9 +110,6 @@ done: \
 // Two panels, so that what is read of x serves both. R12 is out of the second; Z4 to Z7, Z12
 // to Z15 and Z26 to Z29 are its sums, Z17 its codes, Z20 its scales.
 
-// SECOND_PANEL is the size of a panel.
-#define SECOND_PANEL 6144
-
 // BOTH does a step for four tokens: with its number and a token's offset in x, and three
 // sums of each panel.
 #define BOTH(STEP, I) \
@@ -181,11 +169,6 @@ done: \
 	STEP(0, 192, BX, 48, Z5, Z13, Z27, 64) \
 	STEP(0, 192, BX, 96, Z6, Z14, Z28, 128) \
 	STEP(0, 192, BX, 144, Z7, Z15, Z29, 192)
-
-#define CODES_BOTH(EACH, I) \
-	VMOVDQU32 (64*I)(R8), Z16 \
-	VMOVDQU32 (SECOND_PANEL+64*I)(R8), Z17 \
-	EACH(USE_BOTH, I)
 
 #define SCALES_BOTH \
 	VMOVDQU32 (R9), Z21 \
