@@ -2,7 +2,8 @@
 // tensor cores: a block does up to DECODE_HEADS heads that share a KV head (decode_tiles.h).
 // The positions are cut into up to DECODE_SPLITS splits, which are divided among
 // blocks. Each warp does 16 positions of each block of the cache, the next ones on their
-// way meanwhile. What is found of a split goes to `parts`.
+// way meanwhile, be they of the same split or of another. What is found of a split goes
+// to `parts`.
 //
 // The block that comes last with a part of its heads puts their parts together, in
 // order; the last of a row writes that as products read it (inputs.h), where it is
@@ -11,9 +12,8 @@
 // How a row is split depends on its position alone, and so does its result. The
 // plan is read before the wait: it comes from the host.
 //
-// Shared memory: stages of 16 keys and values for each warp, in which the warps'
-// results then meet, and what those need that finish a row; greatest score and sum of
-// weights of each; a word.
+// Shared memory: stages of 16 keys and values for each warp; Beside. The results of warps
+// meet in the stages of a split's last positions, while the others are filled.
 #include "gpu.h"
 #include "decode_tiles.h"
 #include "inputs.h"
@@ -38,14 +38,26 @@ struct Split {
 // stand in the cache, and of their scales.
 template <class C, i32 D> struct Slices {
     typedef typename TileOf<C, D>::type Tile;
-    static constexpr i32 all = 6 * 2 * SLICE * D; // more than results need
+    static constexpr i32 all = 6 * 2 * SLICE * D;
     static constexpr i32 tile = SLICE * D * C::bytes, scales = C::scaled ? SLICE * 4 : 0;
     static constexpr i32 stage = 2 * (tile + scales), stages = all / stage;
+    static_assert(4 * DECODE_HEADS * D <= stage, "results of a warp");
 
-    DEVICE Tile keys(i32 i) { return {shared() + warp() * all + i * stage}; }
+    DEVICE u8* at(i32 warp, i32 i) { return shared() + warp * all + i * stage; }
+    DEVICE Tile keys(i32 i) { return {at(warp(), i)}; }
     DEVICE Tile values(i32 i) { return {keys(i).memory + tile}; }
     DEVICE float* key_scales(i32 i) { return reinterpret_cast<float*>(keys(i).memory + 2 * tile); }
     DEVICE float* value_scales(i32 i) { return key_scales(i) + SLICE; }
+    DEVICE float* results(i32 warp, i32 i) { return reinterpret_cast<float*>(at(warp, i)); }
+};
+
+// Beside is the shared memory beside the stages.
+struct Beside {
+    F32x2 state[WARPS][DECODE_HEADS]; // of each warp's result the greatest score and the sum of weights
+    u32 greatest[WARPS];              // of convert
+    u32 last;                         // of is_last
+
+    template <class C, i32 D> DEVICE Beside& of() { return *reinterpret_cast<Beside*>(shared() + WARPS * Slices<C, D>::all); }
 };
 
 // fetch starts the copies of SLICE positions of the cache from `row`, zeros from number
@@ -65,45 +77,6 @@ template <class C, i32 D> DEVICE void fetch(const KvArgs& cache, i64 row, i32 st
         const i32 position = lane() % (SLICE / 4) * 4;
         const float* from = (lane() < SLICE / 4 ? cache.kScale : cache.vScale) + row + position;
         copy_async(S::key_scales(stage) + lane() * 4, from, 4 * greatest(0, least(4, limit - position)));
-    }
-}
-
-// attend adds a warp's positions of the blocks of the cache from `first` to `end`; the
-// row sees `seen` positions. row_of(b) is where block b begins; queries are loaded
-// while the first positions are fetched.
-template <class C, i32 D, class Load, class RowOf>
-DEVICE void attend(HeadSums<D>& r, Load load, const KvArgs& cache, i32 first, i32 end, i32 seen, RowOf row_of) {
-    typedef Slices<C, D> S;
-    const i32 begin = warp() * SLICE; // in each block
-    const auto left = [&](i32 b) { return seen - b * BLOCK_POSITIONS - begin; };
-    while (first < end && left(end - 1) <= 0) end--;
-    // Where a block begins is read while the one before is fetched.
-    i64 ahead = row_of(first);
-    const auto start = [&](i32 b, i32 stage) { // is called for one block after the other
-        if (b < end) {
-            fetch<C, D>(cache, ahead + begin, stage, left(b));
-            if (b + 1 < end) ahead = row_of(b + 1);
-        }
-        commit_async();
-    };
-    NO_UNROLL
-    for (i32 i = 0; i < S::stages; i++) start(first + i, i);
-    const Queries<C, D> q = load();
-    i32 stage = 0;
-    NO_UNROLL
-    for (i32 b = first; b < end; b++) {
-        wait_async<S::stages - 1>();
-        sync_warp(); // all lanes' copies are there
-        const i32 limit = left(b);
-        float s[SLICE / 8][4];
-        score(s, q, S::keys(stage), 0);
-        if (C::scaled) scale_columns(s, S::key_scales(stage), limit);
-        HeadSums<D>::weigh(r, s, limit);
-        if (C::scaled) scale_weights(s, S::value_scales(stage), [&](i32, i32 column) { return column < limit; });
-        add<C>(r, s, S::values(stage));
-        sync_warp(); // all are done with the stage
-        start(b + S::stages, stage);
-        stage = stage + 1 < S::stages ? stage + 1 : 0;
     }
 }
 
@@ -134,9 +107,10 @@ struct Walk {
     AttentionItem own; // the lane's
     i32 first, end;    // number of that of lane 0; of no item
     i32 before, upTo;  // splits before those of the first lane's item; before the end of those of the own
+    i32 n;             // of the next split, of all
 
     DEVICE void begin(Walk& w, const DecodeArgs& args) {
-        w.first = args.a.first, w.end = least(*args.a.count, args.a.first + args.items), w.before = 0;
+        w.first = args.a.first, w.end = least(*args.a.count, args.a.first + args.items), w.before = 0, w.n = block_x();
         load(w, args.a);
     }
 
@@ -152,17 +126,18 @@ struct Walk {
         w.upTo = w.before + sum;
     }
 
-    // find looks for split n of all, and reports whether there is one.
-    DEVICE bool find(Task& p, Walk& w, const AttentionArgs& args, i32 n) {
+    // next finds the block's next split, and reports whether there is one.
+    DEVICE bool next(Task& p, Walk& w, const AttentionArgs& args) {
         i32 at;
-        while ((at = count_ones(ballot(w.upTo <= n))) == WARP) {
+        while ((at = count_ones(ballot(w.upTo <= w.n))) == WARP) {
             w.first += WARP, w.before = shuffle(u32(w.upTo), WARP - 1);
             if (w.first >= w.end) return false;
             load(w, args);
         }
         const i32 below = shuffle(u32(w.upTo), greatest(at - 1, 0));
-        p.number = w.first + at, p.split = n - (at > 0 ? below : w.before);
+        p.number = w.first + at, p.split = w.n - (at > 0 ? below : w.before);
         p.row = shuffle(u32(w.own.row), at), p.position = shuffle(u32(w.own.position), at), p.table = shuffle(u32(w.own.table), at);
+        w.n += grid_x();
         return true;
     }
 };
@@ -189,122 +164,164 @@ struct Span {
     }
 };
 
-// attend_split attends with a group to a split, of which the first block is `begin`. Its
-// result goes to `parts`, or, where there is no other, to `out`.
-template <class C, i32 D> DEVICE void attend_split(const AttentionArgs& args, const Group& group, const Task& p, i32 begin) {
+// Copies goes through the blocks of the cache of all splits, some stages ahead of what is
+// computed, so that something is on its way at the end of a split too.
+template <class C, i32 D> struct Copies {
+    Walk walk;
+    Task p;
+    Span left; // of its blocks
+    i64 row;   // of the cache, where the first of them begins
+
+    DEVICE void begin(Copies& c, const AttentionArgs& args, const Group& group, const Walk& walk) {
+        c.walk = walk, c.left = {0, 0};
+        seek(c, args, group);
+    }
+
+    // seek finds the next block, whose number is read while the one before is fetched.
+    DEVICE void seek(Copies& c, const AttentionArgs& args, const Group& group) {
+        if (c.left.first == c.left.end) {
+            if (!Walk::next(c.p, c.walk, args)) return;
+            c.left = Span::of(c.p);
+        }
+        c.row = (i64(args.table[c.p.table + c.left.first]) * args.cache.kvHeads + group.kvHead) * BLOCK_POSITIONS;
+    }
+
+    // start begins to fill a stage with a warp's positions of the next block, if there is one.
+    DEVICE void start(Copies& c, const AttentionArgs& args, const Group& group, i32 stage) {
+        if (c.left.first < c.left.end) {
+            const i32 begin = warp() * SLICE;
+            fetch<C, D>(args.cache, c.row + begin, stage, c.p.position + 1 - c.left.first * BLOCK_POSITIONS - begin);
+            c.left.first++;
+            seek(c, args, group);
+        }
+        commit_async();
+    }
+};
+
+// load_queries loads the queries of a task.
+template <class C, i32 D> DEVICE void load_queries(Queries<C, D>& q, const AttentionArgs& args, const Group& group, const Task& p) {
     const i32 own = lane() / 4; // head
     const float* query = args.q + (i64(p.row) * args.heads + group.head + own) * D;
-    const auto load = [&] {
-        Queries<C, D> q;
-        Queries<C, D>::template load<IsCoded<C>::value>(q, own < group.share ? query : nullptr, nullptr, args.scale * LOG2E);
-        return q;
-    };
-    const Span span = Span::of(p);
-    HeadSums<D> r;
-    HeadSums<D>::begin(r);
-    attend<C, D>(r, load, args.cache, span.first, span.end, p.position + 1, [&](i32 b) {
-        const i32 block = b == span.first ? begin : args.table[p.table + b];
-        return (i64(block) * args.cache.kvHeads + group.kvHead) * BLOCK_POSITIONS;
-    });
-    const float all = quad_sum(r.total);
+    Queries<C, D>::template load<IsCoded<C>::value>(q, own < group.share ? query : nullptr, nullptr, args.scale * LOG2E);
+}
 
-    // The warps' results [WARPS, DECODE_HEADS, apart] meet where keys and values were.
-    constexpr i32 apart = D + 4; // so that what a warp writes at a time lies in all banks
-    float* sums = reinterpret_cast<float*>(shared());
-    float* state = reinterpret_cast<float*>(shared() + WARPS * Slices<C, D>::all); // [WARPS, DECODE_HEADS, 2]
-    sync();
-    put<C>(r, sums + warp() * DECODE_HEADS * apart, apart);
-    if (lane() % 4 == 0) state[2 * (warp() * DECODE_HEADS + own)] = r.highest, state[2 * (warp() * DECODE_HEADS + own) + 1] = all;
+// meet puts the warps' results of a split together, by way of a stage that all are done
+// with. What it finds goes to `parts`, or, where there is no other split, to `out`.
+template <class C, i32 D> DEVICE void meet(const HeadSums<D>& r, i32 stage, const AttentionArgs& args, const Group& group, const Task& p) {
+    auto& state = Beside::of<C, D>().state;
+    const float all = quad_sum(r.total);
+    put<C>(r, Slices<C, D>::results(warp(), stage));
+    if (lane() % 4 == 0) state[warp()][lane() / 4] = {r.highest, all};
     sync();
     const bool only = Split::of(p.position).count == 1;
     const Parts part = Parts::of(args, p.number, p.split);
     float* out = only ? args.out + i64(p.row) * args.heads * D : part.sums;
     for (i32 i = thread(); i < group.share * D; i += ATTENTION_THREADS) {
-        const i32 h = i / D;
+        const i32 h = i / D, at = place<D>(h, i % D);
         float highest = NONE, sum = 0, total = 0;
         UNROLL
-        for (i32 w = 0; w < WARPS; w++) highest = greatest(highest, state[2 * (w * DECODE_HEADS + h)]);
+        for (i32 w = 0; w < WARPS; w++) highest = greatest(highest, state[w][h].x);
         UNROLL
         for (i32 w = 0; w < WARPS; w++) {
-            const float weight = approx_exp2(state[2 * (w * DECODE_HEADS + h)] - highest);
-            sum = fma(weight, sums[(w * DECODE_HEADS + h) * apart + i % D], sum);
-            total = fma(weight, state[2 * (w * DECODE_HEADS + h) + 1], total);
+            const float weight = approx_exp2(state[w][h].x - highest);
+            sum = fma(weight, Slices<C, D>::results(w, stage)[at], sum);
+            total = fma(weight, state[w][h].y, total);
         }
         out[group.head * D + i] = only ? sum / total : sum;
         if (!only && i % D == 0) part.state[2 * (group.head + h)] = highest, part.state[2 * (group.head + h) + 1] = total;
     }
+    sync(); // all are done with the stage
+}
+
+// attend attends with a group to a split, whose blocks come in one stage after the other
+// from `stage` on. A stage that was used is filled again, that of the last block after the
+// results met there.
+template <class C, i32 D>
+DEVICE void attend(Copies<C, D>& copies, i32& stage, const Queries<C, D>& q, const AttentionArgs& args, const Group& group, const Task& p) {
+    typedef Slices<C, D> S;
+    HeadSums<D> r;
+    HeadSums<D>::begin(r);
+    const Span span = Span::of(p);
+    NO_UNROLL
+    for (i32 b = span.first; b < span.end; b++) {
+        wait_async<S::stages - 1>();
+        sync_warp(); // all lanes' copies are there
+        const i32 limit = p.position + 1 - b * BLOCK_POSITIONS - warp() * SLICE;
+        float s[SLICE / 8][4];
+        score(s, q, S::keys(stage), 0);
+        // Scales from `limit` on are zeros, as keys and values are.
+        if (C::scaled) scale_columns(s, S::key_scales(stage), SLICE);
+        HeadSums<D>::weigh(r, s, limit);
+        if (C::scaled) scale_columns(s, S::value_scales(stage), SLICE);
+        add<C>(r, s, S::values(stage));
+        sync_warp(); // all are done with the stage
+        if (b + 1 == span.end) meet<C>(r, stage, args, group, p);
+        Copies<C, D>::start(copies, args, group, stage);
+        stage = stage + 1 < S::stages ? stage + 1 : 0;
+    }
 }
 
 // is_last reports to a block whether it is the last of n that come to a counter, which
-// then is zero again. It sees what the others wrote before they came.
-template <class C, i32 D> DEVICE bool is_last(u32* arrived, i32 n) {
-    u32* last = reinterpret_cast<u32*>(shared() + WARPS * Slices<C, D>::all + 4 * WARPS * DECODE_HEADS * 2);
-    sync();
+// then is zero again. It sees what the others wrote before they came; a sync stands between
+// what the block wrote and this.
+DEVICE bool is_last(u32& last, u32* arrived, i32 n) {
     if (thread() == 0) {
-        *last = add_acquire_release(arrived, 1) == u32(n - 1);
-        if (*last) *arrived = 0;
+        last = add_acquire_release(arrived, 1) == u32(n - 1);
+        if (last) *arrived = 0;
     }
     sync();
-    return *last;
+    return last;
 }
 
-// part_weights writes to `weights` [heads of the group, DECODE_SPLITS] the weight of each
-// part and the sum of weights in it, zeros where there is none.
-DEVICE void part_weights(F32x2* weights, const AttentionArgs& args, const Group& group, i32 number, i32 splits) {
-    const i32 entries = group.share * DECODE_SPLITS;
-    for (i32 i = thread(); i < (entries + WARP - 1) / WARP * WARP; i += ATTENTION_THREADS) {
-        const i32 h = i / DECODE_SPLITS, split = i % DECODE_SPLITS;
-        const bool there = i < entries && split < splits;
-        const float* state = Parts::of(args, number, split).state + 2 * (group.head + h);
-        const float own = there ? state[0] : NONE, total = there ? state[1] : 0;
-        float highest = greatest(NONE, own);
-        UNROLL
-        for (i32 mask = DECODE_SPLITS / 2; mask > 0; mask /= 2) highest = greatest(highest, shuffle_xor(highest, mask));
-        if (i < entries) weights[i] = {there ? approx_exp2(own - highest) : 0, total};
-    }
-}
+// Columns is n columns of a row, side by side.
+template <i32 n> struct alignas(4 * n) Columns {
+    float of[n];
+};
 
-// merge puts the parts of a group's heads together, a thread a quad of columns.
+// merge puts the parts of a group's heads together: a warp a head, a lane some columns of
+// it and the weight of one part.
 template <i32 D> DEVICE void merge(const AttentionArgs& args, const Group& group, const Task& p) {
     constexpr i32 batch = 16; // parts that are on their way
-    F32x2* weights = reinterpret_cast<F32x2*>(shared());
-    const i32 splits = Split::of(p.position).count, apart = Parts::size(args), columns = group.share * D;
-    const float* sums = Parts::of(args, p.number, 0).sums + group.head * D;
-    float* out = args.out + (i64(p.row) * args.heads + group.head) * D;
-    U32x4 part[batch];
-    const auto read = [&](i32 column, i32 first) {
-        UNROLL
-        for (i32 k = 0; k < batch; k++) {
-            part[k] = first + k < splits && column < columns ? load16(sums + (first + k) * apart + column) : U32x4{};
-        }
-    };
-    read(QUAD * thread(), 0);
-    part_weights(weights, args, group, p.number, splits);
-    sync();
+    constexpr i32 columns = D / WARP;
+    static_assert(DECODE_SPLITS == WARP, "a lane a part");
+    const i32 splits = Split::of(p.position).count, apart = Parts::size(args);
     NO_UNROLL
-    for (i32 column = QUAD * thread(); column < columns; column += QUAD * ATTENTION_THREADS) {
-        float v[QUAD] = {}, total = 0;
-        NO_UNROLL
-        for (i32 first = 0; first < splits; first += batch) {
-            if (first > 0 || column >= QUAD * ATTENTION_THREADS) read(column, first);
+    for (i32 h = group.head + warp(); h < group.head + group.share; h += WARPS) {
+        const float* sums = Parts::of(args, p.number, 0).sums + h * D + columns * lane();
+        Columns<columns> part[batch];
+        const auto read = [&](i32 first) {
             UNROLL
             for (i32 k = 0; k < batch; k++) {
-                const F32x2 weight = weights[column / D * DECODE_SPLITS + first + k];
-                float sum[QUAD];
-                floats(sum, part[k]);
-                total = fma(weight.x, weight.y, total);
+                const float* at = sums + (first + k) * apart;
+                part[k] = first + k < splits ? *reinterpret_cast<const Columns<columns>*>(at) : Columns<columns>{};
+            }
+        };
+        read(0);
+        const bool there = lane() < splits;
+        const float* state = Parts::of(args, p.number, lane()).state + 2 * h;
+        const float highest = there ? state[0] : NONE, all = there ? state[1] : 0, most = warp_max(highest);
+        const float weight = there ? approx_exp2(highest - most) : 0;
+        Columns<columns> sum = {};
+        float total = 0;
+        NO_UNROLL
+        for (i32 first = 0; first < splits; first += batch) {
+            if (first > 0) read(first);
+            UNROLL
+            for (i32 k = 0; k < batch; k++) {
+                const float by = shuffle(weight, first + k);
+                total = fma(by, shuffle(all, first + k), total);
                 UNROLL
-                for (i32 c = 0; c < QUAD; c++) v[c] = fma(weight.x, sum[c], v[c]);
+                for (i32 c = 0; c < columns; c++) sum.of[c] = fma(by, part[k].of[c], sum.of[c]);
             }
         }
         UNROLL
-        for (i32 c = 0; c < QUAD; c++) v[c] = v[c] / total;
-        write_quad(out, v, column, columns);
+        for (i32 c = 0; c < columns; c++) sum.of[c] = sum.of[c] / total;
+        *reinterpret_cast<Columns<columns>*>(args.out + i64(p.row) * args.heads * D + h * D + columns * lane()) = sum;
     }
 }
 
 // convert writes a row as products read it.
-DEVICE void convert(const InputArgs& to, const float* out, i64 row, i32 columns) {
+DEVICE void convert(const InputArgs& to, const float* out, i64 row, i32 columns, u32 (&warps)[WARPS]) {
     constexpr i32 count = 8, stride = QUAD * ATTENTION_THREADS;
     float v[count][QUAD];
     const auto read = [&](i32 first) {
@@ -318,7 +335,7 @@ DEVICE void convert(const InputArgs& to, const float* out, i64 row, i32 columns)
         UNROLL
         for (i32 k = 0; k < count; k++) Greatest::take(most, v[k]);
     }
-    const i32 shift = Greatest::block_shift<ATTENTION_THREADS>(most, reinterpret_cast<u32*>(shared()));
+    const i32 shift = Greatest::block_shift<ATTENTION_THREADS>(most, warps);
     if (thread() == 0) to.scale[row] = power_of_two(shift);
     NO_UNROLL
     for (i32 first = 0; first < to.ld; first += count * stride) {
@@ -330,34 +347,40 @@ DEVICE void convert(const InputArgs& to, const float* out, i64 row, i32 columns)
 // finish does what only the last blocks can.
 template <class C, i32 D> DEVICE void finish(const DecodeArgs& args, const Group& group, const Task& p) {
     const AttentionArgs& a = args.a;
+    Beside& beside = Beside::of<C, D>();
     const i32 splits = Split::of(p.position).count, groups = grid_y();
     u32* arrived = args.arrived + (p.number - a.first) * (groups + 1); // at each group, then at the row
     if (splits > 1) {
-        if (!is_last<C, D>(arrived + block_y(), splits)) return;
+        if (!is_last(beside.last, arrived + block_y(), splits)) return;
         merge<D>(a, group, p);
+        sync();
     }
-    if (args.to.x != nullptr && is_last<C, D>(arrived + groups, groups)) convert(args.to, a.out, p.row, a.heads * D);
+    if (args.to.x != nullptr && is_last(beside.last, arrived + groups, groups)) convert(args.to, a.out, p.row, a.heads * D, beside.greatest);
 }
 
 template <class C, i32 D> DEVICE void attention_decode(const DecodeArgs& args) {
     let_next_start();
     const AttentionArgs& a = args.a;
     const Group group = Group::of(a);
-    const auto begin_of = [&](const Task& p) { return a.table[p.table + Span::of(p).first]; };
     Walk walk;
-    Task next;
     Walk::begin(walk, args);
-    i32 n = block_x();
-    bool there = Walk::find(next, walk, a, n);
-    i32 begin = there ? begin_of(next) : 0;
+    Copies<C, D> copies;
+    Copies<C, D>::begin(copies, a, group, walk);
+    Task p;
+    bool there = Walk::next(p, walk, a);
     wait_for_previous();
+    NO_UNROLL
+    for (i32 i = 0; i < Slices<C, D>::stages; i++) Copies<C, D>::start(copies, a, group, i);
+    Queries<C, D> q;
+    if (there) load_queries(q, a, group, p);
+    i32 stage = 0;
     while (there) {
-        const Task p = next;
-        attend_split<C, D>(a, group, p, begin);
-        there = Walk::find(next, walk, a, n += grid_x());
-        begin = there ? begin_of(next) : 0;
-        finish<C, D>(args, group, p);
-        sync(); // all are done with the shared memory
+        const Task now = p;
+        attend(copies, stage, q, a, group, now);
+        // The next queries are on their way, as copies are, while this split is finished.
+        there = Walk::next(p, walk, a);
+        if (there) load_queries(q, a, group, p);
+        finish<C, D>(args, group, now);
     }
 }
 

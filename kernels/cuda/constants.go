@@ -88,7 +88,7 @@ func attentionShared(share, dim int64) int { return int(4 * share * (2*dim + 64 
 // prefillShared and decodeShared are for a head size: stages of keys and values, and
 // what stands beside them.
 func prefillShared(dim int64) int { return int(512*dim) + 4*kernels.BlockSize }
-func decodeShared(dim int64) int  { return int(768*dim) + 4*decodeHeads*2*4 + 4 }
+func decodeShared(dim int64) int  { return int(768*dim) + 4*(attentionThreads/warp*(2*decodeHeads+1)+1) }
 
 // decodeBlocks is how many blocks of attention_decode a processor has room for at most.
 func decodeBlocks(dim int64) int64 { return 1 + 128/dim }

@@ -111,12 +111,16 @@ template <class C, i32 D> DEVICE void add(HeadSums<D>& r, const float (&p)[2][4]
     }
 }
 
-// put writes the sums to rows of heads, each `apart` floats behind the one before.
-template <class C, i32 D> DEVICE void put(const HeadSums<D>& r, float* rows, i32 apart) {
+// place is where a warp's results have a column of a head: what put writes at a time, of
+// numbers or of codes, lies in all banks.
+template <i32 D> DEVICE i32 place(i32 head, i32 column) { return head * D + (column ^ (head / 2 % 2 * 9 + head / 4 * 16)); }
+
+// put writes the sums to results [heads, D].
+template <class C, i32 D> DEVICE void put(const HeadSums<D>& r, float* results) {
     const i32 g = lane() / 4, t = lane() % 4 * 2;
     UNROLL
     for (i32 i = 0; i < D / 4; i++) {
         const i32 row = i / 2 % 2, column = i / 4 * 16 + (IsCoded<C>::value ? 2 * g + row : g + 8 * row);
-        rows[(t + i % 2) * apart + column] = r.sums[i / 4][i % 4];
+        results[place<D>(t + i % 2, column)] = r.sums[i / 4][i % 4];
     }
 }
