@@ -122,15 +122,15 @@ func round16(x []float32) []float32 {
 func round8(x []float32, shared int) []float32 {
 	rounded := make([]float32, 0, len(x))
 	for all := range slices.Chunk(x, shared) {
-		largest := amax(all)
+		inverse := 127 / amax(all)
 		for block := range slices.Chunk(all, 32) {
-			most := amax(block)
-			if shared > 32 {
-				most = largest / 127 * min(127, max(1, float32(math.Ceil(float64(most*(127/largest))))))
+			to, unit := 127/amax(block), amax(block)/127
+			if shared > 32 { // in the device's order: a code that falls to the other side counts
+				scale := min(127, max(1, float32(math.Ceil(float64(amax(block)*inverse)))))
+				to, unit = 127*inverse/scale, scale/inverse/127
 			}
 			for _, v := range block {
-				code := math.RoundToEven(float64(v * (127 / most)))
-				rounded = append(rounded, float32(code)*(most/127))
+				rounded = append(rounded, float32(math.RoundToEven(float64(v*to)))*unit)
 			}
 		}
 	}
