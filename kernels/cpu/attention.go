@@ -110,6 +110,12 @@ func (j *attentionJob) part(piece, span, n int64) attentionSums {
 	return attentionSums{p[:n*j.wideDim()], sums[:n], sums[n:][:n]}
 }
 
+func (j *attentionJob) pieces(w *worker, from, to int64) {
+	for i := from; i < to; i++ {
+		j.piece(w, i)
+	}
+}
+
 // piece is one tile of rows of one sequence and one KV head, or one span of it.
 // The last tile of a sequence sees the most positions and comes first.
 func (j *attentionJob) piece(w *worker, i int64) {

@@ -23,9 +23,9 @@ func (d *Device) Add(x, delta kernels.Tensor) {
 	d.run(kernels.OpAdd, j, (n+span-1)/span, n < fewFlops)
 }
 
-func (j *addJob) piece(_ *worker, i int64) {
-	to := min(int64(len(j.x)), (i+1)*span)
-	j.kern.add(&j.x[i*span], &j.delta[i*span], int(to-i*span))
+func (j *addJob) pieces(_ *worker, from, to int64) {
+	from, to = from*span, min(int64(len(j.x)), to*span)
+	j.kern.add(&j.x[from], &j.delta[from], int(to-from))
 }
 
 // biasJob adds a bias to rows of d columns, a span of a row at a time.
@@ -56,9 +56,11 @@ func (d *Device) AddBias(sums []kernels.Biased) {
 	}
 }
 
-func (j *biasJob) piece(_ *worker, i int64) {
-	all, column, n := spanOf(i, j.d)
-	j.kern.add((*float32)(pointer(j.x+all)), (*float32)(pointer(j.bias+column)), n)
+func (j *biasJob) pieces(_ *worker, from, to int64) {
+	for i := from; i < to; i++ {
+		all, column, n := spanOf(i, j.d)
+		j.kern.add((*float32)(pointer(j.x+all)), (*float32)(pointer(j.bias+column)), n)
+	}
 }
 
 // swigluJob is biasJob of a gate and of what it gates.
@@ -74,12 +76,14 @@ func (d *Device) SwiGLU(gate, up kernels.Biased) {
 	d.run(kernels.OpSwiGLU, j, gate.X.Shape[0]*spans(cols), 14*n < fewFlops)
 }
 
-func (j *swigluJob) piece(w *worker, i int64) {
-	j.gate.piece(w, i)
-	j.up.piece(w, i)
-	all, _, n := spanOf(i, j.gate.d)
-	gate := (*float32)(pointer(j.gate.x + all))
-	j.gate.kern.swiglu(gate, gate, (*float32)(pointer(j.up.x+all)), n)
+func (j *swigluJob) pieces(w *worker, from, to int64) {
+	for i := from; i < to; i++ {
+		j.gate.pieces(w, i, i+1)
+		j.up.pieces(w, i, i+1)
+		all, _, n := spanOf(i, j.gate.d)
+		gate := (*float32)(pointer(j.gate.x + all))
+		j.gate.kern.swiglu(gate, gate, (*float32)(pointer(j.up.x+all)), n)
+	}
 }
 
 // Gather copies rows. It is too little work to share.

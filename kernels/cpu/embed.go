@@ -30,7 +30,13 @@ func (d *Device) Embed(out kernels.Tensor, table kernels.Weight, ids kernels.Ten
 	d.run(kernels.OpEmbed, j, int64(len(j.ids)), len(j.ids) < 4)
 }
 
-func (j *embedJob) piece(w *worker, i int64) {
+func (j *embedJob) pieces(w *worker, from, to int64) {
+	for i := from; i < to; i++ {
+		j.row(w, i)
+	}
+}
+
+func (j *embedJob) row(w *worker, i int64) {
 	id, cols := int64(j.ids[i]), j.table.w.Cols
 	out := floatsOf(j.out+uintptr(4*i*cols), cols)
 	for from := int64(0); from < cols; from += chunk {

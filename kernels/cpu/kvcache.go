@@ -29,7 +29,13 @@ func (d *Device) appendKV(cache kernels.KV, k, v, slots kernels.Tensor) {
 	d.run(kernels.OpRoPEAppendKV, j, n, k.Len() < fewFlops/8)
 }
 
-func (j *appendKVJob) piece(w *worker, i int64) {
+func (j *appendKVJob) pieces(w *worker, from, to int64) {
+	for i := from; i < to; i++ {
+		j.row(w, i)
+	}
+}
+
+func (j *appendKVJob) row(w *worker, i int64) {
 	if j.slots[i] < 0 {
 		return
 	}

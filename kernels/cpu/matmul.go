@@ -92,6 +92,7 @@ func (d *Device) reserveSums(groups, tokens, most int64) int64 {
 	span := max(1, min(most, groups/int64(2*len(d.pool.workers))))
 	for _, w := range d.pool.workers {
 		grow(&w.sums, span*tokens*lanes)
+		grow(&w.row, max(tileGroups, span)*lanes)
 	}
 	return span
 }
@@ -130,13 +131,15 @@ func (j *matmulJob) fused() func(out0, out1 *float32, src0, src1 unsafe.Pointer,
 	return nil
 }
 
-func (j *matmulJob) piece(w *worker, i int64) {
-	if j.fused() != nil {
-		j.vectors(w, 2*i)
-		return
+func (j *matmulJob) pieces(w *worker, from, to int64) {
+	for i := from; i < to; i++ {
+		if j.fused() != nil {
+			j.vectors(w, 2*i)
+			continue
+		}
+		first := i * j.span
+		j.groups(w, first, min(j.span, (j.w.Rows+lanes-1)/lanes-first))
 	}
-	first := i * j.span
-	j.groups(w, first, min(j.span, (j.w.Rows+lanes-1)/lanes-first))
 }
 
 // vectors computes groups g and g+1 of the output for one or two tokens.

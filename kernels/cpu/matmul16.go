@@ -76,15 +76,22 @@ func (d *Device) matmul16(m matmulJob) {
 // many groups at a time.
 func (j *matmul16Job) streams() bool { return j.n <= fewTokens }
 
-func (j *matmul16Job) piece(w *worker, i int64) {
-	if j.round {
-		for t := 8 * i; t < min(8*i+8, j.n); t++ {
-			j.roundRow(t)
+func (j *matmul16Job) pieces(w *worker, from, to int64) {
+	for i := from; i < to; i++ {
+		if j.round {
+			for t := 8 * i; t < min(8*i+8, j.n); t++ {
+				j.roundRow(t)
+			}
+			continue
 		}
-		return
+		first := i * j.span
+		j.groups(w, first, min(j.span, (j.w.Rows+lanes-1)/lanes-first))
 	}
-	first := i * j.span
-	groups, each := min(j.span, (j.w.Rows+lanes-1)/lanes-first), j.n*lanes
+}
+
+// groups computes groups of 16 rows of the output for all tokens of the block.
+func (j *matmul16Job) groups(w *worker, first, groups int64) {
+	each := j.n * lanes
 	clear(w.sums[:groups*each])
 	for from := int64(0); from < j.w.Cols; from += j.atOnce {
 		for g := range groups {

@@ -14,7 +14,8 @@ type matmul8Job struct {
 	// piece8 is the number of columns that stand together in rows: a chunk for
 	// panels, which then read all tokens in order, or all.
 	piece8 int64
-	round  bool // whether pieces are rows of the input to round
+	held   int64 // groups of rows whose sums a thread holds, at least those of a piece
+	round  bool  // whether pieces are rows of the input to round
 }
 
 // integer returns the integer loops for a weight; nil: its product is exact.
@@ -43,17 +44,19 @@ func (d *Device) matmul8(m matmulJob, loops *integer) {
 	}
 	d.run(kernels.OpMatMul, j, m.n, m.n*m.w.Cols < fewFlops/2)
 	j.round = false
-	groups, threads := (m.w.Rows+lanes-1)/lanes, int64(len(d.pool.workers))
-	most := int64(panelGroups)
+	groups := (m.w.Rows + lanes - 1) / lanes
 	if j.direct() {
-		most = min(most, directBytes/m.l.groupBytes, groups/(8*threads))
+		j.span, j.held = 1, d.reserveSums(groups, padded(m.n), directBytes/m.l.groupBytes)
+	} else {
+		j.span = d.reserveSums(groups, padded(m.n), panelGroups)
+		j.held = j.span
 	}
-	j.span = d.reserveSums(groups, padded(m.n), most)
 	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
 }
 
-// directBytes is how much of a weight a thread reads in one go.
-const directBytes = 64 << 10
+// directBytes is how much of a weight a thread reads before it stores sums: each time
+// memory waits.
+const directBytes = 1 << 20
 
 // direct reports whether the loops use packed codes as they are. Scales beside the
 // tensor must then be the same for all columns.
@@ -61,13 +64,21 @@ func (j *matmul8Job) direct() bool {
 	return j.n <= j.loops.directTokens && (j.l.scale == nil || j.loops.scaled[0] != nil && j.l.constant(j.w.Cols))
 }
 
-func (j *matmul8Job) piece(w *worker, i int64) {
+func (j *matmul8Job) pieces(w *worker, from, to int64) {
 	if j.round {
-		j.quantize(i)
+		for t := from; t < to; t++ {
+			j.quantize(t)
+		}
 		return
 	}
-	first := i * j.span
-	groups := min(j.span, (j.w.Rows+lanes-1)/lanes-first)
+	end := min(to*j.span, (j.w.Rows+lanes-1)/lanes)
+	for first := from * j.span; first < end; first += j.held {
+		j.groups(w, first, min(j.held, end-first))
+	}
+}
+
+// groups computes groups of 16 rows of the output for all tokens of the block.
+func (j *matmul8Job) groups(w *worker, first, groups int64) {
 	each := padded(j.n) * lanes
 	clear(w.sums[:groups*each])
 	if j.direct() {

@@ -37,8 +37,6 @@ type tilesJob struct {
 	rows   *uint16   // for each tileDepth columns: [tokens/16, columns/32, 16, 32]
 	tokens int64     // n up to a multiple of 16
 	round  bool      // whether pieces are tiles of the input to round
-	// threads is how many take pieces.
-	threads int64
 }
 
 // aheadHalves is how far loops look ahead in an input.
@@ -63,11 +61,11 @@ func (d *Device) gatedTiles(out, x kernels.Tensor, gate, up kernels.Weight) {
 func (d *Device) matmulTiles(m tilesJob) {
 	j := &d.jobs.tiles
 	*j = m
-	j.tokens, j.round, j.threads = upTo16(m.n), true, int64(len(d.pool.workers))
+	j.tokens, j.round = upTo16(m.n), true
 	groups := (m.w.Rows + lanes - 1) / lanes
 	// Two pieces for each thread at least, so that a slow one does not keep all others
 	// waiting.
-	j.span = max(2, min(tileGroups, j.weights()*groups/(2*j.threads)&^1))
+	j.span = max(2, min(tileGroups, j.weights()*groups/(2*int64(len(d.pool.workers)))&^1))
 	if n := j.tokens*upTo32(m.w.Cols) + aheadHalves; int64(len(d.tiled)) < n {
 		d.tiled = alignedHalves(n)
 	}
@@ -81,15 +79,21 @@ func (d *Device) matmulTiles(m tilesJob) {
 	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
 }
 
-func (j *tilesJob) piece(w *worker, i int64) {
+func (j *tilesJob) pieces(w *worker, from, to int64) {
 	if j.round {
-		for t := lanes * i; t < min(lanes*(i+1), j.n); t++ {
+		for t := lanes * from; t < min(lanes*to, j.n); t++ {
 			j.roundRow(w, t)
 		}
 		return
 	}
-	first := i * j.span
-	groups := min(j.span, (j.w.Rows+lanes-1)/lanes-first)
+	for i := from; i < to; i++ {
+		first := i * j.span
+		j.multiply(w, first, min(j.span, (j.w.Rows+lanes-1)/lanes-first))
+	}
+}
+
+// multiply computes groups of 16 rows of the output for all tokens of the block.
+func (j *tilesJob) multiply(w *worker, first, groups int64) {
 	p, sums := &w.tiles.product, tileSums{&w.tiles.sums[0], int(4 * lanes * j.tokens), 4 * lanes}
 	*p = tileProduct{
 		from: sums, to: sums, weights: &w.tiles.weights[0], tokens: int(j.tokens / lanes), groups: int(groups * j.weights()),
@@ -152,7 +156,7 @@ func (j *tilesJob) group(i int64) (*matmulJob, int64) {
 // thread's next piece.
 func (j *tilesJob) lookAhead(p *tileProduct, first, from int64) {
 	if from == j.w.Cols {
-		first, from = first+j.span*j.threads, 0
+		first, from = first+j.span, 0
 	}
 	if first*lanes >= j.w.Rows {
 		p.aheadLines = 0

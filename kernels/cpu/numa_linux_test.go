@@ -51,7 +51,7 @@ type whereJob struct {
 	allowed []unix.CPUSetDynamic
 }
 
-func (j *whereJob) piece(w *worker, _ int64) {
+func (j *whereJob) pieces(w *worker, _, _ int64) {
 	for i, o := range j.workers {
 		if o == w {
 			j.thread[i], j.allowed[i] = unix.Gettid(), allowedCPUs(j.t)

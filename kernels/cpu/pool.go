@@ -10,9 +10,10 @@ import (
 	"unsafe"
 )
 
-// job is the parallel part of an op, cut into pieces that may run in any order.
+// job is the parallel part of an op, cut into pieces that may run in any order; pieces does
+// some that follow each other.
 type job interface {
-	piece(w *worker, i int64)
+	pieces(w *worker, from, to int64)
 }
 
 // worker is one thread's own scratch memory. Worker 0 is the caller of the op, whose thread
@@ -21,7 +22,7 @@ type worker struct {
 	panel   []float32  // a tile of weights, [256, 16]
 	panels8 *[2]panel8 // the same of two groups in 8 bits
 	sums    []float32  // of products with them: [groups, tokens, 16]
-	row     [tileGroups * lanes]float32
+	row     []float32  // of up to so many groups
 	tiles   tilesScratch
 	factors [lanes]float32
 	tile    []float32 // a tile of results
@@ -65,6 +66,7 @@ func newPool(threads int, nodes []node) *pool {
 	p.state.Store(jobClosed)
 	for range threads {
 		w := &worker{wake: make(chan struct{}, 1), panel: alignedFloats(chunk * lanes), tile: alignedFloats(fewTokens * lanes)}
+		grow(&w.row, tileGroups*lanes)
 		w.panels8 = (*[2]panel8)(unsafe.Pointer(&alignedFloats(int(unsafe.Sizeof(*w.panels8)) / 4)[0]))
 		p.workers = append(p.workers, w)
 	}
@@ -122,9 +124,7 @@ func spin(i int) {
 // alone does all pieces in order.
 func (p *pool) alone() {
 	defer p.rescue()
-	for i := range p.n {
-		p.job.piece(p.workers[0], i)
-	}
+	p.job.pieces(p.workers[0], 0, p.n)
 }
 
 // work does the pieces of a thread's own range, in order, so that it reads memory from
@@ -136,11 +136,11 @@ func (p *pool) work(self int) {
 		other := (self + k) % threads
 		from, to := p.share(p.n, other)
 		for {
-			i := from + p.workers[other].take(number, to-from)
-			if i >= to {
+			i, n := p.workers[other].take(number, to-from)
+			if n == 0 {
 				break
 			}
-			p.job.piece(w, i)
+			p.job.pieces(w, from+i, from+i+n)
 		}
 	}
 }
@@ -151,16 +151,19 @@ func (p *pool) share(n int64, self int) (from, to int64) {
 	return n * int64(self) / threads, n * int64(self+1) / threads
 }
 
-// take returns the number of the next piece of w's range of a job, n: none is left.
-func (w *worker) take(job uint64, n int64) int64 {
+// take returns the next pieces of w's range of a job, of n, and how many they are: a quarter
+// of what is left (Polychronopoulos and Kuck, "Guided Self-Scheduling", 1987), for each time
+// memory waits for the exchange, and so few in the end that all threads end together.
+func (w *worker) take(job uint64, n int64) (first, some int64) {
 	for {
 		taken := w.taken.Load()
 		next := int64(taken % jobNumber)
 		if taken/jobNumber != job {
 			next = 0
 		}
-		if next == n || w.taken.CompareAndSwap(taken, job*jobNumber+uint64(next+1)) {
-			return next
+		some = min(n-next, max(1, (n-next)/4))
+		if some == 0 || w.taken.CompareAndSwap(taken, job*jobNumber+uint64(next+some)) {
+			return next, some
 		}
 	}
 }

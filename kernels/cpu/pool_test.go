@@ -18,11 +18,13 @@ type countJob struct {
 	bad    int64
 }
 
-func (j *countJob) piece(_ *worker, i int64) {
-	if i == j.bad {
-		panic("bad piece")
+func (j *countJob) pieces(_ *worker, from, to int64) {
+	for i := from; i < to; i++ {
+		if i == j.bad {
+			panic("bad piece")
+		}
+		j.counts[i].Add(1)
 	}
-	j.counts[i].Add(1)
 }
 
 // TestPool: every piece runs once, whether the workers spin or sleep.
@@ -44,27 +46,27 @@ func TestPool(t *testing.T) {
 	}
 }
 
-// stuckJob's first piece lasts until all others, n of them, are done.
+// stuckJob's first piece, and those taken with it, last until all others of n are done.
 type stuckJob struct {
 	n    int64
 	done atomic.Int64
 }
 
-func (j *stuckJob) piece(_ *worker, i int64) {
-	for i == 0 && j.done.Load() < j.n {
+func (j *stuckJob) pieces(_ *worker, from, to int64) {
+	for from == 0 && j.done.Load() < j.n-to {
 		runtime.Gosched()
 	}
-	j.done.Add(1)
+	j.done.Add(to - from)
 }
 
 // TestPoolHelps: what a disturbed thread has left of its range, others do.
 func TestPoolHelps(t *testing.T) {
 	for _, threads := range []int{2, 5} {
 		p := newPool(threads, nil)
-		for _, n := range []int64{1, 7, 40} {
+		for _, n := range []int64{2, 8, 41} {
 			j := &stuckJob{n: n}
-			require.NoError(t, p.run(j, n+1, false))
-			require.Equal(t, n+1, j.done.Load())
+			require.NoError(t, p.run(j, n, false))
+			require.Equal(t, n, j.done.Load())
 		}
 		p.stop()
 	}

@@ -44,7 +44,13 @@ func (s *sampleScratch) reserve(vocab int) {
 	}
 }
 
-func (j *sampleJob) piece(w *worker, i int64) {
+func (j *sampleJob) pieces(w *worker, from, to int64) {
+	for i := from; i < to; i++ {
+		j.row(w, i)
+	}
+}
+
+func (j *sampleJob) row(w *worker, i int64) {
 	logits := j.logits[i*j.vocab:][:j.vocab]
 	j.dst[i] = sampler{kern: j.kern, row: &j.rows[i], logits: logits, sampleScratch: &w.sample}.draw()
 }

@@ -26,6 +26,7 @@ func testGatedMatMul(c *context) {
 		{kernels.F32, kernels.Q4_K, 7, 17, 256}, {kernels.Q4_K, kernels.F32, 7, 17, 256}, {kernels.BF16, kernels.Q8_0, 7, 17, 256},
 		{kernels.Q6_K, kernels.Q4_K, 7, 17, 256}, {kernels.F16, kernels.BF16, 1, 45, 333}, {kernels.F8E4M3, kernels.F16, 19, 9, 77},
 		{kernels.NVFP4, kernels.Q8_0, 34, 33, 320}, {kernels.Q4_K, kernels.BF16, 140, 71, 512},
+		{kernels.Q4_K, kernels.Q4_K, 2, 2400, 256},
 	} {
 		c.run(fmt.Sprintf("%v and %v/n=%d", s.gate, s.up, s.n), func(c *context) {
 			c.gated(s.n, c.matrix(s.gate, s.rows, s.cols), c.matrix(s.up, s.rows, s.cols))
