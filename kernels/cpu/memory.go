@@ -2,50 +2,91 @@ package cpu
 
 import (
 	"fmt"
+	"os"
 	"unsafe"
 )
 
-// memory keeps account of what Alloc gave out: memory of the operating system,
-// which Go's collector does not see.
+// memory keeps account of what Alloc gave out: memory of the operating system, which Go's
+// collector does not see. What is small stands together, so that it is on huge pages too.
 type memory struct {
-	regions map[uintptr][]byte // by the address given out: the whole mapping
+	regions map[uintptr]*region // by the addresses given out
+	open    *region             // has room for more; nil: none
+	mapped  int64               // bytes of all regions
 }
 
-// largePage is the size of a huge page: regions of at least that size begin at
-// a multiple of it.
-const largePage = 2 << 20
+// region is memory that was mapped at once.
+type region struct {
+	mapping []byte
+	free    []byte // what was not given out yet
+	given   int    // allocations that are not freed
+}
+
+const (
+	// hugePage is what regions begin at a multiple of.
+	hugePage = 2 << 20
+	// A region that small allocations share grows with what there is already.
+	leastRegion, mostRegion = 2 * hugePage, 128 * hugePage
+)
 
 func (m *memory) alloc(bytes int64) (uintptr, error) {
 	if bytes <= 0 || bytes > 1<<46 {
 		return 0, fmt.Errorf("cpu: alloc of %d bytes", bytes)
 	}
-	extra := int64(0)
-	if bytes >= largePage {
-		extra = largePage
+	page := int64(os.Getpagesize()) // nodes are asked for pages (numa.go)
+	size := (bytes + page - 1) / page * page
+	r := m.open
+	if r == nil || int64(len(r.free)) < size {
+		var err error
+		if r, err = m.grow(size); err != nil {
+			return 0, fmt.Errorf("cpu: alloc of %d bytes: %w", bytes, err)
+		}
 	}
-	region, err := mapMemory(int(bytes + extra))
-	if err != nil {
-		return 0, fmt.Errorf("cpu: alloc of %d bytes: %w", bytes, err)
-	}
-	addr := uintptr(unsafe.Pointer(unsafe.SliceData(region)))
-	if extra != 0 {
-		addr = (addr + largePage - 1) &^ (largePage - 1)
-		adviseHuge(bytesOf(addr, bytes))
-	}
+	addr := uintptr(unsafe.Pointer(unsafe.SliceData(r.free)))
+	r.free = r.free[size:]
+	r.given++
 	if m.regions == nil {
-		m.regions = map[uintptr][]byte{}
+		m.regions = map[uintptr]*region{}
 	}
-	m.regions[addr] = region
+	m.regions[addr] = r
 	return addr, nil
 }
 
+// grow maps a region for an allocation, and leaves it open if that is small.
+func (m *memory) grow(size int64) (*region, error) {
+	shared := min(max(m.mapped, leastRegion), mostRegion)
+	small := size <= shared/4
+	if small {
+		size = shared
+	}
+	mapping, err := mapMemory(int(size + hugePage))
+	if err != nil {
+		return nil, err
+	}
+	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(mapping))) % hugePage
+	r := &region{mapping: mapping, free: mapping[skip:][:size]}
+	adviseHuge(r.free)
+	m.mapped += int64(len(mapping))
+	if small {
+		m.open = r
+	}
+	return r, nil
+}
+
+// free gives a region back when nothing in it is used any more.
 func (m *memory) free(addr uintptr) error {
-	region, ok := m.regions[addr]
+	r, ok := m.regions[addr]
 	if !ok {
 		panic(fmt.Sprintf("cpu: free of %#x, which is not allocated", addr))
 	}
 	delete(m.regions, addr)
-	if err := unmapMemory(region); err != nil {
+	if r.given--; r.given > 0 {
+		return nil
+	}
+	if m.open == r {
+		m.open = nil
+	}
+	m.mapped -= int64(len(r.mapping))
+	if err := unmapMemory(r.mapping); err != nil {
 		return fmt.Errorf("cpu: free: %w", err)
 	}
 	return nil
