@@ -29,6 +29,7 @@ type peak func(rounds int64) int64
 
 func newGauge(threads int, bf16 peak) *gauge {
 	g := &gauge{threads: threads, bf16: bf16, memory: make([]uint64, 256<<20/8)}
+	adviseHuge(g.memory) // as weights are
 	for i := range g.memory {
 		g.memory[i] = 1 // a page that was never written is not read from memory
 	}
