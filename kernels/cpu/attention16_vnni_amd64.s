@@ -5,8 +5,9 @@
 // The products of attention16.go with VPDPWSSD, which multiplies and adds pairs of 16 columns
 // at once. 64 columns, a row of keys or a part of a row of values, are multiplied with four
 // queries at a time: the panel is read in order, which the processor's own prefetch follows.
-// Ours goes to the second-level cache: the buffers of the first are few, and what finds
-// none is dropped.
+// Ours goes to the second-level cache: the buffers of the first are few. What finds none is
+// dropped all the same, and a line that is missing then holds up a whole row, so each is asked
+// for twice: up to four queries take two passes over the panel.
 //
 // Registers: AX panel, DI out, R9 the stride of both in bytes, R8 how far from the panel what
 // comes next is, DX codes of queries, R10 and R12 one and three of their strides, R11 queries
@@ -25,11 +26,14 @@
 	DECQ CX \
 	JNZ  LOOP
 
+#define AHEAD16 \
+	PREFETCHT1 (SI)(R8*1) \
+	PREFETCHT1 64(SI)(R8*1) \
+	PREFETCHT1 128(SI)(R8*1) \
+	PREFETCHT1 192(SI)(R8*1)
+
 #define ROW16 \
-	PREFETCHT1  (SI)(R8*1) \
-	PREFETCHT1  64(SI)(R8*1) \
-	PREFETCHT1  128(SI)(R8*1) \
-	PREFETCHT1  192(SI)(R8*1) \
+	AHEAD16 \
 	VMOVDQU32.Z (SI), K1, Z16 \
 	VMOVDQU32.Z 64(SI), K2, Z17 \
 	VMOVDQU32.Z 128(SI), K3, Z18 \
@@ -85,9 +89,19 @@
 	ADDQ        R9, DI
 
 #define PRODUCT16(STORE) \
+	CMPQ R11, $4 \
+	JGT  four \
+	CMPQ R11, $2 \
+	JGT  two \
+	JEQ  one \
+	TILE16 \
+ask: \
+	AHEAD16 \
+	NEXT16(ask) \
+	JMP  one \
 four: \
 	CMPQ R11, $4 \
-	JLT  one \
+	JLT  two \
 	TILE16 \
 	ZEROS16(Z0, Z1, Z2, Z3) \
 	ZEROS16(Z4, Z5, Z6, Z7) \
@@ -111,6 +125,24 @@ fourLoop: \
 	LEAQ (DX)(R10*4), DX \
 	SUBQ $4, R11 \
 	JMP  four \
+two: \
+	CMPQ R11, $2 \
+	JLT  one \
+	TILE16 \
+	ZEROS16(Z0, Z1, Z2, Z3) \
+	ZEROS16(Z4, Z5, Z6, Z7) \
+twoLoop: \
+	ROW16 \
+	VPBROADCASTD (BX), Z20 \
+	VPBROADCASTD (BX)(R10*1), Z21 \
+	MULADD16(Z20, Z0, Z1, Z2, Z3) \
+	MULADD16(Z21, Z4, Z5, Z6, Z7) \
+	NEXT16(twoLoop) \
+	STORE(Z0, Z1, Z2, Z3) \
+	STORE(Z4, Z5, Z6, Z7) \
+	LEAQ (DX)(R10*2), DX \
+	SUBQ $2, R11 \
+	JMP  two \
 one: \
 	TESTQ R11, R11 \
 	JEQ   done \
