@@ -151,7 +151,7 @@ func (p *pool) share(n int64, self int) (from, to int64) {
 	return n * int64(self) / threads, n * int64(self+1) / threads
 }
 
-// take returns the next pieces of w's range of a job, of n, and how many they are: a quarter
+// take returns the next pieces of w's range of a job, of n, and how many they are: a half
 // of what is left (Polychronopoulos and Kuck, "Guided Self-Scheduling", 1987), for each time
 // memory waits for the exchange, and so few in the end that all threads end together.
 func (w *worker) take(job uint64, n int64) (first, some int64) {
@@ -161,7 +161,7 @@ func (w *worker) take(job uint64, n int64) (first, some int64) {
 		if taken/jobNumber != job {
 			next = 0
 		}
-		some = min(n-next, max(1, (n-next)/4))
+		some = min(n-next, max(1, (n-next)/2))
 		if some == 0 || w.taken.CompareAndSwap(taken, job*jobNumber+uint64(next+some)) {
 			return next, some
 		}
