@@ -61,6 +61,7 @@ type Device struct {
 	rounded []block8 // the input of a product in 8 bits
 	halves  []uint16 // the same in BF16
 	tiled   []uint16 // the same in tiles of BF16
+	inputs  inputs
 }
 
 // jobs holds the arguments of each op's parallel part, so that ops allocate

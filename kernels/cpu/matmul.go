@@ -30,60 +30,88 @@ type matmulJob struct {
 // the same unless the variant has products in tiles.
 func (d *Device) MatMul(x kernels.Tensor, decode int64, products []kernels.Product) {
 	kernels.CheckMatMul(x, decode, products)
-	for i := range products {
-		d.multiply(products[i].Out, x, products[i].W, decode, false)
+	d.inputs = inputs{}
+	for from := int64(0); from < x.Shape[0]; {
+		n := d.together(x, decode, from)
+		for i := range products {
+			d.multiply(products[i].Out, x, products[i].W, from, n, from >= decode, false)
+		}
+		from += n
 	}
 }
 
 // GatedMatMul computes out = silu(x · gateᵀ) * (x · upᵀ).
 func (d *Device) GatedMatMul(out, x kernels.Tensor, gate, up kernels.Weight, decode int64) {
 	kernels.CheckGatedMatMul(out, x, gate, up, decode)
+	d.inputs = inputs{}
 	if d.kern.inTiles(gate) && d.kern.inTiles(up) {
 		d.gatedTiles(out.Slice(decode, x.Shape[0]), x.Slice(decode, x.Shape[0]), gate, up)
 		out, x = out.Slice(0, decode), x.Slice(0, decode)
 	}
-	d.multiply(out, x, gate, decode, false)
-	d.multiply(out, x, up, decode, true)
+	for from := int64(0); from < x.Shape[0]; {
+		n := d.together(x, decode, from)
+		d.multiply(out, x, gate, from, n, from >= decode, false)
+		d.multiply(out, x, up, from, n, from >= decode, true)
+		from += n
+	}
 }
 
-// multiply computes x · wᵀ, and what is `gated` of it.
-func (d *Device) multiply(out, x kernels.Tensor, w kernels.Weight, decode int64, gated bool) {
+// together returns how many rows of x, from `from` on, make a block: those that decode and
+// those that prefill apart, where their arithmetic is not the same.
+func (d *Device) together(x kernels.Tensor, decode, from int64) int64 {
+	switch {
+	case d.kern.tiles == nil:
+		return min(d.kern.panelTokens, x.Shape[0]-from)
+	case from < decode:
+		return min(d.kern.panelTokens, decode-from)
+	}
+	return min(tileTokens, x.Shape[0]-from)
+}
+
+// multiply computes x · wᵀ, and what is `gated` of it, for n rows of x.
+func (d *Device) multiply(out, x kernels.Tensor, w kernels.Weight, from, n int64, prefill, gated bool) {
 	l := layoutOf(w)
 	j := &d.jobs.matmul
-	groups := (w.Rows + lanes - 1) / lanes
-	loops := d.kern.integer(w, l)
-	for from := int64(0); from < x.Shape[0]; {
-		inTiles := d.kern.inTiles(w) && from >= decode
-		n := min(d.kern.panelTokens, x.Shape[0]-from)
-		if inTiles {
-			n = min(tileTokens, x.Shape[0]-from)
-		}
-		if d.kern.inTiles(w) && from < decode {
-			n = min(n, decode-from)
-		}
-		*j = matmulJob{
-			kern: d.kern, w: w, l: l, n: n, gated: gated,
-			out: out.Addr + uintptr(4*from*w.Rows), x: x.Addr + uintptr(4*from*w.Cols),
-		}
-		from += n
-		if inTiles {
-			d.matmulTiles(tilesJob{matmulJob: *j})
-			continue
-		}
-		if loops != nil {
-			d.matmul8(*j, loops)
-			continue
-		}
-		if d.kern.inPairs(w, l) {
-			d.matmul16(*j)
-			continue
-		}
-		j.span = 2
-		if j.fused() == nil {
-			j.span = d.reserveSums(groups, n, j.mostGroups())
-		}
-		d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*n*w.Rows*w.Cols < fewFlops)
+	*j = matmulJob{
+		kern: d.kern, w: w, l: l, n: n, gated: gated,
+		out: out.Addr + uintptr(4*from*w.Rows), x: x.Addr + uintptr(4*from*w.Cols),
 	}
+	if prefill && d.kern.inTiles(w) {
+		d.matmulTiles(tilesJob{matmulJob: *j})
+		return
+	}
+	if loops := d.kern.integer(w, l); loops != nil {
+		d.matmul8(*j, loops)
+		return
+	}
+	if d.kern.inPairs(w, l) {
+		d.matmul16(*j)
+		return
+	}
+	groups := (w.Rows + lanes - 1) / lanes
+	j.span = 2
+	if j.fused() == nil {
+		j.span = d.reserveSums(groups, n, j.mostGroups())
+	}
+	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*n*w.Rows*w.Cols < fewFlops)
+}
+
+// inputs says what rounded inputs were made of, so that products of one op that have the
+// same round it once.
+type inputs struct{ codes, halves, tiled input }
+
+// input is rows of x, rounded for a type of weights, of which `piece` columns stand together.
+type input struct {
+	x              uintptr
+	n, cols, piece int64
+	t              kernels.DType
+}
+
+// become notes what an input is made of now, and reports whether it was not.
+func (in *input) become(next input) bool {
+	changed := *in != next
+	*in = next
+	return changed
 }
 
 // reserveSums makes room for sums of some tokens and returns for how many groups of

@@ -65,7 +65,9 @@ func (d *Device) matmul16(m matmulJob) {
 	if _, width := pairTile(0, m.n); j.streams() && width == m.n && j.l.constant(m.w.Cols) {
 		j.atOnce = m.w.Cols
 	}
-	d.run(kernels.OpMatMul, j, (m.n+7)/8, m.n*m.w.Cols < fewFlops/2)
+	if d.inputs.halves.become(input{x: m.x, n: m.n, cols: m.w.Cols, piece: j.piece16}) {
+		d.run(kernels.OpMatMul, j, (m.n+7)/8, m.n*m.w.Cols < fewFlops/2)
+	}
 	j.round = false
 	groups := (m.w.Rows + lanes - 1) / lanes
 	j.span = d.reserveSums(groups, m.n, most)

@@ -42,7 +42,9 @@ func (d *Device) matmul8(m matmulJob, loops *integer) {
 	if j.direct() {
 		j.piece8 = m.w.Cols
 	}
-	d.run(kernels.OpMatMul, j, m.n, m.n*m.w.Cols < fewFlops/2)
+	if d.inputs.codes.become(input{m.x, m.n, m.w.Cols, j.piece8, m.w.Type}) {
+		d.run(kernels.OpMatMul, j, m.n, m.n*m.w.Cols < fewFlops/2)
+	}
 	j.round = false
 	groups := (m.w.Rows + lanes - 1) / lanes
 	if j.direct() {

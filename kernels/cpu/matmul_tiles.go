@@ -73,7 +73,9 @@ func (d *Device) matmulTiles(m tilesJob) {
 	for _, w := range d.pool.workers {
 		w.tiles.reserve(j.span, j.tokens)
 	}
-	d.run(kernels.OpMatMul, j, j.tokens/lanes, m.n*m.w.Cols < fewFlops/2)
+	if d.inputs.tiled.become(input{x: m.x, n: m.n, cols: m.w.Cols}) {
+		d.run(kernels.OpMatMul, j, j.tokens/lanes, m.n*m.w.Cols < fewFlops/2)
+	}
 	j.round = false
 	j.span /= j.weights()
 	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
