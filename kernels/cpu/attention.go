@@ -19,6 +19,7 @@ type attentionJob struct {
 	heads, kvHeads, dim int64
 	share               int64 // query heads of a KV head
 	tileRows            int64
+	allTiles            int64 // of all sequences
 	rowBytes            int64 // of a position and head in the cache
 
 	// spans is the number of spans that are pieces of their own, with sums in parts
@@ -49,7 +50,7 @@ func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernel
 	}
 	j.rowBytes = cache.K.Type.RowBytes(j.dim)
 	j.share = j.heads / j.kvHeads
-	tiles, spans := j.measure()
+	spans := j.measure()
 	for _, w := range d.pool.workers {
 		w.attn.reserve(j.tileRows*j.share, j.dim)
 		if j.kern.tiles != nil {
@@ -59,7 +60,7 @@ func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernel
 			w.attn.codes.reserve(j.tileRows*j.share, j.dim)
 		}
 	}
-	if pieces := tiles * j.kvHeads; spans == 1 || pieces >= 4*int64(len(d.pool.workers)) {
+	if pieces := j.allTiles * j.kvHeads; spans == 1 || pieces >= 4*int64(len(d.pool.workers)) {
 		d.run(kernels.OpAttention, j, pieces, false)
 	} else {
 		j.spans = spans
@@ -73,9 +74,8 @@ func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernel
 	j.plan = nil
 }
 
-// measure sets tileRows and returns the number of tiles of all sequences and the
-// spans of the longest.
-func (j *attentionJob) measure() (tiles, spans int64) {
+// measure sets tileRows and allTiles and returns the spans of the longest sequence.
+func (j *attentionJob) measure() (spans int64) {
 	rows := int64(1)
 	for i := range j.plan.Seqs {
 		s := &j.plan.Seqs[i]
@@ -88,9 +88,9 @@ func (j *attentionJob) measure() (tiles, spans int64) {
 	}
 	j.tileRows = min(rows, max(1, queries/j.share))
 	for i := range j.plan.Seqs {
-		tiles += j.tiles(&j.plan.Seqs[i])
+		j.allTiles += j.tiles(&j.plan.Seqs[i])
 	}
-	return tiles, spans
+	return spans
 }
 
 func (j *attentionJob) tiles(s *kernels.AttentionSeq) int64 {
@@ -117,13 +117,15 @@ func (j *attentionJob) pieces(w *worker, from, to int64) {
 }
 
 // piece is one tile of rows of one sequence and one KV head, or one span of it.
-// The last tile of a sequence sees the most positions and comes first.
+// The last tile of a sequence sees the most positions and comes first. Tiles of all
+// sequences follow each other before the next head, so that no thread takes a long
+// sequence's heads at once while others have short ones.
 func (j *attentionJob) piece(w *worker, i int64) {
 	piece, span := i, int64(0)
 	if j.spans > 0 && !j.join {
 		piece, span = i/j.spans, i%j.spans
 	}
-	tile, head := piece/j.kvHeads, piece%j.kvHeads
+	head, tile := piece/j.allTiles, piece%j.allTiles
 	seqs := j.plan.Seqs
 	for tile >= j.tiles(&seqs[0]) {
 		tile -= j.tiles(&seqs[0])

@@ -54,6 +54,7 @@ func Bench(b *testing.B, open func() (kernels.Device, error)) {
 		x.attention(t, 64, 1, 4095)
 		x.attention(t, 64, 512, 0)
 		x.attention(t, 64, 512, 3584)
+		x.sequences(fmt.Sprintf("attention/%v/64 wide/a long sequence and short ones", t), t, 64, [][2]int64{{1, 4095}, {1, 127}, {1, 127}, {1, 127}})
 	}
 	x.rows()
 	x.sample()
@@ -243,38 +244,40 @@ func (b *bencher) gated(t kernels.DType, rows, cols, n int64) {
 
 // attention measures the heads of a Llama of 1B (64 wide) or of 8B (128): one sequence.
 func (b *bencher) attention(t kernels.DType, dim, rows, position int64) {
-	b.sequences(fmt.Sprintf("attention/%v/%d wide/%d rows at %d", t, dim, rows, position), t, dim, 1, rows, position)
+	b.sequences(fmt.Sprintf("attention/%v/%d wide/%d rows at %d", t, dim, rows, position), t, dim, [][2]int64{{rows, position}})
 }
 
 // answers measures a row of some sequences each, with the heads of a Llama of 8B.
-func (b *bencher) answers(t kernels.DType, n, position int64) {
-	b.sequences(fmt.Sprintf("attention/%v/128 wide/%d sequences at %d", t, n, position), t, 128, n, 1, position)
+func (b *bencher) answers(t kernels.DType, n int, position int64) {
+	b.sequences(fmt.Sprintf("attention/%v/128 wide/%d sequences at %d", t, n, position), t, 128, slices.Repeat([][2]int64{{1, position}}, n))
 }
 
-// sequences measures attention of some sequences of so many rows each.
-func (b *bencher) sequences(name string, t kernels.DType, dim, n, rows, position int64) {
+// sequences measures attention of sequences of some rows each, from a position on. All are
+// rows that decode, or none.
+func (b *bencher) sequences(name string, t kernels.DType, dim int64, seqs [][2]int64) {
 	const heads, kvHeads = 32, 8
-	blocks := (position + rows + kernels.BlockSize - 1) / kernels.BlockSize
-	kv := kernels.KV{
-		K: b.tensor(t, n*blocks, kvHeads, kernels.BlockSize, dim),
-		V: b.tensor(t, n*blocks, kvHeads, kernels.BlockSize, dim),
-	}
-	if t.Coded() {
-		kv.KScale = b.tensor(kernels.F32, n*blocks, kvHeads, kernels.BlockSize)
-		kv.VScale = b.tensor(kernels.F32, n*blocks, kvHeads, kernels.BlockSize)
-	}
-	plan := &kernels.AttentionPlan{}
-	for s := range n {
-		seq := kernels.AttentionSeq{Row: s * rows, Rows: rows, Position: position}
-		for i := range blocks {
-			seq.Blocks = append(seq.Blocks, int32(s*blocks+i))
+	plan, rows, blocks := &kernels.AttentionPlan{}, int64(0), int64(0)
+	for _, s := range seqs {
+		seq := kernels.AttentionSeq{Row: rows, Rows: s[0], Position: s[1]}
+		for range (s[0] + s[1] + kernels.BlockSize - 1) / kernels.BlockSize {
+			seq.Blocks = append(seq.Blocks, int32(blocks))
+			blocks++
 		}
 		plan.Seqs = append(plan.Seqs, seq)
+		rows += s[0]
 	}
-	if b.decode && rows == 1 {
+	if n := int64(len(seqs)); b.decode && rows == n {
 		plan.Decode = n
 	}
-	q, out := b.tensor(kernels.F32, n*rows, heads, dim), b.tensor(kernels.F32, n*rows, heads, dim)
+	kv := kernels.KV{
+		K: b.tensor(t, blocks, kvHeads, kernels.BlockSize, dim),
+		V: b.tensor(t, blocks, kvHeads, kernels.BlockSize, dim),
+	}
+	if t.Coded() {
+		kv.KScale = b.tensor(kernels.F32, blocks, kvHeads, kernels.BlockSize)
+		kv.VScale = b.tensor(kernels.F32, blocks, kvHeads, kernels.BlockSize)
+	}
+	q, out := b.tensor(kernels.F32, rows, heads, dim), b.tensor(kernels.F32, rows, heads, dim)
 	b.measureOp(name, kernels.AttentionCost(q, kv, plan), plan, func() { b.dev.Attention(out, q, kv, plan) })
 }
 
