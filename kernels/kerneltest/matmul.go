@@ -92,11 +92,12 @@ func one(out kernels.Tensor, w kernels.Weight) []kernels.Product {
 // heights and types, and however many of its rows decode.
 func testSeveral(c *context) {
 	for name, list := range map[string][]*kernels.Matrix{
-		"one type": {c.matrix(kernels.BF16, 40, 512), c.matrix(kernels.BF16, 17, 512), c.matrix(kernels.BF16, 8, 512)},
-		"two":      {c.matrix(kernels.Q4_K, 16, 512), c.matrix(kernels.Q4_K, 33, 512)},
-		"mixed":    {c.matrix(kernels.Q4_K, 40, 512), c.matrix(kernels.Q4_K, 24, 512), c.matrix(kernels.Q6_K, 24, 512)},
-		"five":     {c.matrix(kernels.F16, 3, 512), c.matrix(kernels.F16, 50, 512), c.matrix(kernels.F16, 16, 512), c.matrix(kernels.F16, 1, 512), c.matrix(kernels.F16, 31, 512)},
-		"floats":   {c.matrix(kernels.Q8_0, 9, 512), c.matrix(kernels.F32, 20, 512), c.matrix(kernels.Q8_0, 20, 512)},
+		"one type":    {c.matrix(kernels.BF16, 40, 512), c.matrix(kernels.BF16, 17, 512), c.matrix(kernels.BF16, 8, 512)},
+		"two":         {c.matrix(kernels.Q4_K, 16, 512), c.matrix(kernels.Q4_K, 33, 512)},
+		"mixed":       {c.matrix(kernels.Q4_K, 40, 512), c.matrix(kernels.Q4_K, 24, 512), c.matrix(kernels.Q6_K, 24, 512)},
+		"five":        {c.matrix(kernels.F16, 3, 512), c.matrix(kernels.F16, 50, 512), c.matrix(kernels.F16, 16, 512), c.matrix(kernels.F16, 1, 512), c.matrix(kernels.F16, 31, 512)},
+		"floats":      {c.matrix(kernels.Q8_0, 9, 512), c.matrix(kernels.F32, 20, 512), c.matrix(kernels.Q8_0, 20, 512)},
+		"some scaled": {c.matrix(kernels.Q8_0, 40, 512), c.scaled(c.matrix(kernels.Q8_0, 40, 512), 40, 512), c.matrix(kernels.Q8_0, 24, 512)},
 		"scales": {
 			c.scaled(c.matrix(kernels.F8E4M3, 40, 512), 40, 512), c.scaled(c.matrix(kernels.F8E4M3, 40, 512), 1, 512),
 			c.scaled(c.matrix(kernels.F8E4M3, 40, 512), 16, 128),
