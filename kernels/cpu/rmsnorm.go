@@ -32,13 +32,13 @@ func (d *Device) norm(op kernels.Op, out, x, delta, weight kernels.Tensor, eps f
 	d.run(op, j, x.Shape[0], x.Len() < fewFlops/4)
 }
 
-func (j *normJob) pieces(w *worker, from, to int64) {
+func (j *normJob) pieces(_ *worker, from, to int64) {
 	for i := from; i < to; i++ {
-		j.row(w, i)
+		j.row(i)
 	}
 }
 
-func (j *normJob) row(_ *worker, i int64) {
+func (j *normJob) row(i int64) {
 	x, n := (*float32)(pointer(j.x+uintptr(4*i*j.d))), int(j.d)
 	if j.delta != 0 {
 		j.kern.add(x, (*float32)(pointer(j.delta+uintptr(4*i*j.d))), n)

@@ -55,13 +55,13 @@ func (d *Device) rotate(q, k, positions kernels.Tensor, r kernels.Rotary) {
 	d.run(kernels.OpRoPEAppendKV, j, n, n < 4)
 }
 
-func (j *ropeJob) pieces(w *worker, from, to int64) {
+func (j *ropeJob) pieces(_ *worker, from, to int64) {
 	for i := from; i < to; i++ {
-		j.row(w, i)
+		j.row(i)
 	}
 }
 
-func (j *ropeJob) row(_ *worker, i int64) {
+func (j *ropeJob) row(i int64) {
 	half := int64(len(j.table.inv))
 	angles := j.table.angles[2*i*half:][:2*half]
 	if j.fill {
