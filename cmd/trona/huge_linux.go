@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// adviseHuge asks for huge pages where nothing was written yet: small ones are read at three
-// quarters of what memory can give.
+// adviseHuge asks for huge pages where nothing was written yet: translations of small ones
+// take up to a quarter of what memory can give.
 func adviseHuge(words []uint64) {
 	const page = 2 << 20
 	b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), 8*len(words))

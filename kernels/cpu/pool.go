@@ -22,7 +22,7 @@ type worker struct {
 	panel   []float32  // a tile of weights, [256, 16]
 	panels8 *[2]panel8 // the same of two groups in 8 bits
 	sums    []float32  // of products with them: [groups, tokens, 16]
-	row     []float32  // of up to so many groups
+	row     []float32  // of one token the products of some groups: [groups, 16]
 	tiles   tilesScratch
 	factors [lanes]float32
 	tile    []float32 // a tile of results
@@ -151,9 +151,10 @@ func (p *pool) share(n int64, self int) (from, to int64) {
 	return n * int64(self) / threads, n * int64(self+1) / threads
 }
 
-// take returns the next pieces of w's range of a job, of n, and how many they are: a half
-// of what is left (Polychronopoulos and Kuck, "Guided Self-Scheduling", 1987), for each time
-// memory waits for the exchange, and so few in the end that all threads end together.
+// take returns the next pieces of w's range of a job, which has n, and how many they are: half
+// of what is left, as in guided self-scheduling (Polychronopoulos and Kuck, 1987). Memory waits
+// for each exchange, so there are few; the last ones are of single pieces, so that all threads
+// end together.
 func (w *worker) take(job uint64, n int64) (first, some int64) {
 	for {
 		taken := w.taken.Load()
@@ -161,7 +162,7 @@ func (w *worker) take(job uint64, n int64) (first, some int64) {
 		if taken/jobNumber != job {
 			next = 0
 		}
-		some = min(n-next, max(1, (n-next)/2))
+		some = (n - next + 1) / 2
 		if some == 0 || w.taken.CompareAndSwap(taken, job*jobNumber+uint64(next+some)) {
 			return next, some
 		}
