@@ -37,7 +37,7 @@ func TestDocsCommands(t *testing.T) {
 func commandDocs(t *testing.T) string {
 	parser, err := newParser(new(cli), stdio{strings.NewReader(""), io.Discard, io.Discard})
 	require.NoError(t, err)
-	results := map[string]any{"inspect": inspection{}, "plan": planResult{}, "bench": benchRow{}}
+	results := map[string]any{"inspect": inspection{}, "plan": planResult{}, "bench": benchRow{}, "perplexity": perplexityResult{}}
 	var doc strings.Builder
 	for _, command := range parser.Model.Children {
 		fmt.Fprintf(&doc, "\n## trona %s%s\n\n%s\n\n| flag | default | |\n|---|---|---|\n", command.Name, arguments(command), command.Help)

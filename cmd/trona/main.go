@@ -27,14 +27,15 @@ type cli struct {
 	Config  kong.ConfigFlag  `help:"Take flags from this JSON file: {\"port\": 8080}." placeholder:"FILE" type:"path"`
 	Version kong.VersionFlag `help:"Print the version." env:"-"`
 
-	Serve    serveCommand    `cmd:"" help:"Serve models over HTTP with the API of OpenAI."`
-	Run      runCommand      `cmd:"" help:"Chat with a model in the terminal, or answer one prompt."`
-	Inspect  inspectCommand  `cmd:"" help:"Show the configuration, layers and tensors of a model."`
-	Plan     planCommand     `cmd:"" help:"Compute the memory that a model needs, before loading it."`
-	Bench    benchCommand    `cmd:"" help:"Measure the speed of a model on this machine."`
-	Tokenize tokenizeCommand `cmd:"" help:"Turn text into token ids, or back."`
-	Render   renderCommand   `cmd:"" help:"Turn a conversation into the text of a prompt."`
-	Quantize quantizeCommand `cmd:"" help:"Write a model as a GGUF file of another type."`
+	Serve      serveCommand      `cmd:"" help:"Serve models over HTTP with the API of OpenAI."`
+	Run        runCommand        `cmd:"" help:"Chat with a model in the terminal, or answer one prompt."`
+	Inspect    inspectCommand    `cmd:"" help:"Show the configuration, layers and tensors of a model."`
+	Plan       planCommand       `cmd:"" help:"Compute the memory that a model needs, before loading it."`
+	Bench      benchCommand      `cmd:"" help:"Measure the speed of a model on this machine."`
+	Perplexity perplexityCommand `cmd:"" help:"Measure how well a model foretells a text."`
+	Tokenize   tokenizeCommand   `cmd:"" help:"Turn text into token ids, or back."`
+	Render     renderCommand     `cmd:"" help:"Turn a conversation into the text of a prompt."`
+	Quantize   quantizeCommand   `cmd:"" help:"Write a model as a GGUF file of another type."`
 }
 
 // stdio is what a command reads and writes.

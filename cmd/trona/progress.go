@@ -18,6 +18,7 @@ type progress struct {
 	mu     sync.Mutex
 	out    io.Writer
 	label  string
+	plain  bool   // numbers count things, not bytes
 	before func() // not nil: called before the bar appears
 	start  time.Time
 	bars   *mpb.Progress
@@ -28,7 +29,7 @@ func newProgress(out io.Writer, label string) *progress {
 	return &progress{out: out, label: label, start: time.Now()}
 }
 
-// set says how many bytes of how many are done.
+// set says how much of how much is done.
 func (p *progress) set(done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -39,10 +40,14 @@ func (p *progress) set(done, total int64) {
 		if p.before != nil {
 			p.before()
 		}
+		counters := decor.CountersKibiByte("% .1f / % .1f")
+		if p.plain {
+			counters = decor.CountersNoUnit("%d / %d")
+		}
 		p.bars = mpb.New(mpb.WithOutput(p.out), mpb.WithWidth(40))
 		p.bar = p.bars.New(total, mpb.BarStyle(), mpb.BarRemoveOnComplete(),
 			mpb.PrependDecorators(decor.Name(p.label+" ")),
-			mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f")))
+			mpb.AppendDecorators(counters))
 	}
 	p.bar.SetCurrent(done)
 }
