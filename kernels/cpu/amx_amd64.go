@@ -21,7 +21,7 @@ func hasAMX() bool {
 func tilesAMX(v variant) variant {
 	v.name = "amxbf16-int8"
 	v.tiles = &tiles{
-		round: roundTilesAMX, pair: pairTilesAMX, pairRows: pairRowsAMX, multiply: multiplyTilesAMX, swiglu: swigluTilesAVX512,
+		round: roundTilesAMX, pair: pairTilesAMX, pairRows: pairRowsAMX, multiply: multiplyTilesAMX,
 		softmax: softmaxTilesAMX,
 		unpack: [numTypes]func(*uint16, unsafe.Pointer, int){
 			kernels.BF16: tilesBF16, kernels.F16: tilesF16, kernels.Q8_0: tilesQ8_0,
@@ -87,9 +87,6 @@ func pairRowsAMX(dst *uint16, rows *float32, stride, n int)
 
 //go:noescape
 func multiplyTilesAMX(p *tileProduct)
-
-//go:noescape
-func swigluTilesAVX512(out *float32, outRow int, sums *float32, stride, groups, tokens int)
 
 //go:noescape
 func softmaxTilesAMX(p *tilesSoftmax)

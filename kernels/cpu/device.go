@@ -73,6 +73,7 @@ type jobs struct {
 	bias      biasJob
 	swiglu    swigluJob
 	matmul    matmulJob
+	up        matmulJob // of a gated product
 	matmul8   matmul8Job
 	matmul16  matmul16Job
 	tiles     tilesJob

@@ -171,6 +171,8 @@ func (g guards) rows(v *variant) {
 			v.rotate(x, y, n, false)
 		}
 		v.scale(g.floats(n*lanes), g.floats(lanes), n)
+		v.spread(g.floats(n*lanes), lanes, g.floats(n*lanes), n*lanes, 1, n)
+		v.swigluSums(g.floats(n*lanes), lanes, g.floats(2*n*lanes), n*lanes, 1, n)
 	}
 }
 
@@ -225,7 +227,6 @@ func (g guards) tiles(loops *tiles) {
 		loops.round((*uint16)(g.bytes(2*(steps-1)*tileSize+row)), g.floats(n), steps)
 		loops.pair((*uint16)(g.bytes(2*n*lanes)), g.floats(n*lanes), lanes, n)
 		loops.pairRows((*uint16)(g.bytes(2*n*lanes)), g.floats(n*lanes), n, n)
-		loops.swiglu(g.floats(steps*lanes), lanes, g.floats(2*steps*lanes), steps*lanes, 1, steps)
 	}
 	for typ, unpack := range loops.unpack {
 		if unpack != nil {

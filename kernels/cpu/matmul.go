@@ -23,7 +23,10 @@ type matmulJob struct {
 	out, x uintptr
 	n      int64 // tokens of a block
 	span   int64 // groups of rows in a piece
-	gated  bool  // out has a gate's products, and becomes silu(out) times these
+	// up is the other product of a gated one: pieces do the same groups of both. nil: out has
+	// the gate's products, if gated, and becomes silu(out) times these.
+	up    *matmulJob
+	gated bool
 }
 
 // MatMul computes Out = x · Wᵀ, product by product. Decode and prefill arithmetic are
@@ -34,7 +37,7 @@ func (d *Device) MatMul(x kernels.Tensor, decode int64, products []kernels.Produ
 	for from := int64(0); from < x.Shape[0]; {
 		n := d.together(x, decode, from)
 		for i := range products {
-			d.multiply(products[i].Out, x, products[i].W, from, n, from >= decode, false)
+			d.multiply(d.product(products[i].Out, x, products[i].W, from, n), from >= decode)
 		}
 		from += n
 	}
@@ -44,14 +47,18 @@ func (d *Device) MatMul(x kernels.Tensor, decode int64, products []kernels.Produ
 func (d *Device) GatedMatMul(out, x kernels.Tensor, gate, up kernels.Weight, decode int64) {
 	kernels.CheckGatedMatMul(out, x, gate, up, decode)
 	d.inputs = inputs{}
-	if d.kern.inTiles(gate) && d.kern.inTiles(up) {
-		d.gatedTiles(out.Slice(decode, x.Shape[0]), x.Slice(decode, x.Shape[0]), gate, up)
-		out, x = out.Slice(0, decode), x.Slice(0, decode)
-	}
 	for from := int64(0); from < x.Shape[0]; {
-		n := d.together(x, decode, from)
-		d.multiply(out, x, gate, from, n, from >= decode, false)
-		d.multiply(out, x, up, from, n, from >= decode, true)
+		n, prefill := d.together(x, decode, from), from >= decode
+		j := d.product(out, x, gate, from, n)
+		d.jobs.up = d.product(out, x, up, from, n)
+		if j.meets(&d.jobs.up, prefill) {
+			j.up = &d.jobs.up
+			d.multiply(j, prefill)
+		} else {
+			d.multiply(j, prefill)
+			d.jobs.up.gated = true
+			d.multiply(d.jobs.up, prefill)
+		}
 		from += n
 	}
 }
@@ -68,32 +75,46 @@ func (d *Device) together(x kernels.Tensor, decode, from int64) int64 {
 	return min(tileTokens, x.Shape[0]-from)
 }
 
-// multiply computes x · wᵀ, and what is `gated` of it, for n rows of x.
-func (d *Device) multiply(out, x kernels.Tensor, w kernels.Weight, from, n int64, prefill, gated bool) {
-	l := layoutOf(w)
-	j := &d.jobs.matmul
-	*j = matmulJob{
-		kern: d.kern, w: w, l: l, n: n, gated: gated,
+// product returns that of n rows of x with w.
+func (d *Device) product(out, x kernels.Tensor, w kernels.Weight, from, n int64) matmulJob {
+	return matmulJob{
+		kern: d.kern, w: w, l: layoutOf(w), n: n,
 		out: out.Addr + uintptr(4*from*w.Rows), x: x.Addr + uintptr(4*from*w.Cols),
 	}
-	if prefill && d.kern.inTiles(w) {
-		d.matmulTiles(tilesJob{matmulJob: *j})
+}
+
+// meets reports whether pieces of a gate's product do those of up too, so that what is between
+// the two is never written: where both have the same loops, for more than a few rows.
+func (j *matmulJob) meets(up *matmulJob, prefill bool) bool {
+	if prefill && j.kern.inTiles(j.w) {
+		return j.kern.inTiles(up.w)
+	}
+	loops := j.kern.integer(j.w, j.l)
+	return loops != nil && loops == j.kern.integer(up.w, up.l) && j.n > loops.directTokens
+}
+
+// multiply computes a product.
+func (d *Device) multiply(m matmulJob, prefill bool) {
+	if prefill && d.kern.inTiles(m.w) {
+		d.matmulTiles(m)
 		return
 	}
-	if loops := d.kern.integer(w, l); loops != nil {
-		d.matmul8(*j, loops)
+	if loops := d.kern.integer(m.w, m.l); loops != nil {
+		d.matmul8(m, loops)
 		return
 	}
-	if d.kern.inPairs(w, l) {
-		d.matmul16(*j)
+	if d.kern.inPairs(m.w, m.l) {
+		d.matmul16(m)
 		return
 	}
-	groups := (w.Rows + lanes - 1) / lanes
+	j := &d.jobs.matmul
+	*j = m
+	groups := (m.w.Rows + lanes - 1) / lanes
 	j.span = 2
 	if j.fused() == nil {
-		j.span = d.reserveSums(groups, n, j.mostGroups())
+		j.span = d.reserveSums(groups, m.n, j.mostGroups())
 	}
-	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*n*w.Rows*w.Cols < fewFlops)
+	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
 }
 
 // inputs says what rounded inputs were made of, so that products of one op that have the
@@ -195,7 +216,7 @@ func (j *matmulJob) groups(w *worker, first, groups int64) {
 		for g := range groups {
 			j.stream(w, w.sums[g*each:][:each], first+g)
 		}
-		j.store(w, first, groups, each)
+		j.store(w, w.sums, each, first, groups, 0)
 		return
 	}
 	for from := int64(0); from < j.w.Cols; from += chunk {
@@ -213,7 +234,7 @@ func (j *matmulJob) groups(w *worker, first, groups int64) {
 	for g := range groups {
 		j.finish(w, w.sums[g*each:][:each], first+g)
 	}
-	j.store(w, first, groups, each)
+	j.store(w, w.sums, each, first, groups, 0)
 }
 
 // # Scales beside a tensor
@@ -324,55 +345,31 @@ func (j *matmulJob) next(first, g, groups, from, some int64) ahead {
 	if from < j.w.Cols {
 		a.bytes = j.packedBytes(min(chunk, j.w.Cols-from))
 		for i := range min(some, groups-g) {
-			a.at[i] = j.address(first+g+i, from)
+			m, g := j.part(g + i)
+			a.at[i] = m.address(first+g, from)
 		}
 	}
 	return a
 }
 
-// store writes the sums of groups, `each` for all tokens, to the output.
-func (j *matmulJob) store(w *worker, first, groups, each int64) {
-	from := first * lanes
-	rows := min(groups*lanes, j.w.Rows-from)
-	for t := range j.n {
-		out := floatsOf(j.out+uintptr(4*(t*j.w.Rows+from)), rows)
-		if !j.gated {
-			gather(out, w.sums[t*lanes:], each)
-			continue
-		}
-		gather(w.row[:rows], w.sums[t*lanes:], each)
-		j.kern.swiglu(&out[0], &out[0], &w.row[0], int(rows))
+// weights returns the number of weights of a product.
+func (j *matmulJob) weights() int64 {
+	if j.up == nil {
+		return 1
 	}
+	return 2
 }
 
-// gather copies what a token has of groups `each` apart.
-func gather(dst, sums []float32, each int64) {
-	at := int64(0)
-	for ; len(dst) >= lanes; at += each {
-		*(*[lanes]float32)(dst) = [lanes]float32(sums[at:][:lanes])
-		dst = dst[lanes:]
+// part returns the product and its group that is the i-th of a piece: those of gate and up
+// alternate.
+func (j *matmulJob) part(i int64) (*matmulJob, int64) {
+	switch {
+	case j.up == nil:
+		return j, i
+	case i%2 == 0:
+		return j, i / 2
 	}
-	if len(dst) > 0 {
-		copy(dst, sums[at:])
-	}
-}
-
-// write copies a tile of results, [n, 16], to group g of the output.
-func (j *matmulJob) write(g int64, tile []float32) {
-	rows := min(lanes, j.w.Rows-g*lanes)
-	for t := range j.n {
-		j.put(j.out+uintptr(4*(t*j.w.Rows+g*lanes)), rows, tile[t*lanes:])
-	}
-}
-
-// put writes sums to a part of the output.
-func (j *matmulJob) put(at uintptr, rows int64, sums []float32) {
-	out := floatsOf(at, rows)
-	if j.gated {
-		j.kern.swiglu(&out[0], &out[0], &sums[0], int(rows))
-		return
-	}
-	copy(out, sums)
+	return j.up, i / 2
 }
 
 // packed returns column `from` of group g of the weight.

@@ -107,7 +107,7 @@ func (j *matmul16Job) groups(w *worker, first, groups int64) {
 	for g := range groups {
 		j.finish(w, w.sums[g*each:][:each], first+g)
 	}
-	j.store(w, first, groups, each)
+	j.store(w, w.sums, each, first, groups, 0)
 }
 
 // products adds those of some columns of group g to its sums. What is used next is

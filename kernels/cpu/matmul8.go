@@ -50,7 +50,7 @@ func (d *Device) matmul8(m matmulJob, loops *integer) {
 	if j.direct() {
 		j.span, j.held = 1, d.reserveSums(groups, padded(m.n), directBytes/m.l.groupBytes)
 	} else {
-		j.span = d.reserveSums(groups, padded(m.n), panelGroups)
+		j.span = d.reserveSums(groups, j.weights()*padded(m.n), panelGroups/j.weights())
 		j.held = j.span
 	}
 	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
@@ -81,16 +81,16 @@ func (j *matmul8Job) pieces(w *worker, from, to int64) {
 
 // groups computes groups of 16 rows of the output for all tokens of the block.
 func (j *matmul8Job) groups(w *worker, first, groups int64) {
-	each := padded(j.n) * lanes
-	clear(w.sums[:groups*each])
+	each, all := padded(j.n)*lanes, groups*j.weights()
+	clear(w.sums[:all*each])
 	if j.direct() {
 		for g := range groups {
 			j.unpacked(w, w.sums[g*each:][:each], first+g)
 		}
 	} else {
-		j.panels(w, first, groups, each)
+		j.panels(w, first, all, each)
 	}
-	j.store(w, first, groups, each)
+	j.store(w, w.sums, each, first, groups, 0)
 }
 
 // quantize rounds row t of the input.
@@ -147,18 +147,19 @@ func (j *matmul8Job) panels(w *worker, first, groups, each int64) {
 		for g := int64(0); g < groups; g += 2 {
 			both := min(2, groups-g)
 			for i := range both {
-				j.loadPanel(w, &w.panels8[i], first+g+i, from, n)
+				m, g := j.part(g + i)
+				j.loadPanel(w, &w.panels8[i], m, first+g, from, n)
 			}
 			j.products(w, w.sums[g*each:(g+both)*each], from, n, j.next(first, g+both, groups, from, 2))
 		}
 	}
 }
 
-// loadPanel unpacks columns [from, from+n) of a group.
-func (j *matmul8Job) loadPanel(w *worker, p *panel8, g, from, n int64) {
-	j.loops.unpack(p, j.packed(g, from), int(n))
-	if j.l.scale != nil {
-		j.scale8(w, p, g, from, n)
+// loadPanel unpacks columns [from, from+n) of a product's group.
+func (j *matmul8Job) loadPanel(w *worker, p *panel8, m *matmulJob, g, from, n int64) {
+	j.loops.unpack(p, m.packed(g, from), int(n))
+	if m.l.scale != nil {
+		j.scale8(w, p, m, g, from, n)
 	}
 }
 
@@ -188,15 +189,15 @@ func (j *matmul8Job) products(w *worker, sums []float32, from, n int64, next ahe
 }
 
 // scale8 multiplies the scales of a panel by those beside the tensor.
-func (j *matmul8Job) scale8(w *worker, p *panel8, g, from, n int64) {
+func (j *matmul8Job) scale8(w *worker, p *panel8, m *matmulJob, g, from, n int64) {
 	mins := codings[j.w.Type].min != nil
 	if j.loops.super {
-		j.factors(&w.factors, g, from)
+		m.factors(&w.factors, g, from)
 		p.times(superFloats, &w.factors, mins)
 		return
 	}
 	for c := 0; c < int(n); c += j.group {
-		j.factors(&w.factors, g, from+int64(c))
+		m.factors(&w.factors, g, from+int64(c))
 		p.times(c/j.group, &w.factors, mins)
 	}
 }

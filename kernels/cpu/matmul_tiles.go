@@ -33,10 +33,9 @@ func alignedHalves(n int64) []uint16 {
 // rounded, then of groups of rows of the weight.
 type tilesJob struct {
 	matmulJob
-	up     matmulJob // with which the first makes a gated product; kern nil: none
-	rows   *uint16   // for each tileDepth columns: [tokens/16, columns/32, 16, 32]
-	tokens int64     // n up to a multiple of 16
-	round  bool      // whether pieces are tiles of the input to round
+	rows   *uint16 // for each tileDepth columns: [tokens/16, columns/32, 16, 32]
+	tokens int64   // n up to a multiple of 16
+	round  bool    // whether pieces are tiles of the input to round
 }
 
 // aheadHalves is how far loops look ahead in an input.
@@ -47,21 +46,10 @@ func upTo32(n int64) int64 { return (n + tileCols - 1) / tileCols * tileCols }
 // inTiles reports whether rows that prefill meet a weight in tiles.
 func (v *variant) inTiles(w kernels.Weight) bool { return v.tiles != nil && w.Type != kernels.F32 }
 
-// gatedTiles computes out = silu(x · gateᵀ) * (x · upᵀ).
-func (d *Device) gatedTiles(out, x kernels.Tensor, gate, up kernels.Weight) {
-	j := tilesJob{matmulJob: matmulJob{kern: d.kern, w: gate, l: layoutOf(gate)}, up: matmulJob{kern: d.kern, w: up, l: layoutOf(up)}}
-	for from := int64(0); from < x.Shape[0]; from += tileTokens {
-		j.n = min(tileTokens, x.Shape[0]-from)
-		j.out, j.x = out.Addr+uintptr(4*from*gate.Rows), x.Addr+uintptr(4*from*gate.Cols)
-		d.matmulTiles(j)
-	}
-}
-
 // matmulTiles multiplies a block of tokens.
-func (d *Device) matmulTiles(m tilesJob) {
+func (d *Device) matmulTiles(m matmulJob) {
 	j := &d.jobs.tiles
-	*j = m
-	j.tokens, j.round = upTo16(m.n), true
+	*j = tilesJob{matmulJob: m, tokens: upTo16(m.n), round: true}
 	groups := (m.w.Rows + lanes - 1) / lanes
 	// Two pieces for each thread at least, so that a slow one does not keep all others
 	// waiting.
@@ -114,15 +102,7 @@ func (j *tilesJob) multiply(w *worker, first, groups int64) {
 		j.kern.tiles.multiply(p)
 		p.begin = 0
 	}
-	j.store(w, first, groups, 0)
-}
-
-// weights returns the number of weights of a product.
-func (j *tilesJob) weights() int64 {
-	if j.up.kern != nil {
-		return 2
-	}
-	return 1
+	j.store(w, w.tiles.sums, j.tokens*lanes, first, groups, 0)
 }
 
 // loadGroups unpacks columns [from, from+n) of groups, and prefetches what comes next.
@@ -134,24 +114,12 @@ func (j *tilesJob) loadGroups(w *worker, first, groups, from, n int64) {
 			next, at = 0, from+n
 		}
 		if at < j.w.Cols {
-			m, g := j.group(next)
+			m, g := j.part(next)
 			prefetch(m.packed(first+g, at), m.packedBytes(min(tileDepth, j.w.Cols-at)))
 		}
-		m, g := j.group(i)
+		m, g := j.part(i)
 		m.load(w, first+g, from, n, w.tiles.weights[i*tileDepth*lanes:])
 	}
-}
-
-// group returns the weight and its group that is the i-th of a piece: those of gate and
-// up alternate.
-func (j *tilesJob) group(i int64) (*matmulJob, int64) {
-	switch {
-	case j.up.kern == nil:
-		return &j.matmulJob, i
-	case i%2 == 0:
-		return &j.matmulJob, i / 2
-	}
-	return &j.up, i / 2
 }
 
 // lookAhead names what is unpacked next: column from on, or what is probably this
@@ -167,7 +135,7 @@ func (j *tilesJob) lookAhead(p *tileProduct, first, from int64) {
 	bytes, pairs := j.packedBytes(min(tileDepth, j.w.Cols-from)), int(j.tokens/lanes+1)/2
 	p.ahead, p.aheadLines = j.address(first, from), (bytes+64*pairs-1)/(64*pairs)
 	p.aheadPair, p.aheadNext = int(j.l.groupBytes), int(2*j.l.groupBytes)
-	if j.up.kern != nil {
+	if j.up != nil {
 		p.aheadPair, p.aheadNext = int(j.up.address(first, from)-p.ahead), int(j.l.groupBytes)
 	}
 }
@@ -175,7 +143,7 @@ func (j *tilesJob) lookAhead(p *tileProduct, first, from int64) {
 // straight reports whether sums may go to the output as they are: whole groups, of
 // which none is done twice.
 func (j *tilesJob) straight(first, groups int64) bool {
-	return j.up.kern == nil && !j.gated && groups%2 == 0 && (first+groups)*lanes <= j.w.Rows
+	return j.up == nil && !j.gated && groups%2 == 0 && (first+groups)*lanes <= j.w.Rows
 }
 
 // finish does the last columns of a piece: whole tiles of tokens go to the output.
@@ -195,7 +163,7 @@ func (j *tilesJob) finish(w *worker, first, groups int64) {
 	p.from.at = (*float32)(p.from.tile(0, int(whole)))
 	p.to = p.from
 	j.kern.tiles.multiply(p)
-	j.store(w, first, groups, whole*lanes)
+	j.store(w, w.tiles.sums, j.tokens*lanes, first, groups, whole*lanes)
 }
 
 // roundRow rounds row t of the input. What its last tile has too much are zeros.
@@ -226,31 +194,4 @@ func (j *matmulJob) load(w *worker, g, from, n int64, dst []uint16) {
 	whole := (n + tileCols - 1) &^ (tileCols - 1)
 	clear(w.panel[n*lanes : whole*lanes])
 	j.kern.tiles.pair(&dst[0], &w.panel[0], lanes, int(whole))
-}
-
-// store writes the sums of groups to the output, from token t0 on.
-func (j *tilesJob) store(w *worker, first, groups, t0 int64) {
-	from, each := first*lanes, j.weights()
-	rows := min(groups*lanes, j.w.Rows-from)
-	at := j.out + uintptr(4*(t0*j.w.Rows+from))
-	if each == 2 && rows == groups*lanes {
-		out := (*float32)(pointer(at))
-		j.kern.tiles.swiglu(out, int(j.w.Rows), &w.tiles.sums[t0*lanes], int(j.tokens*lanes), int(groups), int(j.n-t0))
-		return
-	}
-	for t := t0; t < j.n; t++ {
-		out, row := floatsOf(at, rows), w.row[:rows]
-		at += uintptr(4 * j.w.Rows)
-		sums, apart := w.tiles.sums[t*lanes:], each*j.tokens*lanes
-		if each == 1 && !j.gated {
-			gather(out, sums, apart)
-			continue
-		}
-		if each == 2 {
-			gather(out, sums, apart)
-			sums = sums[j.tokens*lanes:]
-		}
-		gather(row, sums, apart)
-		j.kern.swiglu(&out[0], &out[0], &row[0], int(rows))
-	}
 }

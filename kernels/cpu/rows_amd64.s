@@ -2,7 +2,7 @@
 
 #include "textflag.h"
 
-// Loops over a row; n is a multiple of 8.
+// Loops over rows; n is a multiple of 8.
 
 // func addAVX2(x, delta *float32, n int)
 // Requires: AVX
@@ -164,5 +164,38 @@ loop:
 	ADDQ    $64, SI
 	SUBQ    $16, CX
 	JNZ     loop
+	VZEROUPPER
+	RET
+
+// func spreadAVX2(out *float32, outRow int, sums *float32, stride, groups, tokens int)
+// Requires: AVX
+TEXT ·spreadAVX2(SB), NOSPLIT, $0-48
+	MOVQ out+0(FP), DI
+	MOVQ outRow+8(FP), R8
+	MOVQ sums+16(FP), SI
+	MOVQ stride+24(FP), R9
+	MOVQ groups+32(FP), R10
+	MOVQ tokens+40(FP), R11
+	SHLQ $2, R8
+	SHLQ $2, R9
+
+token:
+	MOVQ SI, AX
+	MOVQ DI, BX
+	MOVQ R10, CX
+
+group:
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	ADDQ    R9, AX
+	ADDQ    $64, BX
+	DECQ    CX
+	JNZ     group
+	ADDQ    $64, SI
+	ADDQ    R8, DI
+	DECQ    R11
+	JNZ     token
 	VZEROUPPER
 	RET

@@ -62,3 +62,41 @@ tail:
 done:
 	VZEROUPPER
 	RET
+
+// func swigluSumsAVX2(out *float32, outRow int, sums *float32, stride, groups, tokens int)
+// Requires: AVX2, FMA
+TEXT ·swigluSumsAVX2(SB), NOSPLIT, $0-48
+	MOVQ out+0(FP), DI
+	MOVQ outRow+8(FP), R8
+	MOVQ sums+16(FP), SI
+	MOVQ stride+24(FP), R9
+	MOVQ groups+32(FP), R10
+	MOVQ tokens+40(FP), R11
+	SHLQ $2, R8
+	SHLQ $2, R9
+	EXP_CONSTANTS
+
+token:
+	MOVQ SI, AX
+	MOVQ DI, BX
+	MOVQ R10, CX
+
+group:
+	VMOVUPS (AX), Y4
+	VMOVUPS (AX)(R9*1), Y5
+	SILU
+	VMOVUPS Y0, (BX)
+	VMOVUPS 32(AX), Y4
+	VMOVUPS 32(AX)(R9*1), Y5
+	SILU
+	VMOVUPS Y0, 32(BX)
+	LEAQ    (AX)(R9*2), AX
+	ADDQ    $64, BX
+	DECQ    CX
+	JNZ     group
+	ADDQ    $64, SI
+	ADDQ    R8, DI
+	DECQ    R11
+	JNZ     token
+	VZEROUPPER
+	RET

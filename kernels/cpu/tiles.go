@@ -48,9 +48,6 @@ type tiles struct {
 	unpack [numTypes]func(dst *uint16, src unsafe.Pointer, n int)
 	// multiply does a tileProduct.
 	multiply func(p *tileProduct)
-	// swiglu writes out[t][16*g+r] = silu(sums[2*g][t][r]) * sums[2*g+1][t][r] for g <
-	// groups. Rows of out are outRow floats apart, groups of sums stride.
-	swiglu func(out *float32, outRow int, sums *float32, stride, groups, tokens int)
 	// softmax does a tilesSoftmax.
 	softmax func(p *tilesSoftmax)
 }
@@ -93,7 +90,7 @@ func (s *tileSums) tile(g, t int) unsafe.Pointer {
 func genericTiles() *tiles {
 	return &tiles{
 		round: roundTilesGeneric, pair: pairTilesGeneric, pairRows: pairRowsGeneric, multiply: multiplyTilesGeneric,
-		swiglu: swigluTilesGeneric, softmax: softmaxTilesGeneric,
+		softmax: softmaxTilesGeneric,
 	}
 }
 
@@ -141,15 +138,6 @@ func multiplyTilesGeneric(p *tileProduct) {
 			for i := range sums {
 				*(*[lanes]float32)(unsafe.Add(p.to.tile(g, t), i*p.to.row)) = sums[i]
 			}
-		}
-	}
-}
-
-func swigluTilesGeneric(out *float32, outRow int, sums *float32, stride, groups, tokens int) {
-	for t := range tokens {
-		for g := range groups {
-			gate := floatAt(sums, 2*g*stride+t*lanes)
-			swigluGeneric(floatAt(out, t*outRow+g*lanes), gate, floatAt(gate, stride), lanes)
 		}
 	}
 }

@@ -215,25 +215,6 @@ func TestTilesProduct(t *testing.T) {
 	}
 }
 
-// TestTilesSwiGLU compares with the plain Go, whose exponential may differ in the last
-// place, and does not write beside its rows.
-func TestTilesSwiGLU(t *testing.T) {
-	const tokens, groups, row = 5, 3, 4 * lanes
-	rng := rand.New(rand.NewPCG(11, 0))
-	sums := alignedFloats(2 * groups * (tokens + 1) * lanes)
-	for i := range sums {
-		sums[i] = float32(rng.NormFloat64()) * 8
-	}
-	for _, v := range withTiles(t) {
-		want, got := alignedFloats(tokens*row), alignedFloats(tokens*row)
-		swigluTilesGeneric(&want[0], row, &sums[0], (tokens+1)*lanes, groups, tokens)
-		v.tiles.swiglu(&got[0], row, &sums[0], (tokens+1)*lanes, groups, tokens)
-		for i := range want {
-			require.InDelta(t, want[i], got[i], 1e-6*math.Abs(float64(want[i])), "%s: token %d, row %d", v.name, i/row, i%row)
-		}
-	}
-}
-
 // TestTilesSoftmax compares with the plain Go, whose exponential may differ in the
 // last place.
 func TestTilesSoftmax(t *testing.T) {

@@ -89,6 +89,12 @@ type variant struct {
 	expSum func(l, s, m *float32, n int)
 	// swiglu writes silu(gate) * up.
 	swiglu func(out, gate, up *float32, n int)
+	// spread writes sums of groups, stride floats apart, to rows, outRow apart:
+	// out[t][16*g+r] = sums[g][t][r].
+	spread func(out *float32, outRow int, sums *float32, stride, groups, tokens int)
+	// swigluSums does the same with a gate: out[t][16*g+r] = silu(sums[2*g][t][r]) *
+	// sums[2*g+1][t][r].
+	swigluSums func(out *float32, outRow int, sums *float32, stride, groups, tokens int)
 	// add adds delta to x.
 	add func(x, delta *float32, n int)
 	// sumSquares adds in float64, in four chains, of columns 0, 1, 2 and 3 of four.

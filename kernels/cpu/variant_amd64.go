@@ -95,6 +95,7 @@ func avx2() variant {
 	v.maxima = maximaAVX2
 	v.expSum = expSumAVX2
 	v.swiglu = swigluAVX2
+	v.spread, v.swigluSums = spreadAVX2, swigluSumsAVX2
 	v.gather = gatherAVX2
 	v.columns16 = columns16AVX2
 	v.columns8 = columns8AVX2
@@ -133,6 +134,7 @@ func avx512() variant {
 	v.keysI8, v.valuesI8 = keysI8AVX512, valuesI8AVX512
 	v.maxima, v.expSum = maximaAVX512, expSumAVX512
 	v.swiglu = swigluAVX512
+	v.spread, v.swigluSums = spreadAVX512, swigluSumsAVX512
 	v.contenders = contendersAVX512
 	v.mass = massAVX512
 	return v
@@ -241,6 +243,12 @@ func add16x16AVX2(acc *float32, dim int, values, weights *int16, scales *float32
 func swigluAVX2(out, gate, up *float32, n int)
 
 //go:noescape
+func spreadAVX2(out *float32, outRow int, sums *float32, stride, groups, tokens int)
+
+//go:noescape
+func swigluSumsAVX2(out *float32, outRow int, sums *float32, stride, groups, tokens int)
+
+//go:noescape
 func matvecF32AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
 
 //go:noescape
@@ -326,6 +334,12 @@ func expSumAVX512(l, s, m *float32, n int)
 
 //go:noescape
 func swigluAVX512(out, gate, up *float32, n int)
+
+//go:noescape
+func spreadAVX512(out *float32, outRow int, sums *float32, stride, groups, tokens int)
+
+//go:noescape
+func swigluSumsAVX512(out *float32, outRow int, sums *float32, stride, groups, tokens int)
 
 //go:noescape
 func matvecF8E4M3AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)

@@ -65,6 +65,7 @@ func neon() variant {
 			copy(unsafe.Slice(floatAt(out, whole), rest), o[:])
 		}
 	}
+	v.swigluSums = swigluSumsOf(swigluNEON)
 	v.gather, v.columns16, v.columns8, v.fields = gatherNEON, columns16NEON, columns8NEON, fieldsNEON
 	v.scale = scaleNEON
 	v.setRows(rowLoops{addNEON, sumSquaresNEON, timesNEON, divideNEON, joinNEON, rotateNextNEON, rotateHalvesNEON})

@@ -16,6 +16,8 @@ func generic() variant {
 		maxima:        maximaGeneric,
 		expSum:        expSumGeneric,
 		swiglu:        swigluGeneric,
+		spread:        spreadGeneric,
+		swigluSums:    swigluSumsOf(swigluGeneric),
 		add:           addGeneric,
 		sumSquares:    sumSquaresGeneric,
 		times:         timesGeneric,
