@@ -153,23 +153,27 @@ func (t *attentionTile) codesOf(c kernels.Tensor, b int64) []int16 {
 	return codesAt((*int16)(t.source(c, t.at(b))), 0, int(kernels.BlockSize*t.dim))
 }
 
-// codePlace returns where a code stands in a block.
-type codePlace func(position, column, dim int64) int64
+// codePlaces are where a block has the codes of a position: that of column 0, of column 1 next
+// codes behind it, and of later ones pair codes behind those two columns before.
+type codePlaces struct{ first, next, pair int64 }
 
-func keyCode(position, column, _ int64) int64 {
-	return column/2*2*kernels.BlockSize + 2*position + column%2
+func keyCodes(position, _ int64) codePlaces {
+	return codePlaces{2 * position, 1, 2 * kernels.BlockSize}
 }
 
-func valueCode(position, column, dim int64) int64 {
-	return position/2*2*dim + 2*column + position%2
+func valueCodes(position, dim int64) codePlaces {
+	return codePlaces{position/2*2*dim + position%2, 2, 4}
 }
 
 // widenCodes converts n positions of block b to rows of dst.
-func (t *attentionTile) widenCodes(dst []float32, c kernels.Tensor, scales *float32, b, n int64, at codePlace) {
+func (t *attentionTile) widenCodes(dst []float32, c kernels.Tensor, scales *float32, b, n int64, places func(position, dim int64) codePlaces) {
 	codes := t.codesOf(c, b)
 	for p := range n {
-		for i := range t.dim {
-			dst[p*t.dim+i] = *floatAt(scales, int(p)) * float32(codes[at(p, i, t.dim)])
+		scale, at := *floatAt(scales, int(p)), places(p, t.dim)
+		for i := int64(0); i < t.dim; i += 2 {
+			dst[p*t.dim+i] = scale * float32(codes[at.first])
+			dst[p*t.dim+i+1] = scale * float32(codes[at.first+at.next])
+			at.first += at.pair
 		}
 	}
 }

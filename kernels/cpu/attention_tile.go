@@ -237,19 +237,19 @@ func (t *attentionTile) load(b, n int64) {
 // widenKeys and widenValues convert n positions of block b to rows of dst, and return where
 // they are.
 func (t *attentionTile) widenKeys(dst []float32, b, n int64) *float32 {
-	return t.widen(dst, t.cache.K, t.cache.KScale, keyCode, b, n)
+	return t.widen(dst, t.cache.K, t.cache.KScale, keyCodes, b, n)
 }
 
 func (t *attentionTile) widenValues(dst []float32, b, n int64) *float32 {
-	return t.widen(dst, t.cache.V, t.cache.VScale, valueCode, b, n)
+	return t.widen(dst, t.cache.V, t.cache.VScale, valueCodes, b, n)
 }
 
-func (t *attentionTile) widen(dst []float32, c, scale kernels.Tensor, code codePlace, b, n int64) *float32 {
+func (t *attentionTile) widen(dst []float32, c, scale kernels.Tensor, places func(position, dim int64) codePlaces, b, n int64) *float32 {
 	at := t.at(b)
 	src := t.source(c, at)
 	switch c.Type {
 	case kernels.I16:
-		t.widenCodes(dst, c, t.scale(scale, at), b, n, code)
+		t.widenCodes(dst, c, t.scale(scale, at), b, n, places)
 	case kernels.F32:
 		copy(dst, unsafe.Slice((*float32)(src), n*t.dim))
 	case kernels.I8:

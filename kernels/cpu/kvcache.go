@@ -45,8 +45,8 @@ func (j *appendKVJob) row(w *worker, i int64) {
 		from := uintptr(4 * (i*j.kvHeads + h) * j.dim)
 		k, v := floatsOf(j.k+from, j.dim), floatsOf(j.v+from, j.dim)
 		if j.cache.K.Type == kernels.I16 {
-			j.storeCodes(w, j.cache.K, j.cache.KScale, at, k, codesLength, codesMost, keyCode)
-			j.storeCodes(w, j.cache.V, j.cache.VScale, at, v, float32(math.Inf(1)), valuesMost, valueCode)
+			j.storeCodes(w, j.cache.K, j.cache.KScale, at, k, codesLength, codesMost, keyCodes(offset, j.dim))
+			j.storeCodes(w, j.cache.V, j.cache.VScale, at, v, float32(math.Inf(1)), valuesMost, valueCodes(offset, j.dim))
 			continue
 		}
 		j.store(j.cache.K, j.cache.KScale, at, k)
@@ -70,8 +70,8 @@ func (j *appendKVJob) store(t, scale kernels.Tensor, at int64, src []float32) {
 
 // storeCodes writes codes of 16 bits, of that length and size at most: variant.round16. A row
 // whose squares have no finite sum gets a NaN for its scale, so that it is not lost.
-func (j *appendKVJob) storeCodes(w *worker, t, scale kernels.Tensor, at int64, src []float32, length, most float32, place codePlace) {
-	n, position := int64(len(src)), at%kernels.BlockSize
+func (j *appendKVJob) storeCodes(w *worker, t, scale kernels.Tensor, at int64, src []float32, length, most float32, places codePlaces) {
+	n := int64(len(src))
 	if int64(len(w.codes)) < n {
 		w.codes = alignedCodes(n)
 	}
@@ -80,9 +80,10 @@ func (j *appendKVJob) storeCodes(w *worker, t, scale kernels.Tensor, at int64, s
 	if *s-*s != 0 {
 		*s = float32(math.NaN())
 	}
-	block := codesAt((*int16)(pointer(t.Addr+uintptr(2*n*(at-position)))), 0, int(n*kernels.BlockSize))
-	for i, code := range w.codes[:n] {
-		block[place(position, int64(i), n)] = code
+	block := codesAt((*int16)(pointer(t.Addr+uintptr(2*n*(at-at%kernels.BlockSize)))), 0, int(n*kernels.BlockSize))
+	for i := int64(0); i < n; i += 2 {
+		block[places.first], block[places.first+places.next] = w.codes[i], w.codes[i+1]
+		places.first += places.pair
 	}
 }
 
