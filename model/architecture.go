@@ -15,14 +15,19 @@ type architecture struct {
 	attentionBias, mlpBias bool
 	qkvBias                bool // q, k and v have biases, whatever the files say
 
+	// multipliers reads those of a config.json, whose layers are known; nil: there are
+	// none, in GGUF files neither.
+	multipliers func(o *object, c *Config)
+
 	window     int  // the sliding window of a config.json that does not say; 0: none
 	windowFlag bool // a window counts only where use_sliding_window is true
 
 	qkNorm bool // each head of q and k passes an RMSNorm before the rotation
+	tied   bool // of a config.json that does not say whether the embedding is tied
 	neox   bool // GGUF files keep the pairs (i, i+dim/2); else they are (2i, 2i+1)
 }
 
 // architectures lists every decoder that this program runs.
 func architectures() []*architecture {
-	return []*architecture{&llama, &deci, &mistral, &qwen2, &qwen3}
+	return []*architecture{&llama, &deci, &mistral, &qwen2, &qwen3, &granite, &minicpm}
 }

@@ -17,6 +17,7 @@ type Config struct {
 	NormEps       float32
 	TiedEmbedding bool // the embedding table is the output matrix too
 	Rotary        Rotary
+	Multipliers   Multipliers
 	Layers        []Layer
 	BOS           int32   // -1: none
 	EOS           []int32 // every id that ends a turn

@@ -98,6 +98,9 @@ func ggufConfig(f *gguf.File, a *architecture, path string, vocab int64) (Config
 	c.NormEps = float32(k.within(k.key("attention.layer_norm_rms_epsilon"), eps, minEps, maxEps))
 	k.layers(&c, a)
 	k.rotary(&c, a)
+	if a.multipliers != nil {
+		k.multipliers(&c.Multipliers)
+	}
 	k.neutral()
 	if w, ok := k.integer("attention.sliding_window"); ok && w != 0 {
 		name := k.key("attention.sliding_window")
@@ -288,6 +291,9 @@ var ggufNeutral = []struct {
 // neutral refuses what would change results and is not supported.
 func (k *ggufKeys) neutral() {
 	for _, n := range ggufNeutral {
+		if k.read[k.arch+"."+n.name] {
+			continue // the architecture has it
+		}
 		// Writers also say 0 for "off".
 		if v, ok := k.number(n.name); ok && v != n.neutral && v != 0 {
 			k.add(k.key(n.name), "%v is not supported", v)

@@ -66,7 +66,7 @@ func hfDecoder(o *object, a *architecture) Config {
 		VocabSize:     o.size("vocab_size", maxVocab),
 		HiddenSize:    o.size("hidden_size", maxHidden),
 		ContextLength: o.size("max_position_embeddings", 1<<48),
-		TiedEmbedding: o.flag("tie_word_embeddings"),
+		TiedEmbedding: o.tied(a),
 		BOS:           -1,
 	}
 	eps, ok := o.number("rms_norm_eps")
@@ -81,6 +81,9 @@ func hfDecoder(o *object, a *architecture) Config {
 	layers := a.hfLayers(o, hfShape{hidden: c.HiddenSize, heads: heads, headDim: dim})
 	o.finishLayers(layers, a)
 	c.Layers = layers
+	if a.multipliers != nil {
+		a.multipliers(o, &c)
+	}
 	c.Rotary = hfRotary(o, dim, c.ContextLength)
 	if r := &c.Rotary; r.Scaling == "dynamic" { // stretched only beyond these positions
 		c.limit(r.OriginalContext, "rope_scaling")
@@ -91,6 +94,14 @@ func hfDecoder(o *object, a *architecture) Config {
 		o.neutral(n.name, n.value)
 	}
 	return c
+}
+
+// tied reads whether the embedding is the output matrix too.
+func (o *object) tied(a *architecture) bool {
+	if v, ok := o.members["tie_word_embeddings"]; !ok || v.Kind() == 'n' {
+		return a.tied
+	}
+	return o.flag("tie_word_embeddings")
 }
 
 // silu refuses other activations; "swish" is another name of it.
@@ -284,6 +295,7 @@ var hfNeutral = []struct{ name, value string }{
 	{"n_routed_experts", "0"},
 	{"num_nextn_predict_layers", "0"},
 	{"sparsify", "null"},
+	{"sparse_config", "null"},
 	{"add_cross_attention", "false"},
 	{"compression_config", "null"},
 	{"quantization", "null"},

@@ -59,9 +59,9 @@ type step struct {
 // norm makes h the normed residual stream.
 func (m *Model) norm(s *step, weight kernels.Tensor) {
 	if s.pending {
-		m.dev.AddRMSNorm(s.h, s.x, s.delta, weight, m.Config.NormEps)
+		m.dev.AddRMSNorm(s.h, s.x, s.delta, weight, m.eps)
 	} else {
-		m.dev.RMSNorm(s.h, s.x, weight, m.Config.NormEps)
+		m.dev.RMSNorm(s.h, s.x, weight, m.eps)
 	}
 	s.pending = false
 }

@@ -21,6 +21,7 @@ type Model struct {
 
 	dev     kernels.Device
 	rotary  kernels.Rotary
+	eps     float32 // of norms of the residual stream
 	ws      *workspace
 	staging []byte  // what is uploaded to ws.ints
 	tables  []int32 // block tables of a step, as the device numbers blocks
@@ -53,7 +54,7 @@ func Load(ckpt *Checkpoint, dev kernels.Device, o LoadOptions) (*Model, error) {
 	if o.MaxRows < 1 || o.MaxLogits < 1 || o.MaxLogits > o.MaxRows {
 		return nil, fmt.Errorf("load for %d rows and %d logits: both must be positive, and rows the larger", o.MaxRows, o.MaxLogits)
 	}
-	m := &Model{Config: ckpt.Config, dev: dev}
+	m := &Model{Config: ckpt.Config, dev: dev, eps: ckpt.Config.streamEps()}
 	err := guarded(func() error { return m.load(ckpt, o) })
 	if err != nil {
 		m.Close()
@@ -130,10 +131,13 @@ func (m *Model) loadVectors(ckpt *Checkpoint, parts []part) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.tensor(), err)
 		}
+		for i := range values {
+			values[i] *= cmp.Or(p.factor, 1)
+		}
 		m.dev.Upload(*p.vector, floatBytes(values))
 	}
 	m.dev.Upload(inv, floatBytes(m.Config.Rotary.Frequencies()))
-	m.rotary = kernels.Rotary{Inv: inv, Interleaved: m.Config.Rotary.Interleaved, Scale: float32(m.Config.Rotary.Scale)}
+	m.rotary = kernels.Rotary{Inv: inv, Interleaved: m.Config.Rotary.Interleaved, Scale: m.Config.rotaryScale()}
 	return m.dev.Sync()
 }
 
@@ -168,6 +172,7 @@ func (m *Model) pack(ckpt *Checkpoint, parts []part, progress func(done, total i
 		if err != nil {
 			return err
 		}
+		p.multiply(w)
 		*p.weight, err = m.dev.Pack(w)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)

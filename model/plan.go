@@ -135,7 +135,9 @@ func weightBytes(ckpt *Checkpoint, dev Sizer) int64 {
 		if parts[i].weight == nil {
 			continue
 		}
-		sum += dev.PackedBytes(ckpt.stored[parts[i].tensor()].header())
+		m := ckpt.stored[parts[i].tensor()].header()
+		parts[i].multiply(m)
+		sum += dev.PackedBytes(m)
 	}
 	return sum
 }

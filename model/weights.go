@@ -43,7 +43,8 @@ type part struct {
 	rows, cols int64           // rows 1 with a vector
 	weight     *kernels.Weight // exactly one of weight and vector is set
 	vector     *kernels.Tensor
-	joint      joint // where it may stand instead, in a GGUF file
+	factor     float32 // multiplies what the checkpoint stores; 0: nothing does
+	joint      joint   // where it may stand instead, in a GGUF file
 }
 
 // tensor returns the whole name in the checkpoint.
@@ -85,11 +86,11 @@ var hfNames = names{
 func (w *weights) parts(c *Config, n *names) []part {
 	d, vocab := int64(c.HiddenSize), int64(c.VocabSize)
 	w.layers = make([]layerWeights, len(c.Layers))
-	all := []part{{name: n.embedding, rows: vocab, cols: d, weight: &w.embedding}}
+	all := []part{{name: n.embedding, rows: vocab, cols: d, weight: &w.embedding, factor: float32(c.embeddingFactor())}}
 	for i := range c.Layers {
 		all = w.layers[i].parts(all, c, n, i)
 	}
-	all = append(all, part{name: n.finalNorm, rows: 1, cols: d, vector: &w.finalNorm})
+	all = append(all, part{name: n.finalNorm, rows: 1, cols: d, vector: &w.finalNorm, factor: float32(c.outputFactor())})
 	if !c.TiedEmbedding {
 		all = append(all, part{name: n.head, rows: vocab, cols: d, weight: &w.head})
 	}

@@ -71,6 +71,26 @@ func TestBiases(t *testing.T) {
 	}
 }
 
+// TestFamily: files of checkpoints that are nearly Llama answer as these do.
+func TestFamily(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(testdata.Path(t, "models", "family"), "*", "config.json"))
+	require.NoError(t, err)
+	require.NotEmpty(t, paths)
+	for _, path := range paths {
+		folder := filepath.Dir(path)
+		t.Run(filepath.Base(folder), func(t *testing.T) {
+			g := modeltest.ReadGolden(t, folder)
+			dev, err := cpu.Open(cpu.Options{Variant: "exact"})
+			require.NoError(t, err)
+			defer func() { require.NoError(t, dev.Close()) }()
+			ckpt, _ := file(t, folder, "F32")
+			require.Equal(t, open(t, folder).GGUFArchitecture(), ckpt.Config.Architecture)
+			require.Empty(t, ckpt.Unread)
+			g.Check(t, modeltest.Logits(t, ckpt, dev, g.Tokens(), 64, len(g.Prompt)), ckpt.Config.EOS, 1e-4)
+		})
+	}
+}
+
 func must(t *testing.T, c *model.Checkpoint) []model.Part {
 	parts, err := c.Parts()
 	require.NoError(t, err)

@@ -100,6 +100,7 @@ func check(src *model.Checkpoint, path string) error {
 		{"context length", want.ContextLength, c.ContextLength},
 		{"norm epsilon", want.NormEps, c.NormEps},
 		{"tied embedding", want.TiedEmbedding, c.TiedEmbedding},
+		{"multipliers", want.Multipliers, c.Multipliers},
 		{"rotary theta", float32(want.Rotary.Theta), float32(c.Rotary.Theta)},
 		{"rotary dimensions", want.Rotary.Dim, c.Rotary.Dim},
 	} {

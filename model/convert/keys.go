@@ -92,12 +92,27 @@ func (k *archKeys) config(c *model.Config) {
 	k.set("attention.layer_norm_rms_epsilon", c.NormEps)
 	k.set("rope.dimension_count", uint32(c.Rotary.Dim))
 	k.set("rope.freq_base", float32(c.Rotary.Theta))
+	k.multipliers(&c.Multipliers)
 	switch r := &c.Rotary; r.Scaling {
 	case "linear":
 		k.set("rope.scaling.type", "linear")
 		k.set("rope.scaling.factor", float32(r.Factor))
 	case "yarn":
 		k.yarn(r)
+	}
+}
+
+// multipliers writes those that there are.
+func (k *archKeys) multipliers(m *model.Multipliers) {
+	for _, f := range []struct {
+		key   string
+		value float32
+	}{
+		{"embedding_scale", m.Embedding}, {"residual_scale", m.Residual}, {"logit_scale", m.Logits}, {"attention.scale", m.Attention},
+	} {
+		if f.value != 0 {
+			k.set(f.key, f.value)
+		}
 	}
 }
 

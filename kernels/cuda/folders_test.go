@@ -15,8 +15,13 @@ import (
 
 // TestIntegers: checkpoints in integers that others packed have the logits and greedy
 // tokens that they must have, of prompts and of recorded steps.
-func TestIntegers(t *testing.T) {
-	paths, err := filepath.Glob(filepath.Join(testdata.Path(t, "models", "integers"), "*", "config.json"))
+func TestIntegers(t *testing.T) { testFolders(t, "integers") }
+
+// TestFamily: so do checkpoints that are nearly Llama.
+func TestFamily(t *testing.T) { testFolders(t, "family") }
+
+func testFolders(t *testing.T, kind string) {
+	paths, err := filepath.Glob(filepath.Join(testdata.Path(t, "models", kind), "*", "config.json"))
 	require.NoError(t, err)
 	require.NotEmpty(t, paths)
 	for device, open := range map[string]func() (kernels.Device, error){"usual": opener, "chosen": hopperOpener} {

@@ -1,0 +1,94 @@
+"""Writes tiny random checkpoints of architectures that are nearly Llama, and what
+transformers makes of them: greedy tokens, and logits after some of all tokens, in
+float64.
+
+usage: make.py FOLDER    (needs torch, transformers, safetensors)
+"""
+
+import copy
+import json
+import pathlib
+import sys
+
+import torch
+from transformers import GraniteConfig, GraniteForCausalLM
+
+SHAPE = dict(
+    vocab_size=48, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+    max_position_embeddings=256, rms_norm_eps=1e-3, rope_theta=10000.0, bos_token_id=1, eos_token_id=2,
+)
+PROMPT, GREEDY, STORED = 24, 16, (0, 1, 17, 23, 24, 38)
+
+
+def granite(**changes):
+    factors = dict(embedding_multiplier=12.0, residual_multiplier=0.22, logits_scaling=2.0, attention_multiplier=0.125)
+    return GraniteForCausalLM(GraniteConfig(**{**SHAPE, **factors, **changes}))
+
+
+def minicpm(config):
+    """MiniCPM, whose code is not in transformers, is Granite with other names."""
+    for name in ("embedding_multiplier", "residual_multiplier", "logits_scaling", "attention_multiplier"):
+        del config[name]
+    config |= dict(architectures=["MiniCPMForCausalLM"], model_type="minicpm", scale_emb=12, scale_depth=1.4, dim_model_base=16)
+
+
+# Name: the model, and what else is written in its config.json.
+MODELS = {
+    "granite": (lambda: granite(tie_word_embeddings=True), None),
+    "granite-untied": (lambda: granite(attention_bias=True, mlp_bias=True), None),
+    "minicpm": (
+        lambda: granite(
+            tie_word_embeddings=True, residual_multiplier=1.4 / 2**0.5, logits_scaling=32 / 16, attention_multiplier=8**-0.5
+        ),
+        minicpm,
+    ),
+}
+
+
+def fill(model):
+    with torch.no_grad():
+        for key, p in model.named_parameters():
+            if key.endswith(".bias"):
+                p.normal_(0, 0.2)
+            elif p.dim() == 1:
+                p.normal_(1, 0.2)
+            elif "embed" in key:
+                p.normal_(0, 0.05 if hasattr(model.config, "embedding_multiplier") else 1)
+            else:
+                p.normal_(0, 2 * p.shape[1] ** -0.5)
+            p.copy_(p.to(torch.bfloat16))  # exact in what is written
+
+
+def golden(model):
+    model = model.to(torch.float64)
+    tokens, margins = torch.randint(3, SHAPE["vocab_size"], (1, PROMPT)), []
+    with torch.no_grad():
+        while tokens.shape[1] < PROMPT + GREEDY:
+            logits = model(tokens).logits[0, -1]
+            logits[SHAPE["eos_token_id"]] = -1e9  # answers go on
+            best = logits.topk(2)
+            margins.append(round(float(best.values[0] - best.values[1]), 4))
+            tokens = torch.cat([tokens, best.indices[:1].reshape(1, 1)], 1)
+        logits = model(tokens).logits[0]
+    ids = tokens[0].tolist()
+    rows = [{"position": p, "values": [round(v, 5) for v in logits[p].tolist()]} for p in STORED]
+    return {"prompt": ids[:PROMPT], "greedy": ids[PROMPT:], "margins": margins, "logits": rows}
+
+
+def main(folder):
+    for name, (make, change) in MODELS.items():
+        torch.manual_seed(1)
+        model = make().eval()
+        fill(model)
+        out = pathlib.Path(folder) / name
+        copy.deepcopy(model).to(torch.bfloat16).save_pretrained(out, safe_serialization=True)
+        path = out / "config.json"
+        config = json.loads(path.read_text())
+        if change:
+            change(config)
+        path.write_text(json.dumps(config, indent=2) + "\n")
+        (out / "golden.json").write_text(json.dumps(golden(model)) + "\n")
+        (out / "generation_config.json").unlink(missing_ok=True)
+
+
+main(sys.argv[1])
