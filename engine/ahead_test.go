@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -66,9 +65,14 @@ func workload(rng *rand.Rand, n int) []visit {
 	return list
 }
 
-// play runs a workload and returns what each request got.
-func play(t *testing.T, e *Engine, list []visit) []answer {
+// play runs a workload, of which the first requests come at once, and returns
+// what each got.
+func play(t *testing.T, g rig, list []visit) (*Engine, []answer) {
 	t.Helper()
+	h := newHooks()
+	g.wrap = h.wrap
+	e := g.engine(t)
+	h.hold(t)
 	ended := make(chan int, len(list))
 	answers := make([]answer, len(list))
 	next, over := 0, 0
@@ -88,10 +92,11 @@ func play(t *testing.T, e *Engine, list []visit) []answer {
 			}(next)
 			next++
 		}
+		h.release()
 		<-ended
 		over++
 	}
-	return answers
+	return e, answers
 }
 
 // read reads a stream, and cancels when it is time.
@@ -119,12 +124,10 @@ func TestAheadConcurrent(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 21))
 		list := workload(rng, 60)
 		g := rig{path: path, rows: 8 + rng.IntN(60), logits: 8, blocks: 7 + rng.IntN(20)}
-		e := g.engine(t)
-		want := play(t, e, list)
+		e, want := play(t, g, list)
 		g.late = lazy + lateness(seed%2)
-		ahead := g.engine(t)
+		ahead, got := play(t, g, list)
 		require.NotNil(t, ahead.runner.ahead)
-		got := play(t, ahead, list)
 		for i := range list {
 			name := fmt.Sprintf("seed %d, request %d", seed, i)
 			if list[i].cancel > 0 { // its end is a matter of time
@@ -138,7 +141,7 @@ func TestAheadConcurrent(t *testing.T) {
 			require.Equal(t, want[i].Generated, got[i].Generated, name)
 		}
 		for _, e := range []*Engine{e, ahead} {
-			require.Eventually(t, func() bool { s := e.Stats(); return s.Running+s.Waiting+s.BlocksUsed == 0 }, 10*time.Second, time.Millisecond)
+			settle(t, e)
 			require.NoError(t, e.Close())
 			require.NoError(t, e.scheduler.blocks.Check())
 		}
@@ -226,15 +229,16 @@ func TestAheadDeviceFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHooks()
 			e := rig{wrap: h.wrap, late: lazy}.engine(t)
+			h.hold(t)
 			var streams []*Stream
 			for range 12 {
 				s, err := e.Submit(t.Context(), plain([]int32{1}, 2000))
 				require.NoError(t, err)
 				streams = append(streams, s)
 			}
-			_, err := streams[0].Next(t.Context())
-			require.NoError(t, err)
+			h.first(t, streams[0])
 			fail(h)
+			h.release()
 			for _, s := range streams {
 				a := read(t.Context(), s)
 				require.ErrorIs(t, a.err, ErrFailed)
@@ -254,15 +258,13 @@ func TestAheadClose(t *testing.T) {
 	for _, l := range []lateness{lazy, busy} {
 		h := newHooks()
 		e := rig{wrap: h.wrap, late: l}.engine(t)
+		h.hold(t)
 		s, err := e.Submit(t.Context(), plain([]int32{1}, 1000))
 		require.NoError(t, err)
-		_, err = s.Next(t.Context())
-		require.NoError(t, err)
-		h.hold()
-		h.await(t)
+		h.first(t, s)
 		closed := make(chan error)
 		go func() { closed <- e.Close() }()
-		require.Eventually(t, func() bool { return errors.Is(e.Healthy(), ErrClosed) }, 10*time.Second, time.Millisecond)
+		eventually(t, func() bool { return errors.Is(e.Healthy(), ErrClosed) })
 		h.release()
 		require.NoError(t, <-closed)
 		a := read(t.Context(), s)
@@ -274,34 +276,20 @@ func TestAheadClose(t *testing.T) {
 		e = rig{wrap: h.wrap, late: l}.engine(t)
 		want := complete(t, e, plain([]int32{5, 6}, 9)).tokens
 		ctx, cancel := context.WithCancel(t.Context())
+		h.hold(t)
 		s, err = e.Submit(ctx, plain([]int32{1}, 1000))
 		require.NoError(t, err)
-		h.hold()
-		h.await(t)
+		h.first(t, s)
 		cancel()
+		cancelled(t, e, 0)
 		h.release()
 		require.Equal(t, FinishCancelled, read(t.Context(), s).finish)
 		queued := &e.runner.ahead.(*late).steps
-		require.Eventually(t, func() bool { return e.Stats().Steps == queued.Load() }, 10*time.Second, time.Millisecond, "none is left under way")
+		eventually(t, func() bool { return e.Stats().Steps == queued.Load() }, "none is left under way")
 		require.Equal(t, want, complete(t, e, plain([]int32{5, 6}, 9)).tokens)
-		require.Eventually(t, func() bool { return e.Stats().BlocksUsed == 0 }, 10*time.Second, time.Millisecond)
+		settle(t, e)
 		require.NoError(t, e.Close())
 	}
-}
-
-// A step that does not end is no health, though another is queued behind it.
-func TestAheadStandstill(t *testing.T) {
-	h := newHooks()
-	e := rig{wrap: h.wrap, late: busy, Options: Options{StallTimeout: 20 * time.Millisecond}}.engine(t)
-	complete(t, e, plain([]int32{1, 2, 3}, 5)) // it knows now how long a step takes
-	h.hold()
-	s, err := e.Submit(t.Context(), plain([]int32{1, 2, 3}, 5))
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return e.Healthy() != nil }, 10*time.Second, time.Millisecond)
-	require.ErrorContains(t, e.Healthy(), "no step has ended for")
-	h.release()
-	require.Len(t, read(t.Context(), s).tokens, 5)
-	require.NoError(t, e.Healthy())
 }
 
 // The host is not ahead where it may not be, or where guesses follow the last

@@ -179,7 +179,7 @@ func inLimitedCompany(t *testing.T, g rig, request func() Request, want answer) 
 	h := newHooks()
 	g.blocks, g.wrap, g.logits = 8, h.wrap, 12
 	e := g.engine(t)
-	h.hold()
+	h.hold(t)
 	r := request()
 	seen := &ruled{rule: func([]int32) []int32 { return nil }}
 	r.Constraint, r.Priority = AllOf(r.Constraint, seen), 1
@@ -255,7 +255,7 @@ func TestConstraintFails(t *testing.T) {
 
 				h := newHooks()
 				e := rig{path: path, wrap: h.wrap, logits: 32, Options: Options{SpeculateTokens: speculate}}.engine(t)
-				h.hold()
+				h.hold(t)
 				var streams []*Stream
 				for _, r := range []Request{r, bad, r} {
 					s, err := e.Submit(t.Context(), r)

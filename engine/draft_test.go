@@ -4,7 +4,6 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -100,7 +99,7 @@ func TestDraftHammer(t *testing.T) {
 		})
 	}
 	users.Wait()
-	require.Eventually(t, func() bool { s := e.Stats(); return s.Running+s.Waiting+s.BlocksUsed == 0 }, 10*time.Second, time.Millisecond)
+	settle(t, e)
 	require.Positive(t, e.Stats().AcceptedTokens)
 	require.NoError(t, e.Close())
 	require.NoError(t, e.drafter.blocks.Check())
@@ -142,7 +141,7 @@ func draftTogether(t *testing.T, g rig, alone *Engine) {
 		r.MaxTokens, r.PromptLogprobs = 40+10*i, -1
 		requests = append(requests, r)
 	}
-	h.hold()
+	h.hold(t)
 	var streams []*Stream
 	for _, r := range requests {
 		s, err := e.Submit(t.Context(), r)

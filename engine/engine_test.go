@@ -5,11 +5,9 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
-	"sync"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
-	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,14 +19,15 @@ import (
 
 // rig is how a test's engine is made. What is 0 gets a value that does.
 type rig struct {
-	shape  modeltest.Shape
-	path   string // of a checkpoint; else one of shape is written
-	kv     kernels.DType
-	rows   int
-	logits int
-	blocks int
-	wrap   func(kernels.Device) kernels.Device
-	late   lateness
+	shape   modeltest.Shape
+	path    string // of a checkpoint; else one of shape is written
+	kv      kernels.DType
+	rows    int
+	logits  int
+	blocks  int
+	threads int // of the device; 0: as many as there are
+	wrap    func(kernels.Device) kernels.Device
+	late    lateness
 	// A draft model, where it has a checkpoint; its cache has draftBlocks.
 	draft       string
 	draftBlocks int
@@ -52,7 +51,7 @@ func (r rig) load(t testing.TB, ckpt *model.Checkpoint) *Engine {
 	defaults(&r.logits, 8)
 	defaults(&r.rows, max(64, r.logits))
 	defaults(&r.blocks, 64)
-	dev, err := cpu.Open(cpu.Options{})
+	dev, err := cpu.Open(cpu.Options{Threads: r.threads})
 	require.NoError(t, err)
 	if r.wrap != nil {
 		dev = r.wrap(dev)
@@ -326,7 +325,7 @@ func TestNewRefuses(t *testing.T) {
 func TestOverloaded(t *testing.T) {
 	h := newHooks()
 	e := rig{wrap: h.wrap, Options: Options{MaxNumSeqs: 2, MaxQueued: 3}}.engine(t)
-	h.hold()
+	h.hold(t)
 	var streams []*Stream
 	for range 5 {
 		s, err := e.Submit(t.Context(), plain([]int32{1}, 2))
@@ -350,8 +349,7 @@ func TestSlowReader(t *testing.T) {
 	require.NoError(t, err)
 	other := complete(t, e, plain([]int32{6}, 600))
 	require.Len(t, other.tokens, 600)
-	require.Eventually(t, func() bool { return e.Stats().Running == 0 }, 10*time.Second, time.Millisecond)
-	require.Zero(t, e.Stats().BlocksUsed)
+	settle(t, e)
 	require.Len(t, read(t.Context(), slow).tokens, 500)
 	event, err := slow.Next(t.Context())
 	require.Equal(t, Event{Token: -1, Finish: FinishLength}, event, "the end stays")
@@ -368,26 +366,26 @@ func TestCancel(t *testing.T) {
 	_, err := e.Submit(ended, plain([]int32{1}, 2))
 	require.ErrorIs(t, err, why)
 
-	h.hold()
+	h.hold(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	running, err := e.Submit(ctx, plain([]int32{1}, 1000))
 	require.NoError(t, err)
 	waits, err := e.Submit(ctx, plain([]int32{1}, 1000))
 	require.NoError(t, err)
-	h.release()
-	_, err = running.Next(t.Context())
-	require.NoError(t, err)
+	h.first(t, running)
 	cancel(why)
-	for _, s := range []*Stream{running, waits} {
+	cancelled(t, e, 0)
+	h.release()
+	for i, s := range []*Stream{running, waits} {
 		a := read(t.Context(), s)
 		require.Equal(t, FinishCancelled, a.finish)
 		require.ErrorIs(t, a.err, why)
-		require.Less(t, len(a.tokens), 1000)
+		require.Len(t, a.tokens, 1-i, "of the step that was held")
 	}
-	require.Eventually(t, func() bool { s := e.Stats(); return s.Running+s.Waiting+s.BlocksUsed == 0 }, 10*time.Second, time.Millisecond)
+	settle(t, e)
 
 	// The end of a context that only waits leaves the stream as it is.
-	h.hold()
+	h.hold(t)
 	s, err := e.Submit(t.Context(), plain([]int32{1}, 5))
 	require.NoError(t, err)
 	event, err := s.Next(ended)
@@ -407,7 +405,7 @@ func TestCancelStorm(t *testing.T) {
 	}
 	h := newHooks()
 	e := rig{wrap: h.wrap, Options: Options{MaxQueued: n}}.engine(t)
-	h.hold()
+	h.hold(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	streams := make([]*Stream, n)
 	for i := range streams {
@@ -415,14 +413,11 @@ func TestCancelStorm(t *testing.T) {
 		streams[i], err = e.Submit(ctx, plain([]int32{1, 2, 3}, 100))
 		require.NoError(t, err)
 	}
+	h.await(t)
 	survivor, err := e.Submit(t.Context(), plain([]int32{1}, 3))
 	require.NoError(t, err)
 	cancel()
-	require.Eventually(t, func() bool { // all AfterFuncs ran
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		return len(e.gone) == n
-	}, 2*time.Minute, time.Millisecond)
+	cancelled(t, e, 1)
 	before := e.Stats().Steps
 	h.release()
 	require.Len(t, read(t.Context(), survivor).tokens, 3)
@@ -435,7 +430,7 @@ func TestCancelStorm(t *testing.T) {
 func TestClose(t *testing.T) {
 	h := newHooks()
 	e := rig{wrap: h.wrap, Options: Options{MaxNumSeqs: 1}}.engine(t)
-	h.hold()
+	h.hold(t)
 	var streams []*Stream
 	for range 3 {
 		s, err := e.Submit(t.Context(), plain([]int32{1}, 1000))
@@ -444,7 +439,7 @@ func TestClose(t *testing.T) {
 	}
 	closed := make(chan error)
 	go func() { closed <- e.Close() }()
-	require.Eventually(t, func() bool { return errors.Is(e.Healthy(), ErrClosed) }, 10*time.Second, time.Millisecond)
+	eventually(t, func() bool { return errors.Is(e.Healthy(), ErrClosed) })
 	h.release()
 	require.NoError(t, <-closed)
 	for _, s := range streams {
@@ -496,15 +491,16 @@ func TestDeviceFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHooks()
 			e := rig{wrap: h.wrap}.engine(t)
+			h.hold(t)
 			var streams []*Stream
 			for range 12 {
 				s, err := e.Submit(t.Context(), plain([]int32{1}, 2000))
 				require.NoError(t, err)
 				streams = append(streams, s)
 			}
-			_, err := streams[0].Next(t.Context())
-			require.NoError(t, err)
+			h.first(t, streams[0])
 			fail(h)
+			h.release()
 			for _, s := range streams {
 				a := read(t.Context(), s)
 				require.ErrorIs(t, a.err, ErrFailed)
@@ -514,7 +510,7 @@ func TestDeviceFails(t *testing.T) {
 				}
 			}
 			require.ErrorIs(t, e.Healthy(), ErrFailed)
-			_, err = e.Submit(t.Context(), plain([]int32{1}, 1))
+			_, err := e.Submit(t.Context(), plain([]int32{1}, 1))
 			require.ErrorIs(t, err, ErrFailed)
 			require.Zero(t, e.Stats().Running+e.Stats().Waiting)
 			h.sync.Store(nil) // Close is to succeed
@@ -533,76 +529,26 @@ func TestNothingPlanned(t *testing.T) {
 	require.ErrorIs(t, e.Healthy(), ErrFailed)
 }
 
+// A step that does not end is no health, though another may be queued behind it.
 func TestHealthyTellsOfStandstill(t *testing.T) {
-	h := newHooks()
-	e := rig{wrap: h.wrap, Options: Options{StallTimeout: 20 * time.Millisecond}}.engine(t)
-	complete(t, e, plain([]int32{1, 2, 3}, 5)) // it knows now how long a step takes
-	time.Sleep(30 * time.Millisecond)
-	require.NoError(t, e.Healthy(), "idle")
-	h.hold()
-	s, err := e.Submit(t.Context(), plain([]int32{1, 2, 3}, 5))
-	require.NoError(t, err)
-	require.NoError(t, e.Healthy(), "just begun")
-	require.Eventually(t, func() bool { return e.Healthy() != nil }, 10*time.Second, time.Millisecond)
-	require.ErrorContains(t, e.Healthy(), "no step has ended for")
-	h.release()
-	require.Len(t, read(t.Context(), s).tokens, 5)
-	require.NoError(t, e.Healthy())
-}
-
-// hooks makes a device do what a test wants.
-type hooks struct {
-	kernels.Device
-	gate   sync.Mutex   // held: steps do not end
-	synced atomic.Int64 // how many steps came to their end, held or not
-	sync   atomic.Pointer[error]
-	panics atomic.Bool
-	// poisonFrom is the position from which poisonSeed makes NaN.
-	poisonFrom atomic.Int64
-	poison     atomic.Bool // rows with poisonSeed, and those that score the token 0, become NaN
-}
-
-const poisonSeed = 666
-
-func newHooks() *hooks { return new(hooks) }
-
-func (h *hooks) wrap(dev kernels.Device) kernels.Device {
-	h.Device = dev
-	return h
-}
-
-// hold keeps the next step, or the one in progress, from ending.
-func (h *hooks) hold() {
-	h.gate.Lock()
-	h.synced.Store(0)
-}
-
-func (h *hooks) release() { h.gate.Unlock() }
-
-// await waits for a step to be held.
-func (h *hooks) await(t testing.TB) {
-	require.Eventually(t, func() bool { return h.synced.Load() > 0 }, 10*time.Second, 50*time.Microsecond)
-}
-
-func (h *hooks) Sync() error {
-	h.synced.Add(1)
-	h.gate.Lock()
-	defer h.gate.Unlock()
-	if err := h.sync.Load(); err != nil {
-		return *err
+	path := tiny(t, modeltest.Shape{})
+	for _, l := range []lateness{inTime, lazy, busy} {
+		synctest.Test(t, func(t *testing.T) { // in which only sleep takes time
+			h := newHooks()
+			e := rig{path: path, threads: 1, wrap: h.wrap, late: l, Options: Options{StallTimeout: time.Second}}.engine(t)
+			complete(t, e, plain([]int32{1, 2, 3}, 5)) // it knows now how long a step takes
+			time.Sleep(time.Hour)
+			require.NoError(t, e.Healthy(), "idle")
+			h.hold(t)
+			s, err := e.Submit(t.Context(), plain([]int32{1, 2, 3}, 5))
+			require.NoError(t, err)
+			time.Sleep(time.Second)
+			require.NoError(t, e.Healthy(), "it may take so long")
+			time.Sleep(1)
+			require.EqualError(t, e.Healthy(), "no step has ended for 1s; 1 requests are open")
+			h.release()
+			require.Len(t, read(t.Context(), s).tokens, 5)
+			require.NoError(t, e.Healthy())
+		})
 	}
-	return h.Device.Sync()
-}
-
-func (h *hooks) Sample(dst []kernels.Sampled, logits kernels.Tensor, rows []kernels.SampleRow) {
-	if h.panics.Load() {
-		panic("a mistake")
-	}
-	for i, row := range rows {
-		if h.poison.Load() && (row.Seed == poisonSeed && row.Position >= h.poisonFrom.Load() || len(row.Bias) == 1 && row.Bias[0].Token == 0) {
-			at := logits.Addr + uintptr(4*(int64(i)*logits.Cols()+17))
-			*(*float32)(*(*unsafe.Pointer)(unsafe.Pointer(&at))) = float32(math.NaN())
-		}
-	}
-	h.Device.Sample(dst, logits, rows)
 }

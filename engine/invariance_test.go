@@ -91,7 +91,7 @@ func inCompany(t *testing.T, g rig, r Request, rng *rand.Rand, same func(*testin
 		h := newHooks()
 		g.rows, g.logits, g.blocks, g.wrap = rows, 33+g.SpeculateTokens, 33*5, h.wrap
 		e := g.engine(t)
-		h.hold() // until all are there
+		h.hold(t) // until all are there
 		var streams []*Stream
 		for i := range 33 {
 			other := stranger(rng)
@@ -121,7 +121,7 @@ func preempted(t *testing.T, g rig, r Request, rng *rand.Rand, same func(*testin
 		g.rows, g.logits, g.blocks, g.wrap = 32, 8, blocks, h.wrap
 		e := g.engine(t)
 		r.Priority = 1
-		h.hold()
+		h.hold(t)
 		s, err := e.Submit(t.Context(), r)
 		require.NoError(t, err)
 		h.await(t)
@@ -174,7 +174,7 @@ func afterOthers(t *testing.T, g rig, r Request, want answer, same func(*testing
 	h := newHooks()
 	g.rows, g.wrap = 40, h.wrap
 	e = g.engine(t)
-	h.hold()
+	h.hold(t)
 	streams := make([]*Stream, 5)
 	for i := range streams {
 		var err error
@@ -249,7 +249,7 @@ func TestInvarianceOfArithmetic(t *testing.T) {
 	h := newHooks()
 	e := rig{path: path, rows: 9, blocks: 5, wrap: func(dev kernels.Device) kernels.Device { return h.wrap(two(dev)) }}.engine(t)
 	r.Priority = 1
-	h.hold()
+	h.hold(t)
 	s, err := e.Submit(t.Context(), r)
 	require.NoError(t, err)
 	h.await(t)
@@ -305,7 +305,7 @@ func TestPromptLogprobs(t *testing.T) {
 	h := newHooks()
 	e := rig{path: path, rows: 8, logits: 6, blocks: 7, wrap: h.wrap}.engine(t)
 	r.Priority = 1
-	h.hold()
+	h.hold(t)
 	s, err := e.Submit(t.Context(), r)
 	require.NoError(t, err)
 	h.await(t)

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -11,38 +12,44 @@ import (
 	"trona/model/modeltest"
 )
 
+// turnstile is a lock that who waits for leaves the clock of a bubble go on.
+type turnstile chan struct{}
+
+func (s turnstile) Lock()   { s <- struct{}{} }
+func (s turnstile) Unlock() { <-s }
+
 // Engines that share a processor run their steps one at a time, and who waits
 // for its turn is well.
 func TestTurns(t *testing.T) {
-	path, turn, h := tiny(t, modeltest.Shape{}), new(sync.Mutex), newHooks()
-	o := Options{Turn: turn, StallTimeout: 20 * time.Millisecond}
-	first := rig{path: path, wrap: h.wrap, Options: o}.engine(t)
-	second := rig{path: path, Options: o}.engine(t)
-	rng := rand.New(rand.NewPCG(41, 0))
-	requests := []Request{babbler(rng, randomTokens(rng, 20), 50), babbler(rng, randomTokens(rng, 30), 50)}
-	complete(t, first, requests[0]) // it knows now how long a step takes
+	path := tiny(t, modeltest.Shape{})
+	synctest.Test(t, func(t *testing.T) { // in which only sleep takes time
+		turn, h := make(turnstile, 1), newHooks()
+		first := rig{path: path, threads: 1, wrap: h.wrap, Options: Options{Turn: turn}}.engine(t)
+		second := rig{path: path, threads: 1, Options: Options{Turn: turn}}.engine(t)
+		rng := rand.New(rand.NewPCG(41, 0))
+		requests := []Request{babbler(rng, randomTokens(rng, 20), 50), babbler(rng, randomTokens(rng, 30), 50)}
+		complete(t, first, requests[0]) // it knows now how long a step takes
 
-	h.hold()
-	held, err := first.Submit(t.Context(), requests[0])
-	require.NoError(t, err)
-	release := sync.OnceFunc(h.release)
-	defer release()
-	h.await(t)
-	waiting, err := second.Submit(t.Context(), requests[1])
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return first.Healthy() != nil }, 10*time.Second, time.Millisecond)
-	time.Sleep(3 * o.StallTimeout)
-	require.NoError(t, second.Healthy(), "it only waits")
-	require.Zero(t, second.Stats().Steps)
-	require.False(t, turn.TryLock())
-	release()
+		h.hold(t)
+		held, err := first.Submit(t.Context(), requests[0])
+		require.NoError(t, err)
+		synctest.Wait()
+		waiting, err := second.Submit(t.Context(), requests[1])
+		require.NoError(t, err)
+		time.Sleep(defaultStall + 1)
+		require.Error(t, first.Healthy())
+		require.NoError(t, second.Healthy(), "it only waits")
+		require.Zero(t, second.Stats().Steps)
+		require.Len(t, turn, 1)
+		h.release()
 
-	alone := rig{path: path}.engine(t)
-	for i, s := range []*Stream{held, waiting} {
-		require.Equal(t, complete(t, alone, requests[i]).tokens, read(t.Context(), s).tokens)
-	}
-	require.Eventually(t, turn.TryLock, 10*time.Second, time.Millisecond, "nobody keeps it")
-	turn.Unlock()
+		alone := rig{path: path, threads: 1}.engine(t)
+		for i, s := range []*Stream{held, waiting} {
+			require.Equal(t, complete(t, alone, requests[i]).tokens, read(t.Context(), s).tokens)
+		}
+		synctest.Wait()
+		require.Empty(t, turn, "nobody keeps it")
+	})
 }
 
 // An engine that fails, or closes, lets the others go on.
