@@ -17,9 +17,9 @@ func (f *cacheFlags) options(c *model.Config, kv kernels.DType) (model.PlanOptio
 	switch {
 	case f.MaxModelLen <= c.ContextLength:
 	case c.Limit != "":
-		return model.PlanOptions{}, fmt.Errorf("--max-model-len %d: %s limits the model to %d", f.MaxModelLen, c.Limit, c.ContextLength)
+		return model.PlanOptions{}, fmt.Errorf("a context of %d tokens: %s limits the model to %d", f.MaxModelLen, c.Limit, c.ContextLength)
 	default:
-		return model.PlanOptions{}, fmt.Errorf("--max-model-len %d: the model declares %d", f.MaxModelLen, c.ContextLength)
+		return model.PlanOptions{}, fmt.Errorf("a context of %d tokens: the model declares %d", f.MaxModelLen, c.ContextLength)
 	}
 	return model.PlanOptions{MaxModelLen: f.MaxModelLen, MaxNumSeqs: f.MaxNumSeqs, Drafts: f.drafts(), KVType: kv}, nil
 }

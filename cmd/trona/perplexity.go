@@ -52,7 +52,7 @@ func (c *perplexityCommand) Run(std stdio) error {
 	bar := newProgress(std.err, "loading "+c.Model)
 	from := loader{
 		sources: []source{{path: c.Model}}, device: c.deviceFlags,
-		cache: cacheFlags{MaxModelLen: c.CtxSize + 1, MaxNumSeqs: chunksAtOnce, KVCacheDtype: c.KVCacheDtype},
+		cache: cacheFlags{MaxModelLen: c.CtxSize, MaxNumSeqs: chunksAtOnce, KVCacheDtype: c.KVCacheDtype},
 	}
 	models, err := from.load(bar)
 	if err != nil {
@@ -106,27 +106,37 @@ func (c *perplexityCommand) chunks(t *tokenizer.Tokenizer, text string) ([][]int
 	return chunks, nil
 }
 
-// measure reads the chunks in order and sums their losses.
+// measure reads the chunks in order and sums their losses. The last token of a
+// chunk is its answer, so that a chunk may be as long as the context.
 func (r *perplexityResult) measure(e *engine.Engine, chunks [][]int32, bar *progress) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var streams []*engine.Stream
 	sum, squares := 0.0, 0.0
+	count := func(logprob float32) {
+		loss := -float64(logprob)
+		sum, squares = sum+loss, squares+loss*loss
+		r.Tokens++
+	}
 	for i := range chunks {
 		for len(streams) < min(i+chunksAtOnce, len(chunks)) {
-			s, err := e.Submit(ctx, engine.Request{Prompt: chunks[len(streams)], MaxTokens: 1, PromptLogprobs: 0})
+			chunk, last := chunks[len(streams)], r.CtxSize-1
+			s, err := e.Submit(ctx, engine.Request{
+				Prompt: chunk[:last], PromptLogprobs: 0,
+				MaxTokens: 1, Constraint: engine.AllowTokens(chunk[last:]), Sampling: engine.Sampling{Logprob: true},
+			})
 			if err != nil {
 				return err
 			}
 			streams = append(streams, s)
 		}
-		if _, err := streams[i].Next(ctx); err != nil {
+		last, err := streams[i].Next(ctx)
+		if err != nil {
 			return fmt.Errorf("chunk %d: %w", i+1, err)
 		}
-		for _, token := range streams[i].PromptLogprobs()[len(chunks[i])/2:] {
-			loss := -float64(token.Logprob)
-			sum, squares = sum+loss, squares+loss*loss
-			r.Tokens++
+		count(last.Logprob)
+		for _, token := range streams[i].PromptLogprobs()[r.CtxSize/2:] {
+			count(token.Logprob)
 		}
 		streams[i] = nil
 		bar.set(int64(i+1), int64(len(chunks)))

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,4 +33,22 @@ func TestPerplexity(t *testing.T) {
 	}
 	require.Regexp(t, `^demo, 4 chunks of 512 tokens, 1020 of them count: loss 5\.2\d+ ± 0\.19\d+, perplexity 19\d\.\d+ ± 39\.\d+\n$`,
 		ok(t, "", "perplexity", "demo", "-f", path))
+}
+
+// A chunk may be as long as the context, and no longer.
+func TestPerplexityWholeContext(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "short.gguf")
+	ok(t, "", "quantize", "demo", path, "--type", "Q8_0")
+	file, err := os.ReadFile(path)
+	require.NoError(t, err)
+	const context = "deci.context_length\x04\x00\x00\x00" // a uint32 follows
+	short := bytes.Replace(file, []byte(context+"\x00\x00\x02\x00"), []byte(context+"\x80\x00\x00\x00"), 1)
+	require.NotEqual(t, file, short)
+	require.NoError(t, os.WriteFile(path, short, 0o600))
+
+	text := strings.Repeat("a b c ", 100)
+	require.Contains(t, ok(t, text, "perplexity", path, "-c", "128"), "chunks of 128 tokens")
+	longer := trona(t, text, "perplexity", path, "-c", "129")
+	require.Equal(t, exitFailed, longer.code)
+	require.Equal(t, "trona: a context of 129 tokens: the model declares 128\n", longer.err)
 }
