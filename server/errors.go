@@ -55,6 +55,7 @@ const (
 	codeEngine        = "engine_unavailable"
 	codeNumeric       = "model_output_invalid"
 	codeConstraint    = "constraint_failed"
+	codeCancelled     = "cancelled" // seen in logs only
 	codeInternal      = "internal_error"
 	maxMessageBytes   = 1 << 10
 	retryAfterSeconds = 1
@@ -92,8 +93,8 @@ func errorFor(err error) *apiError {
 		return &apiError{status: http.StatusBadRequest, kind: kindInvalid, code: codeConstraint, message: "no token satisfies all that the request asks of its answer"}
 	case errors.Is(err, engine.ErrNumeric):
 		return &apiError{status: http.StatusInternalServerError, kind: kindServer, code: codeNumeric, message: engine.ErrNumeric.Error()}
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return &apiError{status: statusClientClosed, kind: kindInvalid, code: "cancelled", message: "the client closed the request"}
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errSlowReader):
+		return &apiError{status: statusClientClosed, kind: kindInvalid, code: codeCancelled, message: "the client closed the request"}
 	}
 	// The text of an unknown error may name files or hold what a user wrote.
 	return &apiError{status: http.StatusInternalServerError, kind: kindServer, code: codeInternal, message: "internal error; the server's log has the request id"}

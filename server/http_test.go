@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -334,6 +335,26 @@ func TestLogHoldsNoContent(t *testing.T) {
 	}
 	require.NotContains(t, log.String(), "canary")
 	require.Contains(t, log.String(), "route=/v1/chat/completions status=200")
+}
+
+// The log says how a request ended, also where the status went out before.
+func TestLogTellsCode(t *testing.T) {
+	var log bytes.Buffer
+	e := says(t, "ab")
+	s := newServer(t, e, func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	ended := func(body string) string {
+		log.Reset()
+		call(t, s, "POST", chatPath, body)
+		return regexp.MustCompile(` status=.* bytes=`).FindString(log.String())
+	}
+	require.Equal(t, " status=200 bytes=", ended(`{`+hello+`}`))
+	require.Equal(t, " status=400 bytes=", ended(`{`+hello+`,"n":0}`))
+	require.Equal(t, " status=400 code=context_length_exceeded bytes=", ended(`{`+hello+`,"max_tokens":1000000}`))
+	e.fail, e.failAt = engine.ErrFailed, 1
+	require.Equal(t, " status=503 code=engine_unavailable bytes=", ended(`{`+hello+`}`))
+	require.Equal(t, " status=200 code=engine_unavailable bytes=", ended(`{`+hello+`,"stream":true}`))
+	e.fail = errSlowReader
+	require.Equal(t, " status=200 code=cancelled bytes=", ended(`{`+hello+`,"stream":true}`))
 }
 
 func TestConnectionLimits(t *testing.T) {

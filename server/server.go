@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -233,12 +234,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = s.safely(out, r, found)
 	}
-	status := out.status
+	status, code := out.status, slog.Attr{} // which no line has
 	if err != nil {
 		answer := errorFor(err)
-		status = answer.status
+		if answer.code != "" {
+			code = slog.String("code", answer.code)
+		}
 		if answer.status == http.StatusInternalServerError {
 			s.options.Log.Error("request failed", "id", id, "error", err)
+		}
+		if !errors.As(err, new(*toldError)) {
+			status = answer.status
 		}
 		if out.status == 0 && status != statusClientClosed {
 			writeError(out, r, answer)
@@ -251,10 +257,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if found != nil {
 		path = found.path
 	}
-	s.options.Log.Info("request", "id", id, "method", r.Method, "route", path, "status", status,
+	s.options.Log.Info("request", "id", id, "method", r.Method, "route", path, "status", status, code,
 		"bytes", out.bytes, "duration", time.Since(began), "remote", r.RemoteAddr)
-	if err != nil && out.status != 0 && out.status != status {
-		panic(http.ErrAbortHandler) // half an answer must not look whole
+	if out.status != status {
+		panic(http.ErrAbortHandler) // no answer, or half of one, must not look whole
 	}
 }
 

@@ -78,6 +78,11 @@ func (e *eventStream) close(err error) error {
 	return e.closeWith(err, func(failed *apiError) { _ = e.send(failed.body()) }) // the client may be gone
 }
 
+// toldError is why a stream broke off, as its last event has told.
+type toldError struct{ error }
+
+func (e *toldError) Unwrap() error { return e.error }
+
 // closeWith is close for a stream that has a last event of its own.
 func (e *eventStream) closeWith(err error, last func(*apiError)) error {
 	close(e.quit)
@@ -86,7 +91,7 @@ func (e *eventStream) closeWith(err error, last func(*apiError)) error {
 		return err
 	}
 	last(errorFor(err))
-	return nil
+	return &toldError{err}
 }
 
 // totals adds up what the choices used so far.

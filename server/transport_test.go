@@ -247,6 +247,28 @@ func TestClientGoneEarly(t *testing.T) {
 	}
 }
 
+// A client that closes its half of the connection counts as gone: it gets no
+// answer, rather than one that looks whole and is empty.
+func TestHalfClosed(t *testing.T) {
+	for _, streams := range []string{"false", "true"} {
+		e := says(t, "ok")
+		e.gate = make(chan struct{})
+		s := newServer(t, e)
+		url, served := listen(t, s)
+		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		require.NoError(t, err)
+		_, err = io.WriteString(conn, postText(chatPath, `{`+hello+`,"stream":`+streams+`}`))
+		require.NoError(t, err)
+		require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+		got, err := io.ReadAll(conn)
+		require.NoError(t, err)
+		require.Empty(t, string(got))
+		conn.Close()
+		require.NoError(t, s.Shutdown(t.Context()))
+		require.NoError(t, <-served)
+	}
+}
+
 // Requests that come at once are answered one by one, in order.
 func TestPipelining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
