@@ -148,7 +148,7 @@ func (c *completion) readBestOf(v *value) {
 	if v == nil {
 		return
 	}
-	c.params.choices = int(v.integer(1, int64(c.server.options.MaxChoices)))
+	c.params.choices = int(v.integer(1, maxChoices))
 	c.params.ranked = c.params.choices > c.keep
 	switch {
 	case c.params.choices < c.keep:
@@ -195,6 +195,9 @@ func (c *completion) readPrompts(v *value, addBOS bool) {
 		for _, ids := range v.list(1, maxPrompts) {
 			c.addIDs(ids)
 		}
+	}
+	if n := len(c.prompts); n*c.params.choices > maxAnswers {
+		v.fail("%d prompts with %d answers each are more than %d answers in one request", n, c.params.choices, maxAnswers)
 	}
 }
 

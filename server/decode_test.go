@@ -86,7 +86,7 @@ func TestNumericFields(t *testing.T) {
 			return slices.Contains([]string{`16`, `17`, `20`, `21`, `100`, `1e2`, `255`}, s)
 		})},
 		{name: "top_k", accepts: whole(-1, 1<<31)},
-		{name: "n", accepts: whole(1, 16)},
+		{name: "n", accepts: whole(1, 128)},
 		{name: "seed", accepts: seed},
 		{name: "min_tokens", accepts: whole(0, 256)},
 		{name: "prompt_logprobs", accepts: whole(0, 20)},
@@ -104,7 +104,7 @@ func TestNumericFields(t *testing.T) {
 		field{completionPath, "max_tokens", "", whole(0, 200)},
 		field{chatPath, "top_logprobs", `"logprobs":true`, whole(0, 20)},
 		field{completionPath, "logprobs", "", whole(0, 20)},
-		field{completionPath, "best_of", "", whole(1, 16)},
+		field{completionPath, "best_of", "", whole(1, 128)},
 		field{completionPath, "truncate_prompt_tokens", "", slices.Concat(whole(-1, -1), whole(1, 256))},
 	)
 	s := newServer(t, says(t, "ok"))
@@ -253,7 +253,7 @@ func TestFieldErrors(t *testing.T) {
 		`"prompt":[100000]`:                      "prompt[0]",
 		`"prompt":[[1],[2,100000]]`:              "prompt[1][1]",
 		`"prompt":[[1],"a"]`:                     "prompt[1]",
-		`"prompt":` + many(65, `"a"`):            "prompt",
+		`"prompt":` + many(1025, `"a"`):          "prompt",
 		`"prompt":"a","suffix":"b"`:              "suffix",
 		`"prompt":"","add_special_tokens":false`: "prompt",
 		`"prompt":["a",""],"add_special_tokens":false`:                   "prompt[1]",

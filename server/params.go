@@ -16,7 +16,9 @@ const (
 	maxStops         = 16
 	maxStopBytes     = 1024
 	maxStopIDs       = 256
-	maxPrompts       = 64
+	maxChoices       = 128
+	maxPrompts       = 1024
+	maxAnswers       = 1024 // prompts times choices
 	maxMessages      = 4096
 	maxTools         = 128
 	maxToolName      = 64
@@ -83,7 +85,7 @@ var unbuilt = []string{
 func (s *Server) readParams(o *object, m *Model, least int64) *params {
 	p := &params{maxTokens: -1, budget: -1, echoLogprobs: -1, maxTokensField: "max_tokens"}
 	p.readSampling(o, m)
-	p.choices = int(o.integer("n", 1, int64(s.options.MaxChoices), 1))
+	p.choices = int(o.integer("n", 1, maxChoices, 1))
 	for _, name := range []string{"max_tokens", "max_completion_tokens"} {
 		if v := o.take(name); v != nil {
 			p.maxTokens, p.maxTokensField = int(v.integer(least, maxTokensAllowed)), name

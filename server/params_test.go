@@ -134,7 +134,7 @@ func TestBestOf(t *testing.T) {
 	require.Nil(t, get(plain, "choices", 0, "logprobs"))
 	wantsError(t, s, completionPath, `{"prompt":"Hi","n":3,"best_of":2}`, "best_of")
 	wantsError(t, s, completionPath, `{"prompt":"Hi","best_of":2,"stream":true}`, "best_of")
-	wantsError(t, s, completionPath, `{"prompt":"Hi","best_of":17}`, "best_of")
+	wantsError(t, s, completionPath, `{"prompt":"Hi","best_of":129}`, "best_of")
 }
 
 // A prompt is cut where the request wants that, and the response says so.

@@ -22,7 +22,6 @@ type Options struct {
 	Hosts        []string      // names beside localhost of a server without keys
 	Origins      []string      // whose pages may use the server, as CheckOrigin wants them; none
 	MaxBodyBytes int64         // of a request; 8 MiB
-	MaxChoices   int           // n; 16
 	MaxConns     int           // open connections; 12,000
 	Heartbeat    time.Duration // between comments in a silent stream; 15 s
 	Strict       bool          // refuse fields that have no effect, unless a request says otherwise
@@ -50,7 +49,6 @@ type Server struct {
 // New returns a server that is not ready before SetModels.
 func New(o Options) *Server {
 	o.MaxBodyBytes = cmp.Or(o.MaxBodyBytes, 8<<20)
-	o.MaxChoices = cmp.Or(o.MaxChoices, 16)
 	o.MaxConns = cmp.Or(o.MaxConns, 12_000)
 	o.Heartbeat = cmp.Or(o.Heartbeat, 15*time.Second)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))

@@ -79,8 +79,10 @@ func TestFanOut(t *testing.T) {
 	e := says(t, "ok")
 	s := newServer(t, e)
 	for body, param := range map[string]string{
-		`{"prompt":"a","n":17}`:                                                "n",
-		`{"prompt":[` + strings.Repeat(`"a",`, 64) + `"a"]}`:                   "prompt",
+		`{"prompt":"a","n":129}`:                                               "n",
+		`{"prompt":[` + strings.Repeat(`"a",`, 1024) + `"a"]}`:                 "prompt",
+		`{"n":128,"prompt":[` + strings.Repeat(`"a",`, 8) + `"a"]}`:            "prompt",
+		`{"best_of":128,"prompt":[` + strings.Repeat(`"a",`, 8) + `"a"]}`:      "prompt",
 		`{"prompt":"a","max_tokens":2147483648}`:                               "max_tokens",
 		`{"prompt":"a","logprobs":21}`:                                         "logprobs",
 		`{"prompt":"a","prompt_logprobs":21}`:                                  "prompt_logprobs",
