@@ -170,13 +170,17 @@ func (v *value) label(most int) string {
 
 // oneOf returns a string that must be one of those listed.
 func (v *value) oneOf(names ...string) string {
+	want := strings.Join(names, ", ")
+	if len(names) > 1 {
+		want = "one of " + want
+	}
 	if v.raw.Kind() != '"' {
-		v.must("one of " + strings.Join(names, ", "))
+		v.must(want)
 		return ""
 	}
 	text := v.text(0, math.MaxInt)
 	if !slices.Contains(names, text) {
-		v.fail("must be one of %s, not %.64q", strings.Join(names, ", "), text)
+		v.fail("must be %s, not %.64q", want, text)
 	}
 	return text
 }
@@ -257,7 +261,7 @@ func wholeNumber(number string) (string, bool) {
 // tokenID returns the id of a token of a vocabulary.
 func (v *value) tokenID(vocabulary int) int32 { return int32(v.integer(0, int64(vocabulary)-1)) }
 
-// list walks over the elements of a list of at least least and at most most.
+// list walks over the elements of a list of at least least, 0 or 1, and at most most.
 func (v *value) list(least, most int) iter.Seq2[int, *value] {
 	return func(yield func(int, *value) bool) {
 		if v.raw.Kind() != '[' {
@@ -277,7 +281,7 @@ func (v *value) list(least, most int) iter.Seq2[int, *value] {
 			}
 		}
 		if n < least {
-			v.fail("must have at least %d elements", least)
+			v.fail("must not be empty")
 		}
 	}
 }

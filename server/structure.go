@@ -150,7 +150,11 @@ func constraintError(at string, err error) error {
 	if !errors.As(err, &wrong) {
 		return err
 	}
-	return invalid(shorten(schemaPath(at, wrong.Where)), "%v", wrong)
+	message := wrong.Error()
+	if strings.HasPrefix(wrong.Where, "#") {
+		message = wrong.Message // the path says where
+	}
+	return invalid(shorten(schemaPath(at, wrong.Where)), "%s", message)
 }
 
 // schemaPath returns the path of a place, a JSON pointer after #, in a schema.

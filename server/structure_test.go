@@ -114,6 +114,8 @@ func TestStructureWithoutReasoning(t *testing.T) {
 
 // What cannot be kept is refused, with its place.
 func TestStructureErrors(t *testing.T) {
+	refused := wantsError(t, newServer(t, says(t, "ok")), chatPath, `{`+hello+`,"guided_json":{"properties":{"a":{"type":"strin"}}}}`, "guided_json.properties.a.type")
+	require.Equal(t, `guided_json.properties.a.type: "strin" is no type of JSON Schema`, get(refused, "error", "message"))
 	s := newServer(t, says(t, "ok"))
 	for fields, param := range map[string]string{
 		`"guided_json":{"type":"object","properties":{"a":{"pattern":"(?=x)"}}}`:                                       "guided_json.properties.a.pattern",

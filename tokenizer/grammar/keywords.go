@@ -153,7 +153,7 @@ func (p place) types(v any) (all types, integer bool, err error) {
 			}
 		}
 		if !known {
-			return 0, false, p.fail("type", "%.40q is no type of JSON Schema", marshal(item))
+			return 0, false, p.fail("type", "%.40s is no type of JSON Schema", marshal(item))
 		}
 		number, integer = number || name == "number", integer || name == "integer"
 	}
