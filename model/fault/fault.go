@@ -1,7 +1,11 @@
 // Package fault is how the formats of checkpoints say what is wrong with a file.
 package fault
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"io"
+)
 
 // Error says what is wrong with a file, and where.
 type Error struct {
@@ -16,7 +20,10 @@ type Error struct {
 
 func (e *Error) Error() string {
 	message := e.Message
-	if e.Err != nil {
+	switch {
+	case errors.Is(e.Err, io.ErrUnexpectedEOF):
+		message += ": the file ends too early; was it downloaded whole?"
+	case e.Err != nil:
 		message += ": " + e.Err.Error()
 	}
 	return fmt.Sprintf("%s: %s (byte %d): %s", e.File, e.Field, e.Offset, message)
