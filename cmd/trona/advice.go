@@ -36,7 +36,7 @@ func aboutFolder(dir string) string {
 	if err != nil {
 		return ""
 	}
-	config, first := false, ""
+	config, adapter, first := false, false, ""
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		switch {
@@ -44,13 +44,20 @@ func aboutFolder(dir string) string {
 			return fmt.Sprintf("%s is a pointer of Git LFS, not the file: git lfs pull fetches it", path)
 		case e.Name() == "config.json":
 			config = true
+		case e.Name() == "adapter_config.json":
+			adapter = true
 		case e.Name() == "snapshots":
 			first = filepath.Join(path, "REVISION")
 		case strings.HasSuffix(e.Name(), ".gguf") && first == "":
 			first = path
 		}
 	}
-	if config || first == "" {
+	switch {
+	case config:
+		return ""
+	case adapter:
+		return "it is an adapter, LoRA or other: merge it into its model first"
+	case first == "":
 		return ""
 	}
 	return "name what is in it, as in " + first

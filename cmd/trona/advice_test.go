@@ -33,6 +33,9 @@ func TestAdvice(t *testing.T) {
 		{config, "name the folder of the model: " + filepath.Dir(config)},
 		{write(pointer, "pointer.gguf"), "pointer of Git LFS"},
 		{filepath.Dir(clone), clone + " is a pointer of Git LFS"},
+		{filepath.Dir(write("{}", "adapter", "adapter_config.json")), "merge it into its model first"},
+		{gguf, "was it downloaded whole?"},
+		{"org/name", "nothing is downloaded"},
 		{link, "is a link to nowhere.gguf, which is not there"},
 	} {
 		for _, command := range []string{"inspect", "tokenize"} {

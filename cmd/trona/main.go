@@ -33,8 +33,8 @@ type cli struct {
 	Plan       planCommand       `cmd:"" help:"Compute the memory that a model needs, before loading it."`
 	Bench      benchCommand      `cmd:"" help:"Measure the speed of a model on this machine."`
 	Perplexity perplexityCommand `cmd:"" help:"Measure how well a model foretells a text."`
-	Tokenize   tokenizeCommand   `cmd:"" help:"Turn text into token ids, or back."`
-	Render     renderCommand     `cmd:"" help:"Turn a conversation into the text of a prompt."`
+	Tokenize   tokenizeCommand   `cmd:"" help:"Turn text from stdin into token ids, or back."`
+	Render     renderCommand     `cmd:"" help:"Turn a conversation from stdin, {\"messages\": [...]}, into the text of a prompt."`
 	Quantize   quantizeCommand   `cmd:"" help:"Write a model as a GGUF file of another type."`
 }
 

@@ -119,7 +119,7 @@ func exists(path string) error {
 		return fmt.Errorf("%s is a link to %s, which is not there", dir, link)
 	}
 	if os.IsNotExist(err) {
-		return fmt.Errorf("there is no model %q: want a .gguf file, a folder, %s, or %sFOLDER[:TYPE]", path, demo.Name, randomPrefix)
+		return fmt.Errorf("there is no model %q: want a .gguf file, a folder, %s, or %sFOLDER[:TYPE]; nothing is downloaded", path, demo.Name, randomPrefix)
 	}
 	return err
 }

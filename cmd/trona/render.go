@@ -121,7 +121,11 @@ func (r *renderer) own(name string, t *tokenizer.Tokenizer) (err error) {
 // render returns the prompt of a conversation in JSON.
 func (r *renderer) render(input []byte) (string, error) {
 	var c conversation
-	if err := json.Unmarshal(input, &c); err != nil {
+	err := json.Unmarshal(input, &c)
+	if wrong := (*json.SemanticError)(nil); errors.As(err, &wrong) {
+		return "", fmt.Errorf(`the conversation: want {"messages": [{"role": "user", "content": "Hi"}]}, not what stands at %q`, wrong.JSONPointer)
+	}
+	if err != nil {
 		return "", fmt.Errorf("the conversation: %w", err)
 	}
 	in := tokenizer.RenderInput{

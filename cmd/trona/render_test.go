@@ -83,6 +83,8 @@ func TestRenderErrors(t *testing.T) {
 		"syntax":   {good, file("syntax", "a\n{% if %}"), "(line 2)"},
 		"no JSON":  {`{"messages"`, file("plain", "x"), "the conversation"},
 		"two":      {good + good, file("plain", "x"), "the conversation"},
+		"a list":   {`[]`, file("plain", "x"), `"Hi"}]}, not what stands at ""`},
+		"a text":   {`{"messages":"x"}`, file("plain", "x"), `"Hi"}]}, not what stands at "/messages"`},
 		"no words": {`{}`, file("plain", "x"), "empty conversation"},
 		"absent":   {good, filepath.Join(folder, "absent"), "--template"},
 	} {
