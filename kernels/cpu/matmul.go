@@ -35,7 +35,7 @@ func (d *Device) MatMul(x kernels.Tensor, decode int64, products []kernels.Produ
 	kernels.CheckMatMul(x, decode, products)
 	d.inputs = inputs{}
 	for from := int64(0); from < x.Shape[0]; {
-		n := d.together(x, decode, from)
+		n := d.together(x, products[0].W, decode, from)
 		for i := range products {
 			d.multiply(d.product(products[i].Out, x, products[i].W, from, n), from >= decode)
 		}
@@ -48,7 +48,7 @@ func (d *Device) GatedMatMul(out, x kernels.Tensor, gate, up kernels.Weight, dec
 	kernels.CheckGatedMatMul(out, x, gate, up, decode)
 	d.inputs = inputs{}
 	for from := int64(0); from < x.Shape[0]; {
-		n, prefill := d.together(x, decode, from), from >= decode
+		n, prefill := d.together(x, gate, decode, from), from >= decode
 		j := d.product(out, x, gate, from, n)
 		d.jobs.up = d.product(out, x, up, from, n)
 		if j.meets(&d.jobs.up, prefill) {
@@ -63,16 +63,21 @@ func (d *Device) GatedMatMul(out, x kernels.Tensor, gate, up kernels.Weight, dec
 	}
 }
 
-// together returns how many rows of x, from `from` on, make a block: those that decode and
-// those that prefill apart, where their arithmetic is not the same.
-func (d *Device) together(x kernels.Tensor, decode, from int64) int64 {
+// together returns how many rows of x, from `from` on, make a block for w: those that decode
+// and those that prefill apart, where their arithmetic is not the same.
+func (d *Device) together(x kernels.Tensor, w kernels.Weight, decode, from int64) int64 {
+	most, end := d.kern.panelTokens, x.Shape[0]
+	if d.kern.rounds(w, layoutOf(w)) {
+		most = d.kern.roundedTokens
+	}
 	switch {
 	case d.kern.tiles == nil:
-		return min(d.kern.panelTokens, x.Shape[0]-from)
 	case from < decode:
-		return min(d.kern.panelTokens, decode-from)
+		end = decode
+	default:
+		most = tileTokens
 	}
-	return min(tileTokens, x.Shape[0]-from)
+	return min(most, end-from)
 }
 
 // product returns that of n rows of x with w.

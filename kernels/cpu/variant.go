@@ -14,8 +14,9 @@ type variant struct {
 
 	// panelTokens is the number of tokens for which a panel of weights is unpacked
 	// once. For each of them the second-level cache should hold a chunk of the input,
-	// 1 KiB or 384 bytes in 8 bits, and 512 bytes of sums.
-	panelTokens int64
+	// 1 KiB, and 512 bytes of sums. roundedTokens is the same where the input is rounded
+	// and its chunk has 512 or 384 bytes.
+	panelTokens, roundedTokens int64
 	// narrowTokens is for how many tokens weights of floats of 16 and 8 bits are widened as they
 	// are used, once for each tile; 0: never.
 	narrowTokens int64
@@ -158,6 +159,11 @@ func (v *variant) exact() bool { return len(v.int8()) == 0 && v.pairs == nil && 
 // hasPairs reports whether a type has loops of pairs.
 func (v *variant) hasPairs(t kernels.DType) bool {
 	return v.pairs != nil && v.pairs.multiply[t][0] != nil
+}
+
+// rounds reports whether a product with a weight rounds its input for panels.
+func (v *variant) rounds(w kernels.Weight, l *layout) bool {
+	return v.integer(w, l) != nil || v.inPairs(w, l)
 }
 
 // inPairs reports whether a product with a weight rounds its input to BF16. No scale

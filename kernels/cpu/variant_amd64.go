@@ -127,7 +127,7 @@ func cacheAVX2(v *variant) {
 func avx512() variant {
 	v := avx2()
 	v.name = "avx512"
-	v.panelTokens = 256 // second-level caches of 1 MiB, most of them
+	v.panelTokens, v.roundedTokens = 256, 256 // second-level caches of 1 MiB, most of them
 	v.gemm = gemmAVX512
 	v.gemm16[kernels.F16] = gemmF16AVX512
 	v.gemm16[kernels.BF16] = gemmBF16AVX512

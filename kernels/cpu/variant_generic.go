@@ -8,6 +8,7 @@ func generic() variant {
 	v := variant{
 		name:          "generic",
 		panelTokens:   128,
+		roundedTokens: 128,
 		gemm:          gemmGeneric,
 		scale:         scaleGeneric,
 		widenI8:       widenI8Generic,

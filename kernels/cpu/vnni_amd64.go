@@ -15,6 +15,7 @@ import (
 // sign lose it to an offset of 128.
 func int8VNNI(v variant) variant {
 	v.name += "vnni-int8"
+	v.roundedTokens = 512
 	v.quantize, v.quantizeSuper = quantizeAVX2, quantizeSuperAVX512
 	v.attention16 = &attention16{scores16VNNI, weigh16AVX512, add16VNNI}
 	v.integers = [numTypes]*integer{
