@@ -23,7 +23,7 @@ func (s *Server) checkSite(r *http.Request) error {
 	if len(s.keys) == 0 && !s.isNamed(r.Host) {
 		return &apiError{
 			status: http.StatusMisdirectedRequest, kind: kindInvalid, code: codeHost,
-			message: fmt.Sprintf("a server without API keys answers to localhost, to IP addresses and to the names that it was given, not to %.100q; one with keys answers to any name", r.Host),
+			message: fmt.Sprintf("a server without API keys answers to localhost, to IP addresses and to the name that --host gave it, not to %.100q; one with keys answers to any name", r.Host),
 		}
 	}
 	return nil
