@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -83,6 +84,23 @@ func arguments(command *kong.Node) string {
 		}
 	}
 	return text
+}
+
+// TestDocsDeploy: the flags that docs/deploy.md names are flags of serve.
+func TestDocsDeploy(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("..", "..", "docs", "deploy.md"))
+	require.NoError(t, err)
+	parser, err := newParser(new(cli), stdio{strings.NewReader(""), io.Discard, io.Discard})
+	require.NoError(t, err)
+	known := map[string]bool{}
+	for _, f := range parser.Model.Children[0].Flags {
+		known["--"+f.Name] = true
+	}
+	named := regexp.MustCompile(`--[a-z-]+`).FindAllString(string(data), -1)
+	require.NotEmpty(t, named)
+	for _, flag := range named {
+		require.True(t, known[flag], flag)
+	}
 }
 
 // TestDocsLinks follows the links between the documents.
