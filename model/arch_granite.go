@@ -6,10 +6,18 @@ var granite = architecture{
 	hf:       "GraniteForCausalLM",
 	hfType:   "granite",
 	hfLayers: hfUniform,
+	still:    graniteStill,
 
 	attentionBias: true,
 	mlpBias:       true,
 	multipliers:   graniteMultipliers,
+}
+
+// graniteStill reads a key that in these files says whether layers have rotations, and in
+// others how they were trained.
+func graniteStill(k *ggufKeys, _ int) bool {
+	rotated, given := k.file.Bool(k.key("rope.scaling.finetuned"))
+	return given && !rotated
 }
 
 // graniteMultipliers reads those of Granite. All are 1 where a file does not say, that of

@@ -9,6 +9,9 @@ type architecture struct {
 
 	// hfLayers reads the layers of a config.json.
 	hfLayers func(o *object, s hfShape) []Layer
+	// still reports whether layer i of a GGUF file has no rotation; nil: none has.
+	still func(k *ggufKeys, i int) bool
+	theta float64 // of a config.json that does not say; 0: 10000
 
 	// What a config.json may ask for: attention_bias gives q, k, v and the output
 	// biases, mlp_bias gate, up and down.
@@ -29,5 +32,5 @@ type architecture struct {
 
 // architectures lists every decoder that this program runs.
 func architectures() []*architecture {
-	return []*architecture{&llama, &deci, &mistral, &qwen2, &qwen3, &granite, &minicpm}
+	return []*architecture{&llama, &deci, &mistral, &qwen2, &qwen3, &granite, &minicpm, &smollm3}
 }

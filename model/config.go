@@ -4,6 +4,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 )
 
 // Config is what a checkpoint says about its architecture, validated once and
@@ -37,6 +38,7 @@ type Attention struct {
 	HeadDim        int  // given by the checkpoint, never derived where it is given
 	QKNorm         bool // each head of q and k passes an RMSNorm before the rotation
 	QKVBias, OBias bool // q, k and v have biases; the output has one
+	Still          bool // positions do not turn q and k
 	Linear         bool // replaced by one linear map [hidden, hidden]; no heads, no cache, no bias
 }
 
@@ -61,6 +63,11 @@ func (c *Config) KVHeads(i int) int {
 		return a.KVHeads
 	}
 	return 0
+}
+
+// still reports whether there are layers whose q and k are not turned.
+func (c *Config) still() bool {
+	return slices.ContainsFunc(c.Layers, func(l Layer) bool { return l.Attention != nil && l.Attention.Still })
 }
 
 // limit lowers the context to n positions, within which what key asks for changes

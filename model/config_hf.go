@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -84,7 +85,7 @@ func hfDecoder(o *object, a *architecture) Config {
 	if a.multipliers != nil {
 		a.multipliers(o, &c)
 	}
-	c.Rotary = hfRotary(o, dim, c.ContextLength)
+	c.Rotary = hfRotary(o, Rotary{Theta: cmp.Or(a.theta, 10000), Dim: dim}, c.ContextLength)
 	if r := &c.Rotary; r.Scaling == "dynamic" { // stretched only beyond these positions
 		c.limit(r.OriginalContext, "rope_scaling")
 		*r = Rotary{Theta: r.Theta, Dim: r.Dim}

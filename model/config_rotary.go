@@ -3,18 +3,18 @@ package model
 import "reflect"
 
 // hfRotary reads the position encoding from its two homes: rope_theta and
-// rope_scaling at the top, or rope_parameters (transformers 5).
-func hfRotary(o *object, dim, context int) Rotary {
+// rope_scaling at the top, or rope_parameters (transformers 5). r is what a file that says
+// nothing has.
+func hfRotary(o *object, r Rotary, context int) Rotary {
 	theta, haveTheta := o.number("rope_theta")
 	scaling, params := o.child("rope_scaling"), o.child("rope_parameters")
 	original, haveOriginal := o.integer("original_max_position_embeddings")
 	if !haveOriginal {
 		original = int64(context)
 	}
-	if !haveTheta {
-		theta = 10000 // the default of Hugging Face's LlamaConfig
+	if haveTheta {
+		r.Theta = o.within("rope_theta", theta, 1, maxTheta)
 	}
-	r := Rotary{Theta: o.within("rope_theta", theta, 1, maxTheta), Dim: dim}
 	switch {
 	case params != nil:
 		top := r

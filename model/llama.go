@@ -88,7 +88,11 @@ func (m *Model) attention(s *step, i int, c *KVCache) {
 		dev.RMSNorm(heads(kNormed), heads(k), w.kNorm, m.Config.NormEps)
 		q, k, out = out, kNormed, q
 	}
-	dev.RoPEAppendKV(c.Layers[i], q, k, v, s.pos, s.slots, m.rotary)
+	rotary := m.rotary
+	if a.Still {
+		rotary = m.still
+	}
+	dev.RoPEAppendKV(c.Layers[i], q, k, v, s.pos, s.slots, rotary)
 	dev.Attention(out, q, c.Layers[i], &s.plan)
 	m.product(s.delta, flat(out), w.o, s.decode)
 	if a.OBias {

@@ -21,7 +21,8 @@ type Model struct {
 
 	dev     kernels.Device
 	rotary  kernels.Rotary
-	eps     float32 // of norms of the residual stream
+	still   kernels.Rotary // of angle 0
+	eps     float32        // of norms of the residual stream
 	ws      *workspace
 	staging []byte  // what is uploaded to ws.ints
 	tables  []int32 // block tables of a step, as the device numbers blocks
@@ -97,8 +98,8 @@ func (m *Model) alloc(bytes int64) (uintptr, error) {
 }
 
 // layVectors lays out norm weights, biases and rotary frequencies at base and returns
-// the frequencies' tensor and the size of all.
-func layVectors(c *Config, parts []part, base uintptr) (inv kernels.Tensor, size int64) {
+// the frequencies' tensor, that of layers without rotation, and the size of all.
+func layVectors(c *Config, parts []part, base uintptr) (inv, still kernels.Tensor, size int64) {
 	a := &arena{base: base}
 	for _, p := range parts {
 		if p.vector != nil {
@@ -106,19 +107,22 @@ func layVectors(c *Config, parts []part, base uintptr) (inv kernels.Tensor, size
 		}
 	}
 	inv = a.take(kernels.F32, int64(c.Rotary.Dim/2))
-	return inv, a.size
+	if c.still() {
+		still = a.take(kernels.F32, int64(c.Rotary.Dim/2))
+	}
+	return inv, still, a.size
 }
 
 // loadVectors uploads what a device keeps in float32: norm weights, biases and
 // rotary frequencies.
 func (m *Model) loadVectors(ckpt *Checkpoint, parts []part) error {
-	_, size := layVectors(&m.Config, parts, 0)
+	_, _, size := layVectors(&m.Config, parts, 0)
 	addr, err := m.alloc(size)
 	if err != nil {
 		return err
 	}
 	m.vectors = addr
-	inv, _ := layVectors(&m.Config, parts, addr)
+	inv, still, _ := layVectors(&m.Config, parts, addr)
 	for _, p := range parts {
 		if p.vector == nil {
 			continue
@@ -137,7 +141,11 @@ func (m *Model) loadVectors(ckpt *Checkpoint, parts []part) error {
 		m.dev.Upload(*p.vector, floatBytes(values))
 	}
 	m.dev.Upload(inv, floatBytes(m.Config.Rotary.Frequencies()))
-	m.rotary = kernels.Rotary{Inv: inv, Interleaved: m.Config.Rotary.Interleaved, Scale: m.Config.rotaryScale()}
+	m.rotary = kernels.Rotary{Inv: inv, Interleaved: m.Config.Rotary.Interleaved, Scale: m.Config.rotaryScale(m.Config.Rotary.Scale)}
+	if !still.Absent() {
+		m.dev.Upload(still, make([]byte, still.Bytes()))
+		m.still = kernels.Rotary{Inv: still, Interleaved: m.rotary.Interleaved, Scale: m.Config.rotaryScale(0)}
+	}
 	return m.dev.Sync()
 }
 

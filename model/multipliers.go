@@ -40,10 +40,9 @@ func (c *Config) outputFactor() float64 {
 	return f
 }
 
-// rotaryScale multiplies sines and cosines: queries and keys have a root each of what
-// Attention has above 1/√dim.
-func (c *Config) rotaryScale() float32 {
-	scale := c.Rotary.Scale
+// rotaryScale multiplies sines and cosines that have a scale themselves: queries and keys
+// get a root each of what Attention has above 1/√dim.
+func (c *Config) rotaryScale(scale float64) float32 {
 	if m := float64(c.Multipliers.Attention); m != 0 {
 		scale = cmp.Or(scale, 1) * math.Sqrt(m*math.Sqrt(float64(c.Rotary.Dim)))
 	}

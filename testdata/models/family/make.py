@@ -11,11 +11,11 @@ import pathlib
 import sys
 
 import torch
-from transformers import GraniteConfig, GraniteForCausalLM
+from transformers import GraniteConfig, GraniteForCausalLM, SmolLM3Config, SmolLM3ForCausalLM
 
 SHAPE = dict(
     vocab_size=48, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-    max_position_embeddings=256, rms_norm_eps=1e-3, rope_theta=10000.0, bos_token_id=1, eos_token_id=2,
+    max_position_embeddings=256, rms_norm_eps=1e-3, rope_theta=10000.0, bos_token_id=1, eos_token_id=2, pad_token_id=None,
 )
 PROMPT, GREEDY, STORED = 24, 16, (0, 1, 17, 23, 24, 38)
 
@@ -42,6 +42,7 @@ MODELS = {
         ),
         minicpm,
     ),
+    "smollm3": (lambda: SmolLM3ForCausalLM(SmolLM3Config(**SHAPE | dict(num_hidden_layers=4, intermediate_size=32))), None),
 }
 
 
@@ -53,7 +54,7 @@ def fill(model):
             elif p.dim() == 1:
                 p.normal_(1, 0.2)
             elif "embed" in key:
-                p.normal_(0, 0.05 if hasattr(model.config, "embedding_multiplier") else 1)
+                p.normal_(0, 0.05 if hasattr(model.config, "embedding_multiplier") else 0.3)
             else:
                 p.normal_(0, 2 * p.shape[1] ** -0.5)
             p.copy_(p.to(torch.bfloat16))  # exact in what is written
