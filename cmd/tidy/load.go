@@ -24,7 +24,7 @@ type pkg struct {
 	path  string // below the module: "model/gguf"
 	fset  *token.FileSet
 	files map[string]*ast.File // by path below the root
-	text  map[string][]byte
+	text  map[string][]byte    // of files and of assembly
 
 	code, assembly, tests int // lines
 
@@ -65,6 +65,7 @@ func (p *pkg) add(root, name string) error {
 	switch {
 	case strings.HasSuffix(name, ".s"):
 		p.assembly += lines
+		p.text[name] = data
 		return nil
 	case strings.HasSuffix(name, "_test.go"):
 		p.tests += lines

@@ -62,6 +62,7 @@ func check(root string, exceptions map[string]string, out io.Writer) ([]string, 
 	for _, p := range packages {
 		r.imports(p)
 		r.source(p)
+		r.assembly(p)
 	}
 	r.ops(packages)
 	for subject, reason := range exceptions {

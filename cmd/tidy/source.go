@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"go/ast"
+	"go/build/constraint"
 	"go/token"
 	"go/types"
 	"slices"
@@ -56,6 +57,25 @@ func (r *report) source(p *pkg) {
 	for _, file := range p.files {
 		r.mutations(p, file)
 	}
+}
+
+// assembly wants the tag purego to leave out all of it.
+func (r *report) assembly(p *pkg) {
+	for name, text := range p.text {
+		if strings.HasSuffix(name, ".s") && built(string(text)) {
+			r.fail(name, "is not left out by the tag purego")
+		}
+	}
+}
+
+// built reports whether a file is part of a build with every tag there is.
+func built(text string) bool {
+	for line := range strings.Lines(text) {
+		if expr, err := constraint.Parse(strings.TrimSpace(line)); err == nil {
+			return expr.Eval(func(string) bool { return true })
+		}
+	}
+	return true
 }
 
 func (r *report) function(p *pkg, d *ast.FuncDecl) {
