@@ -46,6 +46,18 @@ func TestPool(t *testing.T) {
 	}
 }
 
+// TestPoolSleeps: workers with nothing to do look for it for a moment, then sleep.
+func TestPoolSleeps(t *testing.T) {
+	for _, threads := range []int{2, 128} {
+		p := newPool(threads, nil)
+		require.NoError(t, p.run(&countJob{counts: make([]atomic.Int32, 2*threads), bad: -1}, int64(2*threads), false))
+		for i, w := range p.workers[1:] {
+			require.Eventually(t, w.parked.Load, 10*time.Second, spinTime, "worker %d of %d", i+1, threads)
+		}
+		p.stop()
+	}
+}
+
 // stuckJob's first piece, and those taken with it, last until all others of n are done.
 type stuckJob struct {
 	n    int64
