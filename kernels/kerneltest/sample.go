@@ -306,7 +306,7 @@ func sampleReference(c *context) {
 			n = 2 + c.rng.IntN(60)
 		}
 		if i < 4 { // more than threads read at once
-			n = 20001
+			n = []int{128256, 20001, 20001, 128256}[i]
 		}
 		logits := c.normal(int64(n), 2)
 		r := kernels.SampleRow{Temperature: 0.2 + 2*c.rng.Float32(), Seed: c.rng.Uint64(), Position: c.rng.Int64()}
