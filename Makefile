@@ -36,6 +36,7 @@ check: fmt vet tidy ## format, vet, tidy, staticcheck, known vulnerabilities
 .PHONY: unit
 unit: go g++ node ## the tests of all packages
 	@$(GO) test ./kernels/cpu -run '^TestVariants$$' -v | grep 'instruction sets'
+	@REQUIRE_EMULATOR=1 $(GO) test ./kernels/cuda -run 'Conformance$$' -short -v | grep -E ' executed|FAIL|Error'
 	REQUIRE_EMULATOR=1 $(GO) test -timeout 30m ./...
 
 .PHONY: race

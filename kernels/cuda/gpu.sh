@@ -78,7 +78,7 @@ check() {
 	for part in $parts; do
 		start "suite-$part" 150 ./cuda.test -test.v -test.run "TestConformance/^$part\$"
 	done
-	for part in matmul attention record sizes types; do
+	for part in matmul gated_matmul attention sizes types; do
 		start "hopper-$part" 150 ./cuda.test -test.v -test.run "TestHopperConformance/^$part\$"
 	done
 	start rest 150 ./cuda.test -test.v -test.run 'Workspace|TestBadIndex|TestEngineInvariance|TestUsual|TestPair|TestGreatestWeights|TestPackedValues'

@@ -1,11 +1,9 @@
 package cuda
 
 import (
-	"flag"
 	"fmt"
 	"math"
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,47 +32,44 @@ func needHopper(t *testing.T) {
 	}
 }
 
-// hopperSuite is a part of the suite for the ops that have such kernels.
-func hopperSuite(op kernels.Op, types ...kernels.DType) kerneltest.Suite {
+// hopperSuite runs the part of the suite for an op that has such kernels.
+func hopperSuite(op kernels.Op, types ...kernels.DType) func(*testing.T) {
 	s := suite(hopperOpener)
 	s.Brief, s.CacheTypes, s.Only = true, types, []string{op.String(), "record"}
-	return s
+	return s.Run
 }
 
 // TestHopperConformance runs the suite with the kernels for compute capability
 // 9.0, and demands that it reached each of them.
 func TestHopperConformance(t *testing.T) {
 	needHopper(t)
-	hopperSuite(kernels.OpMatMul).Run(t)
-	hopperSuite(kernels.OpGatedMatMul).Run(t)
-	hopperSuite(kernels.OpAttention, kernels.F16, kernels.BF16).Run(t)
-	t.Run("sizes", hopperSizes)
-	t.Run("types", hopperTypes)
-	if t.Failed() || strings.Contains(flag.Lookup("test.run").Value.String(), "/") {
-		return
-	}
-	launches := cudatest.Launches(t)
-	for _, k := range newHopper().all() {
-		require.NotZero(t, launches[k.name], "kernel %s was never executed", k.name)
-	}
-	t.Logf("%d kernels, all executed", len(newHopper().all()))
+	check := reached(t, newHopper().all())
+	t.Run("matmul", hopperSuite(kernels.OpMatMul))
+	hopperOps(t)
+	check(t, "for Hopper")
 }
 
-// TestHopperSchedules does some of it under other schedules of the emulated device.
+// hopperOps is what reaches each kernel.
+func hopperOps(t *testing.T) {
+	t.Run("gated_matmul", hopperSuite(kernels.OpGatedMatMul))
+	t.Run("attention", hopperSuite(kernels.OpAttention, kernels.F16, kernels.BF16))
+	t.Run("sizes", hopperSizes)
+	t.Run("types", hopperTypes)
+}
+
+// TestHopperSchedules reaches each under other schedules of the emulated device.
 func TestHopperSchedules(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
 	}
 	needHopper(t)
-	for seed := 1; seed <= 2; seed++ {
+	for seed := 1; seed <= 4; seed++ {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			check := reached(t, newHopper().all())
 			cudatest.Set(t, "TRONA_EMU_SEED", fmt.Sprint(seed))
 			defer cudatest.Set(t, "TRONA_EMU_SEED", "0")
-			if seed > 1 { // early, late and in between, launch by launch
-				hopperSuite(kernels.OpAttention, kernels.F16).Run(t)
-			}
-			t.Run("sizes", hopperSizes)
-			t.Run("types", hopperTypes)
+			hopperOps(t)
+			check(t, "for Hopper")
 		})
 	}
 }

@@ -76,7 +76,7 @@ func testMatMul(c *context) {
 		c.run(fmt.Sprintf("%v/rows made when asked for", t), func(c *context) { c.filled(c.matrix(t, 150, 320)) })
 	}
 	for _, t := range []kernels.DType{kernels.F32, kernels.BF16, kernels.Q4_K} {
-		if c.suite.Brief {
+		if c.suite.Brief && t != kernels.Q4_K {
 			continue
 		}
 		c.run(fmt.Sprintf("%v/long batches", t), func(c *context) { c.matmulLong(c.matrix(t, 20, 512)) })

@@ -42,7 +42,7 @@ type Suite struct {
 	// of its own. nil: all of it.
 	Rounded func(t kernels.DType, x []float32, cols, decode int64) []float32
 	// Brief leaves out what takes long and asks no kernel for more: statistics of
-	// many draws, long batches, invariance of every type where two stand for all.
+	// many draws, long batches and invariance of every type where one or two stand for all.
 	Brief bool
 	// CacheTypes are those to test; nil: all that the device has.
 	CacheTypes []kernels.DType
