@@ -13,7 +13,7 @@ import (
 	"trona/model/modeltest"
 )
 
-// engineRig is an engine on the emulated device.
+// engineRig is an engine on the emulated device, where the first allocation from then on fails.
 type engineRig struct {
 	path                 string
 	rows, logits, blocks int
@@ -28,6 +28,7 @@ func (r engineRig) open(t *testing.T) *engine.Engine {
 
 // start leaves closing to the test.
 func (r engineRig) start(t *testing.T) *engine.Engine {
+	cudatest.Set(t, "TRONA_EMU_FAULT", "")
 	ckpt, err := model.Open(r.path)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, ckpt.Close()) }()
@@ -39,6 +40,7 @@ func (r engineRig) start(t *testing.T) *engine.Engine {
 	require.NoError(t, m.Record(cache))
 	e, err := engine.New(m, cache, dev, engine.Options{Synchronous: r.synchronous})
 	require.NoError(t, err)
+	emulate(t, map[string][2]string{"TRONA_EMU_FAULT": {noMemory, ""}})
 	return e
 }
 

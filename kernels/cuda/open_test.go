@@ -20,6 +20,9 @@ func emulate(t *testing.T, settings map[string][2]string) {
 	}
 }
 
+// noMemory are faults by which the next allocation fails.
+const noMemory = "cuMemAlloc@1=2,cuMemHostAlloc@1=2"
+
 // schedule chooses a schedule of the emulated device until the test ends. A real
 // device has its own.
 func schedule(t *testing.T, seed string) {
@@ -44,12 +47,17 @@ func openEmulated(t *testing.T) *Device {
 	return dev.(*Device)
 }
 
-// TestEveryCapability: the code for each kind of device loads and runs.
+// TestEveryCapability: the code for each kind of device loads and runs, with the
+// oldest driver that is served too.
 func TestEveryCapability(t *testing.T) {
-	for _, capability := range []string{"8.0", "8.6", "8.9", "9.0", "10.0", "11.0", "12.0"} {
-		t.Run(capability, func(t *testing.T) {
-			emulate(t, map[string][2]string{"TRONA_EMU_CC": {capability, "9.0"}})
-			dev := kerneltest.Open(t, "emulator", opener)
+	for _, c := range [][2]string{
+		{"8.0", "12000"}, {"8.6", "12000"}, {"8.9", "12000"}, {"9.0", "12000"},
+		{"8.0", "12040"}, {"8.6", "12040"}, {"8.9", "12040"}, {"9.0", "12040"}, {"10.0", "12080"}, {"11.0", "13000"}, {"12.0", "12080"},
+	} {
+		capability, version := c[0], c[1]
+		t.Run(capability+" "+version, func(t *testing.T) {
+			emulate(t, map[string][2]string{"TRONA_EMU_CC": {capability, "9.0"}, "TRONA_EMU_DRIVER": {version, "12040"}})
+			dev := kerneltest.Open(t, "emulator", hopperOpener)
 			require.Contains(t, dev.Info().Detail, "compute capability "+capability)
 			x := []float32{1, 2, 3, 4}
 			got := product(t, dev, &kernels.Matrix{Type: kernels.F32, Rows: 1, Cols: 2, Data: bytesOf([]float32{10, 1})}, x, 2)
@@ -101,6 +109,7 @@ func TestFaults(t *testing.T) {
 		{"cuLaunchKernelEx@1=1", "rmsnorm_f16_4096: cuLaunchKernelEx: "},
 		{"cuMemcpyDtoHAsync@1=999", "cuMemcpyDtoHAsync"},
 		{"cuStreamSynchronize@1=999", "cuStreamSynchronize: "},
+		{"device0@1=lost", "CUDA_ERROR_UNKNOWN"},
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			dev := openEmulated(t)

@@ -1,12 +1,14 @@
 package cuda
 
 import (
+	"os"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"trona/kernels"
+	"trona/kernels/cuda/cudatest"
 	"trona/kernels/kerneltest"
 	"trona/model"
 	"trona/testdata"
@@ -23,6 +25,7 @@ func TestRecordedSteps(t *testing.T) {
 
 func recordedSteps(t *testing.T, open func() (kernels.Device, error)) {
 	schedule(t, "1")
+	emulate(t, map[string][2]string{"TRONA_EMU_FAULT": {"", ""}})
 	ckpt, err := model.Open(testdata.Shared(t, "models", "nas-super-Q4_K_M.gguf"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, ckpt.Close()) }()
@@ -40,7 +43,7 @@ func recordedSteps(t *testing.T, open func() (kernels.Device, error)) {
 			require.NoError(t, m.Record(cache))
 		}
 		ready := freeMemory(t, dev)
-		got := decodeSteps(t, dev, m, cache, ckpt.Config.VocabSize)
+		got := decodeSteps(t, dev, m, cache, ckpt.Config.VocabSize, record)
 		require.Equal(t, ready, freeMemory(t, dev), "steps allocate nothing")
 		if !record {
 			want = got
@@ -51,8 +54,9 @@ func recordedSteps(t *testing.T, open func() (kernels.Device, error)) {
 }
 
 // decodeSteps runs prompts of a few sequences and steps that decode 1 to 7 of
-// them at a time, and returns all logits.
-func decodeSteps(t *testing.T, dev kernels.Device, m *model.Model, cache *model.KVCache, vocab int) [][]float32 {
+// them at a time, and returns all logits. Where steps are recorded, a step on the
+// emulated device fails by any launch but one of a recording, and by an allocation.
+func decodeSteps(t *testing.T, dev kernels.Device, m *model.Model, cache *model.KVCache, vocab int, record bool) [][]float32 {
 	var all [][]float32
 	forward := func(b *model.Batch) {
 		out := m.Forward(b, cache)
@@ -74,6 +78,9 @@ func decodeSteps(t *testing.T, dev kernels.Device, m *model.Model, cache *model.
 			b.Tokens = append(b.Tokens, int32(20*seq+n))
 			b.Logits = append(b.Logits, int32(seq))
 			b.Seqs = append(b.Seqs, model.BatchSeq{Rows: 1, Position: position, Blocks: []int32{int32(seq)}, Decode: true})
+		}
+		if record && os.Getenv(cudatest.Emulated) == "1" {
+			cudatest.Set(t, "TRONA_EMU_FAULT", "cuGraphLaunch@2=1,cuLaunchKernel@1=1,cuLaunchKernelEx@1=1,"+noMemory)
 		}
 		forward(b)
 		position++
