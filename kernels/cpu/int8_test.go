@@ -296,44 +296,6 @@ func TestScaled8(t *testing.T) {
 	}
 }
 
-// TestGated8: gated products have the bits of two products and a gate.
-func TestGated8(t *testing.T) {
-	const rows, cols, tokens = 200, 512, 70
-	rng := rand.New(rand.NewPCG(2, 2))
-	raw := rows8(rng, tokens*cols)
-	for _, v := range variants() {
-		if len(v.int8()) == 0 || v.tiles != nil {
-			continue
-		}
-		dev, err := Open(Options{Threads: 2, Variant: v.name})
-		require.NoError(t, err)
-		defer func() { require.NoError(t, dev.Close()) }()
-		tensor := func(shape ...int64) kernels.Tensor {
-			x := kernels.View(1, kernels.F32, shape...)
-			x.Addr, err = dev.Alloc(x.Bytes())
-			require.NoError(t, err)
-			return x
-		}
-		var w [2]kernels.Weight
-		var want [2]kernels.Tensor
-		x, out := tensor(tokens, cols), tensor(tokens, rows)
-		copy(floatsOf(x.Addr, x.Len()), raw)
-		for i := range w {
-			src := randomBlocks(rng, int(rows*kernels.Q4_0.RowBytes(cols)))
-			w[i], err = dev.Pack(&kernels.Matrix{Type: kernels.Q4_0, Rows: rows, Cols: cols, Data: src})
-			require.NoError(t, err)
-			want[i] = tensor(tokens, rows)
-			dev.MatMul(x, 0, []kernels.Product{{Out: want[i], W: w[i]}})
-		}
-		gate, up := floatsOf(want[0].Addr, out.Len()), floatsOf(want[1].Addr, out.Len())
-		v.swiglu(&gate[0], &gate[0], &up[0], len(gate))
-		for _, n := range []int64{21, tokens} {
-			dev.GatedMatMul(out.Slice(0, n), x.Slice(0, n), w[0], w[1], 0)
-			same(t, gate[:n*rows], floatsOf(out.Addr, n*rows), "%s: %d tokens", v.name, n)
-		}
-	}
-}
-
 // randomBlocks returns packed blocks whose halves are finite, and whose codes
 // are extreme here and there.
 func randomBlocks(rng *rand.Rand, n int) []byte {

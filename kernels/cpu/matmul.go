@@ -94,8 +94,10 @@ func (j *matmulJob) meets(up *matmulJob, prefill bool) bool {
 	if prefill && j.kern.inTiles(j.w) {
 		return j.kern.inTiles(up.w)
 	}
-	loops := j.kern.integer(j.w, j.l)
-	return loops != nil && loops == j.kern.integer(up.w, up.l) && j.n > loops.directTokens
+	if loops := j.kern.integer(j.w, j.l); loops != nil {
+		return loops == j.kern.integer(up.w, up.l) && j.n > loops.directTokens
+	}
+	return j.w.Type == up.w.Type && j.kern.inPairs(j.w, j.l) && j.kern.inPairs(up.w, up.l) && j.n > fewTokens
 }
 
 // multiply computes a product.

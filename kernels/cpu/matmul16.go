@@ -70,7 +70,7 @@ func (d *Device) matmul16(m matmulJob) {
 	}
 	j.round = false
 	groups := (m.w.Rows + lanes - 1) / lanes
-	j.span = d.reserveSums(groups, m.n, most)
+	j.span = d.reserveSums(groups, j.weights()*m.n, max(1, most/j.weights()))
 	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
 }
 
@@ -93,44 +93,50 @@ func (j *matmul16Job) pieces(w *worker, from, to int64) {
 
 // groups computes groups of 16 rows of the output for all tokens of the block.
 func (j *matmul16Job) groups(w *worker, first, groups int64) {
-	each := j.n * lanes
-	clear(w.sums[:groups*each])
+	each, all := j.n*lanes, groups*j.weights()
+	clear(w.sums[:all*each])
 	for from := int64(0); from < j.w.Cols; from += j.atOnce {
-		for g := range groups {
+		for i := range all {
 			var next ahead
 			if !j.streams() {
-				next = j.next(first, g+1, groups, from, 1)
+				next = j.next(first, i+1, all, from, 1)
 			}
-			j.products(w, w.sums[g*each:][:each], first+g, from, next)
+			m, g := j.part(i)
+			j.products(w, w.sums[i*each:][:each], m, first+g, from, next)
 		}
 	}
-	for g := range groups {
-		j.finish(w, w.sums[g*each:][:each], first+g)
+	for i := range all {
+		m, g := j.part(i)
+		m.finish(w, w.sums[i*each:][:each], first+g)
 	}
 	j.store(w, w.sums, each, first, groups, 0)
 }
 
-// products adds those of some columns of group g to its sums. What is used next is
+// products adds those of some columns of a product's group to its sums. What is used next is
 // prefetched a part at a time.
-func (j *matmul16Job) products(w *worker, sums []float32, g, from int64, next ahead) {
-	next.parts = int(j.n / 8)
+func (j *matmul16Job) products(w *worker, sums []float32, m *matmulJob, g, from int64, next ahead) {
+	const part = 32 // tokens
+	next.parts = int((j.n + part - 1) / part)
 	for t := int64(0); t < j.n; {
-		next.prefetch()
+		if t%part == 0 {
+			next.prefetch()
+		}
 		_, width := pairTile(t, j.n)
-		j.tile(w, sums[t*lanes:][:width*lanes], g, t, from)
+		j.tile(w, sums[t*lanes:][:width*lanes], m, g, t, from)
 		t += width
 	}
 }
 
 // tile adds those of the tile that begins with token t.
-func (j *matmul16Job) tile(w *worker, sums []float32, g, t, from int64) {
+func (j *matmul16Job) tile(w *worker, sums []float32, m *matmulJob, g, t, from int64) {
 	width := int64(len(sums) / lanes)
 	multiply := j.kern.pairs.multiply[j.w.Type][bits.TrailingZeros64(uint64(width))]
-	for to := min(from+j.atOnce, j.w.Cols); from < to; {
-		next, run := j.alike(from, to), j.begin(w, sums)
-		multiply(&run[0], j.packed(g, from), j.at(t, width, from), int(next-from))
-		j.end(w, sums, run, g, from)
-		from = next
+	x, to := j.at(t, width, from), min(from+j.atOnce, j.w.Cols)
+	for k := from; k < to; {
+		next, run := m.alike(k, to), m.begin(w, sums)
+		multiply(&run[0], m.packed(g, k), halfAt(x, int((k-from)*width)), int(next-k))
+		m.end(w, sums, run, g, k)
+		k = next
 	}
 }
 
