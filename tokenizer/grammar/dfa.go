@@ -315,8 +315,10 @@ func tagged(list []*dfa, budget *budget) (*dfa, error) {
 			},
 			same: jointClasses(sum, d),
 		}
-		if sum.labels != nil {
-			labels := sum.labels
+		if between := sum.between; between != nil {
+			both.between = func(s pair) bool { return between[s.a] }
+		}
+		if labels := sum.labels; labels != nil {
 			both.label = func(s pair) labelMark { return labels[s.a] }
 		}
 		var err error

@@ -62,6 +62,28 @@ func TestRegexRefuses(t *testing.T) {
 	}
 }
 
+// In a schema an expression may match anywhere.
+// Lengths count all the same.
+func TestSchemaTexts(t *testing.T) {
+	c := newTestCompiler(t)
+	for schema, test := range map[string]struct{ yes, no []string }{
+		`{"not":{"pattern":"x"},"type":"string","maxLength":2}`:                       {[]string{`"ab"`, `""`}, []string{`"abc"`, `"x"`, `"ax"`}},
+		`{"not":{"format":"date"},"type":"string","maxLength":12}`:                    {[]string{`"2026-11-27x"`}, []string{`"2026-11-27"`, `"2026-11-27xxx"`}},
+		`{"not":{"const":"ab"},"type":"string","maxLength":2}`:                        {[]string{`"ac"`, `"a"`}, []string{`"ab"`, `"abc"`}},
+		`{"not":{"enum":["ab","c"]},"type":"string","maxLength":2}`:                   {[]string{`"cc"`}, []string{`"ab"`, `"c"`, `"abc"`}},
+		`{"oneOf":[{"pattern":"^a"},{"pattern":"b$"}],"type":"string","maxLength":3}`: {[]string{`"ac"`, `"cb"`}, []string{`"ab"`, `"c"`, `"accc"`}},
+	} {
+		g, err := c.JSONSchema([]byte(schema), SchemaOptions{})
+		require.NoError(t, err, schema)
+		for _, text := range test.yes {
+			require.True(t, accepts(g, text), "%s: %s", schema, text)
+		}
+		for _, text := range test.no {
+			require.False(t, accepts(g, text), "%s: %s", schema, text)
+		}
+	}
+}
+
 // Expressions that Go reads the same way match the same texts.
 func FuzzRegex(f *testing.F) {
 	for _, pattern := range []string{`a|b*`, `^[a-c]{1,3}$`, `(ab?)+c`, `[^x]y?`, `\d+\.\d*`} {
