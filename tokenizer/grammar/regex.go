@@ -17,8 +17,8 @@ type regex struct {
 }
 
 // parseRegex parses an expression of ECMA-262 with the flag u, as JSON Schema
-// has it (2020-12 core, section 6.4). What has no automaton (look-around, back
-// references, word boundaries) is refused.
+// has it (2020-12 core, section 6.4). What has no automaton (back references,
+// word boundaries, and look-around but for lookAheads) is refused.
 func parseRegex(pattern string) (*syntax.Regexp, error) {
 	translated, err := translateECMA(pattern)
 	if err != nil {
@@ -177,6 +177,11 @@ func (r *regex) repeat(sub *syntax.Regexp, low, high int, from, to int32) error 
 // regexDFA recognises texts, in UTF-8, that the expression matches from their
 // beginning to their end.
 func regexDFA(pattern string, budget *budget) (*dfa, error) {
+	return looking(pattern, true, budget, func(text string) (*dfa, error) { return plainDFA(text, budget) })
+}
+
+// plainDFA is regexDFA without look-aheads.
+func plainDFA(pattern string, budget *budget) (*dfa, error) {
 	re, err := parseRegex(pattern)
 	if err != nil {
 		return nil, err

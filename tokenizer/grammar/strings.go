@@ -97,11 +97,13 @@ func stringDFA(re *syntax.Regexp, whole bool, space int, budget *budget) (*dfa, 
 
 // expressionDFA recognises JSON strings whose text an expression matches.
 func expressionDFA(text string, whole bool, budget *budget) (*dfa, error) {
-	re, err := parseRegex(text)
-	if err != nil {
-		return nil, err
-	}
-	return stringDFA(re, whole, space, budget)
+	return looking(text, whole, budget, func(text string) (*dfa, error) {
+		re, err := parseRegex(text)
+		if err != nil {
+			return nil, err
+		}
+		return stringDFA(re, whole, space, budget)
+	})
 }
 
 // textDFA recognises the spelling of a text in JSON, without the quotes.
