@@ -485,21 +485,23 @@ func (j *objectJob) finish(c *schemaCompiler) error {
 	if j.dead {
 		return nil
 	}
-	var all, possible []string
-	for i, m := range o.members {
+	var all []string
+	for _, m := range o.members {
 		all = append(all, quote(m.name))
-		name := quote(m.name)
-		if m.value == nil {
-			name = impossible + itoa(i)
-		}
-		possible = append(possible, name)
 	}
 	if len(all) > 0 {
-		d, err := spaced(possible, space, c.budget)
+		d, err := spaced(all, space, c.budget)
 		if err != nil {
 			return err
 		}
-		o.names = &terminal{dfa: d, high: -1, names: newNameSet(d)}
+		for s, tag := range d.accept {
+			if tag != 0 && o.members[tag-1].value == nil {
+				d.accept[s] = 0 // no such member may come
+			}
+		}
+		if d.trim(); !d.empty() {
+			o.names = &terminal{dfa: d, high: -1, names: newNameSet(d)}
+		}
 	}
 	if j.others == nil {
 		o.ordered = c.order != nil && len(o.needs) == 0 && int(o.low) <= o.required.missing("")
@@ -518,7 +520,3 @@ func (j *objectJob) finish(c *schemaCompiler) error {
 	}
 	return nil
 }
-
-// impossible begins a name that no JSON text has, so that members without a
-// value keep their numbers.
-const impossible = "\x00"

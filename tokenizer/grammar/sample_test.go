@@ -38,7 +38,7 @@ func (r *randomSchema) schema(depth int) any {
 }
 
 func (r *randomSchema) scalar() any {
-	switch r.IntN(9) {
+	switch r.IntN(10) {
 	case 0:
 		return map[string]any{"type": "string", "minLength": r.IntN(4), "maxLength": 4 + r.IntN(20)}
 	case 1:
@@ -55,6 +55,9 @@ func (r *randomSchema) scalar() any {
 	case 6:
 		return map[string]any{"type": []string{"boolean", "null", "number", "integer", "string"}[r.IntN(5)]}
 	case 7:
+		not := []map[string]any{{"pattern": "^b"}, {"enum": []any{"ab", "c"}}, {"format": "date"}}[r.IntN(3)]
+		return map[string]any{"type": "string", "not": not, "maxLength": 2 + r.IntN(12)}
+	case 8:
 		return map[string]any{"type": "number", "minimum": -1.5, "maximum": float64(r.IntN(1000)) / 100}
 	}
 	return map[string]any{"const": fmt.Sprintf("c%d\n\"", r.IntN(3))}
@@ -67,6 +70,8 @@ func (r *randomSchema) object(depth int) any {
 		members[name] = r.schema(depth - 1)
 		if r.IntN(2) == 0 {
 			required = append(required, name)
+		} else if r.IntN(4) == 0 {
+			members[name] = false
 		}
 	}
 	s := map[string]any{"type": "object", "properties": members, "required": required}
