@@ -85,10 +85,10 @@ func hfDecoder(o *object, a *architecture) Config {
 	if a.multipliers != nil {
 		a.multipliers(o, &c)
 	}
-	c.Rotary = hfRotary(o, Rotary{Theta: cmp.Or(a.theta, 10000), Dim: dim}, c.ContextLength)
+	c.Rotary = hfRotary(o, Rotary{Theta: cmp.Or(a.theta, 10000), Dim: dim, Interleaved: a.pairs}, c.ContextLength)
 	if r := &c.Rotary; r.Scaling == "dynamic" { // stretched only beyond these positions
 		c.limit(r.OriginalContext, "rope_scaling")
-		*r = Rotary{Theta: r.Theta, Dim: r.Dim}
+		*r = Rotary{Theta: r.Theta, Dim: r.Dim, Interleaved: r.Interleaved}
 	}
 	o.hfWindow(&c, a)
 	for _, n := range hfNeutral {
@@ -118,7 +118,7 @@ func (o *object) finishLayers(layers []Layer, a *architecture) {
 	mlp := a.mlpBias && o.flag("mlp_bias")
 	for i := range layers {
 		if at := layers[i].Attention; at != nil && !at.Linear {
-			at.QKNorm, at.QKVBias, at.OBias = a.qkNorm, a.qkvBias || attention, attention
+			at.QKNorm, at.QKVBias, at.OBias = a.qkNorm, at.QKVBias || a.qkvBias || attention, at.OBias || attention
 		}
 		if f := layers[i].FFN; f != nil && !f.Linear {
 			f.Bias = mlp
@@ -306,8 +306,8 @@ var hfNeutral = []struct{ name, value string }{
 // not understood is reported.
 var hfHarmless = []string{
 	"_name_or_path", "attention_dropout", "attn_implementation", "_attn_implementation", "architectures", "auto_map",
-	"dtype", "hidden_dropout", "initializer_range", "is_decoder", "max_window_layers", "model_type", "num_key_value_heads",
-	"output_attentions", "output_hidden_states", "pad_token_id", "pretraining_tp", "return_dict", "torch_dtype",
+	"dtype", "hidden_dropout", "embd_pdrop", "initializer_range", "is_decoder", "max_window_layers", "model_type", "num_key_value_heads",
+	"output_attentions", "output_hidden_states", "pad_token_id", "pretraining_tp", "resid_pdrop", "residual_dropout", "return_dict", "torch_dtype",
 	"transformers_version", "use_cache", "id2label", "label2id", "task_specific_params", "unsloth_version",
 }
 

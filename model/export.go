@@ -82,7 +82,10 @@ func (c *Checkpoint) architecture() *architecture {
 
 // interleaves reports whether rows of q and k must change their order in a
 // GGUF file.
-func (c *Checkpoint) interleaves() bool { return c.names == &hfNames && !c.architecture().neox }
+func (c *Checkpoint) interleaves() bool {
+	a := c.architecture()
+	return c.GGUF() == nil && !a.neox && !a.pairs
+}
 
 // Divisors returns by what each frequency of the position encoding is divided
 // where that depends on the frequency, F32 [Dim/2], as rope_freqs.weight of a

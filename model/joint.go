@@ -2,14 +2,14 @@ package model
 
 // joint is a tensor that holds several weights, or biases, one after another: its name
 // as a part has it, its rows (of a bias, numbers), and the first of them that is the
-// part's. No name: there is no such tensor.
+// part's, in a GGUF file or a folder. No name: there is no such tensor.
 type joint struct {
 	name        string
 	rows, first int64
 }
 
-// joint finds p in its joint tensor; nil where the file has none.
-func (f *finder) joint(p *part) (*stored, error) {
+// joint finds p in its joint tensor, which find finds; nil where the checkpoint has none.
+func (f *finder) joint(p *part, find func(*part) (*stored, error)) (*stored, error) {
 	whole := part{name: p.joint.name, bias: p.bias, rows: p.joint.rows, cols: p.cols, weight: p.weight, vector: p.vector}
 	if p.vector != nil {
 		whole.rows, whole.cols = 1, p.joint.rows
@@ -17,9 +17,12 @@ func (f *finder) joint(p *part) (*stored, error) {
 	if _, ok := f.byName[whole.tensor()]; !ok || whole.name == "" {
 		return nil, nil
 	}
-	s, err := f.gguf(&whole)
+	s, err := find(&whole)
 	if err != nil {
 		return nil, err
+	}
+	if s.groups >= 0 || s.integers != nil || s.scale >= 0 && s.scales() != 1 {
+		return nil, f.fail(whole.tensor(), "several weights in one tensor of this form are not supported")
 	}
 	s.narrow(p)
 	return s, nil

@@ -102,7 +102,7 @@ func openFolder(dir string) (*Checkpoint, error) {
 // checkpoint finds the weights that a folder's config.json asks for, each by form.
 func (f *folder) checkpoint(path string, s source, form func(*finder, *part) (*stored, error)) (*Checkpoint, error) {
 	c := &Checkpoint{
-		Path: path, Config: f.config, Unread: f.unread, source: s, names: &hfNames, divisors: -1, tensors: s.tensors(),
+		Path: path, Config: f.config, Unread: f.unread, source: s, names: f.architecture.folderNames(), divisors: -1, tensors: s.tensors(),
 		close: func() error { return nil },
 	}
 	find, err := newFinder(path, c.tensors, f.quantization)
@@ -110,7 +110,7 @@ func (f *folder) checkpoint(path string, s source, form func(*finder, *part) (*s
 		return nil, err
 	}
 	// An output matrix that is stored counts, as in GGUF files: it need not equal the embedding.
-	if _, ok := find.byName[hfNames.head+".weight"]; ok {
+	if _, ok := find.byName[c.names.head+".weight"]; ok {
 		c.Config.TiedEmbedding = false
 	}
 	return c, c.find(find, func(p *part) (*stored, error) { return form(find, p) })

@@ -250,7 +250,7 @@ func (s *stored) whole(scale int) {
 func (f *finder) gguf(p *part) (*stored, error) {
 	codes, ok := f.take(p.tensor())
 	if !ok {
-		if s, err := f.joint(p); s != nil || err != nil {
+		if s, err := f.joint(p, f.gguf); s != nil || err != nil {
 			return s, err
 		}
 		return nil, f.fail(p.tensor(), "is missing")
@@ -290,6 +290,9 @@ func (f *finder) hf(p *part) (*stored, error) {
 	}
 	codes, ok := f.take(p.tensor())
 	if !ok {
+		if s, err := f.joint(p, f.hf); s != nil || err != nil {
+			return s, err
+		}
 		return nil, f.fail(p.tensor(), "is missing")
 	}
 	switch f.tensors[codes].Type {

@@ -61,7 +61,7 @@ type names struct {
 	embedding, finalNorm, head, layer string
 
 	attnNorm, q, k, v, qkv, qNorm, kNorm, o, linearAttn string
-	ffnNorm, gate, up, down, linearFFN                  string
+	ffnNorm, gate, up, gateUp, down, linearFFN          string
 }
 
 // ggufNames are those of llama.cpp, whose converter can write q, k and v as one tensor.
@@ -73,12 +73,13 @@ var ggufNames = names{
 	ffnNorm: "ffn_norm", gate: "ffn_gate", up: "ffn_up", down: "ffn_down", linearFFN: "ffn_linear",
 }
 
-// hfNames are those of Hugging Face's Llama and of the Nemotron checkpoints.
+// hfNames are those of Hugging Face's Llama and of the Nemotron checkpoints, with the
+// joint tensors of Phi-3.
 var hfNames = names{
 	embedding: "model.embed_tokens", finalNorm: "model.norm", head: "lm_head", layer: "model.layers.",
-	attnNorm: "input_layernorm", q: "self_attn.q_proj", k: "self_attn.k_proj", v: "self_attn.v_proj",
+	attnNorm: "input_layernorm", q: "self_attn.q_proj", k: "self_attn.k_proj", v: "self_attn.v_proj", qkv: "self_attn.qkv_proj",
 	qNorm: "self_attn.q_norm", kNorm: "self_attn.k_norm", o: "self_attn.o_proj", linearAttn: "self_attn.linear_attn",
-	ffnNorm: "post_attention_layernorm", gate: "mlp.gate_proj", up: "mlp.up_proj", down: "mlp.down_proj",
+	ffnNorm: "post_attention_layernorm", gate: "mlp.gate_proj", up: "mlp.up_proj", gateUp: "mlp.gate_up_proj", down: "mlp.down_proj",
 	linearFFN: "mlp.linear_mlp",
 }
 
@@ -154,8 +155,8 @@ func (l *layerWeights) ffn(all []part, n *names, f *FFN, d int64) []part {
 	}
 	w := int64(f.Width)
 	all = append(all,
-		part{name: n.gate, rows: w, cols: d, weight: &l.gate},
-		part{name: n.up, rows: w, cols: d, weight: &l.up},
+		part{name: n.gate, rows: w, cols: d, weight: &l.gate, joint: joint{n.gateUp, 2 * w, 0}},
+		part{name: n.up, rows: w, cols: d, weight: &l.up, joint: joint{n.gateUp, 2 * w, w}},
 		part{name: n.down, rows: d, cols: w, weight: &l.down})
 	if f.Bias {
 		all = append(all,

@@ -11,18 +11,23 @@ import pathlib
 import sys
 
 import torch
-from transformers import GraniteConfig, GraniteForCausalLM, SmolLM3Config, SmolLM3ForCausalLM
+import transformers
 
 SHAPE = dict(
     vocab_size=48, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
     max_position_embeddings=256, rms_norm_eps=1e-3, rope_theta=10000.0, bos_token_id=1, eos_token_id=2, pad_token_id=None,
 )
+FACTORS = dict(embedding_multiplier=12.0, residual_multiplier=0.22, logits_scaling=2.0, attention_multiplier=0.125)
 PROMPT, GREEDY, STORED = 24, 16, (0, 1, 17, 23, 24, 38)
 
 
+def plain(name, **changes):
+    config = getattr(transformers, name + "Config")(**SHAPE | changes)
+    return transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+
+
 def granite(**changes):
-    factors = dict(embedding_multiplier=12.0, residual_multiplier=0.22, logits_scaling=2.0, attention_multiplier=0.125)
-    return GraniteForCausalLM(GraniteConfig(**{**SHAPE, **factors, **changes}))
+    return plain("Granite", **FACTORS | changes)
 
 
 def minicpm(config):
@@ -30,6 +35,11 @@ def minicpm(config):
     for name in ("embedding_multiplier", "residual_multiplier", "logits_scaling", "attention_multiplier"):
         del config[name]
     config |= dict(architectures=["MiniCPMForCausalLM"], model_type="minicpm", scale_emb=12, scale_depth=1.4, dim_model_base=16)
+
+
+def internlm3(config):
+    """InternLM3 is Llama in transformers."""
+    config["architectures"] = ["InternLM3ForCausalLM"]
 
 
 # Name: the model, and what else is written in its config.json.
@@ -42,7 +52,19 @@ MODELS = {
         ),
         minicpm,
     ),
-    "smollm3": (lambda: SmolLM3ForCausalLM(SmolLM3Config(**SHAPE | dict(num_hidden_layers=4, intermediate_size=32))), None),
+    "smollm3": (lambda: plain("SmolLM3", num_hidden_layers=4, intermediate_size=32), None),
+    "phi3": (lambda: plain("Phi3"), None),
+    "internlm3": (lambda: plain("InternLM3", attention_bias=True, mlp_bias=True, head_dim=8), internlm3),
+    "helium": (lambda: plain("Helium", head_dim=8), None),
+    "ernie45": (lambda: plain("Ernie4_5", head_dim=8), None),
+    "seed-oss": (lambda: plain("SeedOss", head_dim=16), None),
+    "granite4": (
+        lambda: plain(
+            "GraniteMoeHybrid", num_local_experts=0, shared_intermediate_size=48, layer_types=["full_attention"] * 2,
+            position_embedding_type="rope", mamba_n_heads=8, tie_word_embeddings=True, **FACTORS
+        ),
+        None,
+    ),
 }
 
 

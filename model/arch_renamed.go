@@ -1,0 +1,87 @@
+package model
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// These are Llama under other names. Files in GGUF are written as Llama's.
+
+// phi3 is Phi-3 and Phi-4 (arXiv 2404.14219) where all of a head is rotated, in one way at
+// every length: its tensors are joint.
+var phi3 = architecture{hf: "Phi3ForCausalLM", hfType: "phi3", hfLayers: hfUniform}
+
+// internlm3 is InternLM3.
+var internlm3 = architecture{hf: "InternLM3ForCausalLM", hfType: "internlm3", hfLayers: hfUniform, attentionBias: true, mlpBias: true}
+
+// helium is Helium, which rotates neighbours.
+var helium = architecture{hf: "HeliumForCausalLM", hfType: "helium", hfLayers: hfUniform, pairs: true, mlpBias: true}
+
+// ernie45 is dense ERNIE 4.5, which rotates neighbours.
+var ernie45 = architecture{gguf: "ernie4_5", hf: "Ernie4_5ForCausalLM", hfType: "ernie4_5", hfLayers: hfUniform, pairs: true, tied: true}
+
+// seedOSS is Seed-OSS: queries, keys and values have biases, unless a file says no, and
+// outputs where it says so.
+var seedOSS = architecture{hf: "SeedOssForCausalLM", hfType: "seed_oss", hfLayers: seedLayers, mlpBias: true}
+
+func seedLayers(o *object, s hfShape) []Layer {
+	_, given := o.members["attention_bias"]
+	qkv, out := o.flag("attention_bias") || !given, o.flag("attention_out_bias")
+	layers := hfUniform(o, s)
+	for i := range layers {
+		layers[i].Attention.QKVBias, layers[i].Attention.OBias = qkv, out
+	}
+	return layers
+}
+
+// graniteHybrid is Granite 4 where all layers have attention and none experts.
+var graniteHybrid = architecture{
+	gguf:        granite.gguf,
+	hf:          "GraniteMoeHybridForCausalLM",
+	hfType:      "granitemoehybrid",
+	hfLayers:    graniteHybridLayers,
+	names:       graniteHybridNames(),
+	multipliers: graniteMultipliers,
+}
+
+// graniteHybridNames: the FFN is what others call a shared expert.
+func graniteHybridNames() *names {
+	n := hfNames
+	n.gateUp, n.down = "shared_mlp.input_linear", "shared_mlp.output_linear"
+	return &n
+}
+
+// hybridOnly are keys of experts and of state-space layers, beside those that say so.
+var hybridOnly = []string{"num_experts_per_tok", "output_router_logits", "router_aux_loss_coef", "time_step_limit", "layers_block_type"}
+
+func graniteHybridLayers(o *object, s hfShape) []Layer {
+	kinds := o.texts("layer_types")
+	rotated := o.text("position_embedding_type") == "rope"
+	experts, given := o.integer("num_local_experts")
+	if !given || experts != 0 {
+		o.fail("num_local_experts", "must be 0")
+	}
+	for name := range o.members { // of what there is none
+		if strings.HasPrefix(name, "mamba_") || slices.Contains(hybridOnly, name) {
+			delete(o.members, name)
+		}
+	}
+	width := o.size("shared_intermediate_size", maxFFN)
+	layers := hfUniform(o, s)
+	if o.err == nil && len(kinds) != len(layers) {
+		o.fail("layer_types", "has %d entries for %d layers", len(kinds), len(layers))
+	}
+	for i, kind := range kinds {
+		if kind != "attention" && kind != "full_attention" {
+			o.fail("layer_types", "%q is not supported", kind)
+		}
+		if i < len(layers) {
+			layers[i].Attention.Still, layers[i].FFN.Width = !rotated, width
+		}
+	}
+	return layers
+}
+
+// folderNames are those of tensors in folders.
+func (a *architecture) folderNames() *names { return cmp.Or(a.names, &hfNames) }

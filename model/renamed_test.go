@@ -1,0 +1,86 @@
+package model
+
+import (
+	"maps"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/kernels"
+)
+
+// TestRenamed: what a config.json of Llama under another name asks for.
+func TestRenamed(t *testing.T) {
+	hybrid := func(more map[string]string) map[string]string {
+		keys := map[string]string{
+			"num_local_experts": "0", "shared_intermediate_size": "128", "layer_types": `["attention", "attention"]`, "position_embedding_type": `"rope"`,
+			"mamba_n_heads": "128", "rope_scaling": "null",
+		}
+		maps.Copy(keys, more)
+		return keys
+	}
+	plain := Attention{Heads: 4, KVHeads: 2, HeadDim: 64}
+	still, qkv, all := plain, plain, plain
+	still.Still = true
+	qkv.QKVBias = true
+	all.QKVBias, all.OBias = true, true
+	for name, tc := range map[string]struct {
+		architecture string
+		keys         map[string]string
+		want         Layer
+		refused      string
+	}{
+		"phi3":            {architecture: "Phi3ForCausalLM", want: Layer{&plain, &FFN{Width: 512}}},
+		"phi3 in part":    {architecture: "Phi3ForCausalLM", keys: map[string]string{"partial_rotary_factor": "0.75"}, refused: "partial_rotary_factor"},
+		"phi3 of lengths": {architecture: "Phi3ForCausalLM", keys: map[string]string{"rope_scaling": `{"type": "longrope", "short_factor": [1]}`}, refused: "rope_scaling.rope_type"},
+		"seed":            {architecture: "SeedOssForCausalLM", want: Layer{&qkv, &FFN{Width: 512}}},
+		"seed of none":    {architecture: "SeedOssForCausalLM", keys: map[string]string{"attention_bias": "false"}, want: Layer{&plain, &FFN{Width: 512}}},
+		"seed of all":     {architecture: "SeedOssForCausalLM", keys: map[string]string{"attention_out_bias": "true"}, want: Layer{&all, &FFN{Width: 512}}},
+		"ernie of biases": {architecture: "Ernie4_5ForCausalLM", keys: map[string]string{"use_bias": "true"}, refused: "use_bias"},
+		"granite 4":       {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(nil), want: Layer{&plain, &FFN{Width: 128}}},
+		"granite 4 still": {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(map[string]string{"position_embedding_type": `"nope"`}), want: Layer{&still, &FFN{Width: 128}}},
+		"of experts":      {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(map[string]string{"num_local_experts": "62"}), refused: "num_local_experts"},
+		"of states":       {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(map[string]string{"layer_types": `["attention", "mamba"]`}), refused: "layer_types"},
+		"of too few":      {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(map[string]string{"layer_types": `["attention"]`}), refused: "layer_types"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			keys := map[string]string{"architectures": `["` + tc.architecture + `"]`}
+			maps.Copy(keys, tc.keys)
+			dir := writeFolder(t, map[string]string{"config.json": llamaJSON(keys)})
+			if tc.refused != "" {
+				requireField(t, dir, "config.json", tc.refused)
+				return
+			}
+			f, err := readFolder(dir)
+			require.NoError(t, err)
+			require.Equal(t, tc.want, f.config.Layers[1])
+			require.Empty(t, f.unread)
+			c, err := OpenRandom(dir, nil)
+			require.NoError(t, err)
+			require.NoError(t, c.Close())
+		})
+	}
+}
+
+// TestJointForms: of a joint tensor in a folder each part is found, unless its scales
+// would have to be parted.
+func TestJointForms(t *testing.T) {
+	const rows, cols = 256, 320
+	p := part{name: "up", rows: rows, cols: cols, weight: new(kernels.Weight), joint: joint{"both", 2 * rows, rows}}
+	for typ, refused := range map[string]bool{"BF16": false, "F8_E4M3": true} {
+		tensors := []TensorInfo{{Name: "both.weight", Type: typ, Shape: []int64{2 * rows, cols}}}
+		if refused {
+			tensors = append(tensors, TensorInfo{Name: "both.weight_scale", Type: "F32", Shape: []int64{2 * rows}})
+		}
+		f, err := newFinder("f", tensors, newQuantization())
+		require.NoError(t, err)
+		s, err := f.hf(&p)
+		if refused {
+			requireTensor(t, err, "both.weight")
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, [2]int64{rows * cols * 2, rows * cols * 2}, [2]int64{s.first, s.length})
+		require.NoError(t, f.rest())
+	}
+}
