@@ -111,6 +111,7 @@ func TestTemplateOfWrittenIDs(t *testing.T) {
 // The template tells how calls look.
 func TestToolForms(t *testing.T) {
 	for source, form := range map[string]string{
+		`respond only with <|tool_call|> followed by a JSON list`: "granite",
 		`<TOOLCALL>[{"name"`: "nemotron", `nothing`: "nemotron", pythonTag: "llama", `{"name": x, "parameters": y}`: "llama", `[func_name1(`: "python",
 		`<tool_call>{"name": x, "arguments": y}</tool_call> "parameters": `: "hermes", `[TOOL_CALLS] [`: "mistral list",
 		`<tool_call><function=x>`: "nemotron", `<tool_call>f<arg_key>x`: "nemotron", `[TOOL_CALLS]f[ARGS]{}`: "mistral",

@@ -15,6 +15,7 @@ type toolForm struct {
 	shown       []string // one of these is in the templates of its models
 	hidden      []string // and none of these
 	open, close string   // the tags; "": none
+	also        string   // what some models write in place of open
 	each        bool     // each call has tags of its own: an object, no list
 	next        string   // the tag between calls that have a name before their arguments
 	middle      string   // what comes between that name and the arguments; "": the name is among them
@@ -33,6 +34,7 @@ func toolForms() []toolForm {
 	return []toolForm{
 		{name: "nemotron", shown: []string{"<TOOLCALL>"}, open: "<TOOLCALL>", close: "</TOOLCALL>", arguments: "arguments"},
 		{name: "apriel", shown: []string{"<tool_calls>["}, open: "<tool_calls>", close: "</tool_calls>", arguments: "arguments"},
+		{name: "granite", shown: []string{"<|tool_call|>"}, open: "<|tool_call|>", also: "<tool_call>", arguments: "arguments"},
 		{name: "hermes", shown: []string{"<tool_call>"}, hidden: []string{"<function=", "<arg_key>"}, // those write XML between the tags
 			open: "<tool_call>", close: "</tool_call>", each: true, arguments: "arguments"},
 		{name: "mistral", shown: []string{"[ARGS]"}, open: "[TOOL_CALLS]", each: true, id: "[CALL_ID]", middle: "[ARGS]"},
@@ -61,7 +63,7 @@ func findForm(template string) toolForm {
 
 // written returns all that the form puts around names and arguments.
 func (f *toolForm) written() []string {
-	return []string{f.open, f.next, f.id, f.middle, f.finish, f.close}
+	return []string{f.open, f.also, f.next, f.id, f.middle, f.finish, f.close}
 }
 
 // toolUse is what a model's chat template shows about tools.

@@ -135,7 +135,7 @@ func (p *toolParser) answer() {
 		case among(b, blank):
 			p.take()
 		case p.form.open != "" && b == int(p.form.open[0]):
-			if !p.word(p.form.open) || !p.block() {
+			if p.oneOf(p.form.open, p.form.also) == "" || !p.block() {
 				p.give()
 			}
 		default:
