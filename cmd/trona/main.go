@@ -64,7 +64,7 @@ func run(args []string, std stdio) int {
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(std.err, "trona: %s (see trona --help)\n", oneLine(err))
+		fmt.Fprintf(std.err, "trona: %s (see %s --help)\n", oneLine(err), failedCommand(err))
 		return exitUsage
 	}
 	for _, name := range unknownVariables(parser.Model, os.Environ()) {
@@ -78,6 +78,15 @@ func run(args []string, std stdio) int {
 		return exitFailed
 	}
 	return exitDone
+}
+
+// failedCommand names the command whose arguments are wrong.
+func failedCommand(err error) string {
+	failed := (*kong.ParseError)(nil)
+	if errors.As(err, &failed) && failed.Context.Selected() != nil {
+		return "trona " + failed.Context.Selected().Name
+	}
+	return "trona"
 }
 
 func newParser(commands *cli, std stdio) (*kong.Kong, error) {

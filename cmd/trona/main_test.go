@@ -77,7 +77,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		"no command":        {nil, exitUsage, "expected one of"},
 		"unknown command":   {[]string{"sing"}, exitUsage, "sing"},
-		"unknown flag":      {[]string{"inspect", "--loud"}, exitUsage, "--loud"},
+		"unknown flag":      {[]string{"inspect", "--loud"}, exitUsage, "--loud (see trona inspect --help)"},
 		"bad value":         {[]string{"plan", "--max-model-len", "many"}, exitUsage, "--max-model-len"},
 		"bad size":          {[]string{"plan", "--device-memory", "16Q"}, exitUsage, "16Q"},
 		"negative":          {[]string{"plan", "--max-model-len=-1"}, exitUsage, "--max-model-len"},
