@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -67,9 +68,10 @@ func (r *releases) release(i int) {
 	r.list = append(r.list, i)
 }
 
-// TestMemoryOfLoading: the largest matrix is read first, and what was packed is
+// TestMemoryOfLoading: the largest matrices are read first, and what was packed is
 // given back.
 func TestMemoryOfLoading(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so many matrices are read at once, in no order
 	c, err := Open(llamaGGUF(nil).write(t))
 	require.NoError(t, err)
 	defer c.Close()
@@ -79,9 +81,8 @@ func TestMemoryOfLoading(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, r.list, len(o.sizes))
 	require.Greater(t, len(o.sizes), 3)
-	workers := min(runtime.GOMAXPROCS(0), len(o.sizes))
-	require.Equal(t, slices.Max(o.sizes), slices.Max(o.sizes[:workers]))
-	require.Equal(t, slices.Min(o.sizes), slices.Min(o.sizes[len(o.sizes)-workers:]))
+	require.True(t, slices.IsSortedFunc(o.sizes, func(a, b int) int { return cmp.Compare(b, a) }), o.sizes)
+	require.Greater(t, o.sizes[0], o.sizes[len(o.sizes)-1])
 }
 
 func TestGuarded(t *testing.T) {
