@@ -8,11 +8,11 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -263,47 +263,52 @@ func listen(t *testing.T, s *Server) (url string, served chan error) {
 
 func TestShutdown(t *testing.T) {
 	for _, late := range []bool{false, true} {
-		e := says(t, "abc")
-		e.gate = make(chan struct{})
-		s := newServer(t, e)
-		url, served := listen(t, s)
-		client := &http.Client{Transport: &http.Transport{}}
-		go func() { e.gate <- struct{}{} }()
-		r, err := client.Post(url+chatPath, "application/json", strings.NewReader(`{`+hello+`,"stream":true}`))
-		require.NoError(t, err)
-		ctx, cancel := context.WithCancel(t.Context())
-		down := make(chan error, 1)
-		go func() { down <- s.Shutdown(ctx) }()
-		require.Eventually(t, s.inFlight.isDraining, time.Minute, time.Millisecond)
-		w, got := call(t, s, "POST", chatPath, `{`+hello+`}`)
-		require.Equal(t, 503, w.Code)
-		require.Equal(t, "shutting_down", get(got, "error", "code"))
-		require.Equal(t, "close", w.Header().Get("Connection"))
-		if late {
-			cancel()
-		} else {
+		synctest.Test(t, func(t *testing.T) { shutdown(t, late) })
+	}
+}
+
+func shutdown(t *testing.T, late bool) {
+	e := says(t, "abc")
+	e.gate = make(chan struct{})
+	s := newServer(t, e)
+	client := client(dial(t, s))
+	go func() { e.gate <- struct{}{} }()
+	r, err := client.Post("http://localhost"+chatPath, "application/json", strings.NewReader(`{`+hello+`,"stream":true}`))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	down := make(chan error, 1)
+	go func() { down <- s.Shutdown(ctx) }()
+	synctest.Wait()
+	require.True(t, s.inFlight.isDraining())
+	w, got := call(t, s, "POST", chatPath, `{`+hello+`}`)
+	require.Equal(t, 503, w.Code)
+	require.Equal(t, "shutting_down", get(got, "error", "code"))
+	require.Equal(t, "close", w.Header().Get("Connection"))
+	if late {
+		cancel()
+	} else {
+		go func() { // while the client reads
 			for range 3 {
 				e.gate <- struct{}{}
 			}
-		}
-		text, err := io.ReadAll(r.Body)
-		require.NoError(t, err)
-		r.Body.Close()
-		list, done := events(t, text)
-		require.Equal(t, !late, done)
-		last := list[len(list)-1]
-		if late {
-			require.Equal(t, "shutting_down", get(last, "error", "code"))
-			require.ErrorIs(t, <-down, context.Canceled)
-		} else {
-			require.Equal(t, "stop", get(last, "choices", 0, "finish_reason"))
-			require.NoError(t, <-down)
-		}
-		require.NoError(t, <-served)
-		require.Zero(t, e.Stats().Running)
-		cancel()
-		client.CloseIdleConnections()
+		}()
 	}
+	text, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	r.Body.Close()
+	list, done := events(t, text)
+	require.Equal(t, !late, done)
+	last := list[len(list)-1]
+	if late {
+		require.Equal(t, "shutting_down", get(last, "error", "code"))
+		require.ErrorIs(t, <-down, context.Canceled)
+	} else {
+		require.Equal(t, "stop", get(last, "choices", 0, "finish_reason"))
+		require.NoError(t, <-down)
+	}
+	require.Zero(t, e.Stats().Running)
+	client.CloseIdleConnections()
 }
 
 // A panic fails its request and no other, and the client learns nothing of it.

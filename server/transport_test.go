@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -51,6 +52,14 @@ func dial(t *testing.T, s *Server) func() net.Conn {
 		t.Cleanup(func() { ours.Close() })
 		return ours
 	}
+}
+
+// client returns a client of a server that dial serves.
+func client(conn func() net.Conn) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DialContext:         func(context.Context, string, string) (net.Conn, error) { return conn(), nil },
+		MaxIdleConnsPerHost: 1000,
+	}}
 }
 
 // send writes without waiting; a server that closes early takes less.
@@ -290,15 +299,18 @@ func TestPipelining(t *testing.T) {
 // A client that sends all of a body that is too large before it reads still
 // gets its answer.
 func TestLargeBodySentWhole(t *testing.T) {
-	s := newServer(t, says(t, "ok"))
-	url, served := listen(t, s)
-	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
-	require.NoError(t, err)
-	defer conn.Close()
-	_, err = io.WriteString(conn, postText(chatPath, strings.Repeat(" ", 16<<20))) // more than sockets hold
-	require.NoError(t, err)
-	status, _ := answer(t, bufio.NewReader(conn))
-	require.Equal(t, 413, status)
-	require.NoError(t, s.Shutdown(t.Context()))
-	require.NoError(t, <-served)
+	synctest.Test(t, func(t *testing.T) {
+		conn := dial(t, newServer(t, says(t, "ok")))()
+		var arrived bytes.Buffer // what a socket holds for who does not read yet
+		over := make(chan error)
+		go func() {
+			_, err := io.Copy(&arrived, conn)
+			over <- err
+		}()
+		_, err := io.WriteString(conn, postText(chatPath, strings.Repeat(" ", 16<<20)))
+		require.NoError(t, err)
+		require.NoError(t, <-over)
+		status, _ := answer(t, bufio.NewReader(&arrived))
+		require.Equal(t, 413, status)
+	})
 }
