@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,17 +50,19 @@ func needNode(t *testing.T, tools ...string) (missing func(format string, args .
 func runNode(t *testing.T, name, base string) {
 	t.Helper()
 	missing := needNode(t, "node", "npm")
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
 	// A copy, so that nothing is installed into the sources.
 	folder := t.TempDir()
 	require.NoError(t, os.CopyFS(folder, os.DirFS(testdata.Path(t, "clients", name))))
 	require.NoError(t, os.RemoveAll(filepath.Join(folder, "node_modules")))
-	install := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+	install := exec.CommandContext(ctx, "npm", "ci", "--prefer-offline", "--fetch-retries=5", "--no-audit", "--no-fund", "--ignore-scripts")
 	install.Dir = folder
 	if out, err := install.CombinedOutput(); err != nil {
 		missing("npm ci: %v\n%s", err, out)
 	}
 	s := startForClients(t)
-	client := exec.Command("node", "--test", "client.test.js")
+	client := exec.CommandContext(ctx, "node", "--test", "client.test.js")
 	client.Dir = folder
 	client.Env = append(os.Environ(), "BASE_URL="+s.url+base, "API_KEY="+clientKey)
 	out, err := client.CombinedOutput()

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"path/filepath"
 	"strings"
@@ -141,10 +143,15 @@ func TestThousandStreams(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 0}}
 	var all sync.WaitGroup
 	errs := make(chan error, streams)
+	connecting := make(chan struct{}, 50) // few, for who connects has 5 s to send a header
 	for i := range streams {
 		g := goldens[i%len(goldens)]
 		all.Go(func() {
-			if err := s.compare(client, g, min(tokens, len(g.OutputIDs))); err != nil {
+			connecting <- struct{}{}
+			sent := sync.OnceFunc(func() { <-connecting })
+			defer sent()
+			trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { sent() }}
+			if err := s.compare(httptrace.WithClientTrace(t.Context(), trace), client, g, min(tokens, len(g.OutputIDs))); err != nil {
 				errs <- fmt.Errorf("stream %d: %w", i, err)
 			}
 		})
@@ -178,14 +185,18 @@ func (s *serving) peakMemory() int64 {
 }
 
 // compare streams the first n tokens of a known output.
-func (s *serving) compare(client *http.Client, g *demoGolden, n int) error {
+func (s *serving) compare(ctx context.Context, client *http.Client, g *demoGolden, n int) error {
 	body, err := json.Marshal(object{
 		"prompt": g.PromptIDs, "max_tokens": n, "temperature": 0, "stream": true, "return_token_ids": true,
 	})
 	if err != nil {
 		return err
 	}
-	response, err := client.Post(s.url+"/v1/completions", "application/json", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/v1/completions", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}

@@ -123,6 +123,17 @@ func (c *terminal) ready() {
 	require.Eventually(c.t, func() bool { return raw(c.person) }, time.Minute, time.Millisecond, "it does not wait for a line: %s", c)
 }
 
+// exits waits until the program ends, which it must do well.
+func (c *terminal) exits() {
+	c.t.Helper()
+	select {
+	case err := <-c.ended:
+		require.NoError(c.t, err)
+	case <-time.After(time.Minute):
+		c.t.Fatalf("it has not ended: %s", c)
+	}
+}
+
 func (c *terminal) press(keys string) {
 	c.t.Helper()
 	_, err := c.person.WriteString(keys)
@@ -159,7 +170,7 @@ func TestChat(t *testing.T) {
 	c.say("/help")
 	c.wait(t, "forget the conversation", 1)
 	c.say("/bye")
-	require.NoError(t, <-c.ended)
+	c.exits()
 }
 
 // TestDumbChat chats on a terminal that knows no escape sequences, and without
@@ -171,7 +182,7 @@ func TestDumbChat(t *testing.T) {
 	c.answers("What is 12 + 30?")
 	require.Zero(t, c.count(dimmed))
 	c.say("/bye")
-	require.NoError(t, <-c.ended)
+	c.exits()
 
 	t.Setenv("TERM", "dumb")
 	c = runInTerminal(t, flags...)
@@ -180,7 +191,7 @@ func TestDumbChat(t *testing.T) {
 	c.wait(t, "tokens/s; prompt", 1)
 	c.wait(t, promptText, 2)
 	c.press("\x04")
-	require.NoError(t, <-c.ended)
+	c.exits()
 	require.NotContains(t, c.String(), "\x1b")
 }
 
@@ -206,5 +217,5 @@ func TestInterrupt(t *testing.T) {
 	c.press("\x03")
 	c.wait(t, "Ctrl-C again", again+1)
 	c.press("\x03")
-	require.NoError(t, <-c.ended)
+	c.exits()
 }

@@ -53,7 +53,7 @@ func (s *serving) stream(t *testing.T, body object) *inFlight {
 // is new is refused. A second stream has no end of its own, so that the server
 // is there for as long as it is asked.
 func TestDrain(t *testing.T) {
-	s := start(t, "--max-model-len", "100000")
+	s := start(t, "--max-model-len", "100000", "--drain-timeout", "10m")
 	endless, f := s.stream(t, long(90_000)), s.stream(t, long(1500))
 	s.signal(t)
 	s.log.wait(t, "finishing what is in flight", 1)

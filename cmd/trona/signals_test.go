@@ -38,7 +38,7 @@ func TestHangup(t *testing.T) {
 		"nohup":              {true, syscall.SIGHUP, syscall.SIGTERM, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			command := exec.Command(binary, "serve", "--port", "0", "--max-model-len", "100000")
+			command := exec.Command(binary, "serve", "--port", "0", "--max-model-len", "100000", "--drain-timeout", "10m")
 			if c.nohup {
 				command = exec.Command("sh", append([]string{"-c", `trap "" HUP; exec "$@"`, "sh"}, command.Args...)...)
 			}
@@ -48,12 +48,14 @@ func TestHangup(t *testing.T) {
 			if c.whole {
 				tokens = 800
 			}
-			f := s.stream(t, long(tokens))
+			// The server is there for the second signal, also where it is fast.
+			endless, f := s.stream(t, long(90_000)), s.stream(t, long(tokens))
 			s.send(t, c.first)
 			if !c.nohup {
 				s.log.wait(t, finishing, 1)
 			}
 			s.send(t, c.second)
+			require.NoError(t, endless.body.Close())
 			<-f.end
 			require.NotNil(t, f.got)
 			require.Equal(t, c.whole, f.got.done, f.got.problem)
@@ -68,7 +70,7 @@ func TestLogReaderGone(t *testing.T) {
 	log, end, err := os.Pipe()
 	require.NoError(t, err)
 	defer log.Close()
-	s := &serving{command: exec.Command(binary, "serve", "--port", "0", "--max-model-len", "4096"), log: new(screen), ended: make(chan struct{})}
+	s := &serving{command: exec.Command(binary, "serve", "--port", "0", "--max-model-len", "4096", "--drain-timeout", "10m"), log: new(screen), ended: make(chan struct{})}
 	s.command.Stderr = end
 	require.NoError(t, s.command.Start())
 	require.NoError(t, end.Close())
