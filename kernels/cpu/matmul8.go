@@ -63,7 +63,13 @@ const directBytes = 1 << 20
 // direct reports whether the loops use packed codes as they are. Scales beside the
 // tensor must then be the same for all columns.
 func (j *matmul8Job) direct() bool {
-	return j.n <= j.loops.directTokens && (j.l.scale == nil || j.loops.scaled[0] != nil && j.l.constant(j.w.Cols))
+	return j.n <= j.loops.directTokens && j.l.constant(j.w.Cols)
+}
+
+// late reports whether sums are multiplied by the scales beside a tensor, which are the same
+// for all columns: where loops of its type take none.
+func (j *matmul8Job) late(m *matmulJob) bool {
+	return m.l.scale != nil && m.l.constant(m.w.Cols) && j.loops.scaled[0] == nil
 }
 
 func (j *matmul8Job) pieces(w *worker, from, to int64) {
@@ -89,6 +95,12 @@ func (j *matmul8Job) groups(w *worker, first, groups int64) {
 		}
 	} else {
 		j.panels(w, first, all, each)
+	}
+	for i := range all {
+		if m, g := j.part(i); j.late(m) {
+			m.factors(&w.factors, first+g, 0)
+			j.kern.scale(&w.sums[i*each], &w.factors[0], int(each/lanes))
+		}
 	}
 	j.store(w, w.sums, each, first, groups, 0)
 }
@@ -158,7 +170,7 @@ func (j *matmul8Job) panels(w *worker, first, groups, each int64) {
 // loadPanel unpacks columns [from, from+n) of a product's group.
 func (j *matmul8Job) loadPanel(w *worker, p *panel8, m *matmulJob, g, from, n int64) {
 	j.loops.unpack(p, m.packed(g, from), int(n))
-	if m.l.scale != nil {
+	if m.l.scale != nil && !j.late(m) {
 		j.scale8(w, p, m, g, from, n)
 	}
 }
