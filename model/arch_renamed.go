@@ -1,16 +1,25 @@
 package model
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
 
-// These are Llama under other names. Files in GGUF are written as Llama's.
+// These are Llama under other names. Where they have none in GGUF files, those are written as
+// Llama's.
 
 // phi3 is Phi-3 and Phi-4 (arXiv 2404.14219) where all of a head is rotated, in one way at
 // every length: its tensors are joint.
 var phi3 = architecture{hf: "Phi3ForCausalLM", hfType: "phi3", hfLayers: hfUniform}
+
+// phi3File is what GGUF files call Phi-3: up stands behind gate, under its name.
+var phi3File = architecture{gguf: "phi3", fileNames: phi3Names(), neox: true}
+
+func phi3Names() *names {
+	n := ggufNames
+	n.gateUp = n.up
+	return &n
+}
 
 // internlm3 is InternLM3.
 var internlm3 = architecture{hf: "InternLM3ForCausalLM", hfType: "internlm3", hfLayers: hfUniform, attentionBias: true, mlpBias: true}
@@ -41,7 +50,7 @@ var graniteHybrid = architecture{
 	hf:          "GraniteMoeHybridForCausalLM",
 	hfType:      "granitemoehybrid",
 	hfLayers:    graniteHybridLayers,
-	names:       graniteHybridNames(),
+	folderNames: graniteHybridNames(),
 	multipliers: graniteMultipliers,
 }
 
@@ -82,6 +91,3 @@ func graniteHybridLayers(o *object, s hfShape) []Layer {
 	}
 	return layers
 }
-
-// folderNames are those of tensors in folders.
-func (a *architecture) folderNames() *names { return cmp.Or(a.names, &hfNames) }

@@ -7,8 +7,9 @@ type architecture struct {
 	hf     string // architectures[0] of config.json; empty: no such folders
 	hfType string // model_type of a config.json that names no architecture
 
-	names *names // of tensors in folders; nil: those of Llama
-	pairs bool   // folders keep the pairs (2i, 2i+1), as GGUF files do
+	// Names of tensors in folders and in GGUF files; nil: those of Llama.
+	folderNames, fileNames *names
+	pairs                  bool // folders keep the pairs (2i, 2i+1), as GGUF files do
 
 	// hfLayers reads the layers of a config.json.
 	hfLayers func(o *object, s hfShape) []Layer
@@ -36,5 +37,5 @@ type architecture struct {
 // architectures lists every decoder that this program runs.
 func architectures() []*architecture {
 	return []*architecture{&llama, &deci, &mistral, &qwen2, &qwen3, &granite, &minicpm, &smollm3,
-		&phi3, &internlm3, &helium, &ernie45, &seedOSS, &graniteHybrid}
+		&phi3, &phi3File, &internlm3, &helium, &ernie45, &seedOSS, &graniteHybrid}
 }

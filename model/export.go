@@ -24,6 +24,9 @@ type Part struct {
 // Parts lists the weights in the order of the forward pass, as a GGUF file has
 // them. It fails where GGUF has no place for one.
 func (c *Checkpoint) Parts() ([]Part, error) {
+	if c.architecture().fileNames != nil {
+		return nil, &ConfigError{File: c.Path, Field: "general.architecture", Message: fmt.Sprintf("%q is read only", c.Config.Architecture)}
+	}
 	here, there := new(weights).parts(&c.Config, c.names), new(weights).parts(&c.Config, &ggufNames)
 	parts := make([]Part, len(here))
 	for i, p := range there {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -33,12 +34,13 @@ func Open(path string) (*Checkpoint, error) {
 // OpenGGUF opens a GGUF file that was parsed before; path names it in
 // messages. Closing the checkpoint closes f.
 func OpenGGUF(f *gguf.File, path string) (*Checkpoint, error) {
-	c := &Checkpoint{Path: path, source: &ggufSource{file: f}, names: &ggufNames, close: f.Close}
+	c := &Checkpoint{Path: path, source: &ggufSource{file: f}, close: f.Close}
 	c.tensors = c.source.tensors()
 	arch, err := ggufArchitecture(f, path)
 	if err != nil {
 		return nil, err
 	}
+	c.names = cmp.Or(arch.fileNames, &ggufNames)
 	find, err := newFinder(path, c.tensors, nil)
 	if err != nil {
 		return nil, err
@@ -102,7 +104,7 @@ func openFolder(dir string) (*Checkpoint, error) {
 // checkpoint finds the weights that a folder's config.json asks for, each by form.
 func (f *folder) checkpoint(path string, s source, form func(*finder, *part) (*stored, error)) (*Checkpoint, error) {
 	c := &Checkpoint{
-		Path: path, Config: f.config, Unread: f.unread, source: s, names: f.architecture.folderNames(), divisors: -1, tensors: s.tensors(),
+		Path: path, Config: f.config, Unread: f.unread, source: s, names: cmp.Or(f.architecture.folderNames, &hfNames), divisors: -1, tensors: s.tensors(),
 		close: func() error { return nil },
 	}
 	find, err := newFinder(path, c.tensors, f.quantization)

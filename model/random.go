@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -26,7 +27,7 @@ func OpenRandom(dir string, types func(c *Config, parts []Part) []kernels.DType)
 	if f.quantization != nil {
 		return nil, &ConfigError{File: dir, Field: "quantization_config", Message: "random weights have a type of their own"}
 	}
-	here, there := new(weights).parts(&f.config, f.architecture.folderNames()), new(weights).parts(&f.config, &ggufNames)
+	here, there := new(weights).parts(&f.config, cmp.Or(f.architecture.folderNames, &hfNames)), new(weights).parts(&f.config, &ggufNames)
 	parts, chosen := make([]Part, len(there)), make([]kernels.DType, len(there))
 	for i, p := range there {
 		parts[i] = Part{Name: p.tensor(), Rows: p.rows, Cols: p.cols, Vector: p.vector != nil}

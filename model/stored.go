@@ -249,7 +249,7 @@ func (s *stored) whole(scale int) {
 // files that were converted from ModelOpt.
 func (f *finder) gguf(p *part) (*stored, error) {
 	codes, ok := f.take(p.tensor())
-	if !ok {
+	if !ok || p.joint.name == p.name {
 		if s, err := f.joint(p, f.gguf); s != nil || err != nil {
 			return s, err
 		}
