@@ -555,7 +555,7 @@ void Engine::begin(const Launch &l) {
     held = false;
     outcome = {};
     failed = strange = false;
-    deadline = now() + int64_t(l.seconds * 1e9);
+    deadline = spent() + int64_t(l.seconds * 1e9);
 }
 
 // step advances all rooms once and reports whether a block ended.
@@ -581,7 +581,7 @@ void Engine::blocks() {
             enter_next();
         } else if (rooms.empty()) {
             return;
-        } else if (now() > deadline) {
+        } else if (spent() > deadline) {
             const Block &b = rooms.front()->block;
             const bool rests = b.resting_warps != 0;
             const int w = __builtin_ctz(rests ? b.resting_warps : b.ready_warps);
@@ -630,7 +630,7 @@ Outcome Engine::run(const Launch &l, std::string (*memory_says)(const void *addr
     catch_faults();
     if (held) {
         held = false;
-        deadline = now() + int64_t(l.seconds * 1e9);
+        deadline = spent() + int64_t(l.seconds * 1e9);
     } else {
         begin(l);
     }

@@ -49,7 +49,7 @@ void pass_on(int sig, siginfo_t *info, void *context) {
 void caught(int sig, siginfo_t *info, void *context) {
     Engine *e = here;
     const bool sent = info->si_code <= 0;
-    if (e == nullptr || !e->inside || (sent && now() < e->deadline)) {
+    if (e == nullptr || !e->inside || (sent && e->spent() < e->deadline)) {
         if (!sent) pass_on(sig, info, context);
         return;
     }
@@ -71,22 +71,32 @@ void watch() {
         nanosleep(&pause, nullptr);
         std::lock_guard<std::mutex> hold(lock);
         for (Engine *e : engines()) {
-            if (e->deadline != 0 && now() > e->deadline) syscall(SYS_tgkill, getpid(), e->thread_id, SIGSEGV);
+            if (e->deadline != 0 && e->spent() > e->deadline) syscall(SYS_tgkill, getpid(), e->thread_id, SIGSEGV);
         }
     }
 }
 
-} // namespace
-
-int64_t now() {
+int64_t time_of(clockid_t clock) {
     timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return int64_t(t.tv_sec) * 1000000000 + t.tv_nsec;
 }
 
+clockid_t own_clock() {
+    clockid_t clock;
+    pthread_getcpuclockid(pthread_self(), &clock);
+    return clock;
+}
+
+} // namespace
+
+int64_t now() { return time_of(CLOCK_MONOTONIC); }
+
+int64_t Engine::spent() const { return time_of(clock); }
+
 // An engine's OS thread handles the signals on a stack of their own, since a
 // fibre's may be what is full.
-Engine::Engine(Rooms &free_rooms) : thread_id(int(syscall(SYS_gettid))), free_rooms(free_rooms) {
+Engine::Engine(Rooms &free_rooms) : thread_id(int(syscall(SYS_gettid))), clock(own_clock()), free_rooms(free_rooms) {
     stack_t alternative = {};
     sigaltstack(nullptr, &alternative);
     if (alternative.ss_flags & SS_DISABLE) { // the thread's first engine

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <csetjmp>
+#include <ctime>
 #include <memory>
 #include <string>
 #include <vector>
@@ -136,10 +137,14 @@ public:
     Fault fault;
     void *address;
     bool writing;
-    std::atomic<int64_t> deadline{0}; // by now(); 0: nothing runs
+    std::atomic<int64_t> deadline{0}; // by spent(); 0: nothing runs
     const int thread_id;
+    // spent returns how long the engine's thread has computed, in nanoseconds: on
+    // a busy machine a launch does not take longer by it.
+    int64_t spent() const;
 
 private:
+    const clockid_t clock; // of the thread
     enum class Step { finished, resting, failed };
 
     void begin(const Launch &l);
