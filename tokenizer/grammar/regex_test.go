@@ -75,6 +75,7 @@ func TestSchemaTexts(t *testing.T) {
 		`{"not":{"pattern":"x"},"type":"string","maxLength":2}`:                                     {[]string{`"ab"`, `""`}, []string{`"abc"`, `"x"`, `"ax"`}},
 		`{"not":{"format":"date"},"type":"string","maxLength":12}`:                                  {[]string{`"2026-11-27x"`}, []string{`"2026-11-27"`, `"2026-11-27xxx"`}},
 		`{"not":{"const":"ab"},"type":"string","maxLength":2}`:                                      {[]string{`"ac"`, `"a"`}, []string{`"ab"`, `"abc"`}},
+		`{"anyOf":[{"const":"ab","enum":["b"]},{"const":"c"}]}`:                                     {[]string{`"c"`}, []string{`"ab"`, `"b"`}},
 		`{"not":{"enum":["ab","c"]},"type":"string","maxLength":2}`:                                 {[]string{`"cc"`}, []string{`"ab"`, `"c"`, `"abc"`}},
 		`{"oneOf":[{"pattern":"^a"},{"pattern":"b$"}],"type":"string","maxLength":3}`:               {[]string{`"ac"`, `"cb"`}, []string{`"ab"`, `"c"`, `"accc"`}},
 		`{"type":"string","pattern":"^(?!-)(?=.*x)","maxLength":3}`:                                 {[]string{`"x"`, `"ax-"`}, []string{`"-x"`, `"ab"`, `"xabc"`}},

@@ -126,13 +126,17 @@ func (c *schemaCompiler) mergeValues(s *shape, a atom, schema map[string]any) er
 		s.types &= set
 		s.numbers.integer = s.numbers.integer || integer
 	}
-	values, ok := schema["enum"].([]any)
-	if v, isConst := schema["const"]; isConst {
-		values, ok = []any{v}, true
+	if values, ok := schema["enum"].([]any); ok {
+		s.list(values)
 	}
-	if !ok {
-		return nil
+	if v, ok := schema["const"]; ok {
+		s.list([]any{v})
 	}
+	return nil
+}
+
+// list leaves only values that are listed. Arrays and objects are compared elsewhere.
+func (s *shape) list(values []any) {
 	allowed := types(0)
 	var scalars []any
 	for _, v := range values {
@@ -145,7 +149,6 @@ func (c *schemaCompiler) mergeValues(s *shape, a atom, schema map[string]any) er
 	}
 	s.scalars, s.listed = scalars, true
 	s.types &= allowed
-	return nil
 }
 
 func typeOf(v any) types {
