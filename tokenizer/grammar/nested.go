@@ -225,6 +225,7 @@ func marshalScalar(v any) string {
 type objectJob struct {
 	o      *object
 	others *dfa // names that are not declared, by the patterns that they match
+	listed bool // propertyNames lists all names, which is no order
 	dead   bool
 }
 
@@ -421,6 +422,13 @@ func (c *schemaCompiler) otherMembers(s *shape, job *objectJob, filter *dfa, nam
 		return failf("", "more than %d patterns for the names of one object are not supported", maxPatterns)
 	}
 	if filter != nil {
+		left, err := c.unlisted(filter, names)
+		if err != nil {
+			return err
+		}
+		if job.listed = left.empty(); job.listed {
+			return nil
+		}
 		text = filter
 	}
 	if len(patterns) > 0 && filter == nil {
@@ -455,6 +463,19 @@ func (c *schemaCompiler) otherMembers(s *shape, job *objectJob, filter *dfa, nam
 	}
 	job.others = d
 	return nil
+}
+
+// unlisted recognises the names that are not listed.
+func (c *schemaCompiler) unlisted(d *dfa, names []string) (*dfa, error) {
+	var quoted []string
+	for _, name := range names {
+		quoted = append(quoted, quote(name))
+	}
+	listed, err := spaced(quoted, space, c.budget)
+	if err != nil {
+		return nil, err
+	}
+	return without(d, listed, c.budget)
 }
 
 const maxPatterns = 16
@@ -504,7 +525,7 @@ func (j *objectJob) finish(c *schemaCompiler) error {
 		}
 	}
 	if j.others == nil {
-		o.ordered = c.order != nil && len(o.needs) == 0 && int(o.low) <= o.required.missing("")
+		o.ordered = c.order != nil && !j.listed && len(o.needs) == 0 && int(o.low) <= o.required.missing("")
 		return nil
 	}
 	if o.low > 1 {

@@ -227,6 +227,8 @@ func TestInOrder(t *testing.T) {
 		// Here the order would lead to objects that cannot end.
 		{`{` + cba + `,"minProperties":2}`, []string{`{"a":1,"c":1}`, `{"c":1,"a":1}`}, []string{`{"a":1}`}},
 		{`{` + cba + `,"dependentRequired":{"a":["c"]}}`, []string{`{"a":1,"c":1}`}, []string{`{"a":1}`}},
+		// propertyNames has no order; after its last name no comma may come.
+		{`{"type":"object","propertyNames":{"enum":["a","b"]}}`, []string{`{"b":1,"a":1}`, `{"a":1}`}, []string{`{"b":1,"a":1,`, `{"c"`}},
 	} {
 		g, err := c.JSONSchema([]byte(row.schema), SchemaOptions{NamedOnly: true, InOrder: true})
 		require.NoError(t, err, row.schema)
