@@ -48,6 +48,32 @@ func TestGoldensInt8(t *testing.T) {
 	require.Positive(t, tested)
 }
 
+// TestGoldensVariants: with every instruction set logits stay within the tolerances of
+// its arithmetic.
+func TestGoldensVariants(t *testing.T) {
+	for _, name := range []string{"nas-super", "llama-tiny-Q4_K_M"} {
+		g := readGolden(t, testdata.Shared(t, "models", "golden", name+".json"))
+		for _, variant := range cpu.Variants() {
+			rounds := strings.HasSuffix(variant, "-int8")
+			if rounds && g.TolQ8 == 0 {
+				continue // tolerances are of blocks
+			}
+			t.Run(name+"/"+variant, func(t *testing.T) {
+				l := loadOn(t, openVariant(t, variant), testdata.Shared(t, "models", g.Files[0]), kernels.F32, 512, 256)
+				if rounds {
+					g.checkInt8(t, l)
+					return
+				}
+				for i := range g.Prompts {
+					if p := &g.Prompts[i]; len(p.Tokens) <= 200 {
+						g.check(t, l, p, []int{64, 512, 37}[i%3], p.TolExact, true)
+					}
+				}
+			})
+		}
+	}
+}
+
 func (g *golden) checkInt8(t *testing.T, l *loaded) {
 	for i := range g.Prompts {
 		p := &g.Prompts[i]

@@ -3,11 +3,13 @@ package model
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"trona/kernels"
+	"trona/kernels/cpu"
 	"trona/testdata"
 )
 
@@ -24,9 +26,9 @@ type other struct {
 	blocks   []int32
 }
 
-func newCrowd(t testing.TB, path string, kv kernels.DType, others int) *crowd {
+func newCrowd(t testing.TB, variant, path string, kv kernels.DType, others int) *crowd {
 	const perSeq = 8
-	c := &crowd{loaded: loadOn(t, openVariant(t, ""), path, kv, 512, perSeq*kernels.BlockSize*(others+1)), rng: rand.New(rand.NewPCG(1, 2)), perSeq: perSeq}
+	c := &crowd{loaded: loadOn(t, openVariant(t, variant), path, kv, 512, perSeq*kernels.BlockSize*(others+1)), rng: rand.New(rand.NewPCG(1, 2)), perSeq: perSeq}
 	pool := c.blocks
 	c.rng.Shuffle(len(pool), func(i, j int) { pool[i], pool[j] = pool[j], pool[i] })
 	c.blocks = pool[:perSeq]
@@ -97,14 +99,24 @@ func (c *crowd) step(t testing.TB, tokens []int32, position int, decode bool) []
 }
 
 // The same sequence gives the same bits alone and in company, in one piece and
-// in chunks.
+// in chunks, with every instruction set.
 func TestInvariance(t *testing.T) {
-	for _, tc := range []struct {
-		name string
-		kv   kernels.DType
-	}{{"nas-super", kernels.F32}, {"nas-super-Q4_K_M.gguf", kernels.F16}, {"nas-super-nvfp4", kernels.BF16}, {"llama-tiny-Q8_0.gguf", kernels.I8}, {"nas-super-Q4_K_M.gguf", kernels.I16}} {
-		t.Run(fmt.Sprintf("%s %v", tc.name, tc.kv), func(t *testing.T) {
-			c := newCrowd(t, testdata.Shared(t, "models", tc.name), tc.kv, 32)
+	type setting struct {
+		name, variant string
+		kv            kernels.DType
+	}
+	settings := []setting{{"nas-super", "", kernels.F32}, {"nas-super-Q4_K_M.gguf", "", kernels.F16}, {"nas-super-nvfp4", "", kernels.BF16}, {"llama-tiny-Q8_0.gguf", "", kernels.I8}, {"nas-super-Q4_K_M.gguf", "", kernels.I16}}
+	if names := cpu.Variants(); !testing.Short() {
+		for _, v := range names[:len(names)-1] { // the last is the default
+			if strings.HasPrefix(v, "generic") && v != "generic" {
+				continue // they take long, and others have their bits
+			}
+			settings = append(settings, setting{"llama-tiny-Q4_K_M.gguf", v, kernels.F16})
+		}
+	}
+	for _, tc := range settings {
+		t.Run(fmt.Sprintf("%s %v %s", tc.name, tc.kv, tc.variant), func(t *testing.T) {
+			c := newCrowd(t, tc.variant, testdata.Shared(t, "models", tc.name), tc.kv, 32)
 			prompt, answer := c.tokens(60), c.tokens(12)
 			all := make([]int32, len(prompt))
 			for i := range all {
