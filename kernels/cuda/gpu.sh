@@ -81,7 +81,7 @@ check() {
 	for part in matmul gated_matmul attention sizes types; do
 		start "hopper-$part" 150 ./cuda.test -test.v -test.run "TestHopperConformance/^$part\$"
 	done
-	start rest 150 ./cuda.test -test.v -test.run 'Workspace|TestBadIndex|TestEngineInvariance|TestUsual|TestPair|TestGreatestWeights|TestPackedValues'
+	start rest 150 ./cuda.test -test.v -test.run 'Workspace|TestBadIndex|TestEngineInvariance|TestUsual|TestPair|TestGreatestWeights|TestPackedValues|TestFar'
 	start wrappers 60 ./cuda.test -test.v -test.run 'TestWrappers$' -record logs/wrappers.txt
 	start goldens 150 ./cuda.test -test.v -test.run 'TestGoldens|TestDemoGoldens'
 	start cpu 150 ./cpu.test -test.v -test.short
