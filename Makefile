@@ -73,8 +73,9 @@ arm64: go qemu-aarch64 ## the loops for ARM processors, one by one
 	GOARCH=arm64 $(GO) test -exec 'qemu-aarch64 -cpu max' ./model -short -run '^TestGoldensInt8$$'
 
 .PHONY: gorgonia
-gorgonia: go g++ python3 ## the tests of the CUDA driver through gorgonia.org/cu
+gorgonia: go g++ python3 ## the tests of the CUDA driver, and the suite of devices, through gorgonia.org/cu
 	kernels/cuda/driver/gorgonia.sh $(GO) test -tags gorgonia ./kernels/cuda/driver
+	kernels/cuda/driver/gorgonia.sh $(GO) test -tags gorgonia ./kernels/cuda -short -run 'Conformance$$'
 
 .PHONY: emulator
 emulator: g++ ## build/emulator/libcuda.so.1, which runs the CUDA kernels on this CPU

@@ -126,6 +126,7 @@ type Context struct {
 	*Driver
 	device cu.Device
 	words  []unsafe.Pointer // of the kernel being launched
+	params []uint64         // the same for C
 }
 
 // NewContext makes the device's context current on the calling thread.
@@ -271,7 +272,7 @@ func (c *Context) AllowShared(f Function, bytes int) error {
 // another: given the struct's words as parameters, the first is all of it.
 func (c *Context) Launch(l *Launch, params unsafe.Pointer, s Stream) error {
 	if l.Early {
-		return launchEarlyC(l, params, s)
+		return c.launchEarly(l, params, s)
 	}
 	c.words = c.words[:0]
 	for at := 0; at < l.Bytes; at += 8 {
@@ -280,10 +281,12 @@ func (c *Context) Launch(l *Launch, params unsafe.Pointer, s Stream) error {
 	return wrap("cuLaunchKernel", l.Function.cu().Launch(l.X, l.Y, 1, l.Threads, 1, 1, l.Shared, s.cu(), c.words))
 }
 
-// launchEarlyC does what gorgonia.org/cu lacks.
-func launchEarlyC(l *Launch, params unsafe.Pointer, s Stream) error {
+// launchEarly does what gorgonia.org/cu lacks. C gets a copy: params may stand beside
+// pointers, which cgo does not let pass.
+func (c *Context) launchEarly(l *Launch, params unsafe.Pointer, s Stream) error {
+	c.params = append(c.params[:0], unsafe.Slice((*uint64)(params), l.Bytes/8)...)
 	r := C.launch_early(C.CUfunction(pointer(uintptr(l.Function))), C.uint(l.X), C.uint(l.Y), C.uint(l.Threads), C.uint(l.Shared),
-		C.CUstream(pointer(uintptr(s))), params)
+		C.CUstream(pointer(uintptr(s))), unsafe.Pointer(&c.params[0]))
 	return failed("cuLaunchKernelEx", codeOf(r))
 }
 
