@@ -21,6 +21,13 @@ func phi3Names() *names {
 	return &n
 }
 
+// GGUF files of these models have a name of their own.
+var (
+	mistral3  = architecture{gguf: "mistral3"}
+	internlm2 = architecture{gguf: "internlm2"}
+	xverse    = architecture{gguf: "xverse"}
+)
+
 // internlm3 is InternLM3.
 var internlm3 = architecture{hf: "InternLM3ForCausalLM", hfType: "internlm3", hfLayers: hfUniform, attentionBias: true, mlpBias: true}
 

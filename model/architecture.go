@@ -37,5 +37,6 @@ type architecture struct {
 // architectures lists every decoder that this program runs.
 func architectures() []*architecture {
 	return []*architecture{&llama, &deci, &mistral, &qwen2, &qwen3, &granite, &minicpm, &smollm3,
-		&phi3, &phi3File, &internlm3, &helium, &ernie45, &seedOSS, &graniteHybrid}
+		&phi3, &phi3File, &internlm3, &helium, &ernie45, &seedOSS, &graniteHybrid,
+		&mistral3, &internlm2, &xverse}
 }

@@ -59,17 +59,20 @@ func TestMultiplierKeys(t *testing.T) {
 }
 
 // graniteGGUF is a file of that architecture with some keys.
-func graniteGGUF(keys map[string]any) *ggufHeader {
+func graniteGGUF(keys map[string]any) *ggufHeader { return ggufOf("granite", keys) }
+
+// ggufOf is a file of Llama under another name with some keys.
+func ggufOf(architecture string, keys map[string]any) *ggufHeader {
 	h := llamaGGUF(nil)
-	h.keys["general.architecture"] = "granite"
+	h.keys["general.architecture"] = architecture
 	for key, value := range h.keys {
 		if rest, ok := strings.CutPrefix(key, "llama."); ok {
-			h.keys["granite."+rest] = value
+			h.keys[architecture+"."+rest] = value
 			delete(h.keys, key)
 		}
 	}
 	for key, value := range keys {
-		h.keys["granite."+key] = value
+		h.keys[architecture+"."+key] = value
 	}
 	return h
 }

@@ -84,3 +84,21 @@ func TestJointForms(t *testing.T) {
 		require.NoError(t, f.rest())
 	}
 }
+
+// TestRenamedFiles: GGUF files of Llama under another name are Llama's.
+func TestRenamedFiles(t *testing.T) {
+	llama, err := Open(llamaGGUF(nil).write(t))
+	require.NoError(t, err)
+	defer llama.Close()
+	for _, name := range []string{"mistral3", "internlm2", "xverse", "ernie4_5"} {
+		c, err := Open(ggufOf(name, nil).write(t))
+		require.NoError(t, err)
+		want := llama.Config
+		want.Architecture = name
+		require.Equal(t, want, c.Config)
+		require.Empty(t, c.Unread)
+		require.NoError(t, c.Close())
+	}
+	_, err = Open(ggufOf("mistral3", map[string]any{"attention.temperature_scale": float32(0.1)}).write(t))
+	require.ErrorContains(t, err, "mistral3.attention.temperature_scale")
+}
