@@ -76,18 +76,26 @@ func TestEngineSpeed(t *testing.T) {
 	require.ErrorIs(t, err, io.EOF)
 }
 
-// TestBenchPeer compares with a peer that always says the same.
+// TestBenchPeer compares with a peer whose speeds are known: each test is done in every
+// round, and medians count.
 func TestBenchPeer(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the peer is a script of a Unix shell")
 	}
 	peer := filepath.Join(t.TempDir(), "peer")
-	script := "#!/bin/sh\necho \"$@\" >&2\necho '[{\"avg_ts\": 0.5}]'\n"
+	script := `#!/bin/sh
+echo "$@" >&2
+n=$(cat "$0.n" 2>/dev/null || echo 1)
+echo $((n + 1)) >"$0.n"
+echo "[{\"avg_ts\": $(echo 0.5 2 9 9 3.25 7 | cut -d ' ' -f "$n")}]"
+`
 	require.NoError(t, os.WriteFile(peer, []byte(script), 0o700))
-	r := trona(t, "", "bench", "demo", "-p", "8", "-n", "2", "-r", "1", "-t", "1", "--peer", peer)
+	r := trona(t, "", "bench", "demo", "-p", "8", "-n", "2", "-r", "3", "-t", "1", "--peer", peer)
 	require.Equal(t, exitDone, r.code, r.err)
-	require.Contains(t, r.err, "-m demo -o json -r 1 -t 1 -p 8 -n 0 -d 0")
-	require.Contains(t, r.out, "| 0.50")
+	round := "-m demo -o json -r 1 -t 1 -p 8 -n 0 -d 0\n-m demo -o json -r 1 -t 1 -p 0 -n 2 -d 0\n"
+	require.Contains(t, r.err, strings.Repeat(round, 3))
+	require.Contains(t, r.out, "| 3.25 ")
+	require.Contains(t, r.out, "| 7.00 ")
 	require.Equal(t, 4, strings.Count(r.out, "\n"), r.out)
 	require.NoError(t, os.WriteFile(peer, []byte("#!/bin/sh\necho '[]'\n"), 0o700))
 	r = trona(t, "", "bench", "demo", "-p", "8", "-n", "0", "-r", "1", "-t", "1", "--peer", peer)
