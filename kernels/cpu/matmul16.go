@@ -81,9 +81,7 @@ func (j *matmul16Job) streams() bool { return j.n <= fewTokens }
 func (j *matmul16Job) pieces(w *worker, from, to int64) {
 	for i := from; i < to; i++ {
 		if j.round {
-			for t := 8 * i; t < min(8*i+8, j.n); t++ {
-				j.roundRow(t)
-			}
+			j.roundRows(8*i, min(8*i+8, j.n))
 			continue
 		}
 		first := i * j.span
@@ -147,18 +145,21 @@ func (j *matmul16Job) at(t, width, k int64) *uint16 {
 	return (*uint16)(unsafe.Add(unsafe.Pointer(j.rows), 2*(from*j.n+t*together+(k-from)*width)))
 }
 
-// roundRow rounds row t of the input.
-func (j *matmul16Job) roundRow(t int64) {
-	first, width := pairTile(t, j.n)
+// roundRows rounds rows [t, end) of the input: a piece of the columns of all, so that cache
+// lines, which have pairs of several rows, are written in one go.
+func (j *matmul16Job) roundRows(t, end int64) {
 	for from := int64(0); from < j.w.Cols; from += j.piece16 {
-		x := floatsOf(j.x+uintptr(4*(t*j.w.Cols+from)), min(j.piece16, j.w.Cols-from))
-		tile := unsafe.Slice(j.at(first, width, from), width*int64(len(x)))[2*(t-first):]
-		whole := len(x) &^ 15
-		if whole > 0 {
-			j.kern.pairs.round(&tile[0], int(width), &x[0], whole)
-		}
-		for k := whole; k < len(x); k++ {
-			tile[k/2*2*int(width)+k%2] = toBF16(x[k])
+		for t := t; t < end; t++ {
+			first, width := pairTile(t, j.n)
+			x := floatsOf(j.x+uintptr(4*(t*j.w.Cols+from)), min(j.piece16, j.w.Cols-from))
+			tile := unsafe.Slice(j.at(first, width, from), width*int64(len(x)))[2*(t-first):]
+			whole := len(x) &^ 15
+			if whole > 0 {
+				j.kern.pairs.round(&tile[0], int(width), &x[0], whole)
+			}
+			for k := whole; k < len(x); k++ {
+				tile[k/2*2*int(width)+k%2] = toBF16(x[k])
+			}
 		}
 	}
 }

@@ -39,11 +39,12 @@ func (d *Device) matmul8(m matmulJob, loops *integer) {
 	}
 	j := &d.jobs.matmul8
 	*j = matmul8Job{matmulJob: m, loops: loops, group: codings[m.w.Type].group, rows: &d.rounded[0], piece8: chunk, round: true}
+	j.span = 4
 	if j.direct() {
-		j.piece8 = m.w.Cols
+		j.piece8, j.span = m.w.Cols, 1
 	}
 	if d.inputs.codes.become(input{m.x, m.n, m.w.Cols, j.piece8, m.w.Type}) {
-		d.run(kernels.OpMatMul, j, m.n, m.n*m.w.Cols < fewFlops/2)
+		d.run(kernels.OpMatMul, j, (m.n+j.span-1)/j.span, m.n*m.w.Cols < fewFlops/2)
 	}
 	j.round = false
 	groups := (m.w.Rows + lanes - 1) / lanes
@@ -74,8 +75,8 @@ func (j *matmul8Job) late(m *matmulJob) bool {
 
 func (j *matmul8Job) pieces(w *worker, from, to int64) {
 	if j.round {
-		for t := from; t < to; t++ {
-			j.quantize(t)
+		for t := from * j.span; t < min(to*j.span, j.n); t += j.span {
+			j.quantize(t, min(t+j.span, j.n))
 		}
 		return
 	}
@@ -105,13 +106,16 @@ func (j *matmul8Job) groups(w *worker, first, groups int64) {
 	j.store(w, w.sums, each, first, groups, 0)
 }
 
-// quantize rounds row t of the input.
-func (j *matmul8Job) quantize(t int64) {
+// quantize rounds rows [t, end) of the input, of one tile: a piece of the columns of all, so
+// that cache lines, which have blocks of several rows, are written in one go.
+func (j *matmul8Job) quantize(t, end int64) {
 	first, width := tileOf(t, j.n)
 	for from := int64(0); from < j.w.Cols; from += j.piece8 {
-		x := (*float32)(pointer(j.x + uintptr(4*(t*j.w.Cols+from))))
-		b := blockAt(j.block(first, from), int(t-first))
-		j.kern.round8(b, int(width), x, int(min(j.piece8, j.w.Cols-from)), j.w.Type, j.loops)
+		for t := t; t < end; t++ {
+			x := (*float32)(pointer(j.x + uintptr(4*(t*j.w.Cols+from))))
+			b := blockAt(j.block(first, from), int(t-first))
+			j.kern.round8(b, int(width), x, int(min(j.piece8, j.w.Cols-from)), j.w.Type, j.loops)
+		}
 	}
 }
 

@@ -61,7 +61,7 @@ func Bench(b *testing.B, open func() (kernels.Device, error)) {
 }
 
 // BenchPrefill measures what reads a prompt of 512 tokens of a 1B Llama: its largest
-// products, and attention.
+// products, one of few rows, which is mostly what is done to the input, and attention.
 func BenchPrefill(b *testing.B, open func() (kernels.Device, error)) {
 	dev, err := open()
 	require.NoError(b, err)
@@ -69,7 +69,7 @@ func BenchPrefill(b *testing.B, open func() (kernels.Device, error)) {
 	b.Logf("%s", dev.Info().Detail)
 	x := &bencher{B: b, dev: dev, rng: rand.New(rand.NewPCG(1, 1))}
 	for _, t := range []kernels.DType{kernels.BF16, kernels.Q4_K, kernels.Q6_K, kernels.Q8_0} {
-		for _, size := range [][2]int64{{8192, 2048}, {2048, 8192}, {512, 2048}} {
+		for _, size := range [][2]int64{{8192, 2048}, {2048, 8192}, {512, 2048}, {16, 8192}} {
 			x.product(fmt.Sprintf("%v/%dx%d", t, size[0], size[1]), t, size[0], size[1], 16, 128, 512)
 		}
 	}
