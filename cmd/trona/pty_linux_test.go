@@ -155,7 +155,7 @@ const dimmed = "\x1b[2m"
 func TestChat(t *testing.T) {
 	c := runInTerminal(t, "demo", "--temperature", "0", "--max-model-len", "4096")
 	c.say("/think on")
-	require.Contains(t, c.String(), "loading demo")
+	c.wait(t, "loading demo", 1)
 	c.answers("What is 12 + 30?")
 	require.Equal(t, 1, c.count(dimmed))
 	c.say("/think off")
