@@ -133,10 +133,11 @@ eval: go ## measured accuracy of the demo model, thinking on, off and with budge
 	$(GO) test ./cmd/trona -run '^TestEval' -v -count=1 -timeout 60m -eval
 
 .PHONY: golden
-golden: go ## rewrite the expected texts that are made by programs; review the difference
+golden: go g++ ## rewrite the expected texts that are made by programs; review the difference; long known answers on the emulated GPU
 	$(GO) test ./engine -run '^TestScripts$$' -rewrite
 	$(GO) test ./cmd/trona -run '^TestDocsCommands$$' -rewrite
 	$(GO) test ./kernels/cuda -run ArgsHeader -rewrite
+	REQUIRE_EMULATOR=1 $(GO) test ./kernels/cuda -run '^TestGoldens$$' -long -timeout 30m
 
 .PHONY: gpu
 gpu: go ## what a GPU has to confirm, on this machine's own
