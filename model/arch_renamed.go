@@ -32,10 +32,10 @@ var (
 var internlm3 = architecture{hf: "InternLM3ForCausalLM", hfType: "internlm3", hfLayers: hfUniform, attentionBias: true, mlpBias: true}
 
 // helium is Helium, which rotates neighbours.
-var helium = architecture{hf: "HeliumForCausalLM", hfType: "helium", hfLayers: hfUniform, pairs: true, mlpBias: true}
+var helium = architecture{hf: "HeliumForCausalLM", hfType: "helium", hfLayers: hfUniform, pairs: true, mlpBias: true, theta: 1e5}
 
 // ernie45 is dense ERNIE 4.5, which rotates neighbours.
-var ernie45 = architecture{gguf: "ernie4_5", hf: "Ernie4_5ForCausalLM", hfType: "ernie4_5", hfLayers: hfUniform, pairs: true, tied: true}
+var ernie45 = architecture{gguf: "ernie4_5", hf: "Ernie4_5ForCausalLM", hfType: "ernie4_5", hfLayers: hfUniform, pairs: true, tied: true, theta: 5e5}
 
 // seedOSS is Seed-OSS: queries, keys and values have biases, unless a file says no, and
 // outputs where it says so.

@@ -62,6 +62,16 @@ func TestRenamed(t *testing.T) {
 	}
 }
 
+// TestTheta: what transformers takes where a config.json does not say.
+func TestTheta(t *testing.T) {
+	for architecture, want := range map[string]float64{"Llama": 1e4, "SmolLM3": 2e6, "Helium": 1e5, "Ernie4_5": 5e5} {
+		keys := map[string]string{"architectures": `["` + architecture + `ForCausalLM"]`, "rope_theta": "", "rope_scaling": "null"}
+		f, err := readFolder(writeFolder(t, map[string]string{"config.json": llamaJSON(keys)}))
+		require.NoError(t, err, architecture)
+		require.Equal(t, want, f.config.Rotary.Theta, architecture)
+	}
+}
+
 // TestJointForms: of a joint tensor in a folder each part is found, unless its scales
 // would have to be parted.
 func TestJointForms(t *testing.T) {
