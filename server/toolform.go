@@ -146,6 +146,9 @@ func (c *toolChoice) parser(form toolForm) *toolParser {
 	for _, t := range c.tools {
 		known[t.name] = true
 	}
+	if c.strict() {
+		form.also = "" // the grammar knows open alone
+	}
 	return newToolParser(form, known, c.single)
 }
 

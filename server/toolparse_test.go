@@ -37,6 +37,20 @@ func parsed(form string, single bool, cuts ...string) []string {
 	return out
 }
 
+// TestStrictTag: where a schema must be kept, only the tag counts behind which the grammar
+// keeps it.
+func TestStrictTag(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		choice := toolChoice{tools: []tool{{name: "f", strict: strict}}}
+		for tag, called := range map[string]bool{"<|tool_call|>": true, "<tool_call>": !strict} {
+			p := choice.parser(formNamed("granite"))
+			_, begun := p.write(tag + `[{"name": "f", "arguments": {}}]`)
+			_, ended := p.end()
+			require.Equal(t, called, len(begun)+len(ended) > 0, "%s, strict %v", tag, strict)
+		}
+	}
+}
+
 const deepseekF = "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{\"a\": 1}\n```<｜tool▁call▁end｜>"
 
 // toolAnswers are answers by form, and what they hold.
