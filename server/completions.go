@@ -124,6 +124,9 @@ func (c *completion) read(body []byte) (ignored []string, err error) {
 	if v := o.take("logprobs"); v != nil {
 		c.params.sampling.Logprob = true
 		c.params.sampling.TopLogprobs = int(v.integer(0, maxTopLogprobs))
+		if c.echo {
+			c.params.echoLogprobs = c.params.sampling.TopLogprobs
+		}
 	}
 	c.params.promptEach = c.params.stream
 	c.readBestOf(o.take("best_of"))
@@ -135,9 +138,6 @@ func (c *completion) read(body []byte) (ignored []string, err error) {
 	}
 	if err := c.params.constrain(c.model, &c.prompts[0]); err != nil {
 		return nil, err
-	}
-	if c.echo && c.params.sampling.Logprob {
-		c.params.echoLogprobs = c.params.sampling.TopLogprobs
 	}
 	return append(d.ignored, c.params.unread...), nil
 }
@@ -199,6 +199,24 @@ func (c *completion) readPrompts(v *value, addBOS bool) {
 	if n := len(c.prompts); n*c.params.choices > maxAnswers {
 		v.fail("%d prompts with %d answers each are more than %d answers in one request", n, c.params.choices, maxAnswers)
 	}
+	if n := c.repeated(); n > maxRepeated {
+		v.fail("answers would repeat %d tokens and log probabilities of prompts, which is more than %d", n, maxRepeated)
+	}
+}
+
+// repeated counts the tokens of prompts in all answers, and their log probabilities.
+func (c *completion) repeated() int {
+	tokens, each := 0, 0
+	for _, p := range c.prompts {
+		tokens += len(p.ids)
+	}
+	if c.echo || c.params.returnTokenIDs {
+		each = 1
+	}
+	if alternatives := max(c.params.promptLogprobs, c.params.echoLogprobs); alternatives >= 0 {
+		each += 1 + alternatives
+	}
+	return tokens * c.keep * each
 }
 
 // first returns the kind of the first element of a list; 0 where there is none.

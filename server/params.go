@@ -18,7 +18,8 @@ const (
 	maxStopIDs       = 256
 	maxChoices       = 128
 	maxPrompts       = 1024
-	maxAnswers       = 1024 // prompts times choices
+	maxAnswers       = 1024    // prompts times choices
+	maxRepeated      = 1 << 22 // of prompts in answers, of which each may take 200 bytes
 	maxMessages      = 4096
 	maxTools         = 128
 	maxToolName      = 64

@@ -76,6 +76,7 @@ func TestFieldTypes(t *testing.T) {
 
 // What asks for more than the server has is refused before any work.
 func TestFanOut(t *testing.T) {
+	long := many(8, many(200, "7"))
 	e := says(t, "ok")
 	s := newServer(t, e)
 	for body, param := range map[string]string{
@@ -83,6 +84,8 @@ func TestFanOut(t *testing.T) {
 		`{"prompt":[` + strings.Repeat(`"a",`, 1024) + `"a"]}`:                 "prompt",
 		`{"n":128,"prompt":[` + strings.Repeat(`"a",`, 8) + `"a"]}`:            "prompt",
 		`{"best_of":128,"prompt":[` + strings.Repeat(`"a",`, 8) + `"a"]}`:      "prompt",
+		`{"n":128,"echo":true,"logprobs":20,"prompt":` + long + `}`:            "prompt",
+		`{"n":128,"prompt_logprobs":20,"stream":true,"prompt":` + long + `}`:   "prompt",
 		`{"prompt":"a","max_tokens":2147483648}`:                               "max_tokens",
 		`{"prompt":"a","logprobs":21}`:                                         "logprobs",
 		`{"prompt":"a","prompt_logprobs":21}`:                                  "prompt_logprobs",
