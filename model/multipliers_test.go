@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"trona/kernels"
-	"trona/testdata"
 )
 
 // TestMultiplierKeys: what a config.json of each architecture says of its multipliers.
@@ -107,20 +106,6 @@ func TestGGUFMultipliers(t *testing.T) {
 			require.Empty(t, c.Unread)
 		})
 	}
-}
-
-// TestMultipliedPlan: a plan counts the factor beside the embedding.
-func TestMultipliedPlan(t *testing.T) {
-	c, err := Open(testdata.Path(t, "models", "family", "granite"))
-	require.NoError(t, err)
-	defer c.Close()
-	dev := openCPU(t)
-	plan, err := MakePlan(c, dev, PlanOptions{MaxRows: 8, MaxLogits: 2})
-	require.NoError(t, err)
-	m, err := Load(c, dev, LoadOptions{MaxRows: 8, MaxLogits: 2})
-	require.NoError(t, err)
-	defer m.Close()
-	require.Equal(t, plan.Weights+plan.Workspace, m.Bytes())
 }
 
 // TestMultiply: a factor is one of each scale that a weight has already.
