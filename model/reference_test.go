@@ -325,34 +325,16 @@ func TestWideFFN(t *testing.T) {
 	}
 }
 
-// TestBiases: checkpoints with biases have the logits and greedy tokens that
-// transformers gives them.
-func TestBiases(t *testing.T) {
-	for _, name := range []string{"llama", "qwen2"} {
-		t.Run(name, func(t *testing.T) {
-			folder := testdata.Path(t, "models", "biases", name)
-			ckpt, err := model.Open(folder)
-			require.NoError(t, err)
-			defer ckpt.Close()
-			require.Empty(t, ckpt.Unread)
-			dev, err := cpu.Open(cpu.Options{Variant: "exact"})
-			require.NoError(t, err)
-			defer func() { require.NoError(t, dev.Close()) }()
-			g := modeltest.ReadGolden(t, folder)
-			for _, chunk := range []int{64, 7} {
-				worst := g.Check(t, modeltest.Logits(t, ckpt, dev, g.Tokens(), chunk, len(g.Prompt)), ckpt.Config.EOS, 3e-4)
-				t.Logf("within %g", worst)
-			}
-		})
-	}
-}
-
-// TestFamily: checkpoints that are nearly Llama have the logits and greedy tokens that
-// transformers gives them.
+// TestFamily: checkpoints with biases, and of models that are nearly Llama, have the logits
+// and greedy tokens that transformers gives them.
 func TestFamily(t *testing.T) {
-	paths, err := filepath.Glob(filepath.Join(testdata.Path(t, "models", "family"), "*", "config.json"))
-	require.NoError(t, err)
-	require.NotEmpty(t, paths)
+	var paths []string
+	for _, folder := range []string{"biases", "family"} {
+		some, err := filepath.Glob(filepath.Join(testdata.Path(t, "models", folder), "*", "config.json"))
+		require.NoError(t, err)
+		require.NotEmpty(t, some)
+		paths = append(paths, some...)
+	}
 	for _, path := range paths {
 		folder := filepath.Dir(path)
 		t.Run(filepath.Base(folder), func(t *testing.T) {
