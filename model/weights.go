@@ -44,7 +44,7 @@ type part struct {
 	weight     *kernels.Weight // exactly one of weight and vector is set
 	vector     *kernels.Tensor
 	factor     float32 // multiplies what the checkpoint stores; 0: nothing does
-	joint      joint   // where it may stand instead, in a GGUF file
+	joint      joint   // where it may stand instead
 }
 
 // tensor returns the whole name in the checkpoint.
