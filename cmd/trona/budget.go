@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/bits"
@@ -14,12 +15,13 @@ const leastContext = 1024
 
 // options returns how a model is planned and loaded: serve, run and plan agree.
 func (f *cacheFlags) options(c *model.Config, kv kernels.DType) (model.PlanOptions, error) {
+	flag := cmp.Or(f.lengthFlag, "--max-model-len")
 	switch {
 	case f.MaxModelLen <= c.ContextLength:
 	case c.Limit != "":
-		return model.PlanOptions{}, fmt.Errorf("a context of %d tokens: %s limits the model to %d", f.MaxModelLen, c.Limit, c.ContextLength)
+		return model.PlanOptions{}, fmt.Errorf("%s %d: %s limits the model to %d", flag, f.MaxModelLen, c.Limit, c.ContextLength)
 	default:
-		return model.PlanOptions{}, fmt.Errorf("a context of %d tokens: the model declares %d", f.MaxModelLen, c.ContextLength)
+		return model.PlanOptions{}, fmt.Errorf("%s %d: the model declares %d", flag, f.MaxModelLen, c.ContextLength)
 	}
 	return model.PlanOptions{MaxModelLen: f.MaxModelLen, MaxNumSeqs: f.MaxNumSeqs, Drafts: f.drafts(), KVType: kv}, nil
 }

@@ -53,6 +53,7 @@ type cacheFlags struct {
 	MaxNumSeqs   int    `help:"Most requests in work at once." default:"16" placeholder:"16"`
 	KVCacheDtype string `name:"kv-cache-dtype" help:"Type of the KV cache: auto, f16, bf16, fp8, int16 or int8." enum:"auto,f16,bf16,fp8,int16,int8" default:"auto" placeholder:"auto"`
 	speculateFlags
+	lengthFlag string `kong:"-"` // what users know MaxModelLen as; empty: --max-model-len
 }
 
 // kvType returns the type of the caches of models on a device.

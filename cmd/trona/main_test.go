@@ -104,7 +104,8 @@ func TestExitCodes(t *testing.T) {
 		"dash, no prompt":   {[]string{"run", "demo", "-"}, exitUsage, "there is no prompt"},
 		"short text":        {[]string{"perplexity"}, exitFailed, "the text has 1 tokens, a chunk 512"},
 		"tiny chunk":        {[]string{"perplexity", "-c", "3"}, exitUsage, "--ctx-size 3"},
-		"long chunk":        {[]string{"perplexity", "-c", "131073"}, exitFailed, "131073"},
+		"long chunk":        {[]string{"perplexity", "-c", "131073"}, exitFailed, "--ctx-size 131073"},
+		"long context":      {[]string{"plan", "--max-model-len", "131073"}, exitFailed, "--max-model-len 131073"},
 		"no text":           {[]string{"perplexity", "-f", missing}, exitFailed, "absent.gguf"},
 		"bad type":          {[]string{"quantize", "demo", missing, "--type", "Q9_9"}, exitUsage, "Q9_9"},
 	}

@@ -52,7 +52,7 @@ func (c *perplexityCommand) Run(std stdio) error {
 	bar := newProgress(std.err, "loading "+c.Model)
 	from := loader{
 		sources: []source{{path: c.Model}}, device: c.deviceFlags,
-		cache: cacheFlags{MaxModelLen: c.CtxSize, MaxNumSeqs: chunksAtOnce, KVCacheDtype: c.KVCacheDtype},
+		cache: cacheFlags{MaxModelLen: c.CtxSize, lengthFlag: "--ctx-size", MaxNumSeqs: chunksAtOnce, KVCacheDtype: c.KVCacheDtype},
 	}
 	models, err := from.load(bar)
 	if err != nil {

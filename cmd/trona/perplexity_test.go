@@ -50,5 +50,5 @@ func TestPerplexityWholeContext(t *testing.T) {
 	require.Contains(t, ok(t, text, "perplexity", path, "-c", "128"), "chunks of 128 tokens")
 	longer := trona(t, text, "perplexity", path, "-c", "129")
 	require.Equal(t, exitFailed, longer.code)
-	require.Equal(t, "trona: a context of 129 tokens: the model declares 128\n", longer.err)
+	require.Equal(t, "trona: --ctx-size 129: the model declares 128\n", longer.err)
 }
