@@ -363,34 +363,3 @@ group:
 	JNZ     token
 	VZEROUPPER
 	RET
-
-// func spreadAVX512(out *float32, outRow int, sums *float32, stride, groups, tokens int)
-// Requires: AVX512F
-TEXT ·spreadAVX512(SB), NOSPLIT, $0-48
-	MOVQ out+0(FP), DI
-	MOVQ outRow+8(FP), R8
-	MOVQ sums+16(FP), SI
-	MOVQ stride+24(FP), R9
-	MOVQ groups+32(FP), R10
-	MOVQ tokens+40(FP), R11
-	SHLQ $2, R8
-	SHLQ $2, R9
-
-token:
-	MOVQ SI, AX
-	MOVQ DI, BX
-	MOVQ R10, CX
-
-group:
-	VMOVUPS (AX), Z0
-	VMOVUPS Z0, (BX)
-	ADDQ    R9, AX
-	ADDQ    $64, BX
-	DECQ    CX
-	JNZ     group
-	ADDQ    $64, SI
-	ADDQ    R8, DI
-	DECQ    R11
-	JNZ     token
-	VZEROUPPER
-	RET

@@ -134,7 +134,7 @@ func avx512() variant {
 	v.keysI8, v.valuesI8 = keysI8AVX512, valuesI8AVX512
 	v.maxima, v.expSum = maximaAVX512, expSumAVX512
 	v.swiglu = swigluAVX512
-	v.spread, v.swigluSums = spreadAVX512, swigluSumsAVX512
+	v.swigluSums = swigluSumsAVX512
 	v.contenders = contendersAVX512
 	v.mass = massAVX512
 	return v
@@ -334,9 +334,6 @@ func expSumAVX512(l, s, m *float32, n int)
 
 //go:noescape
 func swigluAVX512(out, gate, up *float32, n int)
-
-//go:noescape
-func spreadAVX512(out *float32, outRow int, sums *float32, stride, groups, tokens int)
 
 //go:noescape
 func swigluSumsAVX512(out *float32, outRow int, sums *float32, stride, groups, tokens int)
