@@ -1,6 +1,6 @@
 // gpu.h is all that a kernel may use. It has two back ends: on a device
 // (compiled by NVRTC) inline PTX, here; on this CPU (compiled by g++) the
-// emulator of emulator/host.h. No other file contains assembly.
+// emulator of emulator/host.h. Assembly stands here and in hopper.h alone.
 //
 //     KERNEL(name, Args, threads, blocks) { ... args ... }
 //
