@@ -1,6 +1,8 @@
 package cuda
 
 import (
+	"fmt"
+	"maps"
 	"math/rand/v2"
 	"testing"
 
@@ -147,6 +149,70 @@ func TestEngineAhead(t *testing.T) {
 		require.Zero(t, e.Stats().Running)
 	}
 	require.Equal(t, answers[true], answers[false])
+}
+
+// TestEngineStep: a step that decodes is some copies, one launch of a recording, and
+// besides that the kernels that pass tokens on and draw, nothing else.
+func TestEngineStep(t *testing.T) {
+	need(t)
+	path := modeltest.Folder(t, modeltest.Tiny())
+	const hostCopies, scan, draw, pick = "cuMemcpyHtoDAsync", "sample_scan", "sample_draw", "sample_pick"
+	for _, c := range []struct {
+		name     string
+		sampling engine.Sampling
+		limit    engine.Constraint
+		draws    []string
+		copies   int // rows, positions and plan; how to draw, and lists for that
+	}{
+		{"greedy", engine.Sampling{}, nil, []string{scan, pick}, 3},
+		{"at random", engine.Sampling{Temperature: 1, TopP: 0.9, Logprob: true, TopLogprobs: 3}, nil, []string{scan, draw, pick}, 3},
+		{"with penalties", engine.Sampling{FrequencyPenalty: 0.3}, nil, []string{scan, pick}, 4},
+		{"masked", engine.Sampling{Temperature: 1}, engine.AllowTokens([]int32{3, 30, 60, 90}), []string{scan, draw, pick}, 4},
+	} {
+		for _, synchronous := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, synchronous %v", c.name, synchronous), func(t *testing.T) {
+				e := engineRig{path, 48, 4, 12, synchronous}.open(t)
+				// made counts what a request makes of calls that matter.
+				made := func(tokens int) map[string]int {
+					before := emulatorCounts(t)
+					s, err := e.Submit(t.Context(), engine.Request{
+						Prompt: []int32{1, 2, 3}, MaxTokens: tokens, PromptLogprobs: -1, Sampling: c.sampling, Constraint: c.limit,
+					})
+					require.NoError(t, err)
+					require.Len(t, events(t, s), tokens)
+					after := emulatorCounts(t)
+					for name := range after {
+						after[name] -= before[name]
+					}
+					return after
+				}
+				const steps = 20
+				few, many := made(5), made(5+steps)
+				launched := c.draws
+				if !synchronous {
+					launched = append([]string{"feed"}, launched...)
+				}
+				want := map[string]int{"cuGraphLaunch": steps, "launches": steps * len(launched), hostCopies: c.copies * steps, "cuMemcpyDtoHAsync": steps}
+				for _, name := range launched {
+					want[name] = steps
+				}
+				got := map[string]int{}
+				for name := range want {
+					got[name] = many[name] - few[name]
+				}
+				require.Equal(t, want, got)
+			})
+		}
+	}
+}
+
+// emulatorCounts returns how often the emulated driver's functions were called and its
+// kernels ran, and how many of those were launched outside recordings.
+func emulatorCounts(t *testing.T) map[string]int {
+	all := cudatest.Calls(t)
+	all["launches"] = all["cuLaunchKernel"] + all["cuLaunchKernelEx"]
+	maps.Copy(all, cudatest.Launches(t))
+	return all
 }
 
 // TestEngineFault: an error of a step under way ends all requests, and says what

@@ -1,7 +1,7 @@
 package cudatest
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"unsafe"
@@ -39,17 +39,22 @@ func Set(t testing.TB, name, value string) {
 func Report(t testing.TB) string { return text(function(t, "trona_emu_report")) }
 
 // Launches returns how often each kernel of the emulated driver was launched.
-func Launches(t testing.TB) map[string]int {
+func Launches(t testing.TB) map[string]int { return counts(t, "trona_emu_kernels") }
+
+// Calls returns how often each function of the emulated driver was called.
+func Calls(t testing.TB) map[string]int { return counts(t, "trona_emu_calls") }
+
+// counts reads lines of a name and, last, a number.
+func counts(t testing.TB, f string) map[string]int {
 	t.Helper()
-	launches := map[string]int{}
-	for line := range strings.Lines(text(function(t, "trona_emu_kernels"))) {
-		var name string
-		var bytes, n int
-		_, err := fmt.Sscan(line, &name, &bytes, &n)
+	all := map[string]int{}
+	for line := range strings.Lines(text(function(t, f))) {
+		fields := strings.Fields(line)
+		n, err := strconv.Atoi(fields[len(fields)-1])
 		require.NoError(t, err, line)
-		launches[name] = n
+		all[fields[0]] = n
 	}
-	return launches
+	return all
 }
 
 // text calls a function that fills a buffer and returns its length.

@@ -4,7 +4,8 @@ package cudatest
 
 import "testing"
 
-// Set, Report and Launches are of the emulated driver, which is for Linux.
+// Set, Report, Launches and Calls are of the emulated driver, which is for Linux.
 func Set(t testing.TB, _, _ string)        { t.Skip("no emulated driver on this system") }
 func Report(t testing.TB) string           { t.Skip("no emulated driver on this system"); return "" }
 func Launches(t testing.TB) map[string]int { t.Skip("no emulated driver on this system"); return nil }
+func Calls(t testing.TB) map[string]int    { t.Skip("no emulated driver on this system"); return nil }

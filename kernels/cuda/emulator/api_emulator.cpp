@@ -45,6 +45,13 @@ EXPORT int trona_emu_kernels(char *to, int size) {
     return give(text, to, size);
 }
 
+EXPORT int trona_emu_calls(char *to, int size) {
+    std::lock_guard<std::mutex> hold(driver().lock);
+    std::string text;
+    for (const auto &[name, calls] : driver().calls) text += name + " " + std::to_string(calls) + "\n";
+    return give(text, to, size);
+}
+
 // Programs that link the driver need these to be there.
 #define REFUSED(name)                                 \
     API name() {                                      \

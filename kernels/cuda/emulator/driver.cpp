@@ -95,6 +95,7 @@ CUresult invalidate_captures(Driver &d) {
 
 Call::Call(const char *name, unsigned needs) : lock(driver().lock) {
     Driver &d = driver();
+    d.calls[name]++;
     if ((needs & initialized) && !d.initialized) {
         bad = CUDA_ERROR_NOT_INITIALIZED;
         return;

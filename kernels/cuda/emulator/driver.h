@@ -143,6 +143,7 @@ struct Driver {
     std::map<uint64_t, size_t> registered;
     std::map<const void *, std::shared_ptr<Object>> objects; // all but contexts
     std::string report;
+    std::map<std::string, uint64_t> calls; // of each function
 
     template <class T> std::shared_ptr<T> make() {
         auto o = std::make_shared<T>();

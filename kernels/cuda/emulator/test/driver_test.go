@@ -358,6 +358,36 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
+// TestCalls: each call is counted, one that fails too, and what it leads to is not.
+func TestCalls(t *testing.T) {
+	l := load(t)
+	d := l.open(0)
+	counts := func(name string) (n int) {
+		b := make([]byte, 1<<16)
+		size := l.call("trona_emu_calls", uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+		for line := range strings.Lines(string(b[:size])) {
+			if strings.HasPrefix(line, name+" ") {
+				_, err := fmt.Sscanf(line, name+" %d", &n)
+				require.NoError(t, err)
+			}
+		}
+		return n
+	}
+	a := args{out: d.alloc(threads), in: d.floats(ramp(threads))}
+	d.must("cuStreamBeginCapture_v2", d.stream, 1)
+	d.start("right_copy", 1, 0, a)
+	exec := l.make("cuGraphInstantiateWithFlags", l.make2("cuStreamEndCapture", d.stream), 0)
+	graphs, kernels := counts("cuGraphLaunch"), counts("cuLaunchKernel")
+	for range 2 {
+		d.must("cuGraphLaunch", exec, d.stream)
+	}
+	require.NotZero(t, l.call("cuGraphLaunch", 0, d.stream))
+	require.Zero(t, d.wait())
+	require.Equal(t, graphs+3, counts("cuGraphLaunch"))
+	require.Equal(t, kernels, counts("cuLaunchKernel"))
+	require.NotZero(t, kernels)
+}
+
 // TestProcAddress: the newest form of a function, as far as the driver has it.
 func TestProcAddress(t *testing.T) {
 	l := load(t)
