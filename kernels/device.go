@@ -146,8 +146,8 @@ type Biased struct{ X, Bias Tensor }
 // positions, slots) may change in between; addresses and shapes stay.
 type Recorder interface {
 	// Record keeps the ops that f queues, without doing them. f uses Ops alone
-	// but not Sample, and one plan for all Attention, of which the numbers of
-	// rows and of Decode count.
+	// but not Sample, for how to draw may not be known when the others are queued,
+	// and one plan for all Attention, of which the numbers of rows and of Decode count.
 	Record(f func()) (Recording, error)
 	// Replay queues recorded ops. Attention is by plan, whose rows are the first
 	// of those recorded; what it leaves of the others is undefined.
