@@ -11,8 +11,7 @@ import (
 
 // sampling is what Sample keeps between calls.
 type sampling struct {
-	rows    []sampleRow
-	ids     []int32
+	sent    []int32 // rows, then their lists
 	pending []drawn
 	tokens  int64 // offset in results of those of the last call
 	n       int64 // how many these are
@@ -61,16 +60,15 @@ func (d *Device) Sample(dst []kernels.Sampled, logits kernels.Tensor, rows []ker
 func (d *Device) sampleRows(dst []kernels.Sampled, tokens int64, logits kernels.Tensor, rows []kernels.SampleRow) bool {
 	s := &d.sampling
 	m, vocab, most := int64(len(rows)), logits.Shape[1], int64(0)
-	s.rows, s.ids = s.rows[:0], s.ids[:0]
+	s.encode(rows)
 	for i := range rows {
-		s.rows = append(s.rows, s.encode(&rows[i]))
 		most = max(most, min(int64(rows[i].Logprobs), vocab))
 	}
 	n, groups := pieces(vocab, pieceTokens), pieces(vocab, sampleGroup)
-	var at [7]addr
+	var at [6]addr
 	size := int64(0)
 	for i, bytes := range [len(at)]int64{
-		m * int64(unsafe.Sizeof(sampleRow{})), 4 * int64(len(s.ids)),
+		4 * int64(len(s.sent)),
 		4 * m * vocab, 8 * m * vocab, 8 * m * 2 * groups, m * n * int64(unsafe.Sizeof(samplePiece{})), 8 * m * sampleBins,
 	} {
 		at[i] = d.at(size)
@@ -84,10 +82,9 @@ func (d *Device) sampleRows(dst []kernels.Sampled, tokens int64, logits kernels.
 	if !ok {
 		return false
 	}
-	d.send(driver.Memory(at[0]), bytesOf(s.rows))
-	d.send(driver.Memory(at[1]), bytesOf(s.ids))
+	d.send(driver.Memory(at[0]), bytesOf(s.sent))
 	args := words(sampleArgs{
-		logits: addr(logits.Addr), rows: at[0], ids: at[1], adjusted: at[2], list: at[3], keys: at[4], pieces: at[5], bins: at[6],
+		logits: addr(logits.Addr), rows: at[0], ids: at[0], adjusted: at[1], list: at[2], keys: at[3], pieces: at[4], bins: at[5],
 		out: addr(d.results.device) + addr(tokens), top: addr(d.results.device) + addr(tops),
 		vocab: int32(vocab), maxTop: int32(most),
 	})
@@ -137,9 +134,19 @@ func (s *sampling) finish(r *results) {
 	s.pending = s.pending[:0]
 }
 
-// encode writes a row as the kernel reads it, and its lists behind those of
-// the rows before. Lists that nothing reads stay at home.
-func (s *sampling) encode(r *kernels.SampleRow) sampleRow {
+// encode writes rows as kernels read them, and all lists behind them: one copy brings both.
+func (s *sampling) encode(rows []kernels.SampleRow) {
+	const words = int(unsafe.Sizeof(sampleRow{}) / 4)
+	s.sent = slices.Grow(s.sent[:0], words*len(rows))[:words*len(rows)]
+	for i := range rows {
+		row := s.encodeRow(&rows[i]) // which may move what is sent
+		*(*sampleRow)(unsafe.Pointer(&s.sent[words*i])) = row
+	}
+}
+
+// encodeRow returns a row whose lists lie behind those of the rows before. Lists that
+// nothing reads stay at home.
+func (s *sampling) encodeRow(r *kernels.SampleRow) sampleRow {
 	repeats := r.Repetition != 0 && r.Repetition != 1
 	e := sampleRow{
 		seed: r.Seed, position: r.Position, temperature: r.Temperature, topP: r.TopP, minP: r.MinP,
@@ -154,28 +161,28 @@ func (s *sampling) encode(r *kernels.SampleRow) sampleRow {
 	if repeats || r.Presence != 0 || r.Frequency != 0 {
 		e.generated = s.list(r.Generated)
 	}
-	begin := int32(len(s.ids))
+	begin := int32(len(s.sent))
 	for _, b := range r.Bias {
-		s.ids = append(s.ids, b.Token, int32(math.Float32bits(b.Bias)))
+		s.sent = append(s.sent, b.Token, int32(math.Float32bits(b.Bias)))
 	}
-	e.bias = [2]int32{begin, int32(len(s.ids))}
+	e.bias = [2]int32{begin, int32(len(s.sent))}
 	e.banned = s.list(r.Banned)
 	if r.Mask != nil {
 		e.masked = 1
-		begin = int32(len(s.ids))
+		begin = int32(len(s.sent))
 		for _, w := range r.Mask {
-			s.ids = append(s.ids, int32(w))
+			s.sent = append(s.sent, int32(w))
 		}
-		e.mask = [2]int32{begin, int32(len(s.ids))}
+		e.mask = [2]int32{begin, int32(len(s.sent))}
 	}
 	return e
 }
 
 // list appends a list and returns where it lies.
 func (s *sampling) list(ids []int32) [2]int32 {
-	begin := int32(len(s.ids))
-	s.ids = append(s.ids, ids...)
-	return [2]int32{begin, int32(len(s.ids))}
+	begin := int32(len(s.sent))
+	s.sent = append(s.sent, ids...)
+	return [2]int32{begin, int32(len(s.sent))}
 }
 
 // bytesOf views values as bytes.
