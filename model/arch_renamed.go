@@ -8,14 +8,16 @@ import (
 // These are Llama under other names. Where they have none in GGUF files, those are written as
 // Llama's.
 
-// phi3 is Phi-3 and Phi-4 (arXiv 2404.14219) where all of a head is rotated, in one way at
-// every length: its tensors are joint.
-var phi3 = architecture{hf: "Phi3ForCausalLM", hfType: "phi3", hfLayers: hfUniform}
+// phi3 is Phi-3 and Phi-4 (arXiv 2404.14219, 2503.01743), whose tensors are joint.
+var phi3 = architecture{gguf: "phi3", hf: "Phi3ForCausalLM", hfType: "phi3", hfLayers: hfUniform, fileNames: upBehindGate(), neox: true, partial: 1}
 
-// phi3File is what GGUF files call Phi-3: up stands behind gate, under its name.
-var phi3File = architecture{gguf: "phi3", fileNames: phi3Names(), neox: true}
+// glm is GLM-4-9B (arXiv 2406.12793), which rotates neighbours in half of a head.
+var glm = architecture{
+	gguf: "chatglm", hf: "GlmForCausalLM", hfType: "glm", hfLayers: biasedLayers, fileNames: upBehindGate(), pairs: true, partial: 0.5,
+}
 
-func phi3Names() *names {
+// upBehindGate: in GGUF files up stands behind gate, under its name.
+func upBehindGate() *names {
 	n := ggufNames
 	n.gateUp = n.up
 	return &n
@@ -37,11 +39,12 @@ var helium = architecture{hf: "HeliumForCausalLM", hfType: "helium", hfLayers: h
 // ernie45 is dense ERNIE 4.5, which rotates neighbours.
 var ernie45 = architecture{gguf: "ernie4_5", hf: "Ernie4_5ForCausalLM", hfType: "ernie4_5", hfLayers: hfUniform, pairs: true, tied: true, theta: 5e5}
 
-// seedOSS is Seed-OSS: queries, keys and values have biases, unless a file says no, and
-// outputs where it says so.
-var seedOSS = architecture{hf: "SeedOssForCausalLM", hfType: "seed_oss", hfLayers: seedLayers, mlpBias: true}
+// seedOSS is Seed-OSS.
+var seedOSS = architecture{hf: "SeedOssForCausalLM", hfType: "seed_oss", hfLayers: biasedLayers, mlpBias: true}
 
-func seedLayers(o *object, s hfShape) []Layer {
+// biasedLayers: queries, keys and values have biases, unless a file says no, and outputs
+// where it says so.
+func biasedLayers(o *object, s hfShape) []Layer {
 	_, given := o.members["attention_bias"]
 	qkv, out := o.flag("attention_bias") || !given, o.flag("attention_out_bias")
 	layers := hfUniform(o, s)

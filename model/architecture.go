@@ -16,6 +16,9 @@ type architecture struct {
 	// still reports whether layer i of a GGUF file has no rotation; nil: none has.
 	still func(k *ggufKeys, i int) bool
 	theta float64 // of a config.json that does not say; 0: 10000
+	// partial is the part of a head that is rotated where a config.json does not say; 0:
+	// always all of it.
+	partial float64
 
 	// What a config.json may ask for: attention_bias gives q, k, v and the output
 	// biases, mlp_bias gate, up and down.
@@ -37,6 +40,6 @@ type architecture struct {
 // architectures lists every decoder that this program runs.
 func architectures() []*architecture {
 	return []*architecture{&llama, &deci, &mistral, &qwen2, &qwen3, &granite, &minicpm, &smollm3,
-		&phi3, &phi3File, &internlm3, &helium, &ernie45, &seedOSS, &graniteHybrid,
+		&phi3, &glm, &internlm3, &helium, &ernie45, &seedOSS, &graniteHybrid,
 		&mistral3, &internlm2, &xverse}
 }

@@ -149,7 +149,7 @@ func (k *ggufKeys) layers(c *Config, a *architecture) {
 			c.Layers[i].FFN = &FFN{Width: width[i]}
 		}
 	}
-	c.Rotary.Dim = dim
+	c.Rotary.Dim, c.Rotary.Rotated = dim, k.rotated(a, dim)
 	k.biases(c.Layers)
 }
 
@@ -184,7 +184,7 @@ func (k *ggufKeys) biases(layers []Layer) {
 }
 
 // headSize takes the size of a head, or derives it where the file does not
-// give it. Keys and values must have the same, and all of it be rotated.
+// give it. Keys and values must have the same.
 func (k *ggufKeys) headSize(hidden, heads int) int {
 	v, given := k.integer("attention.key_length")
 	if !given {
@@ -195,12 +195,24 @@ func (k *ggufKeys) headSize(hidden, heads int) int {
 		}
 		v = int64(hidden / heads)
 	}
-	for _, name := range []string{"attention.value_length", "rope.dimension_count"} {
-		if other, ok := k.integer(name); ok && other != v {
-			k.add(k.key(name), "is %d, heads have %d: not supported", other, v)
-		}
+	if other, ok := k.integer("attention.value_length"); ok && other != v {
+		k.add(k.key("attention.value_length"), "is %d, heads have %d: not supported", other, v)
 	}
 	return k.headDim(k.key("attention.key_length"), v)
+}
+
+// rotated takes how many dimensions of a head are rotated; 0: all.
+func (k *ggufKeys) rotated(a *architecture, dim int) int {
+	const name = "rope.dimension_count"
+	n, ok := k.integer(name)
+	switch {
+	case !ok || n == int64(dim):
+		return 0
+	case a.partial == 0 || n < 2 || n > int64(dim) || n%2 != 0:
+		k.add(k.key(name), "is %d, heads have %d: not supported", n, dim)
+		return 0
+	}
+	return int(n)
 }
 
 // rotary reads the position encoding. llama3 scaling stands in the tensor

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"cmp"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -85,10 +84,10 @@ func hfDecoder(o *object, a *architecture) Config {
 	if a.multipliers != nil {
 		a.multipliers(o, &c)
 	}
-	c.Rotary = hfRotary(o, Rotary{Theta: cmp.Or(a.theta, 10000), Dim: dim, Interleaved: a.pairs}, c.ContextLength)
+	c.Rotary = hfRotary(o, a, dim, c.ContextLength)
 	if r := &c.Rotary; r.Scaling == "dynamic" { // stretched only beyond these positions
 		c.limit(r.OriginalContext, "rope_scaling")
-		*r = Rotary{Theta: r.Theta, Dim: r.Dim, Interleaved: r.Interleaved}
+		*r = Rotary{Theta: r.Theta, Dim: r.Dim, Rotated: r.Rotated, Interleaved: r.Interleaved}
 	}
 	o.hfWindow(&c, a)
 	for _, n := range hfNeutral {
@@ -263,8 +262,10 @@ var hfNeutral = []struct{ name, value string }{
 	{"qkv_bias", "false"},
 	{"use_bias", "false"},
 	{"bias", "false"},
-	{"partial_rotary_factor", "1"},
+	{"lm_head_bias", "false"},
 	{"rotary_pct", "1"},
+	{"interpolate_factor", "1"},
+	{"full_attn_mod", "1"},
 	{"rope_interleaved", "false"},
 	{"rope_interleave", "false"},
 	{"no_rope_layers", "[]"},

@@ -1,17 +1,21 @@
 package model
 
-import "reflect"
+import (
+	"cmp"
+	"reflect"
+)
 
 // hfRotary reads the position encoding from its two homes: rope_theta and
-// rope_scaling at the top, or rope_parameters (transformers 5). r is what a file that says
-// nothing has.
-func hfRotary(o *object, r Rotary, context int) Rotary {
+// rope_scaling at the top, or rope_parameters (transformers 5).
+func hfRotary(o *object, a *architecture, dim, context int) Rotary {
+	r := Rotary{Theta: cmp.Or(a.theta, 10000), Dim: dim, Interleaved: a.pairs}
 	theta, haveTheta := o.number("rope_theta")
 	scaling, params := o.child("rope_scaling"), o.child("rope_parameters")
 	original, haveOriginal := o.integer("original_max_position_embeddings")
 	if !haveOriginal {
 		original = int64(context)
 	}
+	r.Rotated = o.rotated(params, a, dim)
 	if haveTheta {
 		r.Theta = o.within("rope_theta", theta, 1, maxTheta)
 	}
@@ -32,6 +36,33 @@ func hfRotary(o *object, r Rotary, context int) Rotary {
 		scaling.scaling(&r, original, haveOriginal)
 	}
 	return r
+}
+
+// rotated takes how many dimensions of a head are rotated; 0: all.
+func (o *object) rotated(params *object, a *architecture, dim int) int {
+	const name = "partial_rotary_factor"
+	part, given := o.number(name)
+	if params != nil {
+		if v, ok := params.number(name); ok {
+			if given && v != part {
+				params.fail(name, "%v contradicts %s %v", v, name, part)
+			}
+			part, given = v, true
+		}
+	}
+	if !given {
+		part = cmp.Or(a.partial, 1)
+	}
+	n := int(float64(dim) * min(max(part, 0), 2))
+	switch {
+	case part == 1:
+		return 0
+	case a.partial == 0:
+		o.fail(name, "%v is not supported", part)
+	case n < 2 || n >= dim || n%2 != 0:
+		o.fail(name, "%v of %d dimensions is %d, not an even part", part, dim, n)
+	}
+	return n
 }
 
 // scaling reads one rope_scaling or rope_parameters object. The original context

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -8,7 +9,8 @@ import (
 	"trona/kernels"
 )
 
-// Part is one weight of a checkpoint, under its name in GGUF files.
+// Part is one weight of a checkpoint, under its name in GGUF files. Parts of the same name,
+// one after another, are one tensor there.
 type Part struct {
 	Name       string // "blk.0.attn_q.weight"
 	Layer      int    // -1: of no layer
@@ -24,10 +26,8 @@ type Part struct {
 // Parts lists the weights in the order of the forward pass, as a GGUF file has
 // them. It fails where GGUF has no place for one.
 func (c *Checkpoint) Parts() ([]Part, error) {
-	if c.architecture().fileNames != nil {
-		return nil, &ConfigError{File: c.Path, Field: "general.architecture", Message: fmt.Sprintf("%q is read only", c.Config.Architecture)}
-	}
-	here, there := new(weights).parts(&c.Config, c.names), new(weights).parts(&c.Config, &ggufNames)
+	names := cmp.Or(c.architecture().fileNames, &ggufNames)
+	here, there := new(weights).parts(&c.Config, c.names), new(weights).parts(&c.Config, names)
 	parts := make([]Part, len(here))
 	for i, p := range there {
 		q := &parts[i]
@@ -41,6 +41,9 @@ func (c *Checkpoint) Parts() ([]Part, error) {
 			panic(fmt.Sprintf("model: name of a part: %q", p.name))
 		}
 		switch a := c.Config.Layers[q.Layer].Attention; {
+		case part == names.gate && names.gateUp == names.up:
+			p.name = names.layer + number + "." + names.up
+			q.Name = p.tensor()
 		case part == ggufNames.linearFFN:
 			return nil, &ConfigError{File: c.Path, Field: here[i].name, Message: "GGUF has no name for a linear map in place of an FFN"}
 		case c.interleaves() && part == ggufNames.q:
@@ -91,16 +94,16 @@ func (c *Checkpoint) interleaves() bool {
 }
 
 // Divisors returns by what each frequency of the position encoding is divided
-// where that depends on the frequency, F32 [Dim/2], as rope_freqs.weight of a
+// where that depends on the frequency, F32 [Rotated/2], as rope_freqs.weight of a
 // GGUF file has it: what the file stores, or llama3 scaling. nil: nothing is.
 func (c *Checkpoint) Divisors() ([]float32, error) {
 	r := c.Config.Rotary
 	if err := c.readDivisors(&r); err != nil || r.Scaling != "llama3" {
 		return r.Divisors, err
 	}
-	divisors := make([]float32, r.Dim/2)
+	divisors := make([]float32, r.rotated()/2)
 	for i := range divisors {
-		f := math.Pow(r.Theta, -2*float64(i)/float64(r.Dim))
+		f := math.Pow(r.Theta, -2*float64(i)/float64(r.rotated()))
 		divisors[i] = float32(f / r.llama3(f))
 	}
 	return divisors, nil

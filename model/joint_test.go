@@ -11,6 +11,7 @@ import (
 
 	"trona/kernels/cpu"
 	"trona/model"
+	"trona/model/convert"
 	"trona/model/gguf"
 	"trona/model/modeltest"
 	"trona/testdata"
@@ -81,65 +82,29 @@ func TestJoint(t *testing.T) {
 	require.ErrorContains(t, err, "blk.0.attn_qkv.weight: has shape [127 32], the configuration asks for [128 32]")
 }
 
-// phi3File writes a folder of Phi-3 as a GGUF file of that name: rows of q and k keep their
-// order, and gate and up are one tensor, as q, k and v are.
-func phi3File(t *testing.T, folder string) string {
-	ckpt, err := model.Open(folder)
-	require.NoError(t, err)
-	defer ckpt.Close()
-	path := filepath.Join(t.TempDir(), "phi3.gguf")
-	out, err := os.Create(path)
-	require.NoError(t, err)
-	defer out.Close()
-	w, c := gguf.NewWriter(out), &ckpt.Config
-	l := c.Layers[0]
-	for key, value := range map[string]any{
-		"general.architecture": "phi3", "phi3.block_count": uint32(len(c.Layers)), "phi3.context_length": uint32(c.ContextLength),
-		"phi3.embedding_length": uint32(c.HiddenSize), "phi3.feed_forward_length": uint32(l.FFN.Width), "phi3.rope.dimension_count": uint32(c.Rotary.Dim),
-		"phi3.attention.head_count": uint32(l.Attention.Heads), "phi3.attention.head_count_kv": uint32(l.Attention.KVHeads),
-		"phi3.attention.layer_norm_rms_epsilon": c.NormEps, "phi3.rope.freq_base": float32(c.Rotary.Theta), "phi3.attention.sliding_window": uint32(0),
-		"tokenizer.ggml.eos_token_id": uint32(c.EOS[0]),
-	} {
-		require.NoError(t, w.Set(key, value))
-	}
-	parts, err := ckpt.Parts()
-	require.NoError(t, err)
-	var names []string
-	rows, data := map[string][]int64{}, map[string][]byte{}
-	for i := range parts {
-		p := &parts[i]
-		name := strings.NewReplacer("attn_q.", "attn_qkv.", "attn_k.", "attn_qkv.", "attn_v.", "attn_qkv.", "ffn_gate.", "ffn_up.").Replace(p.Name)
-		m, err := ckpt.ReadPart(p)
-		require.NoError(t, err)
-		if rows[name] == nil {
-			names, rows[name] = append(names, name), []int64{0, p.Cols}
-		}
-		rows[name][0] += p.Rows
-		data[name] = append(data[name], m.Data...)
-	}
-	for _, name := range names {
-		require.NoError(t, w.Add(name, gguf.BF16, rows[name]...))
-	}
-	for _, name := range names {
-		_, err := w.Write(data[name])
-		require.NoError(t, err)
-	}
-	require.NoError(t, w.Close())
-	return path
-}
-
-// TestPhi3File: a GGUF file of Phi-3 answers as the folder does.
-func TestPhi3File(t *testing.T) {
-	folder := testdata.Path(t, "models", "family", "phi3")
-	ckpt, err := model.Open(phi3File(t, folder))
-	require.NoError(t, err)
-	defer ckpt.Close()
-	require.Empty(t, ckpt.Unread)
+// TestJointFiles: GGUF files of Phi-3 and GLM-4, in which gate and up are one tensor, as q, k
+// and v are, answer as the folders do.
+func TestJointFiles(t *testing.T) {
 	dev, err := cpu.Open(cpu.Options{Variant: "exact"})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, dev.Close()) }()
-	g := modeltest.ReadGolden(t, folder)
-	g.Check(t, modeltest.Logits(t, ckpt, dev, g.Tokens(), 64, len(g.Prompt)), ckpt.Config.EOS, 1e-4)
-	_, err = ckpt.Parts()
-	require.ErrorContains(t, err, "read only")
+	for _, name := range []string{"phi3", "phi3-partial", "glm"} {
+		folder, path := testdata.Path(t, "models", "family", name), filepath.Join(t.TempDir(), "split.gguf")
+		src, err := model.Open(folder)
+		require.NoError(t, err)
+		defer src.Close()
+		bf16, err := convert.ParseTarget("BF16")
+		require.NoError(t, err)
+		_, err = convert.File(t.Context(), src, path, convert.Options{Target: bf16})
+		require.NoError(t, err)
+		ckpt, err := model.Open(joinQKV(t, path, 0))
+		require.NoError(t, err)
+		defer ckpt.Close()
+		require.Empty(t, ckpt.Unread)
+		for _, x := range ckpt.Tensors() {
+			require.NotContains(t, x.Name, "ffn_gate")
+		}
+		g := modeltest.ReadGolden(t, folder)
+		g.Check(t, modeltest.Logits(t, ckpt, dev, g.Tokens(), 64, len(g.Prompt)), ckpt.Config.EOS, 1e-4)
+	}
 }

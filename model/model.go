@@ -138,7 +138,7 @@ func (m *Model) loadVectors(ckpt *Checkpoint, parts []part) error {
 		for i := range values {
 			values[i] *= cmp.Or(p.factor, 1)
 		}
-		m.dev.Upload(*p.vector, floatBytes(values))
+		m.dev.Upload(*p.vector, floatBytes(p.partial.vector(values)))
 	}
 	m.dev.Upload(inv, floatBytes(m.Config.Rotary.Frequencies()))
 	m.rotary = kernels.Rotary{Inv: inv, Interleaved: m.Config.Rotary.Interleaved, Scale: m.Config.rotaryScale(m.Config.Rotary.Scale)}
@@ -180,7 +180,7 @@ func (m *Model) pack(ckpt *Checkpoint, parts []part, progress func(done, total i
 		if err != nil {
 			return err
 		}
-		p.multiply(w)
+		p.prepare(w)
 		*p.weight, err = m.dev.Pack(w)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)

@@ -56,7 +56,7 @@ func OpenGGUF(f *gguf.File, path string) (*Checkpoint, error) {
 	}
 	_, untied := find.byName["output.weight"]
 	c.Config.TiedEmbedding = !untied
-	if c.divisors, err = find.divisors(c.Config.Rotary.Dim); err != nil {
+	if c.divisors, err = find.divisors(c.Config.Rotary.rotated()); err != nil {
 		return nil, err
 	}
 	return c, c.find(find, find.gguf)

@@ -136,7 +136,7 @@ func weightBytes(ckpt *Checkpoint, dev Sizer) int64 {
 			continue
 		}
 		m := ckpt.stored[parts[i].tensor()].header()
-		parts[i].multiply(m)
+		parts[i].prepare(m)
 		sum += dev.PackedBytes(m)
 	}
 	return sum

@@ -2,12 +2,14 @@ package model_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -76,9 +78,10 @@ func (r *reference) norm(name string, x []float64) []float64 {
 
 func (r *reference) rope(x []float64, dim, position int) {
 	scaled := r.c.Rotary.Frequencies() // TestYarn knows them
+	n := cmp.Or(r.c.Rotary.Rotated, dim)
 	for from := 0; from < len(x); from += dim {
-		for i := range dim / 2 {
-			f := math.Pow(r.c.Rotary.Theta, -2*float64(i)/float64(dim))
+		for i := range n / 2 {
+			f := math.Pow(r.c.Rotary.Theta, -2*float64(i)/float64(n))
 			if r.c.Rotary.Scaling != "" {
 				f = float64(scaled[i])
 			}
@@ -86,8 +89,8 @@ func (r *reference) rope(x []float64, dim, position int) {
 			if s := r.c.Rotary.Scale; s != 0 {
 				sin, cos = s*sin, s*cos
 			}
-			a, b := x[from+i], x[from+i+dim/2]
-			x[from+i], x[from+i+dim/2] = a*cos-b*sin, b*cos+a*sin
+			a, b := x[from+i], x[from+i+n/2]
+			x[from+i], x[from+i+n/2] = a*cos-b*sin, b*cos+a*sin
 		}
 	}
 }
@@ -237,6 +240,7 @@ func TestReference(t *testing.T) {
 		"qwen3": uniform("Qwen3ForCausalLM", true), "nemotron": mixed,
 		"llama with biases": biased(uniform("LlamaForCausalLM", false)), "nemotron with biases": biased(mixed),
 		"qwen2": qwen2(), "qwen3 with biases": qwen3Biased, "tied": tied, "yarn": uniform("LlamaForCausalLM", false),
+		"partial": biased(uniform("LlamaForCausalLM", false)), "partial with norms": uniform("Qwen3ForCausalLM", true),
 		"nothing": {Vocab: 32, Hidden: 16, Heads: 1, HeadDim: 16, Context: 64, EOS: []int32{2}, Layers: make([]model.Layer, 3)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -247,6 +251,9 @@ func TestReference(t *testing.T) {
 			if r := &ckpt.Config.Rotary; name == "yarn" {
 				r.Scaling, r.Factor, r.OriginalContext, r.BetaFast, r.BetaSlow = "yarn", 4, 32, 4, 0.5
 				r.Scale = model.YarnScale(r.Factor, 1)
+			}
+			if r := &ckpt.Config.Rotary; strings.HasPrefix(name, "partial") {
+				r.Rotated, r.Scale = 12, 1.5
 			}
 			dev, err := cpu.Open(cpu.Options{Variant: "exact"})
 			require.NoError(t, err)

@@ -31,7 +31,7 @@ func TestRenamed(t *testing.T) {
 		refused      string
 	}{
 		"phi3":            {architecture: "Phi3ForCausalLM", want: Layer{&plain, &FFN{Width: 512}}},
-		"phi3 in part":    {architecture: "Phi3ForCausalLM", keys: map[string]string{"partial_rotary_factor": "0.75"}, refused: "partial_rotary_factor"},
+		"glm of none":     {architecture: "GlmForCausalLM", keys: map[string]string{"attention_bias": "false"}, want: Layer{&plain, &FFN{Width: 512}}},
 		"phi3 of lengths": {architecture: "Phi3ForCausalLM", keys: map[string]string{"rope_scaling": `{"type": "longrope", "short_factor": [1]}`}, refused: "rope_scaling.rope_type"},
 		"seed":            {architecture: "SeedOssForCausalLM", want: Layer{&qkv, &FFN{Width: 512}}},
 		"seed of none":    {architecture: "SeedOssForCausalLM", keys: map[string]string{"attention_bias": "false"}, want: Layer{&plain, &FFN{Width: 512}}},

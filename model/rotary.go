@@ -1,12 +1,16 @@
 package model
 
-import "math"
+import (
+	"cmp"
+	"math"
+)
 
 // Rotary describes the position encoding (RoFormer, arXiv 2104.09864) and how
 // its frequencies are stretched.
 type Rotary struct {
 	Theta       float64
-	Dim         int  // rotated dimensions of a head: all of them
+	Dim         int  // of a head
+	Rotated     int  // only the first of them are rotated, in pairs of their own; 0: all
 	Interleaved bool // pairs (2i, 2i+1), as GGUF files store q and k
 	// Scaling "llama3": frequencies whose wavelength is over
 	// OriginalContext/LowFreq are divided by Factor, those under
@@ -26,21 +30,25 @@ type Rotary struct {
 	Fractional      bool
 	// Scale is what sines and cosines are multiplied with, of "yarn" alone; 0: 1.
 	Scale float64
-	// Divisors [Dim/2] further divide each frequency, where the file stores
+	// Divisors [Rotated/2] further divide each frequency, where the file stores
 	// them (rope_freqs.weight of GGUF, in place of "llama3"). They are data:
 	// a model has them, a checkpoint whose headers were read does not.
 	Divisors []float32
 }
 
-// Frequencies returns the angle per position of each pair, F32 [Dim/2].
+// rotated returns how many dimensions of a head are rotated.
+func (r *Rotary) rotated() int { return cmp.Or(r.Rotated, r.Dim) }
+
+// Frequencies returns the angle per position of each pair, F32 [Dim/2]: 0 of those that
+// are not rotated, which come last.
 func (r *Rotary) Frequencies() []float32 {
-	inv := make([]float32, r.Dim/2)
+	inv, n := make([]float32, r.Dim/2), r.rotated()
 	low, high := 0.0, 0.0
 	if r.Scaling == "yarn" {
 		low, high = r.blend()
 	}
-	for i := range inv {
-		f := math.Pow(r.Theta, -2*float64(i)/float64(r.Dim))
+	for i := range inv[:n/2] {
+		f := math.Pow(r.Theta, -2*float64(i)/float64(n))
 		switch r.Scaling {
 		case "linear":
 			f /= r.Factor
@@ -73,14 +81,15 @@ func (r *Rotary) llama3(f float64) float64 {
 
 // blend returns the pairs at which YaRN's blend begins and ends.
 func (r *Rotary) blend() (low, high float64) {
+	dim := float64(r.rotated())
 	at := func(turns float64) float64 {
-		return float64(r.Dim) * math.Log(float64(r.OriginalContext)/(turns*2*math.Pi)) / (2 * math.Log(r.Theta))
+		return dim * math.Log(float64(r.OriginalContext)/(turns*2*math.Pi)) / (2 * math.Log(r.Theta))
 	}
 	low, high = at(r.BetaFast), at(r.BetaSlow)
 	if !r.Fractional {
 		low, high = math.Floor(low), math.Ceil(high)
 	}
-	low, high = max(low, 0), min(high, float64(r.Dim-1))
+	low, high = max(low, 0), min(high, dim-1)
 	if low == high {
 		high += 0.001
 	}

@@ -44,6 +44,7 @@ type part struct {
 	weight     *kernels.Weight // exactly one of weight and vector is set
 	vector     *kernels.Tensor
 	factor     float32 // multiplies what the checkpoint stores; 0: nothing does
+	partial    partial // of q and k
 	joint      joint   // where it may stand instead
 }
 
@@ -53,6 +54,12 @@ func (p *part) tensor() string {
 		return p.name + ".bias"
 	}
 	return p.name + ".weight"
+}
+
+// prepare makes of a matrix that the checkpoint stores what the device gets.
+func (p *part) prepare(m *kernels.Matrix) {
+	p.multiply(m)
+	p.partial.matrix(m)
 }
 
 // names says how a kind of checkpoint calls its tensors; those of a layer
@@ -102,7 +109,7 @@ func (w *weights) parts(c *Config, n *names) []part {
 func (l *layerWeights) parts(all []part, c *Config, n *names, i int) []part {
 	from, d := len(all), int64(c.HiddenSize)
 	if a := c.Layers[i].Attention; a != nil {
-		all = l.attention(all, n, a, d)
+		all = l.attention(all, n, a, d, c.Rotary.partial(a))
 	}
 	if f := c.Layers[i].FFN; f != nil {
 		all = l.ffn(all, n, f, d)
@@ -118,7 +125,7 @@ func (l *layerWeights) parts(all []part, c *Config, n *names, i int) []part {
 	return all
 }
 
-func (l *layerWeights) attention(all []part, n *names, a *Attention, d int64) []part {
+func (l *layerWeights) attention(all []part, n *names, a *Attention, d int64, turned partial) []part {
 	all = append(all, part{name: n.attnNorm, rows: 1, cols: d, vector: &l.attnNorm})
 	if a.Linear {
 		return append(all, part{name: n.linearAttn, rows: d, cols: d, weight: &l.o})
@@ -126,20 +133,24 @@ func (l *layerWeights) attention(all []part, n *names, a *Attention, d int64) []
 	dim := int64(a.HeadDim)
 	q, kv := int64(a.Heads)*dim, int64(a.KVHeads)*dim
 	in := func(first int64) joint { return joint{n.qkv, q + 2*kv, first} }
+	normed := turned
+	if a.QKNorm {
+		turned.rest = 0 // of the norms alone
+	}
 	all = append(all,
-		part{name: n.q, rows: q, cols: d, weight: &l.q, joint: in(0)},
-		part{name: n.k, rows: kv, cols: d, weight: &l.k, joint: in(q)},
+		part{name: n.q, rows: q, cols: d, weight: &l.q, joint: in(0), partial: turned},
+		part{name: n.k, rows: kv, cols: d, weight: &l.k, joint: in(q), partial: turned},
 		part{name: n.v, rows: kv, cols: d, weight: &l.v, joint: in(q + kv)})
 	if a.QKVBias {
 		all = append(all,
-			part{name: n.q, bias: true, rows: 1, cols: q, vector: &l.qBias, joint: in(0)},
-			part{name: n.k, bias: true, rows: 1, cols: kv, vector: &l.kBias, joint: in(q)},
+			part{name: n.q, bias: true, rows: 1, cols: q, vector: &l.qBias, joint: in(0), partial: turned},
+			part{name: n.k, bias: true, rows: 1, cols: kv, vector: &l.kBias, joint: in(q), partial: turned},
 			part{name: n.v, bias: true, rows: 1, cols: kv, vector: &l.vBias, joint: in(q + kv)})
 	}
 	if a.QKNorm {
 		all = append(all,
-			part{name: n.qNorm, rows: 1, cols: dim, vector: &l.qNorm},
-			part{name: n.kNorm, rows: 1, cols: dim, vector: &l.kNorm})
+			part{name: n.qNorm, rows: 1, cols: dim, vector: &l.qNorm, partial: normed},
+			part{name: n.kNorm, rows: 1, cols: dim, vector: &l.kNorm, partial: normed})
 	}
 	all = append(all, part{name: n.o, rows: d, cols: q, weight: &l.o})
 	if a.OBias {

@@ -102,7 +102,7 @@ func check(src *model.Checkpoint, path string) error {
 		{"tied embedding", want.TiedEmbedding, c.TiedEmbedding},
 		{"multipliers", want.Multipliers, c.Multipliers},
 		{"rotary theta", float32(want.Rotary.Theta), float32(c.Rotary.Theta)},
-		{"rotary dimensions", want.Rotary.Dim, c.Rotary.Dim},
+		{"rotary dimensions", [2]int{want.Rotary.Dim, want.Rotary.Rotated}, [2]int{c.Rotary.Dim, c.Rotary.Rotated}},
 	} {
 		if !reflect.DeepEqual(same.want, same.got) {
 			return fmt.Errorf("GGUF cannot say this configuration: %s are %v, read back %v", same.name, same.want, same.got)
@@ -159,8 +159,12 @@ func (c *converter) run() error {
 		return err
 	}
 	types := c.o.Target.Types(&c.src.Config, parts)
-	for i := range parts {
-		if err := c.add(&parts[i], types[i]); err != nil {
+	for i := 0; i < len(parts); {
+		first, rows := i, int64(0)
+		for ; i < len(parts) && parts[i].Name == parts[first].Name; i++ {
+			rows += parts[i].Rows
+		}
+		if err := c.add(&parts[first], rows, types[first]); err != nil {
 			return err
 		}
 	}
@@ -207,17 +211,17 @@ func (c *converter) keys() error {
 	return k.err
 }
 
-// add declares the tensor of a part.
-func (c *converter) add(p *model.Part, typ kernels.DType) error {
+// add declares the tensor of a part, which has the rows of all with its name.
+func (c *converter) add(p *model.Part, rows int64, typ kernels.DType) error {
 	t, err := gguf.ParseType(typ.String())
 	if err != nil {
 		return err
 	}
-	shape := []int64{p.Rows, p.Cols}
+	shape := []int64{rows, p.Cols}
 	if p.Vector {
 		shape = shape[1:]
 	}
-	c.total += p.Rows * typ.RowBytes(p.Cols)
+	c.total += rows * typ.RowBytes(p.Cols)
 	c.result.Tensors++
 	return c.w.Add(p.Name, t, shape...)
 }

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -90,7 +91,7 @@ func (k *archKeys) config(c *model.Config) {
 	k.set("attention.key_length", uint32(c.Rotary.Dim))
 	k.set("attention.value_length", uint32(c.Rotary.Dim))
 	k.set("attention.layer_norm_rms_epsilon", c.NormEps)
-	k.set("rope.dimension_count", uint32(c.Rotary.Dim))
+	k.set("rope.dimension_count", uint32(cmp.Or(c.Rotary.Rotated, c.Rotary.Dim)))
 	k.set("rope.freq_base", float32(c.Rotary.Theta))
 	k.multipliers(&c.Multipliers)
 	switch r := &c.Rotary; r.Scaling {

@@ -54,6 +54,8 @@ MODELS = {
     ),
     "smollm3": (lambda: plain("SmolLM3", num_hidden_layers=4, intermediate_size=32), None),
     "phi3": (lambda: plain("Phi3"), None),
+    "phi3-partial": (lambda: plain("Phi3", partial_rotary_factor=0.75, tie_word_embeddings=True), None),
+    "glm": (lambda: plain("Glm", head_dim=8), None),
     "internlm3": (lambda: plain("InternLM3", attention_bias=True, mlp_bias=True, head_dim=8), internlm3),
     "helium": (lambda: plain("Helium", head_dim=8), None),
     "ernie45": (lambda: plain("Ernie4_5", head_dim=8), None),
