@@ -3,7 +3,6 @@ package model
 import (
 	"cmp"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -83,15 +82,4 @@ func TestMemoryOfLoading(t *testing.T) {
 	require.Greater(t, len(o.sizes), 3)
 	require.True(t, slices.IsSortedFunc(o.sizes, func(a, b int) int { return cmp.Compare(b, a) }), o.sizes)
 	require.Greater(t, o.sizes[0], o.sizes[len(o.sizes)-1])
-}
-
-func TestGuarded(t *testing.T) {
-	require.ErrorIs(t, guarded(func() error { return os.ErrClosed }), os.ErrClosed)
-	require.PanicsWithValue(t, "ours", func() { guarded(func() error { panic("ours") }) })
-	require.Panics(t, func() {
-		guarded(func() error {
-			var none *Config
-			return os.WriteFile(filepath.Join(t.TempDir(), none.Architecture), nil, 0)
-		})
-	})
 }

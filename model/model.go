@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"trona/kernels"
+	"trona/model/mmap"
 )
 
 // Model is a checkpoint's weights on a device, ready to run. It is used by one
@@ -56,7 +57,7 @@ func Load(ckpt *Checkpoint, dev kernels.Device, o LoadOptions) (*Model, error) {
 		return nil, fmt.Errorf("load for %d rows and %d logits: both must be positive, and rows the larger", o.MaxRows, o.MaxLogits)
 	}
 	m := &Model{Config: ckpt.Config, dev: dev, eps: ckpt.Config.streamEps()}
-	err := guarded(func() error { return m.load(ckpt, o) })
+	err := mmap.Guard(func() error { return m.load(ckpt, o) })
 	if err != nil {
 		m.Close()
 		return nil, fmt.Errorf("load %s: %w", ckpt.Path, err)
@@ -191,7 +192,7 @@ func (m *Model) pack(ckpt *Checkpoint, parts []part, progress func(done, total i
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for p := range queue {
-				err := guarded(func() error { return one(p) })
+				err := mmap.Guard(func() error { return one(p) })
 				mu.Lock()
 				failed = errors.Join(failed, err)
 				if err == nil {

@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"kernels/cuda/cudatest":      {},
 	"kernels/kerneltest":         {"kernels", "model/quant"},
 	"model":                      {"kernels", "model/gguf", "model/mmap", "model/safetensors", "model/quant"},
-	"model/convert":              {"kernels", "model", "model/gguf", "model/quant"},
+	"model/convert":              {"kernels", "model", "model/gguf", "model/mmap", "model/quant"},
 	"model/gguf":                 {"model/fault", "model/mmap"},
 	"model/fault":                {},
 	"model/faulttest":            {"model/fault"},

@@ -15,6 +15,7 @@ import (
 	"trona/kernels"
 	"trona/model"
 	"trona/model/gguf"
+	"trona/model/mmap"
 )
 
 // Options says how to write a file.
@@ -119,7 +120,7 @@ func Write(ctx context.Context, out io.Writer, src *model.Checkpoint, o Options)
 		c.o.Threads = runtime.GOMAXPROCS(0)
 	}
 	c.w = gguf.NewWriter(c.counter)
-	err := c.run()
+	err := mmap.Guard(c.run)
 	c.result.Bytes = c.counter.n
 	return c.result, err
 }

@@ -269,3 +269,18 @@ func poison(t *testing.T, path string) {
 	binary.LittleEndian.PutUint16(data[len(data)-2:], nan)
 	require.NoError(t, os.WriteFile(path, data, 0o600))
 }
+
+// TestFileCutWhileWriting: a source that is cut short while it is read is an error too.
+func TestFileCutWhileWriting(t *testing.T) {
+	s := modeltest.Tiny()
+	s.Vocab = 40_000 // the first tensor is written in several pieces
+	for _, threads := range []int{1, 2} {
+		folder := modeltest.Folder(t, s)
+		src := open(t, folder)
+		_, err := convert.Write(context.Background(), io.Discard, src, convert.Options{
+			Target: target(t, "F32"), Threads: threads,
+			Progress: func(int64, int64) { require.NoError(t, os.Truncate(filepath.Join(folder, "model.safetensors"), 0)) },
+		})
+		require.ErrorContains(t, err, "the file changed while it was read")
+	}
+}

@@ -7,6 +7,7 @@ import (
 
 	"trona/kernels"
 	"trona/model"
+	"trona/model/mmap"
 	"trona/model/quant"
 )
 
@@ -41,7 +42,7 @@ func (c *converter) part(p *model.Part, typ kernels.DType) error {
 		n := 0
 		for ; n < len(workers) && first < p.Rows; n++ {
 			w, from, to := workers[n], first, min(p.Rows, first+rows)
-			running.Go(func() { w.encode(from, to) })
+			running.Go(func() { w.err = mmap.Guard(func() error { return w.encode(from, to) }) })
 			first = to
 		}
 		running.Wait()
@@ -79,7 +80,7 @@ type worker struct {
 }
 
 // encode makes rows [from, to) of the file.
-func (w *worker) encode(from, to int64) {
+func (w *worker) encode(from, to int64) error {
 	size := w.typ.RowBytes(w.part.Cols)
 	w.out = slices.Grow(w.out[:0], int((to-from)*size))[:(to-from)*size]
 	for r := from; r < to; r++ {
@@ -94,10 +95,10 @@ func (w *worker) encode(from, to int64) {
 			quant.RowOf(w.row, w.matrix, at, w.rows.Rows(at, 1))
 		}
 		if err := quant.Encode(w.out[(r-from)*size:][:size], w.typ, w.row); err != nil {
-			w.err = fmt.Errorf("row %d: %w", r, err)
-			return
+			return fmt.Errorf("row %d: %w", r, err)
 		}
 	}
+	return nil
 }
 
 // vector makes the numbers of a vector.
