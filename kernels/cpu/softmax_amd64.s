@@ -21,9 +21,10 @@
 	CMPQ    R8, CX \
 	CMOVQLT R10, R11 \
 	CMOVQLT R8, CX \
-	MOVQ    $15, AX \
-	BZHIQ   CX, AX, AX \
-	KMOVW AX, K1
+	MOVQ    $1, AX \
+	SHLQ    CX, AX \
+	DECQ    AX \
+	KMOVW   AX, K1
 
 // FOLD joins 16 numbers of each of four queries to one, in the first four numbers of A: each
 // with that half of them away, until one is left. B, C, D and Z0 to Z3 are lost.
@@ -65,7 +66,7 @@ GLOBL lowest<>(SB), RODATA|NOPTR, $4
 	VMAXPS  Z2, Z3, OUT
 
 // func maximaAVX512(most, m, s *float32, n int)
-// Requires: AVX512F, BMI2
+// Requires: AVX512F
 TEXT ·maximaAVX512(SB), NOSPLIT, $0-32
 	MOVQ            most+0(FP), DI
 	MOVQ            m+8(FP), DX
@@ -155,11 +156,11 @@ GLOBL inOrder<>(SB), RODATA|NOPTR, $64
 	MOVQ n+32(FP), R8 \
 	ROWS
 
-// func weigh16AVX512(codes *int16, scales, s, valueScales *float32, n int)
+// func weigh16VNNI(codes *int16, scales, s, valueScales *float32, n int)
 // Codes are made once all inverse scales are in their places: those of four rows in the
 // first's. A division's latency holds up no more than one loop.
-// Requires: AVX512F, AVX512BW, BMI2
-TEXT ·weigh16AVX512(SB), NOSPLIT, $0-40
+// Requires: AVX512F, AVX512BW
+TEXT ·weigh16VNNI(SB), NOSPLIT, $0-40
 	MOVQ            scales+8(FP), DX
 	MOVQ            valueScales+24(FP), BX
 	VMOVUPS         (BX), Z16

@@ -17,7 +17,7 @@ func int8VNNI(v variant) variant {
 	v.name += "vnni-int8"
 	v.roundedTokens = 512
 	v.quantize, v.quantizeSuper = quantizeAVX2, quantizeSuperAVX512
-	v.attention16 = &attention16{scores16VNNI, weigh16AVX512, add16VNNI}
+	v.attention16 = &attention16{scores16VNNI, weigh16VNNI, add16VNNI}
 	v.integers = [numTypes]*integer{
 		kernels.Q4_0:     {offset: 8, unpack: unpack8Q4_0AVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI, direct: [3]direct{directQ4_0x1VNNI, directQ4_0x2VNNI, directQ4_0x4VNNI}, directTokens: 64, many: manyQ4_0VNNI},
 		kernels.Q4_1:     {unpack: unpack8Q4_1AVX2, gemm: gemmMinVNNI, gemm2: gemmMin2VNNI, direct: [3]direct{directQ4_1x1VNNI, directQ4_1x2VNNI, directQ4_1x4VNNI}, directTokens: 64, many: manyQ4_1VNNI},
@@ -54,7 +54,7 @@ func pairsBF16(v variant) variant {
 func scores16VNNI(s *float32, keys, queries *int16, dim int, keyScales, queryScales *float32, n int, ahead unsafe.Pointer)
 
 //go:noescape
-func weigh16AVX512(codes *int16, scales, s, valueScales *float32, n int)
+func weigh16VNNI(codes *int16, scales, s, valueScales *float32, n int)
 
 //go:noescape
 func add16VNNI(acc *float32, dim int, values, weights *int16, scales *float32, n int, ahead unsafe.Pointer)
