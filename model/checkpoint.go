@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 )
 
 // Checkpoint is an opened checkpoint: its configuration, and where each weight
@@ -22,9 +23,10 @@ type Checkpoint struct {
 	names   *names
 	tensors []TensorInfo
 	stored  map[string]*stored // by name of tensor
-	// divisors is the tensor that further divides the rotary frequencies; -1: none.
-	// It is read when a model loads: opening reads no data.
-	divisors int
+	// divisors are the tensors of a GGUF file that further divide the rotary
+	// frequencies, in the order of the fields of Rotary. They are read when a model
+	// loads: opening reads no data.
+	divisors []int
 	close    func() error
 }
 
@@ -73,20 +75,23 @@ func (c *Checkpoint) Parameters() int64 {
 
 // readDivisors completes r with what the checkpoint stores as data.
 func (c *Checkpoint) readDivisors(r *Rotary) error {
-	if c.divisors < 0 {
-		return nil
-	}
-	data, err := c.source.data(c.divisors)
-	if err != nil {
-		return err
-	}
-	r.Divisors, err = floats("F32", data)
-	for i, v := range r.Divisors {
-		if !(v > 0) || math.IsInf(float64(v), 0) {
-			return &ConfigError{File: c.Path, Field: c.tensors[c.divisors].Name, Message: fmt.Sprintf("divisor %d is %v", i, v)}
+	for n, tensor := range c.divisors {
+		data, err := c.source.data(tensor)
+		if err != nil {
+			return err
 		}
+		list, err := floats("F32", data)
+		if err != nil {
+			return err
+		}
+		for i, v := range list {
+			if !(v > 0) || math.IsInf(float64(v), 0) {
+				return &ConfigError{File: c.Path, Field: c.tensors[tensor].Name, Message: fmt.Sprintf("divisor %d is %v", i, v)}
+			}
+		}
+		*[]*[]float32{&r.Divisors, &r.Long}[n] = list
 	}
-	return err
+	return nil
 }
 
 // Digest returns SHA-256, in hexadecimal, over the configuration, names, types
@@ -103,7 +108,7 @@ func (c *Checkpoint) Digest() string {
 	step := (len(c.tensors) + 255) / 256
 	for i, t := range c.tensors {
 		fmt.Fprintf(h, "%q %s %v\n", t.Name, t.Type, t.Shape)
-		if i%step != 0 && i != c.divisors {
+		if i%step != 0 && !slices.Contains(c.divisors, i) {
 			continue
 		}
 		for _, from := range []int64{0, t.Bytes / 2} {

@@ -78,7 +78,7 @@ func (k *ggufKeys) perLayer(name string, n int, most int64) []int {
 }
 
 // ggufConfig reads the configuration of a GGUF file. vocab is the number of
-// rows of the embedding table, divisors the tensor rope_freqs.weight, if any.
+// rows of the embedding table.
 func ggufConfig(f *gguf.File, a *architecture, path string, vocab int64) (Config, []string, error) {
 	k := &ggufKeys{problems: &problems{file: path}, file: f, arch: a.gguf, read: map[string]bool{}}
 	c := Config{
@@ -238,30 +238,59 @@ func (k *ggufKeys) rotary(c *Config, a *architecture) {
 	case kind == "yarn":
 		k.yarn(&c.Rotary, factor, c.ContextLength)
 		return
+	case kind == "longrope", kind == "" && k.long():
+		k.longrope(&c.Rotary, factor, c.ContextLength)
+		return
 	case kind != "" && kind != "none" && kind != "linear":
-		k.add(k.key("rope.scaling.type"), "%q is not supported, only \"linear\", \"yarn\" and \"none\"", kind)
+		k.add(k.key("rope.scaling.type"), "%q is not supported, only \"linear\", \"yarn\", \"longrope\" and \"none\"", kind)
 	case kind != "none" && factor != 1 && factor != 0:
 		c.Rotary.Scaling, c.Rotary.Factor = "linear", k.within(k.key("rope.scaling.factor"), factor, minFactor, maxFactor)
 	}
 	if v, ok := k.number("rope.scaling.attn_factor"); ok && v != 1 && v != 0 {
-		k.add(k.key("rope.scaling.attn_factor"), "%v is not supported without yarn", v)
+		k.add(k.key("rope.scaling.attn_factor"), "%v is not supported without yarn and longrope", v)
 	}
+}
+
+// long reports whether the file has divisors of longrope, as those of Phi-3 do that name no
+// type of scaling.
+func (k *ggufKeys) long() bool {
+	return slices.ContainsFunc(k.file.Tensors(), func(t gguf.Tensor) bool { return t.Name == longName })
+}
+
+// longrope reads LongRoPE, whose divisors are tensors.
+func (k *ggufKeys) longrope(r *Rotary, factor float64, context int) {
+	if factor != 1 && factor != 0 {
+		k.add(k.key("rope.scaling.factor"), "%v is not supported with longrope", factor)
+	}
+	r.Scaling, r.Scale = "longrope", k.optional("rope.scaling.attn_factor", 1)
+	r.OriginalContext = k.original(context)
+}
+
+// optional takes a factor, for which absent or 0 means another.
+func (k *ggufKeys) optional(name string, other float64) float64 {
+	v, ok := k.number(name)
+	if !ok || v == 0 {
+		return other
+	}
+	return k.within(k.key(name), v, minFactor, maxFactor)
+}
+
+// original takes the context that frequencies were made for.
+func (k *ggufKeys) original(context int) int {
+	v, ok := k.integer("rope.scaling.original_context_length")
+	if !ok {
+		v = int64(context)
+	}
+	return k.between(k.key("rope.scaling.original_context_length"), v, 1, 1<<31)
 }
 
 // yarn reads YaRN as llama.cpp writes it: the scale of sines and cosines is the paper's,
 // the quotient of two or the file's own, times a factor of the file's.
 func (k *ggufKeys) yarn(r *Rotary, factor float64, context int) {
-	optional := func(name string, other float64) float64 {
-		v, ok := k.number(name)
-		if !ok || v == 0 {
-			return other
-		}
-		return k.within(k.key(name), v, minFactor, maxFactor)
-	}
 	r.Scaling, r.Factor = "yarn", k.within(k.key("rope.scaling.factor"), factor, minFactor, maxFactor)
-	r.BetaFast, r.BetaSlow = optional("rope.scaling.yarn_beta_fast", 32), optional("rope.scaling.yarn_beta_slow", 1)
+	r.BetaFast, r.BetaSlow = k.optional("rope.scaling.yarn_beta_fast", 32), k.optional("rope.scaling.yarn_beta_slow", 1)
 	r.Scale = YarnScale(r.Factor, 1)
-	if m := optional("rope.scaling.yarn_log_multiplier", 0); m != 0 {
+	if m := k.optional("rope.scaling.yarn_log_multiplier", 0); m != 0 {
 		r.Scale /= YarnScale(r.Factor, m)
 	}
 	// Converters write transformers' attention_factor here, which is the whole scale, or
@@ -269,12 +298,8 @@ func (k *ggufKeys) yarn(r *Rotary, factor float64, context int) {
 	if v, ok := k.number("rope.scaling.yarn_attn_factor"); ok && v > 0 && v != 1 {
 		r.Scale = k.within(k.key("rope.scaling.yarn_attn_factor"), v, minFactor, maxFactor)
 	}
-	r.Scale *= optional("rope.scaling.attn_factor", 1)
-	original, ok := k.integer("rope.scaling.original_context_length")
-	if !ok {
-		original = int64(context)
-	}
-	r.OriginalContext = k.between(k.key("rope.scaling.original_context_length"), original, 1, 1<<31)
+	r.Scale *= k.optional("rope.scaling.attn_factor", 1)
+	r.OriginalContext = k.original(context)
 	const ext = "rope.scaling.yarn_ext_factor"
 	if v, ok := k.number(ext); ok && v != 1 && v >= 0 {
 		k.add(k.key(ext), "%v is not supported", v)

@@ -280,7 +280,7 @@ func TestGGUFConfigRefuses(t *testing.T) {
 		{"llama.rope.freq_base", "llama.rope.freq_base", float32(math.NaN())},
 		{"llama.rope.freq_base", "llama.rope.freq_base", float32(math.Inf(1))},
 		{"llama.rope.freq_base", "llama.rope.freq_base", "10000"},
-		{"llama.rope.scaling.type", "llama.rope.scaling.type", "longrope"},
+		{"rope_factors_short.weight", "llama.rope.scaling.type", "longrope"},
 		{"llama.rope.scaling.attn_factor", "llama.rope.scaling.attn_factor", float32(2)},
 		{"llama.rope.scaling.factor", "llama.rope.scaling.factor", float32(-2)},
 		{"llama.expert_count", "llama.expert_count", uint32(8)},

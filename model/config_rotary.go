@@ -2,6 +2,7 @@ package model
 
 import (
 	"cmp"
+	"fmt"
 	"reflect"
 )
 
@@ -22,18 +23,18 @@ func hfRotary(o *object, a *architecture, dim, context int) Rotary {
 	switch {
 	case params != nil:
 		top := r
-		params.scaling(&r, original, haveOriginal)
+		params.scaling(&r, original, haveOriginal, context)
 		if haveTheta && r.Theta != top.Theta {
 			params.fail("rope_theta", "%v contradicts rope_theta %v", r.Theta, top.Theta)
 		}
 		if scaling != nil {
 			// Who reads rope_scaling takes the default where rope_theta is absent.
-			if scaling.scaling(&top, original, haveOriginal); !reflect.DeepEqual(top, r) {
+			if scaling.scaling(&top, original, haveOriginal, context); !reflect.DeepEqual(top, r) {
 				o.fail("rope_scaling", "with rope_theta %v contradicts rope_parameters", top.Theta)
 			}
 		}
 	case scaling != nil:
-		scaling.scaling(&r, original, haveOriginal)
+		scaling.scaling(&r, original, haveOriginal, context)
 	}
 	return r
 }
@@ -67,7 +68,7 @@ func (o *object) rotated(params *object, a *architecture, dim int) int {
 
 // scaling reads one rope_scaling or rope_parameters object. The original context
 // may be given beside it too; programs differ in which of the two counts.
-func (o *object) scaling(r *Rotary, original int64, given bool) {
+func (o *object) scaling(r *Rotary, original int64, given bool, context int) {
 	if v, ok := o.number("rope_theta"); ok {
 		r.Theta = o.within(o.prefix+"rope_theta", v, 1, maxTheta)
 	}
@@ -80,7 +81,7 @@ func (o *object) scaling(r *Rotary, original int64, given bool) {
 		if given && v != original {
 			o.fail("original_max_position_embeddings", "%d contradicts original_max_position_embeddings %d", v, original)
 		}
-		original = v
+		original, given = v, true
 	}
 	switch kind {
 	case "", "default":
@@ -101,8 +102,14 @@ func (o *object) scaling(r *Rotary, original int64, given bool) {
 		r.Scaling, r.Factor = kind, o.need("factor")
 		r.OriginalContext = o.between(o.prefix+"original_max_position_embeddings", original, 1, 1<<31)
 		o.yarn(r)
+	case "longrope", "su": // its name until 2024
+		if !given {
+			o.fail("original_max_position_embeddings", "is missing")
+		}
+		r.Scaling, r.OriginalContext = "longrope", o.between(o.prefix+"original_max_position_embeddings", original, 2, 1<<31)
+		o.longrope(r, context)
 	default:
-		o.fail("rope_type", "%q is not supported, only \"llama3\", \"linear\", \"yarn\", \"dynamic\" and \"default\"", kind)
+		o.fail("rope_type", "%q is not supported, only \"llama3\", \"linear\", \"yarn\", \"longrope\", \"dynamic\" and \"default\"", kind)
 	}
 	o.refuseRest()
 }
@@ -135,6 +142,28 @@ func (o *object) yarn(r *Rotary) {
 	if r.Theta <= 1 {
 		o.fail("rope_theta", "%v is too small for yarn", r.Theta)
 	}
+}
+
+// longrope reads the rest of LongRoPE. The scale is that of attention_factor, or follows from
+// how many times the original context the model's is.
+func (o *object) longrope(r *Rotary, context int) {
+	n := r.rotated() / 2
+	r.Divisors, r.Long = o.factors("short_factor", n), o.factors("long_factor", n)
+	factor := o.optional("factor", float64(context)/float64(r.OriginalContext))
+	r.Scale = o.optional("attention_factor", longropeScale(factor, r.OriginalContext))
+}
+
+// factors takes a list of n factors that must be there.
+func (o *object) factors(name string, n int) []float32 {
+	list := o.numbers(name)
+	if len(list) != n {
+		o.fail(name, "has %d entries for %d pairs", len(list), n)
+	}
+	factors := make([]float32, len(list))
+	for i, v := range list {
+		factors[i] = float32(o.within(fmt.Sprintf("%s%s[%d]", o.prefix, name, i), v, minFactor, maxFactor))
+	}
+	return factors
 }
 
 // optional takes a factor, for which absent or 0 means another.

@@ -315,7 +315,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"rope_scaling.original_max_position_embeddings", `{"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 0}`},
 		{"rope_scaling.rope_theta", `{"rope_type": "yarn", "factor": 4, "rope_theta": 1}`},
 		{"rope_scaling.factor", `{"rope_type": "dynamic"}`}, {"rope_scaling.alpha", `{"rope_type": "dynamic", "factor": 1, "alpha": 1000}`},
-		{"rope_scaling.rope_type", `{"type": "longrope", "short_factor": [1], "long_factor": [1]}`},
+		{"rope_scaling.rope_type", `{"type": "proportional"}`},
 		{"rope_scaling.factor", `{"rope_type": "linear", "factor": 0}`},
 		{"rope_scaling.factor", `{"rope_type": "linear"}`},
 		{"rope_scaling.factor", `{"rope_type": "default", "factor": 4.0}`},

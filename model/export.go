@@ -93,18 +93,37 @@ func (c *Checkpoint) interleaves() bool {
 	return c.GGUF() == nil && !a.neox && !a.pairs
 }
 
-// Divisors returns by what each frequency of the position encoding is divided
-// where that depends on the frequency, F32 [Rotated/2], as rope_freqs.weight of a
-// GGUF file has it: what the file stores, or llama3 scaling. nil: nothing is.
-func (c *Checkpoint) Divisors() ([]float32, error) {
+// Divisors is by what each frequency of the position encoding is divided where that
+// depends on the frequency, F32 [Rotated/2], under its name in GGUF files.
+type Divisors struct {
+	Name   string
+	Values []float32
+}
+
+// Divisors returns those that a GGUF file of this checkpoint stores: its own, or those of
+// llama3 scaling.
+func (c *Checkpoint) Divisors() ([]Divisors, error) {
 	r := c.Config.Rotary
-	if err := c.readDivisors(&r); err != nil || r.Scaling != "llama3" {
-		return r.Divisors, err
+	err := c.readDivisors(&r)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.Scaling == "longrope":
+		return []Divisors{{longName, r.Long}, {shortName, r.Divisors}}, nil
+	case r.Scaling == "llama3":
+		return []Divisors{{freqsName, r.llama3Divisors()}}, nil
+	case r.Divisors != nil:
+		return []Divisors{{freqsName, r.Divisors}}, nil
 	}
+	return nil, nil
+}
+
+// llama3Divisors returns by what llama3 scaling divides each frequency.
+func (r *Rotary) llama3Divisors() []float32 {
 	divisors := make([]float32, r.rotated()/2)
 	for i := range divisors {
 		f := math.Pow(r.Theta, -2*float64(i)/float64(r.rotated()))
 		divisors[i] = float32(f / r.llama3(f))
 	}
-	return divisors, nil
+	return divisors
 }

@@ -44,6 +44,9 @@ type Model struct {
 type LoadOptions struct {
 	MaxRows   int // most rows (tokens) of a step
 	MaxLogits int // most rows of a step whose logits are wanted
+	// Context is the most positions of a sequence, by which "longrope" chooses its
+	// factors; 0: all that the checkpoint declares.
+	Context int
 	// Progress, if set, is called after every weight with the bytes of the
 	// checkpoint packed so far, and of all; from one goroutine at a time.
 	Progress func(done, total int64)
@@ -70,6 +73,7 @@ func (m *Model) load(ckpt *Checkpoint, o LoadOptions) error {
 	if err := ckpt.readDivisors(&m.Config.Rotary); err != nil {
 		return err
 	}
+	m.Config.Rotary.settle(cmp.Or(o.Context, m.Config.ContextLength))
 	if err := m.loadVectors(ckpt, parts); err != nil {
 		return err
 	}

@@ -129,6 +129,16 @@ func (o *object) number(name string) (v float64, ok bool) {
 	return v, true
 }
 
+// numbers takes a list of numbers; absent means none.
+func (o *object) numbers(name string) (list []float64) {
+	raw, ok := o.take(name)
+	if ok && json.Unmarshal(raw, &list) != nil {
+		o.fail(name, "must be a list of numbers, not %s", short(raw))
+		return nil
+	}
+	return list
+}
+
 // flag takes a truth value; absent means false.
 func (o *object) flag(name string) bool {
 	raw, ok := o.take(name)

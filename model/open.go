@@ -56,7 +56,7 @@ func OpenGGUF(f *gguf.File, path string) (*Checkpoint, error) {
 	}
 	_, untied := find.byName["output.weight"]
 	c.Config.TiedEmbedding = !untied
-	if c.divisors, err = find.divisors(c.Config.Rotary.rotated()); err != nil {
+	if c.divisors, err = find.divisors(&c.Config.Rotary); err != nil {
 		return nil, err
 	}
 	return c, c.find(find, find.gguf)
@@ -72,16 +72,31 @@ func ggufArchitecture(f *gguf.File, path string) (*architecture, error) {
 	return nil, &ConfigError{File: path, Field: "general.architecture", Message: fmt.Sprintf("%q is not supported", name)}
 }
 
-// divisors finds rope_freqs.weight; -1 where there is none.
-func (f *finder) divisors(dim int) (int, error) {
-	i, ok := f.take("rope_freqs.weight")
-	if !ok {
-		return -1, nil
+// Tensors of GGUF files that divide frequencies of the rotation: of any context, or of a
+// short and a long one.
+const freqsName, shortName, longName = "rope_freqs.weight", "rope_factors_short.weight", "rope_factors_long.weight"
+
+// divisors finds those that r has, in the order of its fields.
+func (f *finder) divisors(r *Rotary) ([]int, error) {
+	names := []string{freqsName}
+	if r.Scaling == "longrope" {
+		names = []string{shortName, longName}
 	}
-	if t := &f.tensors[i]; t.Type != "F32" || count(t.Shape) != int64(dim/2) {
-		return -1, f.fail(t.Name, "is %s%v, want F32[%d]", t.Type, t.Shape, dim/2)
+	var list []int
+	for _, name := range names {
+		i, ok := f.take(name)
+		switch {
+		case !ok && name == freqsName:
+			return nil, nil
+		case !ok:
+			return nil, f.fail(name, "is missing")
+		}
+		if t, n := &f.tensors[i], r.rotated()/2; t.Type != "F32" || count(t.Shape) != int64(n) {
+			return nil, f.fail(t.Name, "is %s%v, want F32[%d]", t.Type, t.Shape, n)
+		}
+		list = append(list, i)
 	}
-	return i, nil
+	return list, nil
 }
 
 func openFolder(dir string) (*Checkpoint, error) {
@@ -104,7 +119,7 @@ func openFolder(dir string) (*Checkpoint, error) {
 // checkpoint finds the weights that a folder's config.json asks for, each by form.
 func (f *folder) checkpoint(path string, s source, form func(*finder, *part) (*stored, error)) (*Checkpoint, error) {
 	c := &Checkpoint{
-		Path: path, Config: f.config, Unread: f.unread, source: s, names: cmp.Or(f.architecture.folderNames, &hfNames), divisors: -1, tensors: s.tensors(),
+		Path: path, Config: f.config, Unread: f.unread, source: s, names: cmp.Or(f.architecture.folderNames, &hfNames), tensors: s.tensors(),
 		close: func() error { return nil },
 	}
 	find, err := newFinder(path, c.tensors, f.quantization)

@@ -26,7 +26,7 @@ func (r *Rotary) partial(a *Attention) partial {
 		return partial{}
 	}
 	p := partial{dim: int64(r.Dim), rotated: int64(r.Rotated), neighbours: r.Interleaved}
-	if r.Scale != 0 {
+	if r.Scale != 0 && r.Scale != 1 {
 		p.rest = float32(1 / r.Scale)
 	}
 	return p

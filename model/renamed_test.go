@@ -32,7 +32,7 @@ func TestRenamed(t *testing.T) {
 	}{
 		"phi3":            {architecture: "Phi3ForCausalLM", want: Layer{&plain, &FFN{Width: 512}}},
 		"glm of none":     {architecture: "GlmForCausalLM", keys: map[string]string{"attention_bias": "false"}, want: Layer{&plain, &FFN{Width: 512}}},
-		"phi3 of lengths": {architecture: "Phi3ForCausalLM", keys: map[string]string{"rope_scaling": `{"type": "longrope", "short_factor": [1]}`}, refused: "rope_scaling.rope_type"},
+		"phi3 of lengths": {architecture: "Phi3ForCausalLM", keys: map[string]string{"rope_scaling": `{"type": "longrope", "short_factor": [1]}`}, refused: "rope_scaling.original_max_position_embeddings"},
 		"seed":            {architecture: "SeedOssForCausalLM", want: Layer{&qkv, &FFN{Width: 512}}},
 		"seed of none":    {architecture: "SeedOssForCausalLM", keys: map[string]string{"attention_bias": "false"}, want: Layer{&plain, &FFN{Width: 512}}},
 		"seed of all":     {architecture: "SeedOssForCausalLM", keys: map[string]string{"attention_out_bias": "true"}, want: Layer{&all, &FFN{Width: 512}}},

@@ -28,12 +28,35 @@ type Rotary struct {
 	BetaFast        float64
 	BetaSlow        float64
 	Fractional      bool
-	// Scale is what sines and cosines are multiplied with, of "yarn" alone; 0: 1.
+	// Scale is what sines and cosines are multiplied with, of "yarn" and "longrope"; 0: 1.
 	Scale float64
 	// Divisors [Rotated/2] further divide each frequency, where the file stores
-	// them (rope_freqs.weight of GGUF, in place of "llama3"). They are data:
-	// a model has them, a checkpoint whose headers were read does not.
+	// them (rope_freqs.weight of GGUF, in place of "llama3"). In GGUF files they are
+	// data: a model has them, a checkpoint whose headers were read does not.
 	Divisors []float32
+	// Long, of "longrope" (arXiv 2402.13753), are Divisors of a context that is longer
+	// than OriginalContext.
+	Long []float32
+}
+
+// Factors says which divisors of "longrope" a context takes: "short" or "long"; empty: there
+// is no such choice.
+func (r *Rotary) Factors(context int) string {
+	switch {
+	case r.Scaling != "longrope":
+		return ""
+	case context > r.OriginalContext:
+		return "long"
+	}
+	return "short"
+}
+
+// settle drops the divisors that a context does not take.
+func (r *Rotary) settle(context int) {
+	if r.Factors(context) == "long" {
+		r.Divisors = r.Long
+	}
+	r.Long = nil
 }
 
 // rotated returns how many dimensions of a head are rotated.
@@ -103,4 +126,13 @@ func YarnScale(factor, m float64) float64 {
 		return 1
 	}
 	return 0.1*m*math.Log(factor) + 1
+}
+
+// longropeScale is the factor of sines and cosines for a context of `factor` times the
+// original one (arXiv 2402.13753).
+func longropeScale(factor float64, original int) float64 {
+	if factor <= 1 {
+		return 1
+	}
+	return math.Sqrt(1 + math.Log(factor)/math.Log(float64(original)))
 }

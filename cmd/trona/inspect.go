@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -27,11 +28,22 @@ type inspection struct {
 	HiddenSize    int                `json:"hidden_size"`
 	ContextLength int                `json:"context_length"`
 	ContextLimit  string             `json:"context_limit,omitempty"` // the key that keeps it below what the file declares
+	Rotary        inspectionRotary   `json:"rotary"`
 	TiedEmbedding bool               `json:"tied_embedding"`
 	Bytes         int64              `json:"bytes"`
 	Layers        []inspectionLayer  `json:"layers"`
 	Tensors       []inspectionTensor `json:"tensors"`
 	Unread        []string           `json:"unread,omitempty"` // configuration keys that trona does not know
+}
+
+// inspectionRotary is the position encoding; 0 and "" are what it lacks.
+type inspectionRotary struct {
+	Theta           float64 `json:"theta"`
+	Dimensions      int     `json:"dimensions"` // of a head, that are rotated
+	HeadDim         int     `json:"head_dim"`
+	Scaling         string  `json:"scaling,omitempty"`
+	Factor          float64 `json:"factor,omitempty"`
+	OriginalContext int     `json:"original_context,omitempty"`
 }
 
 // inspectionLayer has 0 for what the layer lacks.
@@ -76,6 +88,8 @@ func inspect(ckpt *model.Checkpoint) *inspection {
 		Model: ckpt.Path, Architecture: c.Architecture, Parameters: ckpt.Parameters(), VocabSize: c.VocabSize,
 		HiddenSize: c.HiddenSize, ContextLength: c.ContextLength, ContextLimit: c.Limit, TiedEmbedding: c.TiedEmbedding, Unread: ckpt.Unread,
 	}
+	r := &c.Rotary
+	in.Rotary = inspectionRotary{r.Theta, cmp.Or(r.Rotated, r.Dim), r.Dim, r.Scaling, r.Factor, r.OriginalContext}
 	for _, l := range c.Layers {
 		var row inspectionLayer
 		if a := l.Attention; a != nil {
@@ -101,6 +115,7 @@ func (in *inspection) print(out io.Writer, tensors bool) error {
 	if in.ContextLimit != "" {
 		fmt.Fprintf(w, "context limit\t%s\n", in.ContextLimit)
 	}
+	fmt.Fprintf(w, "rotary\t%s\n", in.Rotary.text())
 	fmt.Fprintf(w, "output matrix\t%s\ntensors\t%d, %s bytes (%s)\n", map[bool]string{true: "the embedding", false: "its own"}[in.TiedEmbedding],
 		len(in.Tensors), count(in.Bytes), human(in.Bytes))
 	for _, key := range in.Unread {
@@ -115,6 +130,20 @@ func (in *inspection) print(out io.Writer, tensors bool) error {
 		}
 	}
 	return w.Flush()
+}
+
+func (r *inspectionRotary) text() string {
+	text := fmt.Sprintf("theta %.12g", r.Theta)
+	if r.Dimensions < r.HeadDim {
+		text += fmt.Sprintf(", %d of %d dimensions", r.Dimensions, r.HeadDim)
+	}
+	switch {
+	case r.Scaling == "longrope":
+		text += fmt.Sprintf(", longrope: short factors up to a context of %s, long ones above", count(int64(r.OriginalContext)))
+	case r.Scaling != "":
+		text += fmt.Sprintf(", %s by %g", r.Scaling, r.Factor)
+	}
+	return text
 }
 
 // printLayers prints a row for each run of equal layers.

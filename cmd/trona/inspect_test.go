@@ -65,6 +65,19 @@ func TestInspectLimit(t *testing.T) {
 	require.Contains(t, longer.err, "sliding_window limits the model to 64")
 }
 
+// TestRotary: inspect and plan say which factors a context takes.
+func TestRotary(t *testing.T) {
+	folder := testdata.Path(t, "models", "family", "phi3-long")
+	require.Regexp(t, `\nrotary +theta 10000, 6 of 8 dimensions, longrope: short factors up to a context of 16, long ones above\n`, ok(t, "", "inspect", folder))
+	require.Contains(t, ok(t, "", "inspect", folder, "--json"), `"original_context": 16`)
+	require.Regexp(t, `\nrotary +theta 500000\n`, ok(t, "", "inspect", "demo"))
+	for length, want := range map[string]string{"0": "long", "17": "long", "16": "short"} {
+		require.Contains(t, ok(t, "", "plan", folder, "--max-model-len", length), " tokens ("+want+" rotary factors), ")
+		require.Contains(t, ok(t, "", "plan", folder, "--max-model-len", length, "--json"), `"rotary_factors": "`+want+`"`)
+	}
+	require.NotContains(t, ok(t, "", "plan", "demo"), "factors")
+}
+
 // TestInspectBiases: which parts of a layer have biases.
 func TestInspectBiases(t *testing.T) {
 	for name, want := range map[string]string{"llama": "q k v o gate up down", "qwen2": "q k v"} {

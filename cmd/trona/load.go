@@ -118,13 +118,13 @@ func (c *candidate) start(g grant, turn sync.Locker, bar *progress) (*loaded, er
 	if c.dev.Info().Name == "cpu" {
 		how.Turn = turn
 	}
-	weights, cache, err := loadWeights(c.ckpt, c.dev, c.plans.own, g.blocks, bar)
+	weights, cache, err := loadWeights(c.ckpt, c.dev, c.plans.own, g, bar)
 	if err != nil {
 		return nil, err
 	}
 	bytes := [2]int64{weights.Bytes(), cache.Bytes()}
 	if c.draft != nil {
-		if how.Draft.Model, how.Draft.Cache, err = loadWeights(c.draft, c.dev, c.plans.draft, g.blocks, bar); err != nil {
+		if how.Draft.Model, how.Draft.Cache, err = loadWeights(c.draft, c.dev, c.plans.draft, g, bar); err != nil {
 			return nil, err
 		}
 		bytes[0] += how.Draft.Model.Bytes()
@@ -135,21 +135,21 @@ func (c *candidate) start(g grant, turn sync.Locker, bar *progress) (*loaded, er
 		return nil, err
 	}
 	m.Engine, m.ContextLength = server.InProcess(e), e.ContextLength()
-	summary := fmt.Sprintf("%s: %s bytes of weights and workspace, %s bytes of KV cache (%s); %s tokens of context, %d requests at once; %s",
-		m.Names[0], count(bytes[0]), count(bytes[1]), c.kv, count(int64(m.ContextLength)), options.MaxNumSeqs, c.dev.Info().Detail)
+	summary := fmt.Sprintf("%s: %s bytes of weights and workspace, %s bytes of KV cache (%s); %s tokens of context%s, %d requests at once; %s",
+		m.Names[0], count(bytes[0]), count(bytes[1]), c.kv, count(int64(m.ContextLength)), rotaryNote(c.ckpt.Config.Rotary.Factors(g.tokens)), options.MaxNumSeqs, c.dev.Info().Detail)
 	c.dev = nil
 	return &loaded{model: m, engine: e, summary: summary}, nil
 }
 
-// loadWeights loads a model as planned, with a cache of so many blocks.
-func loadWeights(ckpt *model.Checkpoint, dev kernels.Device, p *model.Plan, blocks int, bar *progress) (*model.Model, *model.KVCache, error) {
+// loadWeights loads a model as planned, with a cache as granted.
+func loadWeights(ckpt *model.Checkpoint, dev kernels.Device, p *model.Plan, g grant, bar *progress) (*model.Model, *model.KVCache, error) {
 	o := p.Options
-	m, err := model.Load(ckpt, dev, model.LoadOptions{MaxRows: o.MaxRows, MaxLogits: o.MaxLogits, Progress: bar.set})
+	m, err := model.Load(ckpt, dev, model.LoadOptions{MaxRows: o.MaxRows, MaxLogits: o.MaxLogits, Context: g.tokens, Progress: bar.set})
 	bar.stop()
 	if err != nil {
 		return nil, nil, err
 	}
-	cache, err := model.NewKVCache(dev, &ckpt.Config, o.KVType, blocks)
+	cache, err := model.NewKVCache(dev, &ckpt.Config, o.KVType, g.blocks)
 	if err != nil {
 		return nil, nil, err
 	}

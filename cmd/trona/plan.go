@@ -24,6 +24,7 @@ type planResult struct {
 	Device            string    `json:"device"`
 	DeviceMemoryBytes int64     `json:"device_memory_bytes"`
 	MaxModelLen       int       `json:"max_model_len"`
+	RotaryFactors     string    `json:"rotary_factors,omitempty"` // those of longrope that this length takes
 	MaxNumSeqs        int       `json:"max_num_seqs"`
 	KVCacheDtype      string    `json:"kv_cache_dtype"`
 	WeightsBytes      int64     `json:"weights_bytes"`
@@ -152,7 +153,8 @@ func (c *planCommand) plan(path string, models int) (*planResult, error) {
 	p := plans.both
 	result := &planResult{
 		Model: ckpt.Path, Device: info.Name, DeviceMemoryBytes: memory,
-		MaxModelLen: p.Options.MaxModelLen, MaxNumSeqs: p.Options.MaxNumSeqs, KVCacheDtype: kv.String(),
+		MaxModelLen: p.Options.MaxModelLen, RotaryFactors: ckpt.Config.Rotary.Factors(p.Options.MaxModelLen),
+		MaxNumSeqs: p.Options.MaxNumSeqs, KVCacheDtype: kv.String(),
 		WeightsBytes: p.Weights, WorkspaceBytes: p.Workspace, KVBytesPerToken: p.KVBytesPerToken, KVBytes: p.KV,
 		TotalBytes: p.Total, Fits: p.Fits,
 	}
@@ -174,8 +176,8 @@ func (r *planResult) print(out io.Writer) error {
 	if r.SpeculativeModel != "" {
 		name += " and " + r.SpeculativeModel
 	}
-	fmt.Fprintf(out, "%s on %s: %s tokens, %d sequences, KV cache in %s\n\n",
-		name, r.Device, count(int64(r.MaxModelLen)), r.MaxNumSeqs, r.KVCacheDtype)
+	fmt.Fprintf(out, "%s on %s: %s tokens%s, %d sequences, KV cache in %s\n\n",
+		name, r.Device, count(int64(r.MaxModelLen)), rotaryNote(r.RotaryFactors), r.MaxNumSeqs, r.KVCacheDtype)
 	line("weights", r.WeightsBytes, "")
 	line("workspace", r.WorkspaceBytes, "")
 	line("KV cache", r.KVBytes, fmt.Sprintf("%s bytes per token", count(r.KVBytesPerToken)))
@@ -184,6 +186,14 @@ func (r *planResult) print(out io.Writer) error {
 		return err
 	}
 	return r.printTable(out)
+}
+
+// rotaryNote says behind a context which factors of longrope it takes.
+func rotaryNote(factors string) string {
+	if factors == "" {
+		return ""
+	}
+	return " (" + factors + " rotary factors)"
 }
 
 // printTable prints totals by context (down) and concurrency (across).

@@ -169,8 +169,8 @@ func (c *converter) run() error {
 			return err
 		}
 	}
-	if divisors != nil {
-		if err := c.w.Add(divisorsName, gguf.F32, int64(len(divisors))); err != nil {
+	for _, d := range divisors {
+		if err := c.w.Add(d.Name, gguf.F32, int64(len(d.Values))); err != nil {
 			return err
 		}
 	}
@@ -179,9 +179,9 @@ func (c *converter) run() error {
 			return fmt.Errorf("%s: %w", parts[i].Name, err)
 		}
 	}
-	if divisors != nil {
+	for _, d := range divisors {
 		var b bytes.Buffer
-		if err := binary.Write(&b, binary.LittleEndian, divisors); err != nil {
+		if err := binary.Write(&b, binary.LittleEndian, d.Values); err != nil {
 			return err
 		}
 		if _, err := c.w.Write(b.Bytes()); err != nil {
@@ -190,9 +190,6 @@ func (c *converter) run() error {
 	}
 	return c.w.Close()
 }
-
-// divisorsName is the tensor of llama3 scaling.
-const divisorsName = "rope_freqs.weight"
 
 // keys writes the metadata.
 func (c *converter) keys() error {

@@ -81,7 +81,7 @@ type archKeys struct {
 func (k *archKeys) set(key string, value any) { k.keyWriter.set(k.arch+"."+key, value) }
 
 // config writes the shapes of the layers and the position encoding. llama3
-// scaling stands in the tensor rope_freqs.weight.
+// scaling stands in the tensor rope_freqs.weight, factors of longrope in others.
 func (k *archKeys) config(c *model.Config) {
 	k.set("vocab_size", uint32(c.VocabSize))
 	k.set("context_length", uint32(c.ContextLength))
@@ -100,6 +100,10 @@ func (k *archKeys) config(c *model.Config) {
 		k.set("rope.scaling.factor", float32(r.Factor))
 	case "yarn":
 		k.yarn(r)
+	case "longrope":
+		k.set("rope.scaling.type", "longrope")
+		k.set("rope.scaling.original_context_length", uint32(r.OriginalContext))
+		k.set("rope.scaling.attn_factor", float32(r.Scale))
 	}
 }
 

@@ -17,6 +17,9 @@ SHAPE = dict(
     vocab_size=48, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
     max_position_embeddings=256, rms_norm_eps=1e-3, rope_theta=10000.0, bos_token_id=1, eos_token_id=2, pad_token_id=None,
 )
+LONGROPE = dict(
+    rope_type="longrope", rope_theta=10000.0, short_factor=[1.0, 1.25, 1.5], long_factor=[1.5, 4.0, 12.5],
+)
 FACTORS = dict(embedding_multiplier=12.0, residual_multiplier=0.22, logits_scaling=2.0, attention_multiplier=0.125)
 PROMPT, GREEDY, STORED = 24, 16, (0, 1, 17, 23, 24, 38)
 
@@ -55,6 +58,19 @@ MODELS = {
     "smollm3": (lambda: plain("SmolLM3", num_hidden_layers=4, intermediate_size=32), None),
     "phi3": (lambda: plain("Phi3"), None),
     "phi3-partial": (lambda: plain("Phi3", partial_rotary_factor=0.75, tie_word_embeddings=True), None),
+    "phi3-long": (
+        lambda: plain(
+            "Phi3", partial_rotary_factor=0.75, tie_word_embeddings=True, original_max_position_embeddings=16, rope_parameters=dict(LONGROPE)
+        ),
+        None,
+    ),
+    "phi3-short": (
+        lambda: plain(
+            "Phi3", partial_rotary_factor=0.75, tie_word_embeddings=True, original_max_position_embeddings=256,
+            rope_parameters=LONGROPE | dict(factor=4.0),
+        ),
+        None,
+    ),
     "glm": (lambda: plain("Glm", head_dim=8), None),
     "internlm3": (lambda: plain("InternLM3", attention_bias=True, mlp_bias=True, head_dim=8), internlm3),
     "helium": (lambda: plain("Helium", head_dim=8), None),
