@@ -51,7 +51,7 @@ type Engine struct {
 	speculate      int  // most drafts of a request in a step
 	stall          time.Duration
 	turn           sync.Locker
-	done           chan struct{}
+	broken, done   chan struct{} // closed: when it has failed for good, when it has ended
 
 	// Of the engine's goroutine alone.
 	scheduler *Scheduler
@@ -89,7 +89,7 @@ func New(m *model.Model, cache *model.KVCache, dev kernels.Device, o Options) (*
 	blocks := NewBlockManager(cache.Blocks)
 	e := &Engine{
 		context: min(o.MaxModelLen, cache.Blocks*kernels.BlockSize), vocab: m.Config.VocabSize,
-		most: o.MaxNumSeqs + o.MaxQueued, speculate: o.SpeculateTokens, uniform: dev.Info().Uniform, stall: o.StallTimeout, turn: o.Turn, done: make(chan struct{}),
+		most: o.MaxNumSeqs + o.MaxQueued, speculate: o.SpeculateTokens, uniform: dev.Info().Uniform, stall: o.StallTimeout, turn: o.Turn, broken: make(chan struct{}), done: make(chan struct{}),
 		scheduler: NewScheduler(Limits{
 			Seqs: o.MaxNumSeqs, Rows: m.MaxRows(), Logits: m.MaxLogits(), PrefillRows: o.PrefillRows, Block: kernels.BlockSize,
 		}, blocks),
@@ -228,6 +228,18 @@ func (e *Engine) Healthy() error {
 	return nil
 }
 
+// Wait waits until the engine has failed for good, and all of its requests with it, or is closed,
+// and returns why it failed, nil where it did not.
+func (e *Engine) Wait() error {
+	select {
+	case <-e.broken:
+	case <-e.done:
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.failed
+}
+
 // Close waits for the step in progress, ends all requests with ErrClosed, and
 // closes model, cache and device. Only the first call does something; all
 // return its error.
@@ -327,13 +339,19 @@ func (e *Engine) dropAll(err error) {
 	e.drop(e.scheduler.All(), FinishError, err)
 }
 
-// fail ends everything for good: no device works after an error.
+// fail ends everything for good: no device works after an error. The first is the reason.
 func (e *Engine) fail(err error) {
 	e.underWay = nil
 	e.mu.Lock()
-	e.failed = fmt.Errorf("%w: %w", ErrFailed, err)
+	first := e.failed == nil
+	if first {
+		e.failed = fmt.Errorf("%w: %w", ErrFailed, err)
+	}
 	e.mu.Unlock()
 	e.dropAll(e.failed)
+	if first {
+		close(e.broken)
+	}
 }
 
 // try does f. A panic, which is a mistake of ours, costs the requests of this

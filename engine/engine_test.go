@@ -442,6 +442,7 @@ func TestClose(t *testing.T) {
 	eventually(t, func() bool { return errors.Is(e.Healthy(), ErrClosed) })
 	h.release()
 	require.NoError(t, <-closed)
+	require.NoError(t, e.Wait())
 	for _, s := range streams {
 		a := read(t.Context(), s)
 		require.ErrorIs(t, a.err, ErrClosed)
@@ -510,6 +511,7 @@ func TestDeviceFails(t *testing.T) {
 				}
 			}
 			require.ErrorIs(t, e.Healthy(), ErrFailed)
+			require.ErrorIs(t, e.Wait(), ErrFailed)
 			_, err := e.Submit(t.Context(), plain([]int32{1}, 1))
 			require.ErrorIs(t, err, ErrFailed)
 			require.Zero(t, e.Stats().Running+e.Stats().Waiting)

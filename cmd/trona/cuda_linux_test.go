@@ -1,7 +1,9 @@
 package main
 
 import (
+	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -55,6 +57,33 @@ func TestServeCUDA(t *testing.T) {
 	require.Equal(t, ask(cpu, questions[0]).Choices[0].TokenIDs, again.Choices[0].TokenIDs, "alone, from the cache")
 	cuda.signal(t)
 	require.Equal(t, exitDone, cuda.exit(t))
+}
+
+// TestDeviceFails: requests that a failing GPU had get an error, and the server says what
+// happened and ends, so that it can be started anew; of several models the others go on.
+func TestDeviceFails(t *testing.T) {
+	emulate(t)
+	t.Setenv("TRONA_EMU_FAULT", "cuGraphLaunch@5=719")
+	const why = "demo: the device failed: cuda: cuGraphLaunch: unspecified launch failure (CUDA_ERROR_LAUNCH_FAILED, 719)"
+	question := object{"model": "demo", "messages": []object{{"role": "user", "content": "What is 2+2?"}}}
+	s := start(t, "--device", "cuda", "--max-model-len", "512")
+	status, a := s.post(t, "/v1/chat/completions", question)
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Equal(t, "engine_unavailable", a.Error.Code)
+	require.Equal(t, exitFailed, s.exit(t))
+	require.Contains(t, s.log.String(), why)
+
+	r := trona(t, "", "run", "--device", "cuda", "--max-model-len", "512", "demo", "What is 2+2?")
+	require.Equal(t, exitFailed, r.code)
+	require.Contains(t, r.err, strings.TrimPrefix(why, "demo: "))
+
+	s = start(t, "--device", "cuda", "--max-model-len", "512", "--max-num-seqs", "1", "--model", "demo=demo", "--model", "second="+filepath.Join("..", "..", "model", "demo", "demo.gguf"))
+	status, _ = s.post(t, "/v1/chat/completions", question)
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	s.log.wait(t, why, 1)
+	require.Equal(t, http.StatusServiceUnavailable, s.get(t, "/v1/health/ready"))
+	question["model"] = "second"
+	s.ask(t, "/v1/chat/completions", question)
 }
 
 // TestDeviceChoice: auto takes a GPU where there is one; what is wrong with it

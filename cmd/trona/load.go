@@ -3,12 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"trona/engine"
 	"trona/kernels"
@@ -49,6 +51,29 @@ func (f fleet) close() {
 		// Nobody is left whom an error of freeing memory could help.
 		_ = l.engine.Close()
 	}
+}
+
+// failing says on log which engines fail for good, and returns a channel that gets why the last
+// of them did.
+func (f fleet) failing(log io.Writer) <-chan error {
+	var left atomic.Int64
+	left.Store(int64(len(f)))
+	last := make(chan error, 1)
+	for _, l := range f {
+		go func() {
+			err := l.engine.Wait()
+			if err == nil {
+				return
+			}
+			err = fmt.Errorf("%s: %w", l.model.Names[0], err)
+			if left.Add(-1) == 0 {
+				last <- err
+				return
+			}
+			fmt.Fprintf(log, "trona: %s\n", oneLine(err))
+		}()
+	}
+	return last
 }
 
 // models returns the models as the server sees them.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 
+	"trona/engine"
 	"trona/model/demo"
 	"trona/server"
 	"trona/tokenizer"
@@ -71,6 +72,7 @@ type session struct {
 	flags  *runCommand
 	std    stdio
 	client *chatClient
+	engine *engine.Engine
 	close  func()
 
 	think    string // "on", "off" or "": as the model does
@@ -111,7 +113,7 @@ func (c *runCommand) start(std stdio) (*session, error) {
 	failed := make(chan error, 1)
 	go func() { failed <- api.Serve(pipe) }()
 	return &session{
-		flags: c, std: std, client: &chatClient{pipe.client()}, think: c.Think,
+		flags: c, std: std, client: &chatClient{pipe.client()}, engine: models[0].engine, think: c.Think,
 		plainOut: !isTerminal(std.out), dim: styles(std.err),
 		close: func() {
 			now, cancel := context.WithCancel(context.Background())
@@ -217,6 +219,9 @@ func (s *session) answer(text string) error {
 	show.end()
 	stopped := ctx.Err() != nil
 	if err != nil && !stopped {
+		if why := s.engine.Healthy(); errors.Is(why, engine.ErrFailed) {
+			return why // who runs the model sees what clients do not
+		}
 		return err
 	}
 	if show.answer.Len() > 0 {

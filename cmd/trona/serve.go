@@ -35,7 +35,7 @@ type serveCommand struct {
 	deviceFlags
 }
 
-// Run serves until a signal ends it.
+// Run serves until a signal ends it, or no model works any more.
 func (c *serveCommand) Run(std stdio) error {
 	keys, err := c.keys()
 	if err != nil {
@@ -62,7 +62,7 @@ func (c *serveCommand) Run(std stdio) error {
 	return c.serve(std, listener, keys, from)
 }
 
-// serve answers at once, with 503 while the models load, until a signal.
+// serve answers at once, with 503 while the models load, until a signal or the last engine's failure.
 func (c *serveCommand) serve(std stdio, listener net.Listener, keys []string, from *loader) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, endSignals()...)
@@ -92,9 +92,10 @@ func (c *serveCommand) serve(std stdio, listener net.Listener, keys []string, fr
 		ready <- models
 	}()
 	var models fleet
+	var err error
 	select {
 	case models = <-ready:
-	case err := <-failed:
+	case err = <-failed:
 		return err
 	case <-signals:
 		return nil // nothing is in flight
@@ -106,13 +107,14 @@ func (c *serveCommand) serve(std stdio, listener net.Listener, keys []string, fr
 	}
 	fmt.Fprintf(std.err, "trona: ready on http://%s\n", net.JoinHostPort(shownHost(address), strconv.Itoa(address.Port)))
 	select {
-	case err := <-failed:
+	case err = <-failed:
 		return err
+	case err = <-models.failing(std.err): // a device that failed works in another process only
 	case <-signals:
+		fmt.Fprintf(std.err, "trona: finishing what is in flight, at most %v; a second signal ends it at once\n", c.DrainTimeout)
 	}
-	fmt.Fprintf(std.err, "trona: finishing what is in flight, at most %v; a second signal ends it at once\n", c.DrainTimeout)
 	c.drain(api, signals)
-	return nil
+	return err
 }
 
 // drain waits for the requests in flight, up to the timeout or a second signal.
