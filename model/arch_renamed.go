@@ -40,7 +40,15 @@ var helium = architecture{hf: "HeliumForCausalLM", hfType: "helium", hfLayers: h
 var ernie45 = architecture{gguf: "ernie4_5", hf: "Ernie4_5ForCausalLM", hfType: "ernie4_5", hfLayers: hfUniform, pairs: true, tied: true, theta: 5e5}
 
 // seedOSS is Seed-OSS.
-var seedOSS = architecture{hf: "SeedOssForCausalLM", hfType: "seed_oss", hfLayers: biasedLayers, mlpBias: true}
+var seedOSS = architecture{
+	gguf: "seed_oss", hf: "SeedOssForCausalLM", hfType: "seed_oss", hfLayers: biasedLayers, fileNames: seedNames(), neox: true, mlpBias: true,
+}
+
+func seedNames() *names {
+	n := ggufNames
+	n.ffnNorm = "post_attention_norm"
+	return &n
+}
 
 // biasedLayers: queries, keys and values have biases, unless a file says no, and outputs
 // where it says so.
@@ -52,6 +60,20 @@ func biasedLayers(o *object, s hfShape) []Layer {
 		layers[i].Attention.QKVBias, layers[i].Attention.OBias = qkv, out
 	}
 	return layers
+}
+
+// exaone is EXAONE 3.
+var exaone = architecture{
+	gguf: "exaone", hf: "ExaoneForCausalLM", hfType: "exaone", hfLayers: hfUniform, folderNames: exaoneNames(), neox: true, theta: 5e5,
+	keys: [][2]string{{"num_layers", "num_hidden_layers"}, {"layer_norm_epsilon", "rms_norm_eps"}, {"activation_function", "hidden_act"}},
+}
+
+func exaoneNames() *names {
+	return &names{
+		embedding: "transformer.wte", finalNorm: "transformer.ln_f", head: "lm_head", layer: "transformer.h.",
+		attnNorm: "ln_1", q: "attn.attention.q_proj", k: "attn.attention.k_proj", v: "attn.attention.v_proj", o: "attn.attention.out_proj",
+		ffnNorm: "ln_2", gate: "mlp.c_fc_0", up: "mlp.c_fc_1", down: "mlp.c_proj",
+	}
 }
 
 // graniteHybrid is Granite 4 where all layers have attention and none experts.

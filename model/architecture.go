@@ -7,6 +7,8 @@ type architecture struct {
 	hf     string // architectures[0] of config.json; empty: no such folders
 	hfType string // model_type of a config.json that names no architecture
 
+	// keys are names of keys of config.json, and those that Llama has for them.
+	keys [][2]string
 	// Names of tensors in folders and in GGUF files; nil: those of Llama.
 	folderNames, fileNames *names
 	pairs                  bool // folders keep the pairs (2i, 2i+1), as GGUF files do
@@ -40,6 +42,6 @@ type architecture struct {
 // architectures lists every decoder that this program runs.
 func architectures() []*architecture {
 	return []*architecture{&llama, &deci, &mistral, &qwen2, &qwen3, &granite, &minicpm, &smollm3,
-		&phi3, &glm, &internlm3, &helium, &ernie45, &seedOSS, &graniteHybrid,
+		&phi3, &glm, &internlm3, &helium, &ernie45, &seedOSS, &exaone, &graniteHybrid,
 		&mistral3, &internlm2, &xverse}
 }

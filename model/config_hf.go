@@ -28,6 +28,7 @@ func readFolder(dir string) (*folder, error) {
 	if f.quantization, err = readQuantization(dir, o); err != nil {
 		return nil, err
 	}
+	o.rename(f.architecture.keys)
 	f.config = hfDecoder(o, f.architecture)
 	if err := o.result(); err != nil {
 		return nil, err
@@ -307,7 +308,7 @@ var hfNeutral = []struct{ name, value string }{
 // not understood is reported.
 var hfHarmless = []string{
 	"_name_or_path", "attention_dropout", "attn_implementation", "_attn_implementation", "architectures", "auto_map",
-	"dtype", "hidden_dropout", "embd_pdrop", "initializer_range", "is_decoder", "max_window_layers", "model_type", "num_key_value_heads",
+	"dtype", "hidden_dropout", "embd_pdrop", "embed_dropout", "initializer_range", "is_decoder", "max_window_layers", "model_type", "num_key_value_heads",
 	"output_attentions", "output_hidden_states", "pad_token_id", "pretraining_tp", "resid_pdrop", "residual_dropout", "return_dict", "torch_dtype",
 	"transformers_version", "use_cache", "id2label", "label2id", "task_specific_params", "unsloth_version",
 }

@@ -86,6 +86,17 @@ func (o *object) take(name string) (v jsontext.Value, ok bool) {
 	return v, ok && v.Kind() != 'n'
 }
 
+// rename gives members other names, unless there are such.
+func (o *object) rename(names [][2]string) {
+	for _, n := range names {
+		v, ok := o.members[n[0]]
+		if _, taken := o.members[n[1]]; ok && !taken {
+			delete(o.members, n[0])
+			o.members[n[1]] = v
+		}
+	}
+}
+
 // short returns a value for a message.
 func short(v jsontext.Value) string {
 	const most = 40

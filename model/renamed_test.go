@@ -36,6 +36,11 @@ func TestRenamed(t *testing.T) {
 		"seed":            {architecture: "SeedOssForCausalLM", want: Layer{&qkv, &FFN{Width: 512}}},
 		"seed of none":    {architecture: "SeedOssForCausalLM", keys: map[string]string{"attention_bias": "false"}, want: Layer{&plain, &FFN{Width: 512}}},
 		"seed of all":     {architecture: "SeedOssForCausalLM", keys: map[string]string{"attention_out_bias": "true"}, want: Layer{&all, &FFN{Width: 512}}},
+		"exaone": {architecture: "ExaoneForCausalLM", keys: map[string]string{
+			"num_hidden_layers": "", "num_layers": "2", "rms_norm_eps": "", "layer_norm_epsilon": "1e-5", "hidden_act": "", "activation_function": `"silu"`,
+		}, want: Layer{&plain, &FFN{Width: 512}}},
+		"exaone of gelu":  {architecture: "ExaoneForCausalLM", keys: map[string]string{"hidden_act": "", "activation_function": `"gelu"`}, refused: "hidden_act"},
+		"llama of exaone": {architecture: "LlamaForCausalLM", keys: map[string]string{"num_hidden_layers": "", "num_layers": "2"}, refused: "num_hidden_layers"},
 		"ernie of biases": {architecture: "Ernie4_5ForCausalLM", keys: map[string]string{"use_bias": "true"}, refused: "use_bias"},
 		"granite 4":       {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(nil), want: Layer{&plain, &FFN{Width: 128}}},
 		"granite 4 still": {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(map[string]string{"position_embedding_type": `"nope"`}), want: Layer{&still, &FFN{Width: 128}}},
@@ -100,11 +105,12 @@ func TestRenamedFiles(t *testing.T) {
 	llama, err := Open(llamaGGUF(nil).write(t))
 	require.NoError(t, err)
 	defer llama.Close()
-	for _, name := range []string{"mistral3", "internlm2", "xverse", "ernie4_5"} {
+	for _, name := range []string{"mistral3", "internlm2", "xverse", "ernie4_5", "exaone"} {
 		c, err := Open(ggufOf(name, nil).write(t))
 		require.NoError(t, err)
 		want := llama.Config
 		want.Architecture = name
+		want.Rotary.Interleaved = name != "exaone"
 		require.Equal(t, want, c.Config)
 		require.Empty(t, c.Unread)
 		require.NoError(t, c.Close())

@@ -45,6 +45,13 @@ def internlm3(config):
     config["architectures"] = ["InternLM3ForCausalLM"]
 
 
+def exaone(config):
+    """EXAONE is Llama in transformers, too; its checkpoints have other keys."""
+    config["architectures"] = ["ExaoneForCausalLM"]
+    for name, own in (("num_hidden_layers", "num_layers"), ("rms_norm_eps", "layer_norm_epsilon"), ("hidden_act", "activation_function")):
+        config[own] = config.pop(name)
+
+
 # Name: the model, and what else is written in its config.json.
 MODELS = {
     "granite": (lambda: granite(tie_word_embeddings=True), None),
@@ -76,6 +83,10 @@ MODELS = {
     "helium": (lambda: plain("Helium", head_dim=8), None),
     "ernie45": (lambda: plain("Ernie4_5", head_dim=8), None),
     "seed-oss": (lambda: plain("SeedOss", head_dim=16), None),
+    "exaone": (
+        lambda: transformers.AutoModelForCausalLM.from_config(transformers.ExaoneConfig(**SHAPE), dtype=torch.float32),
+        exaone,
+    ),
     "granite4": (
         lambda: plain(
             "GraniteMoeHybrid", num_local_experts=0, shared_intermediate_size=48, layer_types=["full_attention"] * 2,
