@@ -514,6 +514,8 @@ func FuzzConfig(f *testing.F) {
 	f.Add(llamaJSON(map[string]string{"quantization_config": `{"quant_method": "gptq", "bits": 4, "group_size": 128, "sym": true, "dynamic": {"-:.*down": {}}}`}))
 	f.Add(llamaJSON(map[string]string{"quantization_config": `{"quant_method": "compressed-tensors", "format": "pack-quantized",
 		"config_groups": {"g": {"weights": {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 32, "symmetric": false}}}}`}))
+	f.Add(llamaJSON(map[string]string{"architectures": `["Phi3ForCausalLM"]`, "partial_rotary_factor": "0.0625", "original_max_position_embeddings": "512",
+		"rope_scaling": `{"type": "longrope", "short_factor": [1, 1.5], "long_factor": [2, 40.5]}`}))
 	f.Fuzz(func(t *testing.T, text string) {
 		o, err := parseObject("config.json", []byte(text))
 		if err != nil {
@@ -535,6 +537,7 @@ func FuzzConfig(f *testing.F) {
 		require.GreaterOrEqual(t, KVBytesPerToken(&c, bf16), int64(0))
 		_, size := newWorkspace(&c, 0, 512, 64)
 		require.Positive(t, size)
+		require.False(t, math.IsNaN(c.Rotary.Scale) || math.IsInf(c.Rotary.Scale, 0))
 		for _, v := range c.Rotary.Frequencies() {
 			require.False(t, math.IsNaN(float64(v)) || math.IsInf(float64(v), 0))
 		}

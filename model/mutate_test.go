@@ -103,6 +103,26 @@ func headerBytes(t testing.TB, replace map[string]any) []byte {
 		h.addBias("blk.1.ffn_gate", ggmlF32, 512)
 		h.addBias("blk.1.ffn_up", ggmlF32, 512)
 	}
+	return h.withoutData(t)
+}
+
+// phi3Bytes is one of Phi-3, rotated in part, with the factors of longrope.
+func phi3Bytes(t testing.TB) []byte {
+	h := ggufOf("phi3", map[string]any{
+		"rope.dimension_count": uint32(48), "rope.scaling.original_context_length": uint32(512), "rope.scaling.attn_factor": float32(1.25),
+	})
+	h.tensors = slices.DeleteFunc(h.tensors, func(x ggufTensor) bool { return strings.Contains(x.name, "ffn_gate") })
+	for _, x := range h.tensors {
+		if strings.Contains(x.name, "ffn_up") {
+			x.dims[1] *= 2
+		}
+	}
+	h.add("rope_factors_long", ggmlF32, 0, 24)
+	h.add("rope_factors_short", ggmlF32, 0, 24)
+	return h.withoutData(t)
+}
+
+func (h *ggufHeader) withoutData(t testing.TB) []byte {
 	data, err := os.ReadFile(h.write(t))
 	require.NoError(t, err)
 	f, err := gguf.Parse(data)
@@ -132,7 +152,7 @@ var richKeys = map[string]any{
 
 func TestGGUFMutations(t *testing.T) {
 	dev := openCPU(t)
-	for name, data := range map[string][]byte{"plain": headerBytes(t, nil), "rich": headerBytes(t, richKeys)} {
+	for name, data := range map[string][]byte{"plain": headerBytes(t, nil), "rich": headerBytes(t, richKeys), "phi3": phi3Bytes(t)} {
 		requireOpensWell(t, data)
 		check := func(what string, data []byte) {
 			requireOpens(t, name+", "+what, len(data), dev, func() (*Checkpoint, error) { return openBytes(data) })
@@ -231,6 +251,7 @@ func TestManyTensors(t *testing.T) {
 func FuzzGGUFConfig(f *testing.F) {
 	f.Add(headerBytes(f, nil))
 	f.Add(headerBytes(f, richKeys))
+	f.Add(phi3Bytes(f))
 	dev := sizes{}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		requireOpens(t, "file", len(data), dev, func() (*Checkpoint, error) { return openBytes(data) })

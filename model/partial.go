@@ -68,27 +68,34 @@ func (p *partial) matrix(m *kernels.Matrix) {
 	if p.rotated == 0 {
 		return
 	}
-	if m.Fill != nil {
-		m.Data = make([]byte, m.Rows*m.Type.RowBytes(m.Cols))
-		m.Fill(m.Data, 0)
-		m.Fill = nil
+	if !p.neighbours {
+		p.reorder(m)
 	}
-	m.Data = p.order(m.Data, m.Rows)
-	m.GroupScale = p.order(m.GroupScale, m.Rows)
-	if p.rest == 0 && (m.Scale == nil || m.ScaleRows >= m.Rows) {
+	if p.rest == 0 && (p.neighbours || m.Scale == nil || m.ScaleRows >= m.Rows) {
 		return
 	}
 	if m.Scale == nil {
 		m.ScaleCols = m.Cols
 	}
-	var scales []float32
-	for i := range m.Rows {
-		row, factor := p.source(i)
-		for c := int64(0); c < m.Cols; c += m.ScaleCols {
-			scales = append(scales, factor*m.ScaleAt(row, c))
+	tiles := (m.Cols + m.ScaleCols - 1) / m.ScaleCols
+	scales := make([]float32, m.Rows*tiles)
+	if m.HasData() { // else their number counts
+		for i := range scales {
+			row, factor := p.source(int64(i) / tiles)
+			scales[i] = factor * m.ScaleAt(row, int64(i)%tiles*m.ScaleCols)
 		}
 	}
 	m.Scale, m.ScaleRows = scales, 1
+}
+
+// reorder gives rows and what is beside the codes, but for scales, the device's order.
+func (p *partial) reorder(m *kernels.Matrix) {
+	if m.Fill != nil {
+		m.Data = make([]byte, m.Rows*m.Type.RowBytes(m.Cols))
+		m.Fill(m.Data, 0)
+		m.Fill = nil
+	}
+	m.Data, m.GroupScale = p.order(m.Data, m.Rows), p.order(m.GroupScale, m.Rows)
 }
 
 // order gives rows, all equally long, the device's order.
