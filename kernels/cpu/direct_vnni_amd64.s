@@ -27,10 +27,18 @@ GLOBL e2m1Codes<>(SB), RODATA|NOPTR, $16
 	MOVQ factors+32(FP), R8 \
 	DIRECT(LOW, HIGH, LOG, LOOP, EACH, NEXT)
 
+// FETCH_EIGHTH is FETCH in each eighth block of 32 columns.
+#define FETCH_EIGHTH(SKIP) \
+	TESTQ $7, CX \
+	JNE   SKIP \
+	FETCH \
+SKIP:
+
 // BLOCKS is a loop over blocks of 32 columns.
-#define BLOCKS(BLOCK, EACH, NEXT, GROUP) \
+#define BLOCKS(BLOCK, SKIP, EACH, NEXT, GROUP) \
 	EACH(LOAD, 0) \
 BLOCK: \
+	FETCH_EIGHTH(SKIP) \
 	GROUP(EACH) \
 	NEXT \
 	DECQ CX \
@@ -42,6 +50,7 @@ BLOCK: \
 #define K_BLOCKS(BLOCK, GROUP, EACH, NEXT, BYTES, END, USE_GROUP) \
 	EACH(LOAD, 0) \
 BLOCK: \
+	FETCH \
 	MOVQ      AX, R10 \
 	TOUCH(0) \
 	TOUCH(64) \
@@ -79,7 +88,7 @@ GROUP: \
 	NIBBLES32(EACH) \
 	EACH(ADD, 0)
 
-#define Q4_0(BLOCK, GROUP, EACH, NEXT) BLOCKS(BLOCK, EACH, NEXT, Q4_0_GROUP)
+#define Q4_0(BLOCK, GROUP, EACH, NEXT) BLOCKS(BLOCK, GROUP, EACH, NEXT, Q4_0_GROUP)
 
 #define Q4_1_GROUP(EACH) \
 	HEAD_MIN \
@@ -87,7 +96,7 @@ GROUP: \
 	NIBBLES32(EACH) \
 	EACH(ADD_PLUS, 0)
 
-#define Q4_1(BLOCK, GROUP, EACH, NEXT) BLOCKS(BLOCK, EACH, NEXT, Q4_1_GROUP)
+#define Q4_1(BLOCK, GROUP, EACH, NEXT) BLOCKS(BLOCK, GROUP, EACH, NEXT, Q4_1_GROUP)
 
 #define Q5_0_GROUP(EACH) \
 	HEAD \
@@ -95,7 +104,7 @@ GROUP: \
 	FIFTHS32(EACH) \
 	EACH(ADD, 0)
 
-#define Q5_0(BLOCK, GROUP, EACH, NEXT) BLOCKS(BLOCK, EACH, NEXT, Q5_0_GROUP)
+#define Q5_0(BLOCK, GROUP, EACH, NEXT) BLOCKS(BLOCK, GROUP, EACH, NEXT, Q5_0_GROUP)
 
 #define Q5_1_GROUP(EACH) \
 	HEAD_MIN \
@@ -103,7 +112,7 @@ GROUP: \
 	FIFTHS32(EACH) \
 	EACH(ADD_PLUS, 0)
 
-#define Q5_1(BLOCK, GROUP, EACH, NEXT) BLOCKS(BLOCK, EACH, NEXT, Q5_1_GROUP)
+#define Q5_1(BLOCK, GROUP, EACH, NEXT) BLOCKS(BLOCK, GROUP, EACH, NEXT, Q5_1_GROUP)
 
 // SIGNED adds 128 to the I-th four columns of codes with a sign.
 #define SIGNED(EACH, I) \
@@ -125,7 +134,7 @@ GROUP: \
 	EACH(ADD, 0) \
 	ADDQ $512, AX
 
-#define Q8_0(BLOCK, GROUP, EACH, NEXT) BLOCKS(BLOCK, EACH, NEXT, Q8_0_GROUP)
+#define Q8_0(BLOCK, GROUP, EACH, NEXT) BLOCKS(BLOCK, GROUP, EACH, NEXT, Q8_0_GROUP)
 
 // LOOKUP32 uses 32 columns of what the table has for nibbles from AT on, LOOKUP8 eight.
 #define LOOKUP8(EACH, AT, I) \
@@ -149,7 +158,7 @@ GROUP: \
 	HEAD \
 	LOOKUP32(EACH)
 
-#define IQ4_NL(BLOCK, GROUP, EACH, NEXT) BLOCKS(BLOCK, EACH, NEXT, IQ4_NL_GROUP)
+#define IQ4_NL(BLOCK, GROUP, EACH, NEXT) BLOCKS(BLOCK, GROUP, EACH, NEXT, IQ4_NL_GROUP)
 
 // The scales of MXFP4 are BF16.
 #define MXFP4_GROUP(EACH) \
@@ -159,7 +168,7 @@ GROUP: \
 	ADDQ      $32, AX \
 	LOOKUP32(EACH)
 
-#define MXFP4(BLOCK, GROUP, EACH, NEXT) BLOCKS(BLOCK, EACH, NEXT, MXFP4_GROUP)
+#define MXFP4(BLOCK, GROUP, EACH, NEXT) BLOCKS(BLOCK, GROUP, EACH, NEXT, MXFP4_GROUP)
 
 // NVFP4_16 is half H of 32 columns of NVFP4, with scales of its own in front.
 #define NVFP4_16(EACH, H) \
@@ -175,7 +184,7 @@ GROUP: \
 	NVFP4_16(EACH, 0) \
 	NVFP4_16(EACH, 1)
 
-#define NVFP4(BLOCK, GROUP, EACH, NEXT) BLOCKS(BLOCK, EACH, NEXT, NVFP4_GROUP)
+#define NVFP4(BLOCK, GROUP, EACH, NEXT) BLOCKS(BLOCK, GROUP, EACH, NEXT, NVFP4_GROUP)
 
 // SIGNED_SCALES reads scales with a sign, of a group of IQ4_XS or Q3_K.
 #define SIGNED_SCALES \
@@ -267,105 +276,111 @@ GROUP: \
 TEXT ·directQ4_0x1VNNI(SB), NOSPLIT, $0-32
 	DIRECT(nibbles, fifths, 5, Q4_0, EACH1, NEXT1)
 
-// func directQ4_0x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ4_0x2VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, fifths, 5, Q4_0, EACH2, NEXT2)
-
 // func directQ4_1x1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ4_1x1VNNI(SB), NOSPLIT, $0-32
 	DIRECT(nibbles, fifths, 5, Q4_1, EACH1, NEXT1)
-
-// func directQ4_1x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ4_1x2VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, fifths, 5, Q4_1, EACH2, NEXT2)
 
 // func directQ5_0x1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ5_0x1VNNI(SB), NOSPLIT, $0-32
 	DIRECT(nibbles, fifths, 5, Q5_0, EACH1, NEXT1)
 
-// func directQ5_0x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ5_0x2VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, fifths, 5, Q5_0, EACH2, NEXT2)
-
 // func directQ5_1x1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ5_1x1VNNI(SB), NOSPLIT, $0-32
 	DIRECT(nibbles, fifths, 5, Q5_1, EACH1, NEXT1)
-
-// func directQ5_1x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ5_1x2VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, fifths, 5, Q5_1, EACH2, NEXT2)
 
 // func directQ8_0x1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ8_0x1VNNI(SB), NOSPLIT, $0-32
 	DIRECT(nibbles, signs, 5, Q8_0, EACH1, NEXT1)
 
-// func directQ8_0x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ8_0x2VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, signs, 5, Q8_0, EACH2, NEXT2)
-
 // func directIQ4_NLx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directIQ4_NLx1VNNI(SB), NOSPLIT, $0-32
 	DIRECT(nibbles, iq4Codes, 5, IQ4_NL, EACH1, NEXT1)
-
-// func directIQ4_NLx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directIQ4_NLx2VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, iq4Codes, 5, IQ4_NL, EACH2, NEXT2)
 
 // func directMXFP4x1VNNI(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directMXFP4x1VNNI(SB), NOSPLIT, $0-40
 	SCALED(nibbles, e2m1Codes, 5, MXFP4, EACH1, NEXT1)
 
-// func directMXFP4x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directMXFP4x2VNNI(SB), NOSPLIT, $0-40
-	SCALED(nibbles, e2m1Codes, 5, MXFP4, EACH2, NEXT2)
-
 // func directNVFP4x1VNNI(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directNVFP4x1VNNI(SB), NOSPLIT, $0-40
 	SCALED(nibbles, e2m1Codes, 5, NVFP4, EACH1, NEXT1)
-
-// func directNVFP4x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directNVFP4x2VNNI(SB), NOSPLIT, $0-40
-	SCALED(nibbles, e2m1Codes, 5, NVFP4, EACH2, NEXT2)
 
 // func directIQ4_XSx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directIQ4_XSx1VNNI(SB), NOSPLIT, $0-32
 	DIRECT(nibbles, iq4Codes, 8, IQ4_XS, EACH1, NEXT1)
 
-// func directIQ4_XSx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directIQ4_XSx2VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, iq4Codes, 8, IQ4_XS, EACH2, NEXT2)
-
 // func directQ2_Kx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ2_Kx1VNNI(SB), NOSPLIT, $0-32
 	DIRECT(pairs, nibbles, 8, Q2_K, EACH1, NEXT1)
 
-// func directQ2_Kx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ2_Kx2VNNI(SB), NOSPLIT, $0-32
-	DIRECT(pairs, nibbles, 8, Q2_K, EACH2, NEXT2)
-
 // func directQ3_Kx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ3_Kx1VNNI(SB), NOSPLIT, $0-32
 	DIRECT(pairs, thirds, 8, Q3_K, EACH1, NEXT1)
+
+// More tokens have more lines, and gain nothing.
+#undef FETCH
+#undef FETCH_EIGHTH
+#define FETCH
+#define FETCH_EIGHTH(SKIP)
+
+// func directQ4_0x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ4_0x2VNNI(SB), NOSPLIT, $0-32
+	DIRECT(nibbles, fifths, 5, Q4_0, EACH2, NEXT2)
+
+// func directQ4_1x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ4_1x2VNNI(SB), NOSPLIT, $0-32
+	DIRECT(nibbles, fifths, 5, Q4_1, EACH2, NEXT2)
+
+// func directQ5_0x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ5_0x2VNNI(SB), NOSPLIT, $0-32
+	DIRECT(nibbles, fifths, 5, Q5_0, EACH2, NEXT2)
+
+// func directQ5_1x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ5_1x2VNNI(SB), NOSPLIT, $0-32
+	DIRECT(nibbles, fifths, 5, Q5_1, EACH2, NEXT2)
+
+// func directQ8_0x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ8_0x2VNNI(SB), NOSPLIT, $0-32
+	DIRECT(nibbles, signs, 5, Q8_0, EACH2, NEXT2)
+
+// func directIQ4_NLx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directIQ4_NLx2VNNI(SB), NOSPLIT, $0-32
+	DIRECT(nibbles, iq4Codes, 5, IQ4_NL, EACH2, NEXT2)
+
+// func directMXFP4x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directMXFP4x2VNNI(SB), NOSPLIT, $0-40
+	SCALED(nibbles, e2m1Codes, 5, MXFP4, EACH2, NEXT2)
+
+// func directNVFP4x2VNNI(out *float32, src unsafe.Pointer, x *block8, n int, factors *float32)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directNVFP4x2VNNI(SB), NOSPLIT, $0-40
+	SCALED(nibbles, e2m1Codes, 5, NVFP4, EACH2, NEXT2)
+
+// func directIQ4_XSx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directIQ4_XSx2VNNI(SB), NOSPLIT, $0-32
+	DIRECT(nibbles, iq4Codes, 8, IQ4_XS, EACH2, NEXT2)
+
+// func directQ2_Kx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ2_Kx2VNNI(SB), NOSPLIT, $0-32
+	DIRECT(pairs, nibbles, 8, Q2_K, EACH2, NEXT2)
 
 // func directQ3_Kx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI

@@ -20,6 +20,7 @@ GLOBL minUnits<>(SB), RODATA|NOPTR, $12
 #define SUPER_BLOCKS(BLOCK, GROUPS, EACH, NEXT, BYTES, LAST, BEGIN, USE_GROUPS, FINISH) \
 	ODD \
 BLOCK: \
+	FETCH \
 	MOVQ AX, R10 \
 	TOUCH(0) \
 	TOUCH(64) \
@@ -186,25 +187,29 @@ GROUPS: \
 TEXT ·directQ4_Kx1VNNI(SB), NOSPLIT, $0-32
 	DIRECT(nibbles, fifths, 8, Q4_K, EACH1, NEXT1)
 
-// func directQ4_Kx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ4_Kx2VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, fifths, 8, Q4_K, EACH2, NEXT2)
-
 // func directQ5_Kx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ5_Kx1VNNI(SB), NOSPLIT, $0-32
 	DIRECT(nibbles, fifths, 8, Q5_K, EACH1, NEXT1)
 
-// func directQ5_Kx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
-// Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ5_Kx2VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, fifths, 8, Q5_K, EACH2, NEXT2)
-
 // func directQ6_Kx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ6_Kx1VNNI(SB), NOSPLIT, $0-32
 	DIRECT(nibbles, sixths, 8, Q6_K, EACH1, NEXT1)
+
+// More tokens have more lines, and gain nothing.
+#undef FETCH
+#define FETCH
+
+// func directQ4_Kx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ4_Kx2VNNI(SB), NOSPLIT, $0-32
+	DIRECT(nibbles, fifths, 8, Q4_K, EACH2, NEXT2)
+
+// func directQ5_Kx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·directQ5_Kx2VNNI(SB), NOSPLIT, $0-32
+	DIRECT(nibbles, fifths, 8, Q5_K, EACH2, NEXT2)
 
 // func directQ6_Kx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
