@@ -326,6 +326,19 @@ func TestGGUFTensorsRefused(t *testing.T) {
 	}
 }
 
+// TestOneWord: a vocabulary of 1 is no dimension outside the others, and one that is missing is none of 0.
+func TestOneWord(t *testing.T) {
+	h := llamaGGUF(map[string]any{"tokenizer.ggml.bos_token_id": uint32(0), "tokenizer.ggml.eos_token_id": uint32(0)})
+	h.tensors[0].dims = []int64{256, 1}
+	c, err := Open(h.write(t))
+	require.NoError(t, err)
+	defer c.Close()
+	require.Equal(t, 1, c.Config.VocabSize)
+	h.tensors = h.tensors[1:]
+	_, err = Open(h.write(t))
+	require.ErrorContains(t, err, "token_embd.weight: is missing")
+}
+
 // A hole reads as zeros, and zero is no divisor: that shows when loading, for
 // opening reads no data.
 func TestGGUFDivisorsAreChecked(t *testing.T) {

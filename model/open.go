@@ -45,13 +45,12 @@ func OpenGGUF(f *gguf.File, path string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	vocab := int64(0)
-	if i, ok := find.byName["token_embd.weight"]; ok {
-		if shape := inner(c.tensors[i].Shape); len(shape) == 2 {
-			vocab = shape[0]
-		}
+	table, ok := find.byName["token_embd.weight"]
+	if !ok {
+		return nil, find.fail("token_embd.weight", "is missing")
 	}
-	if c.Config, c.Unread, err = ggufConfig(f, arch, path, vocab); err != nil {
+	shape := c.tensors[table].Shape
+	if c.Config, c.Unread, err = ggufConfig(f, arch, path, count(shape[:len(shape)-1])); err != nil {
 		return nil, err
 	}
 	_, untied := find.byName["output.weight"]
