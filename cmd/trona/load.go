@@ -14,6 +14,7 @@ import (
 
 	"trona/engine"
 	"trona/kernels"
+	"trona/kernels/cpu"
 	"trona/model"
 	"trona/server"
 )
@@ -186,7 +187,7 @@ func freeMemory(info kernels.Info) int64 {
 	if info.Name != "cpu" {
 		return info.Memory
 	}
-	if free := availableMemory(); free > 0 {
+	if free := cpu.AvailableMemory(); free > 0 {
 		return free
 	}
 	return info.Memory

@@ -1,26 +1,50 @@
-package main
+package cpu
 
 import (
 	"bufio"
 	"bytes"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
 
-// availableMemory returns the bytes that this process may still take: what the
+// AvailableMemory returns the bytes that this process may still take: what the
 // system has left, or less where a cgroup limits it; 0 if unknown.
-func availableMemory() int64 {
+func AvailableMemory() int64 {
 	info, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
 		return 0
 	}
 	free := memAvailable(info)
+	for _, g := range processGroups() {
+		free = min(free, max(g.limit-g.used, 0))
+	}
+	return free
+}
+
+// memAvailable reads MemAvailable of /proc/meminfo.
+func memAvailable(info []byte) int64 {
+	return field(info, "MemAvailable:") << 10
+}
+
+// memoryGroup is a cgroup that limits memory.
+type memoryGroup struct{ limit, used int64 }
+
+// processGroups returns those that hold for this process.
+func processGroups() []memoryGroup {
 	cgroups, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
-		return free
+		return nil
 	}
-	for _, folder := range cgroupFolders(cgroups) {
+	return memoryGroups("/sys/fs/cgroup", cgroups)
+}
+
+// memoryGroups returns the cgroup of /proc/self/cgroup and all above it, whose limits hold too,
+// where there is a limit.
+func memoryGroups(root string, cgroups []byte) []memoryGroup {
+	var groups []memoryGroup
+	for _, folder := range cgroupFolders(root, cgroups) {
 		limit, used := readNumber(folder+"/memory.max"), readNumber(folder+"/memory.current")
 		if limit < 0 { // version 1
 			limit, used = readNumber(folder+"/memory.limit_in_bytes"), readNumber(folder+"/memory.usage_in_bytes")
@@ -30,14 +54,9 @@ func availableMemory() int64 {
 		}
 		// The page cache counts as used but gives way.
 		stat, _ := os.ReadFile(folder + "/memory.stat")
-		free = min(free, max(limit-max(used, 0)+reclaimable(stat), 0))
+		groups = append(groups, memoryGroup{limit, max(used, 0) - reclaimable(stat)})
 	}
-	return free
-}
-
-// memAvailable reads MemAvailable of /proc/meminfo.
-func memAvailable(info []byte) int64 {
-	return field(info, "MemAvailable:") << 10
+	return groups
 }
 
 // reclaimable reads the inactive part of the page cache from memory.stat.
@@ -57,28 +76,26 @@ func field(text []byte, word string) int64 {
 }
 
 // cgroupFolders returns the folders of the memory cgroup of /proc/self/cgroup
-// and of all above it, whose limits hold too.
-func cgroupFolders(text []byte) []string {
+// and of all above it.
+func cgroupFolders(root string, text []byte) []string {
 	var folders []string
 	for line := range strings.Lines(string(text)) {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
 		if len(parts) != 3 {
 			continue
 		}
-		root := "/sys/fs/cgroup"
+		top := root
 		switch {
 		case parts[1] == "memory":
-			root += "/memory"
+			top = filepath.Join(root, "memory")
 		case parts[0] != "0":
 			continue
 		}
-		for path := parts[2]; ; {
-			folders = append(folders, root+strings.TrimSuffix(path, "/"))
-			i := strings.LastIndexByte(path, '/')
-			if i < 0 || path == "/" {
+		for path := parts[2]; ; path = filepath.Dir(path) {
+			folders = append(folders, filepath.Join(top, path))
+			if path == "/" || path == "." {
 				break
 			}
-			path = path[:max(i, 1)]
 		}
 	}
 	return folders

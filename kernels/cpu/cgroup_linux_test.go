@@ -1,0 +1,50 @@
+package cpu
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestCgroupFolders(t *testing.T) {
+	tests := map[string]struct {
+		text string
+		want []string
+	}{
+		"version 2":      {"0::/user.slice/a.scope\n", []string{"/sys/fs/cgroup/user.slice/a.scope", "/sys/fs/cgroup/user.slice", "/sys/fs/cgroup"}},
+		"container root": {"0::/\n", []string{"/sys/fs/cgroup"}},
+		"version 1":      {"12:cpu,cpuacct:/x\n4:memory:/docker/ab\n", []string{"/sys/fs/cgroup/memory/docker/ab", "/sys/fs/cgroup/memory/docker", "/sys/fs/cgroup/memory"}},
+		"colon in name":  {"0::/a:b\n", []string{"/sys/fs/cgroup/a:b", "/sys/fs/cgroup"}},
+		"nonsense":       {"x\n", nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) { require.Equal(t, test.want, cgroupFolders("/sys/fs/cgroup", []byte(test.text))) })
+	}
+}
+
+// TestMemoryGroups: limits of all cgroups above the process hold, and what the page cache gives
+// way is not used.
+func TestMemoryGroups(t *testing.T) {
+	root := t.TempDir()
+	for path, text := range map[string]string{
+		"memory.max": "max\n", "a/memory.max": "5000\n", "a/memory.current": "4000\n", "a/memory.stat": "inactive_file 1000\n",
+		"a/b/memory.max": "max\n", "a/b/memory.current": "700\n", "c/memory.max": "1\n",
+		"memory/a/memory.limit_in_bytes": "3000\n", "memory/a/memory.usage_in_bytes": "100\n",
+	} {
+		require.NoError(t, os.MkdirAll(filepath.Join(root, filepath.Dir(path)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(root, path), []byte(text), 0o600))
+	}
+	require.Equal(t, []memoryGroup{{5000, 3000}}, memoryGroups(root, []byte("0::/a/b\n")))
+	require.Equal(t, []memoryGroup{{3000, 100}}, memoryGroups(root, []byte("3:cpu:/x\n4:memory:/a/b\n")))
+	require.Empty(t, memoryGroups(root, []byte("0::/\n")))
+	require.Positive(t, machineMemory())
+}
+
+func TestMemoryFields(t *testing.T) {
+	require.EqualValues(t, 2048, memAvailable([]byte("MemTotal: 9 kB\nMemAvailable:       2 kB\n")))
+	require.Zero(t, memAvailable(nil))
+	require.EqualValues(t, 77, reclaimable([]byte("active_file 5\ninactive_file 77\n")))
+	require.Positive(t, AvailableMemory())
+}
