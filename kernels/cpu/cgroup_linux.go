@@ -52,15 +52,18 @@ func memoryGroups(root string, cgroups []byte) []memoryGroup {
 		if limit < 0 {
 			continue
 		}
-		// The page cache counts as used but gives way.
+		// The page cache counts as used but gives way, what was read more than once too.
 		stat, _ := os.ReadFile(folder + "/memory.stat")
 		groups = append(groups, memoryGroup{limit, max(used, 0) - reclaimable(stat)})
 	}
 	return groups
 }
 
-// reclaimable reads the inactive part of the page cache from memory.stat.
-func reclaimable(stat []byte) int64 { return field(stat, "inactive_file") }
+// reclaimable reads the page cache from memory.stat: version 1 has totals with the cgroups below.
+func reclaimable(stat []byte) int64 {
+	of := func(list string) int64 { return max(field(stat, list), field(stat, "total_"+list)) }
+	return of("inactive_file") + of("active_file")
+}
 
 // field returns the number after a word at the start of a line; 0 where there is none.
 func field(text []byte, word string) int64 {

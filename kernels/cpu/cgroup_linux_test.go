@@ -45,6 +45,7 @@ func TestMemoryGroups(t *testing.T) {
 func TestMemoryFields(t *testing.T) {
 	require.EqualValues(t, 2048, memAvailable([]byte("MemTotal: 9 kB\nMemAvailable:       2 kB\n")))
 	require.Zero(t, memAvailable(nil))
-	require.EqualValues(t, 77, reclaimable([]byte("active_file 5\ninactive_file 77\n")))
+	require.EqualValues(t, 82, reclaimable([]byte("active_file 5\ninactive_file 77\n")))
+	require.EqualValues(t, 90, reclaimable([]byte("active_file 5\ninactive_file 77\ntotal_inactive_file 80\ntotal_active_file 10\n")))
 	require.Positive(t, AvailableMemory())
 }
