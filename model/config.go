@@ -3,6 +3,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -111,13 +112,14 @@ const (
 // problems keeps the first thing that is wrong with a configuration, so that
 // reading it needs one check at the end.
 type problems struct {
-	file string
-	err  *ConfigError
+	file  string
+	names map[string]string // of fields that the file calls otherwise
+	err   *ConfigError
 }
 
 func (p *problems) add(field, format string, args ...any) {
 	if p.err == nil {
-		p.err = &ConfigError{File: p.file, Field: field, Message: fmt.Sprintf(format, args...)}
+		p.err = &ConfigError{File: p.file, Field: cmp.Or(p.names[field], field), Message: fmt.Sprintf(format, args...)}
 	}
 }
 

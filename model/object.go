@@ -86,14 +86,18 @@ func (o *object) take(name string) (v jsontext.Value, ok bool) {
 	return v, ok && v.Kind() != 'n'
 }
 
-// rename gives members other names, unless there are such.
+// rename gives members other names, unless there are such. Messages have the file's.
 func (o *object) rename(names [][2]string) {
+	o.names = map[string]string{}
 	for _, n := range names {
-		v, ok := o.members[n[0]]
-		if _, taken := o.members[n[1]]; ok && !taken {
+		if _, taken := o.members[n[1]]; taken {
+			continue
+		}
+		if v, ok := o.members[n[0]]; ok {
 			delete(o.members, n[0])
 			o.members[n[1]] = v
 		}
+		o.names[n[1]] = n[0]
 	}
 }
 

@@ -39,7 +39,8 @@ func TestRenamed(t *testing.T) {
 		"exaone": {architecture: "ExaoneForCausalLM", keys: map[string]string{
 			"num_hidden_layers": "", "num_layers": "2", "rms_norm_eps": "", "layer_norm_epsilon": "1e-5", "hidden_act": "", "activation_function": `"silu"`,
 		}, want: Layer{&plain, &FFN{Width: 512}}},
-		"exaone of gelu":  {architecture: "ExaoneForCausalLM", keys: map[string]string{"hidden_act": "", "activation_function": `"gelu"`}, refused: "hidden_act"},
+		"exaone of gelu":  {architecture: "ExaoneForCausalLM", keys: map[string]string{"hidden_act": "", "activation_function": `"gelu"`}, refused: "activation_function"},
+		"exaone of none":  {architecture: "ExaoneForCausalLM", keys: map[string]string{"num_hidden_layers": ""}, refused: "num_layers"},
 		"llama of exaone": {architecture: "LlamaForCausalLM", keys: map[string]string{"num_hidden_layers": "", "num_layers": "2"}, refused: "num_hidden_layers"},
 		"ernie of biases": {architecture: "Ernie4_5ForCausalLM", keys: map[string]string{"use_bias": "true"}, refused: "use_bias"},
 		"granite 4":       {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(nil), want: Layer{&plain, &FFN{Width: 128}}},
