@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"runtime/debug"
+	"runtime/metrics"
 
 	"trona/kernels"
 	"trona/model"
@@ -42,8 +44,8 @@ type grant struct {
 type need struct{ fixed, block, least, most int64 }
 
 // spare is what stays free for everything that no plan counts: text,
-// connections, Go's own heap.
-func (b budget) spare() int64 { return min(b.free/10, 2<<30) }
+// connections, Go's own heap. A server of a small model needs no less for these.
+func (b budget) spare() int64 { return max(min(b.free/10, 2<<30), min(b.free/4, 32<<20)) }
 
 // need returns what a plan needs besides, at least and at most. A sequence of
 // context tokens (--max-model-len, 0 where absent) must fit.
@@ -55,6 +57,17 @@ func (b budget) need(p *model.Plan, context int) need {
 	}
 	least = max(least, 1)
 	return need{fixed: p.Weights + p.Workspace, block: block, least: least * block, most: max(least, min(p.Blocks, mostBlocks)) * block}
+}
+
+// restrain has Go's heap keep to what was spared for it, beyond what it has: garbage is collected
+// earlier. A limit of the user's own (GOMEMLIMIT) stays.
+func (b budget) restrain() {
+	if b.free == 0 || debug.SetMemoryLimit(-1) != math.MaxInt64 {
+		return
+	}
+	held := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(held)
+	debug.SetMemoryLimit(int64(held[0].Value.Uint64()-held[1].Value.Uint64()) + b.spare())
 }
 
 // mostBlocks is what an engine can count.
@@ -121,8 +134,12 @@ func (b budget) short(plans []*model.Plan, cache int64, advice string) error {
 	if len(plans) > 1 {
 		subject = fmt.Sprintf("the %d models do not fit together", len(plans))
 	}
-	return fmt.Errorf("%s: weights %s, workspace %s and a KV cache of %s need %s, but %s are free; %s", subject,
-		human(weights), human(workspace), human(cache), human(addSizes(fixed, cache)), human(b.free), advice)
+	free := human(b.free) + " are free"
+	if addSizes(fixed, cache) <= b.free {
+		free += fmt.Sprintf(", of which %s stay for the rest of the program", human(b.spare()))
+	}
+	return fmt.Errorf("%s: weights %s, workspace %s and a KV cache of %s need %s, but %s; %s", subject,
+		human(weights), human(workspace), human(cache), human(addSizes(fixed, cache)), free, advice)
 }
 
 // addSizes adds two sizes, up to the largest int64.

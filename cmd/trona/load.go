@@ -110,10 +110,12 @@ func (l *loader) load(bar *progress) (_ fleet, err error) {
 	if l.cache.SpeculativeModel != "" && !slices.ContainsFunc(list, func(c *candidate) bool { return c.draft != nil }) {
 		return nil, l.cache.unused()
 	}
-	grants, err := l.share(list)
+	b := l.budget(list)
+	grants, err := l.share(b, list)
 	if err != nil {
 		return nil, err
 	}
+	shared := list[0].dev.Info().Name == "cpu" // what is spared is memory of the host
 	turn := new(sync.Mutex)
 	for i, c := range list {
 		started, err := c.start(grants[i], turn, bar)
@@ -122,16 +124,26 @@ func (l *loader) load(bar *progress) (_ fleet, err error) {
 		}
 		f = append(f, started)
 	}
+	if shared {
+		b.restrain()
+	}
 	return f, nil
 }
 
-// share gives each model its part of the memory.
-func (l *loader) share(list []*candidate) ([]grant, error) {
+// budget is the memory that the models may take.
+func (l *loader) budget(list []*candidate) budget {
 	b := budget{free: math.MaxInt64, cache: int64(l.memory)}
+	for _, c := range list {
+		b.free = min(b.free, freeMemory(c.dev.Info())) // devices that were opened take some themselves
+	}
+	return b
+}
+
+// share gives each model its part of the memory.
+func (l *loader) share(b budget, list []*candidate) ([]grant, error) {
 	var plans []*model.Plan
 	for _, c := range list {
 		plans = append(plans, c.plans.both)
-		b.free = min(b.free, freeMemory(c.dev.Info())) // devices that were opened take some themselves
 	}
 	return b.share(plans, l.cache.MaxModelLen)
 }

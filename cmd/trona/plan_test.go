@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
@@ -131,10 +132,13 @@ func TestBudget(t *testing.T) {
 	}{
 		"unknown memory":     {budget{}, plan(131072, 16), 0, 16 * 2048, 131072, ""},
 		"plenty":             {budget{free: 10 << 30}, plan(8192, 4), 8192, 4 * 128, 8192, ""},
-		"fewer at once":      {budget{free: 20_000_000}, plan(8192, 4), 8192, 12_000_000 / block, 8192, ""},
-		"shorter":            {budget{free: 20_000_000}, plan(131072, 16), 0, 12_000_000 / block, 187 * 64, ""},
+		"fewer at once":      {budget{free: 20_000_000}, plan(8192, 4), 8192, 9_000_000 / block, 8192, ""},
+		"shorter":            {budget{free: 20_000_000}, plan(131072, 16), 0, 9_000_000 / block, 140 * 64, ""},
+		"room for the rest":  {budget{free: 200 << 20}, plan(131072, 16), 0, (168<<20 - 6_000_000) / block, 131072, ""},
+		"more of much":       {budget{free: 1000 << 20}, plan(131072, 16), 0, (900<<20 - 6_000_000) / block, 131072, ""},
 		"too long":           {budget{free: 10_000_000}, plan(8192, 4), 8192, 0, 0, "KV cache of 7.8 MiB"},
-		"too little":         {budget{free: 7_000_000}, plan(131072, 16), 0, 0, 0, "a lower --max-model-len"},
+		"nearly":             {budget{free: 15_000_000}, plan(8192, 4), 8192, 0, 0, "14.3 MiB are free, of which 3.6 MiB stay for the rest of the program"},
+		"too little":         {budget{free: 8_000_000}, plan(131072, 16), 0, 0, 0, "a lower --max-model-len"},
 		"weights alone":      {budget{free: 4_000_000}, plan(131072, 16), 0, 0, 0, "trona quantize"},
 		"given":              {budget{free: 1 << 30, cache: 100 * block}, plan(1000, 2), 1000, 100, 1000, ""},
 		"given, less":        {budget{free: 1 << 30, cache: 10*block - 1}, plan(131072, 2), 0, 9, 576, ""},
@@ -161,6 +165,20 @@ func TestBudget(t *testing.T) {
 	grants, err := budget{free: 1}.share([]*model.Plan{none}, 4096)
 	require.NoError(t, err)
 	require.Equal(t, []grant{{128, 4096}}, grants)
+}
+
+// TestRestrain: Go's heap keeps to what no plan counts, unless the user says otherwise.
+func TestRestrain(t *testing.T) {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(math.MaxInt64))
+	budget{}.restrain()
+	require.EqualValues(t, math.MaxInt64, debug.SetMemoryLimit(-1))
+	b := budget{free: 100 << 20}
+	b.restrain()
+	limit := debug.SetMemoryLimit(-1)
+	require.Greater(t, limit, b.spare())
+	require.Less(t, limit, b.spare()+1<<30)
+	budget{free: 1 << 40}.restrain()
+	require.Equal(t, limit, debug.SetMemoryLimit(-1))
 }
 
 // TestBudgetOfSeveral parts memory between models.
