@@ -54,7 +54,7 @@ func memoryGroups(root string, cgroups []byte) []memoryGroup {
 		}
 		// The page cache counts as used but gives way, what was read more than once too.
 		stat, _ := os.ReadFile(folder + "/memory.stat")
-		groups = append(groups, memoryGroup{limit, max(used, 0) - reclaimable(stat)})
+		groups = append(groups, memoryGroup{limit, max(used-reclaimable(stat), 0)})
 	}
 	return groups
 }

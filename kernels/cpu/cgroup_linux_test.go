@@ -32,12 +32,13 @@ func TestMemoryGroups(t *testing.T) {
 		"memory.max": "max\n", "a/memory.max": "5000\n", "a/memory.current": "4000\n", "a/memory.stat": "inactive_file 1000\n",
 		"a/b/memory.max": "max\n", "a/b/memory.current": "700\n", "c/memory.max": "1\n",
 		"memory/a/memory.limit_in_bytes": "3000\n", "memory/a/memory.usage_in_bytes": "100\n",
+		"memory/memory.limit_in_bytes": "9223372036854771712\n", "memory/memory.usage_in_bytes": "100\n", "memory/memory.stat": "total_active_file 8192\n",
 	} {
 		require.NoError(t, os.MkdirAll(filepath.Join(root, filepath.Dir(path)), 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(root, path), []byte(text), 0o600))
 	}
 	require.Equal(t, []memoryGroup{{5000, 3000}}, memoryGroups(root, []byte("0::/a/b\n")))
-	require.Equal(t, []memoryGroup{{3000, 100}}, memoryGroups(root, []byte("3:cpu:/x\n4:memory:/a/b\n")))
+	require.Equal(t, []memoryGroup{{3000, 100}, {9223372036854771712, 0}}, memoryGroups(root, []byte("3:cpu:/x\n4:memory:/a/b\n")))
 	require.Empty(t, memoryGroups(root, []byte("0::/\n")))
 	require.Positive(t, machineMemory())
 }
