@@ -14,7 +14,7 @@ import (
 var machinePath = regexp.MustCompile(`(^|[\s"'=:(` + "`" + `])/(home|root|Users|work|farm)/[\w.]`)
 
 // files lists all files of the repository by their path below root, and checks
-// sizes, the licence, and that no text names a path of one machine.
+// sizes, the licence, that data stands where it belongs, and that no text names a path of one machine.
 func (r *report) files(root string) ([]string, error) {
 	var files []string
 	total := int64(0)
@@ -39,7 +39,7 @@ func (r *report) files(root string) ([]string, error) {
 		}
 		files = append(files, name)
 		total += info.Size()
-		if info.Size() > maxFileBytes && !mayBeLarge(name) {
+		if info.Size() > maxFileBytes && !mayBeData(name) {
 			r.fail(name, "%d bytes, more than %d", info.Size(), maxFileBytes)
 		}
 		if strings.HasPrefix(name, "testdata/") {
@@ -61,8 +61,14 @@ func (r *report) files(root string) ([]string, error) {
 
 func (r *report) text(path, name string) error {
 	data, err := os.ReadFile(path)
-	if err != nil || !utf8.Valid(data) {
+	if err != nil {
 		return err
+	}
+	if !utf8.Valid(data) {
+		if !mayBeData(name) {
+			r.fail(name, "is not text")
+		}
+		return nil
 	}
 	for i, line := range strings.Split(string(data), "\n") {
 		if machinePath.MatchString(line) {

@@ -76,8 +76,8 @@ func skip(path string) bool {
 	return strings.HasSuffix(path, "node_modules")
 }
 
-// mayBeLarge reports whether a file may exceed maxFileBytes.
-func mayBeLarge(path string) bool {
+// mayBeData reports whether a file may exceed maxFileBytes, and be other than text.
+func mayBeData(path string) bool {
 	for _, folder := range []string{"testdata/", "fatbin/", "model/demo/"} {
 		if strings.Contains("/"+path, "/"+folder) {
 			return true

@@ -55,6 +55,8 @@ func TestCheck(t *testing.T) {
 		"field of same name":   {"engine/a.go", "package engine\n\nvar n = 1\n\ntype t struct{ n int }\n\nfunc f(x *t) { x.n = 3 }\n", ""},
 		"large file":           {"engine/a.bin", strings.Repeat("x", 1<<20+1), "engine/a.bin: 1048577 bytes"},
 		"large fixture":        {"testdata/models/a.bin", strings.Repeat("x", 1<<20+1), ""},
+		"data":                 {"model/a.gguf", "GGUF\xff", "model/a.gguf: is not text"},
+		"embedded data":        {"model/demo/a.gguf", "GGUF\xff", ""},
 		"result of a build":    {"bin/trona", strings.Repeat("x", 1<<20+1), ""},
 		"assembly":             {"engine/a_amd64.s", "// A loop.\n\n//go:build amd64 && !purego\n", ""},
 		"assembly for all":     {"engine/a_amd64.s", "//go:build amd64\n", "engine/a_amd64.s: is not left out by the tag purego"},
