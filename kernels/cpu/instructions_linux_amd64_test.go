@@ -59,8 +59,10 @@ func TestInstructions(t *testing.T) {
 		require.NotEmpty(t, code, set[0])
 		as := exec.Command("as", "-march=generic64"+set[1], "-o", os.DevNull)
 		as.Stdin = strings.NewReader(strings.Join(code, "\n") + "\n")
-		out, _ := as.CombinedOutput()
-		for _, m := range regexp.MustCompile(`:(\d+): Error: (.*)`).FindAllSubmatch(out, -1) {
+		out, failed := as.CombinedOutput()
+		refused := regexp.MustCompile(`:(\d+): Error: (.*)`).FindAllSubmatch(out, -1)
+		require.Equal(t, failed != nil, len(refused) > 0, "%v: %s", failed, out)
+		for _, m := range refused {
 			line, err := strconv.Atoi(string(m[1]))
 			require.NoError(t, err)
 			t.Errorf("%s, which asks for %q: %s: %s", names[line-1], set[1], code[line-1], m[2])
