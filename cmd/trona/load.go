@@ -7,6 +7,7 @@ import (
 	"math"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -110,6 +111,7 @@ func (l *loader) load(bar *progress) (_ fleet, err error) {
 	if l.cache.SpeculativeModel != "" && !slices.ContainsFunc(list, func(c *candidate) bool { return c.draft != nil }) {
 		return nil, l.cache.unused()
 	}
+	debug.FreeOSMemory() // reading tokenizers leaves much behind
 	b := l.budget(list)
 	grants, err := l.share(b, list)
 	if err != nil {
