@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -76,6 +77,13 @@ func TestDeviceFails(t *testing.T) {
 	r := trona(t, "", "run", "--device", "cuda", "--max-model-len", "512", "demo", "What is 2+2?")
 	require.Equal(t, exitFailed, r.code)
 	require.Contains(t, r.err, strings.TrimPrefix(why, "demo: "))
+
+	c := runInTerminal(t, "--device", "cuda", "--max-model-len", "512", "demo")
+	c.say("What is 2+2?")
+	var failed *exec.ExitError
+	require.ErrorAs(t, <-c.ended, &failed)
+	require.Equal(t, exitFailed, failed.ExitCode())
+	c.wait(t, strings.TrimPrefix(why, "demo: "), 1)
 
 	s = start(t, "--device", "cuda", "--max-model-len", "512", "--max-num-seqs", "1", "--model", "demo=demo", "--model", "second="+filepath.Join("..", "..", "model", "demo", "demo.gguf"))
 	status, _ = s.post(t, "/v1/chat/completions", question)

@@ -167,9 +167,12 @@ func (s *session) chat(in *os.File) error {
 		if text == "" {
 			continue
 		}
-		if err := s.answer(text); errors.Is(err, errStopped) {
+		switch err := s.answer(text); {
+		case errors.Is(err, errStopped):
 			fmt.Fprintln(s.std.err, "[stopped]")
-		} else if err != nil {
+		case errors.Is(err, engine.ErrFailed):
+			return err // no answer comes any more
+		case err != nil:
 			fmt.Fprintf(s.std.err, "trona: %s\n", oneLine(err))
 		}
 	}
