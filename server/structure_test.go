@@ -149,8 +149,11 @@ func TestFormsOfCalls(t *testing.T) {
 		"functionary":  `<function=f>{"a": 7}</function><function=g.h>{"b": "p"}</function>`,
 		"deepseek": strings.ReplaceAll(deepseekF, "1", "7") +
 			"\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>g.h\n```json\n{\"b\": \"p\"}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
-		"apriel": "<tool_calls>[" + callF + ", " + callG + "]</tool_calls>",
-		"xlam":   "[" + callF + ", " + callG + "]",
+		"apriel":    "<tool_calls>[" + callF + ", " + callG + "]</tool_calls>",
+		"phi":       "<|tool_call|>" + callF + "<|/tool_call|><|tool_call|>" + callG + "<|/tool_call|>",
+		"phi list":  "<|tool_call|>[" + callF + ", " + callG + "]<|/tool_call|>",
+		"functools": "functools[" + callF + ", " + callG + "]",
+		"xlam":      "[" + callF + ", " + callG + "]",
 	} {
 		for _, choice := range []string{"auto", "required"} {
 			s := structureServer(t, says(t, said))
@@ -171,11 +174,12 @@ func TestFormsOfSpecialTokens(t *testing.T) {
 	for form, said := range map[string]string{
 		"mistral":  `[TOOL_CALLS]f[CALL_ID]abcdefgh1[ARGS]{"a": 1}`,
 		"deepseek": deepseekF + "<｜tool▁calls▁end｜>",
+		"phi":      `<|tool_call|>{"name": "f", "arguments": {"a": 1}}<|/tool_call|>`,
 	} {
 		for _, choice := range []string{"auto", "required"} {
 			s := structureServer(t, says(t, ""))
 			m := *s.loaded()[0]
-			m.Tokenizer = testTokenizer(t, "[TOOL_CALLS]", "[CALL_ID]", "[ARGS]",
+			m.Tokenizer = testTokenizer(t, "[TOOL_CALLS]", "[CALL_ID]", "[ARGS]", "<|tool_call|>", "<|/tool_call|>",
 				"<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>", "<｜tool▁calls▁end｜>")
 			m.VocabSize = m.Tokenizer.VocabSize()
 			ids := m.Tokenizer.Encode(said+"<|eot_id|>", tokenizer.EncodeOptions{ParseSpecial: true})

@@ -34,6 +34,9 @@ func toolForms() []toolForm {
 	return []toolForm{
 		{name: "nemotron", shown: []string{"<TOOLCALL>"}, open: "<TOOLCALL>", close: "</TOOLCALL>", arguments: "arguments"},
 		{name: "apriel", shown: []string{"<tool_calls>["}, open: "<tool_calls>", close: "</tool_calls>", arguments: "arguments"},
+		{name: "phi", shown: []string{"<|/tool_call|>"}, open: "<|tool_call|>", close: "<|/tool_call|>", each: true, arguments: "arguments"},
+		{name: "phi list", shown: []string{"<|/tool|>"}, open: "<|tool_call|>", close: "<|/tool_call|>", arguments: "arguments"},
+		{name: "functools", shown: []string{"functools["}, open: "functools", arguments: "arguments"},
 		{name: "granite", shown: []string{"<|tool_call|>"}, open: "<|tool_call|>", also: "<tool_call>", arguments: "arguments"},
 		{name: "hermes", shown: []string{"<tool_call>"}, hidden: []string{"<function=", "<arg_key>"}, // those write XML between the tags
 			open: "<tool_call>", close: "</tool_call>", each: true, arguments: "arguments"},
