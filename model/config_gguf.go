@@ -351,7 +351,7 @@ func (k *ggufKeys) neutral() {
 // endNames are texts of tokens that end a turn in some chat format. Files name one such
 // id as their eos; a model may well use the others.
 var endNames = []string{
-	"<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|im_end|>", "<|endoftext|>", "<|end|>", "<end_of_turn>", "</s>",
+	"<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|im_end|>", "<|endoftext|>", "<|end|>", "<end_of_turn>", "<|observation|>", "</s>",
 }
 
 // tokens takes the ids that begin a text and end a turn.

@@ -209,9 +209,9 @@ func TestGGUFConfig(t *testing.T) {
 		}},
 		"unknown key": {map[string]any{"llama.colour": "red"}, func(t *testing.T, c *Checkpoint) { require.Equal(t, []string{"llama.colour"}, c.Unread) }},
 		"end tokens": {map[string]any{
-			"tokenizer.ggml.tokens":     []string{"<s>", "a", "</s>", "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>"},
-			"tokenizer.ggml.token_type": []int32{3, 1, 3, 3, 3, 1, 4}, "tokenizer.ggml.eot_token_id": uint32(7),
-		}, func(t *testing.T, c *Checkpoint) { require.Equal(t, []int32{2, 7, 3, 4, 6}, c.Config.EOS) }},
+			"tokenizer.ggml.tokens":     []string{"<s>", "a", "</s>", "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<|user|>", "<|observation|>"},
+			"tokenizer.ggml.token_type": []int32{3, 1, 3, 3, 3, 1, 4, 3, 3}, "tokenizer.ggml.eot_token_id": uint32(7),
+		}, func(t *testing.T, c *Checkpoint) { require.Equal(t, []int32{2, 7, 3, 4, 6, 8}, c.Config.EOS) }},
 		"no top k": {map[string]any{"general.sampling.top_k": int32(-1)}, func(t *testing.T, c *Checkpoint) { require.Zero(t, *c.Config.Sampling.TopK) }},
 		"sampling": {map[string]any{"general.sampling.temp": float32(0.5), "general.sampling.top_k": uint32(40)}, func(t *testing.T, c *Checkpoint) {
 			require.Equal(t, 0.5, *c.Config.Sampling.Temperature)

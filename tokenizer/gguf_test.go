@@ -163,11 +163,13 @@ func TestGGUF(t *testing.T) {
 	require.True(t, tok.AddBOS())
 	require.True(t, tok.AddEOS())
 	require.Equal(t, []int32{258, 257}, tok.EOS())
-	renamed := maps.Clone(m)
-	renamed["tokenizer.ggml.tokens"] = append(slices.Clone(m["tokenizer.ggml.tokens"].([]string)[:259]), "<|im_end|>")
-	ended, err := FromGGUF(renamed)
-	require.NoError(t, err)
-	require.Equal(t, []int32{258, 257, 259}, ended.EOS(), "added, and known by name")
+	for _, name := range []string{"<|im_end|>", "<|observation|>"} {
+		renamed := maps.Clone(m)
+		renamed["tokenizer.ggml.tokens"] = append(slices.Clone(m["tokenizer.ggml.tokens"].([]string)[:259]), name)
+		ended, err := FromGGUF(renamed)
+		require.NoError(t, err)
+		require.Equal(t, []int32{258, 257, 259}, ended.EOS(), "%s: added, and known by name", name)
+	}
 	require.Equal(t, []ChatTemplate{{"default", "one"}, {"tool_use", "two"}}, tok.ChatTemplates())
 	text, _ := tok.NamedToken("eos_token")
 	require.Equal(t, "</s>", text)

@@ -122,6 +122,7 @@ func newTokenizer(s *source) (*Tokenizer, error) {
 // a turn or of a text.
 var turnEnds = []string{
 	"<|end_of_text|>", "<|eom_id|>", "<|eot_id|>", "<|endoftext|>", "<|im_end|>", "<|end|>", "<end_of_turn>",
+	"<|observation|>", // what a tool of GLM-4 gave: its call is over
 }
 
 // endTokens returns the declared end tokens and after them the special and the added
