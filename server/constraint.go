@@ -1,10 +1,13 @@
 package server
 
 import (
+	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"trona/engine"
 	"trona/tokenizer/grammar"
@@ -98,7 +101,7 @@ func (p *params) constrain(m *Model, from *prompt) error {
 		default:
 			inner = b.either(inner, calls)
 		}
-		p.openEnd = !p.tools.required && p.structure.at == "" && m.tools.form.bare == ""
+		p.openEnd = !p.tools.required && p.structure.at == "" && m.tools.form.open != "" && m.tools.form.bare == ""
 	}
 	p.unread = b.unread
 	if p.grammar = b.thinking(inner, from); b.err == nil && !p.grammar.NewMatcher().AcceptBytes([]byte(from.written)) {
@@ -190,7 +193,7 @@ func (b *builder) calls(c *toolChoice, free bool) *grammar.Grammar {
 		if form.each {
 			next = regexp.QuoteMeta(form.close) + `\n?` + regexp.QuoteMeta(form.open)
 		}
-		if !c.single {
+		if !c.single && next != "" {
 			body = grammar.List(body, b.regex(`\n?`+next))
 		}
 	case form.each:
@@ -204,6 +207,13 @@ func (b *builder) calls(c *toolChoice, free bool) *grammar.Grammar {
 		}
 		body = b.sequence(b.regex(` ?\[`), body, b.literal("]"))
 	}
+	if form.plain {
+		body = b.sequence(b.space(), body)
+		if free {
+			return b.either(body, b.regex(c.noCall(form)))
+		}
+		return body
+	}
 	if form.bare != "" && free {
 		return b.either(body, b.regex(`([^`+regexp.QuoteMeta(form.bare)+` \t\r\n](.|\n)*)?`))
 	} else if form.bare != "" {
@@ -214,6 +224,34 @@ func (b *builder) calls(c *toolChoice, free bool) *grammar.Grammar {
 		opening = b.until(form.open)
 	}
 	return b.sequence(opening, body, b.literal(form.close), b.space())
+}
+
+// noCall returns an expression for the text that does not begin with a name as calls do.
+func (c *toolChoice) noCall(form toolForm) string {
+	words := []string{" ", "\t", "\r", "\n"} // white space comes before
+	for _, t := range c.tools {
+		words = append(words, t.name+form.middle)
+	}
+	return `[ \t\r\n]*` + otherThan(words)
+}
+
+// otherThan returns an expression for what begins with none of some words, of which none
+// begins another. It follows them as a tree, character by character.
+func otherThan(words []string) string {
+	rest := map[rune][]string{}
+	for _, word := range words {
+		r, size := utf8.DecodeRuneInString(word)
+		rest[r] = append(rest[r], word[size:])
+	}
+	class, longer := "", ""
+	for _, r := range slices.Sorted(maps.Keys(rest)) {
+		escape := fmt.Sprintf(`\u{%x}`, r)
+		class += escape
+		if !slices.Contains(rest[r], "") {
+			longer += "|" + escape + otherThan(rest[r])
+		}
+	}
+	return `([^` + class + `][^]*` + longer + `)?`
 }
 
 // call allows one call. Its arguments satisfy the schema of the tool where they

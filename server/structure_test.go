@@ -254,6 +254,35 @@ func TestStrictTools(t *testing.T) {
 	}
 }
 
+// Where a call has no tag, text may begin as one does, but must not become a call that is
+// not bound.
+func TestStrictPlain(t *testing.T) {
+	for said, want := range map[string][2]any{
+		"\nJust text.":           {"\nJust text.", nil},
+		"g":                      {"g", nil},
+		"fine":                   {"fine", nil},
+		"{\"a\": 1}":             {"{\"a\": 1}", nil},
+		"g.h\n{\"b\": \"p\"}":    {nil, `{"b": "p"}`},
+		"\n g.h\n{\"b\": \"p\"}": {nil, `{"b": "p"}`},
+	} {
+		s := structureServer(t, says(t, said))
+		s.loaded()[0].tools.form = formNamed("glm")
+		got := post(t, s, 200, chatPath, `{`+hello+`,"max_tokens":300,`+toolFG+`}`)
+		require.Equal(t, want[0], get(got, "choices", 0, "message", "content"), said)
+		calls := listOf(get(got, "choices", 0, "message", "tool_calls"))
+		if want[1] == nil {
+			require.Empty(t, calls, said)
+			continue
+		}
+		require.Len(t, calls, 1, said)
+		require.Equal(t, want[1], get(calls[0], "function", "arguments"))
+	}
+	words := regexp.MustCompile("^" + strings.NewReplacer(`\u{`, `\x{`, "[^]", `[\s\S]`).Replace(otherThan([]string{"ab\n", "ac\n", "é-]\n"})) + "$")
+	for text, other := range map[string]bool{"": true, "a": true, "ab": true, "abc\n": true, "b\n": true, "é-": true, "ab\n": false, "ac\nx": false, "é-]\n": false} {
+		require.Equal(t, other, words.MatchString(text), "%q", text)
+	}
+}
+
 // Streams and choices keep the form too.
 func TestStructureStreams(t *testing.T) {
 	s := structureServer(t, babbles(t))

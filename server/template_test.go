@@ -116,7 +116,7 @@ func TestToolForms(t *testing.T) {
 		`<tool_call>{"name": x, "arguments": y}</tool_call> "parameters": `: "hermes", `[TOOL_CALLS] [`: "mistral list",
 		`<tool_call><function=x>`: "nemotron", `<tool_call>f<arg_key>x`: "nemotron", `[TOOL_CALLS]f[ARGS]{}`: "mistral",
 		`"parameters": <function=x>{"a": 1}</function> <|python_tag|>`: "functionary", `<｜tool▁calls▁begin｜>`: "deepseek", `in <tool_call> <tool_calls>[{`: "apriel",
-		`<|tool|>x<|/tool|>`: "phi list", `<|tool|>x<|/tool|><|tool_call|>{"name": "foo"}<|/tool_call|>`: "phi", `formatted as functools[{"name": x}]`: "functools",
+		`[gMASK]<sop>{% for item in messages %}`: "glm", `[gMASK]<sop><tool_call>f<arg_key>`: "nemotron", `<|tool|>x<|/tool|>`: "phi list", `<|tool|>x<|/tool|><|tool_call|>{"name": "foo"}<|/tool_call|>`: "phi", `formatted as functools[{"name": x}]`: "functools",
 		`[{"name": "tool_call_name", "arguments": x}] "parameters": `: "xlam", `"[{\"name\": \"tool_call_name\", `: "xlam",
 	} {
 		require.Equal(t, formNamed(form), findTools(testModelOf(t, source)).form, source)

@@ -22,6 +22,7 @@ type toolForm struct {
 	id          string   // the tag of an id, which may stand before the middle
 	finish      string   // what comes behind those arguments
 	bare        string   // with what calls may begin at the beginning of an answer, without a tag
+	plain       bool     // a call is all of an answer, and no tag stands before its name
 	strict      bool     // only what has the name of a tool is a call
 	method      bool     // name.call(...) is a call of name
 	arguments   string   // what JSON calls the arguments
@@ -46,6 +47,7 @@ func toolForms() []toolForm {
 			open: "<function=", close: "</function>", each: true, middle: ">"},
 		{name: "deepseek", shown: []string{"<｜tool▁calls▁begin｜>"}, open: "<｜tool▁calls▁begin｜>" + deepseekCall, close: "<｜tool▁calls▁end｜>",
 			next: deepseekCall, middle: "\n```json\n", finish: "```<｜tool▁call▁end｜>"},
+		{name: "glm", shown: []string{"[gMASK]<sop>"}, hidden: []string{"<tool_call>"}, middle: "\n", plain: true, strict: true}, // later ones write XML
 		{name: "xlam", shown: []string{`name": "tool_call_name"`, `name\": \"tool_call_name\"`}, bare: "[", strict: true, arguments: "arguments"},
 		{name: "llama", shown: []string{"<|python_tag|>", `"parameters": `}, open: "<|python_tag|>", bare: "{[", strict: true, method: true, arguments: "parameters"},
 		{name: "python", shown: []string{"[func_name1("}, bare: "[", strict: true, arguments: "arguments"},

@@ -58,7 +58,7 @@ func (p *toolParser) jsonCall() bool {
 // namedCall reads a name, perhaps an id, and the arguments, which it passes on
 // as they come.
 func (p *toolParser) namedCall() bool {
-	name := p.upTo(p.form.middle[0])
+	name := p.name()
 	read := p.oneOf(p.form.middle, p.form.id)
 	if read != "" && read == p.form.id {
 		p.upTo(p.form.middle[0])
@@ -72,6 +72,26 @@ func (p *toolParser) namedCall() bool {
 	}
 	p.space()
 	return p.word(p.form.finish)
+}
+
+// name reads the name of a call. Where only tools are called, what begins the name of
+// none ends it, so that text passes on as it comes.
+func (p *toolParser) name() string {
+	if !p.form.strict {
+		return p.upTo(p.form.middle[0])
+	}
+	from := len(p.held)
+	for goesOn := true; goesOn; {
+		if b := p.peek(); b < 0 || b == int(p.form.middle[0]) {
+			break
+		}
+		p.take()
+		goesOn = false
+		for name := range p.known {
+			goesOn = goesOn || strings.HasPrefix(name, string(p.held[from:]))
+		}
+	}
+	return string(p.held[from:])
 }
 
 // upTo reads a name or an id that ends before a byte.

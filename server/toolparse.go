@@ -127,7 +127,7 @@ func (p *toolParser) give() {
 // answer reads all of an answer.
 func (p *toolParser) answer() {
 	p.space()
-	if among(p.peek(), p.form.bare) && !p.calls() {
+	if p.form.plain && !p.call() || among(p.peek(), p.form.bare) && !p.calls() {
 		p.give()
 	}
 	for b := p.peek(); b >= 0 && !p.done; b = p.peek() {
@@ -216,7 +216,7 @@ func (p *toolParser) drop() bool {
 func (p *toolParser) call() bool {
 	ok := false
 	switch b := p.peek(); {
-	case b == '{':
+	case b == '{' && !p.form.plain:
 		ok = p.jsonCall()
 	case p.form.middle != "":
 		ok = p.namedCall()

@@ -96,6 +96,16 @@ var toolAnswers = []struct {
 	{"deepseek", deepseekF + "!", []string{"!", `f {"a": 1}`}},
 	{"deepseek", "<｜tool▁calls▁begin｜> none", []string{"<｜tool▁calls▁begin｜> none"}},
 	{"apriel", `<tool_calls>[{"name": "f", "arguments": {"a": 1}}, {"name": "g", "arguments": {}, "id": "1"}]</tool_calls>`, []string{"", `f {"a": 1}`, "g {}"}},
+	{"glm", "f\n{\"a\": 1}", []string{"", `f {"a": 1}`}},
+	{"glm", "\ng.h\n {\"a\": [1, {}]}\n", []string{"", `g.h {"a": [1, {}]}`}},
+	{"glm", "f\n{\"a\": \"x", []string{"", `f {"a": "x`}}, // cut off
+	{"glm", "f\n{}\nget_time\n{}", []string{"\nget_time\n{}", "f {}"}},
+	{"glm", "\nfine, f\n{}", []string{"\nfine, f\n{}"}},
+	{"glm", "get\n{}", []string{"get\n{}"}},
+	{"glm", "other\n{}", []string{"other\n{}"}},
+	{"glm", "f\n[1]", []string{"f\n[1]"}},
+	{"glm", "f", []string{"f"}},
+	{"glm", `{"name": "f", "arguments": {}}`, []string{`{"name": "f", "arguments": {}}`}},
 	{"xlam", `[{"name": "f", "arguments": {"a": 1}}, {"name": "get_time", "arguments": {}}]`, []string{"", `f {"a": 1}`, "get_time {}"}},
 	{"xlam", `[{"name": "Ada", "arguments": {}}]`, []string{`[{"name": "Ada", "arguments": {}}]`}},
 	{"nemotron", "Hello", []string{"Hello"}},
@@ -170,10 +180,12 @@ func babble(rng *rand.Rand) string {
 		"<TOOLCALL>", "</TOOLCALL>", "[", "]", "{", "}", `"name"`, ":", `"f"`, ",", `"arguments"`, " ", "\n", "f(", "a=", ")", `'x"\n'`, `"\u00e9"`, "-1.5",
 		"True", "null", "word", "<", pythonTag, "f.call(", ";", `{"name":"f","arguments":{`, `"a":1`, "\x00", "é", `\`, "(", `"parameters":`,
 		"[TOOL_CALLS]f[ARGS]{", "[TOOL_CALLS]", "[CALL_ID]", "[ARGS]", "<function=f>", "</function>", deepseekF, "<｜tool▁call▁begin｜>function<｜tool▁sep｜>", "<｜tool▁calls▁end｜>",
+		"f\n", "get_", "g.h\n{",
 	}
 	var text strings.Builder
 	if rng.IntN(2) == 0 {
-		text.WriteString([]string{`<TOOLCALL>[{"name":"f","arguments":{`, `<TOOLCALL>[f(a=`, `{"name":"f","parameters":{`, `[f(a=`}[rng.IntN(4)])
+		begun := []string{`<TOOLCALL>[{"name":"f","arguments":{`, `<TOOLCALL>[f(a=`, `{"name":"f","parameters":{`, `[f(a=`, "f\n{"}
+		text.WriteString(begun[rng.IntN(len(begun))])
 	}
 	for range rng.IntN(12) {
 		text.WriteString(words[rng.IntN(len(words))])
@@ -203,7 +215,7 @@ func TestToolParserSplits(t *testing.T) {
 		if rng.IntN(4) == 0 {
 			answer = toolAnswers[rng.IntN(len(toolAnswers))].answer + answer
 		}
-		for _, form := range []string{"nemotron", "llama", "python", "mistral", "functionary", "deepseek"} {
+		for _, form := range []string{"nemotron", "llama", "python", "mistral", "functionary", "deepseek", "glm"} {
 			single := rng.IntN(3) == 0
 			whole := parsed(form, single, answer)
 			require.Equal(t, whole, parsed(form, single, pieces(rng, answer)...), "%s: %q", form, answer)
