@@ -53,7 +53,7 @@ func testMatMul(c *context) {
 	}{
 		{kernels.F8E4M3, 40, 512}, {kernels.F8E4M3, 1, 512}, {kernels.F8E4M3, 128, 128},
 		{kernels.NVFP4, 40, 512}, {kernels.NVFP4x16, 40, 512}, {kernels.F16, 40, 512}, {kernels.BF16, 1, 512}, {kernels.Q8_0, 40, 512},
-		{kernels.Q4_K, 40, 512}, {kernels.Q6_K, 1, 512},
+		{kernels.Q4_K, 40, 512}, {kernels.Q4_K, 1, 512}, {kernels.Q4_0, 1, 512}, {kernels.Q6_K, 1, 512},
 	} {
 		c.run(fmt.Sprintf("%v/scale %dx%d", s.t, s.scaleRows, s.scaleCols), func(c *context) {
 			c.matmul(matmulShape{3, 40, 512}, c.scaled(c.matrix(s.t, 40, 512), s.scaleRows, s.scaleCols))
