@@ -77,6 +77,26 @@ func TestTemplateOfCallsWithoutContent(t *testing.T) {
 	}
 }
 
+// Phi-4-mini and GLM-4 read tools in the system message, the one as text, the other as a list.
+func TestTemplateOfToolsInMessages(t *testing.T) {
+	const phi = `{% for m in messages %}{% if m['role'] == 'system' and 'tools' in m and m['tools'] is not none %}{{ m['content'] + '<|tool|>' + m['tools'] + '<|/tool|>' }}{% endif %}{% endfor %}`
+	const glm = `[gMASK]<sop>{% for m in messages %}{% if m['tools'] is defined %}{% for tool in m['tools'] %}{{ tool['function']['name'] }}{% endfor %}{% endif %}{% endfor %}`
+	for _, c := range []struct{ source, tools, want string }{
+		{phi, `"[{\"name\": \"f\"}]"`, `be<|tool|>[{"name": "f"}]<|/tool|>`},
+		{glm, `[{"type":"function","function":{"name":"f"}}]`, `[gMASK]<sop>f`},
+	} {
+		s := newServer(t, says(t, "x"))
+		m := *s.loaded()[0]
+		var err error
+		m.Template, err = tokenizer.NewTemplate(c.source)
+		require.NoError(t, err)
+		s.SetModels(&m)
+		text, _ := rendered(t, s, `{"messages":[{"role":"system","content":"be","tools":`+c.tools+`},{"role":"user","content":"a"}],`+toolFG+`}`)
+		require.Equal(t, c.want, text)
+		require.True(t, findTools(&m).ignored)
+	}
+}
+
 // A template may refuse ids of calls that have not nine characters.
 func TestTemplateOfShortIDs(t *testing.T) {
 	s := newServer(t, says(t, "x"))
