@@ -1,13 +1,10 @@
 package server
 
 import (
-	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
-	"unicode/utf8"
 
 	"trona/engine"
 	"trona/tokenizer/grammar"
@@ -210,7 +207,7 @@ func (b *builder) calls(c *toolChoice, free bool) *grammar.Grammar {
 	if form.plain {
 		body = b.sequence(b.space(), body)
 		if free {
-			return b.either(body, b.regex(c.noCall(form)))
+			return b.either(body, b.noCall(c, form))
 		}
 		return body
 	}
@@ -226,32 +223,14 @@ func (b *builder) calls(c *toolChoice, free bool) *grammar.Grammar {
 	return b.sequence(opening, body, b.literal(form.close), b.space())
 }
 
-// noCall returns an expression for the text that does not begin with a name as calls do.
-func (c *toolChoice) noCall(form toolForm) string {
-	words := []string{" ", "\t", "\r", "\n"} // white space comes before
+// noCall allows text that does not begin as a call does, with a name.
+func (b *builder) noCall(c *toolChoice, form toolForm) *grammar.Grammar {
+	var words []string
 	for _, t := range c.tools {
 		words = append(words, t.name+form.middle)
 	}
-	return `[ \t\r\n]*` + otherThan(words)
-}
-
-// otherThan returns an expression for what begins with none of some words, of which none
-// begins another. It follows them as a tree, character by character.
-func otherThan(words []string) string {
-	rest := map[rune][]string{}
-	for _, word := range words {
-		r, size := utf8.DecodeRuneInString(word)
-		rest[r] = append(rest[r], word[size:])
-	}
-	class, longer := "", ""
-	for _, r := range slices.Sorted(maps.Keys(rest)) {
-		escape := fmt.Sprintf(`\u{%x}`, r)
-		class += escape
-		if !slices.Contains(rest[r], "") {
-			longer += "|" + escape + otherThan(rest[r])
-		}
-	}
-	return `([^` + class + `][^]*` + longer + `)?`
+	g, err := b.Unlike(words)
+	return b.must("", g, err)
 }
 
 // call allows one call. Its arguments satisfy the schema of the tool where they

@@ -1,6 +1,9 @@
 package grammar
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Sequence allows a text of each part, one after the other. The parts are of
 // one compiler.
@@ -71,6 +74,45 @@ func (c *Compiler) Until(tag string) (*Grammar, error) {
 					return x
 				}
 				return other(tag)
+			},
+		}
+		d, err := a.build(b)
+		if err != nil {
+			return nil, err
+		}
+		return newTerminal(d), nil
+	})
+}
+
+// Unlike compiles any bytes that begin with none of some words of UTF-8. White space may
+// come before.
+func (c *Compiler) Unlike(words []string) (*Grammar, error) {
+	const blank = " \t\r\n"
+	words = slices.Sorted(slices.Values(words))
+	all := strings.Join(words, "")
+	return c.compile("unlike", strings.Join(words, "\xff"), func(b *budget) (symbol, error) {
+		type state struct {
+			read string // the beginning of a word
+			free bool   // the text has left them all
+		}
+		a := automaton[state]{
+			step: func(s state, x byte) (state, bool) {
+				if s.free || s.read == "" && strings.IndexByte(blank, x) >= 0 {
+					return s, true
+				}
+				s.read += string([]byte{x})
+				i, whole := slices.BinarySearch(words, s.read)
+				if i < len(words) && strings.HasPrefix(words[i], s.read) {
+					return s, !whole
+				}
+				return state{free: true}, true
+			},
+			accept: func(state) int32 { return 1 },
+			same: func(x byte) byte {
+				if strings.IndexByte(all+blank, x) >= 0 {
+					return x
+				}
+				return 0xff
 			},
 		}
 		d, err := a.build(b)

@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -68,6 +69,18 @@ func TestCompose(t *testing.T) {
 	for text, want := range map[string]bool{`[{"a":1}]`: true, `[{"a":1},{"a":2}, {"a":3}]`: true, `[]`: false, `[{"a":1},]`: false, `[{"a":1}{"a":1}]`: false} {
 		require.Equal(t, want, allowedBy(t, many, c, tokens, text), "%q", text)
 	}
+	unlike := must(c.Unlike([]string{"ac\n", "ab\n", "é-]\n"}))
+	for text, want := range map[string]bool{
+		"": true, " \n": true, "a": true, "ab": true, "abc\n": true, "b\n": true, "é-": true, "é-]]\n": true, "\xff": true, "\nab \nab\n": true,
+		"ab\n": false, "ac\nx": false, "é-]\n": false, "\n ab\n": false,
+	} {
+		require.Equal(t, want, allowedBy(t, unlike, c, tokens, text), "%q", text)
+	}
+	var long []string
+	for i := range 128 {
+		long = append(long, strings.Repeat(string(rune('!'+i%90)), 1+i/90)+strings.Repeat("long", 16))
+	}
+	must(c.Unlike(long))
 	_, err := c.Until("")
 	require.Error(t, err)
 }
