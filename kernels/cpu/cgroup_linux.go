@@ -46,6 +46,10 @@ func memoryGroups(root string, cgroups []byte) []memoryGroup {
 	var groups []memoryGroup
 	for _, folder := range cgroupFolders(root, cgroups) {
 		limit, used := readNumber(folder+"/memory.max"), readNumber(folder+"/memory.current")
+		// Above this a cgroup is slowed down until it is of no use (systemd's MemoryHigh).
+		if high := readNumber(folder + "/memory.high"); high >= 0 && (limit < 0 || high < limit) {
+			limit = high
+		}
 		if limit < 0 { // version 1
 			limit, used = readNumber(folder+"/memory.limit_in_bytes"), readNumber(folder+"/memory.usage_in_bytes")
 		}

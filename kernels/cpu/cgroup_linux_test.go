@@ -31,6 +31,8 @@ func TestMemoryGroups(t *testing.T) {
 	for path, text := range map[string]string{
 		"memory.max": "max\n", "a/memory.max": "5000\n", "a/memory.current": "4000\n", "a/memory.stat": "inactive_file 1000\n",
 		"a/b/memory.max": "max\n", "a/b/memory.current": "700\n", "c/memory.max": "1\n",
+		"d/memory.max": "max\n", "d/memory.high": "600\n", "d/memory.current": "50\n",
+		"d/e/memory.max": "400\n", "d/e/memory.high": "max\n", "d/e/memory.current": "40\n",
 		"memory/a/memory.limit_in_bytes": "3000\n", "memory/a/memory.usage_in_bytes": "100\n",
 		"memory/memory.limit_in_bytes": "9223372036854771712\n", "memory/memory.usage_in_bytes": "100\n", "memory/memory.stat": "total_active_file 8192\n",
 	} {
@@ -39,6 +41,7 @@ func TestMemoryGroups(t *testing.T) {
 	}
 	require.Equal(t, []memoryGroup{{5000, 3000}}, memoryGroups(root, []byte("0::/a/b\n")))
 	require.Equal(t, []memoryGroup{{3000, 100}, {9223372036854771712, 0}}, memoryGroups(root, []byte("3:cpu:/x\n4:memory:/a/b\n")))
+	require.Equal(t, []memoryGroup{{400, 40}, {600, 50}}, memoryGroups(root, []byte("0::/d/e\n")))
 	require.Empty(t, memoryGroups(root, []byte("0::/\n")))
 	require.Positive(t, machineMemory())
 }
