@@ -326,7 +326,7 @@ TEXT ·directQ2_Kx1VNNI(SB), NOSPLIT, $0-32
 TEXT ·directQ3_Kx1VNNI(SB), NOSPLIT, $0-32
 	DIRECT(pairs, thirds, 8, Q3_K, EACH1, NEXT1)
 
-// More tokens have more lines, and gain nothing.
+// More tokens have more lines, and lose by it.
 #undef FETCH
 #undef FETCH_EIGHTH
 #define FETCH

@@ -197,7 +197,7 @@ TEXT ·directQ5_Kx1VNNI(SB), NOSPLIT, $0-32
 TEXT ·directQ6_Kx1VNNI(SB), NOSPLIT, $0-32
 	DIRECT(nibbles, sixths, 8, Q6_K, EACH1, NEXT1)
 
-// More tokens have more lines, and gain nothing.
+// More tokens have more lines, and lose by it.
 #undef FETCH
 #define FETCH
 
