@@ -236,6 +236,9 @@ func (b *builder) noCall(c *toolChoice, form toolForm) *grammar.Grammar {
 // call allows one call. Its arguments satisfy the schema of the tool where they
 // are to keep it: the one of a strict tool must be supported.
 func (b *builder) call(t tool, keep bool) *grammar.Grammar {
+	if b.model.tools.form.xml {
+		return b.xmlCall(t, keep)
+	}
 	g, err := b.JSONObject()
 	if t.parameters != nil && keep {
 		kept, wrong := b.JSONSchema(t.parameters, schemaOptions)

@@ -153,6 +153,8 @@ func TestFormsOfCalls(t *testing.T) {
 		"phi":       "<|tool_call|>" + callF + "<|/tool_call|><|tool_call|>" + callG + "<|/tool_call|>",
 		"phi list":  "<|tool_call|>[" + callF + ", " + callG + "]<|/tool_call|>",
 		"functools": "functools[" + callF + ", " + callG + "]",
+		"qwen":      "<tool_call>\n<function=f>\n<parameter=a>\n7\n</parameter>\n</function>\n</tool_call>\n<tool_call>\n<function=g.h>\n<parameter=b>\np\n</parameter>\n</function>\n</tool_call>",
+		"seed":      "<seed:tool_call>\n<function=f>\n<parameter=a>7</parameter>\n</function>\n</seed:tool_call>\n<seed:tool_call>\n<function=g.h>\n<parameter=b>p</parameter>\n</function>\n</seed:tool_call>",
 		"xlam":      "[" + callF + ", " + callG + "]",
 	} {
 		for _, choice := range []string{"auto", "required"} {

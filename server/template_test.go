@@ -134,7 +134,7 @@ func TestToolForms(t *testing.T) {
 		`respond only with <|tool_call|> followed by a JSON list`: "granite",
 		`<TOOLCALL>[{"name"`: "nemotron", `nothing`: "nemotron", pythonTag: "llama", `{"name": x, "parameters": y}`: "llama", `[func_name1(`: "python",
 		`<tool_call>{"name": x, "arguments": y}</tool_call> "parameters": `: "hermes", `[TOOL_CALLS] [`: "mistral list",
-		`<tool_call><function=x>`: "nemotron", `<tool_call>f<arg_key>x`: "nemotron", `[TOOL_CALLS]f[ARGS]{}`: "mistral",
+		`<tool_call><function=x>`: "nemotron", `<tool_call><function=x><parameter=y>`: "qwen", `<seed:tool_call>\n<function=x>\n<parameter=y>`: "seed", `<tool_call>f<arg_key>x`: "nemotron", `[TOOL_CALLS]f[ARGS]{}`: "mistral",
 		`"parameters": <function=x>{"a": 1}</function> <|python_tag|>`: "functionary", `<｜tool▁calls▁begin｜>`: "deepseek", `in <tool_call> <tool_calls>[{`: "apriel",
 		`[gMASK]<sop>{% for item in messages %}`: "glm", `[gMASK]<sop><tool_call>f<arg_key>`: "nemotron", `<|tool|>x<|/tool|>`: "phi list", `<|tool|>x<|/tool|><|tool_call|>{"name": "foo"}<|/tool_call|>`: "phi", `formatted as functools[{"name": x}]`: "functools",
 		`[{"name": "tool_call_name", "arguments": x}] "parameters": `: "xlam", `"[{\"name\": \"tool_call_name\", `: "xlam",

@@ -8,7 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// toolForm is how a model writes tool calls: after a tag, JSON or Python, or a
+// toolForm is how a model writes tool calls: after a tag, JSON, Python or XML, or a
 // name and JSON.
 type toolForm struct {
 	name        string
@@ -17,11 +17,12 @@ type toolForm struct {
 	open, close string   // the tags; "": none
 	also        string   // what some models write in place of open
 	each        bool     // each call has tags of its own: an object, no list
-	next        string   // the tag between calls that have a name before their arguments
+	next        string   // a tag between calls
 	middle      string   // what comes between that name and the arguments; "": the name is among them
 	id          string   // the tag of an id, which may stand before the middle
 	finish      string   // what comes behind those arguments
 	bare        string   // with what calls may begin at the beginning of an answer, without a tag
+	xml         bool     // a call is XML, and so are its arguments
 	plain       bool     // a call is all of an answer, and no tag stands before its name
 	strict      bool     // only what has the name of a tool is a call
 	method      bool     // name.call(...) is a call of name
@@ -39,8 +40,10 @@ func toolForms() []toolForm {
 		{name: "phi list", shown: []string{"<|/tool|>"}, open: "<|tool_call|>", close: "<|/tool_call|>", arguments: "arguments"},
 		{name: "functools", shown: []string{"functools["}, open: "functools", arguments: "arguments"},
 		{name: "granite", shown: []string{"<|tool_call|>"}, open: "<|tool_call|>", also: "<tool_call>", arguments: "arguments"},
-		{name: "hermes", shown: []string{"<tool_call>"}, hidden: []string{"<function=", "<arg_key>"}, // those write XML between the tags
+		{name: "hermes", shown: []string{"<tool_call>"}, hidden: []string{"<function=", "<arg_key>"}, // those are no JSON
 			open: "<tool_call>", close: "</tool_call>", each: true, arguments: "arguments"},
+		{name: "seed", shown: []string{"<seed:tool_call>"}, open: "<seed:tool_call>", close: "</seed:tool_call>", also: functionTag, next: functionTag, each: true, xml: true},
+		{name: "qwen", shown: []string{parameterTag}, open: "<tool_call>", close: "</tool_call>", also: functionTag, next: functionTag, each: true, xml: true},
 		{name: "mistral", shown: []string{"[ARGS]"}, open: "[TOOL_CALLS]", each: true, id: "[CALL_ID]", middle: "[ARGS]"},
 		{name: "mistral list", shown: []string{"[TOOL_CALLS]"}, open: "[TOOL_CALLS]", arguments: "arguments"},
 		{name: "functionary", shown: []string{"<function="}, hidden: []string{"<tool_call>", "<parameter="},
@@ -106,7 +109,7 @@ func findTools(m *Model) (use toolUse) {
 		answer.setRaw("content", jsontext.Value(content))
 		answer.setRaw("tool_calls", jsontext.Value(`[{"id":"`+id+`","type":"function","function":{"name":"f","arguments":`+raw+`}}]`))
 		text := render([]jsontext.Value{tool}, question, answer)
-		return strings.Contains(text, arguments) || strings.Contains(text, `{"a":1}`)
+		return slices.ContainsFunc([]string{arguments, `{"a":1}`, parameterTag + "a>"}, func(shown string) bool { return strings.Contains(text, shown) })
 	}
 	const id = "call00001" // which all take
 	text := string(quote(nil, arguments))
@@ -147,9 +150,9 @@ func (c *toolChoice) parser(form toolForm) *toolParser {
 	if len(c.tools) == 0 {
 		return nil
 	}
-	known := map[string]bool{}
+	known := map[string]tool{}
 	for _, t := range c.tools {
-		known[t.name] = true
+		known[t.name] = t
 	}
 	if c.strict() {
 		form.also = "" // the grammar knows open alone

@@ -24,7 +24,7 @@ type callDelta struct {
 // for the next piece. close must be called where end is not.
 type toolParser struct {
 	form   toolForm
-	known  map[string]bool // names of tools
+	known  map[string]tool // by name
 	single bool            // the first call ends the answer
 
 	more  func() (struct{}, bool)
@@ -42,7 +42,7 @@ type toolParser struct {
 	pending []callDelta
 }
 
-func newToolParser(form toolForm, known map[string]bool, single bool) *toolParser {
+func newToolParser(form toolForm, known map[string]tool, single bool) *toolParser {
 	return &toolParser{form: form, known: known, single: single}
 }
 
@@ -218,6 +218,8 @@ func (p *toolParser) call() bool {
 	switch b := p.peek(); {
 	case b == '{' && !p.form.plain:
 		ok = p.jsonCall()
+	case p.form.xml:
+		ok = p.xmlCall()
 	case p.form.middle != "":
 		ok = p.namedCall()
 	case letter(b):
@@ -236,7 +238,7 @@ const maxToolDepth = 64
 
 // begin passes on the name of a call, if it can be one.
 func (p *toolParser) begin(name string) bool {
-	if name == "" || len(name) > maxNameBytes || p.form.strict && !p.known[name] {
+	if name == "" || len(name) > maxNameBytes || p.form.strict && p.known[name].name == "" {
 		return false
 	}
 	p.pending = append(p.pending, callDelta{index: p.count, id: "chatcmpl-tool-" + randomHex(), name: name})

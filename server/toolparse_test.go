@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 )
 
@@ -18,9 +19,14 @@ func formNamed(name string) toolForm {
 	return forms[slices.IndexFunc(forms, func(f toolForm) bool { return f.name == name })]
 }
 
+// typedSchema has arguments of all types.
+const typedSchema = `{"properties":{"s":{"type":"string"},"i":{"type":"integer"},"b":{"type":"boolean"},"l":{"type":"array"},"o":{"$ref":"#/$defs/o"},
+"n":{"anyOf":[{"type":"string"},{"type":"null"}]},"e":{"enum":["1","2"]},"m":{"type":["string","integer"]}},"$defs":{"o":{"type":"object"}}}`
+
 // parsed is an answer taken apart: text, then calls as "name arguments".
 func parsed(form string, single bool, cuts ...string) []string {
-	p := newToolParser(formNamed(form), map[string]bool{"f": true, "g.h": true, "get_time": true}, single)
+	known := map[string]tool{"f": {name: "f"}, "g.h": {name: "g.h"}, "get_time": {name: "get_time"}, "typed": {name: "typed", parameters: jsontext.Value(typedSchema)}}
+	p := newToolParser(formNamed(form), known, single)
 	defer p.close()
 	var all fragment
 	for _, piece := range cuts {
@@ -96,6 +102,20 @@ var toolAnswers = []struct {
 	{"deepseek", deepseekF + "!", []string{"!", `f {"a": 1}`}},
 	{"deepseek", "<｜tool▁calls▁begin｜> none", []string{"<｜tool▁calls▁begin｜> none"}},
 	{"apriel", `<tool_calls>[{"name": "f", "arguments": {"a": 1}}, {"name": "g", "arguments": {}, "id": "1"}]</tool_calls>`, []string{"", `f {"a": 1}`, "g {}"}},
+	{"qwen", "So.\n<tool_call>\n<function=typed>\n<parameter=s>\n1 < 2,\n\"\\\" </b>\n\n</parameter>\n<parameter=i>\n-7\n</parameter>\n</function>\n</tool_call>\n<tool_call>\n<function=f>\n</function>\n</tool_call>",
+		[]string{"So.", `typed {"s": "1 < 2,\n\"\\\" </b>\n", "i": -7}`, "f {}"}},
+	{"qwen", "<function=f>\n<parameter=a>\n{\"x\": [1]}\n</parameter>\n<parameter=b>01</parameter>\n</function>\n</tool_call>", []string{"", `f {"a": {"x": [1]}, "b": "01"}`}},
+	{"qwen", "<tool_call><function=f></function><function=g></function></tool_call>", []string{"", "f {}", "g {}"}},
+	{"qwen", "<tool_call>\n<function=typed>\n<parameter=s>\nab\n</param", []string{"", `typed {"s": "ab`}}, // cut off
+	{"qwen", "<tool_call>\n<function=typed>\n<parameter=i>\n1", []string{"", `typed {"i": `}},
+	{"qwen", "<tool_call>\n<function=typed>\n<parameter=i>1</parameter><parameter=i>2</parameter></function>", []string{"<parameter=i>2</parameter></function>", `typed {"i": 1`}},
+	{"qwen", "<tool_call>\n<function=f>\n", []string{"<tool_call>\n<function=f>\n"}},
+	{"qwen", "a <function=f> b", []string{"a <function=f> b"}},
+	{"qwen", "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1}}</tool_call>", []string{"", `f {"a": 1}`}},
+	{"seed", "<seed:tool_call>\n<function=typed>\n<parameter=s>1</parameter>\n<parameter=i>1</parameter>\n<parameter=b>True</parameter>\n<parameter=l>['a', (1, None)]</parameter>\n<parameter=o>{'k': \"v\"}</parameter>\n</function>\n</seed:tool_call>",
+		[]string{"", `typed {"s": "1", "i": 1, "b": true, "l": ["a", [1, null]], "o": {"k": "v"}}`}},
+	{"seed", "<seed:tool_call><function=typed><parameter=n>None</parameter><parameter=e>2</parameter><parameter=m>5</parameter></function></seed:tool_call>", []string{"", `typed {"n": null, "e": "2", "m": 5}`}},
+	{"seed", "<seed:tool_call><function=typed><parameter=n>3</parameter><parameter=m>None</parameter><parameter=i> five\n</parameter><parameter=l></parameter></function></seed:tool_call>", []string{"", `typed {"n": "3", "m": "None", "i": " five", "l": ""}`}},
 	{"glm", "f\n{\"a\": 1}", []string{"", `f {"a": 1}`}},
 	{"glm", "\ng.h\n {\"a\": [1, {}]}\n", []string{"", `g.h {"a": [1, {}]}`}},
 	{"glm", "f\n{\"a\": \"x", []string{"", `f {"a": "x`}}, // cut off
@@ -180,11 +200,11 @@ func babble(rng *rand.Rand) string {
 		"<TOOLCALL>", "</TOOLCALL>", "[", "]", "{", "}", `"name"`, ":", `"f"`, ",", `"arguments"`, " ", "\n", "f(", "a=", ")", `'x"\n'`, `"\u00e9"`, "-1.5",
 		"True", "null", "word", "<", pythonTag, "f.call(", ";", `{"name":"f","arguments":{`, `"a":1`, "\x00", "é", `\`, "(", `"parameters":`,
 		"[TOOL_CALLS]f[ARGS]{", "[TOOL_CALLS]", "[CALL_ID]", "[ARGS]", "<function=f>", "</function>", deepseekF, "<｜tool▁call▁begin｜>function<｜tool▁sep｜>", "<｜tool▁calls▁end｜>",
-		"f\n", "get_", "g.h\n{",
+		"f\n", "get_", "g.h\n{", "<tool_call>", "<function=typed>", "<parameter=s>", "<parameter=n>", "</parameter>", "</tool_call>",
 	}
 	var text strings.Builder
 	if rng.IntN(2) == 0 {
-		begun := []string{`<TOOLCALL>[{"name":"f","arguments":{`, `<TOOLCALL>[f(a=`, `{"name":"f","parameters":{`, `[f(a=`, "f\n{"}
+		begun := []string{`<TOOLCALL>[{"name":"f","arguments":{`, `<TOOLCALL>[f(a=`, `{"name":"f","parameters":{`, `[f(a=`, "f\n{", "<tool_call>\n<function=typed>\n<parameter=s>\n"}
 		text.WriteString(begun[rng.IntN(len(begun))])
 	}
 	for range rng.IntN(12) {
@@ -215,7 +235,7 @@ func TestToolParserSplits(t *testing.T) {
 		if rng.IntN(4) == 0 {
 			answer = toolAnswers[rng.IntN(len(toolAnswers))].answer + answer
 		}
-		for _, form := range []string{"nemotron", "llama", "python", "mistral", "functionary", "deepseek", "glm"} {
+		for _, form := range []string{"nemotron", "llama", "python", "mistral", "functionary", "deepseek", "glm", "qwen"} {
 			single := rng.IntN(3) == 0
 			whole := parsed(form, single, answer)
 			require.Equal(t, whole, parsed(form, single, pieces(rng, answer)...), "%s: %q", form, answer)
