@@ -17,7 +17,7 @@ import (
 type quantizeCommand struct {
 	Source  string `arg:"" name:"src" help:"Model to read: a .gguf file or a folder with safetensors."`
 	Dest    string `arg:"" name:"dst" help:"GGUF file to write; it must not exist."`
-	Type    string `help:"Type of the matrices: F32, F16, BF16, Q8_0, Q6_K, Q5_K_M, Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1 or Q4_0." required:"" placeholder:"T"`
+	Type    string `help:"Type of the matrices: F32, F16, BF16, Q8_0, Q6_K, Q5_K_M, Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1, Q4_0, IQ4_NL, IQ4_XS, Q3_K_M, Q3_K_S or Q2_K." required:"" placeholder:"T"`
 	Threads int    `help:"Threads to use; 0: as many as this process may." short:"t" placeholder:"N"`
 }
 

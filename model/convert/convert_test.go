@@ -134,10 +134,16 @@ func TestTypes(t *testing.T) {
 	} {
 		require.Equal(t, want, got[name], name)
 	}
+	for name, want := range map[string]string{"Q3_K_M": "Q4_K", "Q3_K_S": "Q3_K", "Q2_K": "Q3_K", "IQ4_XS": "IQ4_XS"} {
+		got := types("nas-super", name)
+		require.Equal(t, want, got["blk.1.ffn_down.weight"], name)
+		require.Equal(t, "Q6_K", got["output.weight"], name)
+	}
+	require.Equal(t, "IQ4_NL", types("llama-tied", "Q2_K")["blk.0.attn_q.weight"], "rows of 128")
 	for _, name := range convert.Targets() {
 		require.Equal(t, name, target(t, strings.ToLower(name)).Name)
 	}
-	_, err := convert.ParseTarget("Q2_K")
+	_, err := convert.ParseTarget("IQ3_S")
 	require.ErrorContains(t, err, "Q4_K_M")
 }
 

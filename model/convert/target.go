@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -15,24 +16,31 @@ type Target struct {
 	fileType uint32
 	base     kernels.DType
 	output   kernels.DType // of the output matrix
-	mixed    bool          // some matrices in Q6_K
+	// Value, output and down projections have the type kept, value and down projections in
+	// layers that need more another; 0: the base.
+	kept, more kernels.DType
 }
 
 // targets lists all, those of fewest bits last. Names are llama.cpp's.
 var targets = []Target{
-	{"F32", 0, kernels.F32, kernels.F32, false},
-	{"F16", 1, kernels.F16, kernels.F16, false},
-	{"BF16", 32, kernels.BF16, kernels.BF16, false},
-	{"Q8_0", 7, kernels.Q8_0, kernels.Q8_0, false},
-	{"Q6_K", 18, kernels.Q6_K, kernels.Q6_K, false},
-	{"Q5_K_M", 17, kernels.Q5_K, kernels.Q6_K, true},
-	{"Q5_K_S", 16, kernels.Q5_K, kernels.Q6_K, false},
-	{"Q5_1", 9, kernels.Q5_1, kernels.Q6_K, false},
-	{"Q5_0", 8, kernels.Q5_0, kernels.Q6_K, false},
-	{"Q4_K_M", 15, kernels.Q4_K, kernels.Q6_K, true},
-	{"Q4_K_S", 14, kernels.Q4_K, kernels.Q6_K, false},
-	{"Q4_1", 3, kernels.Q4_1, kernels.Q6_K, false},
-	{"Q4_0", 2, kernels.Q4_0, kernels.Q6_K, false},
+	{"F32", 0, kernels.F32, kernels.F32, 0, 0},
+	{"F16", 1, kernels.F16, kernels.F16, 0, 0},
+	{"BF16", 32, kernels.BF16, kernels.BF16, 0, 0},
+	{"Q8_0", 7, kernels.Q8_0, kernels.Q8_0, 0, 0},
+	{"Q6_K", 18, kernels.Q6_K, kernels.Q6_K, 0, 0},
+	{"Q5_K_M", 17, kernels.Q5_K, kernels.Q6_K, 0, kernels.Q6_K},
+	{"Q5_K_S", 16, kernels.Q5_K, kernels.Q6_K, 0, 0},
+	{"Q5_1", 9, kernels.Q5_1, kernels.Q6_K, 0, 0},
+	{"Q5_0", 8, kernels.Q5_0, kernels.Q6_K, 0, 0},
+	{"Q4_K_M", 15, kernels.Q4_K, kernels.Q6_K, 0, kernels.Q6_K},
+	{"Q4_K_S", 14, kernels.Q4_K, kernels.Q6_K, 0, 0},
+	{"Q4_1", 3, kernels.Q4_1, kernels.Q6_K, 0, 0},
+	{"Q4_0", 2, kernels.Q4_0, kernels.Q6_K, 0, 0},
+	{"IQ4_NL", 25, kernels.IQ4_NL, kernels.Q6_K, 0, 0},
+	{"IQ4_XS", 30, kernels.IQ4_XS, kernels.Q6_K, 0, 0},
+	{"Q3_K_M", 12, kernels.Q3_K, kernels.Q6_K, kernels.Q4_K, kernels.Q5_K},
+	{"Q3_K_S", 11, kernels.Q3_K, kernels.Q6_K, 0, 0},
+	{"Q2_K", 10, kernels.Q2_K, kernels.Q6_K, kernels.Q3_K, kernels.Q4_K},
 }
 
 // Targets returns the names of all targets.
@@ -74,8 +82,10 @@ func (t *Target) typeOf(p *model.Part, tied bool, place mixture) kernels.DType {
 	switch {
 	case p.Name == "output.weight" || tied && p.Name == "token_embd.weight":
 		typ = t.output
-	case t.mixed && place.more(p):
-		typ = kernels.Q6_K
+	case place.more(p):
+		typ = cmp.Or(t.more, t.kept, t.base)
+	case kindOf(p) != "" || strings.HasSuffix(p.Name, ".attn_output.weight"):
+		typ = cmp.Or(t.kept, t.base)
 	}
 	return fit(typ, p.Cols)
 }
@@ -85,7 +95,10 @@ func fit(typ kernels.DType, cols int64) kernels.DType {
 	if cols%int64(typ.Block()) == 0 {
 		return typ
 	}
-	larger := map[kernels.DType]kernels.DType{kernels.Q4_K: kernels.Q5_0, kernels.Q5_K: kernels.Q5_1, kernels.Q6_K: kernels.Q8_0}
+	larger := map[kernels.DType]kernels.DType{
+		kernels.Q2_K: kernels.IQ4_NL, kernels.Q3_K: kernels.IQ4_NL, kernels.IQ4_XS: kernels.IQ4_NL,
+		kernels.Q4_K: kernels.Q5_0, kernels.Q5_K: kernels.Q5_1, kernels.Q6_K: kernels.Q8_0,
+	}
 	if next, ok := larger[typ]; ok {
 		return fit(next, cols)
 	}

@@ -31,9 +31,14 @@ var encoders = [...]encoder{
 	kernels.Q5_0: {encodeQ5_0, limitF16},
 	kernels.Q5_1: {encodeQ5_1, limitLine},
 	kernels.Q8_0: {encodeQ8_0, limitF16},
+	kernels.Q2_K: {encodeQ2_K, limitF16},
+	kernels.Q3_K: {encodeQ3_K, limitF16},
 	kernels.Q4_K: {encodeQ4_K, limitF16},
 	kernels.Q5_K: {encodeQ5_K, limitF16},
 	kernels.Q6_K: {encodeQ6_K, limitF16},
+
+	kernels.IQ4_NL: {encodeIQ4_NL, limitF16},
+	kernels.IQ4_XS: {encodeIQ4_XS, limitF16},
 }
 
 // CanEncode reports whether Encode knows the type.

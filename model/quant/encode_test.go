@@ -117,12 +117,16 @@ func TestSearchPays(t *testing.T) {
 		{kernels.Q4_K, 15, false, 1.04}, // its scales have 6 bits only
 		{kernels.Q5_K, 31, false, 1.06},
 		{kernels.Q6_K, 63, true, 0.9}, // of 16 values each
+		{kernels.Q3_K, 7, true, 0.8},
+		{kernels.Q2_K, 3, false, 0.8},
+		{kernels.IQ4_NL, 15, true, 0.9},
+		{kernels.IQ4_XS, 15, true, 0.9},
 	} {
 		plain := distance(x, spread(x, c.n, c.signed))
 		got := rmse(t, c.typ, x)
 		require.Less(t, got, c.atMost*plain, "%v", c.typ)
 	}
-	order := []kernels.DType{kernels.Q4_0, kernels.Q4_1, kernels.Q5_0, kernels.Q6_K, kernels.Q8_0, kernels.F16, kernels.F32}
+	order := []kernels.DType{kernels.Q2_K, kernels.Q3_K, kernels.Q4_0, kernels.Q4_1, kernels.Q5_0, kernels.Q6_K, kernels.Q8_0, kernels.F16, kernels.F32}
 	for i, typ := range order[1:] {
 		require.Less(t, rmse(t, typ, x), rmse(t, order[i], x), "%v, %v", typ, order[i])
 	}
@@ -142,7 +146,8 @@ func TestExact(t *testing.T) {
 				x[i] = [2]float32{-8, 7}[i%16]
 			}
 		}
-		if typ == kernels.Q8_0 { // 127 steps to its greatest value
+		switch typ {
+		case kernels.Q8_0, kernels.Q2_K, kernels.Q3_K, kernels.IQ4_NL, kernels.IQ4_XS: // they have no 16 even steps
 			continue
 		}
 		for i, v := range roundTrip(t, typ, x) {
@@ -168,6 +173,9 @@ func TestEdges(t *testing.T) {
 				if typ == kernels.Q4_0 || typ == kernels.Q5_0 || typ == kernels.Q6_K {
 					tolerance += math.Abs(float64(v)) / 64 // the least scale may be too large
 				}
+				if typ == kernels.IQ4_NL || typ == kernels.IQ4_XS {
+					tolerance += 0x1p-21 // several steps of it lie between the codes about 0
+				}
 				require.InDelta(t, v, got[where], tolerance, "%v: %v", typ, v)
 			}
 		}
@@ -192,9 +200,9 @@ func TestEncodeErrors(t *testing.T) {
 		}
 	}
 	require.Error(t, Encode(make([]byte, 2), kernels.BF16, []float32{math.MaxFloat32}), "rounds to infinity")
-	require.False(t, CanEncode(kernels.IQ4_XS))
+	require.False(t, CanEncode(kernels.MXFP4))
 	require.False(t, CanEncode(200))
-	require.Panics(t, func() { _ = Encode(nil, kernels.Q2_K, nil) }, "no encoder")
+	require.Panics(t, func() { _ = Encode(nil, kernels.MXFP4, nil) }, "no encoder")
 	require.Panics(t, func() { _ = Encode(make([]byte, 34), kernels.Q8_0, make([]float32, 31)) }, "part of a block")
 	require.Panics(t, func() { _ = Encode(make([]byte, 33), kernels.Q8_0, make([]float32, 32)) }, "too little room")
 }
