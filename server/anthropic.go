@@ -55,6 +55,9 @@ func (s *Server) createMessage(w http.ResponseWriter, r *http.Request, models mo
 	response := c.message(id)
 	var blocks blockList
 	err = c.run(r.Context(), func(p piece) error {
+		if err := c.keep(r.Context(), p); err != nil {
+			return err
+		}
 		response.StopReason, response.StopSequence = anthropicStop(p)
 		for _, a := range blocksOf(p) {
 			blocks.add(a)
@@ -84,15 +87,16 @@ func (s *Server) countMessageTokens(w http.ResponseWriter, r *http.Request, mode
 
 func (s *Server) readMessage(w http.ResponseWriter, r *http.Request, models modelSet, counting bool) (*chat, error) {
 	j := s.newJob(w, r, models)
-	body, err := s.readBody(w, r)
-	if err != nil {
-		return nil, err
-	}
-	o, d := decodeObject(body)
-	j.readModel(o)
-	t := newTranslation("input_schema")
-	t.readMessagesAPI(o, counting)
-	return t.chat(j, w, d)
+	var c *chat
+	err := s.withBody(w, r, func(body []byte) (err error) {
+		o, d := decodeObject(body)
+		j.readModel(o)
+		t := newTranslation("input_schema")
+		t.readMessagesAPI(o, counting)
+		c, err = t.chat(j, w, d)
+		return err
+	})
+	return c, err
 }
 
 // message returns an answer that has no content yet.

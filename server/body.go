@@ -26,6 +26,15 @@ const writeTimeout = 30 * time.Second
 // writeStep bounds what is written under one deadline.
 const writeStep = 64 << 10
 
+// withBody reads the JSON body of a request and has it turned into tokens.
+func (s *Server) withBody(w http.ResponseWriter, r *http.Request, read func(body []byte) error) error {
+	body, err := s.readBody(w, r)
+	if err != nil {
+		return err
+	}
+	return s.memory.during(r.Context(), len(body), func() error { return read(body) })
+}
+
 // readBody returns the JSON body of a request.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if err := checkMedia(r); err != nil {
@@ -39,10 +48,16 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 	if r.ContentLength > limit {
 		return nil, tooLarge
 	}
-	paced := &pacedReader{from: r.Body, control: http.NewResponseController(w), began: time.Now()}
+	paced := &pacedReader{from: r.Body, control: http.NewResponseController(w), began: time.Now(), held: shareOf(r.Context())}
+	if err := paced.hold(max(r.ContentLength, 0)); err != nil {
+		return nil, err
+	}
 	body, err := io.ReadAll(io.LimitReader(paced, limit+1))
 	paced.end(err == nil && int64(len(body)) <= limit)
+	var refused *apiError
 	switch {
+	case errors.As(err, &refused):
+		return nil, refused
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, &apiError{status: http.StatusRequestTimeout, kind: kindInvalid, code: codeTimeout, message: "the body came too slowly"}
 	case err != nil:
@@ -53,7 +68,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 	return body, nil
 }
 
-// discard takes some more of a body that is too large, for a moment: many
+// discard takes some more of a body that was refused, for a moment: many
 // clients send all of it before they read the answer.
 func (s *Server) discard(w *response, r *http.Request) {
 	if w.control.Flush() != nil || w.control.SetReadDeadline(time.Now().Add(bodyLinger)) != nil {
@@ -88,6 +103,18 @@ type pacedReader struct {
 	control *http.ResponseController
 	began   time.Time
 	n       int64
+	held    *share
+	room    int64 // bytes that are held for the body
+}
+
+// hold sees to it that there is room for n bytes.
+func (p *pacedReader) hold(n int64) error {
+	if n <= p.room {
+		return nil
+	}
+	more := n - p.room
+	p.room = n
+	return p.held.body(more)
 }
 
 // Read reads under the deadline that the bytes read so far have earned.
@@ -96,6 +123,9 @@ func (p *pacedReader) Read(b []byte) (int, error) {
 	p.deadline(p.began.Add(bodyGrace + earned))
 	n, err := p.from.Read(b[:min(len(b), writeStep)])
 	p.n += int64(n)
+	if full := p.hold(p.n); full != nil { // a body that does not say how long it is
+		return n, full
+	}
 	return n, err
 }
 

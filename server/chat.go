@@ -21,6 +21,9 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request, models 
 	if err != nil {
 		return err
 	}
+	if err := shareOf(r.Context()).take(int64(c.repeated())*heldPerLogprob, 0); err != nil {
+		return err
+	}
 	id := c.params.newID("chatcmpl-")
 	if c.params.stream {
 		return c.stream(r.Context(), w, id)
@@ -59,6 +62,9 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, models modelSet)
 	writeJSON(w, http.StatusOK, renderedPrompt{c.prompts[0].text, c.prompts[0].ids})
 	return nil
 }
+
+// repeated counts the log probabilities of the prompt.
+func (c *chat) repeated() int { return len(c.prompts[0].ids) * (1 + c.params.promptLogprobs) }
 
 // echoed returns what an answer begins with that is not new: the text of the
 // last message, without reasoning, where the answer goes on within it.
@@ -129,8 +135,7 @@ func (c *chat) deltas(p piece) []chatChunkChoice {
 		}
 		list = append(list, choice)
 	}
-	detailed := c.params.sampling.Logprob || c.params.returnTokenIDs
-	if p.reasoning != "" || detailed && len(rest) > 0 {
+	if p.reasoning != "" || c.params.detailed() && len(rest) > 0 {
 		add(chatChunkChoice{Delta: chatDelta{thoughts: c.params.thoughts(p.reasoning)}})
 	}
 	if p.text != "" {
@@ -142,7 +147,7 @@ func (c *chat) deltas(p piece) []chatChunkChoice {
 	if p.finish != "" {
 		add(chatChunkChoice{FinishReason: &p.finish, StopReason: p.stopReason})
 	}
-	if len(list) == 0 && len(p.tokens) > 0 && detailed {
+	if len(list) == 0 && len(p.tokens) > 0 && c.params.detailed() {
 		add(chatChunkChoice{}) // a first token without text yet
 	}
 	return list
@@ -151,7 +156,7 @@ func (c *chat) deltas(p piece) []chatChunkChoice {
 // readChat reads a request up to the tokens of its prompt.
 func (s *Server) readChat(w http.ResponseWriter, r *http.Request, models modelSet) (*chat, error) {
 	c := &chat{job: s.newJob(w, r, models)}
-	return c, c.readBody(w, r, c.read)
+	return c, c.withBody(w, r, c.read)
 }
 
 // read reads the body of a request. It returns the fields without effect.

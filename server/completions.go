@@ -27,6 +27,9 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request, models mode
 	if err != nil {
 		return err
 	}
+	if err := shareOf(r.Context()).take(int64(c.repeated())*heldPerLogprob, 0); err != nil {
+		return err
+	}
 	id := c.params.newID("cmpl-")
 	if c.params.stream {
 		return c.stream(r.Context(), w, id)
@@ -55,6 +58,9 @@ func (s *Server) renderCompletion(w http.ResponseWriter, r *http.Request, models
 	}
 	var list []renderedPrompt
 	for _, p := range c.prompts {
+		if err := shareOf(r.Context()).take(int64(len(p.ids))*heldPerToken, 0); err != nil { // text, and JSON
+			return err
+		}
 		list = append(list, renderedPrompt{c.model.Tokenizer.Decode(p.ids, tokenizer.DecodeOptions{ShowSpecial: true}), p.ids})
 	}
 	writeJSON(w, http.StatusOK, list)
@@ -64,7 +70,7 @@ func (s *Server) renderCompletion(w http.ResponseWriter, r *http.Request, models
 // readCompletion reads a request up to the tokens of its prompts.
 func (s *Server) readCompletion(w http.ResponseWriter, r *http.Request, models modelSet) (*completion, error) {
 	c := &completion{job: s.newJob(w, r, models)}
-	return c, c.readBody(w, r, c.read)
+	return c, c.withBody(w, r, c.read)
 }
 
 // stream answers with events.
@@ -278,15 +284,13 @@ func (s *Server) newJob(w http.ResponseWriter, r *http.Request, models modelSet)
 	return &job{server: s, models: models, model: models[0], head: w.Header(), id: w.Header().Get(headerRequestID), strict: s.strict(r), began: time.Now()}
 }
 
-// readBody has the body read, and notes the fields without effect.
-func (j *job) readBody(w http.ResponseWriter, r *http.Request, read func(body []byte) (ignored []string, err error)) error {
-	body, err := j.server.readBody(w, r)
-	if err != nil {
-		return err
-	}
-	ignored, err := read(body)
-	if err != nil {
-		return err
-	}
-	return j.noteIgnored(w, ignored)
+// withBody has the body read, and notes the fields without effect.
+func (j *job) withBody(w http.ResponseWriter, r *http.Request, read func(body []byte) (ignored []string, err error)) error {
+	return j.server.withBody(w, r, func(body []byte) error {
+		ignored, err := read(body)
+		if err != nil {
+			return err
+		}
+		return j.noteIgnored(w, ignored)
+	})
 }

@@ -73,6 +73,9 @@ func (j *job) run(ctx context.Context, emit func(piece) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	j.outcomes = make([]outcome, len(j.prompts)*j.params.choices)
+	if err := shareOf(ctx).take(int64(len(j.outcomes))*answerBytes, 0); err != nil {
+		return err
+	}
 	choices := make([]*choice, len(j.outcomes))
 	for i := range choices {
 		var err error
@@ -119,12 +122,30 @@ func (j *job) together(ctx context.Context, cancel context.CancelCauseFunc, choi
 	wait.Wait()
 }
 
+// keep holds the memory of a piece that stays until the answer is whole.
+func (j *job) keep(ctx context.Context, p piece) error {
+	n := (len(p.text) + len(p.reasoning)) * heldPerLetter
+	for _, call := range p.calls {
+		n += len(call.arguments) * heldPerLetter
+	}
+	if j.params.detailed() {
+		n += len(p.tokens) * heldPerToken
+	}
+	if j.params.sampling.Logprob {
+		n += len(p.tokens) * (1 + j.params.sampling.TopLogprobs) * heldPerLogprob
+	}
+	return shareOf(ctx).take(int64(n), 0)
+}
+
 // collect returns each choice as one piece.
 func (j *job) collect(ctx context.Context) ([]piece, error) {
 	type parts struct{ text, reasoning strings.Builder }
 	wholes := make([]piece, len(j.prompts)*j.params.choices)
 	texts := make([]parts, len(wholes))
 	err := j.run(ctx, func(p piece) error {
+		if err := j.keep(ctx, p); err != nil {
+			return err
+		}
 		whole := &wholes[p.choice]
 		if p.first {
 			whole.choice, whole.first, whole.prompt = p.choice, true, p.prompt
@@ -132,7 +153,9 @@ func (j *job) collect(ctx context.Context) ([]piece, error) {
 		texts[p.choice].text.WriteString(p.text)
 		texts[p.choice].reasoning.WriteString(p.reasoning)
 		whole.calls = joinCalls(whole.calls, p.calls)
-		whole.tokens = append(whole.tokens, p.tokens...)
+		if j.params.detailed() {
+			whole.tokens = append(whole.tokens, p.tokens...)
+		}
 		whole.finish, whole.stopReason, whole.last = p.finish, p.stopReason, p.last
 		return nil
 	})

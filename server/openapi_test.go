@@ -16,7 +16,6 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/require"
 
-	"trona/engine"
 	"trona/server/apitest"
 	"trona/testdata"
 )
@@ -175,9 +174,8 @@ func provocations(t *testing.T) func(status int, path string) provoked {
 	ready := newServer(t, says(t, "ok"))
 	keyed := newServer(t, says(t, "ok"), func(o *Options) { o.APIKeys = []string{"secret"} })
 	small := newServer(t, says(t, "ok"), func(o *Options) { o.MaxBodyBytes = 1 })
-	full := says(t, "ok")
-	full.refuse = engine.ErrOverloaded
-	overloaded := newServer(t, full)
+	full := newServer(t, says(t, "ok"))
+	require.NoError(t, (&share{of: full.memory}).take(full.memory.most, 0))
 	broken := New(Options{})
 	lacking := testModel(t, says(t, "ok"))
 	lacking.Tokenizer = nil
@@ -207,7 +205,7 @@ func provocations(t *testing.T) func(status int, path string) provoked {
 		case 421:
 			p.host = "other.example"
 		case 429:
-			p.server = overloaded
+			p.server = full
 		case 500:
 			p.server = broken
 		case 503:

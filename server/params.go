@@ -284,6 +284,9 @@ func readMetadata(v *value) {
 	}
 }
 
+// detailed reports whether an answer is more than its text: its tokens count.
+func (p *params) detailed() bool { return p.sampling.Logprob || p.returnTokenIDs || p.ranked }
+
 // request returns what the engine is asked for choice i of a prompt.
 func (p *params) request(id string, m *Model, from *prompt, i int) engine.Request {
 	r := engine.Request{

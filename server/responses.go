@@ -142,7 +142,14 @@ func (s *Server) readResponse(w http.ResponseWriter, r *http.Request, models mod
 	j.readModel(o)
 	t := newTranslation("parameters")
 	echo := t.readResponsesAPI(o, s.keeper(r))
-	c, err := t.chat(j, w, d)
+	if err := shareOf(r.Context()).body(int64(t.stored)); err != nil {
+		return nil, nil, echo, err
+	}
+	var c *chat
+	err = s.memory.during(r.Context(), len(body)+t.stored, func() (err error) {
+		c, err = t.chat(j, w, d)
+		return err
+	})
 	return c, t, echo, err
 }
 

@@ -29,9 +29,21 @@ func (t *translation) readInput(v *value, kept keeper) {
 	for _, element := range v.list(1, maxMessages) {
 		if item := readItem(element.object(), kept); item != nil {
 			t.items = append(t.items, item)
+			t.stored += item.size()
 			t.join(item)
 		}
 	}
+}
+
+// size is the bytes of what an item says.
+func (i *inputItem) size() int {
+	n := len(i.text())
+	for _, text := range []*string{i.Arguments, i.Output} {
+		if text != nil {
+			n += len(*text)
+		}
+	}
+	return n
 }
 
 // newInputItem returns an item with the client's id, or a new one.

@@ -9,7 +9,7 @@ import (
 // Bounds of what is kept for later requests; the oldest goes first.
 const (
 	maxStoredResponses = 4096
-	maxStoredBytes     = 64 << 20
+	maxStoredBytes     = 64 << 20 // less where memory is short
 )
 
 // storedResponse is an answer that later requests can go on from. It is never
@@ -37,16 +37,17 @@ type responseStore struct {
 	items map[string]*list.Element // by the id of an item of the answer
 	order *list.List               // of *storedResponse, oldest first
 	bytes int
+	most  int // bytes
 }
 
-func newResponseStore() *responseStore {
-	return &responseStore{byID: map[string]*list.Element{}, items: map[string]*list.Element{}, order: list.New()}
+func newResponseStore(most int) *responseStore {
+	return &responseStore{byID: map[string]*list.Element{}, items: map[string]*list.Element{}, order: list.New(), most: most}
 }
 
 // add keeps a response. One that is larger than the store is not kept.
 func (s *responseStore) add(r *storedResponse) {
 	r.bytes = len(r.body) + len(marshal(r.messages)) + len(marshal(r.input)) + len(marshal(r.output))
-	if r.bytes > maxStoredBytes {
+	if r.bytes > s.most {
 		return
 	}
 	s.mu.Lock()
@@ -57,7 +58,7 @@ func (s *responseStore) add(r *storedResponse) {
 		s.items[item.ID] = e
 	}
 	s.bytes += r.bytes
-	for s.bytes > maxStoredBytes || s.order.Len() > maxStoredResponses {
+	for s.bytes > s.most || s.order.Len() > maxStoredResponses {
 		s.drop(s.order.Front())
 	}
 }

@@ -71,6 +71,9 @@ type responseRun struct {
 // run fills the response.
 func (r *responseRun) run(ctx context.Context, c *chat) error {
 	return c.run(ctx, func(p piece) error {
+		if err := c.keep(ctx, p); err != nil {
+			return err
+		}
 		if p.first {
 			r.event(responseEvent{Type: "response.created", Response: r.response})
 			r.event(responseEvent{Type: "response.in_progress", Response: r.response})

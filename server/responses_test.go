@@ -221,7 +221,7 @@ func TestResponsesStore(t *testing.T) {
 	ask(404, "GET", responsesPath+"/"+id, "", "a")
 
 	// Both bounds hold, and the oldest goes first.
-	store := newResponseStore()
+	store := newResponseStore(maxStoredBytes)
 	for i := range maxStoredResponses + 2 {
 		store.add(&storedResponse{id: fmt.Sprint(i), output: []*outputItem{{ID: fmt.Sprint("item ", i)}}})
 	}

@@ -21,8 +21,9 @@ type Options struct {
 	APIKeys      []string      // none: everybody may use the server
 	Hosts        []string      // names beside localhost of a server without keys
 	Origins      []string      // whose pages may use the server, as CheckOrigin wants them; none
-	MaxBodyBytes int64         // of a request; 8 MiB
-	MaxConns     int           // open connections; 12,000
+	MaxBodyBytes int64         // of a request; 8 MiB, or less where Memory is short
+	Memory       int64         // that all requests may take together; 2 GiB
+	MaxConns     int           // open connections; 12,000, or what an eighth of Memory holds
 	Heartbeat    time.Duration // between comments in a silent stream; 15 s
 	Strict       bool          // refuse fields that have no effect, unless a request says otherwise
 	Log          *slog.Logger  // one line a request, without contents; none
@@ -39,6 +40,7 @@ type Server struct {
 	metrics   *metrics
 	routes    *http.ServeMux
 	inFlight  inFlight
+	memory    *memory
 	responses *responseStore
 	http      *http.Server
 
@@ -48,11 +50,12 @@ type Server struct {
 
 // New returns a server that is not ready before SetModels.
 func New(o Options) *Server {
-	o.MaxBodyBytes = cmp.Or(o.MaxBodyBytes, 8<<20)
-	o.MaxConns = cmp.Or(o.MaxConns, 12_000)
+	memory := newMemory(cmp.Or(o.Memory, 2<<30))
+	o.MaxBodyBytes = min(cmp.Or(o.MaxBodyBytes, 8<<20), memory.mostBody())
+	o.MaxConns = cmp.Or(o.MaxConns, min(12_000, int(memory.most/2/connBytes)))
 	o.Heartbeat = cmp.Or(o.Heartbeat, 15*time.Second)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
-	s := &Server{options: o, keys: newKeyring(o.APIKeys), routes: http.NewServeMux(), responses: newResponseStore()}
+	s := &Server{options: o, keys: newKeyring(o.APIKeys), routes: http.NewServeMux(), memory: memory, responses: newResponseStore(int(min(maxStoredBytes, memory.most/4)))}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.metrics = newMetrics(s.loaded)
 	for path, routes := range groupRoutes(s.table()) {
@@ -247,7 +250,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if out.status == 0 && status != statusClientClosed {
 			writeError(out, r, answer)
 		}
-		if status == http.StatusRequestEntityTooLarge {
+		if status == http.StatusRequestEntityTooLarge || status == http.StatusTooManyRequests {
 			s.discard(out, r)
 		}
 	}
@@ -283,7 +286,12 @@ func (s *Server) safely(w *response, r *http.Request, found *route) (err error) 
 	if models == nil {
 		return loadingError()
 	}
-	ctx, cancel := context.WithCancelCause(r.Context())
+	held := &share{of: s.memory}
+	defer held.end()
+	if err := held.take(requestBytes, 0); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), shareKey{}, held))
 	defer cancel(nil)
 	defer context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })()
 	return found.work(w, r.WithContext(ctx), models)

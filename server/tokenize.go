@@ -17,10 +17,22 @@ type tokenizeResponse struct {
 // tokenize serves POST /tokenize: a prompt, or the messages of a chat, as tokens.
 func (s *Server) tokenize(w http.ResponseWriter, r *http.Request, models modelSet) error {
 	j := s.newJob(w, r, models)
-	body, err := s.readBody(w, r)
+	var response *tokenizeResponse
+	err := s.withBody(w, r, func(body []byte) (err error) {
+		if response, err = j.tokens(w, body); err != nil {
+			return err
+		}
+		return shareOf(r.Context()).take(int64(8*len(response.Tokens)+64*len(response.TokenStrs)), 0) // JSON, and texts
+	})
 	if err != nil {
 		return err
 	}
+	writeJSON(w, http.StatusOK, response)
+	return nil
+}
+
+// tokens answers the body of a request to tokenize.
+func (j *job) tokens(w http.ResponseWriter, body []byte) (*tokenizeResponse, error) {
 	o, d := decodeObject(body)
 	j.readModel(o)
 	j.choose(o)
@@ -28,7 +40,7 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request, models modelSe
 	strs := o.flag("return_token_strs", false)
 	var p *prompt
 	if v := o.take("prompt"); v != nil {
-		p = &prompt{text: v.text(0, s.options.maxText())}
+		p = &prompt{text: v.text(0, j.server.options.maxText())}
 		if o.take("messages") != nil {
 			v.fail("stands beside messages; send one of the two")
 		}
@@ -42,54 +54,60 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request, models modelSe
 			if j.auto {
 				j.decide(&in, -1)
 			}
+			var err error
 			if p, err = in.prompt(m); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
 	if d.err != nil {
-		return d.err
+		return nil, d.err
 	}
 	if err := j.noteIgnored(w, d.ignored); err != nil {
-		return err
+		return nil, err
 	}
-	response := tokenizeResponse{Count: len(p.ids), MaxModelLen: m.ContextLength, Tokens: p.ids}
+	response := &tokenizeResponse{Count: len(p.ids), MaxModelLen: m.ContextLength, Tokens: p.ids}
 	if strs {
 		response.TokenStrs = make([]string, len(p.ids))
 		for i, id := range p.ids {
 			response.TokenStrs[i] = strings.ToValidUTF8(m.Tokenizer.Token(id), "\uFFFD")
 		}
 	}
-	writeJSON(w, http.StatusOK, response)
-	return nil
+	return response, nil
+}
+
+type detokenizeResponse struct {
+	Prompt string `json:"prompt"`
 }
 
 // detokenize serves POST /detokenize. Special tokens come back as their text.
 func (s *Server) detokenize(w http.ResponseWriter, r *http.Request, models modelSet) error {
 	j := s.newJob(w, r, models)
-	body, err := s.readBody(w, r)
+	var response detokenizeResponse
+	err := s.withBody(w, r, func(body []byte) error {
+		o, d := decodeObject(body)
+		j.readModel(o)
+		j.choose(o)
+		m := j.model
+		var ids []int32
+		tokens := o.need("tokens")
+		for _, id := range tokens.list(0, len(tokens.raw)) {
+			ids = append(ids, id.tokenID(m.VocabSize))
+		}
+		o.rest()
+		if d.err != nil {
+			return d.err
+		}
+		response.Prompt = m.Tokenizer.Decode(ids, tokenizer.DecodeOptions{ShowSpecial: true})
+		if err := shareOf(r.Context()).take(int64(len(response.Prompt))*heldPerLetter, 0); err != nil {
+			return err
+		}
+		return j.noteIgnored(w, d.ignored)
+	})
 	if err != nil {
 		return err
 	}
-	o, d := decodeObject(body)
-	j.readModel(o)
-	j.choose(o)
-	m := j.model
-	var ids []int32
-	tokens := o.need("tokens")
-	for _, id := range tokens.list(0, len(tokens.raw)) {
-		ids = append(ids, id.tokenID(m.VocabSize))
-	}
-	o.rest()
-	if d.err != nil {
-		return d.err
-	}
-	if err := j.noteIgnored(w, d.ignored); err != nil {
-		return err
-	}
-	writeJSON(w, http.StatusOK, struct {
-		Prompt string `json:"prompt"`
-	}{m.Tokenizer.Decode(ids, tokenizer.DecodeOptions{ShowSpecial: true})})
+	writeJSON(w, http.StatusOK, response)
 	return nil
 }
 

@@ -25,6 +25,7 @@ type translation struct {
 	stream   bool
 	own      int          // where the messages begin that a later request may go on from
 	items    []*inputItem // of the request's own input, where it has items
+	stored   int          // bytes that may come from what was kept, and not in the body
 }
 
 func newTranslation(schema string) *translation {

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"trona/kernels/cpu"
 	"trona/server"
 )
 
@@ -75,7 +76,8 @@ func (c *serveCommand) serve(std stdio, listener net.Listener, keys []string, fr
 	}
 	api := server.New(server.Options{
 		Version: version, APIKeys: keys, Hosts: []string{c.Host}, Origins: c.AllowedOrigins, Strict: c.Strict,
-		Log: slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: level})),
+		Memory: budget{free: cpu.AvailableMemory()}.spare(),
+		Log:    slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: level})),
 	})
 	failed := make(chan error, 1)
 	go func() { failed <- api.Serve(listener) }()

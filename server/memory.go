@@ -1,0 +1,92 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// Estimates of what requests take, in bytes, on the high side.
+const (
+	connBytes      = 16 << 10 // of a connection that is open
+	requestBytes   = 32 << 10 // of a request in work
+	answerBytes    = 16 << 10 // of each answer, before it has tokens
+	heldPerByte    = 8        // of a body: its text, the prompt, a token for each letter
+	workPerByte    = 64       // while tokens are made of it: a long word takes most
+	heldPerLetter  = 4        // of an answer: text, and JSON
+	heldPerToken   = 96       // of an answer, where more than its text is asked for
+	heldPerLogprob = 256
+)
+
+// memory bounds what requests take together. What reading one takes for a moment is waited for;
+// one that there is no room to keep is refused.
+type memory struct {
+	most     int64 // that requests may hold
+	mostWork int64
+	work     *semaphore.Weighted
+
+	mu   sync.Mutex
+	free int64 // of most
+}
+
+// newMemory shares out n bytes; a quarter stays for what is not counted.
+func newMemory(n int64) *memory {
+	return &memory{most: n / 4, free: n / 4, mostWork: n / 2, work: semaphore.NewWeighted(n / 2)}
+}
+
+// forBodies is what bodies may hold: the rest is for answers that were begun.
+func (m *memory) forBodies() int64 { return m.most / 4 * 3 }
+
+// mostBody is how long a body may be to be read at all.
+func (m *memory) mostBody() int64 {
+	return max(min((m.forBodies()-requestBytes)/heldPerByte, m.mostWork/workPerByte), 0)
+}
+
+// during does what takes memory for a moment, for a body of n bytes.
+func (m *memory) during(ctx context.Context, n int, work func() error) error {
+	takes := min(int64(n)*workPerByte, m.mostWork)
+	if m.work.Acquire(ctx, takes) != nil {
+		return context.Cause(ctx)
+	}
+	defer m.work.Release(takes)
+	return work()
+}
+
+// share is what one request holds until it ends.
+type share struct {
+	of *memory
+	n  int64
+}
+
+// take holds n bytes more, where so many stay free besides.
+func (h *share) take(n, stay int64) error {
+	h.of.mu.Lock()
+	defer h.of.mu.Unlock()
+	switch {
+	case h.n+n+stay > h.of.most:
+		return invalid("", "the request needs more memory than this server has for all requests together, %d bytes; ask for a stream, or for less", h.of.most)
+	case n+stay > h.of.free:
+		return &apiError{status: http.StatusTooManyRequests, kind: kindRateLimit, code: codeOverloaded, message: "other requests hold the memory that this one needs; retry later"}
+	}
+	h.n += n
+	h.of.free -= n
+	return nil
+}
+
+// body holds what n bytes of a body become.
+func (h *share) body(n int64) error { return h.take(n*heldPerByte, h.of.most-h.of.forBodies()) }
+
+// end gives all back.
+func (h *share) end() {
+	h.of.mu.Lock()
+	defer h.of.mu.Unlock()
+	h.of.free += h.n
+	h.n = 0
+}
+
+// shareKey is under which the context of a request has its share.
+type shareKey struct{}
+
+func shareOf(ctx context.Context) *share { return ctx.Value(shareKey{}).(*share) }
