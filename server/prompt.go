@@ -112,6 +112,7 @@ func (in *renderInput) encode(m *Model, text string) ([]int32, error) {
 
 // render returns the text of the conversation.
 func (in *renderInput) render(m *Model) (string, error) {
+	in = in.placed(m.tools.place)
 	input := tokenizer.RenderInput{
 		Tools:                in.tools,
 		Documents:            in.documents,

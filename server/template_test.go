@@ -77,23 +77,44 @@ func TestTemplateOfCallsWithoutContent(t *testing.T) {
 	}
 }
 
-// Phi-4-mini and GLM-4 read tools in the system message, the one as text, the other as a list.
-func TestTemplateOfToolsInMessages(t *testing.T) {
+// Some templates read tools in the system message, as text or as a list, or in a variable of
+// another name. They get them there, unless the client has put them there itself.
+func TestTemplateOfToolsElsewhere(t *testing.T) {
 	const phi = `{% for m in messages %}{% if m['role'] == 'system' and 'tools' in m and m['tools'] is not none %}{{ m['content'] + '<|tool|>' + m['tools'] + '<|/tool|>' }}{% endif %}{% endfor %}`
-	const glm = `[gMASK]<sop>{% for m in messages %}{% if m['tools'] is defined %}{% for tool in m['tools'] %}{{ tool['function']['name'] }}{% endfor %}{% endif %}{% endfor %}`
-	for _, c := range []struct{ source, tools, want string }{
-		{phi, `"[{\"name\": \"f\"}]"`, `be<|tool|>[{"name": "f"}]<|/tool|>`},
-		{glm, `[{"type":"function","function":{"name":"f"}}]`, `[gMASK]<sop>f`},
+	const glm = `[gMASK]<sop>{% for m in messages %}{% if m['tools'] is defined %}{% for tool in m['tools'] %}{{ tool['function']['name'] }} {% endfor %}{% endif %}{{ m['content'] }}{% endfor %}`
+	const smol = `{% if xml_tools %}{% for tool in xml_tools[:] %}{{ tool['function']['name'] | string }} {% endfor %}{% endif %}{{ messages[0].content }}`
+	for _, c := range []struct {
+		source string
+		place  toolPlace
+		system string // the client's message
+		fields string
+		want   string
+	}{
+		{phi, placeText, ``, ``, `<|tool|>[{"name": "f", "parameters": {"type": "object", "properties": {"<|eot_id|>": {}}}}, {"name": "g"}]<|/tool|>`},
+		{phi, placeText, `{"role":"system","content":"be"},`, ``, `be<|tool|>[{"name": "f", "parameters": {"type": "object", "properties": {"<|eot_id|>": {}}}}, {"name": "g"}]<|/tool|>`},
+		{phi, placeText, `{"role":"system","content":"be","tools":"mine"},`, ``, `be<|tool|>mine<|/tool|>`},
+		{phi, placeText, `{"role":"system","content":"be"},`, `,"tool_choice":"none"`, ``},
+		{glm, placeList, ``, ``, `[gMASK]<sop>f g a`},
+		{glm, placeList, `{"role":"system","content":"be","tools":[]},`, ``, `[gMASK]<sop>bea`},
+		{smol, placeXML, ``, ``, `f g a`},
+		{smol, placeXML, ``, `,"chat_template_kwargs":{"xml_tools":[{"function":{"name":"h"}}]}`, `h a`},
+		{`{{ messages[0].content }}`, placeVariable, ``, ``, `a`},
+		{`{% for t in tools %}{{ t.function.name }} {% endfor %}{{ messages[0].content }}`, placeVariable, ``, ``, `f g a`},
 	} {
 		s := newServer(t, says(t, "x"))
 		m := *s.loaded()[0]
 		var err error
 		m.Template, err = tokenizer.NewTemplate(c.source)
 		require.NoError(t, err)
+		m.ContextLength = 1 << 12
 		s.SetModels(&m)
-		text, _ := rendered(t, s, `{"messages":[{"role":"system","content":"be","tools":`+c.tools+`},{"role":"user","content":"a"}],`+toolFG+`}`)
+		require.Equal(t, c.place, m.tools.place, c.source)
+		require.Equal(t, c.want == "a", m.tools.ignored, c.source)
+		const tools = `,"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"<|eot_id|>":{}}}}},{"type":"function","function":{"name":"g"}}]`
+		text, ids := rendered(t, s, `{"messages":[`+c.system+`{"role":"user","content":"a"}]`+tools+c.fields+`}`)
 		require.Equal(t, c.want, text)
-		require.True(t, findTools(&m).ignored)
+		eot, _ := m.Tokenizer.ID("<|eot_id|>")
+		require.NotContains(t, ids, eot) // it stays text
 	}
 }
 

@@ -77,6 +77,7 @@ func (f *toolForm) written() []string {
 // toolUse is what a model's chat template shows about tools.
 type toolUse struct {
 	form    toolForm
+	place   toolPlace
 	ignored bool // the template does not describe tools
 	objects bool // it wants the arguments of earlier calls as objects, not as text
 	text    bool // it wants them as text
@@ -97,12 +98,18 @@ func findTools(m *Model) (use toolUse) {
 		if source == "" {
 			return ""
 		}
-		text, _ := in.render(m) // a template that refuses shows nothing
+		text, _ := in.placed(use.place).render(m) // a template that refuses shows nothing
 		return text
 	}
 	question := newMessage("user", "x")
 	tool := exampleTool()
-	use.ignored = !strings.Contains(render([]jsontext.Value{tool}, question), `"f"`)
+	shows := func() bool { return strings.Contains(render([]jsontext.Value{tool}, question), exampleName) }
+	for use.place < toolPlaces && !shows() {
+		use.place++
+	}
+	if use.place == toolPlaces {
+		use.place, use.ignored = placeVariable, true
+	}
 	const arguments = `{"a": 1}`
 	called := func(content, raw, id string) bool {
 		answer := newMessage("assistant", "")
@@ -124,9 +131,12 @@ func findTools(m *Model) (use toolUse) {
 	return use
 }
 
+// exampleName is a name that no template has.
+const exampleName = "example_of_a_tool"
+
 // exampleTool is a tool to try templates with.
 func exampleTool() jsontext.Value {
-	return jsontext.Value(`{"type":"function","function":{"name":"f","description":"y","parameters":{"type":"object","properties":{}}}}`)
+	return jsontext.Value(`{"type":"function","function":{"name":"` + exampleName + `","description":"y","parameters":{"type":"object","properties":{}}}}`)
 }
 
 // toolChoice is what a request wants called.
