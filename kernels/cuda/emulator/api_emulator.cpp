@@ -25,6 +25,7 @@ int give(const std::string &text, char *to, int size) {
 
 EXPORT int trona_emu_set(const char *name, const char *value) {
     std::lock_guard<std::mutex> hold(driver().lock);
+    driver().changed.notify_all();
     return name && value && driver().settings.set(name, value) ? 0 : 1;
 }
 

@@ -63,15 +63,19 @@ size_t Graph::add(Node node) {
 
 namespace {
 
-// struck applies a fault that a setting asks for.
-CUresult struck(Driver &d, const std::string &what, Device *device) {
+// struck applies a fault that a setting asks for. What hangs does so until others are set.
+CUresult struck(Driver &d, std::unique_lock<std::mutex> &lock, const std::string &what, Device *device) {
     int code = d.settings.strikes(what);
     if (code == 0 && device) {
         code = d.settings.strikes("device" + std::to_string(device->ordinal));
-        if (code < 0) {
+        if (code == InjectedFault::lost) {
             device->lost = true;
             d.happened();
         }
+    }
+    if (code == InjectedFault::hang) {
+        d.changed.wait(lock, [&d, before = d.settings.fault_lists] { return d.settings.fault_lists != before; });
+        return CUDA_SUCCESS;
     }
     return code < 0 ? CUDA_ERROR_UNKNOWN : CUresult(code);
 }
@@ -100,7 +104,7 @@ Call::Call(const char *name, unsigned needs) : lock(driver().lock) {
         bad = CUDA_ERROR_NOT_INITIALIZED;
         return;
     }
-    bad = struck(d, name, here);
+    bad = struck(d, lock, name, here);
     if (bad || !(needs & context & ~initialized)) return;
     if (here == nullptr || here->retained == 0) {
         bad = CUDA_ERROR_INVALID_CONTEXT;
@@ -320,8 +324,8 @@ namespace {
 CUresult prepare(const Device &device, const KernelCall &c, Launch &l) {
     Driver &d = driver();
     Kernel &k = *c.function->kernel;
-    std::lock_guard<std::mutex> hold(d.lock);
-    if (const CUresult bad = struck(d, k.name, nullptr)) return bad;
+    std::unique_lock<std::mutex> lock(d.lock);
+    if (const CUresult bad = struck(d, lock, k.name, nullptr)) return bad;
     if (const uint64_t word = stranger(d, device, c)) {
         char text[200];
         snprintf(text, sizeof text, "kernel %s: argument %#llx is memory of a device without peer access", k.name,

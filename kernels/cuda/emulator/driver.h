@@ -134,7 +134,7 @@ struct Exec : Object {
 // Driver is the state of the library.
 struct Driver {
     std::mutex lock;
-    std::condition_variable changed; // a stream became idle, an event happened, a device was lost
+    std::condition_variable changed; // a stream became idle, an event happened, a device was lost, a setting changed
     Settings settings;
     Settings machine; // as cuInit found the settings
     bool initialized = false;

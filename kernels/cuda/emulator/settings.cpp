@@ -49,8 +49,8 @@ bool fault(const std::string &s, InjectedFault &f) {
     if (at == std::string::npos || is == std::string::npos || at == 0 || is < at) return false;
     f.what = s.substr(0, at);
     const std::string code = s.substr(is + 1);
-    f.code = -1;
-    return number(s.substr(at + 1, is - at - 1), 1, INT64_MAX, f.left) && (code == "lost" || number(code, 1, 999, f.code));
+    f.code = code == "hang" ? InjectedFault::hang : InjectedFault::lost;
+    return number(s.substr(at + 1, is - at - 1), 1, INT64_MAX, f.left) && (code == "lost" || code == "hang" || number(code, 1, 999, f.code));
 }
 
 bool fault_list(const std::string &s, std::vector<InjectedFault> &list) {
@@ -76,7 +76,10 @@ bool Settings::set(const std::string &name, const std::string &value) {
     if (name == "TRONA_EMU_DRIVER") return number(value, 1000, 99999, driver);
     if (name == "TRONA_EMU_MEMORY") return bytes(value, memory);
     if (name == "TRONA_EMU_SEED") return number(value, 0, INT64_MAX, seed);
-    if (name == "TRONA_EMU_FAULT") return fault_list(value, faults);
+    if (name == "TRONA_EMU_FAULT") {
+        fault_lists++;
+        return fault_list(value, faults);
+    }
     if (name == "TRONA_EMU_QUIET") return number(value, 0, 1, quiet);
     if (name == "TRONA_EMU_COVERAGE") {
         coverage = value;

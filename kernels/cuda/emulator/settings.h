@@ -11,7 +11,8 @@ namespace emu {
 struct InjectedFault {
     std::string what; // a driver function, a kernel, or "device1"
     int64_t left;     // calls until it strikes, 0: it has
-    int code;         // CUresult; -1: the device is lost
+    int code;         // CUresult, or one of these
+    enum { lost = -1, hang = -2 };
 };
 
 struct Settings {
@@ -25,6 +26,7 @@ struct Settings {
     uint64_t seed = 0;
     double timeout = 20; // seconds of a launch
     std::vector<InjectedFault> faults;
+    int64_t fault_lists = 0; // that were set
     std::string coverage; // file of executed kernels' names
     bool quiet = false;
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
@@ -31,6 +32,7 @@ const (
 	captureUnjoined      = 904
 	captureIsolation     = 905
 	graphUpdateFailure   = 910
+	notReady             = 600
 	unknownError         = 999
 	attributeMajor       = 75
 	attributeMinor       = 76
@@ -189,6 +191,21 @@ func TestInjection(t *testing.T) {
 
 	l.set("FAULT", "cuInit@1=3")
 	require.Equal(t, notInitialized, l.call("cuInit", 0))
+}
+
+// TestHang: a kernel does not end, until other faults are set.
+func TestHang(t *testing.T) {
+	l := load(t)
+	d := l.open(0)
+	out := d.alloc(threads)
+	l.set("FAULT", "right_copy@1=hang")
+	d.start("right_copy", 1, 0, args{out: out, in: d.floats(ramp(threads))})
+	for began := time.Now(); time.Since(began) < 50*time.Millisecond; {
+		require.Equal(t, notReady, l.call("cuStreamQuery", d.stream))
+	}
+	l.set("FAULT", "")
+	require.Zero(t, d.wait())
+	require.Equal(t, ramp(threads), d.read(out, threads))
 }
 
 // TestPinned: a copy of pinned memory happens when its turn comes, and other
