@@ -36,7 +36,9 @@ type Options struct {
 	// each has all of the processor for its steps. Nil: this engine has its own.
 	Turn sync.Locker
 	// StallTimeout is how long nothing may happen before Healthy fails; a step
-	// may take ten times what steps of its size took before. 0: 10 s.
+	// may take ten times what steps of its size took before. 0: 10 s. A device
+	// that computes beside the host counts as failed after as long again, and
+	// no less than six times this.
 	StallTimeout time.Duration
 }
 
@@ -52,6 +54,7 @@ type Engine struct {
 	stall          time.Duration
 	turn           sync.Locker
 	broken, done   chan struct{} // closed: when it has failed for good, when it has ended
+	lost           *loss
 
 	// Of the engine's goroutine alone.
 	scheduler *Scheduler
@@ -89,7 +92,7 @@ func New(m *model.Model, cache *model.KVCache, dev kernels.Device, o Options) (*
 	blocks := NewBlockManager(cache.Blocks)
 	e := &Engine{
 		context: min(o.MaxModelLen, cache.Blocks*kernels.BlockSize), vocab: m.Config.VocabSize,
-		most: o.MaxNumSeqs + o.MaxQueued, speculate: o.SpeculateTokens, uniform: dev.Info().Uniform, stall: o.StallTimeout, turn: o.Turn, broken: make(chan struct{}), done: make(chan struct{}),
+		most: o.MaxNumSeqs + o.MaxQueued, speculate: o.SpeculateTokens, uniform: dev.Info().Uniform, stall: o.StallTimeout, turn: o.Turn, broken: make(chan struct{}), done: make(chan struct{}), lost: newLoss(),
 		scheduler: NewScheduler(Limits{
 			Seqs: o.MaxNumSeqs, Rows: m.MaxRows(), Logits: m.MaxLogits(), PrefillRows: o.PrefillRows, Block: kernels.BlockSize,
 		}, blocks),
@@ -106,6 +109,9 @@ func New(m *model.Model, cache *model.KVCache, dev kernels.Device, o Options) (*
 	}
 	e.wake.L = &e.mu
 	go e.loop()
+	if _, beside := dev.(kernels.Pipeliner); beside { // else a slow step is this process's own
+		go e.watch()
+	}
 	return e, nil
 }
 
@@ -150,7 +156,7 @@ func (e *Engine) Submit(ctx context.Context, r Request) (*Stream, error) {
 	if err := e.reserve(now); err != nil {
 		return nil, err
 	}
-	stream := newStream(ctx, &r, now)
+	stream := newStream(ctx, &r, now, e.lost)
 	q := r.sequence(kernels.BlockSize, stream)
 	q.uniform, q.guess = e.uniform, newGuess(r.SpeculateTokens, e.speculate)
 	if err := e.enqueue(q); err != nil {
@@ -233,6 +239,7 @@ func (e *Engine) Healthy() error {
 func (e *Engine) Wait() error {
 	select {
 	case <-e.broken:
+	case <-e.lost.known:
 	case <-e.done:
 	}
 	e.mu.Lock()
@@ -242,14 +249,18 @@ func (e *Engine) Wait() error {
 
 // Close waits for the step in progress, ends all requests with ErrClosed, and
 // closes model, cache and device. Only the first call does something; all
-// return its error.
+// return its error. A step that never ends is not waited for.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	e.closing = true
 	e.wake.Signal()
 	e.mu.Unlock()
-	<-e.done
-	return e.closed
+	select {
+	case <-e.done:
+		return e.closed
+	case <-e.lost.known: // Wait says why
+		return nil
+	}
 }
 
 // loop is the engine's goroutine.

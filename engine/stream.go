@@ -14,7 +14,8 @@ type Stream struct {
 	ctx     context.Context // of the request
 	forget  func() bool     // the end of ctx no longer matters
 	wake    chan struct{}   // of capacity 1: something changed
-	details bool            // tokens have details
+	lost    *loss
+	details bool // tokens have details
 
 	mu      sync.Mutex // guards what follows
 	tokens  []int32    // drawn
@@ -33,8 +34,8 @@ type detail struct {
 	top     []kernels.TokenLogprob
 }
 
-func newStream(ctx context.Context, r *Request, now time.Time) *Stream {
-	s := &Stream{ctx: ctx, wake: make(chan struct{}, 1), details: r.Sampling.Logprob || r.Sampling.TopLogprobs > 0}
+func newStream(ctx context.Context, r *Request, now time.Time, lost *loss) *Stream {
+	s := &Stream{ctx: ctx, lost: lost, wake: make(chan struct{}, 1), details: r.Sampling.Logprob || r.Sampling.TopLogprobs > 0}
 	s.timings.Prompt, s.times.submitted = len(r.Prompt), now
 	return s
 }
@@ -51,6 +52,8 @@ func (s *Stream) Next(ctx context.Context) (Event, error) {
 		}
 		select {
 		case <-s.wake:
+		case <-s.lost.known:
+			return Event{Token: -1, Finish: FinishError}, s.lost.why
 		case <-ctx.Done():
 			return Event{Token: -1}, context.Cause(ctx)
 		}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,6 +31,10 @@ func (r engineRig) open(t *testing.T) *engine.Engine {
 
 // start leaves closing to the test.
 func (r engineRig) start(t *testing.T) *engine.Engine {
+	return r.with(t, engine.Options{Synchronous: r.synchronous})
+}
+
+func (r engineRig) with(t *testing.T, o engine.Options) *engine.Engine {
 	cudatest.Set(t, "TRONA_EMU_FAULT", "")
 	ckpt, err := model.Open(r.path)
 	require.NoError(t, err)
@@ -40,7 +45,7 @@ func (r engineRig) start(t *testing.T) *engine.Engine {
 	cache, err := model.NewKVCache(dev, &ckpt.Config, kernels.F16, r.blocks)
 	require.NoError(t, err)
 	require.NoError(t, m.Record(cache))
-	e, err := engine.New(m, cache, dev, engine.Options{Synchronous: r.synchronous})
+	e, err := engine.New(m, cache, dev, o)
 	require.NoError(t, err)
 	emulate(t, map[string][2]string{"TRONA_EMU_FAULT": {noMemory, ""}})
 	return e
@@ -239,6 +244,31 @@ func TestEngineFault(t *testing.T) {
 			}
 			require.ErrorIs(t, e.Healthy(), engine.ErrFailed)
 			e.Close() // its error is that of a broken device
+			cudatest.Set(t, "TRONA_EMU_FAULT", "")
+		})
+	}
+}
+
+// TestEngineHang: a kernel or a call that never ends costs the engine, and nobody waits for it.
+func TestEngineHang(t *testing.T) {
+	need(t)
+	path := modeltest.Folder(t, modeltest.Tiny())
+	for _, fault := range []string{"sample_pick@3=hang", "cuGraphLaunch@3=hang"} {
+		t.Run(fault, func(t *testing.T) {
+			e := engineRig{path: path, rows: 48, logits: 4, blocks: 12}.with(t, engine.Options{StallTimeout: 300 * time.Millisecond})
+			request := engine.Request{Prompt: []int32{1, 2, 3}, MaxTokens: 30, PromptLogprobs: -1}
+			s, err := e.Submit(t.Context(), request)
+			require.NoError(t, err)
+			events(t, s) // it knows now how long steps take
+			cudatest.Set(t, "TRONA_EMU_FAULT", fault)
+			s, err = e.Submit(t.Context(), request)
+			require.NoError(t, err)
+			for err == nil {
+				_, err = s.Next(t.Context())
+			}
+			require.ErrorIs(t, err, engine.ErrFailed)
+			require.ErrorIs(t, e.Wait(), engine.ErrFailed)
+			require.NoError(t, e.Close())
 			cudatest.Set(t, "TRONA_EMU_FAULT", "")
 		})
 	}
