@@ -16,6 +16,12 @@ var glm = architecture{
 	gguf: "chatglm", hf: "GlmForCausalLM", hfType: "glm", hfLayers: biasedLayers, fileNames: upBehindGate(), pairs: true, partial: 0.5,
 }
 
+// glm4 is GLM-4-0414 and GLM-Z1, with norms of what attention and FFN give, too.
+var glm4 = architecture{
+	gguf: "glm4", hf: "Glm4ForCausalLM", hfType: "glm4", hfLayers: biasedLayers, fileNames: upBehindGate(), pairs: true, partial: 0.5,
+	norms: NormsAround,
+}
+
 // upBehindGate: in GGUF files up stands behind gate, under its name.
 func upBehindGate() *names {
 	n := ggufNames

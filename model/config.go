@@ -20,11 +20,21 @@ type Config struct {
 	TiedEmbedding bool // the embedding table is the output matrix too
 	Rotary        Rotary
 	Multipliers   Multipliers
+	Norms         Norms
 	Layers        []Layer
 	BOS           int32   // -1: none
 	EOS           []int32 // every id that ends a turn
 	Sampling      SamplingDefaults
 }
+
+// Norms says where attention and FFN have an RMSNorm.
+type Norms uint8
+
+const (
+	NormsBefore Norms = iota // of what they take
+	NormsAround              // and of what they give
+	NormsBehind              // of what they give alone
+)
 
 // Layer is one decoder layer. A part that is nil does not exist: it has no
 // tensors, no norm, no cache, and the residual passes through unchanged.

@@ -85,6 +85,7 @@ func ggufConfig(f *gguf.File, a *architecture, path string, vocab int64) (Config
 		Architecture:  a.gguf,
 		HiddenSize:    k.size("embedding_length", maxHidden),
 		ContextLength: k.size("context_length", 1<<48),
+		Norms:         a.norms,
 		BOS:           -1,
 	}
 	c.VocabSize = k.between("token_embd.weight", vocab, 1, maxVocab)

@@ -68,6 +68,7 @@ func hfDecoder(o *object, a *architecture) Config {
 		HiddenSize:    o.size("hidden_size", maxHidden),
 		ContextLength: o.size("max_position_embeddings", 1<<48),
 		TiedEmbedding: o.tied(a),
+		Norms:         a.norms,
 		BOS:           -1,
 	}
 	eps, ok := o.number("rms_norm_eps")

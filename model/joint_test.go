@@ -88,7 +88,7 @@ func TestJointFiles(t *testing.T) {
 	dev, err := cpu.Open(cpu.Options{Variant: "exact"})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, dev.Close()) }()
-	for _, name := range []string{"phi3", "phi3-partial", "glm"} {
+	for _, name := range []string{"phi3", "phi3-partial", "glm", "glm4"} {
 		folder, path := testdata.Path(t, "models", "family", name), filepath.Join(t.TempDir(), "split.gguf")
 		src, err := model.Open(folder)
 		require.NoError(t, err)

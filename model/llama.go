@@ -36,10 +36,12 @@ func (m *Model) compute(s *step, c *KVCache) kernels.Tensor {
 		if l.Attention != nil {
 			m.norm(s, m.layers[i].attnNorm)
 			m.attention(s, i, c)
+			m.normBehind(s, m.layers[i].attnBehind)
 		}
 		if l.FFN != nil {
 			m.norm(s, m.layers[i].ffnNorm)
 			m.ffn(s, i)
+			m.normBehind(s, m.layers[i].ffnBehind)
 		}
 	}
 	return m.output(s)
@@ -64,6 +66,15 @@ func (m *Model) norm(s *step, weight kernels.Tensor) {
 		m.dev.RMSNorm(s.h, s.x, weight, m.eps)
 	}
 	s.pending = false
+}
+
+// normBehind norms delta, if there is such a norm.
+func (m *Model) normBehind(s *step, weight kernels.Tensor) {
+	if weight.Absent() {
+		return
+	}
+	m.dev.RMSNorm(s.h, s.delta, weight, m.Config.NormEps)
+	s.h, s.delta = s.delta, s.h
 }
 
 // attention makes delta the attention of h.

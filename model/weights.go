@@ -33,6 +33,8 @@ type layerWeights struct {
 	upBias   kernels.Tensor // [w]
 	down     kernels.Weight // [d, w]; of a linear FFN: all of it, [d, d]
 	downBias kernels.Tensor // [d]
+
+	attnBehind, ffnBehind kernels.Tensor // [d]: norms of what these parts give
 }
 
 // part is one weight that a configuration asks for: its name in the checkpoint
@@ -69,6 +71,7 @@ type names struct {
 
 	attnNorm, q, k, v, qkv, qNorm, kNorm, o, linearAttn string
 	ffnNorm, gate, up, gateUp, down, linearFFN          string
+	attnBehind, ffnBehind                               string // norms
 }
 
 // ggufNames are those of llama.cpp, whose converter can write q, k and v as one tensor.
@@ -78,6 +81,7 @@ var ggufNames = names{
 	attnNorm: "attn_norm", q: "attn_q", k: "attn_k", v: "attn_v", qkv: "attn_qkv", qNorm: "attn_q_norm", kNorm: "attn_k_norm",
 	o: "attn_output", linearAttn: "attn_output",
 	ffnNorm: "ffn_norm", gate: "ffn_gate", up: "ffn_up", down: "ffn_down", linearFFN: "ffn_linear",
+	attnBehind: "post_attention_norm", ffnBehind: "post_ffw_norm",
 }
 
 // hfNames are those of Hugging Face's Llama and of the Nemotron checkpoints, with the
@@ -87,7 +91,7 @@ var hfNames = names{
 	attnNorm: "input_layernorm", q: "self_attn.q_proj", k: "self_attn.k_proj", v: "self_attn.v_proj", qkv: "self_attn.qkv_proj",
 	qNorm: "self_attn.q_norm", kNorm: "self_attn.k_norm", o: "self_attn.o_proj", linearAttn: "self_attn.linear_attn",
 	ffnNorm: "post_attention_layernorm", gate: "mlp.gate_proj", up: "mlp.up_proj", gateUp: "mlp.gate_up_proj", down: "mlp.down_proj",
-	linearFFN: "mlp.linear_mlp",
+	linearFFN: "mlp.linear_mlp", attnBehind: "post_self_attn_layernorm", ffnBehind: "post_mlp_layernorm",
 }
 
 // parts lists every weight that c asks for, in the order of the forward pass.
@@ -108,11 +112,20 @@ func (w *weights) parts(c *Config, n *names) []part {
 // parts appends those of layer i.
 func (l *layerWeights) parts(all []part, c *Config, n *names, i int) []part {
 	from, d := len(all), int64(c.HiddenSize)
+	norm := func(at Norms, name string, vector *kernels.Tensor) {
+		if c.Norms == at || c.Norms == NormsAround {
+			all = append(all, part{name: name, rows: 1, cols: d, vector: vector})
+		}
+	}
 	if a := c.Layers[i].Attention; a != nil {
+		norm(NormsBefore, n.attnNorm, &l.attnNorm)
 		all = l.attention(all, n, a, d, c.Rotary.partial(a))
+		norm(NormsBehind, n.attnBehind, &l.attnBehind)
 	}
 	if f := c.Layers[i].FFN; f != nil {
+		norm(NormsBefore, n.ffnNorm, &l.ffnNorm)
 		all = l.ffn(all, n, f, d)
+		norm(NormsBehind, n.ffnBehind, &l.ffnBehind)
 	}
 	prefix := n.layer + strconv.Itoa(i) + "."
 	for j := range all[from:] {
@@ -126,7 +139,6 @@ func (l *layerWeights) parts(all []part, c *Config, n *names, i int) []part {
 }
 
 func (l *layerWeights) attention(all []part, n *names, a *Attention, d int64, turned partial) []part {
-	all = append(all, part{name: n.attnNorm, rows: 1, cols: d, vector: &l.attnNorm})
 	if a.Linear {
 		return append(all, part{name: n.linearAttn, rows: d, cols: d, weight: &l.o})
 	}
@@ -160,7 +172,6 @@ func (l *layerWeights) attention(all []part, n *names, a *Attention, d int64, tu
 }
 
 func (l *layerWeights) ffn(all []part, n *names, f *FFN, d int64) []part {
-	all = append(all, part{name: n.ffnNorm, rows: 1, cols: d, vector: &l.ffnNorm})
 	if f.Linear {
 		return append(all, part{name: n.linearFFN, rows: d, cols: d, weight: &l.down})
 	}

@@ -2,7 +2,7 @@
 transformers makes of them: greedy tokens, and logits after some of all tokens, in
 float64.
 
-usage: make.py FOLDER    (needs torch, transformers, safetensors)
+usage: make.py FOLDER [NAME ...]    (needs torch, transformers, safetensors)
 """
 
 import copy
@@ -79,6 +79,7 @@ MODELS = {
         None,
     ),
     "glm": (lambda: plain("Glm", head_dim=8), None),
+    "glm4": (lambda: plain("Glm4", head_dim=8), None),
     "internlm3": (lambda: plain("InternLM3", attention_bias=True, mlp_bias=True, head_dim=8), internlm3),
     "helium": (lambda: plain("Helium", head_dim=8), None),
     "ernie45": (lambda: plain("Ernie4_5", head_dim=8), None),
@@ -127,8 +128,9 @@ def golden(model):
     return {"prompt": ids[:PROMPT], "greedy": ids[PROMPT:], "margins": margins, "logits": rows}
 
 
-def main(folder):
-    for name, (make, change) in MODELS.items():
+def main(folder, *names):
+    for name in names or MODELS:
+        make, change = MODELS[name]
         torch.manual_seed(1)
         model = make().eval()
         fill(model)
@@ -143,4 +145,4 @@ def main(folder):
         (out / "generation_config.json").unlink(missing_ok=True)
 
 
-main(sys.argv[1])
+main(*sys.argv[1:])
