@@ -33,9 +33,11 @@ type architecture struct {
 
 	window     int  // the sliding window of a config.json that does not say; 0: none
 	windowFlag bool // a window counts only where use_sliding_window is true
+	windowless bool // files that have a window are refused
 
 	norms  Norms
 	qkNorm bool // each head of q and k passes an RMSNorm before the rotation
+	joint  bool // all heads pass it together
 	tied   bool // of a config.json that does not say whether the embedding is tied
 	neox   bool // GGUF files keep the pairs (i, i+dim/2); else they are (2i, 2i+1)
 }
@@ -43,6 +45,6 @@ type architecture struct {
 // architectures lists every decoder that this program runs.
 func architectures() []*architecture {
 	return []*architecture{&llama, &deci, &mistral, &qwen2, &qwen3, &granite, &minicpm, &smollm3,
-		&phi3, &glm, &glm4, &internlm3, &helium, &ernie45, &seedOSS, &exaone, &graniteHybrid,
+		&phi3, &glm, &glm4, &internlm3, &helium, &ernie45, &seedOSS, &exaone, &exaone4, &olmo2, &graniteHybrid,
 		&mistral3, &internlm2, &xverse}
 }

@@ -48,6 +48,7 @@ type Attention struct {
 	Heads, KVHeads int
 	HeadDim        int  // given by the checkpoint, never derived where it is given
 	QKNorm         bool // each head of q and k passes an RMSNorm before the rotation
+	QKNormJoint    bool // all heads pass it together
 	QKVBias, OBias bool // q, k and v have biases; the output has one
 	Still          bool // positions do not turn q and k
 	Linear         bool // replaced by one linear map [hidden, hidden]; no heads, no cache, no bias

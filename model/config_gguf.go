@@ -105,6 +105,9 @@ func ggufConfig(f *gguf.File, a *architecture, path string, vocab int64) (Config
 	k.neutral()
 	if w, ok := k.integer("attention.sliding_window"); ok && w != 0 {
 		name := k.key("attention.sliding_window")
+		if a.windowless {
+			k.add(name, "%d is not supported", w)
+		}
 		c.limit(k.between(name, w, 1, 1<<48), name)
 	}
 	k.tokens(&c)
@@ -143,7 +146,9 @@ func (k *ggufKeys) layers(c *Config, a *architecture) {
 			c.Layers[i].Attention = &Attention{Linear: true}
 		case heads[i] != 0:
 			k.groups(k.key("attention.head_count_kv"), heads[i], kv[i])
-			c.Layers[i].Attention = &Attention{Heads: heads[i], KVHeads: kv[i], HeadDim: dim, QKNorm: a.qkNorm, QKVBias: a.qkvBias}
+			c.Layers[i].Attention = &Attention{
+				Heads: heads[i], KVHeads: kv[i], HeadDim: dim, QKNorm: a.qkNorm, QKNormJoint: a.joint, QKVBias: a.qkvBias,
+			}
 			c.Layers[i].Attention.Still = a.still != nil && a.still(k, i)
 		}
 		if width[i] != 0 {

@@ -119,7 +119,8 @@ func (o *object) finishLayers(layers []Layer, a *architecture) {
 	mlp := a.mlpBias && o.flag("mlp_bias")
 	for i := range layers {
 		if at := layers[i].Attention; at != nil && !at.Linear {
-			at.QKNorm, at.QKVBias, at.OBias = a.qkNorm, at.QKVBias || a.qkvBias || attention, at.OBias || attention
+			at.QKNorm, at.QKNormJoint = a.qkNorm, a.joint
+			at.QKVBias, at.OBias = at.QKVBias || a.qkvBias || attention, at.OBias || attention
 		}
 		if f := layers[i].FFN; f != nil && !f.Linear {
 			f.Bias = mlp
@@ -192,7 +193,10 @@ func (o *object) hfWindow(c *Config, a *architecture) {
 			o.fail("layer_types", "%q is not supported", t)
 		}
 	}
-	if window > 0 {
+	switch {
+	case window > 0 && a.windowless:
+		o.fail("sliding_window", "%d is not supported", window)
+	case window > 0:
 		c.limit(window, "sliding_window")
 	}
 }
@@ -310,7 +314,8 @@ var hfNeutral = []struct{ name, value string }{
 var hfHarmless = []string{
 	"_name_or_path", "attention_dropout", "attn_implementation", "_attn_implementation", "architectures", "auto_map",
 	"dtype", "hidden_dropout", "embd_pdrop", "embed_dropout", "initializer_range", "is_decoder", "max_window_layers", "model_type", "num_key_value_heads",
-	"output_attentions", "output_hidden_states", "pad_token_id", "pretraining_tp", "resid_pdrop", "residual_dropout", "return_dict", "torch_dtype",
+	"output_attentions", "output_hidden_states", "pad_token_id", "pretraining_tp", "resid_pdrop", "residual_dropout", "return_dict",
+	"sliding_window_pattern", "torch_dtype",
 	"transformers_version", "use_cache", "id2label", "label2id", "task_specific_params", "unsloth_version",
 }
 

@@ -53,16 +53,24 @@ type step struct {
 
 	ids, pos, slots, wanted kernels.Tensor // I32 [n], wanted [logits]
 	x, h, delta             kernels.Tensor // [n, d]
+	in                      kernels.Tensor // [n, d]: what a part takes, h or x
 	// pending: delta was not yet added to x. The next norm adds it in passing.
 	pending bool
 	plan    kernels.AttentionPlan
 }
 
-// norm makes h the normed residual stream.
+// norm makes in the normed residual stream, or the stream itself where there is no such norm.
 func (m *Model) norm(s *step, weight kernels.Tensor) {
-	if s.pending {
+	s.in = s.h
+	switch {
+	case weight.Absent():
+		s.in = s.x
+		if s.pending {
+			m.dev.Add(s.x, s.delta)
+		}
+	case s.pending:
 		m.dev.AddRMSNorm(s.h, s.x, s.delta, weight, m.eps)
-	} else {
+	default:
 		m.dev.RMSNorm(s.h, s.x, weight, m.eps)
 	}
 	s.pending = false
@@ -77,26 +85,30 @@ func (m *Model) normBehind(s *step, weight kernels.Tensor) {
 	s.h, s.delta = s.delta, s.h
 }
 
-// attention makes delta the attention of h.
+// attention makes delta the attention of in.
 func (m *Model) attention(s *step, i int, c *KVCache) {
 	dev, w, a := m.dev, &m.layers[i], m.Config.Layers[i].Attention
 	s.pending = true
 	if a.Linear {
-		m.product(s.delta, s.h, w.o, s.decode)
+		m.product(s.delta, s.in, w.o, s.decode)
 		return
 	}
 	q, k, v := m.ws.q[i].Slice(0, s.n), m.ws.k[i].Slice(0, s.n), m.ws.v[i].Slice(0, s.n)
 	out := m.ws.attn[i].Slice(0, s.n)
 	m.products = [...]kernels.Product{{Out: flat(q), W: w.q}, {Out: flat(k), W: w.k}, {Out: flat(v), W: w.v}}
-	dev.MatMul(s.h, s.decode, m.products[:])
+	dev.MatMul(s.in, s.decode, m.products[:])
 	if a.QKVBias {
 		m.biased = [...]kernels.Biased{{X: flat(q), Bias: w.qBias}, {X: flat(k), Bias: w.kBias}, {X: flat(v), Bias: w.vBias}}
 		dev.AddBias(m.biased[:])
 	}
 	if a.QKNorm {
 		kNormed := m.ws.kNormed[i].Slice(0, s.n)
-		dev.RMSNorm(heads(out), heads(q), w.qNorm, m.Config.NormEps)
-		dev.RMSNorm(heads(kNormed), heads(k), w.kNorm, m.Config.NormEps)
+		each := heads
+		if a.QKNormJoint {
+			each = flat
+		}
+		dev.RMSNorm(each(out), each(q), w.qNorm, m.Config.NormEps)
+		dev.RMSNorm(each(kNormed), each(k), w.kNorm, m.Config.NormEps)
 		q, k, out = out, kNormed, q
 	}
 	rotary := m.rotary
@@ -135,12 +147,12 @@ func heads(t kernels.Tensor) kernels.Tensor {
 	return t
 }
 
-// ffn makes delta the feed-forward part of h, a tile of rows at a time.
+// ffn makes delta the feed-forward part of in, a tile of rows at a time.
 func (m *Model) ffn(s *step, i int) {
 	dev, w, f := m.dev, &m.layers[i], m.Config.Layers[i].FFN
 	s.pending = true
 	if f.Linear {
-		m.product(s.delta, s.h, w.down, s.decode)
+		m.product(s.delta, s.in, w.down, s.decode)
 		return
 	}
 	tile := m.ws.inner[i].Shape[0]
@@ -149,12 +161,12 @@ func (m *Model) ffn(s *step, i int) {
 		decode := min(max(s.decode-from, 0), to-from)
 		inner, delta := m.ws.inner[i].Slice(0, to-from), s.delta.Slice(from, to)
 		if f.Bias {
-			m.gatedBiased(inner, m.ws.up[i].Slice(0, to-from), s.h.Slice(from, to), w, decode)
+			m.gatedBiased(inner, m.ws.up[i].Slice(0, to-from), s.in.Slice(from, to), w, decode)
 			m.product(delta, inner, w.down, decode)
 			m.addBias(delta, w.downBias)
 			continue
 		}
-		dev.GatedMatMul(inner, s.h.Slice(from, to), w.gate, w.up, decode)
+		dev.GatedMatMul(inner, s.in.Slice(from, to), w.gate, w.up, decode)
 		m.product(delta, inner, w.down, decode)
 	}
 }

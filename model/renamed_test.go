@@ -20,6 +20,9 @@ func TestRenamed(t *testing.T) {
 		return keys
 	}
 	plain := Attention{Heads: 4, KVHeads: 2, HeadDim: 64}
+	normed, together := plain, plain
+	normed.QKNorm = true
+	together.QKNorm, together.QKNormJoint = true, true
 	still, qkv, all := plain, plain, plain
 	still.Still = true
 	qkv.QKVBias = true
@@ -42,6 +45,10 @@ func TestRenamed(t *testing.T) {
 		"exaone of gelu":  {architecture: "ExaoneForCausalLM", keys: map[string]string{"hidden_act": "", "activation_function": `"gelu"`}, refused: "activation_function"},
 		"exaone of none":  {architecture: "ExaoneForCausalLM", keys: map[string]string{"num_hidden_layers": ""}, refused: "num_layers"},
 		"llama of exaone": {architecture: "LlamaForCausalLM", keys: map[string]string{"num_hidden_layers": "", "num_layers": "2"}, refused: "num_hidden_layers"},
+		"olmo 2":          {architecture: "Olmo2ForCausalLM", want: Layer{&together, &FFN{Width: 512}}},
+		"exaone 4":        {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window": "null", "sliding_window_pattern": `"LLLG"`}, want: Layer{&normed, &FFN{Width: 512}}},
+		"exaone 4 of 32B": {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window": "4096", "layer_types": `["sliding_attention", "full_attention"]`}, refused: "sliding_window"},
+		"exaone 4 of old": {architecture: "Exaone4ForCausalLM", refused: "sliding_window"},
 		"ernie of biases": {architecture: "Ernie4_5ForCausalLM", keys: map[string]string{"use_bias": "true"}, refused: "use_bias"},
 		"granite 4":       {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(nil), want: Layer{&plain, &FFN{Width: 128}}},
 		"granite 4 still": {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(map[string]string{"position_embedding_type": `"nope"`}), want: Layer{&still, &FFN{Width: 128}}},
@@ -118,4 +125,6 @@ func TestRenamedFiles(t *testing.T) {
 	}
 	_, err = Open(ggufOf("mistral3", map[string]any{"attention.temperature_scale": float32(0.1)}).write(t))
 	require.ErrorContains(t, err, "mistral3.attention.temperature_scale")
+	_, err = Open(ggufOf("olmo2", map[string]any{"attention.sliding_window": uint32(4096)}).write(t))
+	require.ErrorContains(t, err, "olmo2.attention.sliding_window: 4096 is not supported") // OLMo 3
 }

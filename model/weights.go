@@ -22,8 +22,8 @@ type layerWeights struct {
 	qBias    kernels.Tensor // [q]
 	kBias    kernels.Tensor // [kv]
 	vBias    kernels.Tensor // [kv]
-	qNorm    kernels.Tensor // [dim]
-	kNorm    kernels.Tensor // [dim]
+	qNorm    kernels.Tensor // [dim]; of all heads together [q]
+	kNorm    kernels.Tensor // [dim]; of all heads together [kv]
 	o        kernels.Weight // [d, q]; of a linear attention: all of it, [d, d]
 	oBias    kernels.Tensor // [d]
 
@@ -160,9 +160,13 @@ func (l *layerWeights) attention(all []part, n *names, a *Attention, d int64, tu
 			part{name: n.v, bias: true, rows: 1, cols: kv, vector: &l.vBias, joint: in(q + kv)})
 	}
 	if a.QKNorm {
+		ofQ, ofK := dim, dim
+		if a.QKNormJoint {
+			ofQ, ofK = q, kv
+		}
 		all = append(all,
-			part{name: n.qNorm, rows: 1, cols: dim, vector: &l.qNorm, partial: normed},
-			part{name: n.kNorm, rows: 1, cols: dim, vector: &l.kNorm, partial: normed})
+			part{name: n.qNorm, rows: 1, cols: ofQ, vector: &l.qNorm, partial: normed},
+			part{name: n.kNorm, rows: 1, cols: ofK, vector: &l.kNorm, partial: normed})
 	}
 	all = append(all, part{name: n.o, rows: d, cols: q, weight: &l.o})
 	if a.OBias {

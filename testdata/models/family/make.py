@@ -80,6 +80,11 @@ MODELS = {
     ),
     "glm": (lambda: plain("Glm", head_dim=8), None),
     "glm4": (lambda: plain("Glm4", head_dim=8), None),
+    "olmo2": (lambda: plain("Olmo2"), None),
+    "exaone4": (
+        lambda: plain("Exaone4", sliding_window=None, layer_types=["full_attention"] * 2, head_dim=8, tie_word_embeddings=True),
+        None,
+    ),
     "internlm3": (lambda: plain("InternLM3", attention_bias=True, mlp_bias=True, head_dim=8), internlm3),
     "helium": (lambda: plain("Helium", head_dim=8), None),
     "ernie45": (lambda: plain("Ernie4_5", head_dim=8), None),
