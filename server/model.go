@@ -62,7 +62,7 @@ type Model struct {
 	ContextLength int                 // tokens of a prompt and its answer
 	EOS           []int32             // tokens that end an answer
 	Defaults      SamplingDefaults
-	Fingerprint   string // digest of weights, configuration and engine version
+	Fingerprint   string // digest of weights, configuration, engine and what computes
 	Created       time.Time
 
 	special      *specialTokens

@@ -94,13 +94,19 @@ func describe(ckpt *model.Checkpoint, from source) (*server.Model, error) {
 	} else if m.Template, m.ToolTemplate, err = templatesOf(tok); err != nil {
 		return nil, fmt.Errorf("%s: its chat template (--chat-template takes another): %w", ckpt.Path, err)
 	}
-	parts := []string{version, ckpt.Digest(), tok.Digest()}
-	for _, t := range []*tokenizer.Template{m.Template, m.ToolTemplate} {
+	return m, nil
+}
+
+// fingerprint tells apart what may answer differently: the model, what computes it, and with what
+// precision. How much at once, and on how many threads, makes no difference.
+func (c *candidate) fingerprint(g grant) string {
+	parts := []string{version, c.ckpt.Digest(), c.model.Tokenizer.Digest(), c.kv.String(), c.ckpt.Config.Rotary.Factors(g.tokens)}
+	parts = append(parts, c.dev.Info().Features...)
+	for _, t := range []*tokenizer.Template{c.model.Template, c.model.ToolTemplate} {
 		if t != nil {
 			parts = append(parts, t.Source())
 		}
 	}
 	digest := sha256.Sum256([]byte(strings.Join(parts, "\n")))
-	m.Fingerprint = fmt.Sprintf("fp_%x", digest[:8])
-	return m, nil
+	return fmt.Sprintf("fp_%x", digest[:8])
 }

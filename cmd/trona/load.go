@@ -154,6 +154,7 @@ func (l *loader) share(b budget, list []*candidate) ([]grant, error) {
 // has the device.
 func (c *candidate) start(g grant, turn sync.Locker, bar *progress) (*loaded, error) {
 	options, m := c.plans.own.Options, c.model
+	m.Fingerprint = c.fingerprint(g)
 	how := engine.Options{MaxModelLen: g.tokens, MaxNumSeqs: options.MaxNumSeqs, SpeculateTokens: options.Drafts}
 	if c.dev.Info().Name == "cpu" {
 		how.Turn = turn

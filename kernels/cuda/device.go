@@ -182,6 +182,10 @@ func (d *Device) prepare(t *thread, o Options, archs []string) (err error) {
 
 // Info describes the device.
 func (d *Device) Info() kernels.Info {
+	which := "usual"
+	if d.hopper != nil {
+		which = "hopper"
+	}
 	return kernels.Info{
 		Name: d.name,
 		Detail: fmt.Sprintf("%s, compute capability %d.%d, %d processors, driver for CUDA %s",
@@ -189,7 +193,7 @@ func (d *Device) Info() kernels.Info {
 		Memory:   d.free,
 		KVTypes:  cacheTypes,
 		StepRows: stepRows,
-		Features: []string{fmt.Sprintf("sm_%d%d", d.info.Major, d.info.Minor), "driver " + cudaVersion(d.version), driver.Binding},
+		Features: []string{fmt.Sprintf("sm_%d%d", d.info.Major, d.info.Minor), "driver " + cudaVersion(d.version), driver.Binding, which},
 	}
 }
 

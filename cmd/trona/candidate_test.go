@@ -1,0 +1,43 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"trona/kernels"
+	"trona/model/demo"
+	"trona/tokenizer"
+)
+
+// TestFingerprint: what may answer differently has another fingerprint, and nothing else.
+func TestFingerprint(t *testing.T) {
+	made := func(change func(*candidate), tokens int) string {
+		l := &loader{sources: []source{{path: demo.Name}}, cache: cacheFlags{KVCacheDtype: "f16", MaxNumSeqs: 1}, device: deviceFlags{Device: "cpu"}}
+		c, err := l.candidate(l.sources[0])
+		require.NoError(t, err)
+		defer func() { require.NoError(t, c.close()) }()
+		change(c)
+		return c.fingerprint(grant{blocks: 1, tokens: tokens})
+	}
+	longrope := func(c *candidate) {
+		c.ckpt.Config.Rotary.Scaling, c.ckpt.Config.Rotary.OriginalContext = "longrope", 128
+	}
+	template, err := tokenizer.NewTemplate("another")
+	require.NoError(t, err)
+	plain := made(func(*candidate) {}, 128)
+	require.Equal(t, plain, made(func(c *candidate) { c.plans.own.Options.MaxNumSeqs = 7 }, 256))
+	short := made(longrope, 128)
+	require.Equal(t, short, made(longrope, 64))
+	seen := []string{plain, short}
+	for _, other := range []string{
+		made(longrope, 129),
+		made(func(c *candidate) { c.kv = kernels.BF16 }, 128),
+		made(func(c *candidate) { c.model.Template = template }, 128),
+	} {
+		require.NotContains(t, seen, other)
+		seen = append(seen, other)
+	}
+	t.Setenv("TRONA_CPU", "generic")
+	require.NotContains(t, seen, made(func(*candidate) {}, 128))
+}
