@@ -59,7 +59,7 @@ func readFiles(path string) (f Files, err error) {
 		if filepath.Ext(path) == ".model" {
 			content = &f.SentencePiece
 		}
-		*content, err = os.ReadFile(path)
+		*content, err = readRegular(path)
 		return f, err
 	}
 	for _, file := range []struct {
@@ -76,7 +76,7 @@ func readFiles(path string) (f Files, err error) {
 		if file.content == &f.SentencePiece && f.Tokenizer != nil {
 			continue // the same once more, or another program's
 		}
-		*file.content, err = os.ReadFile(filepath.Join(path, file.name))
+		*file.content, err = readRegular(filepath.Join(path, file.name))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return f, err
 		}
@@ -86,6 +86,18 @@ func readFiles(path string) (f Files, err error) {
 	}
 	f.Named, err = readNamed(filepath.Join(path, "additional_chat_templates"))
 	return f, err
+}
+
+// readRegular reads a regular file. Anything else may never end, or never begin.
+func readRegular(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file but %v", path, info.Mode().Type())
+	}
+	return os.ReadFile(path)
 }
 
 // readNamed reads the templates in a folder, if there is one; their files are
@@ -100,7 +112,7 @@ func readNamed(dir string) (list []ChatTemplate, err error) {
 		if !ok {
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		text, err := readRegular(filepath.Join(dir, e.Name()))
 		if err != nil {
 			return nil, err
 		}

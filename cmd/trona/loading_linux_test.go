@@ -10,21 +10,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// beginLoading starts a server whose tokenizer is a pipe, so that loading takes
-// until somebody writes to it.
-func beginLoading(t *testing.T) (s *serving, tokenizer string) {
+// beginLoading starts a server whose loading takes until release: the test has a lease on the
+// tokenizer's file, which keeps others from opening it.
+func beginLoading(t *testing.T) (s *serving, release func()) {
 	folder := t.TempDir()
 	for _, name := range []string{"config.json", "model.safetensors"} {
 		require.NoError(t, os.Symlink(sharedModel(t, filepath.Join("llama-tiny", name)), filepath.Join(folder, name)))
 	}
-	tokenizer = filepath.Join(folder, "tokenizer.json")
-	require.NoError(t, unix.Mkfifo(tokenizer, 0o600))
-	return begin(t, folder), tokenizer
+	text, err := os.ReadFile(sharedModel(t, "llama-tiny/tokenizer.json"))
+	require.NoError(t, err)
+	file, err := os.CreateTemp("/dev/shm", "trona") // the file system of a container may have no leases
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, file.Close())
+		require.NoError(t, os.Remove(file.Name()))
+	})
+	_, err = file.Write(text)
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(file.Name(), filepath.Join(folder, "tokenizer.json")))
+	lease := func(kind int) {
+		_, err := unix.FcntlInt(file.Fd(), unix.F_SETLEASE, kind)
+		require.NoError(t, err)
+	}
+	lease(unix.F_WRLCK)
+	return begin(t, folder), func() { lease(unix.F_UNLCK) }
 }
 
 // TestLoading asks a server while its model loads: it lives and is not ready.
 func TestLoading(t *testing.T) {
-	s, tokenizer := beginLoading(t)
+	s, release := beginLoading(t)
 	require.Equal(t, http.StatusServiceUnavailable, s.get(t, "/v1/health/ready"))
 	require.Equal(t, http.StatusServiceUnavailable, s.get(t, "/health"))
 	require.Equal(t, http.StatusOK, s.get(t, "/v1/health/live"))
@@ -32,9 +46,7 @@ func TestLoading(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.NotNil(t, refused.Error)
 
-	text, err := os.ReadFile(sharedModel(t, "llama-tiny/tokenizer.json"))
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(tokenizer, text, 0o600))
+	release()
 	s.find(t, readyLine)
 	require.Equal(t, http.StatusOK, s.get(t, "/v1/health/ready"))
 	s.signal(t)
