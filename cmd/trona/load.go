@@ -26,6 +26,7 @@ type loader struct {
 	cache   cacheFlags
 	memory  size // of all KV caches; 0: what the requests can use, within what is free
 	device  deviceFlags
+	opened  func(*server.Model) error // looks at each before its weights are loaded; nil: nothing to see
 }
 
 // String lists what is loaded.
@@ -107,6 +108,12 @@ func (l *loader) load(bar *progress) (_ fleet, err error) {
 			return nil, err
 		}
 		list = append(list, c)
+		if l.opened == nil {
+			continue
+		}
+		if err := l.opened(c.model); err != nil {
+			return nil, err
+		}
 	}
 	if l.cache.SpeculativeModel != "" && !slices.ContainsFunc(list, func(c *candidate) bool { return c.draft != nil }) {
 		return nil, l.cache.unused()

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"trona/engine"
+	"trona/server"
 	"trona/tokenizer"
 )
 
@@ -50,20 +51,20 @@ func (c *perplexityCommand) Run(std stdio) error {
 		return err
 	}
 	bar := newProgress(std.err, "loading "+c.Model)
+	var chunks [][]int32
 	from := loader{
 		sources: []source{{path: c.Model}}, device: c.deviceFlags,
 		cache: cacheFlags{MaxModelLen: c.CtxSize, lengthFlag: "--ctx-size", MaxNumSeqs: chunksAtOnce, KVCacheDtype: c.KVCacheDtype},
+		opened: func(m *server.Model) (err error) {
+			chunks, err = c.chunks(m.Tokenizer, text)
+			return err
+		},
 	}
 	models, err := from.load(bar)
 	if err != nil {
 		return err
 	}
 	defer models.close()
-	m := models[0].model
-	chunks, err := c.chunks(m.Tokenizer, text)
-	if err != nil {
-		return err
-	}
 	r := perplexityResult{Model: c.Model, CtxSize: c.CtxSize, Chunks: len(chunks)}
 	counted := newProgress(std.err, "chunks")
 	counted.plain = true

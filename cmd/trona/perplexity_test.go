@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"trona/model/demo"
+	"trona/server"
 	"trona/testdata"
 )
 
@@ -51,4 +55,17 @@ func TestPerplexityWholeContext(t *testing.T) {
 	longer := trona(t, text, "perplexity", path, "-c", "129")
 	require.Equal(t, exitFailed, longer.code)
 	require.Equal(t, "trona: --ctx-size 129: the model declares 128\n", longer.err)
+}
+
+// What a tokenizer tells is told before weights are loaded.
+func TestLoaderOpened(t *testing.T) {
+	why := errors.New("not this one")
+	l := loader{sources: []source{{path: demo.Name}}, cache: cacheFlags{KVCacheDtype: "auto", MaxNumSeqs: 1}, device: deviceFlags{Device: "cpu"}}
+	l.opened = func(m *server.Model) error {
+		require.NotNil(t, m.Tokenizer)
+		require.Nil(t, m.Engine)
+		return why
+	}
+	_, err := l.load(newProgress(io.Discard, ""))
+	require.ErrorIs(t, err, why)
 }
