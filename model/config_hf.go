@@ -38,11 +38,13 @@ func readFolder(dir string) (*folder, error) {
 }
 
 // hfArchitecture finds the architecture that a config.json names, or else the
-// one of its model_type.
+// one of its model_type: where there is no name, and where transformers 5 names Llama
+// and the tensors have names of their own.
 func hfArchitecture(o *object) (*architecture, error) {
 	named, kind := o.texts("architectures"), o.text("model_type")
 	for _, a := range architectures() {
-		if len(named) == 0 && a.hfType == kind && kind != "" {
+		unnamed := len(named) == 0 || len(named) == 1 && named[0] == llama.hf && a.folderNames != nil
+		if unnamed && a.hfType == kind && kind != "" {
 			return a, nil
 		}
 	}

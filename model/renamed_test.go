@@ -75,6 +75,16 @@ func TestRenamed(t *testing.T) {
 	}
 }
 
+// TestModelType: where transformers 5 names Llama, the type of a model whose tensors have
+// names of their own counts.
+func TestModelType(t *testing.T) {
+	for kind, want := range map[string]string{"exaone": "ExaoneForCausalLM", "llama": "LlamaForCausalLM", "internlm3": "LlamaForCausalLM", "mistral": "LlamaForCausalLM"} {
+		f, err := readFolder(writeFolder(t, map[string]string{"config.json": llamaJSON(map[string]string{"model_type": `"` + kind + `"`})}))
+		require.NoError(t, err)
+		require.Equal(t, want, f.config.Architecture)
+	}
+}
+
 // TestTheta: what transformers takes where a config.json does not say.
 func TestTheta(t *testing.T) {
 	for architecture, want := range map[string]float64{"Llama": 1e4, "SmolLM3": 2e6, "Helium": 1e5, "Ernie4_5": 5e5} {
