@@ -1,6 +1,8 @@
 package model_test
 
 import (
+	"encoding/binary"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +16,7 @@ import (
 	"trona/model/convert"
 	"trona/model/gguf"
 	"trona/model/modeltest"
+	"trona/model/safetensors"
 	"trona/testdata"
 )
 
@@ -106,5 +109,131 @@ func TestJointFiles(t *testing.T) {
 		}
 		g := modeltest.ReadGolden(t, folder)
 		g.Check(t, modeltest.Logits(t, ckpt, dev, g.Tokens(), 64, len(g.Prompt)), ckpt.Config.EOS, 1e-4)
+	}
+}
+
+// joinFolder writes a folder again, with the tensors of q, k and v in one, and those of gate and
+// up.
+func joinFolder(t *testing.T, folder string) string {
+	files, err := safetensors.Open(folder)
+	require.NoError(t, err)
+	defer files.Close()
+	byName := map[string]safetensors.Tensor{}
+	for _, x := range files.Tensors() {
+		byName[x.Name] = x
+	}
+	header, data := map[string]any{}, []byte(nil)
+	for _, x := range files.Tensors() {
+		name, list := x.Name, []safetensors.Tensor{x}
+		for first, more := range map[string][]string{"q_proj": {"k_proj", "v_proj", "qkv_proj"}, "gate_proj": {"up_proj", "gate_up_proj"}} {
+			if !strings.Contains(x.Name, first) {
+				continue
+			}
+			for _, word := range more {
+				name = strings.ReplaceAll(x.Name, first, word)
+				if y, ok := byName[name]; ok {
+					list = append(list, y)
+				}
+			}
+		}
+		if strings.Contains(name, ".k_proj") || strings.Contains(name, ".v_proj") || strings.Contains(name, ".up_proj") {
+			continue // with the first
+		}
+		shape, whole := joinTensors(t, files, list)
+		header[name] = map[string]any{"dtype": x.Type.String(), "shape": shape, "data_offsets": []int{len(data), len(data) + len(whole)}}
+		data = append(data, whole...)
+	}
+	text, err := json.Marshal(header)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	size := binary.LittleEndian.AppendUint64(nil, uint64(len(text)))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "model.safetensors"), slices.Concat(size, text, data), 0o644))
+	for _, name := range []string{"config.json", "hf_quant_config.json"} {
+		if config, err := os.ReadFile(filepath.Join(folder, name)); err == nil {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name), config, 0o644))
+		}
+	}
+	return dir
+}
+
+// joinTensors joins tensors row by row; GPTQ and AWQ hold rows side by side.
+func joinTensors(t *testing.T, files *safetensors.Files, list []safetensors.Tensor) (shape []int64, whole []byte) {
+	x := list[0]
+	shape = append([]int64{}, x.Shape...) // a scalar has an empty one
+	var all [][]byte
+	for _, y := range list {
+		data, err := files.Data(y)
+		require.NoError(t, err)
+		all = append(all, data)
+	}
+	ends := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(end string) bool { return strings.HasSuffix(x.Name, end) })
+	}
+	if len(list) == 1 || len(shape) == 0 || ends(".g_idx") { // shared
+		return shape, all[0]
+	}
+	if ends("_shape") {
+		sum := uint64(0)
+		for _, data := range all {
+			sum += binary.LittleEndian.Uint64(data)
+		}
+		return shape, append(binary.LittleEndian.AppendUint64(nil, sum), all[0][8:]...)
+	}
+	axis, runs := 0, int64(1)
+	if ends(".qweight", ".qzeros", ".scales") {
+		axis, runs = 1, shape[0]
+	}
+	for _, y := range list[1:] {
+		shape[axis] += y.Shape[axis]
+	}
+	for run := range runs {
+		for _, data := range all {
+			size := int64(len(data)) / runs
+			whole = append(whole, data[run*size:][:size]...)
+		}
+	}
+	return shape, whole
+}
+
+// TestJointFolders: of joint tensors with scales for rows, groups or blocks each part is what
+// it is alone.
+func TestJointFolders(t *testing.T) {
+	folders := map[string]func(t *testing.T) string{}
+	for _, name := range []string{"awq", "gptq", "gptq-8", "gptq-asymmetric", "w4a16", "w4a16-asymmetric", "w8a8"} {
+		folders[name] = func(t *testing.T) string { return testdata.Path(t, "models", "integers", name) }
+	}
+	for _, name := range []string{"fp8-channel", "fp8-block", "nvfp4"} {
+		folders[name] = func(t *testing.T) string { return testdata.Shared(t, "models", "llama-tiny-"+name) }
+	}
+	folders["biases"] = func(t *testing.T) string { return testdata.Path(t, "models", "biases", "qwen2") }
+	for name, folder := range folders {
+		t.Run(name, func(t *testing.T) {
+			apart, err := model.Open(folder(t))
+			require.NoError(t, err)
+			defer apart.Close()
+			joint, err := model.Open(joinFolder(t, folder(t)))
+			require.NoError(t, err)
+			defer joint.Close()
+			require.Less(t, len(joint.Tensors()), len(apart.Tensors()))
+			want, err := apart.Parts()
+			require.NoError(t, err)
+			got, err := joint.Parts()
+			require.NoError(t, err)
+			for i := range want {
+				a, err := apart.ReadPart(&want[i])
+				require.NoError(t, err)
+				b, err := joint.ReadPart(&got[i])
+				require.NoError(t, err)
+				require.Equal(t, a.String(), b.String())
+				require.Equal(t, a.Reader(8).Rows(0, a.Rows), b.Reader(8).Rows(0, b.Rows), want[i].Name)
+				require.Equal(t, a.GroupScale, b.GroupScale, want[i].Name)
+				if name != "nvfp4" { // whose scale of the whole is one for all
+					require.Equal(t, a.Scale, b.Scale, want[i].Name)
+				}
+				if a.Scale != nil {
+					require.Equal(t, [2]int64{a.ScaleRows, a.ScaleCols}, [2]int64{b.ScaleRows, b.ScaleCols}, want[i].Name)
+				}
+			}
+		})
 	}
 }

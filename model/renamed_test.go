@@ -95,17 +95,18 @@ func TestTheta(t *testing.T) {
 	}
 }
 
-// TestJointForms: of a joint tensor in a folder each part is found, unless its scales
-// would have to be parted.
-func TestJointForms(t *testing.T) {
-	const rows, cols = 256, 320
+// TestJointBlock: a part of a joint tensor must not begin within a block that has one scale.
+func TestJointBlock(t *testing.T) {
+	const rows, cols = 192, 320
 	p := part{name: "up", rows: rows, cols: cols, weight: new(kernels.Weight), joint: joint{"both", 2 * rows, rows}}
-	for typ, refused := range map[string]bool{"BF16": false, "F8_E4M3": true} {
-		tensors := []TensorInfo{{Name: "both.weight", Type: typ, Shape: []int64{2 * rows, cols}}}
+	for scale, refused := range map[string]bool{"both.weight_scale": false, "both.weight_scale_inv": true} {
+		shape := []int64{2 * rows, 1}
 		if refused {
-			tensors = append(tensors, TensorInfo{Name: "both.weight_scale", Type: "F32", Shape: []int64{2 * rows}})
+			shape = []int64{3, 3}
 		}
-		f, err := newFinder("f", tensors, newQuantization())
+		f, err := newFinder("f", []TensorInfo{
+			{Name: "both.weight", Type: "F8_E4M3", Shape: []int64{2 * rows, cols}}, {Name: scale, Type: "F32", Shape: shape},
+		}, newQuantization())
 		require.NoError(t, err)
 		s, err := f.hf(&p)
 		if refused {
@@ -113,7 +114,8 @@ func TestJointForms(t *testing.T) {
 			continue
 		}
 		require.NoError(t, err)
-		require.Equal(t, [2]int64{rows * cols * 2, rows * cols * 2}, [2]int64{s.first, s.length})
+		require.Equal(t, int64(rows), s.first)
+		require.Equal(t, int64(rows), s.scales())
 		require.NoError(t, f.rest())
 	}
 }

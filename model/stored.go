@@ -42,16 +42,16 @@ type stored struct {
 
 	integers *integers // nil: the codes are no whole numbers
 
-	// Of a joint tensor the codes are `length` bytes from `first` on. length 0: all of it.
-	first, length int64
+	joint *stored // the joint weight of which this is a part; nil: none
+	first int64   // its row, of a vector its number, with which this begins
 }
 
 // bytes returns the size of the weight in the checkpoint.
 func (c *Checkpoint) bytes(s *stored) int64 {
-	n := c.tensors[s.codes].Bytes
-	if s.length != 0 {
-		n = s.length
+	if whole := s.joint; whole != nil {
+		return c.bytes(whole) / (whole.matrix.Rows * whole.matrix.Cols / s.matrix.Cols) * s.matrix.Rows
 	}
+	n := c.tensors[s.codes].Bytes
 	beside := []int{s.groups, s.scale}
 	if s.integers != nil {
 		beside = s.integers.tensors()
@@ -81,6 +81,9 @@ func (s *stored) scales() int64 {
 
 // read returns s with its data.
 func (c *Checkpoint) read(s *stored) (*kernels.Matrix, error) {
+	if s.joint != nil {
+		return c.readPart(s)
+	}
 	if s.integers != nil {
 		return c.readInteger(s)
 	}
@@ -88,9 +91,6 @@ func (c *Checkpoint) read(s *stored) (*kernels.Matrix, error) {
 	var err error
 	if m.Data, err = c.source.data(s.codes); err != nil {
 		return nil, err
-	}
-	if s.length != 0 {
-		m.Data = m.Data[s.first:][:s.length]
 	}
 	if s.groups >= 0 {
 		if m.GroupScale, err = c.source.data(s.groups); err != nil {
