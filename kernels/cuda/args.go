@@ -1,6 +1,10 @@
 package cuda
 
-import "trona/kernels/cuda/driver"
+import (
+	"structs"
+
+	"trona/kernels/cuda/driver"
+)
 
 // The argument structs of the kernels. These are the single source: the header
 // args_gen.h that the .cu files include is made from them (TestArgsHeader), and
@@ -280,6 +284,7 @@ type sampleArgs struct {
 // samplePiece is what blocks find in a piece of a row: the best keys of raw and of
 // adjusted logits, the sum of e^(raw logit - the greatest), and the token that wins the draw.
 type samplePiece struct {
+	_             structs.HostLayout // the device alone reads the fields
 	rawBest, best uint64
 	sum           float64
 	most          uint64 // of the token: z + noise, as a whole number in the same order
