@@ -21,6 +21,10 @@ type Matrix struct {
 
 	GroupScale []byte // NVFP4x16: e4m3 [Rows, Cols/16]; else nil
 
+	// Table has the values of codes in place of the type's own: of Q3_K 8, from -64 to
+	// 63 (its own: -4 to 3), of IQ4_XS 16. The other types have none.
+	Table []int8
+
 	Scale                []float32 // [ceil(Rows/ScaleRows), ceil(Cols/ScaleCols)]; nil: 1
 	ScaleRows, ScaleCols int64     // rows and columns that share one scale
 }
@@ -70,6 +74,23 @@ func (m *Matrix) ScaleAt(r, c int64) float32 {
 	}
 	perRow := (m.Cols + m.ScaleCols - 1) / m.ScaleCols
 	return m.Scale[r/m.ScaleRows*perRow+c/m.ScaleCols]
+}
+
+// CheckTable reports a Table that Type does not have.
+func (m *Matrix) CheckTable() error {
+	if m.Table == nil {
+		return nil
+	}
+	codes := map[DType]int{Q3_K: 8, IQ4_XS: 16}[m.Type]
+	if len(m.Table) != codes {
+		return fmt.Errorf("%v: a table of %d values, want %d", m, len(m.Table), codes)
+	}
+	for i, v := range m.Table {
+		if m.Type == Q3_K && (v < -64 || v > 63) {
+			return fmt.Errorf("%v: value %d of the table is %d, not of -64 to 63", m, i, v)
+		}
+	}
+	return nil
 }
 
 // String prints type and shape, for messages.

@@ -14,10 +14,10 @@ func testGatedMatMul(c *context) {
 	for _, s := range []struct{ n, width int64 }{{1, 1}, {5, 7}, {9, 40}} {
 		c.run(fmt.Sprintf("silu/%dx%d", s.n, s.width), func(c *context) { c.gatedValues(s.n, s.width) })
 	}
-	for _, t := range weightTypes {
-		b := int64(t.Block())
+	for _, k := range weightKinds() {
+		b := int64(k.Block())
 		cols := (320 + b - 1) / b * b
-		c.run(t.String(), func(c *context) { c.gated(11, c.matrix(t, 40, cols), c.matrix(t, 40, cols)) })
+		c.run(k.String(), func(c *context) { c.gated(11, c.weight(k, 40, cols), c.weight(k, 40, cols)) })
 	}
 	for _, s := range []struct {
 		gate, up      kernels.DType

@@ -40,10 +40,10 @@ func matmulShapes(t kernels.DType) []matmulShape {
 }
 
 func testMatMul(c *context) {
-	for _, t := range weightTypes {
-		for _, s := range matmulShapes(t) {
-			c.run(fmt.Sprintf("%v/%dx%dx%d", t, s.n, s.rows, s.cols), func(c *context) {
-				c.matmul(s, c.matrix(t, s.rows, s.cols))
+	for _, k := range weightKinds() {
+		for _, s := range matmulShapes(k.DType) {
+			c.run(fmt.Sprintf("%v/%dx%dx%d", k, s.n, s.rows, s.cols), func(c *context) {
+				c.matmul(s, c.weight(k, s.rows, s.cols))
 			})
 		}
 	}
@@ -65,11 +65,11 @@ func testMatMul(c *context) {
 			c.matmulInvariance(c.scaled(c.matrix(s.t, 40, 512), s.scaleRows, s.scaleCols))
 		})
 	}
-	for _, t := range weightTypes {
-		if c.suite.Brief && t != kernels.BF16 && t != kernels.Q4_K {
+	for _, k := range weightKinds() {
+		if c.suite.Brief && k.DType != kernels.BF16 && k.DType != kernels.Q4_K {
 			continue
 		}
-		c.run(fmt.Sprintf("%v/invariance", t), func(c *context) { c.matmulInvariance(c.matrix(t, 50, 768)) })
+		c.run(fmt.Sprintf("%v/invariance", k), func(c *context) { c.matmulInvariance(c.weight(k, 50, 768)) })
 	}
 	testSeveral(c)
 	for _, t := range []kernels.DType{kernels.Q4_0, kernels.Q8_0} {
@@ -98,6 +98,10 @@ func testSeveral(c *context) {
 		"five":        {c.matrix(kernels.F16, 3, 512), c.matrix(kernels.F16, 50, 512), c.matrix(kernels.F16, 16, 512), c.matrix(kernels.F16, 1, 512), c.matrix(kernels.F16, 31, 512)},
 		"floats":      {c.matrix(kernels.Q8_0, 9, 512), c.matrix(kernels.F32, 20, 512), c.matrix(kernels.Q8_0, 20, 512)},
 		"some scaled": {c.matrix(kernels.Q8_0, 40, 512), c.scaled(c.matrix(kernels.Q8_0, 40, 512), 40, 512), c.matrix(kernels.Q8_0, 24, 512)},
+		"tables": {
+			c.weight(weightKind{kernels.Q3_K, true}, 40, 512), c.matrix(kernels.Q3_K, 24, 512),
+			c.scaled(c.weight(weightKind{kernels.IQ4_XS, true}, 33, 512), 33, 512), c.weight(weightKind{kernels.IQ4_XS, true}, 8, 512),
+		},
 		"scales": {
 			c.scaled(c.matrix(kernels.F8E4M3, 40, 512), 40, 512), c.scaled(c.matrix(kernels.F8E4M3, 40, 512), 1, 512),
 			c.scaled(c.matrix(kernels.F8E4M3, 40, 512), 16, 128),
@@ -227,19 +231,19 @@ func (c *context) mixed(w kernels.Weight, xs []float32, n, decode int64) []float
 
 // testEmbed: an embedding is the decoder's row, bit for bit but for zero's sign.
 func testEmbed(c *context) {
-	for _, t := range weightTypes {
-		c.run(t.String(), func(c *context) {
+	for _, k := range weightKinds() {
+		c.run(k.String(), func(c *context) {
 			cols := int64(256 * 3)
-			m := c.matrix(t, 37, cols)
+			m := c.weight(k, 37, cols)
 			ids := []int32{0, 36, 16, 16, 5, 31, 32}
 			table := c.pack(m)
 			out, at := c.empty(kernels.F32, int64(len(ids)), cols), c.ints(ids)
 			c.dev.Embed(out, table, at)
 			got, all := c.read(out), values(m)
 			for i, id := range ids {
-				for k := range cols {
-					if want, v := all[int64(id)*cols+k], float64(got[int64(i)*cols+k]); want != v {
-						require.FailNow(c, "wrong value", "row %d column %d: got %v, want %v", id, k, v, want)
+				for col := range cols {
+					if want, v := all[int64(id)*cols+col], float64(got[int64(i)*cols+col]); want != v {
+						require.FailNow(c, "wrong value", "row %d column %d: got %v, want %v", id, col, v, want)
 					}
 				}
 			}

@@ -16,6 +16,45 @@ var weightTypes = []kernels.DType{
 	kernels.IQ4_NL, kernels.IQ4_XS, kernels.MXFP4, kernels.NVFP4, kernels.NVFP4x16,
 }
 
+// weightKind is a type, with a table of its own or without.
+type weightKind struct {
+	kernels.DType
+	table bool
+}
+
+// String names the case.
+func (k weightKind) String() string {
+	if k.table {
+		return k.DType.String() + " with a table"
+	}
+	return k.DType.String()
+}
+
+// weightKinds are all kinds of weights.
+func weightKinds() []weightKind {
+	kinds := []weightKind{{kernels.Q3_K, true}, {kernels.IQ4_XS, true}}
+	for _, t := range weightTypes {
+		kinds = append(kinds, weightKind{DType: t})
+	}
+	return kinds
+}
+
+// weight returns a random weight.
+func (c *context) weight(k weightKind, rows, cols int64) *kernels.Matrix {
+	m := c.matrix(k.DType, rows, cols)
+	if !k.table {
+		return m
+	}
+	m.Table = make([]int8, map[kernels.DType]int{kernels.Q3_K: 8, kernels.IQ4_XS: 16}[k.DType])
+	for i := range m.Table {
+		m.Table[i] = int8(c.rng.Uint32())
+		if k.DType == kernels.Q3_K {
+			m.Table[i] >>= 1
+		}
+	}
+	return m
+}
+
 // halfFields are the offsets of F16 scales in a block; the other bytes of a
 // block may be anything.
 var halfFields = map[kernels.DType][]int{

@@ -12,12 +12,12 @@ func testUniform(c *context) {
 	if !c.dev.Info().Uniform {
 		c.Skip("decode and prefill arithmetic may differ on this device")
 	}
-	for _, t := range weightTypes {
-		c.run(fmt.Sprintf("matmul/%v", t), func(c *context) {
-			for _, s := range matmulShapes(t) {
-				c.matmulUniform(s.n, c.matrix(t, s.rows, s.cols))
+	for _, k := range weightKinds() {
+		c.run(fmt.Sprintf("matmul/%v", k), func(c *context) {
+			for _, s := range matmulShapes(k.DType) {
+				c.matmulUniform(s.n, c.weight(k, s.rows, s.cols))
 			}
-			m := c.matrix(t, 40, 512)
+			m := c.weight(k, 40, 512)
 			for _, tile := range [][2]int64{{40, 512}, {1, 512}, {16, 256}} {
 				c.matmulUniform(5, c.scaled(m, tile[0], tile[1]))
 				c.matmulUniform(1, m)

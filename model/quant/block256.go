@@ -29,11 +29,14 @@ func scaleQ3(b []byte, g int) int {
 // which byte i holds those of values i, 32+i, ..., from its lowest bit up; 64
 // bytes of low bits as in Q2_K; 12 bytes of scales (scaleQ3); d F16.
 // value = d scale (code - 4) (ggml block_q3_K).
-func decodeQ3_K(dst []float32, b []byte) {
+func decodeQ3_K(dst []float32, b []byte) { valuesQ3_K(dst, b, []float32{-4, -3, -2, -1, 0, 1, 2, 3}) }
+
+// valuesQ3_K is decodeQ3_K where codes have other values.
+func valuesQ3_K(dst []float32, b []byte, values []float32) {
 	d := f16At(b[108:])
 	for v := range 256 {
 		code := b[32+v/128*32+v%32]>>(v%128/32*2)&3 | b[v%32]>>(v/32)&1<<2
-		dst[v] = d * float32(scaleQ3(b, v/16)) * float32(int(code)-4)
+		dst[v] = d * float32(scaleQ3(b, v/16)) * values[code]
 	}
 }
 
@@ -96,14 +99,17 @@ func decodeQ6_K(dst []float32, b []byte) {
 // bits of 8 scales, from the lowest bits up; their low nibbles, two to a byte;
 // for each 32 values 16 bytes of codes as in IQ4_NL. value = d (scale - 32)
 // iq4[code] (ggml block_iq4_xs).
-func decodeIQ4_XS(dst []float32, b []byte) {
+func decodeIQ4_XS(dst []float32, b []byte) { valuesIQ4_XS(dst, b, iq4[:]) }
+
+// valuesIQ4_XS is decodeIQ4_XS where codes have other values.
+func valuesIQ4_XS(dst []float32, b []byte, values []float32) {
 	d, high := f16At(b), binary.LittleEndian.Uint16(b[2:])
 	for g := range 8 {
 		s := int(b[4+g/2]>>(g%2*4)&15 | byte(high>>(2*g)&3)<<4)
 		scale := d * float32(s-32)
 		for i, c := range b[8+16*g:][:16] {
-			dst[32*g+i] = scale * iq4[c&15]
-			dst[32*g+16+i] = scale * iq4[c>>4]
+			dst[32*g+i] = scale * values[c&15]
+			dst[32*g+16+i] = scale * values[c>>4]
 		}
 	}
 }

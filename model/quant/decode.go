@@ -48,6 +48,20 @@ func Decode(dst []float32, t kernels.DType, src []byte) {
 	}
 }
 
+// decodeTable is Decode of blocks whose codes have other values.
+func decodeTable(dst []float32, t kernels.DType, table []int8, src []byte) {
+	values := make([]float32, len(table))
+	for i, v := range table {
+		values[i] = float32(v)
+	}
+	decode := map[kernels.DType]func(dst []float32, b []byte, values []float32){kernels.Q3_K: valuesQ3_K, kernels.IQ4_XS: valuesIQ4_XS}[t]
+	n, size := t.Block(), t.BlockBytes()
+	for len(dst) > 0 {
+		decode(dst[:n], src[:size], values)
+		dst, src = dst[n:], src[size:]
+	}
+}
+
 // Row writes row r of a weight, m.Cols values, with all of its scales:
 // value = (code * GroupScale) * Scale, each product rounded. m must be whole:
 // data, and GroupScale where the type has it, as kernels.Matrix describes them.
@@ -56,7 +70,11 @@ func Row(row []float32, m *kernels.Matrix, r int64) { RowOf(row, m, r, m.Reader(
 // RowOf does so where data is row r as Data has it.
 func RowOf(row []float32, m *kernels.Matrix, r int64, data []byte) {
 	row = row[:m.Cols]
-	Decode(row, m.Type, data)
+	if m.Table != nil {
+		decodeTable(row, m.Type, m.Table, data)
+	} else {
+		Decode(row, m.Type, data)
+	}
 	if m.Type == kernels.NVFP4x16 {
 		for g, s := range m.GroupScale[r*(m.Cols/16):][:m.Cols/16] {
 			scale(row[16*g:][:16], E4M3(s))
