@@ -68,7 +68,12 @@ func (c *Checkpoint) readPart(s *stored) (*kernels.Matrix, error) {
 		size := int64(len(whole.GroupScale)) / whole.Rows
 		m.GroupScale = whole.GroupScale[s.first*size:][:rows*size]
 	}
-	if m.Scale = whole.Scale; m.Scale != nil && whole.ScaleRows < whole.Rows {
+	m.Table, m.Scale, m.ScaleCols = whole.Table, whole.Scale, whole.ScaleCols
+	switch {
+	case m.Scale == nil:
+	case whole.ScaleRows >= whole.Rows:
+		m.ScaleRows = m.Rows
+	default:
 		across := (m.Cols + m.ScaleCols - 1) / m.ScaleCols
 		m.Scale = m.Scale[s.first/m.ScaleRows*across:][:s.scales()]
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"trona/kernels"
+	"trona/model/quant"
 )
 
 // TensorInfo is one tensor of a checkpoint.
@@ -40,7 +41,8 @@ type stored struct {
 	scale  int  // factors beside the codes
 	divide bool // they divide (compressed-tensors) instead of multiply
 
-	integers *integers // nil: the codes are no whole numbers
+	integers *integers     // nil: the codes are no whole numbers
+	recast   *quant.Recast // the codes' type, where it turns into the matrix's; nil: it is that
 
 	joint *stored // the joint weight of which this is a part; nil: none
 	first int64   // its row, of a vector its number, with which this begins
@@ -70,6 +72,9 @@ func (s *stored) header() *kernels.Matrix {
 	if s.scale >= 0 {
 		m.Scale = make([]float32, s.scales())
 	}
+	if s.recast != nil {
+		s.recast.Matrix(&m)
+	}
 	return &m
 }
 
@@ -87,6 +92,15 @@ func (c *Checkpoint) read(s *stored) (*kernels.Matrix, error) {
 	if s.integers != nil {
 		return c.readInteger(s)
 	}
+	m, err := c.readCodes(s)
+	if err == nil && s.recast != nil {
+		s.recast.Matrix(m)
+	}
+	return m, err
+}
+
+// readCodes returns s as the checkpoint stores it.
+func (c *Checkpoint) readCodes(s *stored) (*kernels.Matrix, error) {
 	m := s.matrix
 	var err error
 	if m.Data, err = c.source.data(s.codes); err != nil {
@@ -216,18 +230,26 @@ func (f *finder) plain(p *part, codes int) (*stored, error) {
 		return nil, f.fail(t.Name, "has shape %v, the configuration asks for %v", t.Shape, want)
 	}
 	typ, err := kernels.ParseDType(t.Type)
+	recast := quant.RecastOf(t.Type)
+	if recast != nil {
+		typ, err = recast.Type, nil
+	}
 	if err != nil || typ.Coded() || typ == kernels.I32 {
 		return nil, f.fail(t.Name, "weights of type %s are not supported", t.Type)
 	}
-	if p.cols%int64(typ.Block()) != 0 {
-		return nil, f.fail(t.Name, "rows of %d do not divide into blocks of %d", p.cols, typ.Block())
+	block := int64(typ.Block())
+	if recast != nil {
+		block = recast.Block
+	}
+	if p.cols%block != 0 {
+		return nil, f.fail(t.Name, "rows of %d do not divide into blocks of %d", p.cols, block)
 	}
 	if p.vector != nil && typ != kernels.F32 && typ != kernels.F16 && typ != kernels.BF16 {
 		return nil, f.fail(t.Name, "a vector of type %s is not supported", t.Type)
 	}
 	return &stored{
 		matrix: kernels.Matrix{Type: typ, Rows: p.rows, Cols: p.cols},
-		codes:  codes, groups: -1, scale: -1,
+		codes:  codes, groups: -1, scale: -1, recast: recast,
 	}, nil
 }
 

@@ -22,7 +22,7 @@ func (c *converter) part(p *model.Part, typ kernels.DType) error {
 	if err != nil {
 		return err
 	}
-	same := m.Type == typ && m.Scale == nil && (p.Heads == 0 || !p.Vector)
+	same := m.Type == typ && m.Scale == nil && m.Table == nil && (p.Heads == 0 || !p.Vector)
 	if p.Quantised() && !same {
 		c.result.Requantised++
 	}
