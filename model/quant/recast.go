@@ -327,7 +327,7 @@ func recastTQ1_0(dst, b []byte) {
 // value = d (2 code - 1) (ggml block_q1_0).
 func recastQ1_0(dst, b []byte) {
 	for g := range 4 {
-		whole(dst[18*g:], b[:2], func(i int) byte { return 7 + b[2+4*g+i/8]>>(i%8)&1*2 })
+		blockQ4_0(dst[18*g:], b[:2], func(i int) byte { return 7 + b[2+4*g+i/8]>>(i%8)&1*2 })
 	}
 }
 
@@ -335,12 +335,12 @@ func recastQ1_0(dst, b []byte) {
 // value = d (code - 1) (ggml block_q2_0).
 func recastQ2_0(dst, b []byte) {
 	for g := range 2 {
-		whole(dst[18*g:], b[:2], func(i int) byte { return 7 + b[2+8*g+i/4]>>(i%4*2)&3 })
+		blockQ4_0(dst[18*g:], b[:2], func(i int) byte { return 7 + b[2+8*g+i/4]>>(i%4*2)&3 })
 	}
 }
 
-// whole writes a block Q4_0.
-func whole(b, d []byte, code func(i int) byte) {
+// blockQ4_0 writes one.
+func blockQ4_0(b, d []byte, code func(i int) byte) {
 	copy(b, d)
 	for i := range 16 {
 		b[2+i] = code(i) | code(16+i)<<4

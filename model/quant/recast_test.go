@@ -36,7 +36,7 @@ func TestRecastValues(t *testing.T) {
 	for i := range recasts {
 		x := &recasts[i]
 		if x.Type == kernels.Q4_0 {
-			continue // TestRecastWhole
+			continue // TestRecastQ4_0
 		}
 		t.Run(x.Name, func(t *testing.T) {
 			const rows, cols = 100, 4 * 256
@@ -61,8 +61,8 @@ func TestRecastValues(t *testing.T) {
 	}
 }
 
-// TestRecastWhole: gguf-py does not know these two.
-func TestRecastWhole(t *testing.T) {
+// TestRecastQ4_0: gguf-py does not know these two.
+func TestRecastQ4_0(t *testing.T) {
 	const d, half = 0x42, 3. // 3, as F16 with a byte of zeros before
 	for name, value := range map[string]func(codes []byte, i int) float32{
 		"Q1_0": func(codes []byte, i int) float32 { return half * float32(2*int(codes[i/8]>>(i%8)&1)-1) },
