@@ -28,12 +28,17 @@ type weightArgs struct {
 	_                    int32
 }
 
+// codeTable has what codes mean, as bytes that are 128 too large: 16 whole numbers, or 8.
+// Kernels of types with values (layouts) read it.
+type codeTable struct{ a, b, c, d uint32 }
+
 // embedArgs: out [n, cols] = rows ids [n] of a weight. One block a token.
 type embedArgs struct {
 	w     weightArgs
 	out   addr `c:"float*"`
 	ids   addr `c:"const i32*"`
 	fault addr `c:"Fault*"`
+	table codeTable
 }
 
 // inputArgs is where rows stand as products read them: x [n, ld] F16, each row
@@ -178,14 +183,15 @@ type convertArgs struct {
 }
 
 // dequantArgs: out [rows, ld] and scale [rows] are those of inputArgs, of rows
-// [first, first+rows) of w.
+// [first, first+rows) of w. most is the greatest magnitude in the table.
 type dequantArgs struct {
 	w           weightArgs
 	out         addr `c:"u16*"`
 	scale       addr `c:"float*"`
 	first, rows int32
 	ld          int32
-	_           int32
+	most        float32
+	table       codeTable
 }
 
 // matmulPart is one of the products of a launch: out [n, rows] = x [n, cols] · wᵀ.
@@ -196,7 +202,7 @@ type matmulPart struct {
 	_     int32
 }
 
-// matmulArgs: products of one x, whose weights have one type and as many columns; x,
+// matmulArgs: products of one x, whose weights have one type, table and number of columns; x,
 // xScale and sums are those of inputArgs. A tile is 16 out-features of a part. With
 // pair it is 8 of a gate, the first part, and the same 8 of the second: the first
 // part's out becomes silu(gate) times these. gated (here and below): out has a gate's
@@ -214,6 +220,7 @@ type matmulArgs struct {
 	pair   int32
 	gated  int32
 	_      int32
+	table  codeTable
 }
 
 // gemvArgs: out [n, rows] = x [n, cols] · wᵀ for n up to 8 tokens, in float.

@@ -59,13 +59,22 @@ struct WeightArgs {
 };
 static_assert(sizeof(WeightArgs) == 48, "WeightArgs");
 
+struct CodeTable {
+    u32 a;
+    u32 b;
+    u32 c;
+    u32 d;
+};
+static_assert(sizeof(CodeTable) == 16, "CodeTable");
+
 struct EmbedArgs {
     WeightArgs w;
     float* out;
     const i32* ids;
     Fault* fault;
+    CodeTable table;
 };
-static_assert(sizeof(EmbedArgs) == 72, "EmbedArgs");
+static_assert(sizeof(EmbedArgs) == 88, "EmbedArgs");
 
 struct InputArgs {
     u16* x;
@@ -203,9 +212,10 @@ struct DequantArgs {
     i32 first;
     i32 rows;
     i32 ld;
-    i32 unused6;
+    float most;
+    CodeTable table;
 };
-static_assert(sizeof(DequantArgs) == 80, "DequantArgs");
+static_assert(sizeof(DequantArgs) == 96, "DequantArgs");
 
 struct MatmulPart {
     WeightArgs w;
@@ -228,8 +238,9 @@ struct MatmulArgs {
     i32 pair;
     i32 gated;
     i32 unused11;
+    CodeTable table;
 };
-static_assert(sizeof(MatmulArgs) == 256, "MatmulArgs");
+static_assert(sizeof(MatmulArgs) == 272, "MatmulArgs");
 
 struct GemvArgs {
     WeightArgs w;

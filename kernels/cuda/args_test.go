@@ -21,7 +21,7 @@ var rewrite = flag.Bool("rewrite", false, "rewrite generated files")
 // which C can read them.
 func argStructs() []any {
 	return []any{
-		fault{}, weightArgs{}, embedArgs{}, inputArgs{}, rmsnormArgs{}, addArgs{}, biasPart{}, addBiasArgs{}, swigluArgs{}, gatherArgs{},
+		fault{}, weightArgs{}, codeTable{}, embedArgs{}, inputArgs{}, rmsnormArgs{}, addArgs{}, biasPart{}, addBiasArgs{}, swigluArgs{}, gatherArgs{},
 		kvArgs{}, ropeAppendKvArgs{}, attentionItem{}, attentionArgs{}, decodeArgs{}, convertArgs{}, dequantArgs{}, matmulPart{}, matmulArgs{}, gemvArgs{}, gemmArgs{}, gemmSm90Args{}, attentionSm90Args{},
 		sampleRow{}, sampled{}, tokenLogprob{}, samplePiece{}, sampleArgs{},
 	}

@@ -8,8 +8,8 @@
 #include "scale.h"
 #include "weights.h"
 
-// greatest_code is the greatest magnitude of a type's codes, as pairs have them; 0:
-// rows do not come near it.
+// greatest_code is the greatest magnitude of a type's codes, as pairs have them, unless
+// these have a table; 0: rows do not come near it.
 template <class T> constexpr float greatest_code = 0;
 template <> constexpr float greatest_code<f8_e4m3> = 448 * 0x1p-8f;
 template <> constexpr float greatest_code<q4_0> = 8 * TINY;
@@ -18,12 +18,10 @@ template <> constexpr float greatest_code<q5_0> = 16 * TINY;
 template <> constexpr float greatest_code<q5_1> = 31 * TINY;
 template <> constexpr float greatest_code<q8_0> = 128 * TINY;
 template <> constexpr float greatest_code<q2_k> = 3 * TINY;
-template <> constexpr float greatest_code<q3_k> = 4 * TINY;
 template <> constexpr float greatest_code<q4_k> = 15 * TINY;
 template <> constexpr float greatest_code<q5_k> = 31 * TINY;
 template <> constexpr float greatest_code<q6_k> = 32 * TINY;
 template <> constexpr float greatest_code<iq4_nl> = 127 * TINY;
-template <> constexpr float greatest_code<iq4_xs> = 127 * TINY;
 template <> constexpr float greatest_code<mxfp4> = 12;
 template <> constexpr float greatest_code<nvfp4> = 6 * 0x1p-14f;
 
@@ -101,7 +99,7 @@ template <class T> struct Part {
     }
 
     // values are those of the columns times `factor`.
-    DEVICE void values(float (&v)[PART], const Part& p, float factor) {
+    DEVICE void values(float (&v)[PART], const Part& p, float factor, const CodeTable& table) {
         if constexpr (T::is_float) {
             T::floats(v, p.l, 0);
             UNROLL
@@ -109,7 +107,7 @@ template <class T> struct Part {
             return;
         } else {
             u32 pairs[PART / 2];
-            T::pairs(pairs, p.l, 0);
+            pairs_by<T>(pairs, p.l, 0, table);
             UNROLL
             for (i32 i = 0; i < PART; i++) {
                 const i32 g = T::group == 16 ? i / 4 : 0;
@@ -126,10 +124,11 @@ template <class T> DEVICE Row<T> at_part(const WeightArgs& w, i32 row) {
 }
 
 // bound returns what no value of the lane's share of a row exceeds.
-template <class T> DEVICE float bound(const WeightArgs& w, i32 row, i32 parts) {
+template <class T> DEVICE float bound(const DequantArgs& args, i32 row, i32 parts) {
     float most = 0;
-    if constexpr (greatest_code<T> > 0) {
-        const Row<T> r = Row<T>::of(w, row, 0, lane());
+    if constexpr (has_table<T>() || greatest_code<T> > 0) {
+        const float greatest_pair = has_table<T>() ? args.most * TINY : greatest_code<T>;
+        const Row<T> r = Row<T>::of(args.w, row, 0, lane());
         NO_UNROLL
         for (i32 g = 0; g + lane() < parts / 4; g += WARP) { // 4 steps
             typename T::Lane l;
@@ -137,18 +136,18 @@ template <class T> DEVICE float bound(const WeightArgs& w, i32 row, i32 parts) {
             const float beside = Row<T>::beside_of(r, g / 8);
             UNROLL
             for (i32 i = 0; i < (T::group == 16 ? 2 : 1); i++) {
-                const float code = magnitude(T::scale(l, i) * T::times) * greatest_code<T>;
+                const float code = magnitude(T::scale(l, i) * T::times) * greatest_pair;
                 most = greatest(most, (code + magnitude(T::low(l, i))) * magnitude(beside));
             }
         }
     } else {
-        const Row<T> r = at_part<T>(w, row);
+        const Row<T> r = at_part<T>(args.w, row);
         NO_UNROLL
         for (i32 i = 0; i + lane() < parts; i += WARP) {
             Part<T> p;
             float v[PART];
             Part<T>::read(p, r, i / WARP);
-            Part<T>::values(v, p, Row<T>::beside_of(r, i / WARP));
+            Part<T>::values(v, p, Row<T>::beside_of(r, i / WARP), args.table);
             UNROLL
             for (i32 k = 0; k < PART; k++) most = greatest(most, magnitude(v[k]));
         }
@@ -180,7 +179,7 @@ template <class T> DEVICE void dequant_row(const DequantArgs& args) {
         for (i32 k = 0; k < BATCH; k++) beside[k] = Row<T>::beside_of(r, from / WARP + k);
     };
     read(0);
-    const i32 shift = shift_of(warp_max(bound<T>(args.w, row, parts)));
+    const i32 shift = shift_of(warp_max(bound<T>(args, row, parts)));
     const float down = power_of_two(-shift);
     wait_for_previous();
     if (lane() == 0) args.scale[at] = power_of_two(shift);
@@ -191,7 +190,7 @@ template <class T> DEVICE void dequant_row(const DequantArgs& args) {
         for (i32 k = 0; k < BATCH; k++) {
             if (from + k * WARP + lane() >= parts) continue;
             float v[PART];
-            Part<T>::values(v, p[k], beside[k] * down);
+            Part<T>::values(v, p[k], beside[k] * down, args.table);
             const U32x4 eight = {pack_f16(v[0], v[1]), pack_f16(v[2], v[3]), pack_f16(v[4], v[5]), pack_f16(v[6], v[7])};
             store16(out + (i64(from) + k * WARP) * PART, eight);
         }

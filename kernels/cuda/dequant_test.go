@@ -21,11 +21,9 @@ func TestGreatestWeights(t *testing.T) {
 	for i := range n {
 		x[i*cols+7*i] = 1
 	}
-	for _, typ := range packed() {
-		if typ == kernels.F32 {
-			continue // its products are of floats
-		}
+	check := func(typ kernels.DType, table []int8) {
 		m := randomMatrix(newRand(), typ, rows, cols)
+		m.Table = table
 		for at := 0; at < len(m.Data); at += typ.BlockBytes() {
 			for i, h := range halvesAt[typ] {
 				binary.LittleEndian.PutUint16(m.Data[at+h:], uint16(0x7bff|i<<15))
@@ -46,6 +44,15 @@ func TestGreatestWeights(t *testing.T) {
 				want := float64(row[7*i])
 				require.InDelta(t, want, got[i*rows+r], math.Abs(want)*0x1p-10+most*0x1p-36, "%v: row %d column %d", typ, r, 7*i)
 			}
+		}
+	}
+	for _, typ := range packed() {
+		if typ == kernels.F32 {
+			continue // its products are of floats
+		}
+		check(typ, nil)
+		if table := randomTable(newRand(), typ); table != nil {
+			check(typ, table)
 		}
 	}
 }

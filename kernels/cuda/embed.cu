@@ -12,7 +12,7 @@ template <class T> DEVICE void embed_row(const EmbedArgs& args) {
     float* out = args.out + i64(block_x()) * args.w.cols;
     for (i32 from = warp() * CHUNK; from < args.w.cols; from += ROW_THREADS / WARP * CHUNK) {
         float v[LANE_COLUMNS];
-        read_lane<T>(v, args.w, id, from);
+        read_lane<T>(v, args.w, id, from, args.table);
         UNROLL
         for (i32 i = 0; i < LANE_COLUMNS; i++) {
             const i32 c = from + lane_column(i);

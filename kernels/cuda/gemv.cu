@@ -39,7 +39,7 @@ template <i32 N> DEVICE void gemv(const GemvArgs& args) {
         for (i32 r = 0; r < WARP_ROWS; r++) {
             if (first + r >= args.w.rows) continue;
             float v[LANE_COLUMNS];
-            read_lane<f32>(v, args.w, first + r, from);
+            read_lane<f32>(v, args.w, first + r, from, {});
             UNROLL
             for (i32 i = 0; i < LANE_COLUMNS; i += 4) {
                 UNROLL

@@ -118,6 +118,7 @@ func openBoth(t *testing.T) bothDevices {
 // does.
 func (d bothDevices) product(t *testing.T, kind kernels.DType, n, decode, cols int64) []uint32 {
 	m := randomMatrix(newRand(), kind, 150, cols)
+	m.Table = randomTable(newRand(), kind)
 	if kind == kernels.F16 || kind == kernels.BF16 {
 		for i := 1; i < len(m.Data); i += 2 {
 			m.Data[i] = m.Data[i]&0x83 | 0x38 // below 1

@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 
 	"trona/kernels"
@@ -19,6 +20,8 @@ type planes struct {
 	cols                       int64
 	codes, halves, steps, high int64
 	float4                     bool // codes are E2M1
+	// values are those of the codes where a matrix may have a Table of others.
+	values []int8
 	// pack writes whole blocks of a row.
 	pack func(dst rowPlanes, src rowSource, n int)
 }
@@ -49,12 +52,12 @@ var layouts = [numTypes]planes{
 	kernels.Q5_1:     {cols: 32, codes: 16, halves: 4, high: 4, pack: packQ5_1},
 	kernels.Q8_0:     {cols: 32, codes: 32, halves: 2, pack: packQ8_0},
 	kernels.Q2_K:     {cols: 256, codes: 64, halves: 4, steps: 16, pack: packQ2_K},
-	kernels.Q3_K:     {cols: 256, codes: 64, halves: 2, steps: 16, high: 32, pack: packQ3_K},
+	kernels.Q3_K:     {cols: 256, codes: 64, halves: 2, steps: 16, high: 32, pack: packQ3_K, values: []int8{-4, -3, -2, -1, 0, 1, 2, 3}},
 	kernels.Q4_K:     {cols: 256, codes: 128, halves: 4, steps: 16, pack: packQ4_K},
 	kernels.Q5_K:     {cols: 256, codes: 128, halves: 4, steps: 16, high: 32, pack: packQ5_K},
 	kernels.Q6_K:     {cols: 256, codes: 128, halves: 2, steps: 16, high: 64, pack: packQ6_K},
 	kernels.IQ4_NL:   {cols: 32, codes: 16, halves: 2, pack: packQ4_0},
-	kernels.IQ4_XS:   {cols: 256, codes: 128, halves: 2, steps: 8, pack: packIQ4_XS},
+	kernels.IQ4_XS:   {cols: 256, codes: 128, halves: 2, steps: 8, pack: packIQ4_XS, values: []int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}},
 	kernels.MXFP4:    {cols: 32, codes: 16, steps: 1, float4: true, pack: packMXFP4},
 	kernels.NVFP4:    {cols: 64, codes: 32, steps: 4, float4: true, pack: packNVFP4},
 	kernels.NVFP4x16: {cols: 16, codes: 8, steps: 1, float4: true, pack: packNVFP4x16},
@@ -66,8 +69,21 @@ func (p *planes) readsSums() bool { return p.halves == 4 }
 
 // layout describes a packed weight: strips or rows, then the scales beside the tensor.
 type layout struct {
-	kind kernels.DType // whose kernels read it
-	args weightArgs
+	kind  kernels.DType // whose kernels read it
+	args  weightArgs
+	table codeTable
+	most  float32 // greatest magnitude of the table
+}
+
+// setTable gives codes their values.
+func (l *layout) setTable(values []int8) {
+	var table [16]byte
+	for i, v := range values {
+		table[i] = byte(int(v) + 128)
+		l.most = max(l.most, float32(v), -float32(v))
+	}
+	word := func(i int) uint32 { return binary.LittleEndian.Uint32(table[4*i:]) }
+	l.table = codeTable{word(0), word(1), word(2), word(3)}
 }
 
 // tileCols is the width of tiles of scales where a row has several; 0: it has one at most.
@@ -87,6 +103,11 @@ func weightLayout(m *kernels.Matrix, at addr) (layout, int64) {
 		l.kind = kernels.NVFP4
 	}
 	p := &layouts[m.Type]
+	values := p.values
+	if m.Table != nil {
+		values = m.Table
+	}
+	l.setTable(values)
 	rows, cols := p.strip()
 	l.args.pitch = rows * p.bytes(align(m.Cols, cols))
 	total := pieces(m.Rows, rows) * l.args.pitch
@@ -127,6 +148,9 @@ const scaleUnit = 32
 func checkMatrix(m *kernels.Matrix) error {
 	if !m.Type.Valid() || layouts[m.Type].pack == nil {
 		return fmt.Errorf("type %v is not of a weight", m.Type)
+	}
+	if err := m.CheckTable(); err != nil {
+		return err
 	}
 	if m.Rows <= 0 || m.Cols <= 0 || m.Cols%int64(m.Type.Block()) != 0 {
 		return fmt.Errorf("%v: a row must have whole blocks of %d", m, m.Type.Block())

@@ -44,7 +44,7 @@ template <class T, i32 tiles> DEVICE void matmul(const MatmulArgs& args) {
     for (i32 unit = warp(); unit < units; unit += MATMUL_WARPS) {
         now[0] = next[0], now[1] = next[1];
         read(least(unit + MATMUL_WARPS, units - 1));
-        add_unit<T, tiles>(sums, now[0], now[1], w.cols, rows, in, unit);
+        add_unit<T, tiles>(sums, now[0], now[1], w.cols, rows, in, unit, args.table);
         Inputs<T, tiles>::turn(in);
     }
     float* all = reinterpret_cast<float*>(shared());

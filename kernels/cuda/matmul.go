@@ -128,15 +128,16 @@ func (d *Device) decode(x kernels.Tensor, with []factor) {
 const mostBlocks = 65535
 
 // together returns the first of some factors that one launch multiplies: of one
-// type, and a gate with what it gates where their tiles of scales are as wide and a
+// type and table, and a gate with what it gates where their tiles of scales are as wide and a
 // grid has room for their tiles of 8 rows.
 func together(with []factor) []factor {
-	n := 1
-	for n < min(len(with), matmulParts) && with[n].kind == with[0].kind && with[n].gated == 0 {
+	n, first := 1, &with[0]
+	alike := func(f *factor) bool { return f.kind == first.kind && f.table == first.table }
+	for n < min(len(with), matmulParts) && alike(&with[n]) && with[n].gated == 0 {
 		n++
 	}
-	if first, second := &with[0], &with[min(1, len(with)-1)]; n == 1 && first.gated < second.gated &&
-		first.kind == second.kind && first.args.tileCols() == second.args.tileCols() && pieces(int64(first.args.rows), matmulRows/2) <= mostBlocks {
+	if second := &with[min(1, len(with)-1)]; n == 1 && first.gated < second.gated &&
+		alike(second) && first.args.tileCols() == second.args.tileCols() && pieces(int64(first.args.rows), matmulRows/2) <= mostBlocks {
 		n = 2
 	}
 	return with[:n]
@@ -144,7 +145,7 @@ func together(with []factor) []factor {
 
 // matmul multiplies converted rows from `from` on in one launch.
 func (d *Device) matmul(with []factor, from int64, size int, a matmulArgs) {
-	a.gated = with[0].gated
+	a.gated, a.table = with[0].gated, with[0].table
 	if with[len(with)-1].gated > a.gated {
 		a.pair = 1
 	}
@@ -342,6 +343,7 @@ func (d *Device) products(out addr, tokens int64, f *factor, p prefillPlan) {
 			a.w, a.wScale, a.ldW = d.at(p.weights), d.at(p.weightScale), p.ld
 			d.launch(&d.kernels.dequant[f.kind], pieces(rows, rowThreads/warp), 1, rowThreads, 0, words(dequantArgs{
 				w: f.args, out: a.w, scale: a.wScale, first: int32(first), rows: int32(rows), ld: int32(p.ld),
+				most: f.most, table: f.table,
 			}))
 		}
 		if d.hopper != nil {

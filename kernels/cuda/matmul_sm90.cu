@@ -113,7 +113,7 @@ DEVICE void add_units(Sums<1>& sums, const MatmulArgs& args, i32 units, const Tw
         read_place<T, Staged>(now[0], from, at);
         read_place<T, Staged>(now[1], from + S::half, at);
         done();
-        add_unit<T, 1, scaled>(sums, now[0], now[1], args.parts[0].w.cols, rows, in, unit);
+        add_unit<T, 1, scaled>(sums, now[0], now[1], args.parts[0].w.cols, rows, in, unit, args.table);
         Inputs<T, 1>::turn(in);
     }
 }

@@ -98,15 +98,15 @@ struct TwoRows {
 // tensor may be several to a row.
 template <class T, i32 tiles, bool scaled = T::tiles>
 DEVICE void add_unit(Sums<tiles>& sums, const typename T::Lane& row0, const typename T::Lane& row1, i32 cols,
-                     const TwoRows& rows, const Inputs<T, tiles>& in, i32 unit) {
+                     const TwoRows& rows, const Inputs<T, tiles>& in, i32 unit, const CodeTable& table) {
     constexpr i32 groups = groups_of<T>();
     UNROLL
     for (i32 j = 0; j < 4; j++) {
         const i32 column = unit * UNIT + 32 * j;
         if (tiles > 1 && column >= cols) return;
         u32 p0[4], p1[4];
-        T::pairs(p0, row0, j);
-        T::pairs(p1, row1, j);
+        pairs_by<T>(p0, row0, j, table);
+        pairs_by<T>(p1, row1, j, table);
         const u32 a[2][4] = {{p0[0], p1[0], p0[1], p1[1]}, {p0[2], p1[2], p0[3], p1[3]}};
         float scale[groups][2], low[groups][2];
         UNROLL

@@ -144,6 +144,19 @@ func randomMatrix(rng *rand.Rand, t kernels.DType, rows, cols int64) *kernels.Ma
 	return m
 }
 
+// randomTable has other values of a type's codes, nil where it has none.
+func randomTable(rng *rand.Rand, t kernels.DType) []int8 {
+	if layouts[t].values == nil {
+		return nil
+	}
+	table := make([]int8, len(layouts[t].values))
+	for i := range table {
+		table[i] = int8(rng.IntN(128) - 64)
+	}
+	table[0] = -64
+	return table
+}
+
 // packed are all types that Pack takes.
 func packed() []kernels.DType { return append([]kernels.DType{kernels.NVFP4x16}, weightTypes...) }
 
@@ -247,6 +260,31 @@ func TestWeightLayout(t *testing.T) {
 	}
 }
 
+// TestTable: a weight has the table of its matrix, or of its type, if that has one.
+func TestTable(t *testing.T) {
+	own := map[kernels.DType]codeTable{
+		kernels.Q3_K:   {a: 0x7f7e7d7c, b: 0x83828180},
+		kernels.IQ4_XS: {0x3f2d1801, 0x766a5d4f, 0xa6998d81, 0xf1d9c5b5}, // iq4 of weights.h
+	}
+	for _, typ := range packed() {
+		l, _ := weightLayout(&kernels.Matrix{Type: typ, Rows: 1, Cols: 256}, 0)
+		require.Equal(t, own[typ], l.table, typ)
+	}
+	for _, c := range []struct {
+		typ   kernels.DType
+		table []int8
+		want  codeTable
+		most  float32
+	}{
+		{kernels.Q3_K, []int8{-64, 63, 0, 1, -1, 2, -2, 43}, codeTable{a: 0x8180bf40, b: 0xab7e827f}, 64},
+		{kernels.IQ4_XS, []int8{-12, 12, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1}, codeTable{0x80818c74, 0x80808080, 0x80808080, 0x7f808080}, 12},
+		{kernels.IQ4_XS, []int8{-128, 127, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1}, codeTable{0x8081ff00, 0x80808080, 0x80808080, 0x7f808080}, 128},
+	} {
+		l, _ := weightLayout(&kernels.Matrix{Type: c.typ, Rows: 1, Cols: 256, Table: c.table}, 0)
+		require.Equal(t, layout{kind: c.typ, args: l.args, table: c.want, most: c.most}, l)
+	}
+}
+
 func TestCheckMatrix(t *testing.T) {
 	ok := func() *kernels.Matrix {
 		return &kernels.Matrix{Type: kernels.Q8_0, Rows: 2, Cols: 64, Data: make([]byte, 2*68)}
@@ -261,6 +299,7 @@ func TestCheckMatrix(t *testing.T) {
 		"size":         func(m *kernels.Matrix) { m.Cols = maxDimension * 32 },
 		"group scales": func(m *kernels.Matrix) { m.GroupScale = []byte{1} },
 		"scales":       func(m *kernels.Matrix) { m.Scale, m.ScaleRows, m.ScaleCols = []float32{1}, 1, 64 },
+		"table":        func(m *kernels.Matrix) { m.Table = make([]int8, 16) },
 		"no tile":      func(m *kernels.Matrix) { m.Scale = []float32{1} },
 		"tiles":        func(m *kernels.Matrix) { m.Scale, m.ScaleRows, m.ScaleCols = make([]float32, 2), 2, 32 },
 		"no number": func(m *kernels.Matrix) {

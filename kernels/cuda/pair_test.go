@@ -23,7 +23,13 @@ func TestTogether(t *testing.T) {
 		f.args.scale, f.args.scaleCols = 1, cols
 		return f
 	}
+	withTable := func(table codeTable) factor {
+		f := of(kernels.Q3_K)
+		f.table = table
+		return f
+	}
 	bf16, q4, q6 := of(kernels.BF16), of(kernels.Q4_K), of(kernels.Q6_K)
+	one, two := withTable(codeTable{a: 1}), withTable(codeTable{b: 1})
 	for name, c := range map[string]struct {
 		with []factor
 		want []int
@@ -38,6 +44,9 @@ func TestTogether(t *testing.T) {
 		"rows and tiles":    {[]factor{tiled(256), gated(tiled(128))}, []int{1, 1}},
 		"other tiles":       {[]factor{tiled(128), gated(tiled(64))}, []int{1, 1}},
 		"equal tiles":       {[]factor{tiled(128), gated(tiled(128))}, []int{2}},
+		"tables":            {[]factor{one, one, two, one}, []int{2, 1, 1}},
+		"equal tables":      {[]factor{one, gated(one)}, []int{2}},
+		"other tables":      {[]factor{one, gated(two)}, []int{1, 1}},
 		"a scale a row":     {[]factor{tiled(256), gated(of(kernels.F8E4M3))}, []int{2}},
 	} {
 		var got []int
@@ -55,7 +64,7 @@ func TestPair(t *testing.T) {
 	needHopper(t)
 	for name, open := range map[string]func() (kernels.Device, error){"usual": opener, "hopper": hopperOpener} {
 		dev := kerneltest.Open(t, "emulator", open).(*Device)
-		for _, kind := range []kernels.DType{kernels.BF16, kernels.F8E4M3, kernels.Q8_0, kernels.Q4_K, kernels.Q6_K, kernels.NVFP4} {
+		for _, kind := range []kernels.DType{kernels.BF16, kernels.F8E4M3, kernels.Q8_0, kernels.Q3_K, kernels.Q4_K, kernels.Q6_K, kernels.NVFP4} {
 			for _, n := range []int64{1, 7, 20} {
 				t.Run(fmt.Sprintf("%s/%v/n=%d", name, kind, n), func(t *testing.T) { samePair(t, dev, kind, n) })
 			}
@@ -68,6 +77,7 @@ func samePair(t *testing.T, dev *Device, kind kernels.DType, n int64) {
 	rng := newRand()
 	pack := func(scaleRows int64) kernels.Weight {
 		m := randomMatrix(rng, kind, rows, cols)
+		m.Table = randomTable(newRand(), kind)
 		switch kind {
 		case kernels.BF16:
 			for i := 1; i < len(m.Data); i += 2 {

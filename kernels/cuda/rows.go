@@ -13,7 +13,7 @@ func (d *Device) Embed(out kernels.Tensor, table kernels.Weight, ids kernels.Ten
 	kernels.CheckEmbed(out, table, ids)
 	l := layoutOf(kernels.OpEmbed, table)
 	d.launch(&d.kernels.embed[l.kind], ids.Shape[0], 1, rowThreads, 0, words(embedArgs{
-		w: l.args, out: addr(out.Addr), ids: addr(ids.Addr), fault: d.results.fault(),
+		w: l.args, out: addr(out.Addr), ids: addr(ids.Addr), fault: d.results.fault(), table: l.table,
 	}))
 }
 

@@ -80,12 +80,9 @@ template <class Field> DEVICE void field_pairs(u32 (&p)[4], Field field) {
     for (i32 i = 0; i < 4; i++) p[i] = permute_bytes(two[i % 2], 0, i < 2 ? 0x4240 : 0x4341);
 }
 
-// Table has 16 whole numbers, as bytes that are 128 too large.
-struct Table { u32 a, b, c, d; };
-
 // table_pairs finds the numbers of 8 codes of 4 bits, as pairs: of the four in half a word
 // the bytes of the first eight, those of the last eight, then one of the two for each.
-DEVICE void table_pairs(u32 (&p)[4], const Table& t, u32 word) {
+DEVICE void table_pairs(u32 (&p)[4], const CodeTable& t, u32 word) {
     const u32 of_eight = word & 0x77777777, which = (word >> 1 & 0x44444444) | 0x32103210;
     u32 found[2];
     UNROLL
@@ -98,8 +95,8 @@ DEVICE void table_pairs(u32 (&p)[4], const Table& t, u32 word) {
     for (i32 i = 0; i < 4; i++) p[i] = less(p[i], 128);
 }
 
-// The values of 4-bit codes of IQ4.
-DEVICE Table iq4() { return {0x3f2d1801, 0x766a5d4f, 0xa6998d81, 0xf1d9c5b5}; }
+// The values of 4-bit codes of IQ4_NL.
+DEVICE CodeTable iq4() { return {0x3f2d1801, 0x766a5d4f, 0xa6998d81, 0xf1d9c5b5}; }
 
 // e2m1_pairs finds pairs of 4-bit floats (E2M1) as 2^-14 of their values, whose bits the
 // high byte of an F16 number has: the sign, then two of the exponent and one of the fraction.
@@ -322,10 +319,15 @@ struct q2_k : Super<2, 0, 2, true, 16> {
 };
 
 struct q3_k : Super<2, 1, 2, false, 16> {
-    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) {
-        field_pairs(p, [&](i32 odd) { return fields(l.codes[j / 2], j % 2 * 4 + 2 * odd, 0, 3) | fields(l.high[0], 2 * j + odd, 2, 1); });
+    // Codes of pairs 0 and 2, or 1 and 3, stand in bytes, a pair's two bytes apart: folded,
+    // they are a selector that has them side by side.
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j, const CodeTable& t) {
         UNROLL
-        for (i32 i = 0; i < 4; i++) p[i] = less(p[i], 4);
+        for (i32 odd = 0; odd < 2; odd++) {
+            const u32 codes = fields(l.codes[j / 2], j % 2 * 4 + 2 * odd, 0, 3) | fields(l.high[0], 2 * j + odd, 2, 1);
+            const u32 found = permute_bytes(t.a, t.b, codes | codes >> 12);
+            p[odd] = less(tiny_two(&found, 0), 128), p[odd + 2] = less(tiny_two(&found, 1), 128);
+        }
     }
     DEVICE float scale(const Lane& l, i32 g) { return signed_step(l, g); }
 };
@@ -355,7 +357,7 @@ struct q6_k : Super<4, 2, 2, false, 16> {
 };
 
 struct iq4_xs : Super<4, 0, 1, false, 32> {
-    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j) { table_pairs(p, iq4(), l.codes[j]); }
+    DEVICE void pairs(u32 (&p)[4], const Lane& l, i32 j, const CodeTable& t) { table_pairs(p, t, l.codes[j]); }
     DEVICE float scale(const Lane& l, i32 g) { return signed_step(l, g); }
 };
 
@@ -396,13 +398,27 @@ DEVICE float tile_scale(const WeightArgs& w, i64 row, i32 column) {
     return w.scale ? w.scale[row / w.scaleRows * w.scaleStride + column / w.scaleCols] : 1;
 }
 
+// has_table: what codes mean comes with the arguments of a kernel.
+template <class T> constexpr bool has_table() { return false; }
+template <> constexpr bool has_table<q3_k>() { return true; }
+template <> constexpr bool has_table<iq4_xs>() { return true; }
+
+// pairs_by finds pairs of any type.
+template <class T> DEVICE void pairs_by(u32 (&p)[4], const typename T::Lane& l, i32 j, const CodeTable& table) {
+    if constexpr (has_table<T>()) {
+        T::pairs(p, l, j, table);
+    } else {
+        T::pairs(p, l, j);
+    }
+}
+
 // values writes the floats of steps 2j and 2j+1 of a unit.
-template <class T> DEVICE void values(float (&v)[8], const typename T::Lane& l, i32 j) {
+template <class T> DEVICE void values(float (&v)[8], const typename T::Lane& l, i32 j, const CodeTable& table) {
     if constexpr (T::is_float) {
         T::floats(v, l, j);
     } else {
         u32 p[4];
-        T::pairs(p, l, j);
+        pairs_by<T>(p, l, j, table);
         UNROLL
         for (i32 i = 0; i < 8; i++) {
             const i32 g = T::group == 32 ? j : 2 * j + i / 4;
@@ -415,7 +431,8 @@ template <class T> DEVICE void values(float (&v)[8], const typename T::Lane& l, 
 
 // read_lane reads this lane's columns of a chunk that begins at column `from`,
 // scales beside the tensor included; zeros beyond the last.
-template <class T> DEVICE void read_lane(float (&v)[LANE_COLUMNS], const WeightArgs& w, i64 row, i32 from) {
+template <class T>
+DEVICE void read_lane(float (&v)[LANE_COLUMNS], const WeightArgs& w, i64 row, i32 from, const CodeTable& table) {
     const i32 unit = from / UNIT + lane() / 4;
     UNROLL
     for (i32 i = 0; i < LANE_COLUMNS; i++) v[i] = 0;
@@ -426,7 +443,7 @@ template <class T> DEVICE void read_lane(float (&v)[LANE_COLUMNS], const WeightA
     for (i32 j = 0; j < 4; j++) {
         if (unit * UNIT + 32 * j >= w.cols) return;
         float part[8];
-        values<T>(part, l, j);
+        values<T>(part, l, j, table);
         const float scale = tile_scale(w, row, unit * UNIT + 32 * j);
         UNROLL
         for (i32 i = 0; i < 8; i++) v[8 * j + i] = part[i] * scale;
