@@ -34,8 +34,7 @@ var codings = [numTypes]coding{
 		func(b []byte, g, r int) float32 { return f16At(b[2*lanes:], r) * float32(b[64+g*lanes+r]>>4) },
 	},
 	kernels.Q3_K: {16, func(b []byte, k, r int) int32 {
-		group := b[288+k/32*192:]
-		return (code(group[64:], k%32, r, 2) | code(group, k%32, r, 1)<<2) - 4
+		return int32(int8(b[288+threeBits(b[320+k/32*192:], k%32, r)]))
 	}, signedScale, nil},
 	kernels.Q4_K: {32, func(b []byte, k, r int) int32 { return nibble(b[320:], k, r) }, headScale, headMin},
 	kernels.Q5_K: {32, func(b []byte, k, r int) int32 {
@@ -46,16 +45,16 @@ var codings = [numTypes]coding{
 		group := b[288+k/32*384:]
 		return (nibble(group, k%32, r) | code(group[256:], k%32, r, 2)<<4) - 32
 	}, signedScale, nil},
-	kernels.IQ4_NL: {32, func(b []byte, k, r int) int32 { return iq4[nibble(b[2*lanes:], k, r)] }, firstHalf, nil},
-	kernels.IQ4_XS: {32, func(b []byte, k, r int) int32 { return iq4[nibble(b[160:], k, r)] }, signedScale, nil},
+	kernels.IQ4_NL: {32, func(b []byte, k, r int) int32 { return int32(iq4[nibble(b[2*lanes:], k, r)]) }, firstHalf, nil},
+	kernels.IQ4_XS: {32, func(b []byte, k, r int) int32 { return int32(int8(b[160+nibble(b[192:], k, r)])) }, signedScale, nil},
 	kernels.MXFP4: {32, func(b []byte, k, r int) int32 { return e2m1[nibble(b[2*lanes:], k, r)] },
 		func(b []byte, _, r int) float32 { return bf16(binary.LittleEndian.Uint16(b[2*r:])) }, nil},
 	kernels.NVFP4:    {16, func(b []byte, k, r int) int32 { return e2m1[nibble(b[2*lanes:], k, r)] }, firstHalf, nil},
 	kernels.NVFP4x16: {16, func(b []byte, k, r int) int32 { return e2m1[nibble(b[2*lanes:], k, r)] }, firstHalf, nil},
 }
 
-// iq4 are the values of IQ4_NL and IQ4_XS codes.
-var iq4 = [16]int32{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
+// iq4 are the values of codes of IQ4_NL, and of IQ4_XS without a table.
+var iq4 = [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
 
 // e2m1 are the values of 4-bit floats, doubled.
 var e2m1 = [16]int32{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}
@@ -68,6 +67,15 @@ func code(b []byte, k, r, bits int) int32 {
 }
 
 func nibble(b []byte, k, r int) int32 { return code(b, k, r, 4) }
+
+// threeBits returns column k's code of what threes makes.
+func threeBits(b []byte, k, r int) int32 {
+	if k < 24 {
+		return nibble(b, k, r) & 7
+	}
+	part := func(i int) int32 { return nibble(b, 8*i+k%8, r) >> 3 << i }
+	return part(0) | part(1) | part(2)
+}
 
 // firstHalf is the scale of blocks that begin with d F16 [16], secondHalf the
 // min where m F16 [16] follows, which is added.

@@ -9,7 +9,7 @@
 //
 // Y0 to Y7 are integer sums as in gemm8_amd64.s; with one or two tokens Y4 to Y7
 // are sums of out instead. Y8, Y9 and Y13, Y14 are codes of two times four
-// columns of 16 rows, then scales and mins. Y15 is the mask of nibbles, a table of
+// columns of 16 rows, then scales and mins. Y15 is the mask of codes, a table of
 // values or words of 1, R8 the scales beside a tensor.
 
 VECTOR(words<>, 0x0001000100010001)
@@ -682,7 +682,7 @@ TEXT ·directMXFP4x1AVX2(SB), NOSPLIT, $0-40
 TEXT ·directMXFP4x2AVX2(SB), NOSPLIT, $0-40
 	MXFP4(EACH2, USE2, ADD2, OUT2, 96)
 
-// The values of IQ4_NL and IQ4_XS codes.
+// The values of IQ4_NL codes.
 DATA iq4Codes<>+0(SB)/8, $0xf6eaddcfbfad9881
 DATA iq4Codes<>+8(SB)/8, $0x7159453526190d01
 GLOBL iq4Codes<>(SB), RODATA|NOPTR, $16
@@ -693,10 +693,10 @@ GLOBL iq4Codes<>(SB), RODATA|NOPTR, $16
 	VPSRLW $4, Y9, Y9
 
 // LOOKUP4 uses the four columns in the first or second nibbles of 64 bytes.
-#define LOOKUP4(AT, WHICH, I, EACH) \
+#define LOOKUP4(AT, WHICH, I, EACH, TABLE) \
 	VMOVDQU        AT(AX), Y8 \
 	VMOVDQU        (AT+32)(AX), Y9 \
-	VBROADCASTI128 iq4Codes<>(SB), Y12 \
+	VBROADCASTI128 TABLE, Y12 \
 	WHICH \
 	VPAND          nibbleBytes<>(SB), Y8, Y8 \
 	VPAND          nibbleBytes<>(SB), Y9, Y9 \
@@ -706,18 +706,18 @@ GLOBL iq4Codes<>(SB), RODATA|NOPTR, $16
 	VPABSB         Y9, Y14 \
 	EACH(SIGNED, (4*I))
 
-#define LOOKUP8(AT, I, EACH) \
+#define LOOKUP8(AT, I, EACH, TABLE) \
 	AHEAD(AT) \
-	LOOKUP4(AT, FIRST_NIBBLES, I, EACH) \
-	LOOKUP4(AT, SECOND_NIBBLES, (I+1), EACH)
+	LOOKUP4(AT, FIRST_NIBBLES, I, EACH, TABLE) \
+	LOOKUP4(AT, SECOND_NIBBLES, (I+1), EACH, TABLE)
 
 // LOOKUP32 uses 32 columns from AT on.
-#define LOOKUP32(AT, EACH) \
+#define LOOKUP32(AT, EACH, TABLE) \
 	EACH(ZERO, 0) \
-	LOOKUP8(AT, 0, EACH) \
-	LOOKUP8((AT+64), 2, EACH) \
-	LOOKUP8((AT+128), 4, EACH) \
-	LOOKUP8((AT+192), 6, EACH)
+	LOOKUP8(AT, 0, EACH, TABLE) \
+	LOOKUP8((AT+64), 2, EACH, TABLE) \
+	LOOKUP8((AT+128), 4, EACH, TABLE) \
+	LOOKUP8((AT+192), 6, EACH, TABLE)
 
 #define IQ4_NL(EACH, ADD, OUT, XBYTES) \
 	ARGUMENTS                \
@@ -725,7 +725,7 @@ GLOBL iq4Codes<>(SB), RODATA|NOPTR, $16
 	SHRQ      $5, CX         \
 	OUT(LOAD)                \
 block:                       \
-	LOOKUP32(32, EACH)       \
+	LOOKUP32(32, EACH, iq4Codes<>(SB)) \
 	VCVTPH2PS (AX), Y8       \
 	VCVTPH2PS 16(AX), Y9     \
 	ADD(NO_MIN)              \
@@ -758,10 +758,10 @@ block:                       \
 	AHEAD(0)                 \
 	AHEAD(64)                \
 	AHEAD(128)               \
-	ADDQ    $160, AX         \
+	ADDQ    $192, AX         \
 	XORQ    R12, R12         \
 group:                       \
-	LOOKUP32(0, EACH)        \
+	LOOKUP32(0, EACH, 160(R10)) \
 	SIX_SCALES               \
 	ADD(NO_MIN)              \
 	ADDQ    $256, AX         \
@@ -785,29 +785,81 @@ TEXT ·directIQ4_XSx2AVX2(SB), NOSPLIT, $0-32
 	IQ4_XS(EACH2, ADD2, OUT2, 96)
 
 VECTOR(pairBytes<>, 0x0303030303030303)
-VECTOR(thirdBytes<>, 0x0404040404040404)
+DATA threes<>+0(SB)/4, $0x07070707
+GLOBL threes<>(SB), RODATA|NOPTR, $4
+VECTOR(bits0<>, 0x1111111111111111)
+VECTOR(bits1<>, 0x2222222222222222)
+VECTOR(bits2<>, 0x4444444444444444)
 
-// THIRDS uses four columns of Q3_K: two bits from BY2 on at AT, their third bits moved by
-// SHIFT.
-#define THIRDS(AT, BY2, SHIFT, BY, I, USE) \
-	VMOVDQU AT(AX), Y8 \
-	VMOVDQU (AT+32)(AX), Y9 \
-	VMOVDQU (AX), Y13 \
-	VMOVDQU 32(AX), Y14 \
-	VPSRLW  $BY2, Y8, Y8 \
-	VPSRLW  $BY2, Y9, Y9 \
-	SHIFT(BY, Y13, Y13) \
-	SHIFT(BY, Y14, Y14) \
-	VPAND   pairBytes<>(SB), Y8, Y8 \
-	VPAND   pairBytes<>(SB), Y9, Y9 \
-	VPAND   thirdBytes<>(SB), Y13, Y13 \
-	VPAND   thirdBytes<>(SB), Y14, Y14 \
-	VPOR    Y13, Y8, Y8 \
-	VPOR    Y14, Y9, Y9 \
-	USE(I, Y8, Y9)
+// FOURTH_BITS joins those of the nibbles of three words to A.
+#define FOURTH_BITS(AT, A) \
+	VMOVDQU AT(AX), A \
+	VMOVDQU (AT+64)(AX), Y11 \
+	VMOVDQU (AT+128)(AX), Y12 \
+	VPSRLW  $3, A, A \
+	VPSRLW  $2, Y11, Y11 \
+	VPSRLW  $1, Y12, Y12 \
+	VPAND   bits0<>(SB), A, A \
+	VPAND   bits1<>(SB), Y11, Y11 \
+	VPAND   bits2<>(SB), Y12, Y12 \
+	VPOR    Y11, A, A \
+	VPOR    Y12, A, A
 
-#define Q3_K(EACH, USE, ADD, OUT, XBYTES) \
+// Steps for codes of eight columns, of Q3_K as they are: a token's sums fit words.
+#define NO_VALUES
+#define NO_STEP(X, LO, HI)
+#define FIRST_FOUR(X, LO, HI) USE(X, Y8, Y9, LO, HI)
+#define SECOND_FOUR(X, LO, HI) USE(X, Y13, Y14, LO, HI)
+
+// With a table codes become values, plus 64, where biases are those of 4. Products of pairs
+// are added as dwords.
+#define LOOK_UP \
+	VBROADCASTI128 304(R10), Y12 \
+	VPSHUFB        Y8, Y12, Y8 \
+	VPSHUFB        Y9, Y12, Y9 \
+	VPSHUFB        Y13, Y12, Y13 \
+	VPSHUFB        Y14, Y12, Y14
+
+#define WIDE_BIAS(X, LO, HI) \
+	JOIN(X, LO, HI) \
+	VPSLLD $4, LO, LO \
+	VPSLLD $4, HI, HI
+
+#define WIDE(X, A, B, LO, HI) \
+	VPBROADCASTD (X)(DX), Y10 \
+	VPMADDUBSW   Y10, A, Y11 \
+	VPMADDUBSW   Y10, B, Y12 \
+	VPMADDWD     words<>(SB), Y11, Y11 \
+	VPMADDWD     words<>(SB), Y12, Y12 \
+	VPADDD       Y11, LO, LO \
+	VPADDD       Y12, HI, HI
+
+#define FIRST_WIDE(X, LO, HI) WIDE(X, Y8, Y9, LO, HI)
+#define SECOND_WIDE(X, LO, HI) WIDE(X, Y13, Y14, LO, HI)
+
+// THREES uses eight columns.
+#define THREES(AT, I, EACH, VALUES, FIRST, SECOND) \
+	NIBBLES(AT) \
+	VALUES \
+	EACH(FIRST, (4*I)) \
+	EACH(SECOND, (4*I+4))
+
+#define THREES_APART(I, EACH, VALUES, FIRST, SECOND) \
+	FOURTH_BITS(0, Y8) \
+	FOURTH_BITS(32, Y9) \
+	VPSRLW $4, Y8, Y13 \
+	VPSRLW $4, Y9, Y14 \
+	VPAND  Y15, Y8, Y8 \
+	VPAND  Y15, Y9, Y9 \
+	VPAND  Y15, Y13, Y13 \
+	VPAND  Y15, Y14, Y14 \
+	VALUES \
+	EACH(FIRST, (4*I)) \
+	EACH(SECOND, (4*I+4))
+
+#define THREES_LOOP(EACH, ADD, OUT, XBYTES, BEGIN, VALUES, FIRST, SECOND, END) \
 	ARGUMENTS       \
+	VPBROADCASTD threes<>(SB), Y15 \
 	SHRQ $8, CX     \
 	OUT(LOAD)       \
 block:              \
@@ -817,26 +869,21 @@ block:              \
 	AHEAD(128)      \
 	AHEAD(192)      \
 	AHEAD(256)      \
-	ADDQ $288, AX   \
+	ADDQ $320, AX   \
 	XORQ R12, R12   \
 group:              \
-	AHEAD(0)        \
-	AHEAD(64)       \
-	AHEAD(128)      \
 	EACH(BIAS, 40)  \
-	THIRDS(64, 0, LEFT, 2, 0, USE) \
-	THIRDS(64, 2, LEFT, 1, 1, USE) \
-	THIRDS(64, 4, SAME, 0, 2, USE) \
-	THIRDS(64, 6, RIGHT, 1, 3, USE) \
-	EACH(JOIN, 0)   \
+	EACH(BEGIN, 0)  \
+	THREES(0, 0, EACH, VALUES, FIRST, SECOND) \
+	THREES(64, 2, EACH, VALUES, FIRST, SECOND) \
+	EACH(END, 0)    \
 	SIX_SCALES      \
 	ADD(NO_MIN)     \
 	EACH(BIAS, 44)  \
-	THIRDS(128, 0, RIGHT, 2, 4, USE) \
-	THIRDS(128, 2, RIGHT, 3, 5, USE) \
-	THIRDS(128, 4, RIGHT, 4, 6, USE) \
-	THIRDS(128, 6, RIGHT, 5, 7, USE) \
-	EACH(JOIN, 0)   \
+	EACH(BEGIN, 0)  \
+	THREES(128, 4, EACH, VALUES, FIRST, SECOND) \
+	THREES_APART(6, EACH, VALUES, FIRST, SECOND) \
+	EACH(END, 0)    \
 	SIX_SCALES      \
 	ADD(NO_MIN)     \
 	ADDQ $192, AX   \
@@ -849,15 +896,31 @@ group:              \
 	VZEROUPPER      \
 	RET
 
+#define Q3_K(EACH, ADD, OUT, XBYTES) \
+	THREES_LOOP(EACH, ADD, OUT, XBYTES, NO_STEP, NO_VALUES, FIRST_FOUR, SECOND_FOUR, JOIN)
+
+#define TABLE_Q3_K(EACH, ADD, OUT, XBYTES) \
+	THREES_LOOP(EACH, ADD, OUT, XBYTES, WIDE_BIAS, LOOK_UP, FIRST_WIDE, SECOND_WIDE, NO_STEP)
+
 // func directQ3_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX2, FMA, F16C
 TEXT ·directQ3_Kx1AVX2(SB), NOSPLIT, $0-32
-	Q3_K(EACH1, USE1, ADD1, OUT1, 48)
+	Q3_K(EACH1, ADD1, OUT1, 48)
+
+// func directTableQ3_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directTableQ3_Kx1AVX2(SB), NOSPLIT, $0-32
+	TABLE_Q3_K(EACH1, ADD1, OUT1, 48)
 
 // func directQ3_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX2, FMA, F16C
 TEXT ·directQ3_Kx2AVX2(SB), NOSPLIT, $0-32
-	Q3_K(EACH2, USE2, ADD2, OUT2, 96)
+	Q3_K(EACH2, ADD2, OUT2, 96)
+
+// func directTableQ3_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directTableQ3_Kx2AVX2(SB), NOSPLIT, $0-32
+	TABLE_Q3_K(EACH2, ADD2, OUT2, 96)
 
 // TWOS uses four columns of Q2_K: two bits from BY on of Y13, Y14.
 #define TWOS(BY, I, USE) \
@@ -1001,7 +1064,12 @@ TEXT ·directIQ4_XSx4AVX2(SB), NOSPLIT, $0-32
 // func directQ3_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX2, FMA, F16C
 TEXT ·directQ3_Kx4AVX2(SB), NOSPLIT, $0-32
-	Q3_K(EACH4, USE4, ADD4, OUT4, 192)
+	Q3_K(EACH4, ADD4, OUT4, 192)
+
+// func directTableQ3_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+// Requires: AVX2, FMA, F16C
+TEXT ·directTableQ3_Kx4AVX2(SB), NOSPLIT, $0-32
+	TABLE_Q3_K(EACH4, ADD4, OUT4, 192)
 
 // func directQ2_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX2, FMA, F16C

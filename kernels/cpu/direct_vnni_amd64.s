@@ -8,13 +8,12 @@
 // block, R12 the offset of its scales' bytes, R8 at factors.
 //
 // Z30 has signs of codes, too, or is a table of values. Z24 and Z25 are the scales of a block
-// of 256, Z23 and Z26 packed codes.
+// of 256, Z23, Z25 and Z26 packed codes.
 
 PATTERN(pairs<>, 0x0303030303030303)
-PATTERN(thirds<>, 0x0404040404040404)
 PATTERN(signs<>, 0x8080808080808080)
 
-// Values of IQ4_NL and IQ4_XS codes, plus 128; of 4-bit floats, doubled, plus 12.
+// Values of IQ4_NL codes, plus 128; of 4-bit floats, doubled, plus 12.
 DATA iq4Codes<>+0(SB)/8, $0x766a5d4f3f2d1801
 DATA iq4Codes<>+8(SB)/8, $0xf1d9c5b5a6998d81
 GLOBL iq4Codes<>(SB), RODATA|NOPTR, $16
@@ -46,8 +45,8 @@ BLOCK: \
 	EACH(STORE, 0)
 
 // K_BLOCKS is one over groups of 32 columns of blocks of 256, of which the first BYTES are
-// no codes. R12 ends at END.
-#define K_BLOCKS(BLOCK, GROUP, EACH, NEXT, BYTES, END, USE_GROUP) \
+// no codes. R12 ends at END. BEGIN reads what a block has beside its first scales.
+#define K_BLOCKS(BLOCK, GROUP, EACH, NEXT, BYTES, END, BEGIN, USE_GROUP) \
 	EACH(LOAD, 0) \
 BLOCK: \
 	FETCH \
@@ -58,7 +57,7 @@ BLOCK: \
 	TOUCH(192) \
 	TOUCH(256) \
 	VCVTPH2PS (AX), Z24 \
-	VCVTPH2PS 32(AX), Z25 \
+	BEGIN \
 	ADDQ      $BYTES, AX \
 	XORQ      R12, R12 \
 GROUP: \
@@ -197,7 +196,11 @@ GROUP: \
 	SIGNED_SCALES \
 	LOOKUP32(EACH)
 
-#define IQ4_XS(BLOCK, GROUP, EACH, NEXT) K_BLOCKS(BLOCK, GROUP, EACH, NEXT, 160, 128, IQ4_XS_GROUP)
+// IQ4_XS_TABLE and Q3_K_TABLE read a block's table of values, plus 128 and plus 64.
+#define IQ4_XS_TABLE VBROADCASTI32X4 176(AX), Z30
+#define Q3_K_TABLE VBROADCASTI32X4 304(AX), Z30
+
+#define IQ4_XS(BLOCK, GROUP, EACH, NEXT) K_BLOCKS(BLOCK, GROUP, EACH, NEXT, 192, 128, IQ4_XS_TABLE, IQ4_XS_GROUP)
 
 // TWO_SCALES reads scales and mins of 16 columns of Q2_K; Z30 masks nibbles.
 #define TWO_SCALES \
@@ -232,44 +235,46 @@ GROUP: \
 	TWOS16(EACH, 1) \
 	ADDQ $128, AX
 
-#define Q2_K(BLOCK, GROUP, EACH, NEXT) K_BLOCKS(BLOCK, GROUP, EACH, NEXT, 320, 256, Q2_K_GROUP)
+#define SECOND_SCALES VCVTPH2PS 32(AX), Z25
 
-// THIRDS unpacks eight columns of Q3_K, whose first two bits are from BY and BY+2 on in
-// Z26; their third bits are in Z23.
-#define THIRDS(BY, SHIFT0, BY0, SHIFT1, BY1) \
-	VPSRLW     $BY, Z26, Z16 \
-	VPSRLW     $(BY+2), Z26, Z17 \
-	SHIFT0     $(BY0), Z23, Z18 \
-	SHIFT1     $(BY1), Z23, Z19 \
-	VPANDD     Z31, Z16, Z16 \
-	VPANDD     Z31, Z17, Z17 \
-	VPTERNLOGD $0xF8, Z30, Z18, Z16 \
-	VPTERNLOGD $0xF8, Z30, Z19, Z17
+#define Q2_K(BLOCK, GROUP, EACH, NEXT) K_BLOCKS(BLOCK, GROUP, EACH, NEXT, 320, 256, SECOND_SCALES, Q2_K_GROUP)
 
+PATTERN(bits0<>, 0x1111111111111111)
+PATTERN(bits2<>, 0x4444444444444444)
+
+// THREES uses eight columns of nibbles.
+#define THREES(EACH, CODES, I) \
+	SPLIT(CODES) \
+	VPSHUFB Z16, Z30, Z16 \
+	VPSHUFB Z17, Z30, Z17 \
+	EIGHT(EACH, I)
+
+// Codes of the last eight columns are the fourth bits of the nibbles of three words.
 #define Q3_K_GROUP(EACH) \
 	AHEAD(0) \
 	AHEAD(64) \
 	AHEAD(128) \
-	VMOVDQU32 (AX), Z23 \
-	VMOVDQU32 64(AX), Z26 \
+	VMOVDQU32       (AX), Z23 \
+	VMOVDQU32       64(AX), Z25 \
+	VMOVDQU32       128(AX), Z26 \
 	SIGNED_SCALES \
 	EACH(BIAS16, 40) \
-	THIRDS(0, VPSLLW, 2, VPSLLW, 1) \
-	EIGHT(EACH, 0) \
-	THIRDS(4, VPSLLW, 0, VPSRLW, 1) \
-	EIGHT(EACH, 2) \
+	THREES(EACH, Z23, 0) \
+	THREES(EACH, Z25, 2) \
 	EACH(ADD, 0) \
-	VMOVDQU32 128(AX), Z26 \
 	SIGNED_SCALES \
 	EACH(BIAS16, 44) \
-	THIRDS(0, VPSRLW, 2, VPSRLW, 3) \
-	EIGHT(EACH, 4) \
-	THIRDS(4, VPSRLW, 4, VPSRLW, 5) \
-	EIGHT(EACH, 6) \
+	THREES(EACH, Z26, 4) \
+	VPSRLW          $3, Z23, Z23 \
+	VPSRLW          $2, Z25, Z25 \
+	VPSRLW          $1, Z26, Z26 \
+	VPTERNLOGD.BCST $0xE4, bits0<>(SB), Z25, Z23 \
+	VPTERNLOGD.BCST $0xD8, bits2<>(SB), Z26, Z23 \
+	THREES(EACH, Z23, 6) \
 	EACH(ADD, 0) \
-	ADDQ      $192, AX
+	ADDQ            $192, AX
 
-#define Q3_K(BLOCK, GROUP, EACH, NEXT) K_BLOCKS(BLOCK, GROUP, EACH, NEXT, 288, 256, Q3_K_GROUP)
+#define Q3_K(BLOCK, GROUP, EACH, NEXT) K_BLOCKS(BLOCK, GROUP, EACH, NEXT, 320, 256, Q3_K_TABLE, Q3_K_GROUP)
 
 // func directQ4_0x1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
@@ -314,7 +319,7 @@ TEXT ·directNVFP4x1VNNI(SB), NOSPLIT, $0-40
 // func directIQ4_XSx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directIQ4_XSx1VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, iq4Codes, 8, IQ4_XS, EACH1, NEXT1)
+	DIRECT(nibbles, nibbles, 8, IQ4_XS, EACH1, NEXT1)
 
 // func directQ2_Kx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
@@ -324,7 +329,7 @@ TEXT ·directQ2_Kx1VNNI(SB), NOSPLIT, $0-32
 // func directQ3_Kx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ3_Kx1VNNI(SB), NOSPLIT, $0-32
-	DIRECT(pairs, thirds, 8, Q3_K, EACH1, NEXT1)
+	DIRECT(nibbles, nibbles, 8, Q3_K, EACH1, NEXT1)
 
 // More tokens have more lines, and lose by it.
 #undef FETCH
@@ -375,7 +380,7 @@ TEXT ·directNVFP4x2VNNI(SB), NOSPLIT, $0-40
 // func directIQ4_XSx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directIQ4_XSx2VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, iq4Codes, 8, IQ4_XS, EACH2, NEXT2)
+	DIRECT(nibbles, nibbles, 8, IQ4_XS, EACH2, NEXT2)
 
 // func directQ2_Kx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
@@ -385,7 +390,7 @@ TEXT ·directQ2_Kx2VNNI(SB), NOSPLIT, $0-32
 // func directQ3_Kx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ3_Kx2VNNI(SB), NOSPLIT, $0-32
-	DIRECT(pairs, thirds, 8, Q3_K, EACH2, NEXT2)
+	DIRECT(nibbles, nibbles, 8, Q3_K, EACH2, NEXT2)
 
 // Four tokens take longer to multiply than lines to come: these go to the first-level
 // cache, from further on.
@@ -482,12 +487,12 @@ TEXT ·manyNVFP4VNNI(SB), NOSPLIT, $0-64
 // func directIQ4_XSx4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directIQ4_XSx4VNNI(SB), NOSPLIT, $0-32
-	DIRECT(nibbles, iq4Codes, 8, IQ4_XS, EACH4, NEXT4)
+	DIRECT(nibbles, nibbles, 8, IQ4_XS, EACH4, NEXT4)
 
 // func manyIQ4_XSVNNI(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·manyIQ4_XSVNNI(SB), NOSPLIT, $0-64
-	MANY(nibbles, iq4Codes, 8, IQ4_XS, IQ4_XS)
+	MANY(nibbles, nibbles, 8, IQ4_XS, IQ4_XS)
 
 // func directQ2_Kx4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
@@ -502,9 +507,9 @@ TEXT ·manyQ2_KVNNI(SB), NOSPLIT, $0-64
 // func directQ3_Kx4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ3_Kx4VNNI(SB), NOSPLIT, $0-32
-	DIRECT(pairs, thirds, 8, Q3_K, EACH4, NEXT4)
+	DIRECT(nibbles, nibbles, 8, Q3_K, EACH4, NEXT4)
 
 // func manyQ3_KVNNI(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·manyQ3_KVNNI(SB), NOSPLIT, $0-64
-	MANY(pairs, thirds, 8, Q3_K, Q3_K)
+	MANY(nibbles, nibbles, 8, Q3_K, Q3_K)

@@ -170,6 +170,47 @@
 	SCALES(64) \
 	FINISH4(FINISH)
 
+// Codes of 7 bits with an offset of 64, for which the biases are those of 4: the sums of eight
+// columns do not fit words, so products of pairs are added as dwords.
+
+#define WIDE_BIAS(LO, HI) \
+	JOIN(LO, HI) \
+	VPSLLD $4, LO, LO \
+	VPSLLD $4, HI, HI
+
+#define WIDE(X, LO, HI) \
+	VPBROADCASTD X, Y10 \
+	VPMADDUBSW   Y10, Y8, Y11 \
+	VPMADDUBSW   Y10, Y9, Y12 \
+	VPMADDWD     Y15, Y11, Y11 \
+	VPMADDWD     Y15, Y12, Y12 \
+	VPADDD       Y11, LO, LO \
+	VPADDD       Y12, HI, HI
+
+#define WIDE4(I) \
+	CODES(I) \
+	WIDE((4*I)(BX), Y0, Y1) \
+	WIDE((4*I+48)(BX), Y2, Y3) \
+	WIDE((4*I+96)(BX), Y4, Y5) \
+	WIDE((4*I+144)(BX), Y6, Y7)
+
+#define WIDE_BIAS4(AT) \
+	BIAS4(AT) \
+	WIDE_BIAS(Y0, Y1) \
+	WIDE_BIAS(Y2, Y3) \
+	WIDE_BIAS(Y4, Y5) \
+	WIDE_BIAS(Y6, Y7)
+
+#define WIDE_PRODUCTS4 \
+	WIDE_BIAS4(40) \
+	FOUR(WIDE4, 0) \
+	SCALES(0) \
+	FINISH4(FINISH) \
+	WIDE_BIAS4(44) \
+	FOUR(WIDE4, 4) \
+	SCALES(64) \
+	FINISH4(FINISH)
+
 // FOUR_FIRST is FOUR, of which the first begins the sums.
 #define FOUR_FIRST(BEGIN, THEN, I) \
 	BEGIN(I) \

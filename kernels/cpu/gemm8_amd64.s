@@ -253,6 +253,42 @@ fourGroup:
 	NEXT_GROUP(64, fourGroup)
 	NEXT_TILE
 
+#define WIDE1(I) \
+	CODES(I) \
+	WIDE((4*I)(BX), Y0, Y1)
+
+#define WIDE_HALF1(BIAS_AT, I, SCALES_AT) \
+	BIAS(BIAS_AT(BX), Y0, Y1) \
+	WIDE_BIAS(Y0, Y1) \
+	FOUR(WIDE1, I) \
+	SCALES(SCALES_AT) \
+	FINISH(0, Y0, Y1, 0)
+
+// func gemmWideAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
+// Codes of 7 bits with an offset, scales of 16 columns.
+// Requires: AVX2, FMA
+TEXT ·gemmWideAVX2(SB), NOSPLIT, $0-48
+	ARGUMENTS(Y15)
+
+one:
+	TILE
+
+oneGroup:
+	WIDE_HALF1(40, 0, 0)
+	WIDE_HALF1(44, 4, 64)
+	ADDQ R10, BX
+	NEXT_GROUP(128, oneGroup)
+	NEXT_TOKEN
+
+four:
+	TILE
+
+fourGroup:
+	WIDE_PRODUCTS4
+	ADDQ $192, BX
+	NEXT_GROUP(128, fourGroup)
+	NEXT_TILE
+
 // With AVX_VNNI four products are added to 32 bits at once: Y0 to Y7 are whole sums
 // from the start.
 
@@ -372,6 +408,34 @@ TEXT ·gemmMinAVXVNNI(SB), NOSPLIT, $0-48
 TEXT ·gemmSixteenAVXVNNI(SB), NOSPLIT, $0-48
 	ARGUMENTS(Y15)
 	GEMM(SIXTEEN1, SIXTEEN4, 128)
+
+#define WIDE_DOT1(BIAS_AT, I, SCALES_AT) \
+	BIAS(BIAS_AT(BX), Y0, Y1) \
+	WIDE_BIAS(Y0, Y1) \
+	FOUR(DOT1, I) \
+	SCALES(SCALES_AT) \
+	FINISH(0, Y0, Y1, 0)
+
+#define WIDE_DOT4(BIAS_AT, I, SCALES_AT) \
+	WIDE_BIAS4(BIAS_AT) \
+	FOUR(DOT4, I) \
+	SCALES(SCALES_AT) \
+	FINISH4(FINISH)
+
+#define WIDE_SIXTEEN1 \
+	WIDE_DOT1(40, 0, 0) \
+	WIDE_DOT1(44, 4, 64)
+
+#define WIDE_SIXTEEN4 \
+	WIDE_DOT4(40, 0, 0) \
+	WIDE_DOT4(44, 4, 64)
+
+// func gemmWideAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
+// Codes of 7 bits with an offset, scales of 16 columns.
+// Requires: AVX2, FMA, AVX_VNNI
+TEXT ·gemmWideAVXVNNI(SB), NOSPLIT, $0-48
+	ARGUMENTS(Y15)
+	GEMM(WIDE_SIXTEEN1, WIDE_SIXTEEN4, 128)
 
 #define DOT_MIN1(I, AT, FINISH) \
 	ZERO(Y0, Y1) \

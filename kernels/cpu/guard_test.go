@@ -36,6 +36,9 @@ func TestGuards(t *testing.T) {
 			if loops != nil {
 				t.Run(v.name+"/"+kernels.DType(typ).String(), func(t *testing.T) { guards{t}.packed(&v, kernels.DType(typ), loops) })
 			}
+			if loops != nil && loops.table != nil {
+				t.Run(v.name+"/table of "+kernels.DType(typ).String(), func(t *testing.T) { guards{t}.packed(&v, kernels.DType(typ), loops.table) })
+			}
 		}
 		t.Run(v.name+"/logits", func(t *testing.T) {
 			logits := guards{t}.floats(tokenGroup)

@@ -68,6 +68,9 @@ type integer struct {
 	many func(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 	// scaled is direct where rows have scales beside the tensor, too: factors.
 	scaled [3]scaled
+	// table has the loops for weights whose codes have values of their own; they round x as
+	// these do. nil: these.
+	table *integer
 }
 
 type (

@@ -31,6 +31,10 @@ func int8AVX2(v variant) variant {
 		kernels.NVFP4x16: {offset: 12, unpack: unpack8NVFP4AVX2, gemm: gemmSixteenAVX2, directTokens: 32, many: manyNVFP4AVX2},
 	}
 	fp4AVX2(&v)
+	v.integers[kernels.Q3_K].table = &integer{
+		offset: 4, unpack: unpackTableQ3_KAVX2, gemm: gemmWideAVX2, directTokens: 32, many: manyTableQ3_KAVX2,
+		direct: [3]direct{directTableQ3_Kx1AVX2, directTableQ3_Kx2AVX2, directTableQ3_Kx4AVX2},
+	}
 	return v
 }
 
@@ -75,6 +79,8 @@ func int8AVXVNNI(v variant) variant {
 			loops.gemm = gemmOffsetAVXVNNI
 		}
 	}
+	table := v.integers[kernels.Q3_K].table
+	table.directTokens, table.gemm = min(table.directTokens, 8), gemmWideAVXVNNI
 	for t, unpack := range unsigned8() {
 		v.integers[t].offset, v.integers[t].unpack = 128, unpack
 	}
@@ -113,6 +119,9 @@ func unpack8Q2_KAVX2(p *panel8, src unsafe.Pointer, n int)
 func unpack8Q3_KAVX2(p *panel8, src unsafe.Pointer, n int)
 
 //go:noescape
+func unpackTableQ3_KAVX2(p *panel8, src unsafe.Pointer, n int)
+
+//go:noescape
 func unpack8Q4_KAVX2(p *panel8, src unsafe.Pointer, n int)
 
 //go:noescape
@@ -144,6 +153,9 @@ func gemmFifthMinAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
 
 //go:noescape
 func gemmSixteenAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemmWideAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
 
 //go:noescape
 func gemmSixteenMinAVX2(out *float32, p *panel8, x *block8, stride, tokens, n int)
@@ -209,10 +221,19 @@ func directQ2_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 func directQ3_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
+func directTableQ3_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
 func directQ3_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
+func directTableQ3_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
 func directQ3_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func directTableQ3_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
 func directQ4_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
@@ -278,6 +299,9 @@ func manyQ2_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n
 func manyQ3_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 
 //go:noescape
+func manyTableQ3_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
+
+//go:noescape
 func manyQ4_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 
 //go:noescape
@@ -321,6 +345,9 @@ func gemmMinAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
 
 //go:noescape
 func gemmSixteenAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
+
+//go:noescape
+func gemmWideAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)
 
 //go:noescape
 func gemmSixteenMinAVXVNNI(out *float32, p *panel8, x *block8, stride, tokens, n int)

@@ -194,7 +194,7 @@ func TestInt8Twice(t *testing.T) {
 			rng := rand.New(rand.NewPCG(1, uint64(typ)))
 			src, raw := [2][]byte{}, rows8(rng, tokens*n)
 			for i := range src {
-				src[i] = randomBlocks(rng, n/packings[typ].cols*packings[typ].bytes)
+				src[i] = randomPacked(rng, kernels.DType(typ), n, randomTable(rng, kernels.DType(typ)))
 			}
 			x := tokens8(&v, loops, kernels.DType(typ), raw, tokens, n)
 			got := product8Twice(loops, kernels.DType(typ), src, x, tokens, n)
@@ -219,38 +219,90 @@ func TestInt8(t *testing.T) {
 			if loops.super {
 				oracle = super.integers[typ]
 			}
-			t.Run(v.name+"/"+dt.String(), func(t *testing.T) {
-				for _, n := range []int{max(32, p.cols), 256, 256 + max(32, p.cols), 768} {
-					rng := rand.New(rand.NewPCG(uint64(n), uint64(typ)))
-					src, raw := randomBlocks(rng, n/p.cols*p.bytes), rows8(rng, 11*n)
-					for tokens := 1; tokens <= 11; tokens++ {
-						want := product8(oracle, dt, src, tokens8(&plain, oracle, dt, raw, tokens, n), tokens, n)
-						x := tokens8(&v, loops, dt, raw, tokens, n)
-						same(t, want, product8(loops, dt, src, x, tokens, n), "%d tokens, %d columns", tokens, n)
-						if loops.direct[0] == nil && loops.scaled[0] == nil {
-							continue
-						}
-						got, ones := make([]float32, (tokens+1)*lanes), slices.Repeat([]float32{1}, lanes)
-						at := 0
-						if fours := int(padded(int64(tokens))) &^ 3; fours > 4 && loops.many != nil {
-							loops.many(&got[0], unsafe.Pointer(&src[0]), &x[0], 4*n/32, fours, n, new(panel8), &ones[0])
-							at = fours
-						}
-						for ; at < tokens; at += 4 {
-							_, width := tileOf(int64(at), int64(tokens))
-							out, packed, x := &got[at*lanes], unsafe.Pointer(&src[0]), &x[at*n/32]
-							if scaled := loops.scaled[width/2]; scaled != nil {
-								scaled(out, packed, x, n, &ones[0])
-								continue
-							}
-							loops.direct[width/2](out, packed, x, n)
-						}
-						same(t, want, got[:tokens*lanes], "%d tokens, %d columns, packed", tokens, n)
+			compare := func(t *testing.T, n int, used *integer, random bool) {
+				rng := rand.New(rand.NewPCG(uint64(n), uint64(typ)))
+				var table []int8
+				if random {
+					table = randomTable(rng, dt)
+				}
+				src, raw := randomPacked(rng, dt, n, table), rows8(rng, 11*n)
+				for tokens := 1; tokens <= 11; tokens++ {
+					want := product8(oracle, dt, src, tokens8(&plain, oracle, dt, raw, tokens, n), tokens, n)
+					x := tokens8(&v, loops, dt, raw, tokens, n) // which loops of tables have, too
+					same(t, want, product8(used, dt, src, x, tokens, n), "%d tokens, %d columns", tokens, n)
+					if used.direct[0] != nil || used.scaled[0] != nil {
+						same(t, want, productPacked8(used, src, x, tokens, n), "%d tokens, %d columns, packed", tokens, n)
 					}
 				}
-			})
+			}
+			for _, n := range []int{max(32, p.cols), 256, 256 + max(32, p.cols), 768} {
+				t.Run(fmt.Sprintf("%s/%v/%d", v.name, dt, n), func(t *testing.T) { compare(t, n, loops, false) })
+				if tableAt[dt] > 0 {
+					used := loops
+					if loops.table != nil {
+						used = loops.table
+					}
+					t.Run(fmt.Sprintf("%s/%v with a table/%d", v.name, dt, n), func(t *testing.T) { compare(t, n, used, true) })
+				}
+			}
 		}
 	}
+}
+
+// TestTableExtremes: the integers of every instruction set hold sums of the greatest values.
+func TestTableExtremes(t *testing.T) {
+	const n, tokens = 256, 8
+	plain := genericInt8()
+	for _, v := range variants() {
+		for dt, bounds := range map[kernels.DType][2]int8{kernels.Q3_K: {-64, 63}, kernels.IQ4_XS: {-128, 127}} {
+			loops := v.integers[dt]
+			if loops == nil {
+				continue
+			}
+			used := loops
+			if loops.table != nil {
+				used = loops.table
+			}
+			for _, bound := range bounds {
+				for _, value := range []float32{-1, 1} {
+					table := slices.Repeat([]int8{bound}, 8)
+					src := randomPacked(rand.New(rand.NewPCG(8, 0)), dt, n, table)
+					raw := slices.Repeat([]float32{value}, tokens*n)
+					x := tokens8(&plain, plain.integers[dt], dt, raw, tokens, n)
+					want := product8(plain.integers[dt], dt, src, x, tokens, n)
+					x = tokens8(&v, loops, dt, raw, tokens, n)
+					same(t, want, product8(used, dt, src, x, tokens, n), "%s: %v of %d", v.name, dt, bound)
+					if used.direct[0] == nil {
+						continue
+					}
+					for _, some := range []int{1, 2, 4, 8} {
+						x := tokens8(&v, loops, dt, raw, some, n)
+						same(t, want[:some*lanes], productPacked8(used, src, x, some, n), "%s: %v of %d, packed", v.name, dt, bound)
+					}
+				}
+			}
+		}
+	}
+}
+
+// productPacked8 computes tokens rows of output straight from the packed weight.
+func productPacked8(loops *integer, src []byte, x []block8, tokens, n int) []float32 {
+	out, ones := make([]float32, (tokens+1)*lanes), slices.Repeat([]float32{1}, lanes)
+	at := 0
+	if fours := int(padded(int64(tokens))) &^ 3; fours > 4 && loops.many != nil {
+		loops.many(&out[0], unsafe.Pointer(&src[0]), &x[0], 4*n/32, fours, n, new(panel8), &ones[0])
+		at = fours
+	}
+	for ; at < tokens; at += 4 {
+		_, width := tileOf(int64(at), int64(tokens))
+		to, packed, x := &out[at*lanes], unsafe.Pointer(&src[0]), &x[at*n/32]
+		if scaled := loops.scaled[width/2]; scaled != nil {
+			scaled(to, packed, x, n, &ones[0])
+			continue
+		}
+		loops.direct[width/2](to, packed, x, n)
+	}
+	return out[:tokens*lanes]
 }
 
 // TestScaled8: scales beside a tensor give a token the same bits through panels and
@@ -308,6 +360,36 @@ func randomBlocks(rng *rand.Rand, n int) []byte {
 		binary.LittleEndian.PutUint16(b[i:], h&0xbbff)
 	}
 	return b
+}
+
+// tableAt is where packed blocks have tables.
+var tableAt = map[kernels.DType]int{kernels.Q3_K: 288, kernels.IQ4_XS: 160}
+
+// randomPacked returns n columns of 16 rows; no table: the type's own.
+func randomPacked(rng *rand.Rand, typ kernels.DType, n int, table []int8) []byte {
+	p := packings[typ]
+	b, values := randomBlocks(rng, n/p.cols*p.bytes), tableOf(typ, table)
+	for i := 0; i < len(b) && tableAt[typ] > 0; i += p.bytes {
+		values.copyTo(b[i+tableAt[typ]:])
+	}
+	return b
+}
+
+// randomTable returns what codes of a type may be, with the most extreme values; nil: it has
+// no tables.
+func randomTable(rng *rand.Rand, typ kernels.DType) []int8 {
+	switch typ {
+	case kernels.Q3_K:
+		return []int8{-64, 63, int8(rng.IntN(128) - 64), 63, -64, -1, int8(rng.IntN(128) - 64), 43}
+	case kernels.IQ4_XS:
+		table := make([]int8, 16)
+		for i := range table {
+			table[i] = int8(rng.Uint32())
+		}
+		table[rng.IntN(16)], table[0] = 127, -128
+		return table
+	}
+	return nil
 }
 
 // same demands equal bits.

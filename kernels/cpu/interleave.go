@@ -27,11 +27,12 @@ type packer struct {
 	words [64]word
 	// halved has half of each e4m3 number as F16; NVFP4, NVFP4x16.
 	halved [256]uint16
+	table  valueTable // Q3_K, IQ4_XS
 }
 
-func newPacker(v *variant, t kernels.DType) *packer {
-	p := &packer{kern: v}
-	if t == kernels.NVFP4 || t == kernels.NVFP4x16 {
+func newPacker(v *variant, m *kernels.Matrix) *packer {
+	p := &packer{kern: v, table: tableOf(m.Type, m.Table)}
+	if m.Type == kernels.NVFP4 || m.Type == kernels.NVFP4x16 {
 		for i := range p.halved {
 			p.halved[i] = toF16(e4m3(byte(i)) / 2)
 		}

@@ -114,7 +114,12 @@ TEXT ·manyQ2_KAVX2(SB), NOSPLIT, $0-64
 // func manyQ3_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyQ3_KAVX2(SB), NOSPLIT, $0-64
-	MANY(8, 8, 32, 288, pairs, thirds, K_AHEAD, AHEAD3, THIRDS32, SIXTEEN_PRODUCTS4)
+	MANY(8, 8, 32, 320, threes, threes, K_AHEAD, AHEAD3, THREES32, SIXTEEN_PRODUCTS4)
+
+// func manyTableQ3_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
+// Requires: AVX2, FMA, F16C
+TEXT ·manyTableQ3_KAVX2(SB), NOSPLIT, $0-64
+	MANY(8, 8, 32, 320, threes, threes, K_AHEAD, AHEAD3, THREES32_TABLE, WIDE_PRODUCTS4)
 
 // func manyQ4_0AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
@@ -144,7 +149,7 @@ TEXT ·manyIQ4_NLAVX2(SB), NOSPLIT, $0-64
 // func manyIQ4_XSAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyIQ4_XSAVX2(SB), NOSPLIT, $0-64
-	MANY(8, 8, 32, 160, nibbles, nibbles, K_AHEAD, AHEAD4, IQ4_XS32, SIGNED_PRODUCTS4)
+	MANY(8, 8, 32, 192, nibbles, nibbles, K_AHEAD, AHEAD4, IQ4_XS32, SIGNED_PRODUCTS4)
 
 // FACTORS multiplies the scales of unpacked columns, at AT, by those beside the tensor.
 #define FACTORS(AT) \

@@ -22,6 +22,9 @@ type matmul8Job struct {
 // Scales beside the tensor must not change within 32 columns, or a super-block.
 func (v *variant) integer(w kernels.Weight, l *layout) *integer {
 	loops, unit := v.integers[w.Type], int64(32)
+	if l.table && loops != nil && loops.table != nil {
+		loops = loops.table
+	}
 	if loops != nil && loops.super {
 		unit = 256
 	}

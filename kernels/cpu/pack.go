@@ -41,12 +41,12 @@ var packings = [numTypes]packing{
 	kernels.Q5_1:     {32, 24 * lanes, packQ5_1},
 	kernels.Q8_0:     {32, 34 * lanes, packQ8_0},
 	kernels.Q2_K:     {256, 84 * lanes, packQ2_K},
-	kernels.Q3_K:     {256, 114 * lanes, packQ3_K},
+	kernels.Q3_K:     {256, 116 * lanes, packQ3_K},
 	kernels.Q4_K:     {256, 148 * lanes, packQ4_K},
 	kernels.Q5_K:     {256, 180 * lanes, packQ5_K},
 	kernels.Q6_K:     {256, 210 * lanes, packQ6_K},
 	kernels.IQ4_NL:   {32, 18 * lanes, packQ4_0},
-	kernels.IQ4_XS:   {256, 138 * lanes, packIQ4_XS},
+	kernels.IQ4_XS:   {256, 140 * lanes, packIQ4_XS},
 	kernels.MXFP4:    {32, 18 * lanes, packMXFP4},
 	kernels.NVFP4:    {16, 10 * lanes, packNVFP4},
 	kernels.NVFP4x16: {16, 10 * lanes, packNVFP4x16},
@@ -57,6 +57,7 @@ var packings = [numTypes]packing{
 type layout struct {
 	packing
 	groupBytes           int64     // distance of two groups
+	table                bool      // whether codes have values of their own
 	scale                []float32 // of kernels.Matrix; nil: none
 	scaleRows, scaleCols int64
 }
@@ -98,7 +99,7 @@ func (d *Device) Pack(m *kernels.Matrix) (kernels.Weight, error) {
 		return kernels.Weight{}, fmt.Errorf("pack %v: %w", m, err)
 	}
 	all, one := groupsBytes(m)
-	l := &layout{packing: packings[m.Type], groupBytes: one, scaleRows: m.ScaleRows, scaleCols: m.ScaleCols}
+	l := &layout{packing: packings[m.Type], groupBytes: one, table: m.Table != nil, scaleRows: m.ScaleRows, scaleCols: m.ScaleCols}
 	d.pool.settle(bytesOf(addr, all), one)
 	packGroups(bytesOf(addr, all), d.kern, m)
 	if m.Scale != nil {
@@ -115,7 +116,7 @@ const aheadRows = 4 * lanes
 // packGroups packs all rows to dst.
 func packGroups(dst []byte, v *variant, m *kernels.Matrix) {
 	_, one := groupsBytes(m)
-	t, p, rows := &packings[m.Type], newPacker(v, m.Type), m.Reader(aheadRows)
+	t, p, rows := &packings[m.Type], newPacker(v, m), m.Reader(aheadRows)
 	for g := int64(0); g*lanes < m.Rows; g++ {
 		src := rowsOf(m, rows, g)
 		if at := (g + 1) * lanes * int64(src.row); at < int64(len(m.Data)) {
@@ -155,6 +156,9 @@ func checkMatrix(m *kernels.Matrix) error {
 	}
 	if !m.HasData() {
 		return fmt.Errorf("cpu: pack %v: %d bytes of data, want %d", m, len(m.Data), m.Rows*m.Type.RowBytes(m.Cols))
+	}
+	if err := m.CheckTable(); err != nil {
+		return fmt.Errorf("cpu: pack %w", err)
 	}
 	groups := int64(0)
 	if m.Type == kernels.NVFP4x16 {

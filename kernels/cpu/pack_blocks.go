@@ -1,5 +1,11 @@
 package cpu
 
+import (
+	"unsafe"
+
+	"trona/kernels"
+)
+
 // packF32, pack16 and pack8 transpose: [16, n] to [n, 16].
 func packF32(p *packer, dst []byte, src *groupRows, n int) {
 	p.gatherTo(dst, src, 0, n)
@@ -231,17 +237,43 @@ func packQ2_K(p *packer, dst []byte, src *groupRows, n int) {
 	}
 }
 
-// Packed block of Q3_K, 256 columns: d F16 [16]; scales i8 [16 groups, 16]; for
-// each 32 columns the third bits u32 [16], then the low bits u32 [2, 16].
+// valueTable is what a packed block has of the values of its codes: all 16, or 8 twice, then
+// the same plus what makes a number without a sign of each, as some loops want them.
+type valueTable [2][lanes]byte
+
+// tableOf returns that of a type; no values: its own.
+func tableOf(t kernels.DType, values []int8) (table valueTable) {
+	own, offset := iq4[:], byte(128)
+	if t == kernels.Q3_K {
+		own, offset = []int8{-4, -3, -2, -1, 0, 1, 2, 3}, 64
+	}
+	if values == nil {
+		values = own
+	}
+	for i := range lanes {
+		v := byte(values[i%len(values)])
+		table[0][i], table[1][i] = v, v+offset
+	}
+	return table
+}
+
+func (t *valueTable) copyTo(dst []byte) {
+	copy(dst, t[0][:])
+	copy(dst[lanes:], t[1][:])
+}
+
+// Packed block of Q3_K, 256 columns: d F16 [16]; scales i8 [16 groups, 16]; valueTable; for
+// each 32 columns codes u32 [3, 16] (threes).
 func packQ3_K(p *packer, dst []byte, src *groupRows, n int) {
 	for b := range n {
-		block := dst[b*114*lanes:][:114*lanes]
+		block := dst[b*116*lanes:][:116*lanes]
 		src.halves(block, b*110+108)
 		p.gather(src, b*110, 27)
 		for g := range 8 {
-			group := block[288+192*g:]
+			group := block[320+192*g:]
 			p.fields(group, 0, 1, 1, g)
 			p.fields(group[64:], 8+g/4*8, 2, 2, g%4*2)
+			threes(group)
 		}
 		const four, two = 0x0f0f0f0f, 0x03030303
 		w := p.words[24:28]
@@ -251,6 +283,24 @@ func packQ3_K(p *packer, dst []byte, src *groupRows, n int) {
 			w[2][r], w[3][r] = signed6(low>>4&four|high>>4&two<<4), signed6(more>>4&four|high>>6&two<<4)
 		}
 		p.columns8(block[2*lanes:], lanes, 24, 4)
+		p.table.copyTo(block[288:])
+	}
+}
+
+// threes makes codes of 32 columns, three words, of their third bits and two words of their
+// low ones, for two rows at a time. Three words of nibbles have the codes of the first 24
+// columns and, in every fourth bit, one bit each of those of the last eight: a nibble is
+// looked up as it is, with half of the work that bits joined to others take.
+func threes(group []byte) {
+	type pairs [lanes / 2]uint64
+	const bytes = 0x0101010101010101
+	words := (*[3]pairs)(unsafe.Pointer(&group[:12*lanes][0]))
+	for r := range words[0] {
+		third, first, second := words[0][r], words[1][r], words[2][r]
+		last := second>>4&(0x03*bytes) | second>>2&(0x30*bytes) | third>>4&(0x04*bytes) | third>>1&(0x40*bytes)
+		words[0][r] = first&(0x03*bytes) | first<<2&(0x30*bytes) | third<<2&(0x04*bytes) | third<<5&(0x40*bytes) | last<<3&(0x88*bytes)
+		words[1][r] = first>>4&(0x03*bytes) | first>>2&(0x30*bytes) | third&(0x04*bytes) | third<<3&(0x40*bytes) | last<<2&(0x88*bytes)
+		words[2][r] = second&(0x03*bytes) | second<<2&(0x30*bytes) | third>>2&(0x04*bytes) | third<<1&(0x40*bytes) | last<<1&(0x88*bytes)
 	}
 }
 
@@ -261,11 +311,11 @@ func signed6(v uint32) uint32 {
 	return v | v&top<<1 | v&top<<2
 }
 
-// Packed block of IQ4_XS, 256 columns: d F16 [16]; scales i8 [8 groups, 16];
+// Packed block of IQ4_XS, 256 columns: d F16 [16]; scales i8 [8 groups, 16]; valueTable;
 // codes u32 [32, 16].
 func packIQ4_XS(p *packer, dst []byte, src *groupRows, n int) {
 	for b := range n {
-		block := dst[b*138*lanes:][:138*lanes]
+		block := dst[b*140*lanes:][:140*lanes]
 		p.gather(src, b*136, 34)
 		for r := range lanes {
 			little.PutUint16(block[2*r:], uint16(p.words[0][r]))
@@ -276,7 +326,8 @@ func packIQ4_XS(p *packer, dst []byte, src *groupRows, n int) {
 			}
 		}
 		for g := range 8 {
-			p.nibbles(block[160+256*g:], 2+4*g, 2)
+			p.nibbles(block[192+256*g:], 2+4*g, 2)
 		}
+		p.table.copyTo(block[160:])
 	}
 }

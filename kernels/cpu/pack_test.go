@@ -42,6 +42,9 @@ func TestPack(t *testing.T) {
 					if typ == kernels.NVFP4x16 {
 						m.GroupScale = randomBytes(2, 32*cols/16)
 					}
+					if blocks == 3 {
+						m.Table = randomTable(rand.New(rand.NewPCG(3, 0)), typ)
+					}
 					for _, rows := range []int64{32, 17, 15, 1} {
 						filled := *m
 						filled.Data = slices.Clone(m.Data)

@@ -72,7 +72,8 @@ func TestTilesUnpack(t *testing.T) {
 			}
 			p := packings[typ]
 			for _, n := range []int{max(tileCols, p.cols), 256} {
-				src := randomBlocks(rand.New(rand.NewPCG(uint64(n), uint64(typ))), n/p.cols*p.bytes)
+				rng := rand.New(rand.NewPCG(uint64(n), uint64(typ)))
+				src := randomPacked(rng, kernels.DType(typ), n, randomTable(rng, kernels.DType(typ)))
 				panel, want, got := alignedFloats(n*lanes), alignedHalves(int64(n*lanes)), alignedHalves(int64(n*lanes))
 				plain.unpack[typ](&panel[0], unsafe.Pointer(&src[0]), n)
 				pairTilesGeneric(&want[0], &panel[0], lanes, n)

@@ -10,8 +10,12 @@ DATA sixths<>+0(SB)/4, $0x30303030
 GLOBL sixths<>(SB), RODATA|NOPTR, $4
 DATA pairs<>+0(SB)/4, $0x03030303
 GLOBL pairs<>(SB), RODATA|NOPTR, $4
-DATA thirds<>+0(SB)/4, $0x04040404
-GLOBL thirds<>(SB), RODATA|NOPTR, $4
+DATA threes<>+0(SB)/4, $0x07070707
+GLOBL threes<>(SB), RODATA|NOPTR, $4
+
+VECTOR(bits0<>, 0x1111111111111111)
+VECTOR(bits1<>, 0x2222222222222222)
+VECTOR(bits2<>, 0x4444444444444444)
 
 DATA minus<>+0(SB)/4, $0x80000000
 GLOBL minus<>(SB), RODATA|NOPTR, $4
@@ -178,16 +182,6 @@ GLOBL minus<>(SB), RODATA|NOPTR, $4
 	WITH_HIGH(3, SAME, 0, RIGHT, 2) \
 	ADDQ    $384, R10
 
-// THIRDS writes four columns of 3 bits: the low two of Y8, Y9, the third of Y10, Y11.
-#define THIRDS(I, BY2, SHIFT, BY) \
-	VPSRLW  $(BY2), Y8, Y0 \
-	VPSRLW  $(BY2), Y9, Y1 \
-	VPAND   Y15, Y0, Y0 \
-	VPAND   Y15, Y1, Y1 \
-	HIGH(SHIFT, BY, Y0, Y1) \
-	VMOVDQU Y0, (64*I)(DI) \
-	VMOVDQU Y1, (64*I+32)(DI)
-
 // PAIR_SCALES writes scales and mins of 16 columns of Q2_K: nibbles of u8 [16] at R12 times
 // F16 [16]. Y14 masks nibbles.
 #define PAIR_SCALES \
@@ -243,26 +237,65 @@ GLOBL minus<>(SB), RODATA|NOPTR, $4
 	PAIRS(7, 6) \
 	ADDQ    $128, R10
 
-// THIRDS32 writes 32 columns of Q3_K.
-#define THIRDS32 \
-	SIGNED_SCALES2 \
-	VMOVDQU (R10), Y10 \
-	VMOVDQU 32(R10), Y11 \
-	VMOVDQU 64(R10), Y8 \
-	VMOVDQU 96(R10), Y9 \
-	THIRDS(0, 0, LEFT, 2) \
-	THIRDS(1, 2, LEFT, 1) \
-	THIRDS(2, 4, SAME, 0) \
-	THIRDS(3, 6, RIGHT, 1) \
-	VMOVDQU 128(R10), Y8 \
-	VMOVDQU 160(R10), Y9 \
-	THIRDS(4, 0, RIGHT, 2) \
-	THIRDS(5, 2, RIGHT, 3) \
-	THIRDS(6, 4, RIGHT, 4) \
-	THIRDS(7, 6, RIGHT, 5) \
-	ADDQ    $192, R10
+// WRITE8 writes eight columns: four of Y0, Y1, and four of Y2, Y3.
+#define WRITE8(D) \
+	VMOVDQU Y0, (128*D)(DI) \
+	VMOVDQU Y1, (128*D+32)(DI) \
+	VMOVDQU Y2, (128*D+64)(DI) \
+	VMOVDQU Y3, (128*D+96)(DI)
 
-// The values of IQ4_NL and IQ4_XS codes, and those of 4-bit floats, doubled, plus 12.
+// THREES writes eight columns of 3 bits: codes, or what VALUES makes of them.
+#define THREES(D, VALUES) \
+	SPLIT((64*D)(R10), Y0, Y2) \
+	SPLIT((64*D+32)(R10), Y1, Y3) \
+	VALUES \
+	WRITE8(D)
+
+// FOURTH_BITS joins those of the nibbles of three words to codes of eight columns.
+#define FOURTH_BITS(AT, A, B) \
+	VMOVDQU AT(R10), A \
+	VMOVDQU (AT+64)(R10), Y4 \
+	VMOVDQU (AT+128)(R10), Y5 \
+	VPSRLW  $3, A, A \
+	VPSRLW  $2, Y4, Y4 \
+	VPSRLW  $1, Y5, Y5 \
+	VPAND   bits0<>(SB), A, A \
+	VPAND   bits1<>(SB), Y4, Y4 \
+	VPAND   bits2<>(SB), Y5, Y5 \
+	VPOR    Y4, A, A \
+	VPOR    Y5, A, A \
+	VPSRLW  $4, A, B \
+	VPAND   Y15, A, A \
+	VPAND   Y15, B, B
+
+#define THREES4(VALUES) \
+	SIGNED_SCALES2 \
+	THREES(0, VALUES) \
+	THREES(1, VALUES) \
+	THREES(2, VALUES) \
+	FOURTH_BITS(0, Y0, Y2) \
+	FOURTH_BITS(32, Y1, Y3) \
+	VALUES \
+	WRITE8(3) \
+	ADDQ $192, R10
+
+#define NO_VALUES
+
+// LOOK_UP takes values of the table Y13.
+#define LOOK_UP \
+	VPSHUFB Y0, Y13, Y0 \
+	VPSHUFB Y1, Y13, Y1 \
+	VPSHUFB Y2, Y13, Y2 \
+	VPSHUFB Y3, Y13, Y3
+
+// THREES32 writes 32 columns of Q3_K, THREES32_TABLE their values, plus 64.
+#define THREES32 THREES4(NO_VALUES)
+
+#define THREES32_TABLE \
+	VBROADCASTI128 304(SI), Y13 \
+	THREES4(LOOK_UP)
+
+// The values of IQ4_NL codes, and those of 4-bit floats, doubled, plus 12.
 DATA iq4Codes<>+0(SB)/8, $0xf6eaddcfbfad9881
 DATA iq4Codes<>+8(SB)/8, $0x7159453526190d01
 GLOBL iq4Codes<>(SB), RODATA|NOPTR, $16
@@ -274,14 +307,8 @@ GLOBL e2m1Codes<>(SB), RODATA|NOPTR, $16
 #define LOOKUP(D) \
 	SPLIT((64*D)(R10), Y0, Y2) \
 	SPLIT((64*D+32)(R10), Y1, Y3) \
-	VPSHUFB Y0, Y13, Y0 \
-	VPSHUFB Y1, Y13, Y1 \
-	VPSHUFB Y2, Y13, Y2 \
-	VPSHUFB Y3, Y13, Y3 \
-	VMOVDQU Y0, (128*D)(DI) \
-	VMOVDQU Y1, (128*D+32)(DI) \
-	VMOVDQU Y2, (128*D+64)(DI) \
-	VMOVDQU Y3, (128*D+96)(DI)
+	LOOK_UP \
+	WRITE8(D)
 
 #define LOOKUP4 \
 	LOOKUP(0) \
@@ -302,7 +329,7 @@ GLOBL e2m1Codes<>(SB), RODATA|NOPTR, $16
 	LOOKUP4
 
 #define IQ4_XS32 \
-	IQ4_TABLE \
+	VBROADCASTI128 160(SI), Y13 \
 	SIGNED_SCALES \
 	LOOKUP4
 

@@ -6,7 +6,7 @@
 
 // Unpacking to 8 bits: CX is columns left.
 
-// The values of IQ4_NL and IQ4_XS codes, plus 128.
+// The values of IQ4_NL codes, plus 128.
 DATA iq4CodesU<>+0(SB)/8, $0x766a5d4f3f2d1801
 DATA iq4CodesU<>+8(SB)/8, $0xf1d9c5b5a6998d81
 GLOBL iq4CodesU<>(SB), RODATA|NOPTR, $16
@@ -282,28 +282,35 @@ group:
 	VZEROUPPER
 	RET
 
+#define Q3_K(USE_THREES) \
+	ARGUMENTS \
+	VPBROADCASTD threes<>(SB), Y15 \
+block: \
+	LEAQ 32(SI), R12 \
+	LEAQ 320(SI), R10 \
+	MOVQ $8, R8 \
+group: \
+	USE_THREES \
+	ADDQ $512, DI \
+	DECQ R8 \
+	JNZ  group \
+	MOVQ R10, SI \
+	SUBQ $256, CX \
+	JNZ  block \
+	VZEROUPPER \
+	RET
+
 // func unpack8Q3_KAVX2(p *panel8, src unsafe.Pointer, n int)
+// Codes as they are: the type's own values, plus 4.
 // Requires: AVX2, F16C
 TEXT ·unpack8Q3_KAVX2(SB), NOSPLIT, $0-24
-	ARGUMENTS
-	VPBROADCASTD pairs<>(SB), Y15
-	VPBROADCASTD thirds<>(SB), Y14
+	Q3_K(THREES32)
 
-block:
-	LEAQ 32(SI), R12
-	LEAQ 288(SI), R10
-	MOVQ $8, R8
-
-group:
-	THIRDS32
-	ADDQ $512, DI
-	DECQ    R8
-	JNZ     group
-	MOVQ    R10, SI
-	SUBQ    $256, CX
-	JNZ     block
-	VZEROUPPER
-	RET
+// func unpackTableQ3_KAVX2(p *panel8, src unsafe.Pointer, n int)
+// The values of codes, plus 64.
+// Requires: AVX2, F16C
+TEXT ·unpackTableQ3_KAVX2(SB), NOSPLIT, $0-24
+	Q3_K(THREES32_TABLE)
 
 // COPY writes codes of 8 bits; those in Y15 change.
 #define COPY(I) \
@@ -364,19 +371,20 @@ block: \
 
 #define IQ4_XS(TABLE) \
 	ARGUMENTS \
-	BEGIN_LOOKUP(TABLE) \
+	BEGIN4 \
 block: \
-	LEAQ 32(SI), R12 \
-	LEAQ 160(SI), R10 \
-	MOVQ $8, R8 \
+	VBROADCASTI128 TABLE(SI), Y13 \
+	LEAQ           32(SI), R12 \
+	LEAQ           192(SI), R10 \
+	MOVQ           $8, R8 \
 group: \
 	SIGNED_SCALES \
 	LOOKUP4 \
-	DECQ R8 \
-	JNZ  group \
-	MOVQ R10, SI \
-	SUBQ $256, CX \
-	JNZ  block \
+	DECQ           R8 \
+	JNZ            group \
+	MOVQ           R10, SI \
+	SUBQ           $256, CX \
+	JNZ            block \
 	VZEROUPPER \
 	RET
 
@@ -393,12 +401,12 @@ TEXT ·unpackU8IQ4_NLAVX2(SB), NOSPLIT, $0-24
 // func unpack8IQ4_XSAVX2(p *panel8, src unsafe.Pointer, n int)
 // Requires: AVX2, F16C
 TEXT ·unpack8IQ4_XSAVX2(SB), NOSPLIT, $0-24
-	IQ4_XS(iq4Codes<>(SB))
+	IQ4_XS(160)
 
 // func unpackU8IQ4_XSAVX2(p *panel8, src unsafe.Pointer, n int)
 // Requires: AVX2, F16C
 TEXT ·unpackU8IQ4_XSAVX2(SB), NOSPLIT, $0-24
-	IQ4_XS(iq4CodesU<>(SB))
+	IQ4_XS(176)
 
 // func unpack8MXFP4AVX2(p *panel8, src unsafe.Pointer, n int)
 // Requires: AVX2

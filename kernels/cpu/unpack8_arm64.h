@@ -40,9 +40,12 @@
 	FMULV(6, 6, (A+2)) \
 	FMULV(7, 7, (A+3))
 
-// SPLIT makes two times four columns from dwords of nibbles.
+// APART makes two times four columns of the nibbles in V0 to V3, SPLIT reads these.
 #define SPLIT \
 	VLD1.P 64(R5), [V0.B16, V1.B16, V2.B16, V3.B16] \
+	APART
+
+#define APART \
 	VUSHR  $4, V0.B16, V4.B16 \
 	VUSHR  $4, V1.B16, V5.B16 \
 	VUSHR  $4, V2.B16, V6.B16 \
@@ -78,6 +81,9 @@ GLOBL e2m1Codes<>(SB), RODATA|NOPTR, $16
 // VALUES makes eight columns of what a table has for nibbles.
 #define VALUES(TABLE) \
 	SPLIT \
+	LOOK_UP(TABLE)
+
+#define LOOK_UP(TABLE) \
 	VTBL V0.B16, [TABLE.B16], V0.B16 \
 	VTBL V1.B16, [TABLE.B16], V1.B16 \
 	VTBL V2.B16, [TABLE.B16], V2.B16 \

@@ -6,8 +6,8 @@
 
 // Unpacking to 8 bits: R0 is the panel's codes, R3 its scales, R4 its mins, R1 the
 // packed block, R5 the codes in it, R6 its bytes of scales, R2 columns left. V31
-// masks nibbles, V30 is the offset to take off, V29 masks the bits above nibbles. V20
-// to V23 and V24 to V27 are mins and scales of a block of 256.
+// masks nibbles, V30 is the offset to take off or a table of values, V29 masks the bits
+// above nibbles. V20 to V23 and V24 to V27 are mins and scales of a block of 256.
 
 #define ARGUMENTS \
 	MOVD p+0(FP), R0 \
@@ -232,46 +232,55 @@ group:
 	BNE    block
 	RET
 
-// THIRD joins bits of V16 to V19 to eight columns, takes 4 off and writes them.
-#define THIRD(SHIFT0, BY0, SHIFT1, BY1) \
-	ABOVE(SHIFT0, BY0, V16, V0) \
-	ABOVE(SHIFT0, BY0, V17, V1) \
-	ABOVE(SHIFT0, BY0, V18, V2) \
-	ABOVE(SHIFT0, BY0, V19, V3) \
-	ABOVE(SHIFT1, BY1, V16, V4) \
-	ABOVE(SHIFT1, BY1, V17, V5) \
-	ABOVE(SHIFT1, BY1, V18, V6) \
-	ABOVE(SHIFT1, BY1, V19, V7) \
-	MINUS \
+// LOOKUP writes eight columns of what the table V30 has for nibbles.
+#define LOOKUP \
+	VALUES(V30) \
 	WRITE
+
+// FOURTH_BITS joins those of the nibbles of three words.
+#define FOURTH_BITS(A, B, C, TO) \
+	VUSHR $3, A.B16, A.B16 \
+	VUSHR $2, B.B16, B.B16 \
+	VUSHR $1, C.B16, C.B16 \
+	VAND  V21.B16, A.B16, A.B16 \
+	VAND  V22.B16, B.B16, B.B16 \
+	VAND  V23.B16, C.B16, C.B16 \
+	VORR  A.B16, B.B16, B.B16 \
+	VORR  B.B16, C.B16, TO.B16
 
 // func unpack8Q3_KNEON(p *panel8, src unsafe.Pointer, n int)
 TEXT ·unpack8Q3_KNEON(SB), NOSPLIT, $0-24
 	ARGUMENTS
-	BYTES(3, V31)
-	BYTES(4, V30)
-	BYTES(4, V29)
+	BYTES(0x0f, V31)
+	BYTES(0x11, V21)
+	BYTES(0x22, V22)
+	BYTES(0x44, V23)
 
 block:
 	HALVES(R1, 24)
 	ADD  $32, R1, R6
-	ADD  $288, R1, R5
+	ADD  $288, R1, R9
+	VLD1 (R9), [V30.B16]
+	ADD  $320, R1, R5
 	MOVD $8, R7
 
 group:
 	TIMES(SXTLB, SXTLB2, 24, R3)
 	TIMES(SXTLB, SXTLB2, 24, R3)
-	VLD1.P 64(R5), [V16.B16, V17.B16, V18.B16, V19.B16]
-	VLD1.P 64(R5), [V8.B16, V9.B16, V10.B16, V11.B16]
-	FOURS(VSHL, 0, VUSHR, 2)
-	THIRD(VSHL, 2, VSHL, 1)
-	FOURS(VUSHR, 4, VUSHR, 6)
-	THIRD(VSHL, 0, VUSHR, 1)
-	VLD1.P 64(R5), [V8.B16, V9.B16, V10.B16, V11.B16]
-	FOURS(VSHL, 0, VUSHR, 2)
-	THIRD(VUSHR, 2, VUSHR, 3)
-	FOURS(VUSHR, 4, VUSHR, 6)
-	THIRD(VUSHR, 4, VUSHR, 5)
+	MOVD   R5, R8
+	LOOKUP
+	LOOKUP
+	LOOKUP
+	VLD1.P 64(R8), [V8.B16, V9.B16, V10.B16, V11.B16]
+	VLD1.P 64(R8), [V12.B16, V13.B16, V14.B16, V15.B16]
+	VLD1.P 64(R8), [V16.B16, V17.B16, V18.B16, V19.B16]
+	FOURTH_BITS(V8, V12, V16, V0)
+	FOURTH_BITS(V9, V13, V17, V1)
+	FOURTH_BITS(V10, V14, V18, V2)
+	FOURTH_BITS(V11, V15, V19, V3)
+	APART
+	LOOK_UP(V30)
+	WRITE
 	SUBS   $1, R7
 	BNE    group
 	MOVD   R5, R1
@@ -363,7 +372,7 @@ block:
 	BNE    block
 	RET
 
-// The values of IQ4_NL and IQ4_XS codes.
+// The values of IQ4_NL codes.
 DATA iq4Codes<>+0(SB)/8, $0xf6eaddcfbfad9881
 DATA iq4Codes<>+8(SB)/8, $0x7159453526190d01
 GLOBL iq4Codes<>(SB), RODATA|NOPTR, $16
@@ -373,11 +382,6 @@ GLOBL iq4Codes<>(SB), RODATA|NOPTR, $16
 	BYTES(0x0f, V31) \
 	MOVD $TABLE<>(SB), R9 \
 	VLD1 (R9), [V30.B16]
-
-// LOOKUP writes eight columns of what the table V30 has for nibbles.
-#define LOOKUP \
-	VALUES(V30) \
-	WRITE
 
 // func unpack8IQ4_NLNEON(p *panel8, src unsafe.Pointer, n int)
 TEXT ·unpack8IQ4_NLNEON(SB), NOSPLIT, $0-24
@@ -397,12 +401,15 @@ block:
 
 // func unpack8IQ4_XSNEON(p *panel8, src unsafe.Pointer, n int)
 TEXT ·unpack8IQ4_XSNEON(SB), NOSPLIT, $0-24
-	BEGIN_LOOKUP(iq4Codes)
+	ARGUMENTS
+	BYTES(0x0f, V31)
 
 block:
 	HALVES(R1, 24)
 	ADD  $32, R1, R6
-	ADD  $160, R1, R5
+	ADD  $160, R1, R9
+	VLD1 (R9), [V30.B16]
+	ADD  $192, R1, R5
 	MOVD $8, R7
 
 group:

@@ -407,12 +407,14 @@ DATA signBit<>+0(SB)/4, $0x80000000
 GLOBL signBit<>(SB), RODATA|NOPTR, $4
 DATA sixteen<>+0(SB)/4, $0x41800000
 GLOBL sixteen<>(SB), RODATA|NOPTR, $4
-DATA four<>+0(SB)/4, $0x40800000
-GLOBL four<>(SB), RODATA|NOPTR, $4
 DATA low2<>+0(SB)/4, $3
 GLOBL low2<>(SB), RODATA|NOPTR, $4
-DATA bit2<>+0(SB)/4, $4
-GLOBL bit2<>(SB), RODATA|NOPTR, $4
+DATA bits0<>+0(SB)/4, $0x11111111
+GLOBL bits0<>(SB), RODATA|NOPTR, $4
+DATA bits1<>+0(SB)/4, $0x22222222
+GLOBL bits1<>(SB), RODATA|NOPTR, $4
+DATA bits2<>+0(SB)/4, $0x44444444
+GLOBL bits2<>(SB), RODATA|NOPTR, $4
 
 // HALF_PAIR reads F16 [16].
 #define HALF_PAIR(OFFSET, LO, HI) \
@@ -569,11 +571,6 @@ group:
 	VZEROUPPER
 	RET
 
-#define THREE_BITS(J, AT, SHIFT, BY) \
-	PAIR(AT) \
-	HIGH(SHIFT, BY) \
-	AFFINE(J)
-
 // I8_SCALES makes i8 [16] at R9 times F16 [16] at SI.
 #define I8_SCALES \
 	VPMOVSXBD (R9), Y4 \
@@ -585,64 +582,84 @@ group:
 	VMULPS    Y1, Y5, Y5 \
 	ADDQ      $16, R9
 
+// VALUE takes column J, 3 bits from AT on, from the dwords in Y8, Y9 and looks it up in the
+// table Y12.
+#define VALUE(J, AT) \
+	VPSRLD  $(AT), Y8, Y0 \
+	VPSRLD  $(AT), Y9, Y1 \
+	VPERMPS Y12, Y0, Y0 \
+	VPERMPS Y12, Y1, Y1 \
+	VMULPS  Y4, Y0, Y0 \
+	VMULPS  Y5, Y1, Y1 \
+	VMOVUPS Y0, (64*J)(DI) \
+	VMOVUPS Y1, (64*J+32)(DI)
+
+#define EIGHT_VALUES \
+	VALUE(0, 0) \
+	VALUE(1, 8) \
+	VALUE(2, 16) \
+	VALUE(3, 24) \
+	VALUE(4, 4) \
+	VALUE(5, 12) \
+	VALUE(6, 20) \
+	VALUE(7, 28) \
+	ADDQ $512, DI
+
+#define THREES(AT) \
+	VMOVDQU AT(R10), Y8 \
+	VMOVDQU (AT+32)(R10), Y9 \
+	EIGHT_VALUES
+
+// FOURTH_BITS joins those of three words.
+#define FOURTH_BITS(AT, Y) \
+	VMOVDQU AT(R10), Y \
+	VMOVDQU (AT+64)(R10), Y0 \
+	VMOVDQU (AT+128)(R10), Y1 \
+	VPSRLD  $3, Y, Y \
+	VPSRLD  $2, Y0, Y0 \
+	VPSRLD  $1, Y1, Y1 \
+	VPAND   Y13, Y, Y \
+	VPAND   Y14, Y0, Y0 \
+	VPAND   Y15, Y1, Y1 \
+	VPOR    Y0, Y, Y \
+	VPOR    Y1, Y, Y
+
 // func unpackQ3_KAVX2(panel *float32, src unsafe.Pointer, n int)
-// Requires: AVX2, FMA, F16C
+// Requires: AVX2, F16C
 TEXT ·unpackQ3_KAVX2(SB), NOSPLIT, $0-24
 	MOVQ panel+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
-	VPBROADCASTD low2<>(SB), Y12
-	VPBROADCASTD bit2<>(SB), Y13
-	VBROADCASTSS four<>(SB), Y14
+	VPBROADCASTD bits0<>(SB), Y13
+	VPBROADCASTD bits1<>(SB), Y14
+	VPBROADCASTD bits2<>(SB), Y15
 
 block:
-	LEAQ 32(SI), R9
-	LEAQ 288(SI), R10
-	MOVQ $8, R8
+	VPMOVSXBD 288(SI), Y12
+	VCVTDQ2PS Y12, Y12
+	LEAQ      32(SI), R9
+	LEAQ      320(SI), R10
+	MOVQ      $8, R8
 
 group:
-	VMOVDQU (R10), Y10
-	VMOVDQU 32(R10), Y11
-	MOVQ    $2, R11
-
-half:
 	I8_SCALES
-	VMULPS  Y14, Y4, Y6
-	VMULPS  Y14, Y5, Y7
-	ADDQ    $64, R10
-	VMOVDQU (R10), Y8
-	VMOVDQU 32(R10), Y9
-	THREE_BITS(0, 0, VPSLLD, 2)
-	THREE_BITS(1, 8, VPSRLD, 6)
-	THREE_BITS(2, 16, VPSRLD, 14)
-	THREE_BITS(3, 24, VPSRLD, 22)
-	THREE_BITS(4, 2, VPSLLD, 1)
-	THREE_BITS(5, 10, VPSRLD, 7)
-	THREE_BITS(6, 18, VPSRLD, 15)
-	THREE_BITS(7, 26, VPSRLD, 23)
-	THREE_BITS(8, 4, VPSLLD, 0)
-	THREE_BITS(9, 12, VPSRLD, 8)
-	THREE_BITS(10, 20, VPSRLD, 16)
-	THREE_BITS(11, 28, VPSRLD, 24)
-	THREE_BITS(12, 6, VPSRLD, 1)
-	THREE_BITS(13, 14, VPSRLD, 9)
-	THREE_BITS(14, 22, VPSRLD, 17)
-	THREE_BITS(15, 30, VPSRLD, 25)
-	VPSRLD  $4, Y10, Y10
-	VPSRLD  $4, Y11, Y11
-	ADDQ    $1024, DI
-	DECQ    R11
-	JNZ     half
-	ADDQ    $64, R10
-	DECQ    R8
-	JNZ     group
-	ADDQ    $1824, SI
-	SUBQ    $256, CX
-	JNZ     block
+	THREES(0)
+	THREES(64)
+	I8_SCALES
+	THREES(128)
+	FOURTH_BITS(0, Y8)
+	FOURTH_BITS(32, Y9)
+	EIGHT_VALUES
+	ADDQ $192, R10
+	DECQ R8
+	JNZ  group
+	MOVQ R10, SI
+	SUBQ $256, CX
+	JNZ  block
 	VZEROUPPER
 	RET
 
-// The values of IQ4_NL and IQ4_XS codes, and those of 4-bit floats, doubled.
+// The values of IQ4_NL codes, and those of 4-bit floats, doubled.
 DATA iq4<>+0(SB)/4, $0xc2fe0000 // -127
 DATA iq4<>+4(SB)/4, $0xc2d00000
 DATA iq4<>+8(SB)/4, $0xc2a60000
@@ -736,13 +753,15 @@ TEXT ·unpackIQ4_XSAVX2(SB), NOSPLIT, $0-24
 	MOVQ panel+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
-	VMOVUPS iq4<>+0(SB), Y12
-	VMOVUPS iq4<>+32(SB), Y13
 
 block:
-	LEAQ 32(SI), R9
-	LEAQ 160(SI), R10
-	MOVQ $8, R8
+	VPMOVSXBD 160(SI), Y12
+	VPMOVSXBD 168(SI), Y13
+	VCVTDQ2PS Y12, Y12
+	VCVTDQ2PS Y13, Y13
+	LEAQ      32(SI), R9
+	LEAQ      192(SI), R10
+	MOVQ      $8, R8
 
 group:
 	I8_SCALES

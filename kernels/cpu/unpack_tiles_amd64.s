@@ -8,7 +8,7 @@
 // what is added or taken off. Z21 is a table of what 4 bits mean, and Z26 goes on with
 // 5; Z24 masks the low bits of codes, Z25 the top ones. Z20 sets columns side by side.
 
-// Integers from -16 on, the values of IQ4_NL and IQ4_XS codes, and those of 4-bit
+// Integers from -16 on, the values of IQ4_NL codes, and those of 4-bit
 // floats, doubled.
 DATA tableInt<>+0(SB)/8, $0xf7f6f5f4f3f2f1f0
 DATA tableInt<>+8(SB)/8, $0xfffefdfcfbfaf9f8
@@ -266,12 +266,13 @@ group:
 // Requires: AVX512F, AVX512BW, AVX512_BF16
 TEXT ·tilesIQ4_XS(SB), NOSPLIT, $0-24
 	ARGUMENTS
-	TABLE(tableIQ4<>+0, Z21)
 
 block:
+	VPMOVSXBD 160(SI), Z21
+	VCVTDQ2PS Z21, Z21
 	VCVTPH2PS (SI), Z28
 	LEAQ      32(SI), R9
-	LEAQ      160(SI), R10
+	LEAQ      192(SI), R10
 	MOVQ      $8, R8
 
 group:
@@ -280,7 +281,7 @@ group:
 	ADDQ $256, R10
 	DECQ R8
 	JNZ  group
-	NEXT(256, 2208, block)
+	NEXT(256, 2240, block)
 
 // JOIN makes bytes of four columns: the low nibbles of X under bits of Z10, shifted.
 #define JOIN(X, SHIFT, BY, Z) \

@@ -29,11 +29,7 @@ func TestUnpack(t *testing.T) {
 			t.Run(v.name+"/"+kernels.DType(typ).String(), func(t *testing.T) {
 				rng := rand.New(rand.NewPCG(1, uint64(typ)))
 				for _, n := range []int{p.cols, 3 * p.cols, 256} {
-					src := make([]byte, n/p.cols*p.bytes)
-					for i := 0; i < len(src); i += 2 {
-						// Halves anywhere are finite.
-						binary.LittleEndian.PutUint16(src[i:], uint16(rng.Uint32())&0xbbff)
-					}
+					src := randomPacked(rng, kernels.DType(typ), n, randomTable(rng, kernels.DType(typ)))
 					want, got := alignedFloats(n*lanes), alignedFloats(n*lanes)
 					plain.unpack[typ](&want[0], unsafe.Pointer(&src[0]), n)
 					unpack(&got[0], unsafe.Pointer(&src[0]), n)

@@ -25,7 +25,7 @@ func int8VNNI(v variant) variant {
 		kernels.Q5_1:     {unpack: unpack8Q5_1AVX2, gemm: gemmMinVNNI, gemm2: gemmMin2VNNI, direct: [3]direct{directQ5_1x1VNNI, directQ5_1x2VNNI, directQ5_1x4VNNI}, directTokens: 64, many: manyQ5_1VNNI},
 		kernels.Q8_0:     {offset: 128, unpack: unpackU8Q8_0AVX2, gemm: gemmOffsetVNNI, gemm2: gemmOffset2VNNI, direct: [3]direct{directQ8_0x1VNNI, directQ8_0x2VNNI, directQ8_0x4VNNI}, directTokens: 64, many: manyQ8_0VNNI},
 		kernels.Q2_K:     {offset: halfSums, unpack: unpack8Q2_KAVX2, gemm: gemmSixteenMinVNNI, direct: [3]direct{directQ2_Kx1VNNI, directQ2_Kx2VNNI, directQ2_Kx4VNNI}, directTokens: 64, many: manyQ2_KVNNI},
-		kernels.Q3_K:     {offset: -4, unpack: unpack8Q3_KAVX2, gemm: gemmSixteenVNNI, gemm2: gemmSixteen2VNNI, direct: [3]direct{directQ3_Kx1VNNI, directQ3_Kx2VNNI, directQ3_Kx4VNNI}, directTokens: 64, many: manyQ3_KVNNI},
+		kernels.Q3_K:     {offset: -64, unpack: unpackTableQ3_KAVX2, gemm: gemmSixteenVNNI, gemm2: gemmSixteen2VNNI, direct: [3]direct{directQ3_Kx1VNNI, directQ3_Kx2VNNI, directQ3_Kx4VNNI}, directTokens: 64, many: manyQ3_KVNNI},
 		kernels.Q4_K:     {super: true, unpack: unpackSuperQ4_KAVX2, gemm: gemmQ4_KVNNI, gemm2: gemm2Q4_KVNNI, direct: [3]direct{directQ4_Kx1VNNI, directQ4_Kx2VNNI, directQ4_Kx4VNNI}, directTokens: 64, many: manyQ4_KVNNI},
 		kernels.Q5_K:     {super: true, unpack: unpackSuperQ5_KAVX2, gemm: gemmQ5_KVNNI, gemm2: gemm2Q5_KVNNI, direct: [3]direct{directQ5_Kx1VNNI, directQ5_Kx2VNNI, directQ5_Kx4VNNI}, directTokens: 64, many: manyQ5_KVNNI},
 		kernels.Q6_K:     {super: true, offset: -32, unpack: unpackSuperQ6_KAVX2, gemm: gemmQ6_KVNNI, gemm2: gemm2Q6_KVNNI, direct: [3]direct{directQ6_Kx1VNNI, directQ6_Kx2VNNI, directQ6_Kx4VNNI}, directTokens: 64, many: manyQ6_KVNNI},
