@@ -63,6 +63,9 @@ func testMisuse(c *context) {
 		"too few scales":         {Type: kernels.F8E4M3, Rows: 3, Cols: 4, Data: make([]byte, 12), Scale: make([]float32, 2), ScaleRows: 1, ScaleCols: 4},
 		"scales of nothing":      {Type: kernels.F8E4M3, Rows: 3, Cols: 4, Data: make([]byte, 12), Scale: make([]float32, 3)},
 		"scales that do not fit": {Type: kernels.F32, Rows: 1, Cols: 16, Data: make([]byte, 64), GroupScale: make([]byte, 1)},
+		"a table of no type":     {Type: kernels.IQ4_NL, Rows: 1, Cols: 32, Data: make([]byte, 18), Table: make([]int8, 16)},
+		"too small a table":      {Type: kernels.IQ4_XS, Rows: 1, Cols: 256, Data: make([]byte, 136), Table: make([]int8, 8)},
+		"too great a value":      {Type: kernels.Q3_K, Rows: 1, Cols: 256, Data: make([]byte, 110), Table: []int8{0, 0, 0, 0, 0, 0, 0, 64}},
 	} {
 		_, err := c.dev.Pack(&m)
 		require.Error(c, err, name)
