@@ -172,7 +172,7 @@ func BenchmarkPrefill(b *testing.B) {
 
 // BenchmarkPack measures loading: the repacking of 64 MiB of a type.
 func BenchmarkPack(b *testing.B) {
-	for _, t := range []kernels.DType{kernels.BF16, kernels.Q4_0, kernels.Q8_0, kernels.Q4_K, kernels.Q6_K} {
+	for _, t := range []kernels.DType{kernels.BF16, kernels.Q4_0, kernels.Q8_0, kernels.Q3_K, kernels.Q4_K, kernels.Q6_K} {
 		b.Run(t.String(), func(b *testing.B) {
 			const cols = 2048
 			rows := 64 << 20 / t.RowBytes(cols)

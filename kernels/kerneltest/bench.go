@@ -32,6 +32,7 @@ type bencher struct {
 	decode bool  // few tokens are decode rows
 	copies int64 // copies of weights, which take turns, have so many bytes in all at least
 	scales int64 // rows, and columns, that share a scale beside the weight; 0: there is none
+	table  bool  // weights have tables of their own
 }
 
 // recordedOps is how many ops a recording of a benchmark has: on a device that
@@ -46,8 +47,8 @@ func Bench(b *testing.B, open func() (kernels.Device, error)) {
 	defer func() { require.NoError(b, dev.Close()) }()
 	b.Logf("%s", dev.Info().Detail)
 	x := &bencher{B: b, dev: dev, rng: rand.New(rand.NewPCG(1, 1)), decode: true}
-	for _, t := range weightTypes {
-		x.matmul(t)
+	for _, k := range weightKinds() {
+		x.matmul(k)
 	}
 	x.blocks(kernels.F8E4M3)
 	for _, t := range dev.Info().KVTypes {
@@ -164,9 +165,11 @@ func (b *bencher) measureOp(name string, cost kernels.Cost, plan *kernels.Attent
 }
 
 // matmul measures one token (a stream of weights) and many.
-func (b *bencher) matmul(t kernels.DType) {
+func (b *bencher) matmul(k weightKind) {
 	const cols = 2048
-	b.product(fmt.Sprintf("matmul/%v", t), t, benchWeight/t.RowBytes(cols)/16*16, cols, 1, 2, 4, 8, 64)
+	x := *b
+	x.table = k.table
+	x.product(fmt.Sprintf("matmul/%v", k), k.DType, benchWeight/k.RowBytes(cols)/16*16, cols, 1, 2, 4, 8, 64)
 }
 
 // blocks is matmul of a weight with a scale for each [128, 128], as checkpoints of FP8 have.
@@ -207,7 +210,7 @@ func (b *bencher) product(name string, t kernels.DType, rows, cols int64, tokens
 // which does not change the work.
 func (b *bencher) weights(t kernels.DType, rows, cols int64) []kernels.Weight {
 	const period = 64
-	m := (&context{rng: b.rng}).matrix(t, min(period, rows), cols)
+	m := (&context{rng: b.rng}).weight(weightKind{t, b.table}, min(period, rows), cols)
 	whole := func(some []byte) []byte {
 		if some == nil {
 			return nil
