@@ -62,7 +62,11 @@ func (in *renderInput) readMessages(v *value, model *Model) {
 		}
 		m.rest()
 		in.textBytes += len(got.text)
-		in.messages = append(in.messages, got)
+		if model.tools.apart {
+			in.messages = append(in.messages, got.apart(calls)...)
+		} else {
+			in.messages = append(in.messages, got)
+		}
 	}
 }
 
@@ -168,6 +172,31 @@ func readCalls(v *value, role string) {
 			arguments.must("a string")
 		}
 	}
+}
+
+// apart returns the messages that GLM-4 has for one: a call is a message of its own, with the
+// name as metadata, and a result an observation.
+func (m message) apart(calls *value) (list []message) {
+	if m.role == "tool" {
+		m.set("role", "observation")
+	}
+	if calls != nil {
+		m.setRaw("tool_calls", nil)
+		for _, element := range calls.list(0, maxTools) {
+			function := element.object().need("function").object()
+			arguments := function.need("arguments")
+			call := newMessage(m.role, string(arguments.raw))
+			if arguments.raw.Kind() == '"' {
+				call = newMessage(m.role, arguments.text(0, len(arguments.raw)))
+			}
+			call.set("metadata", function.need("name").label(maxNameBytes))
+			list = append(list, call)
+		}
+	}
+	if len(list) == 0 || m.text != "" {
+		list = append([]message{m}, list...)
+	}
+	return list
 }
 
 // nineCharacters returns an id of nine letters and digits, the same for the same id.

@@ -118,6 +118,31 @@ func TestTemplateOfToolsElsewhere(t *testing.T) {
 	}
 }
 
+// GLM-4 has calls as messages with metadata, and results as observations. A template of its
+// that shows calls gets them as it is.
+func TestTemplateOfCallsApart(t *testing.T) {
+	const glm = `[gMASK]<sop>{% for m in messages %}{% if m['content'] %}<{{ m['role'] }}>{{ m['metadata'] }}
+{{ m['content'] }}{% endif %}{% endfor %}`
+	const glm0414 = `[gMASK]<sop>{% for m in messages %}{% set meta = m.get("metadata", "") %}{% if m.role == 'assistant' and meta %}<assistant>{{ meta }}
+{{ m.content }}{% elif m.role in ['user', 'assistant', 'observation'] %}<{{ m.role }}>
+{{ m.content }}{% endif %}{% endfor %}`
+	const other = `[gMASK]<sop>{% for m in messages %}<{{ m.role }}>{{ m.content }}{% for c in m.tool_calls or [] %}{{ c.function.name }}{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}`
+	const apart = "[gMASK]<sop><user>\na<assistant>\nsaid<assistant>f\n{\"a\": 1}<assistant>g\n{\"b\":2}<observation>\n3<observation>\n4"
+	for source, want := range map[string]string{glm: apart, glm0414: apart, other: `[gMASK]<sop><user>a<assistant>saidf{"a": 1}g{"b": 2}<tool>3<tool>4`} {
+		s := newServer(t, says(t, "x"))
+		m := *s.loaded()[0]
+		var err error
+		m.Template, err = tokenizer.NewTemplate(source)
+		require.NoError(t, err)
+		m.ContextLength = 1 << 12
+		s.SetModels(&m)
+		text, _ := rendered(t, s, `{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"said","tool_calls":[
+{"id":"1","type":"function","function":{"name":"f","arguments":"{\"a\": 1}"}},{"id":"2","type":"function","function":{"name":"g","arguments":{"b":2}}}]},
+{"role":"tool","content":"3","tool_call_id":"1"},{"role":"tool","content":"4","tool_call_id":"2"}]}`)
+		require.Equal(t, want, text)
+	}
+}
+
 // A template may refuse ids of calls that have not nine characters.
 func TestTemplateOfShortIDs(t *testing.T) {
 	s := newServer(t, says(t, "x"))

@@ -81,6 +81,7 @@ type toolUse struct {
 	ignored bool // the template does not describe tools
 	objects bool // it wants the arguments of earlier calls as objects, not as text
 	text    bool // it wants them as text
+	apart   bool // it shows calls only as messages of their own
 	null    bool // it shows calls only of messages whose content is null
 	nine    bool // it wants ids of nine characters, or its model has learnt those
 }
@@ -128,6 +129,7 @@ func findTools(m *Model) (use toolUse) {
 			break
 		}
 	}
+	use.apart = use.form.plain && !use.objects && !use.text && !use.null
 	return use
 }
 
