@@ -147,7 +147,7 @@ func (j *job) decide(in *renderInput, budget int) {
 	}
 	state := in.reasons(how)
 	if how.variable != "" {
-		state = map[jsontext.Kind]reasoning{'t': reasonOn, 'f': reasonOff}[in.variable(how.variable).Kind()]
+		state = map[string]reasoning{how.on: reasonOn, how.off: reasonOff}[string(in.variable(how.variable))]
 	}
 	if name := map[reasoning]string{reasonOn: "on", reasonOff: "off"}[state]; name != "" {
 		j.head.Set(headerThinking, name)
@@ -157,7 +157,7 @@ func (j *job) decide(in *renderInput, budget int) {
 // saysReasoning reports whether the request itself switches reasoning: by a
 // variable (which reasoning_effort has become) or in its system message.
 func (in *renderInput) saysReasoning(how thinking) bool {
-	for _, name := range []string{"reasoning_effort", "thinking", "enable_thinking"} {
+	for _, name := range []string{"reasoning_effort", "thinking", "enable_thinking", budgetName} {
 		if raw := in.variable(name); raw != nil && raw.Kind() != 'n' {
 			return true
 		}

@@ -35,9 +35,13 @@ func newThinkingBudget(m *Model, limit int, from *prompt) engine.Constraint {
 	// with it.
 	encode := func(text string) []int32 { return m.Tokenizer.Encode(text, tokenizer.EncodeOptions{}) }
 	b.begun, b.within = encode(thinkClose+"\n\n"), encode("\n"+thinkClose+"\n\n")
-	if id, ok := m.Tokenizer.ID(thinkClose); ok && m.Tokenizer.IsSpecial(id) {
-		b.begun = append([]int32{id}, encode("\n\n")...)
-		b.within = append(encode("\n"), b.begun...)
+	tags := map[int32]string{}
+	m.thinkTags(tags)
+	for id, tag := range tags {
+		if tag == thinkClose {
+			b.begun = append([]int32{id}, encode("\n\n")...)
+			b.within = append(encode("\n"), b.begun...)
+		}
 	}
 	b.split.state = from.begin
 	if limit == 0 && b.split.thinking() {

@@ -33,7 +33,8 @@ func newCompiler(m *Model) func() (*grammar.Compiler, error) {
 // none for special tokens but tags.
 func (m *Model) tokenText() func(int32) string {
 	tags := map[int32]string{}
-	m.specialTags(tags, append(m.tools.form.written(), thinkOpen, thinkClose)...)
+	m.specialTags(tags, m.tools.form.written()...)
+	m.thinkTags(tags)
 	return func(id int32) string {
 		switch tag, ok := tags[id]; {
 		case ok:

@@ -8,6 +8,14 @@ const (
 	blank      = " \t\r\n"
 )
 
+// thinkTokens are tokens that stand for the tags: Seed-OSS has others than <think>.
+func thinkTokens() map[string]string {
+	return map[string]string{thinkOpen: thinkOpen, thinkClose: thinkClose, "<seed:think>": thinkOpen, "</seed:think>": thinkClose}
+}
+
+// seedReflection is what a prompt of Seed-OSS that wants no reasoning has behind the tag.
+const seedReflection = "<seed:cot_budget_reflect>"
+
 // reasoningSplitter parts an answer, piece by piece, into the reasoning (what
 // stands between <think> and </think> at its beginning) and the answer proper.
 // The tags and the white space beside them are dropped. How the answer is cut
@@ -30,12 +38,11 @@ const (
 // promptReasoning returns where an answer begins. A prompt may have opened the
 // reasoning at its end, or opened and closed it.
 func promptReasoning(prompt string) reasoningState {
-	prompt = strings.TrimRight(prompt, blank)
-	switch {
-	case strings.HasSuffix(prompt, thinkOpen):
-		return reasonOpened
-	case strings.HasSuffix(prompt, thinkClose):
-		return reasonClosed
+	prompt = strings.TrimSuffix(strings.TrimRight(prompt, blank), seedReflection)
+	for token, tag := range thinkTokens() {
+		if strings.HasSuffix(prompt, token) {
+			return map[string]reasoningState{thinkOpen: reasonOpened, thinkClose: reasonClosed}[tag]
+		}
 	}
 	return reasonStart
 }

@@ -55,7 +55,7 @@ func newTextStream(m *Model, p *params, from *prompt) *textStream {
 		minTokens:   p.minTokens,
 		tags:        map[int32]string{},
 	}
-	m.specialTags(t.tags, thinkOpen, thinkClose)
+	m.thinkTags(t.tags)
 	if t.calls != nil {
 		m.specialTags(t.tags, m.tools.form.written()...)
 	}
@@ -69,6 +69,15 @@ func (m *Model) specialTags(to map[int32]string, texts ...string) {
 			if token, ok := m.special.at(text[i:]); ok {
 				to[token.id] = token.text
 			}
+		}
+	}
+}
+
+// thinkTags adds the tokens that stand for tags of reasoning.
+func (m *Model) thinkTags(to map[int32]string) {
+	for token, tag := range thinkTokens() {
+		if id, ok := m.Tokenizer.ID(token); ok && m.Tokenizer.IsSpecial(id) {
+			to[id] = tag
 		}
 	}
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,7 +13,8 @@ import (
 // thinking is how a chat template is told whether the model reasons before it
 // answers. A template has at most one of these ways.
 type thinking struct {
-	variable string    // it has this variable: true or false
+	variable string    // it has this variable
+	on, off  string    // its values
 	slash    bool      // it takes /think and /no_think out of the system message (Super v1.5)
 	detailed bool      // the model knows "detailed thinking on" and "off" (Nano, Super v1, Ultra)
 	effort   bool      // besides, it reads the variable reasoning_effort
@@ -24,6 +24,9 @@ type thinking struct {
 // switchNames are variables of templates that switch reasoning; the first counts
 // more.
 var switchNames = []string{"enable_thinking", "thinking"}
+
+// budgetName is Seed-OSS's: tokens of reasoning, or -1.
+const budgetName = "thinking_budget"
 
 // reasoning is what a conversation says about it in the way of Nemotron models.
 type reasoning uint8
@@ -63,9 +66,13 @@ func findThinking(m *Model, tools bool) (how thinking) {
 	how.effort = with("reasoning_effort", `"low"`) != with("reasoning_effort", `"high"`)
 	for _, name := range switchNames {
 		if with(name, "true") != with(name, "false") {
-			how.variable = name
+			how.variable, how.on, how.off = name, "true", "false"
 			return how
 		}
+	}
+	if with(budgetName, "-1") != with(budgetName, "0") {
+		how.variable, how.on, how.off = budgetName, "-1", "0"
+		return how
 	}
 	// The rest of the message must stay: some templates drop all of it.
 	const rest = "Be brief."
@@ -104,7 +111,8 @@ func (in *renderInput) think(how thinking, on bool) bool {
 	switch {
 	case how.variable != "":
 		if in.variable(how.variable) == nil {
-			in.variables = append(in.variables, tokenizer.Variable{Name: how.variable, Value: jsontext.Value(strconv.FormatBool(on))})
+			value := map[bool]string{true: how.on, false: how.off}[on]
+			in.variables = append(in.variables, tokenizer.Variable{Name: how.variable, Value: jsontext.Value(value)})
 		}
 	case how.slash:
 		if !on { // on is what it does by itself

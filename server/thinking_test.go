@@ -28,9 +28,11 @@ var ownTemplates = map[string]string{
 	"variable": `{%- for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]` +
 		`{%- if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}`,
 	"other variable": testTemplate,
-	"effort":         `{%- for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[{{ reasoning_effort|default('medium') }}]`,
-	"refuses":        `{{ raise_exception('no') }}`,
-	"no system":      `{%- for m in messages if m.role != 'system' %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]`,
+	"seed": `{%- if thinking_budget is not defined %}{% set thinking_budget = -1 %}{% endif %}{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]` +
+		`{%- if thinking_budget == 0 %}<seed:think><seed:cot_budget_reflect>{% endif %}`,
+	"effort":    `{%- for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[{{ reasoning_effort|default('medium') }}]`,
+	"refuses":   `{{ raise_exception('no') }}`,
+	"no system": `{%- for m in messages if m.role != 'system' %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]`,
 }
 
 // templateServer serves a model with another template.
@@ -56,7 +58,8 @@ func nemotronServer(t *testing.T, name string) *Server {
 func TestFindThinking(t *testing.T) {
 	for name, want := range map[string]thinking{
 		"nano": {detailed: true, unsaid: reasonOff}, "super1": {detailed: true}, "ultra": {detailed: true, unsaid: reasonOn}, "super1.5": {slash: true}, "llama3.1": {},
-		"variable": {variable: "enable_thinking"}, "other variable": {variable: "thinking"}, "effort": {effort: true}, "refuses": {}, "no system": {},
+		"variable": {variable: "enable_thinking", on: "true", off: "false"}, "other variable": {variable: "thinking", on: "true", off: "false"},
+		"seed": {variable: "thinking_budget", on: "-1", off: "0"}, "effort": {effort: true}, "refuses": {}, "no system": {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, want, nemotronServer(t, name).loaded()[0].thinking)
@@ -107,6 +110,10 @@ func TestThinkingSwitch(t *testing.T) {
 		{"variable", user, "", "[user]Hi[assistant]", ""},
 		{"variable", user, off, "[user]Hi[assistant]<think></think>", ""},
 		{"variable", user, none, "[user]Hi[assistant]<think></think>", ""},
+		{"seed", user, "", "[user]Hi[assistant]", ""},
+		{"seed", user, on, "[user]Hi[assistant]", ""},
+		{"seed", user, none, "[user]Hi[assistant]<seed:think><seed:cot_budget_reflect>", ""},
+		{"seed", user, none + `,"chat_template_kwargs":{"thinking_budget":512}`, "[user]Hi[assistant]", ""},
 		{"variable", user, none + on, "[user]Hi[assistant]", ""}, // the variable counts more
 		{"variable", user, low + off, "[user]Hi[assistant]<think></think>", ""},
 		{"variable", user, `,"chat_template_kwargs":{"thinking":false}`, "[user]Hi[assistant]<think></think>", ""},
@@ -274,6 +281,34 @@ func TestSpecialTags(t *testing.T) {
 	_, ids := rendered(t, s, plainMessage(t, "<think>"))
 	tag, _ := m.Tokenizer.ID(thinkOpen)
 	require.NotContains(t, ids, tag)
+}
+
+// Seed-OSS has other tags, and behind one of them, in a prompt, another token.
+func TestSeedTags(t *testing.T) {
+	s := nemotronServer(t, "seed")
+	m := *s.loaded()[0]
+	m.Tokenizer = testTokenizer(t, "<seed:think>", "</seed:think>", "<seed:cot_budget_reflect>", "</seed:cot_budget_reflect>")
+	m.VocabSize = m.Tokenizer.VocabSize()
+	for _, c := range []struct {
+		said, fields      string
+		reasoning, answer any
+	}{
+		{"<seed:think>hm</seed:think>Hello", "", "hm", "Hello"},
+		{"so</seed:cot_budget_reflect></seed:think>Hello", `,"reasoning_effort":"none"`, "so", "Hello"},
+		{"<seed:think>hm</seed:think>yes", `,"guided_choice":["yes","no"]`, "hm", "yes"},
+		{"<seed:think>a\nb\nc\nd\ne</seed:think>yes", `,"thinking_token_budget":4`, "a\nb", "yes"},
+	} {
+		ids := m.Tokenizer.Encode(c.said+"<|eot_id|>", tokenizer.EncodeOptions{ParseSpecial: true})
+		m.Engine = speaks(ids)
+		s.SetModels(&m)
+		got := post(t, s, 200, chatPath, `{`+hello+c.fields+`,"return_token_ids":true}`)
+		require.Equal(t, c.reasoning, get(got, "choices", 0, "message", "reasoning_content"), c.said)
+		closed, _ := m.Tokenizer.ID("</seed:think>") // by that token, also where a budget ends
+		require.Contains(t, get(got, "choices", 0, "token_ids"), float64(closed), c.said)
+		if c.reasoning != "a\nb" { // else what comes behind is the fake engine's
+			require.Equal(t, c.answer, get(got, "choices", 0, "message", "content"), c.said)
+		}
+	}
 }
 
 // A template that acts on the text of a special token, or writes no begin token.
