@@ -55,7 +55,7 @@ func (s *Server) createMessage(w http.ResponseWriter, r *http.Request, models mo
 	response := c.message(id)
 	var blocks blockList
 	err = c.run(r.Context(), func(p piece) error {
-		if err := c.keep(r.Context(), p); err != nil {
+		if err := c.keep(p); err != nil {
 			return err
 		}
 		response.StopReason, response.StopSequence = anthropicStop(p)

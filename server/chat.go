@@ -21,7 +21,7 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request, models 
 	if err != nil {
 		return err
 	}
-	if err := shareOf(r.Context()).take(int64(c.repeated())*heldPerLogprob, 0); err != nil {
+	if err := c.held.take(int64(c.repeated())*heldPerLogprob, 0); err != nil {
 		return err
 	}
 	id := c.params.newID("chatcmpl-")
@@ -186,7 +186,7 @@ func (c *chat) read(body []byte) (ignored []string, err error) {
 	if err := c.params.checkContext(m, "messages", len(p.ids)); err != nil {
 		return nil, err
 	}
-	if err := c.params.constrain(m, p); err != nil {
+	if err := c.params.constrain(m, p, c.held); err != nil {
 		return nil, err
 	}
 	c.prompts = []prompt{*p}

@@ -27,7 +27,7 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request, models mode
 	if err != nil {
 		return err
 	}
-	if err := shareOf(r.Context()).take(int64(c.repeated())*heldPerLogprob, 0); err != nil {
+	if err := c.held.take(int64(c.repeated())*heldPerLogprob, 0); err != nil {
 		return err
 	}
 	id := c.params.newID("cmpl-")
@@ -58,7 +58,7 @@ func (s *Server) renderCompletion(w http.ResponseWriter, r *http.Request, models
 	}
 	var list []renderedPrompt
 	for _, p := range c.prompts {
-		if err := shareOf(r.Context()).take(int64(len(p.ids))*heldPerToken, 0); err != nil { // text, and JSON
+		if err := c.held.take(int64(len(p.ids))*heldPerToken, 0); err != nil { // text, and JSON
 			return err
 		}
 		list = append(list, renderedPrompt{c.model.Tokenizer.Decode(p.ids, tokenizer.DecodeOptions{ShowSpecial: true}), p.ids})
@@ -142,7 +142,7 @@ func (c *completion) read(body []byte) (ignored []string, err error) {
 	if d.err != nil {
 		return nil, d.err
 	}
-	if err := c.params.constrain(c.model, &c.prompts[0]); err != nil {
+	if err := c.params.constrain(c.model, &c.prompts[0], c.held); err != nil {
 		return nil, err
 	}
 	return append(d.ignored, c.params.unread...), nil
@@ -281,7 +281,7 @@ func (c *completion) add(v *value, p prompt) {
 
 // newJob begins a request; the handler has noted its id in the header.
 func (s *Server) newJob(w http.ResponseWriter, r *http.Request, models modelSet) *job {
-	return &job{server: s, models: models, model: models[0], head: w.Header(), id: w.Header().Get(headerRequestID), strict: s.strict(r), began: time.Now()}
+	return &job{server: s, models: models, model: models[0], head: w.Header(), id: w.Header().Get(headerRequestID), strict: s.strict(r), began: time.Now(), held: shareOf(r.Context())}
 }
 
 // withBody has the body read, and notes the fields without effect.

@@ -10,7 +10,7 @@ import (
 	"trona/tokenizer/grammar"
 )
 
-// maxGrammars bounds the bytes of compiled grammars that a model keeps.
+// maxGrammars bounds the bytes of compiled grammars that a model keeps; less where memory is short.
 const maxGrammars = 64 << 20
 
 // schemaOptions say how schemas of requests are read. Answers are for programs,
@@ -21,11 +21,11 @@ var schemaOptions = grammar.SchemaOptions{DigitsOnly: true, NamedOnly: true, InO
 
 // newCompiler returns what makes the compiler of a model when it is first
 // needed: a large vocabulary takes a moment.
-func newCompiler(m *Model) func() (*grammar.Compiler, error) {
+func newCompiler(m *Model, memory *memory) func() (*grammar.Compiler, error) {
 	return sync.OnceValues(func() (*grammar.Compiler, error) {
 		text := m.tokenText()
 		v := grammar.NewVocabulary(m.VocabSize, func(id int32) []byte { return []byte(text(id)) }, m.EOS)
-		return grammar.NewCompiler(v, grammar.DefaultLimits(), maxGrammars)
+		return grammar.NewCompiler(v, memory.limits(), memory.kept(maxGrammars))
 	})
 }
 
@@ -50,6 +50,7 @@ func (m *Model) tokenText() func(int32) string {
 type builder struct {
 	*grammar.Compiler
 	model  *Model
+	held   *share
 	err    error
 	unread []string // parts of schemas that say nothing
 }
@@ -65,14 +66,18 @@ func (b *builder) note(at string, g *grammar.Grammar) {
 }
 
 func (b *builder) must(at string, g *grammar.Grammar, err error) *grammar.Grammar {
-	if b.err == nil && err != nil {
+	switch {
+	case b.err != nil:
+	case err != nil:
 		b.err = constraintError(at, err)
+	default:
+		b.err = b.held.grammar(g)
 	}
 	return g
 }
 
 // constrain compiles what an answer after the prompt must be.
-func (p *params) constrain(m *Model, from *prompt) error {
+func (p *params) constrain(m *Model, from *prompt, held *share) error {
 	forced := p.tools.required || p.tools.strict()
 	if p.structure.at == "" && !forced {
 		return nil
@@ -80,11 +85,13 @@ func (p *params) constrain(m *Model, from *prompt) error {
 	if p.ignoreEOS {
 		return invalid("ignore_eos", "is not possible where the answer has a form")
 	}
+	held.of.compiles <- struct{}{}
+	defer func() { <-held.of.compiles }()
 	c, err := m.compiler()
 	if err != nil {
 		return err
 	}
-	b := &builder{Compiler: c, model: m}
+	b := &builder{Compiler: c, model: m, held: held}
 	var inner *grammar.Grammar
 	if p.structure.at != "" {
 		g, err := p.structure.compile(c)

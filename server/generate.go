@@ -23,6 +23,7 @@ type job struct {
 	strict   bool // a field without effect is an error
 	prompts  []prompt
 	began    time.Time
+	held     *share
 	outcomes []outcome // one for each choice of each prompt
 }
 
@@ -73,7 +74,7 @@ func (j *job) run(ctx context.Context, emit func(piece) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	j.outcomes = make([]outcome, len(j.prompts)*j.params.choices)
-	if err := shareOf(ctx).take(int64(len(j.outcomes))*answerBytes, 0); err != nil {
+	if err := j.held.take(int64(len(j.outcomes))*answerBytes, 0); err != nil {
 		return err
 	}
 	choices := make([]*choice, len(j.outcomes))
@@ -123,7 +124,7 @@ func (j *job) together(ctx context.Context, cancel context.CancelCauseFunc, choi
 }
 
 // keep holds the memory of a piece that stays until the answer is whole.
-func (j *job) keep(ctx context.Context, p piece) error {
+func (j *job) keep(p piece) error {
 	n := (len(p.text) + len(p.reasoning)) * heldPerLetter
 	for _, call := range p.calls {
 		n += len(call.arguments) * heldPerLetter
@@ -134,7 +135,7 @@ func (j *job) keep(ctx context.Context, p piece) error {
 	if j.params.sampling.Logprob {
 		n += len(p.tokens) * (1 + j.params.sampling.TopLogprobs) * heldPerLogprob
 	}
-	return shareOf(ctx).take(int64(n), 0)
+	return j.held.take(int64(n), 0)
 }
 
 // collect returns each choice as one piece.
@@ -143,7 +144,7 @@ func (j *job) collect(ctx context.Context) ([]piece, error) {
 	wholes := make([]piece, len(j.prompts)*j.params.choices)
 	texts := make([]parts, len(wholes))
 	err := j.run(ctx, func(p piece) error {
-		if err := j.keep(ctx, p); err != nil {
+		if err := j.keep(p); err != nil {
 			return err
 		}
 		whole := &wholes[p.choice]

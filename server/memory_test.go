@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+
+	"trona/tokenizer/grammar"
 )
 
 // withMemory gives a server so much for its requests.
@@ -117,6 +119,37 @@ func TestMemoryOfStoredAnswers(t *testing.T) {
 	got := post(t, s, 400, responsesPath, `{"input":[`+refers+`{"role":"user","content":"a"}]}`)
 	require.Contains(t, get(got, "error", "message"), "memory")
 	require.Equal(t, s.memory.most, s.memory.free)
+}
+
+// TestMemoryOfGrammars: the form of an answer counts once for all requests that have it, and where
+// there is little memory it may have fewer states.
+func TestMemoryOfGrammars(t *testing.T) {
+	s := newServer(t, says(t, "1"), withMemory(64<<20))
+	m := s.loaded()[0]
+	constrain := func(held *share, pattern string) error {
+		p := &params{structure: structure{at: "guided_regex", compile: func(c *grammar.Compiler) (*grammar.Grammar, error) { return c.Regex(pattern) }}}
+		return p.constrain(m, &prompt{}, held)
+	}
+	first, second := &share{of: s.memory}, &share{of: s.memory}
+	require.NoError(t, constrain(first, "[a-z]{500}"))
+	took := s.memory.most - s.memory.free
+	require.Greater(t, took, int64(500<<10))
+	require.NoError(t, constrain(second, "[a-z]{500}"))
+	require.Equal(t, s.memory.most-took, s.memory.free)
+	first.end()
+	require.Equal(t, s.memory.most-took, s.memory.free)
+	var refused *apiError
+	require.NoError(t, second.take(s.memory.free-100, 0))
+	require.ErrorAs(t, constrain(second, "[0-9]{500}"), &refused)
+	require.Contains(t, refused.message, "memory")
+	second.end()
+	require.Equal(t, s.memory.most, s.memory.free)
+	require.Empty(t, s.memory.grammars)
+
+	wide := `{"prompt":"a","guided_regex":"` + strings.Repeat("[a-z]{1000}", 20) + `"}`
+	post(t, newServer(t, says(t, "1")), 200, "/v1/completions", wide)
+	got := post(t, newServer(t, says(t, "1"), withMemory(64<<20)), 400, "/v1/completions", wide)
+	require.Contains(t, get(got, "error", "message"), "too many states")
 }
 
 // TestMemoryOfWork: what reading takes for a moment is waited for, up to the end of the request.

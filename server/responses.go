@@ -142,7 +142,7 @@ func (s *Server) readResponse(w http.ResponseWriter, r *http.Request, models mod
 	j.readModel(o)
 	t := newTranslation("parameters")
 	echo := t.readResponsesAPI(o, s.keeper(r))
-	if err := shareOf(r.Context()).body(int64(t.stored)); err != nil {
+	if err := j.held.body(int64(t.stored)); err != nil {
 		return nil, nil, echo, err
 	}
 	var c *chat

@@ -71,7 +71,7 @@ type responseRun struct {
 // run fills the response.
 func (r *responseRun) run(ctx context.Context, c *chat) error {
 	return c.run(ctx, func(p piece) error {
-		if err := c.keep(ctx, p); err != nil {
+		if err := c.keep(p); err != nil {
 			return err
 		}
 		if p.first {

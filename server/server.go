@@ -55,7 +55,7 @@ func New(o Options) *Server {
 	o.MaxConns = cmp.Or(o.MaxConns, min(12_000, int(memory.most/2/connBytes)))
 	o.Heartbeat = cmp.Or(o.Heartbeat, 15*time.Second)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
-	s := &Server{options: o, keys: newKeyring(o.APIKeys), routes: http.NewServeMux(), memory: memory, responses: newResponseStore(int(min(maxStoredBytes, memory.most/4)))}
+	s := &Server{options: o, keys: newKeyring(o.APIKeys), routes: http.NewServeMux(), memory: memory, responses: newResponseStore(memory.kept(maxStoredBytes))}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.metrics = newMetrics(s.loaded)
 	for path, routes := range groupRoutes(s.table()) {
@@ -76,7 +76,7 @@ func (s *Server) SetModels(models ...*Model) {
 			m.toolThinking = findThinking(m, true)
 		}
 		m.tools = findTools(m)
-		m.compiler = newCompiler(m)
+		m.compiler = newCompiler(m, s.memory)
 	}
 	set := modelSet(models)
 	s.models.Store(&set)

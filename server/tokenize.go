@@ -22,7 +22,7 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request, models modelSe
 		if response, err = j.tokens(w, body); err != nil {
 			return err
 		}
-		return shareOf(r.Context()).take(int64(8*len(response.Tokens)+64*len(response.TokenStrs)), 0) // JSON, and texts
+		return j.held.take(int64(8*len(response.Tokens)+64*len(response.TokenStrs)), 0) // JSON, and texts
 	})
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ func (s *Server) detokenize(w http.ResponseWriter, r *http.Request, models model
 			return d.err
 		}
 		response.Prompt = m.Tokenizer.Decode(ids, tokenizer.DecodeOptions{ShowSpecial: true})
-		if err := shareOf(r.Context()).take(int64(len(response.Prompt))*heldPerLetter, 0); err != nil {
+		if err := j.held.take(int64(len(response.Prompt))*heldPerLetter, 0); err != nil {
 			return err
 		}
 		return j.noteIgnored(w, d.ignored)
