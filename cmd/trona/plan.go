@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
-
-	"trona/model"
 )
 
 // planCommand computes memory from the headers of a checkpoint.
@@ -98,15 +96,13 @@ func (c *planCommand) Run(std stdio) error {
 		return err
 	}
 	var all plansResult
-	var list []*model.Plan
 	guesses := false
 	for _, s := range sources {
-		result, both, err := c.plan(s.path, len(sources))
+		result, err := c.plan(s.path, len(sources))
 		if err != nil {
 			return err
 		}
 		all.add(result)
-		list = append(list, both)
 		guesses = guesses || result.SpeculativeModel != ""
 	}
 	if c.SpeculativeModel != "" && !guesses {
@@ -114,42 +110,36 @@ func (c *planCommand) Run(std stdio) error {
 	}
 	switch {
 	case c.JSON && len(sources) == 1:
-		err = writeJSON(std.out, all.Models[0])
+		return writeJSON(std.out, all.Models[0])
 	case c.JSON:
-		err = writeJSON(std.out, all)
-	default:
-		err = all.print(std.out)
+		return writeJSON(std.out, all)
 	}
-	if err != nil || all.Fits {
-		return err
-	}
-	_, err = budget{free: all.DeviceMemoryBytes}.share(list, c.MaxModelLen) // as serve and run do
-	return err
+	return all.print(std.out)
 }
 
-// plan plans for one of so many models, with the one that guesses for it.
-func (c *planCommand) plan(path string, models int) (*planResult, *model.Plan, error) {
+// plan plans for one of so many models.
+func (c *planCommand) plan(path string, models int) (*planResult, error) {
 	ckpt, err := openCheckpoint(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer ckpt.Close()
 	draft, err := c.openDraft(ckpt, models)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if draft != nil {
 		defer draft.Close()
 	}
 	dev, err := c.open()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer dev.Close()
 	info := dev.Info()
 	kv, err := c.kvType(info, ckpt, draft)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	memory := int64(c.DeviceMemory)
 	if memory == 0 {
@@ -158,7 +148,7 @@ func (c *planCommand) plan(path string, models int) (*planResult, *model.Plan, e
 	flags := c.fit(ckpt.Config.ContextLength, models, draft != nil)
 	plans, err := flags.plans(ckpt, draft, dev, kv, memory)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	p := plans.both
 	result := &planResult{
@@ -174,7 +164,7 @@ func (c *planCommand) plan(path string, models int) (*planResult, *model.Plan, e
 	for _, row := range p.Table {
 		result.Table = append(result.Table, planRow{row.Context, row.Concurrency, row.KV, row.Total, row.Fits})
 	}
-	return result, p, nil
+	return result, nil
 }
 
 func (r *planResult) print(out io.Writer) error {

@@ -115,20 +115,6 @@ func TestPlanMemory(t *testing.T) {
 	}
 }
 
-// TestPlanOfTooMuch: where serve could not start the plan is printed all the same.
-func TestPlanOfTooMuch(t *testing.T) {
-	short := trona(t, "", "plan", "--device-memory", "8MiB", "--json")
-	require.Equal(t, exitFailed, short.code)
-	require.Contains(t, short.out, `"fits": false`)
-	require.Equal(t, 1, strings.Count(short.err, "\n"))
-	require.Contains(t, short.err, "the model does not fit: ")
-	two := trona(t, "", "plan", "--device-memory", "20MiB", "--model", "a=demo", "--model", "b="+sharedModel(t, "llama-tiny-Q8_0.gguf"))
-	require.Equal(t, exitFailed, two.code)
-	require.Contains(t, two.out, "all 2 models: ")
-	require.Contains(t, two.err, "the 2 models do not fit together")
-	require.Contains(t, ok(t, "", "plan", "--device-memory", "20MiB"), "does not fit into 20.0 MiB", "but less does")
-}
-
 func TestBudget(t *testing.T) {
 	const block = 1000 * kernels.BlockSize
 	plan := func(length, sequences int) *model.Plan {
