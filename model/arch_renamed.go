@@ -36,6 +36,12 @@ var (
 	xverse    = architecture{gguf: "xverse"}
 )
 
+// Folders of these have a name of their own.
+var (
+	ministral   = architecture{hf: "MinistralForCausalLM", hfType: "ministral", hfLayers: hfUniform, window: 4096}
+	iquestCoder = architecture{hf: "IQuestCoderForCausalLM", hfType: "iquestcoder", hfLayers: hfUniform, attentionBias: true, mlpBias: true}
+)
+
 // internlm3 is InternLM3.
 var internlm3 = architecture{hf: "InternLM3ForCausalLM", hfType: "internlm3", hfLayers: hfUniform, attentionBias: true, mlpBias: true}
 
