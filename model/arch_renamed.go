@@ -31,7 +31,6 @@ func upBehindGate() *names {
 
 // GGUF files of these models have a name of their own.
 var (
-	mistral3  = architecture{gguf: "mistral3"}
 	internlm2 = architecture{gguf: "internlm2"}
 	xverse    = architecture{gguf: "xverse"}
 )

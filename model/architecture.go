@@ -7,6 +7,10 @@ type architecture struct {
 	hf     string // architectures[0] of config.json; empty: no such folders
 	hfType string // model_type of a config.json that names no architecture
 
+	// text is the key of config.json in which the decoder stands; empty: none. beside are the
+	// beginnings of tensors of what is beside it and not read.
+	text   string
+	beside []string
 	// keys are names of keys of config.json, and those that Llama has for them.
 	keys [][2]string
 	// Names of tensors in folders and in GGUF files; nil: those of Llama.
@@ -31,6 +35,7 @@ type architecture struct {
 	// none, in GGUF files neither.
 	multipliers func(o *object, c *Config)
 
+	tempered   bool // GGUF files may scale queries from some position on
 	window     int  // the sliding window of a config.json that does not say; 0: none
 	windowFlag bool // a window counts only where use_sliding_window is true
 	windowless bool // files that have a window are refused
@@ -46,5 +51,5 @@ type architecture struct {
 func architectures() []*architecture {
 	return []*architecture{&llama, &deci, &mistral, &qwen2, &qwen3, &granite, &minicpm, &smollm3,
 		&phi3, &glm, &glm4, &internlm3, &helium, &ernie45, &seedOSS, &exaone, &exaone4, &olmo2, &graniteHybrid,
-		&mistral3, &ministral, &iquestCoder, &internlm2, &xverse}
+		&mistral3, &ministral3, &ministral, &iquestCoder, &internlm2, &xverse}
 }

@@ -102,6 +102,9 @@ func ggufConfig(f *gguf.File, a *architecture, path string, vocab int64) (Config
 	if a.multipliers != nil {
 		k.multipliers(&c.Multipliers)
 	}
+	if a.tempered {
+		k.tempered(&c)
+	}
 	k.neutral()
 	if w, ok := k.integer("attention.sliding_window"); ok && w != 0 {
 		name := k.key("attention.sliding_window")

@@ -28,6 +28,13 @@ func readFolder(dir string) (*folder, error) {
 	if f.quantization, err = readQuantization(dir, o); err != nil {
 		return nil, err
 	}
+	if text := f.architecture.text; text != "" {
+		whole := o
+		if o = whole.child(text); o == nil {
+			whole.fail(text, "is missing")
+			return nil, whole.result()
+		}
+	}
 	o.rename(f.architecture.keys)
 	f.config = hfDecoder(o, f.architecture)
 	if err := o.result(); err != nil {
@@ -92,6 +99,10 @@ func hfDecoder(o *object, a *architecture) Config {
 	if r := &c.Rotary; r.Scaling == "dynamic" { // stretched only beyond these positions
 		c.limit(r.OriginalContext, "rope_scaling")
 		*r = Rotary{Theta: r.Theta, Dim: r.Dim, Rotated: r.Rotated, Interleaved: r.Interleaved}
+	}
+	if r := &c.Rotary; r.Tempered { // only from these positions on
+		c.limit(r.OriginalContext, "llama_4_scaling_beta")
+		r.Tempered = false
 	}
 	o.hfWindow(&c, a)
 	for _, n := range hfNeutral {

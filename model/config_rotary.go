@@ -111,6 +111,13 @@ func (o *object) scaling(r *Rotary, original int64, given bool, context int) {
 	default:
 		o.fail("rope_type", "%q is not supported, only \"llama3\", \"linear\", \"yarn\", \"longrope\", \"dynamic\" and \"default\"", kind)
 	}
+	if beta, ok := o.number("llama_4_scaling_beta"); ok && beta != 0 {
+		r.Tempered = true
+		if kind != "yarn" {
+			o.fail("llama_4_scaling_beta", "%v is not supported without yarn", beta)
+		}
+	}
+	o.take("max_position_embeddings") // of the model
 	o.refuseRest()
 }
 

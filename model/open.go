@@ -125,6 +125,7 @@ func (f *folder) checkpoint(path string, s source, form func(*finder, *part) (*s
 	if err != nil {
 		return nil, err
 	}
+	find.beside = f.architecture.beside
 	// An output matrix that is stored counts, as in GGUF files: it need not equal the embedding.
 	if _, ok := find.byName[c.names.head+".weight"]; ok {
 		c.Config.TiedEmbedding = false

@@ -73,7 +73,7 @@ func TestPlanIsExact(t *testing.T) {
 	for _, name := range []string{"gptq", "awq", "w4a16-asymmetric", "w8a8"} {
 		t.Run(name, func(t *testing.T) { planIsExact(t, dev, testdata.Path(t, "models", "integers", name)) })
 	}
-	for _, name := range []string{"granite", "granite-untied", "granite4", "minicpm", "phi3", "phi3-partial", "phi3-long", "glm", "glm4", "olmo2", "exaone4", "seed-oss", "smollm3"} {
+	for _, name := range []string{"granite", "granite-untied", "granite4", "minicpm", "phi3", "phi3-partial", "phi3-long", "glm", "glm4", "mistral3", "olmo2", "exaone4", "seed-oss", "smollm3"} {
 		t.Run(name, func(t *testing.T) { planIsExact(t, dev, testdata.Path(t, "models", "family", name)) })
 	}
 	for _, name := range []string{"llama", "qwen2"} {

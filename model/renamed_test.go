@@ -2,6 +2,7 @@ package model
 
 import (
 	"maps"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -88,6 +89,39 @@ func TestModelType(t *testing.T) {
 	}
 }
 
+// TestTextConfig: of a model that sees images the part for text is read.
+func TestTextConfig(t *testing.T) {
+	const named = `{"architectures": ["Mistral3ForConditionalGeneration"], "vision_config": {}, "text_config": `
+	text := llamaJSON(map[string]string{
+		"architectures": "null", "rope_parameters": `{"type": "yarn", "factor": 16, "original_max_position_embeddings": 96, "llama_4_scaling_beta": 0.1, "max_position_embeddings": 1024}`,
+		"rope_scaling": "null", "rope_theta": "", "sliding_window": "null",
+	})
+	f, err := readFolder(writeFolder(t, map[string]string{"config.json": named + text + "}"}))
+	require.NoError(t, err)
+	require.Empty(t, f.unread)
+	require.Equal(t, 96, f.config.ContextLength)
+	require.Equal(t, "llama_4_scaling_beta", f.config.Limit)
+	require.Len(t, f.config.Layers, 2)
+	requireField(t, writeFolder(t, map[string]string{"config.json": named + "null}"}), "config.json", "text_config")
+	linear := strings.Replace(text, "yarn", "linear", 1)
+	requireField(t, writeFolder(t, map[string]string{"config.json": named + linear + "}"}), "config.json", "text_config.rope_parameters.llama_4_scaling_beta")
+}
+
+// TestScaleOfWhole: FP8 may have one scale for all of a weight where others have blocks.
+func TestScaleOfWhole(t *testing.T) {
+	p := part{name: "w", rows: 300, cols: 320, weight: new(kernels.Weight)}
+	f, err := newFinder("f", []TensorInfo{
+		{Name: "w.weight", Type: "F8_E4M3", Shape: []int64{300, 320}}, {Name: "w.weight_scale_inv", Type: "BF16"}, {Name: "w.activation_scale", Type: "BF16"},
+		{Name: "eye.weight", Type: "BF16", Shape: []int64{4}},
+	}, newQuantization())
+	require.NoError(t, err)
+	f.beside = []string{"eye."}
+	s, err := f.hf(&p)
+	require.NoError(t, err)
+	require.Equal(t, [2]int64{300, 320}, [2]int64{s.matrix.ScaleRows, s.matrix.ScaleCols})
+	require.NoError(t, f.rest())
+}
+
 // TestTheta: what transformers takes where a config.json does not say.
 func TestTheta(t *testing.T) {
 	for architecture, want := range map[string]float64{"Llama": 1e4, "SmolLM3": 2e6, "Helium": 1e5, "Ernie4_5": 5e5} {
@@ -138,8 +172,20 @@ func TestRenamedFiles(t *testing.T) {
 		require.Empty(t, c.Unread)
 		require.NoError(t, c.Close())
 	}
-	_, err = Open(ggufOf("mistral3", map[string]any{"attention.temperature_scale": float32(0.1)}).write(t))
-	require.ErrorContains(t, err, "mistral3.attention.temperature_scale")
+	// Ministral 3 scales queries from some position on, others not at all.
+	scaled := map[string]any{"attention.temperature_scale": float32(0.1), "rope.scaling.original_context_length": uint32(100)}
+	for _, want := range []int{100, 64} {
+		if want == 64 {
+			scaled["attention.temperature_length"] = uint32(64)
+		}
+		c, err := Open(ggufOf("mistral3", scaled).write(t))
+		require.NoError(t, err)
+		require.Equal(t, want, c.Config.ContextLength)
+		require.Equal(t, "mistral3.attention.temperature_scale", c.Config.Limit)
+		require.NoError(t, c.Close())
+	}
+	_, err = Open(ggufOf("internlm2", map[string]any{"attention.temperature_scale": float32(0.1)}).write(t))
+	require.ErrorContains(t, err, "internlm2.attention.temperature_scale")
 	_, err = Open(ggufOf("olmo2", map[string]any{"attention.sliding_window": uint32(4096)}).write(t))
 	require.ErrorContains(t, err, "olmo2.attention.sliding_window: 4096 is not supported") // OLMo 3
 }

@@ -37,6 +37,9 @@ type Rotary struct {
 	// Long, of "longrope" (arXiv 2402.13753), are Divisors of a context that is longer
 	// than OriginalContext.
 	Long []float32
+	// Tempered: queries are scaled from OriginalContext on, to which a configuration
+	// that is read limits the context.
+	Tempered bool
 }
 
 // Factors says which divisors of "longrope" a context takes: "short" or "long"; empty: there

@@ -188,6 +188,7 @@ type finder struct {
 	byName  map[string]int
 	used    []bool
 	quant   *quantization // of a folder; nil: none
+	beside  []string      // beginnings of names of what is not read
 	// integers are the weights of GPTQ, by name.
 	integers map[string]*integers
 }
@@ -410,7 +411,7 @@ func (f *finder) fp8(p *part, codes int) (*stored, error) {
 	switch {
 	case slices.Equal(shape, []int64{down, across}), slices.Equal(shape, []int64{down, 1, across, 1}):
 		s.scale, s.matrix.ScaleRows, s.matrix.ScaleCols = scale, b[0], b[1]
-	case inBlocks:
+	case inBlocks && count(shape) != 1:
 		return nil, f.fail(name, "has shape %v, want %v: one number for each block of %v", shape, []int64{down, across}, b)
 	case count(shape) == 1:
 		s.whole(scale)
@@ -442,7 +443,7 @@ func (f *finder) want(i int, typ string, shape ...int64) error {
 // frequencies that are computed anyway, and scales for activations and KV
 // caches of fewer bits than this program uses.
 var extras = []string{
-	".rotary_emb.inv_freq", ".rotary_emb.cos_cached", ".rotary_emb.sin_cached", ".input_scale", ".input_zero_point", ".input_global_scale",
+	".rotary_emb.inv_freq", ".rotary_emb.cos_cached", ".rotary_emb.sin_cached", ".input_scale", ".input_zero_point", ".input_global_scale", ".activation_scale",
 	".k_scale", ".v_scale", ".q_scale", ".kv_scale", ".prob_output_scale",
 }
 
@@ -464,7 +465,8 @@ func (f *finder) rest() error {
 	var some []error
 	more := 0
 	for i, t := range f.tensors {
-		extra := slices.ContainsFunc(extras, func(end string) bool { return strings.HasSuffix(t.Name, end) })
+		extra := slices.ContainsFunc(extras, func(end string) bool { return strings.HasSuffix(t.Name, end) }) ||
+			slices.ContainsFunc(f.beside, func(begin string) bool { return strings.HasPrefix(t.Name, begin) })
 		switch {
 		case f.used[i] || extra || f.zeroBias(i):
 		case len(some) < most:

@@ -52,6 +52,20 @@ def exaone(config):
         config[own] = config.pop(name)
 
 
+def mistral3():
+    """A model that sees images, and reads text here."""
+    yarn = dict(
+        rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=64, mscale=1.0, mscale_all_dim=1.0,
+        llama_4_scaling_beta=0.1,
+    )
+    text = transformers.Ministral3Config(**SHAPE | dict(head_dim=8, rope_parameters=yarn))
+    sight = transformers.PixtralVisionConfig(
+        hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, head_dim=8, patch_size=2, image_size=4
+    )
+    config = transformers.Mistral3Config(text_config=text, vision_config=sight, tie_word_embeddings=False)
+    return transformers.Mistral3ForConditionalGeneration(config)
+
+
 # Name: the model, and what else is written in its config.json.
 MODELS = {
     "granite": (lambda: granite(tie_word_embeddings=True), None),
@@ -85,6 +99,7 @@ MODELS = {
         lambda: plain("Exaone4", sliding_window=None, layer_types=["full_attention"] * 2, head_dim=8, tie_word_embeddings=True),
         None,
     ),
+    "mistral3": (mistral3, None),
     "internlm3": (lambda: plain("InternLM3", attention_bias=True, mlp_bias=True, head_dim=8), internlm3),
     "helium": (lambda: plain("Helium", head_dim=8), None),
     "ernie45": (lambda: plain("Ernie4_5", head_dim=8), None),
