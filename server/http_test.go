@@ -372,28 +372,41 @@ func TestConnectionLimits(t *testing.T) {
 		t.Cleanup(func() { c.Close() })
 		return c
 	}
-	ask := func(c net.Conn, header string) string {
-		fmt.Fprintf(c, "GET /version HTTP/1.1\r\nHost: localhost\r\n%s\r\n", header)
+	read := func(c net.Conn) string {
 		require.NoError(t, c.SetReadDeadline(time.Now().Add(time.Minute)))
 		b := make([]byte, 4096)
 		n, err := c.Read(b)
 		require.NoError(t, err)
 		return string(b[:n])
 	}
+	ask := func(c net.Conn, header string) string {
+		fmt.Fprintf(c, "GET /version HTTP/1.1\r\nHost: localhost\r\n%s\r\n", header)
+		return read(c)
+	}
 	first, second := dial(), dial()
 	require.Contains(t, ask(first, ""), "200 OK")
 	require.Contains(t, ask(second, ""), "200 OK")
+	// Where nothing happens in a connection, it gives way.
 	third := dial()
-	fmt.Fprintf(third, "GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")
-	require.NoError(t, third.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
-	_, err := third.Read(make([]byte, 1))
+	require.Contains(t, ask(third, ""), "200 OK")
+	busy := func(c net.Conn) {
+		fmt.Fprintf(c, "POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+		require.Contains(t, read(c), "100 Continue")
+	}
+	busy(third)
+	fourth := dial()
+	busy(fourth)
+	fifth := dial()
+	fmt.Fprintf(fifth, "GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	require.NoError(t, fifth.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+	_, err := fifth.Read(make([]byte, 1))
 	require.Error(t, err)
-	first.Close()
-	require.NoError(t, third.SetReadDeadline(time.Now().Add(time.Minute)))
-	_, err = third.Read(make([]byte, 1))
-	require.NoError(t, err)
+	fmt.Fprint(third, "{}")
+	require.Contains(t, read(third), "Connection: close")
+	require.Contains(t, read(fifth), "200 OK")
+	fourth.Close()
 	// A header beyond the limit.
-	require.Contains(t, ask(second, "X-Long: "+strings.Repeat("x", 40<<10)+"\r\n"), "431")
+	require.Contains(t, ask(fifth, "X-Long: "+strings.Repeat("x", 40<<10)+"\r\n"), "431")
 	require.NoError(t, s.Shutdown(t.Context()))
 	require.NoError(t, <-served)
 }

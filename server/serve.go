@@ -34,11 +34,18 @@ func (s *Server) newHTTP() *http.Server {
 
 // Serve answers the connections of a listener until Shutdown, then returns nil.
 func (s *Server) Serve(l net.Listener) error {
-	err := s.http.Serve(newLimitedListener(l, s.options.MaxConns))
+	err := s.http.Serve(newLimitedListener(l, s.options.MaxConns, s.crowded))
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return err
+}
+
+// crowded closes the connections in which nothing happens, while one waits for room.
+func (s *Server) crowded(yes bool) {
+	if yes || !s.inFlight.isDraining() {
+		s.http.SetKeepAlivesEnabled(!yes)
+	}
 }
 
 // Shutdown refuses new work at once and waits for what is in flight. When ctx
@@ -107,33 +114,49 @@ func (f *inFlight) isDraining() bool {
 	return f.draining != nil
 }
 
-// limitedListener accepts so many connections at a time; more wait in the
+// limitedListener accepts so many connections at a time; one more waits here, others in the
 // system's queue.
 type limitedListener struct {
 	net.Listener
-	free   chan struct{}
-	closed chan struct{}
-	once   sync.Once
+	crowded func(yes bool) // one waits, and no longer
+	free    chan struct{}
+	closed  chan struct{}
+	once    sync.Once
 }
 
-func newLimitedListener(l net.Listener, most int) *limitedListener {
-	return &limitedListener{Listener: l, free: make(chan struct{}, most), closed: make(chan struct{})}
+func newLimitedListener(l net.Listener, most int, crowded func(bool)) *limitedListener {
+	return &limitedListener{Listener: l, crowded: crowded, free: make(chan struct{}, most), closed: make(chan struct{})}
 }
 
 // Accept waits for a connection that is within the limit.
 func (l *limitedListener) Accept() (net.Conn, error) {
-	select {
-	case l.free <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
 	c, err := l.Listener.Accept()
 	if err != nil {
-		<-l.free
+		return nil, err
+	}
+	if err := l.enter(); err != nil {
+		c.Close()
 		return nil, err
 	}
 	bound(c)
 	return &limitedConn{Conn: c, release: sync.OnceFunc(func() { <-l.free })}, nil
+}
+
+// enter waits for room.
+func (l *limitedListener) enter() error {
+	select {
+	case l.free <- struct{}{}:
+		return nil
+	default:
+	}
+	l.crowded(true)
+	defer l.crowded(false)
+	select {
+	case l.free <- struct{}{}:
+		return nil
+	case <-l.closed:
+		return net.ErrClosed
+	}
 }
 
 // bound sets what a client that does not read, or is gone, can cost.
