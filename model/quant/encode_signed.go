@@ -9,6 +9,7 @@ type signed struct {
 	least float64   // of scales; the greatest is -least-1
 	tops  []float64 // what the scale of greatest magnitude may become
 	exact bool      // scales have so many bits that the nearest is the best
+	zero  bool      // a code says 0, so that a scale need not
 	half  int       // where d stands
 
 	fit      func(x []float32) float64                // the scale that suits a group best
@@ -21,14 +22,14 @@ type signed struct {
 // The codes of Q3_K and Q6_K are whole numbers, those of IQ4_XS have a table.
 var (
 	signedQ3 = &signed{
-		group: 16, least: -32, tops: []float64{-32, -31, -30, -29, -28}, half: 108,
+		group: 16, least: -32, tops: []float64{-32, -31, -30, -29, -28}, zero: true, half: 108,
 		fit:     func(x []float32) float64 { return symmetric(x, 4) },
 		off:     func(x []float32, scale float64) float64 { return offWhole(x, scale, 4) },
 		code:    func(v, scale float64) int { return nearest(v, scale, -4, 3) + 4 },
 		putCode: putCodeQ3, putScale: putScaleQ3,
 	}
 	signedQ6 = &signed{
-		group: 16, least: -128, tops: []float64{-128, -126, -124, -122}, exact: true, half: 208,
+		group: 16, least: -128, tops: []float64{-128, -126, -124, -122}, exact: true, zero: true, half: 208,
 		fit:     func(x []float32) float64 { return symmetric(x, 32) },
 		off:     func(x []float32, scale float64) float64 { return offWhole(x, scale, 32) },
 		code:    func(v, scale float64) int { return nearest(v, scale, -32, 31) + 32 },
@@ -80,10 +81,10 @@ func (e *signed) snap(src []float32, scales, multiples *[16]float64, d float64) 
 	sum := 0.0
 	for g := range len(src) / e.group {
 		x := src[e.group*g:][:e.group]
-		m := multiple(nearest(scales[g], d, e.least, -e.least-1))
+		m := e.multiple(scales[g], d)
 		least := e.off(x, d*m)
 		if !e.exact && d != 0 {
-			other := multiple(nearest(m+math.Copysign(1, scales[g]/d-m), 1, e.least, -e.least-1))
+			other := e.multiple(m+math.Copysign(1, scales[g]/d-m), 1)
 			if off := e.off(x, d*other); off < least {
 				m, least = other, off
 			}
@@ -94,9 +95,11 @@ func (e *signed) snap(src []float32, scales, multiples *[16]float64, d float64) 
 	return sum
 }
 
-// multiple is never 0, for 1 can say all that 0 can.
-func multiple(m int) float64 {
-	if m == 0 {
+// multiple returns the multiple of d nearest to a scale. It is 1 in place of 0 where 1 can say
+// all that 0 can.
+func (e *signed) multiple(scale, d float64) float64 {
+	m := nearest(scale, d, e.least, -e.least-1)
+	if m == 0 && e.zero {
 		return 1
 	}
 	return float64(m)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -178,6 +179,20 @@ func TestEdges(t *testing.T) {
 				}
 				require.InDelta(t, v, got[where], tolerance, "%v: %v", typ, v)
 			}
+		}
+	}
+}
+
+// TestZeros: a group of zeros beside others stays one.
+func TestZeros(t *testing.T) {
+	for _, typ := range encoded() {
+		x := make([]float32, 256)
+		for i := range 32 {
+			x[64+i] = float32(i-15) / 8
+		}
+		got := roundTrip(t, typ, x)
+		for i, v := range slices.Concat(got[:64], got[96:]) {
+			require.Zero(t, v, "%v: value %d", typ, i)
 		}
 	}
 }
