@@ -174,6 +174,9 @@ func (c *converter) run() error {
 			return err
 		}
 	}
+	if err := c.fits(); err != nil {
+		return err
+	}
 	for i := range parts {
 		if err := c.part(&parts[i], types[i]); err != nil {
 			return fmt.Errorf("%s: %w", parts[i].Name, err)
@@ -189,6 +192,18 @@ func (c *converter) run() error {
 		}
 	}
 	return c.w.Close()
+}
+
+// fits refuses what the disk has no room for before much is written.
+func (c *converter) fits() error {
+	f, ok := c.counter.out.(*os.File)
+	if !ok {
+		return nil
+	}
+	if left := space(f); left < c.total {
+		return fmt.Errorf("%s has room for %d bytes, the weights need %d", filepath.Dir(f.Name()), left, c.total)
+	}
+	return nil
 }
 
 // keys writes the metadata.

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -289,4 +290,27 @@ func TestFileCutWhileWriting(t *testing.T) {
 		})
 		require.ErrorContains(t, err, "the file changed while it was read")
 	}
+}
+
+// TestNoRoom: what is larger than the disk is refused before its weights are read.
+func TestNoRoom(t *testing.T) {
+	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
+		t.Skip("nobody knows the room on this system")
+	}
+	shape, err := os.ReadFile(testdata.Path(t, "shapes", "llama-8b", "config.json"))
+	require.NoError(t, err)
+	folder, dst := t.TempDir(), t.TempDir()
+	large := strings.NewReplacer(`"intermediate_size": 14336`, `"intermediate_size": 4194304`, `"num_hidden_layers": 32`, `"num_hidden_layers": 1000`).Replace(string(shape))
+	require.NotEqual(t, string(shape), large)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "config.json"), []byte(large), 0o600))
+	src, err := model.OpenRandom(folder, nil)
+	require.NoError(t, err)
+	defer src.Close()
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	_, err = convert.File(ctx, src, filepath.Join(dst, "out.gguf"), convert.Options{Target: target(t, "F32"), Progress: func(int64, int64) { stop() }})
+	require.ErrorContains(t, err, dst+" has room for ")
+	left, err := os.ReadDir(dst)
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
