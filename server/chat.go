@@ -186,7 +186,7 @@ func (c *chat) read(body []byte) (ignored []string, err error) {
 	if err := c.params.checkContext(m, "messages", len(p.ids)); err != nil {
 		return nil, err
 	}
-	if err := c.params.constrain(m, p, c.held); err != nil {
+	if err := c.params.constrain(c.ctx, m, p, c.held); err != nil {
 		return nil, err
 	}
 	c.prompts = []prompt{*p}

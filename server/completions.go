@@ -142,7 +142,7 @@ func (c *completion) read(body []byte) (ignored []string, err error) {
 	if d.err != nil {
 		return nil, d.err
 	}
-	if err := c.params.constrain(c.model, &c.prompts[0], c.held); err != nil {
+	if err := c.params.constrain(c.ctx, c.model, &c.prompts[0], c.held); err != nil {
 		return nil, err
 	}
 	return append(d.ignored, c.params.unread...), nil
@@ -281,7 +281,7 @@ func (c *completion) add(v *value, p prompt) {
 
 // newJob begins a request; the handler has noted its id in the header.
 func (s *Server) newJob(w http.ResponseWriter, r *http.Request, models modelSet) *job {
-	return &job{server: s, models: models, model: models[0], head: w.Header(), id: w.Header().Get(headerRequestID), strict: s.strict(r), began: time.Now(), held: shareOf(r.Context())}
+	return &job{ctx: r.Context(), server: s, models: models, model: models[0], head: w.Header(), id: w.Header().Get(headerRequestID), strict: s.strict(r), began: time.Now(), held: shareOf(r.Context())}
 }
 
 // withBody has the body read, and notes the fields without effect.

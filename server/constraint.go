@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"regexp"
 	"slices"
 	"strings"
@@ -77,7 +78,7 @@ func (b *builder) must(at string, g *grammar.Grammar, err error) *grammar.Gramma
 }
 
 // constrain compiles what an answer after the prompt must be.
-func (p *params) constrain(m *Model, from *prompt, held *share) error {
+func (p *params) constrain(ctx context.Context, m *Model, from *prompt, held *share) error {
 	forced := p.tools.required || p.tools.strict()
 	if p.structure.at == "" && !forced {
 		return nil
@@ -85,8 +86,10 @@ func (p *params) constrain(m *Model, from *prompt, held *share) error {
 	if p.ignoreEOS {
 		return invalid("ignore_eos", "is not possible where the answer has a form")
 	}
-	held.of.compiles <- struct{}{}
-	defer func() { <-held.of.compiles }()
+	if held.of.compiles.Acquire(ctx, 1) != nil {
+		return context.Cause(ctx)
+	}
+	defer held.of.compiles.Release(1)
 	c, err := m.compiler()
 	if err != nil {
 		return err

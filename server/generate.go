@@ -12,6 +12,7 @@ import (
 
 // job is a request ready for the engine: prompts times choices.
 type job struct {
+	ctx      context.Context // of the request
 	server   *Server
 	models   modelSet
 	model    *Model // the one that answers

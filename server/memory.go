@@ -29,7 +29,7 @@ type memory struct {
 	most     int64 // that requests may hold
 	mostWork int64
 	work     *semaphore.Weighted
-	compiles chan struct{} // a place for each constraint that is compiled
+	compiles *semaphore.Weighted // a place for each constraint that is compiled
 
 	mu       sync.Mutex
 	free     int64                    // of most
@@ -40,7 +40,7 @@ type memory struct {
 func newMemory(n int64) *memory {
 	return &memory{
 		most: n / 4, free: n / 4, mostWork: n / 2, work: semaphore.NewWeighted(n / 2),
-		compiles: make(chan struct{}, max(n/2/compileBytes, 1)), grammars: map[*grammar.Grammar]int{},
+		compiles: semaphore.NewWeighted(max(n/2/compileBytes, 1)), grammars: map[*grammar.Grammar]int{},
 	}
 }
 

@@ -128,7 +128,7 @@ func TestMemoryOfGrammars(t *testing.T) {
 	m := s.loaded()[0]
 	constrain := func(held *share, pattern string) error {
 		p := &params{structure: structure{at: "guided_regex", compile: func(c *grammar.Compiler) (*grammar.Grammar, error) { return c.Regex(pattern) }}}
-		return p.constrain(m, &prompt{}, held)
+		return p.constrain(t.Context(), m, &prompt{}, held)
 	}
 	first, second := &share{of: s.memory}, &share{of: s.memory}
 	require.NoError(t, constrain(first, "[a-z]{500}"))
@@ -150,6 +150,31 @@ func TestMemoryOfGrammars(t *testing.T) {
 	post(t, newServer(t, says(t, "1")), 200, "/v1/completions", wide)
 	got := post(t, newServer(t, says(t, "1"), withMemory(64<<20)), 400, "/v1/completions", wide)
 	require.Contains(t, get(got, "error", "message"), "too many states")
+}
+
+// TestCompilesAreWaitedFor: up to the end of the request.
+func TestCompilesAreWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, says(t, "1"), withMemory(64<<20))
+		require.True(t, s.memory.compiles.TryAcquire(1), "it has one place")
+		gone, cancel := context.WithCancelCause(t.Context())
+		left := make(chan error)
+		ask := func(ctx context.Context) {
+			p := &params{structure: structure{at: "guided_regex", compile: func(c *grammar.Compiler) (*grammar.Grammar, error) { return c.Regex("a") }}}
+			held := &share{of: s.memory}
+			defer held.end()
+			left <- p.constrain(ctx, s.loaded()[0], &prompt{}, held)
+		}
+		go ask(gone)
+		go ask(t.Context())
+		synctest.Wait()
+		why := errors.New("gone")
+		cancel(why)
+		require.Equal(t, why, <-left)
+		s.memory.compiles.Release(1)
+		require.NoError(t, <-left)
+		require.True(t, s.memory.compiles.TryAcquire(1))
+	})
 }
 
 // TestMemoryOfWork: what reading takes for a moment is waited for, up to the end of the request.
