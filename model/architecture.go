@@ -7,7 +7,7 @@ type architecture struct {
 	hf     string // architectures[0] of config.json; empty: no such folders
 	hfType string // model_type of a config.json that names no architecture
 
-	// text is the key of config.json in which the decoder stands; empty: none. beside are the
+	// text is the key of config.json in which the decoder may stand; empty: none. beside are the
 	// beginnings of tensors of what is beside it and not read.
 	text   string
 	beside []string
@@ -49,7 +49,7 @@ type architecture struct {
 
 // architectures lists every decoder that this program runs.
 func architectures() []*architecture {
-	return []*architecture{&llama, &deci, &mistral, &qwen2, &qwen3, &granite, &minicpm, &smollm3,
+	return []*architecture{&llama, &deci, &mistral, &qwen2, &qwen3, &qwen2VL, &qwen3VL, &qwen2VLFile, &qwen3VLFile, &granite, &minicpm, &smollm3,
 		&phi3, &glm, &glm4, &internlm3, &helium, &ernie45, &seedOSS, &exaone, &exaone4, &olmo2, &graniteHybrid,
 		&mistral3, &ministral3, &ministral, &iquestCoder, &internlm2, &xverse}
 }

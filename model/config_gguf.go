@@ -428,6 +428,7 @@ func (k *ggufKeys) sampling(s *SamplingDefaults) {
 // ggufHarmless lists keys of an architecture that do not bear on inference.
 var ggufHarmless = []string{
 	"rope.scaling.original_context_length", "rope.scaling.finetuned", "attention.layer_norm_epsilon", "pooling_type",
+	"rope.dimension_sections", "n_deepstack_layers", // of images
 }
 
 // unread returns the architecture's keys that nobody understood, sorted.

@@ -29,10 +29,8 @@ func readFolder(dir string) (*folder, error) {
 		return nil, err
 	}
 	if text := f.architecture.text; text != "" {
-		whole := o
-		if o = whole.child(text); o == nil {
-			whole.fail(text, "is missing")
-			return nil, whole.result()
+		if part := o.child(text); part != nil {
+			o = part
 		}
 	}
 	o.rename(f.architecture.keys)

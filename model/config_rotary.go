@@ -84,7 +84,7 @@ func (o *object) scaling(r *Rotary, original int64, given bool, context int) {
 		original, given = v, true
 	}
 	switch kind {
-	case "", "default":
+	case "", "default", "mrope":
 		o.neutral("factor", "1")
 	case "linear":
 		r.Scaling, r.Factor = kind, o.need("factor")
@@ -117,7 +117,10 @@ func (o *object) scaling(r *Rotary, original int64, given bool, context int) {
 			o.fail("llama_4_scaling_beta", "%v is not supported without yarn", beta)
 		}
 	}
-	o.take("max_position_embeddings") // of the model
+	o.take("max_position_embeddings")                                     // of the model
+	for _, name := range []string{"mrope_section", "mrope_interleaved"} { // of images
+		o.take(name)
+	}
 	o.refuseRest()
 }
 

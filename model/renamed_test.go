@@ -89,6 +89,25 @@ func TestModelType(t *testing.T) {
 	}
 }
 
+// TestVisionFiles: GGUF files of Qwen3-VL are those of Qwen3, for text.
+func TestVisionFiles(t *testing.T) {
+	open := func(name string, keys map[string]any) *Checkpoint {
+		h := ggufOf(name, keys)
+		for _, norm := range []string{"blk.0.attn_q_norm", "blk.0.attn_k_norm", "blk.1.attn_q_norm", "blk.1.attn_k_norm"} {
+			h.add(norm, ggmlF32, 0, 64)
+		}
+		c, err := Open(h.write(t))
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, c.Close()) })
+		return c
+	}
+	plain, sees := open("qwen3", nil), open("qwen3vl", map[string]any{"rope.dimension_sections": []int32{24, 20, 20, 0}, "n_deepstack_layers": uint32(3)})
+	want := plain.Config
+	want.Architecture = "qwen3vl"
+	require.Equal(t, want, sees.Config)
+	require.Empty(t, sees.Unread)
+}
+
 // TestTextConfig: of a model that sees images the part for text is read.
 func TestTextConfig(t *testing.T) {
 	const named = `{"architectures": ["Mistral3ForConditionalGeneration"], "vision_config": {}, "text_config": `
@@ -102,7 +121,14 @@ func TestTextConfig(t *testing.T) {
 	require.Equal(t, 96, f.config.ContextLength)
 	require.Equal(t, "llama_4_scaling_beta", f.config.Limit)
 	require.Len(t, f.config.Layers, 2)
-	requireField(t, writeFolder(t, map[string]string{"config.json": named + "null}"}), "config.json", "text_config")
+	requireField(t, writeFolder(t, map[string]string{"config.json": named + "null}"}), "config.json", "vocab_size")
+	// Qwen2.5-VL has it in both places.
+	flat := llamaJSON(map[string]string{"architectures": `["Qwen2_5_VLForConditionalGeneration"]`, "rope_scaling": `{"type": "mrope", "mrope_section": [16, 24, 24]}`})
+	f, err = readFolder(writeFolder(t, map[string]string{"config.json": flat}))
+	require.NoError(t, err)
+	require.Empty(t, f.unread)
+	require.Empty(t, f.config.Rotary.Scaling)
+	require.True(t, f.config.Layers[1].Attention.QKVBias)
 	linear := strings.Replace(text, "yarn", "linear", 1)
 	requireField(t, writeFolder(t, map[string]string{"config.json": named + linear + "}"}), "config.json", "text_config.rope_parameters.llama_4_scaling_beta")
 }

@@ -66,6 +66,13 @@ def mistral3():
     return transformers.Mistral3ForConditionalGeneration(config)
 
 
+def qwen_vl(name, **text):
+    rotary = dict(rope_type="default", rope_theta=10000.0, mrope_section=[2, 1, 1])
+    sight = dict(depth=1, hidden_size=8, intermediate_size=8, num_heads=1, out_hidden_size=32, patch_size=2, num_position_embeddings=4)
+    config = getattr(transformers, name + "Config")(text_config=SHAPE | dict(rope_parameters=rotary) | text, vision_config=sight)
+    return getattr(transformers, name + "ForConditionalGeneration")(config)
+
+
 # Name: the model, and what else is written in its config.json.
 MODELS = {
     "granite": (lambda: granite(tie_word_embeddings=True), None),
@@ -100,6 +107,8 @@ MODELS = {
         None,
     ),
     "mistral3": (mistral3, None),
+    "qwen2-vl": (lambda: qwen_vl("Qwen2_5_VL"), None),
+    "qwen3-vl": (lambda: qwen_vl("Qwen3VL", head_dim=8), None),
     "internlm3": (lambda: plain("InternLM3", attention_bias=True, mlp_bias=True, head_dim=8), internlm3),
     "helium": (lambda: plain("Helium", head_dim=8), None),
     "ernie45": (lambda: plain("Ernie4_5", head_dim=8), None),
