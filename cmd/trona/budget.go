@@ -9,6 +9,7 @@ import (
 	"runtime/metrics"
 
 	"trona/kernels"
+	"trona/kernels/cpu"
 	"trona/model"
 )
 
@@ -57,6 +58,14 @@ func (b budget) need(p *model.Plan, context int) need {
 	}
 	least = max(least, 1)
 	return need{fixed: p.Weights + p.Workspace, block: block, least: least * block, most: max(least, min(p.Blocks, mostBlocks)) * block}
+}
+
+// host returns the budget of the host's memory, where this one is that of a device.
+func (b budget) host(info kernels.Info) budget {
+	if info.Name == "cpu" {
+		return b
+	}
+	return budget{free: cpu.AvailableMemory()}
 }
 
 // restrain has Go's heap keep to what was spared for it, beyond what it has: garbage is collected

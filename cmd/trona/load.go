@@ -124,7 +124,7 @@ func (l *loader) load(bar *progress) (_ fleet, err error) {
 	if err != nil {
 		return nil, err
 	}
-	shared := list[0].dev.Info().Name == "cpu" // what is spared is memory of the host
+	host := b.host(list[0].dev.Info())
 	turn := new(sync.Mutex)
 	for i, c := range list {
 		started, err := c.start(grants[i], turn, bar)
@@ -133,9 +133,7 @@ func (l *loader) load(bar *progress) (_ fleet, err error) {
 		}
 		f = append(f, started)
 	}
-	if shared {
-		b.restrain()
-	}
+	host.restrain()
 	return f, nil
 }
 

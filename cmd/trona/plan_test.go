@@ -179,6 +179,9 @@ func TestRestrain(t *testing.T) {
 	require.Less(t, limit, b.spare()+1<<30)
 	budget{free: 1 << 40}.restrain()
 	require.Equal(t, limit, debug.SetMemoryLimit(-1))
+	require.Equal(t, b, b.host(kernels.Info{Name: "cpu"}))
+	gpu := budget{free: 1 << 50}.host(kernels.Info{Name: "cuda:0"})
+	require.Less(t, gpu.free, int64(1<<50), "memory of the host")
 }
 
 // TestBudgetOfSeveral parts memory between models.
