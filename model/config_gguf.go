@@ -232,7 +232,7 @@ func (k *ggufKeys) rotary(c *Config, a *architecture) {
 		theta = 10000
 	}
 	c.Rotary.Theta = k.within(k.key("rope.freq_base"), theta, 1, maxTheta)
-	c.Rotary.Interleaved = !a.neox
+	c.Rotary.Interleaved = !k.sectioned() && !a.neox
 	kind := ""
 	if full := k.key("rope.scaling.type"); k.file.Has(full) {
 		kind, _ = k.file.String(full)
@@ -258,6 +258,13 @@ func (k *ggufKeys) rotary(c *Config, a *architecture) {
 	if v, ok := k.number("rope.scaling.attn_factor"); ok && v != 1 && v != 0 {
 		k.add(k.key("rope.scaling.attn_factor"), "%v is not supported without yarn and longrope", v)
 	}
+}
+
+// sectioned reports whether dimensions are parted among the positions of images (M-RoPE), which
+// are all the same for text. llama.cpp then keeps the pairs (i, i+dim/2), whatever the architecture.
+func (k *ggufKeys) sectioned() bool {
+	sections, _ := k.file.Ints(k.key("rope.dimension_sections"))
+	return slices.ContainsFunc(sections, func(n int64) bool { return n != 0 })
 }
 
 // long reports whether the file has divisors of longrope, as those of Phi-3 do that name no
@@ -428,7 +435,7 @@ func (k *ggufKeys) sampling(s *SamplingDefaults) {
 // ggufHarmless lists keys of an architecture that do not bear on inference.
 var ggufHarmless = []string{
 	"rope.scaling.original_context_length", "rope.scaling.finetuned", "attention.layer_norm_epsilon", "pooling_type",
-	"rope.dimension_sections", "n_deepstack_layers", // of images
+	"n_deepstack_layers", // of images
 }
 
 // unread returns the architecture's keys that nobody understood, sorted.

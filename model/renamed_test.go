@@ -108,6 +108,17 @@ func TestVisionFiles(t *testing.T) {
 	require.Empty(t, sees.Unread)
 }
 
+// TestSections: GGUF files of GLM-4 that see images have their rows in another order.
+func TestSections(t *testing.T) {
+	for sections, want := range map[[4]int32]bool{{}: true, {8, 12, 12, 0}: false} {
+		c, err := Open(ggufOf("internlm2", map[string]any{"rope.dimension_sections": sections[:]}).write(t))
+		require.NoError(t, err)
+		require.Equal(t, want, c.Config.Rotary.Interleaved)
+		require.Empty(t, c.Unread)
+		require.NoError(t, c.Close())
+	}
+}
+
 // TestTextConfig: of a model that sees images the part for text is read.
 func TestTextConfig(t *testing.T) {
 	const named = `{"architectures": ["Mistral3ForConditionalGeneration"], "vision_config": {}, "text_config": `
