@@ -70,6 +70,11 @@ func TestPlanIsExact(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { planIsExact(t, dev, testdata.Shared(t, "models", name)) })
 	}
+	t.Run("recast", func(t *testing.T) {
+		recast, _ := recastFiles(t)
+		planIsExact(t, dev, recast)
+		planIsExact(t, dev, joinQKV(t, recast, 0))
+	})
 	for _, name := range []string{"gptq", "awq", "w4a16-asymmetric", "w8a8"} {
 		t.Run(name, func(t *testing.T) { planIsExact(t, dev, testdata.Path(t, "models", "integers", name)) })
 	}
