@@ -48,10 +48,11 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 	if r.ContentLength > limit {
 		return nil, tooLarge
 	}
-	paced := &pacedReader{from: r.Body, control: http.NewResponseController(w), began: time.Now(), held: shareOf(r.Context())}
-	if err := paced.hold(max(r.ContentLength, 0)); err != nil {
+	held := shareOf(r.Context())
+	if err := held.fits(max(r.ContentLength, 0)); err != nil { // said before it is sent
 		return nil, err
 	}
+	paced := &pacedReader{from: r.Body, control: http.NewResponseController(w), began: time.Now(), held: held}
 	body, err := io.ReadAll(io.LimitReader(paced, limit+1))
 	paced.end(err == nil && int64(len(body)) <= limit)
 	var refused *apiError
@@ -104,17 +105,6 @@ type pacedReader struct {
 	began   time.Time
 	n       int64
 	held    *share
-	room    int64 // bytes that are held for the body
-}
-
-// hold sees to it that there is room for n bytes.
-func (p *pacedReader) hold(n int64) error {
-	if n <= p.room {
-		return nil
-	}
-	more := n - p.room
-	p.room = n
-	return p.held.body(more)
 }
 
 // Read reads under the deadline that the bytes read so far have earned.
@@ -123,7 +113,7 @@ func (p *pacedReader) Read(b []byte) (int, error) {
 	p.deadline(p.began.Add(bodyGrace + earned))
 	n, err := p.from.Read(b[:min(len(b), writeStep)])
 	p.n += int64(n)
-	if full := p.hold(p.n); full != nil { // a body that does not say how long it is
+	if full := p.held.body(int64(n)); full != nil {
 		return n, full
 	}
 	return n, err

@@ -121,6 +121,14 @@ func (h *share) refusal(n, stay int64) error {
 // body holds what n bytes of a body become.
 func (h *share) body(n int64) error { return h.take(n*heldPerByte, h.of.most-h.of.forBodies()) }
 
+// fits says why what n bytes of a body become could not be held now, if so. It holds nothing: what
+// is announced may take long to come.
+func (h *share) fits(n int64) error {
+	h.of.mu.Lock()
+	defer h.of.mu.Unlock()
+	return h.refusal(n*heldPerByte, h.of.most-h.of.forBodies())
+}
+
 // end gives all back.
 func (h *share) end() {
 	h.of.mu.Lock()

@@ -59,6 +59,20 @@ func memoryOfBodies(t *testing.T) {
 	require.Equal(t, 200, ask(true).Code)
 	require.Equal(t, 200, ask(false).Code)
 	require.Equal(t, s.memory.most, s.memory.free)
+
+	// A body holds what has come of it, not what is announced.
+	from, to := io.Pipe()
+	r := httptest.NewRequest("POST", "http://localhost/v1/completions", from)
+	r.ContentLength = int64(len(body))
+	w := httptest.NewRecorder()
+	go func() { s.ServeHTTP(w, r); done <- w.Code }()
+	_, err := io.WriteString(to, body[:100])
+	require.NoError(t, err)
+	synctest.Wait()
+	require.Equal(t, s.memory.most-requestBytes-100*heldPerByte, s.memory.free)
+	require.NoError(t, to.Close())
+	require.Equal(t, 400, <-done)
+	require.Equal(t, s.memory.most, s.memory.free)
 }
 
 // TestMemoryIsFull: every route that reads a body says so as documented.
