@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -151,6 +152,11 @@ func (b *builder) xmlCall(t tool, keep bool) *grammar.Grammar {
 
 const notInXML = "is not supported for this model, whose calls are XML"
 
+// lost reports whether a text between tags is read as another.
+func lost(text string) bool {
+	return strings.Contains(text, parameterEnd) || strings.HasPrefix(text, "\n") || strings.HasSuffix(text, "\n")
+}
+
 // xmlValue allows a value that satisfies a schema, and the end tag: texts as they are, all
 // else as JSON.
 func (b *builder) xmlValue(s schema, strict bool) *grammar.Grammar {
@@ -167,7 +173,12 @@ func (b *builder) xmlValue(s schema, strict bool) *grammar.Grammar {
 		b.note(s.path, g)
 		return b.sequence(gap, b.must(s.path, g, err), gap, end)
 	}
-	if texts := s.choices(); len(texts) > 0 {
+	if texts := s.choices(); slices.ContainsFunc(texts, lost) {
+		if strict {
+			b.must("", nil, invalid(shorten(s.path), notInXML))
+		}
+		return b.until(parameterEnd)
+	} else if len(texts) > 0 {
 		g, err := b.Choice(texts)
 		return b.sequence(gap, b.must(s.path, g, err), gap, end)
 	}

@@ -42,10 +42,12 @@ func TestStrictXML(t *testing.T) {
 // A strict tool whose schema XML cannot keep is refused; other tools may be called with anything.
 func TestUnkeptXML(t *testing.T) {
 	for parameters, param := range map[string]string{
-		`{"properties":{"a":{"type":"string","pattern":"x"}}}`:                             "properties.a.pattern",
-		`{"properties":{"a":{"anyOf":[{"type":"null"},{"type":"string","minLength":1}]}}}`: "properties.a.anyOf[1].minLength",
-		`{"properties":{"a":{"type":"string","anyOf":[{"minLength":1}]}}}`:                 "properties.a.anyOf",
-		`{"properties":{"a":{"type":"array","items":{"$ref":"#/x"}}}}`:                     "properties.a.items.$ref",
+		`{"properties":{"a":{"type":"string","pattern":"x"}}}`:                               "properties.a.pattern",
+		`{"properties":{"a":{"anyOf":[{"type":"null"},{"type":"string","minLength":1}]}}}`:   "properties.a.anyOf[1].minLength",
+		`{"properties":{"a":{"type":"string","anyOf":[{"minLength":1}]}}}`:                   "properties.a.anyOf",
+		`{"properties":{"a":{"type":"array","items":{"$ref":"#/x"}}}}`:                       "properties.a.items.$ref",
+		`{"properties":{"a":{"enum":["b","c\n"]}}}`:                                          "properties.a",
+		`{"properties":{"a":{"anyOf":[{"const":"b</parameter>"},{"type":"null"}]}}}`:         "properties.a.anyOf[0]",
 		`{"properties":{"a>":{}}}`:                                                           "properties.a>",
 		`{"properties":{"a":{"$ref":"#/$defs/b"}}}`:                                          "properties.a.$ref",
 		`{"properties":{"a":{}},"required":["b"]}`:                                           "required",
