@@ -53,7 +53,7 @@ func (c *quantizeCommand) Run(std stdio) error {
 		return fmt.Errorf("quantize %s: %w", c.Source, err)
 	}
 	fmt.Fprintf(std.err, "%s: %s, %d tensors, %s bytes (%s)\n", c.Dest, target.Name, result.Tensors, count(result.Bytes), human(result.Bytes))
-	if result.Requantised > 0 && strings.HasPrefix(target.Name, "Q") {
+	if result.Requantised > 0 && target.Quantises() {
 		fmt.Fprintf(std.err, "%d matrices were quantised before: their errors add up, start from 16 bits where you can\n", result.Requantised)
 	}
 	return nil

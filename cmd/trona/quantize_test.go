@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,11 +40,13 @@ func TestQuantize(t *testing.T) {
 	const conversation = `{"messages": [{"role": "user", "content": "hi"}]}`
 	require.Equal(t, ok(t, conversation, "render", source), ok(t, conversation, "render", dst))
 
-	again := filepath.Join(t.TempDir(), "again.gguf")
-	r = trona(t, "", "quantize", dst, again, "--type", "q4_k_m", "-t", "1")
-	require.Equal(t, exitDone, r.code, r.err)
-	require.Contains(t, r.err, "were quantised before")
-	require.Equal(t, got.Layers, inspected(t, again).Layers)
+	for typ, adds := range map[string]bool{"q4_k_m": true, "iq4_nl": true, "f16": false} {
+		again := filepath.Join(t.TempDir(), "again.gguf")
+		r = trona(t, "", "quantize", dst, again, "--type", typ, "-t", "1")
+		require.Equal(t, exitDone, r.code, r.err)
+		require.Equal(t, adds, strings.Contains(r.err, "were quantised before"), typ)
+		require.Equal(t, got.Layers, inspected(t, again).Layers)
+	}
 }
 
 // TestQuantizeDemo: what is written of the demo model still answers.

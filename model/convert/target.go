@@ -63,6 +63,9 @@ func ParseTarget(name string) (Target, error) {
 	return Target{}, fmt.Errorf("no type %q to write, only %s", name, strings.Join(Targets(), ", "))
 }
 
+// Quantises reports whether matrices lose more than rounding to 16 bits takes.
+func (t *Target) Quantises() bool { return t.base.Block() > 1 }
+
 // Types returns the types of all parts of a configuration.
 func (t *Target) Types(c *model.Config, parts []model.Part) []kernels.DType {
 	types, place := make([]kernels.DType, len(parts)), newMixture(parts)
