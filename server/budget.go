@@ -1,6 +1,8 @@
 package server
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"trona/engine"
@@ -37,10 +39,11 @@ func newThinkingBudget(m *Model, limit int, from *prompt) engine.Constraint {
 	b.begun, b.within = encode(thinkClose+"\n\n"), encode("\n"+thinkClose+"\n\n")
 	tags := map[int32]string{}
 	m.thinkTags(tags)
-	for id, tag := range tags {
-		if tag == thinkClose {
+	for _, id := range slices.Sorted(maps.Keys(tags)) {
+		if tags[id] == thinkClose { // of several that which the vocabulary had first
 			b.begun = append([]int32{id}, encode("\n\n")...)
 			b.within = append(encode("\n"), b.begun...)
+			break
 		}
 	}
 	b.split.state = from.begin

@@ -311,6 +311,17 @@ func TestSeedTags(t *testing.T) {
 	}
 }
 
+// Where a vocabulary has two closing tags, a budget ends with the same one each time.
+func TestTwoTags(t *testing.T) {
+	m := *nemotronServer(t, "seed").loaded()[0]
+	m.Tokenizer = testTokenizer(t, "</seed:think>", "</think>")
+	closed, _ := m.Tokenizer.ID("</seed:think>")
+	for range 20 {
+		b := newThinkingBudget(&m, 4, &prompt{}).(*thinkingBudget)
+		require.Equal(t, closed, b.begun[0])
+	}
+}
+
 // A template that acts on the text of a special token, or writes no begin token.
 func TestOddTemplates(t *testing.T) {
 	s := templateServer(t, `{% for m in messages %}{% if '<|eot_id|>' in m.content %}A{% else %}B{% endif %}{% endfor %}`)
