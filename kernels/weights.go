@@ -76,6 +76,19 @@ func (m *Matrix) ScaleAt(r, c int64) float32 {
 	return m.Scale[r/m.ScaleRows*perRow+c/m.ScaleCols]
 }
 
+// Multiply multiplies all values, by way of Scale.
+func (m *Matrix) Multiply(factor float32) {
+	if factor == 1 {
+		return
+	}
+	if m.Scale == nil {
+		m.Scale, m.ScaleRows, m.ScaleCols = []float32{1}, m.Rows, m.Cols
+	}
+	for i := range m.Scale {
+		m.Scale[i] *= factor
+	}
+}
+
 // CheckTable reports a Table that Type does not have.
 func (m *Matrix) CheckTable() error {
 	if m.Table == nil {

@@ -3,8 +3,6 @@ package model
 import (
 	"cmp"
 	"math"
-
-	"trona/kernels"
 )
 
 // Multipliers are the factors by which Granite and MiniCPM depart from Llama; 0: none.
@@ -50,20 +48,6 @@ func (c *Config) rotaryScale(scale float64) float32 {
 }
 
 func orOne(v float32) float64 { return float64(cmp.Or(v, 1)) }
-
-// multiply multiplies what was read of p by its factor; that of a matrix stands beside
-// the codes.
-func (p *part) multiply(m *kernels.Matrix) {
-	if p.factor == 0 || p.factor == 1 {
-		return
-	}
-	if m.Scale == nil {
-		m.Scale, m.ScaleRows, m.ScaleCols = []float32{1}, m.Rows, m.Cols
-	}
-	for i := range m.Scale {
-		m.Scale[i] *= p.factor
-	}
-}
 
 // The bounds of what a file may say: one over the size of a head, and more.
 const minMultiplier, maxMultiplier = 1e-6, 1e6

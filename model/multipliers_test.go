@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"trona/kernels"
 )
 
 // TestMultiplierKeys: what a config.json of each architecture says of its multipliers.
@@ -106,15 +104,4 @@ func TestGGUFMultipliers(t *testing.T) {
 			require.Empty(t, c.Unread)
 		})
 	}
-}
-
-// TestMultiply: a factor is one of each scale that a weight has already.
-func TestMultiply(t *testing.T) {
-	p := part{factor: 3}
-	m := kernels.Matrix{Rows: 4, Cols: 2, Scale: []float32{1, 2}, ScaleRows: 2, ScaleCols: 2}
-	p.multiply(&m)
-	require.Equal(t, []float32{3, 6}, m.Scale)
-	m = kernels.Matrix{Rows: 4, Cols: 2}
-	p.multiply(&m)
-	require.Equal(t, kernels.Matrix{Rows: 4, Cols: 2, Scale: []float32{3}, ScaleRows: 4, ScaleCols: 2}, m)
 }

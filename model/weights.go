@@ -60,7 +60,9 @@ func (p *part) tensor() string {
 
 // prepare makes of a matrix that the checkpoint stores what the device gets.
 func (p *part) prepare(m *kernels.Matrix) {
-	p.multiply(m)
+	if p.factor != 0 {
+		m.Multiply(p.factor)
+	}
 	p.partial.matrix(m)
 }
 

@@ -63,14 +63,7 @@ func (x *Recast) RowBytes(n int64) int64 { return n / x.Block * x.bytes }
 // they are asked for; without data it has none.
 func (x *Recast) Matrix(m *kernels.Matrix) {
 	m.Type, m.Table = x.Type, x.table
-	if x.factor != 1 {
-		if m.Scale == nil {
-			m.Scale, m.ScaleRows, m.ScaleCols = []float32{1}, m.Rows, m.Cols
-		}
-		for i := range m.Scale {
-			m.Scale[i] *= x.factor
-		}
-	}
+	m.Multiply(x.factor)
 	if m.Data == nil {
 		return
 	}
