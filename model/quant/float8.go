@@ -38,17 +38,4 @@ func ToE4M3(v float32) byte {
 	return sign | (byte(exponent+6)<<3 + m - 8)
 }
 
-// E5M2 returns the value of an 8-bit float with 5 exponent bits (OCP 8-bit
-// Floating Point, E5M2): the upper half of a binary16 number.
-func E5M2(c byte) float32 { return F16(uint16(c) << 8) }
-
-// UE8M0 returns the value of a scale that is an exponent alone (OCP
-// Microscaling Formats, E8M0): 2^(c-127); ff is NaN.
-func UE8M0(c byte) float32 {
-	if c == 0xff {
-		return float32(math.NaN())
-	}
-	return float32(math.Ldexp(1, int(c)-127))
-}
-
 func decodeF8E4M3(dst []float32, b []byte) { dst[0] = E4M3(b[0]) }

@@ -16,7 +16,7 @@ func walk(g *Grammar, words int, seed uint64) (ids []int32) {
 	m := g.NewMatcher()
 	for range 30 {
 		m.Mask(mask)
-		n := Count(mask)
+		n := count(mask)
 		if n == 0 {
 			break
 		}

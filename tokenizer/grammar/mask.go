@@ -515,12 +515,3 @@ func (m *masker) walkBelow(t *trie, from, to int, found func(ids []int32)) {
 		i++
 	}
 }
-
-// Count returns the number of tokens that a mask allows.
-func Count(mask []uint32) int {
-	n := 0
-	for _, w := range mask {
-		n += bits.OnesCount32(w)
-	}
-	return n
-}
