@@ -95,7 +95,7 @@ func readRegular(path string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file but %v", path, info.Mode().Type())
+		return nil, fmt.Errorf("%s is no regular file", path)
 	}
 	return os.ReadFile(path)
 }

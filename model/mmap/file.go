@@ -43,7 +43,7 @@ func Open(path string) (*File, error) {
 
 func regular(info os.FileInfo, err error) error {
 	if err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is no regular file but %v", info.Name(), info.Mode().Type())
+		return fmt.Errorf("%s is no regular file", info.Name())
 	}
 	return err
 }
