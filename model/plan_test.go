@@ -71,7 +71,7 @@ func TestPlanIsExact(t *testing.T) {
 		t.Run(name, func(t *testing.T) { planIsExact(t, dev, testdata.Shared(t, "models", name)) })
 	}
 	t.Run("recast", func(t *testing.T) {
-		recast, _ := recastFiles(t)
+		recast, _ := recastFiles(t, testdata.Path(t, "..", "model", "demo", "demo.gguf"))
 		planIsExact(t, dev, recast)
 		planIsExact(t, dev, joinQKV(t, recast, 0))
 	})

@@ -2,10 +2,12 @@ package model_test
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +16,7 @@ import (
 	"trona/kernels"
 	"trona/kernels/cpu"
 	"trona/model"
+	"trona/model/convert"
 	"trona/model/gguf"
 	"trona/model/modeltest"
 	"trona/model/quant"
@@ -29,10 +32,33 @@ var recastTypes = []struct {
 	{"Q1_0", 0}, {"Q2_0", 0},
 }
 
-// recastFiles writes the demo model with random matrices of these types, and with the same
-// values in F32.
-func recastFiles(t *testing.T) (recast, plain string) {
-	f, err := gguf.Open(testdata.Path(t, "..", "model", "demo", "demo.gguf"))
+// wide writes a model of the family as a GGUF file, with rows that blocks of 256 divide.
+func wide(t *testing.T, family string) string {
+	data, err := os.ReadFile(testdata.Path(t, "models", "family", family, "config.json"))
+	require.NoError(t, err)
+	var config map[string]any
+	require.NoError(t, json.Unmarshal(data, &config))
+	config["hidden_size"], config["intermediate_size"], config["vocab_size"] = 256, 512, 300
+	delete(config, "head_dim")
+	dir := t.TempDir()
+	data, err = json.Marshal(config)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "config.json"), data, 0o600))
+	ckpt, err := model.OpenRandom(dir, nil)
+	require.NoError(t, err)
+	defer ckpt.Close()
+	target, err := convert.ParseTarget("F32")
+	require.NoError(t, err)
+	path := filepath.Join(dir, "wide.gguf")
+	_, err = convert.File(t.Context(), ckpt, path, convert.Options{Target: target})
+	require.NoError(t, err)
+	return path
+}
+
+// recastFiles writes a model with random matrices of these types, and with the same values
+// in F32.
+func recastFiles(t *testing.T, path string) (recast, plain string) {
+	f, err := gguf.Open(path)
 	require.NoError(t, err)
 	defer f.Close()
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -100,13 +126,13 @@ func randomBlocks(rng *rand.Rand, typ string, half int64, shape []int64) (blocks
 	return blocks, values
 }
 
-// TestRecast: a model in types that turn into others answers as the same values do, with q, k
-// and v in one tensor too.
+// TestRecast: models in types that turn into others answer as the same values do: with q, k
+// and v in one tensor, with factors, and with heads that are rotated in part.
 func TestRecast(t *testing.T) {
 	dev, err := cpu.Open(cpu.Options{Variant: "exact"})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, dev.Close()) }()
-	tokens := []int32{1, 5, 9, 70, 3, 3, 95, 200, 1001}
+	tokens := []int32{1, 5, 9, 70, 3, 3, 95, 200, 299}
 	logits := func(path string) [][]float32 {
 		ckpt, err := model.Open(path)
 		require.NoError(t, err)
@@ -114,11 +140,18 @@ func TestRecast(t *testing.T) {
 		require.Empty(t, ckpt.Unread)
 		return modeltest.Logits(t, ckpt, dev, tokens, 5, 6)
 	}
-	recast, plain := recastFiles(t)
-	want := logits(plain)
-	for _, path := range []string{recast, joinQKV(t, recast, 0)} {
+	compare := func(want [][]float32, path string) {
 		for i, row := range logits(path) {
-			require.InDeltaSlice(t, want[i], row, 1e-4, "position %d", i)
+			tolerance := 1e-4 * float64(max(slices.Max(want[i]), -slices.Min(want[i])))
+			require.InDeltaSlice(t, want[i], row, tolerance, "%s: position %d", path, i)
 		}
+	}
+	demo, plain := recastFiles(t, testdata.Path(t, "..", "model", "demo", "demo.gguf"))
+	want := logits(plain)
+	compare(want, demo)
+	compare(want, joinQKV(t, demo, 0))
+	for _, family := range []string{"phi3-partial", "glm4", "granite", "minicpm", "olmo2"} {
+		recast, plain := recastFiles(t, wide(t, family))
+		compare(logits(plain), recast)
 	}
 }
