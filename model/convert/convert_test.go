@@ -295,7 +295,7 @@ func TestFileCutWhileWriting(t *testing.T) {
 // TestNoRoom: what is larger than the disk is refused before its weights are read.
 func TestNoRoom(t *testing.T) {
 	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
-		t.Skip("nobody knows the room on this system")
+		t.Skipf("%s has no call that tells the room of a disk", runtime.GOOS)
 	}
 	shape, err := os.ReadFile(testdata.Path(t, "shapes", "llama-8b", "config.json"))
 	require.NoError(t, err)
