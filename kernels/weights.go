@@ -89,13 +89,26 @@ func (m *Matrix) Multiply(factor float32) {
 	}
 }
 
+// ownValues are those of codes that may have a Table of others.
+var ownValues = map[DType][]int8{
+	Q3_K:   {-4, -3, -2, -1, 0, 1, 2, 3},
+	IQ4_XS: {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113},
+}
+
+// Values returns the values of codes: Table, or the type's own; nil where it can have no Table.
+func (m *Matrix) Values() []int8 {
+	if m.Table != nil {
+		return m.Table
+	}
+	return ownValues[m.Type]
+}
+
 // CheckTable reports a Table that Type does not have.
 func (m *Matrix) CheckTable() error {
 	if m.Table == nil {
 		return nil
 	}
-	codes := map[DType]int{Q3_K: 8, IQ4_XS: 16}[m.Type]
-	if len(m.Table) != codes {
+	if codes := len(ownValues[m.Type]); len(m.Table) != codes {
 		return fmt.Errorf("%v: a table of %d values, want %d", m, len(m.Table), codes)
 	}
 	for i, v := range m.Table {

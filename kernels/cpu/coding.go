@@ -53,7 +53,7 @@ var codings = [numTypes]coding{
 	kernels.NVFP4x16: {16, func(b []byte, k, r int) int32 { return e2m1[nibble(b[2*lanes:], k, r)] }, firstHalf, nil},
 }
 
-// iq4 are the values of codes of IQ4_NL, and of IQ4_XS without a table.
+// iq4 are the values of codes of IQ4_NL.
 var iq4 = [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
 
 // e2m1 are the values of 4-bit floats, doubled.

@@ -368,7 +368,7 @@ var tableAt = map[kernels.DType]int{kernels.Q3_K: 288, kernels.IQ4_XS: 160}
 // randomPacked returns n columns of 16 rows; no table: the type's own.
 func randomPacked(rng *rand.Rand, typ kernels.DType, n int, table []int8) []byte {
 	p := packings[typ]
-	b, values := randomBlocks(rng, n/p.cols*p.bytes), tableOf(typ, table)
+	b, values := randomBlocks(rng, n/p.cols*p.bytes), tableOf(&kernels.Matrix{Type: typ, Table: table})
 	for i := 0; i < len(b) && tableAt[typ] > 0; i += p.bytes {
 		values.copyTo(b[i+tableAt[typ]:])
 	}

@@ -31,7 +31,7 @@ type packer struct {
 }
 
 func newPacker(v *variant, m *kernels.Matrix) *packer {
-	p := &packer{kern: v, table: tableOf(m.Type, m.Table)}
+	p := &packer{kern: v, table: tableOf(m)}
 	if m.Type == kernels.NVFP4 || m.Type == kernels.NVFP4x16 {
 		for i := range p.halved {
 			p.halved[i] = toF16(e4m3(byte(i)) / 2)

@@ -241,16 +241,13 @@ func packQ2_K(p *packer, dst []byte, src *groupRows, n int) {
 // the same plus what makes a number without a sign of each, as some loops want them.
 type valueTable [2][lanes]byte
 
-// tableOf returns that of a type; no values: its own.
-func tableOf(t kernels.DType, values []int8) (table valueTable) {
-	own, offset := iq4[:], byte(128)
-	if t == kernels.Q3_K {
-		own, offset = []int8{-4, -3, -2, -1, 0, 1, 2, 3}, 64
+// tableOf returns that of a matrix whose type has one.
+func tableOf(m *kernels.Matrix) (table valueTable) {
+	values, offset := m.Values(), byte(128)
+	if m.Type == kernels.Q3_K {
+		offset = 64
 	}
-	if values == nil {
-		values = own
-	}
-	for i := range lanes {
+	for i := range min(lanes, 2*len(values)) {
 		v := byte(values[i%len(values)])
 		table[0][i], table[1][i] = v, v+offset
 	}

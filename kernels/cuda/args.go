@@ -29,7 +29,7 @@ type weightArgs struct {
 }
 
 // codeTable has what codes mean, as bytes that are 128 too large: 16 whole numbers, or 8.
-// Kernels of types with values (layouts) read it.
+// Kernels of types that may have a Table read it.
 type codeTable struct{ a, b, c, d uint32 }
 
 // embedArgs: out [n, cols] = rows ids [n] of a weight. One block a token.

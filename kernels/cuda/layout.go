@@ -20,8 +20,6 @@ type planes struct {
 	cols                       int64
 	codes, halves, steps, high int64
 	float4                     bool // codes are E2M1
-	// values are those of the codes where a matrix may have a Table of others.
-	values []int8
 	// pack writes whole blocks of a row.
 	pack func(dst rowPlanes, src rowSource, n int)
 }
@@ -52,12 +50,12 @@ var layouts = [numTypes]planes{
 	kernels.Q5_1:     {cols: 32, codes: 16, halves: 4, high: 4, pack: packQ5_1},
 	kernels.Q8_0:     {cols: 32, codes: 32, halves: 2, pack: packQ8_0},
 	kernels.Q2_K:     {cols: 256, codes: 64, halves: 4, steps: 16, pack: packQ2_K},
-	kernels.Q3_K:     {cols: 256, codes: 64, halves: 2, steps: 16, high: 32, pack: packQ3_K, values: []int8{-4, -3, -2, -1, 0, 1, 2, 3}},
+	kernels.Q3_K:     {cols: 256, codes: 64, halves: 2, steps: 16, high: 32, pack: packQ3_K},
 	kernels.Q4_K:     {cols: 256, codes: 128, halves: 4, steps: 16, pack: packQ4_K},
 	kernels.Q5_K:     {cols: 256, codes: 128, halves: 4, steps: 16, high: 32, pack: packQ5_K},
 	kernels.Q6_K:     {cols: 256, codes: 128, halves: 2, steps: 16, high: 64, pack: packQ6_K},
 	kernels.IQ4_NL:   {cols: 32, codes: 16, halves: 2, pack: packQ4_0},
-	kernels.IQ4_XS:   {cols: 256, codes: 128, halves: 2, steps: 8, pack: packIQ4_XS, values: []int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}},
+	kernels.IQ4_XS:   {cols: 256, codes: 128, halves: 2, steps: 8, pack: packIQ4_XS},
 	kernels.MXFP4:    {cols: 32, codes: 16, steps: 1, float4: true, pack: packMXFP4},
 	kernels.NVFP4:    {cols: 64, codes: 32, steps: 4, float4: true, pack: packNVFP4},
 	kernels.NVFP4x16: {cols: 16, codes: 8, steps: 1, float4: true, pack: packNVFP4x16},
@@ -103,11 +101,7 @@ func weightLayout(m *kernels.Matrix, at addr) (layout, int64) {
 		l.kind = kernels.NVFP4
 	}
 	p := &layouts[m.Type]
-	values := p.values
-	if m.Table != nil {
-		values = m.Table
-	}
-	l.setTable(values)
+	l.setTable(m.Values())
 	rows, cols := p.strip()
 	l.args.pitch = rows * p.bytes(align(m.Cols, cols))
 	total := pieces(m.Rows, rows) * l.args.pitch

@@ -146,10 +146,11 @@ func randomMatrix(rng *rand.Rand, t kernels.DType, rows, cols int64) *kernels.Ma
 
 // randomTable has other values of a type's codes, nil where it has none.
 func randomTable(rng *rand.Rand, t kernels.DType) []int8 {
-	if layouts[t].values == nil {
+	own := (&kernels.Matrix{Type: t}).Values()
+	if own == nil {
 		return nil
 	}
-	table := make([]int8, len(layouts[t].values))
+	table := make([]int8, len(own))
 	for i := range table {
 		table[i] = int8(rng.IntN(128) - 64)
 	}

@@ -45,7 +45,7 @@ func (c *context) weight(k weightKind, rows, cols int64) *kernels.Matrix {
 	if !k.table {
 		return m
 	}
-	m.Table = make([]int8, map[kernels.DType]int{kernels.Q3_K: 8, kernels.IQ4_XS: 16}[k.DType])
+	m.Table = make([]int8, len(m.Values()))
 	for i := range m.Table {
 		m.Table[i] = int8(c.rng.Uint32())
 		if k.DType == kernels.Q3_K {
