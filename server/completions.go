@@ -247,7 +247,7 @@ func (c *completion) addText(v *value, addBOS bool) {
 		return
 	}
 	ids, added := c.model.encodeText(text, addBOS)
-	c.add(v, prompt{text: text, ids: ids, addedBOS: added, continued: true})
+	c.add(v, prompt{text: text, ids: ids, added: added, continued: true})
 }
 
 // addIDs adds a prompt that came as tokens.
@@ -268,8 +268,7 @@ func (c *completion) add(v *value, p prompt) {
 		return
 	}
 	if c.suffix != nil {
-		bos, ok := c.model.Tokenizer.BOS()
-		p.ids = c.model.infill.around(p.ids, c.suffix, ok && len(p.ids) > 0 && p.ids[0] == bos)
+		p.ids = c.model.infill.around(c.model.Tokenizer.Begin(), p.ids, c.suffix)
 	}
 	if c.params.truncate(c.model, &p); len(p.ids) == 0 {
 		v.fail("must have at least one token")

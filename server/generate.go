@@ -33,7 +33,7 @@ type prompt struct {
 	text      string
 	ids       []int32
 	truncated int            // tokens that were dropped before them
-	addedBOS  bool           // ids begin with a token that text does not have
+	added     int            // tokens at the beginning that text does not have
 	begin     reasoningState // of the answer
 	told      reasoning      // what it says to the model about reasoning
 	reasons   bool           // the answer may begin with reasoning

@@ -36,12 +36,12 @@ func findInfill(t *tokenizer.Tokenizer) *infill {
 	return nil
 }
 
-// around returns the prompt for the middle between a prefix and a suffix. A
-// begin token stays first.
-func (f *infill) around(prefix, suffix []int32, hasBOS bool) []int32 {
+// around returns the prompt for the middle between a prefix and a suffix. The
+// tokens that begin a text stay first.
+func (f *infill) around(begin, prefix, suffix []int32) []int32 {
 	n := 0
-	if hasBOS {
-		n = 1
+	if hasPrefix(prefix, begin) {
+		n = len(begin)
 	}
 	return slices.Concat(prefix[:n], []int32{f.prefix}, prefix[n:], []int32{f.suffix}, suffix, []int32{f.middle})
 }

@@ -166,7 +166,7 @@ func (j *job) echoLogprobs(p *prompt, known []engine.PromptLogprob) *completionL
 	offset := 0
 	for i, id := range p.ids {
 		at := offset
-		if i > 0 || !p.addedBOS {
+		if i >= p.added {
 			offset += utf8.RuneCountInString(text.Append(id))
 		}
 		if i == 0 || i < first {

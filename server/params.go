@@ -186,7 +186,7 @@ func (p *params) truncate(m *Model, from *prompt) {
 		return
 	}
 	from.truncated = len(from.ids) - limit
-	from.ids, from.addedBOS = from.ids[from.truncated:], false
+	from.ids, from.added = from.ids[from.truncated:], 0
 	from.text = m.Tokenizer.Decode(from.ids, tokenizer.DecodeOptions{ShowSpecial: true})
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,15 +38,27 @@ func tooLong(m *Model, param string, bytes int) *apiError {
 }
 
 // encodeText returns the tokens of a plain prompt, in which the text of a
-// special token is that token. The begin token comes first if wanted, where the
-// vocabulary asks for it and the text has none.
-func (m *Model) encodeText(text string, addBOS bool) (ids []int32, added bool) {
+// special token is that token. So many begin tokens come first if wanted, where the
+// vocabulary asks for them and the text has none.
+func (m *Model) encodeText(text string, addBOS bool) (ids []int32, added int) {
 	ids = m.Tokenizer.Encode(text, tokenizer.EncodeOptions{ParseSpecial: true})
-	bos, ok := m.Tokenizer.BOS()
-	if !ok || !addBOS || !m.Tokenizer.AddBOS() || len(ids) > 0 && ids[0] == bos {
-		return ids, false
+	if !addBOS || !m.Tokenizer.AddBOS() {
+		return ids, 0
 	}
-	return append([]int32{bos}, ids...), true
+	return withBegin(m.Tokenizer.Begin(), ids)
+}
+
+// withBegin puts the tokens that begin a text first, unless they are there, and
+// returns how many it put there.
+func withBegin(begin, ids []int32) (all []int32, added int) {
+	if hasPrefix(ids, begin) {
+		return ids, 0
+	}
+	return append(begin, ids...), len(begin)
+}
+
+func hasPrefix(ids, begin []int32) bool {
+	return len(ids) >= len(begin) && slices.Equal(ids[:len(begin)], begin)
 }
 
 // prompt renders the conversation and returns its text and tokens. The text of
@@ -80,8 +93,8 @@ func (in *renderInput) prompt(m *Model) (*prompt, error) {
 	if p.ids, err = in.encode(m, text); err != nil {
 		return nil, err
 	}
-	if bos, ok := m.Tokenizer.BOS(); ok && in.addSpecial && (len(p.ids) == 0 || p.ids[0] != bos) {
-		p.ids = append([]int32{bos}, p.ids...)
+	if in.addSpecial {
+		p.ids, _ = withBegin(m.Tokenizer.Begin(), p.ids)
 	}
 	return p, nil
 }

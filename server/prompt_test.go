@@ -148,3 +148,22 @@ func TestEchoedMessage(t *testing.T) {
 		}
 	}
 }
+
+// What begins a text comes once, and all of it.
+func TestWithBegin(t *testing.T) {
+	for _, c := range []struct {
+		begin, ids, want []int32
+		added            int
+	}{
+		{nil, []int32{7}, []int32{7}, 0},
+		{[]int32{1}, nil, []int32{1}, 1},
+		{[]int32{1}, []int32{1, 7}, []int32{1, 7}, 0},
+		{[]int32{1, 2}, []int32{7}, []int32{1, 2, 7}, 2},
+		{[]int32{1, 2}, []int32{1, 2}, []int32{1, 2}, 0},
+		{[]int32{1, 2}, []int32{1}, []int32{1, 2, 1}, 2},
+	} {
+		got, added := withBegin(c.begin, c.ids)
+		require.Equal(t, c.want, got)
+		require.Equal(t, c.added, added)
+	}
+}

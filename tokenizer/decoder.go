@@ -14,6 +14,16 @@ type DecodeOptions struct {
 	Continue bool
 }
 
+// dropPrefix says what decoding drops before the first word.
+type dropPrefix uint8
+
+const (
+	dropNothing    dropPrefix = iota
+	dropPieceSpace            // SentencePiece: the space with which the first piece begins
+	dropSpace                 // Strip in a tokenizer.json: the space with which the text begins
+	dropMarks                 // Metaspace there: all marks of the first token
+)
+
 // Decoder turns a stream of tokens into text, whole runes only. What is not
 // UTF-8 becomes U+FFFD: one for each maximal subpart (Unicode 16.0, table 3-7)
 // with byte-level models, one for each byte with SentencePiece models, as the
@@ -31,7 +41,7 @@ func (t *Tokenizer) NewDecoder(o DecodeOptions) *Decoder {
 		tokenizer: t,
 		options:   o,
 		pending:   make([]byte, 0, 2*utf8.UTFMax),
-		prefix:    t.dropPrefix && !o.Continue,
+		prefix:    t.dropPrefix != dropNothing && !o.Continue,
 	}
 }
 
@@ -63,13 +73,33 @@ func (d *Decoder) Append(id int32) string {
 	if t.kind == byteValue {
 		text = d.decode(text)
 	} else {
-		if d.prefix && len(d.pending) == 0 && t.kind != unknown && strings.HasPrefix(text, " ") {
-			text = text[1:]
-			d.prefix = false
+		if d.prefix && len(d.pending) == 0 {
+			text = d.first(t, text)
 		}
 		text = d.Flush() + text // bytes join only with bytes
 	}
+	if d.prefix && d.tokenizer.dropPrefix == dropSpace && text != "" {
+		text = strings.TrimPrefix(text, " ")
+		d.prefix = false
+	}
 	d.prefix = d.prefix && text == ""
+	return text
+}
+
+// first returns the text of a token before which there is none.
+func (d *Decoder) first(t *token, text string) string {
+	switch d.tokenizer.dropPrefix {
+	case dropPieceSpace:
+		if t.kind != unknown && strings.HasPrefix(text, " ") {
+			d.prefix = false
+			return text[1:]
+		}
+	case dropMarks:
+		if text != "" {
+			d.prefix = false
+			return strings.ReplaceAll(t.text, spaceMark, "")
+		}
+	}
 	return text
 }
 

@@ -163,9 +163,7 @@ func TestConcurrentEncode(t *testing.T) {
 
 func TestTokens(t *testing.T) {
 	tok := ownBPE(t)
-	bos, ok := tok.BOS()
-	require.True(t, ok)
-	require.Equal(t, int32(4320), bos)
+	require.Equal(t, []int32{4320}, tok.Begin())
 	require.True(t, tok.AddBOS())
 	require.False(t, tok.AddEOS())
 	require.Equal(t, 4576, tok.VocabSize())
@@ -183,7 +181,7 @@ func TestTokens(t *testing.T) {
 		require.False(t, tok.IsSpecial(id))
 		require.Equal(t, "", tok.Decode([]int32{id}, DecodeOptions{ShowSpecial: true}))
 	}
-	_, ok = tok.ID("no such token")
+	_, ok := tok.ID("no such token")
 	require.False(t, ok)
 	require.Empty(t, tok.Encode("", EncodeOptions{}))
 	require.Equal(t, []int32{4320, 4321}, tok.Encode("", EncodeOptions{AddBOS: true, AddEOS: true}))

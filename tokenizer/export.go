@@ -118,7 +118,7 @@ func (e *exporter) sentencePiece(vocab int) {
 		e.fail("this splitting into words")
 	case e.prefix != prefixAlways && e.prefix != prefixNever:
 		e.fail("a space before the text that depends on the text")
-	case e.splitMarks || e.ignoreMerges || !e.markSpaces || e.dropPrefix != (e.prefix == prefixAlways):
+	case e.splitMarks || e.ignoreMerges || !e.markSpaces || (e.dropPrefix != dropNothing) != (e.prefix == prefixAlways):
 		e.fail("this splitting into words")
 	case !e.fuseUnknown && !e.hasBytes():
 		e.fail("an unknown token for each unknown character")
@@ -244,7 +244,7 @@ func (e *exporter) special() {
 			}
 		}
 	}
-	e.set("ggml.add_bos_token", e.addBOS)
+	e.set("ggml.add_bos_token", e.addBOS && len(e.begin) <= 1) // of two tokens GGUF says nothing: chat templates write them
 	e.set("ggml.add_eos_token", e.addEOS)
 }
 

@@ -173,7 +173,9 @@ func (s *source) readSentencePiece(m Metadata) error {
 	if add, ok := m.Bool("tokenizer.ggml.add_space_prefix"); ok && !add {
 		s.prefix = prefixNever
 	}
-	s.dropPrefix = s.prefix == prefixAlways
+	if s.prefix == prefixAlways {
+		s.dropPrefix = dropPieceSpace
+	}
 	for id := range s.tokens {
 		if s.tokens[id].kind == unknown && s.unknown < 0 {
 			s.unknown = int32(id)

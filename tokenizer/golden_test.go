@@ -319,9 +319,7 @@ func TestModelGoldens(t *testing.T) {
 		for _, c := range golden.Cases {
 			require.Equal(t, c.IDs, tok.Encode(c.Text, EncodeOptions{}), "%s: %q", model, c.Text)
 		}
-		bos, ok := tok.BOS()
-		require.True(t, ok)
-		require.Equal(t, int32(368), bos)
+		require.Equal(t, []int32{368}, tok.Begin())
 		require.True(t, tok.AddBOS())
 		require.Contains(t, tok.EOS(), int32(377))
 	}

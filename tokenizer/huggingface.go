@@ -377,7 +377,7 @@ func readTokenizer(data []byte, rows int) (*source, error) {
 	if err := s.readModel(&f.Model); err != nil {
 		return nil, err
 	}
-	p := pipeline{source: s, byteFallback: f.Model.ByteFallback}
+	p := pipeline{source: s, model: &f.Model}
 	if err := p.readSteps(f.Normalizer, f.PreTokenizer); err != nil {
 		return nil, err
 	}

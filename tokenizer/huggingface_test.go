@@ -412,6 +412,26 @@ func TestRefusedFiles(t *testing.T) {
 	}
 }
 
+// TestBegin: two tokens come before a text, as in GLM-4.
+func TestBegin(t *testing.T) {
+	file := bpeFile(t)
+	processor := at(t, file, "post_processor")
+	processor["single"] = append([]any{object{"SpecialToken": object{"id": "<|eot_id|>", "type_id": 0}}}, processor["single"].([]any)...)
+	at(t, file, "post_processor.special_tokens")["<|eot_id|>"] = object{"id": "<|eot_id|>", "ids": []int{4329}, "tokens": []string{"<|eot_id|>"}}
+	data, err := json.Marshal(file)
+	require.NoError(t, err)
+	tok, err := FromFiles(Files{Tokenizer: data})
+	require.NoError(t, err)
+	require.True(t, tok.AddBOS())
+	require.Equal(t, []int32{4329, 4320}, tok.Begin())
+	require.Equal(t, []int32{4329, 4320, 'a' - '!'}, tok.Encode("a", EncodeOptions{AddBOS: true}))
+
+	// Classes that make a post-processor of these names put one token first.
+	tok, err = FromFiles(Files{Tokenizer: data, Config: []byte(`{"bos_token":"<|begin_of_text|>","add_bos_token":true,"tokenizer_class":"LlamaTokenizer"}`)})
+	require.NoError(t, err)
+	require.Equal(t, []int32{4320}, tok.Begin())
+}
+
 func TestConfig(t *testing.T) {
 	file := bpeFile(t)
 	file["post_processor"] = nil
@@ -420,8 +440,7 @@ func TestConfig(t *testing.T) {
 
 	tok, err := FromFiles(Files{Tokenizer: data})
 	require.NoError(t, err)
-	_, ok := tok.BOS()
-	require.False(t, ok)
+	require.Empty(t, tok.Begin())
 	require.False(t, tok.AddBOS())
 	require.Equal(t, "", tok.ChatTemplate(false))
 
@@ -431,8 +450,7 @@ func TestConfig(t *testing.T) {
 		SpecialTokensMap: []byte(`{"bos_token":"<|eom_id|>","pad_token":"<|finetune_right_pad_id|>"}`),
 	})
 	require.NoError(t, err)
-	bos, _ := tok.BOS()
-	require.Equal(t, int32(4320), bos)
+	require.Equal(t, []int32{4320}, tok.Begin())
 	require.True(t, tok.AddBOS())
 	require.Equal(t, []int32{4329, 4321, 4328}, tok.EOS())
 	require.Equal(t, "one", tok.ChatTemplate(true))
@@ -441,7 +459,7 @@ func TestConfig(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, want, got)
 	}
-	_, ok = tok.NamedToken("unk_token")
+	_, ok := tok.NamedToken("unk_token")
 	require.False(t, ok)
 
 	tok, err = FromFiles(Files{

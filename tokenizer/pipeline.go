@@ -73,11 +73,11 @@ type templateSpecial struct {
 // pipeline reads the steps around the model into the source.
 type pipeline struct {
 	*source
-	byteFallback bool     // of the model
-	metaspace    bool     // the pre-tokenizer has a Metaspace
-	cuts         []string // expressions of the steps that cut text so far
-	cutters      []func() (cutter, error)
-	general      bool // cuts do not say all that the steps do
+	model     *modelEntry
+	metaspace bool     // the pre-tokenizer has a Metaspace
+	cuts      []string // expressions of the steps that cut text so far
+	cutters   []func() (cutter, error)
+	general   bool // cuts do not say all that the steps do
 }
 
 // is reports whether a flag is set, with what it is when absent.
@@ -350,23 +350,33 @@ func (p *pipeline) readDecoder(c *component) error {
 		case step.Type == "Fuse":
 			fused = true
 		case step.Type == "Strip" && fused && step.Content == " " && step.Start == 1 && step.Stop == 0:
-			p.dropPrefix = true
+			p.dropPrefix = dropSpace
 		case step.Type == "Metaspace" && step.Replacement == spaceMark:
 			scheme, err := step.scheme(paths[i])
 			if err != nil {
 				return err
 			}
-			unmarks, p.dropPrefix = true, scheme != prefixNever
+			if unmarks = true; scheme != prefixNever {
+				p.dropPrefix = dropMarks
+			}
 		default:
 			return step.unsupported(paths[i])
 		}
 	}
 	p.unmarks = unmarks
 	usual := p.splitter.general == nil && len(p.normalizers) == 0 // so that all marks are known
-	if byteLevel == p.charLevel || usual && unmarks != p.markSpaces || p.charLevel && fallback != p.byteFallback {
+	if byteLevel == p.charLevel || usual && p.markSpaces && !unmarks || p.charLevel && fallback != p.model.ByteFallback && p.model.spellsBytes() {
 		return fmt.Errorf("decoder: does not undo what normalizer, pre_tokenizer and model do")
 	}
 	return nil
+}
+
+// spellsBytes reports whether pieces of the model look like bytes.
+func (m *modelEntry) spellsBytes() bool {
+	return slices.ContainsFunc(m.Vocab, func(e vocabEntry) bool {
+		_, ok := byteToken(e.text)
+		return ok
+	})
 }
 
 func (p *pipeline) readPostProcessor(path string, c *component) error {
@@ -393,7 +403,7 @@ func (p *pipeline) readPostProcessor(path string, c *component) error {
 	return nil
 }
 
-// readTemplate reads which tokens go around the text: at most one before and
+// readTemplate reads which tokens go around the text: any before it and at most
 // one after it.
 func (p *pipeline) readTemplate(path string, c *component) error {
 	texts := 0
@@ -408,12 +418,12 @@ func (p *pipeline) readTemplate(path string, c *component) error {
 				return fmt.Errorf("%s: %.40q is not one token", path, part.SpecialToken.ID)
 			}
 			switch {
-			case texts == 0 && !p.addBOS:
-				p.bos, p.addBOS = special.IDs[0], true
-			case texts == 1 && !p.addEOS:
+			case texts == 0:
+				p.begin, p.addBOS = append(p.begin, special.IDs[0]), true
+			case !p.addEOS:
 				p.eos, p.addEOS = []int32{special.IDs[0]}, true
 			default:
-				return fmt.Errorf("%s: more than one token before or after the text is not supported", path)
+				return fmt.Errorf("%s: more than one token after the text is not supported", path)
 			}
 		default:
 			return fmt.Errorf("%s: not supported", path)
@@ -421,6 +431,9 @@ func (p *pipeline) readTemplate(path string, c *component) error {
 	}
 	if texts != 1 {
 		return fmt.Errorf("%s.single: has no text", path)
+	}
+	if len(p.begin) == 1 {
+		p.bos = p.begin[0]
 	}
 	return nil
 }

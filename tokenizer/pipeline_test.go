@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"maps"
+	"slices"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -37,6 +38,50 @@ func TestUnknownPieces(t *testing.T) {
 	tok, err := fromObject(t, file)
 	require.NoError(t, err)
 	require.Equal(t, []int32{4, 1, 3, 0, 5, 1, 0, 1}, tok.Encode("abxy\u00e9ba\u00e9\u00e9a", EncodeOptions{}))
+}
+
+// TestDecoders: what each decoder makes of ids, as the reference does.
+func TestDecoders(t *testing.T) {
+	for _, c := range readLines[struct {
+		Name    string              `json:"name"`
+		Bytes   bool                `json:"bytes"` // the vocabulary has them
+		Decoder object              `json:"decoder"`
+		Texts   [][3]jsontext.Value `json:"texts"`
+	}](t, testdata.Path(t, "tokenizer", "pipelines", "decoders.jsonl.gz")) {
+		t.Run(c.Name, func(t *testing.T) {
+			file := uniFile(t)
+			if model := at(t, file, "model"); !c.Bytes {
+				model["byte_fallback"] = false
+				model["vocab"] = slices.DeleteFunc(model["vocab"].([]any), func(piece any) bool {
+					_, ok := byteToken(piece.([]any)[0].(string))
+					return ok
+				})
+			}
+			file["decoder"] = c.Decoder
+			tok, err := fromObject(t, file)
+			require.NoError(t, err)
+			for _, text := range c.Texts {
+				var ids []int32
+				require.NoError(t, json.Unmarshal(text[0], &ids))
+				for i, show := range []bool{false, true} {
+					var want string
+					require.NoError(t, json.Unmarshal(text[i+1], &want))
+					require.Equal(t, want, tok.Decode(ids, DecodeOptions{ShowSpecial: show}), "%v", ids)
+				}
+			}
+		})
+	}
+}
+
+// TestWholeWords: where nothing cuts a text, ignore_merges looks up all of it, and no part.
+func TestWholeWords(t *testing.T) {
+	file := spmFile(t)
+	at(t, file, "model")["ignore_merges"] = true
+	file["added_tokens"], file["normalizer"] = []any{}, replace(" ", spaceMark)
+	tok, err := fromObject(t, file)
+	require.NoError(t, err)
+	require.Equal(t, []int32{1}, tok.Encode("<s>", EncodeOptions{}))
+	require.Equal(t, []int32{707, 672, 704, 664}, tok.Encode("<s> ", EncodeOptions{}), "the reference's")
 }
 
 // TestFirstAfter: steps that change where the text begins hide whether a part comes first.

@@ -92,7 +92,9 @@ func (s *source) readBeside(f *Files) error {
 		}
 		s.prefix = prefixFirst // not after special tokens
 	}
-	s.dropPrefix = s.prefix != prefixNever
+	if s.prefix != prefixNever {
+		s.dropPrefix = dropPieceSpace
+	}
 	var ids map[string]int64
 	if f.AddedTokens != nil {
 		if err := json.Unmarshal(f.AddedTokens, &ids); err != nil {

@@ -52,8 +52,7 @@ func TestModelFile(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want.Digest(), tok.Digest())
 		require.Equal(t, want.EOS(), tok.EOS())
-		bos, _ := tok.BOS()
-		require.Equal(t, int32(1), bos)
+		require.Equal(t, []int32{1}, tok.Begin())
 		require.True(t, tok.AddBOS())
 		for _, text := range readLines[[2]string](t, testdata.Path(t, "tokenizer", "own-sentencepiece", "strings.jsonl.gz")) {
 			ids := want.Encode(text[1], EncodeOptions{})

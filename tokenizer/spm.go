@@ -71,6 +71,7 @@ func newCharLevel(s *source) (*vocabulary, *charLevel, error) {
 	if err := m.findBytes(s.unmarks); err != nil {
 		return nil, nil, err
 	}
+	m.splitWords = m.splitWords && !m.whole // what is between two marks would be looked up too
 	m.findSymbols()
 	switch {
 	case s.unigram:

@@ -18,10 +18,10 @@ type Tokenizer struct {
 	normalizes  bool         // there is a normalizer, which comes before the second search
 	normalizers []normalizer // its steps but for those that the model does
 
-	bos            int32 // -1: none
+	begin          []int32 // come before a text
 	eos            []int32
 	addBOS, addEOS bool
-	dropPrefix     bool // decoding drops the space before the first word
+	dropPrefix     dropPrefix
 	templates      []ChatTemplate
 	named          map[string]string // texts of special tokens by name: bos_token, eos_token, ...
 	digest         func() string
@@ -58,10 +58,11 @@ type source struct {
 	normalizes        bool
 	normalizers       []normalizer
 
-	bos            int32
+	bos            int32   // -1: none
+	begin          []int32 // come before a text; nil: bos alone
 	eos            []int32
 	addBOS, addEOS bool
-	dropPrefix     bool
+	dropPrefix     dropPrefix
 	templates      []ChatTemplate
 	named          map[string]string
 }
@@ -78,8 +79,7 @@ func newTokenizer(s *source) (*Tokenizer, error) {
 		charLevel:   s.charLevel,
 		normalizes:  s.normalizes,
 		normalizers: s.normalizers,
-		bos:         s.bos,
-		addBOS:      s.addBOS && s.bos >= 0,
+		begin:       s.begin,
 		addEOS:      s.addEOS && len(s.eos) > 0,
 		dropPrefix:  s.dropPrefix,
 		templates:   s.templates,
@@ -105,8 +105,14 @@ func newTokenizer(s *source) (*Tokenizer, error) {
 	if t.normalized, err = newMatcher(s.normalized); err != nil {
 		return nil, err
 	}
-	if s.bos >= 0 && !t.has(s.bos) {
-		return nil, fmt.Errorf("the begin token is %d, which is not in the vocabulary of %d", s.bos, t.VocabSize())
+	if t.begin == nil && s.bos >= 0 {
+		t.begin = []int32{s.bos}
+	}
+	t.addBOS = s.addBOS && len(t.begin) > 0
+	for _, id := range t.begin {
+		if !t.has(id) {
+			return nil, fmt.Errorf("the begin token is %d, which is not in the vocabulary of %d", id, t.VocabSize())
+		}
 	}
 	for _, id := range s.eos {
 		if !t.has(id) {
@@ -151,7 +157,7 @@ type EncodeOptions struct {
 	// ParseSpecial takes the text of a special token for that token. Without
 	// it such text is ordinary, as what a user wrote should be.
 	ParseSpecial bool
-	// AddBOS puts the begin token first, AddEOS the end token last, where the
+	// AddBOS puts what Begin returns first, AddEOS the end token last, where the
 	// vocabulary has them.
 	AddBOS, AddEOS bool
 }
@@ -160,8 +166,8 @@ type EncodeOptions struct {
 // they are: decoding gives the text back.
 func (t *Tokenizer) Encode(text string, o EncodeOptions) []int32 {
 	ids := make([]int32, 0, len(text)/4+2)
-	if o.AddBOS && t.bos >= 0 {
-		ids = append(ids, t.bos)
+	if o.AddBOS {
+		ids = append(ids, t.begin...)
 	}
 	for i, from := 0, 0; ; {
 		m, ok := t.added.find(text, i, from, o.ParseSpecial)
@@ -220,14 +226,15 @@ func (t *Tokenizer) has(id int32) bool {
 // token, and the model's output may be wider.
 func (t *Tokenizer) VocabSize() int { return len(t.vocab.tokens) }
 
-// BOS returns the begin token, false where there is none.
-func (t *Tokenizer) BOS() (int32, bool) { return t.bos, t.bos >= 0 }
+// Begin returns the tokens that come before a text: most vocabularies have one,
+// that of GLM-4 two, some none.
+func (t *Tokenizer) Begin() []int32 { return slices.Clone(t.begin) }
 
 // EOS returns the tokens that end a text or a turn: those that the checkpoint
 // declares, the main one first, then special tokens known by name to do so.
 func (t *Tokenizer) EOS() []int32 { return slices.Clone(t.eos) }
 
-// AddBOS reports whether a plain prompt begins with the begin token.
+// AddBOS reports whether a plain prompt begins with them.
 func (t *Tokenizer) AddBOS() bool { return t.addBOS }
 
 // AddEOS reports whether a plain prompt ends with the end token.

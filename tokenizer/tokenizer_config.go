@@ -54,6 +54,9 @@ func (s *source) readConfig(f Files) error {
 	s.findEnds()
 	if !config.plain() {
 		s.addBOS, s.addEOS = is(config.AddBOSToken, s.addBOS), is(config.AddEOSToken, s.addEOS)
+		if is(config.AddBOSToken, false) {
+			s.begin = nil
+		}
 	}
 	if err := s.readTemplateList(config.ChatTemplate); err != nil {
 		return fmt.Errorf("tokenizer_config.json: chat_template: %w", err)

@@ -100,8 +100,8 @@ func (c *perplexityCommand) chunks(t *tokenizer.Tokenizer, text string) ([][]int
 	chunks := make([][]int32, n)
 	for i := range chunks {
 		chunks[i] = ids[i*c.CtxSize:][:c.CtxSize]
-		if bos, ok := t.BOS(); ok && t.AddBOS() {
-			chunks[i][0] = bos
+		if t.AddBOS() {
+			copy(chunks[i], t.Begin())
 		}
 	}
 	return chunks, nil

@@ -32,7 +32,7 @@ func (c *tokenizeCommand) Run(std stdio) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := t.BOS(); c.BOS && !ok {
+	if c.BOS && len(t.Begin()) == 0 {
 		return errors.New("--bos: this vocabulary has no begin token")
 	}
 	if c.JSONL {

@@ -1,5 +1,6 @@
 """Writes cases.jsonl.gz: what tokenizers makes of texts with the two vocabularies of
-this folder and one change after another to what stands around the model.
+this folder and one change after another to what stands around the model; and
+decoders.jsonl.gz: what it makes of random ids with one decoder after another.
 
 usage: make.py    (needs tokenizers)
 """
@@ -152,6 +153,48 @@ def uni_file():
     return file
 
 
+def decoder_cases():
+    replaced, bytes_, fuse, strip = replace(MARK, " "), step("ByteFallback"), step("Fuse"), step("Strip", content=" ", start=1, stop=0)
+    for name, steps in {"strip": [replaced, bytes_, fuse, strip], "no strip": [replaced, bytes_, fuse]}.items():
+        yield name, True, sequence("decoders", *steps)
+    for scheme in ["always", "first", "never"]:
+        yield "metaspace " + scheme, False, meta(scheme)
+    yield "bytes that no piece spells", False, sequence("decoders", replaced, bytes_, fuse, strip)
+
+
+def decoded(file, seed):
+    """Ids of all kinds with their texts. Bytes come in whole runes: of others each reference has its own idea."""
+    r = random.Random(seed)
+    tok = Tokenizer.from_str(json.dumps(file))
+    texts = [tok.id_to_token(i) for i in range(tok.get_vocab_size())]
+    marked = [i for i, t in enumerate(texts) if t.startswith(MARK)]
+    others = [i for i, t in enumerate(texts) if not t.startswith("<0x")]
+    spelled = {t: i for i, t in enumerate(texts)}
+    for _ in range(200):
+        ids = []
+        for _ in range(r.randrange(1, 6)):
+            kind = r.randrange(5)
+            if kind == 0 and "<0x20>" in spelled:
+                ids += [spelled[f"<0x{b:02X}>"] for b in r.choice([" ", "  ", "a", "\u00e9", "\U0001f600"]).encode()]
+            elif kind <= 2:
+                ids.append(r.choice(marked))
+            else:
+                ids.append(r.choice(others))
+        yield [ids, tok.decode(ids, skip_special_tokens=True), tok.decode(ids, skip_special_tokens=False)]
+
+
+def without_bytes(file):
+    """A vocabulary in which no piece spells a byte: its pieces follow one another without them."""
+    pieces = [piece for piece in file["model"]["vocab"] if not piece[0].startswith("<0x")]
+    file["model"] |= dict(vocab=pieces, byte_fallback=False)
+    return file
+
+
+def write(name, lines):
+    with gzip.GzipFile(HERE / name, "wb", mtime=0) as out:
+        out.write("\n".join(lines).encode() + b"\n")
+
+
 def main():
     bpe = json.loads((HERE.parent / "own-bpe" / "tokenizer.json").read_text())
     lines = []
@@ -160,8 +203,13 @@ def main():
             tok = Tokenizer.from_str(json.dumps({**copy.deepcopy(file), **change}))
             found = [[t, tok.encode(t, add_special_tokens=False).ids] for t in texts(seed)]
             lines.append(json.dumps(dict(name=name, vocabulary=vocabulary, change=change, texts=found), separators=(",", ":")))
-    with gzip.GzipFile(HERE / "cases.jsonl.gz", "wb", mtime=0) as out:
-        out.write("\n".join(lines).encode() + b"\n")
+    write("cases.jsonl.gz", lines)
+    lines = []
+    for seed, (name, spells, decoder) in enumerate(decoder_cases()):
+        file = uni_file() if spells else without_bytes(uni_file())
+        found = list(decoded({**file, "decoder": decoder}, seed))
+        lines.append(json.dumps(dict(name=name, bytes=spells, decoder=decoder, texts=found), separators=(",", ":")))
+    write("decoders.jsonl.gz", lines)
 
 
 main()
