@@ -6,7 +6,7 @@
 
 // Tiles of BF16. The assembler knows none of their instructions. T is the number of
 // a tile, BASE the number of a register that holds an address (AX 0, BX 3, DX 2, SI
-// 6, DI 7); CX has the distance of the rows of tiles but for those of sums, 64.
+// 6, DI 7; R11 3, R12 4, R15 7); CX, DX or R9 has the distance of rows.
 
 // Palette 1: eight tiles of 16 rows of 64 bytes.
 DATA palette<>+0(SB)/8, $1
@@ -31,29 +31,45 @@ GLOBL palette<>(SB), RODATA|NOPTR, $64
 #define ZERO(T) \
 	BYTE $0xC4; BYTE $0xE2; BYTE $0x7B; BYTE $0x49; BYTE $(0xC0|(T<<3))
 
-// TILELOADD (BASE)(CX*1), T
+// TILELOADD (BASE)(CX*1), T; STREAM is TILELOADDT1, which leaves the first-level cache
+// to what is used more often.
 #define LOAD(BASE, T) \
 	BYTE $0xC4; BYTE $0xE2; BYTE $0x7B; BYTE $0x4B; BYTE $(0x04|(T<<3)); BYTE $(0x08|BASE)
 
-// TILESTORED T, (BASE)(DX*1); LOADSUMS is TILELOADD (BASE)(DX*1), T
+#define STREAM(BASE, T) \
+	BYTE $0xC4; BYTE $0xE2; BYTE $0x79; BYTE $0x4B; BYTE $(0x04|(T<<3)); BYTE $(0x08|BASE)
+
+// TILESTORED T, (BASE)(DX*1); LOADSUMS is TILELOADD (BASE)(R9*1), T, BASE from R8 on
 #define STORE(T, BASE) \
 	BYTE $0xC4; BYTE $0xE2; BYTE $0x7A; BYTE $0x4B; BYTE $(0x04|(T<<3)); BYTE $(0x10|BASE)
 
 #define LOADSUMS(BASE, T) \
-	BYTE $0xC4; BYTE $0xE2; BYTE $0x7B; BYTE $0x4B; BYTE $(0x04|(T<<3)); BYTE $(0x10|BASE)
+	BYTE $0xC4; BYTE $0x82; BYTE $0x7B; BYTE $0x4B; BYTE $(0x04|(T<<3)); BYTE $(0x08|BASE)
 
-// SUMS makes AX the sums at AT in R8 of a group at P, BX those of the group behind, SI
-// and DI those of the second tile of tokens, and DX the distance of their rows.
-#define SUMS(AT, P) \
-	MOVQ P, AX \
-	MOVQ (AT+8)(R8), BX \
+// AFTER makes AX the sums after of a group, at R14, BX those of the group behind, SI and
+// DI those of the second tile of tokens, and DX the distance of their rows.
+#define AFTER \
+	MOVQ R14, AX \
+	MOVQ 32(R8), BX \
 	ADDQ AX, BX \
-	MOVQ (AT+16)(R8), DX \
+	MOVQ 40(R8), DX \
 	MOVQ DX, DI \
 	SHLQ $4, DI \
-	MOVQ AX, SI \
-	ADDQ DI, SI \
+	LEAQ (AX)(DI*1), SI \
 	ADDQ BX, DI
+
+// BEFORE makes R11 the sums before of the group behind that at R15, and R9 the distance
+// of their rows; SECOND goes to those of the second tile of tokens at R12 and R11.
+#define BEFORE \
+	MOVQ 8(R8), R11 \
+	ADDQ R15, R11 \
+	MOVQ 16(R8), R9
+
+#define SECOND \
+	MOVQ R9, R12 \
+	SHLQ $4, R12 \
+	ADDQ R12, R11 \
+	ADDQ R15, R12
 
 // OPERANDS makes SI and BX the inputs of a tile of tokens at X and the weights of a
 // group at W, DI and DX those behind.
@@ -77,59 +93,51 @@ GLOBL palette<>(SB), RODATA|NOPTR, $64
 	MOVQ AT(R8), AX \
 	LEAQ (P)(AX*2), P
 
-#define FIRSTGROUPS \
-	MOVQ from-16(SP), R15 \
-	MOVQ to-24(SP), R14 \
-	MOVQ 56(R8), R13 \
-	MOVQ 80(R8), AX \
-	MOVQ AX, groups-48(SP)
-
-// NEXTGROUPS goes to the next two groups, if there are any.
-#define NEXTGROUPS(LOOP) \
-	TWICE(8, R15) \
-	TWICE(32, R14) \
-	TWICE(104, R13) \
-	SUBQ $2, groups-48(SP) \
-	JGT  LOOP
-
 // TDPBF16PS: T += X * W
 #define MULTIPLY(X, W, T) \
 	BYTE $0xC4; BYTE $0xE2; BYTE $(0x02|((15-W)<<3)); BYTE $0x5C; BYTE $(0xC0|(T<<3)|X)
 
-// STEP multiplies tiles 4 and 5 by 6 and 7 and makes each the next one at once after the
-// last product that reads it: weights W, which is at BASEW, are met first and last, V
-// in between. So the next step best begins with V. It prefetches four lines at R10.
-#define STEP(W, BASEW, V, BASEV) \
-	MULTIPLY(4, W, (W-6)) \
+// STEP multiplies tiles 4 and 5 by 6 and 7 and makes each the next one after the last
+// product that reads it. It prefetches two lines at R10, one at AX and one R13 bytes
+// behind, and of the sums at R11 two rows of both groups, which are R12 apart.
+#define STEP \
+	MULTIPLY(4, 6, 0) \
 	PREFETCHT1 (R10) \
-	MULTIPLY(4, V, (V-6)) \
+	PREFETCHT0 (R11) \
+	MULTIPLY(4, 7, 1) \
 	LOAD(6, 4) \
 	PREFETCHT1 64(R10) \
-	MULTIPLY(5, V, (V-4)) \
-	LOAD(BASEV, V) \
-	PREFETCHT1 128(R10) \
-	MULTIPLY(5, W, (W-4)) \
+	PREFETCHT0 (R11)(R12*1) \
+	ADDQ $128, R10 \
+	ADDQ 16(R8), R11 \
+	MULTIPLY(5, 6, 2) \
+	STREAM(3, 6) \
+	PREFETCHT1 (AX) \
+	PREFETCHT0 (R11) \
+	MULTIPLY(5, 7, 3) \
+	STREAM(2, 7) \
 	LOAD(7, 5) \
-	LOAD(BASEW, W) \
-	PREFETCHT1 192(R10) \
-	ADDQ $256, R10
+	PREFETCHT1 (AX)(R13*1) \
+	PREFETCHT0 (R11)(R12*1) \
+	ADDQ 128(R8), AX \
+	ADDQ 16(R8), R11
 
 // func multiplyTilesAMX(p *tileProduct)
 // Requires: AMX-TILE, AMX-BF16
 //
-// R8 is p. Of two groups R15 and R14 are sums before and after, R13 weights; the frame
-// has what tokens and groups are left, of two tiles of tokens their sums, inputs and
-// what is read next, and of that the next two groups. Tiles 0 to 3 are sums, 4 and 5
-// tokens, 6 and 7 weights: the last step of two groups loads the first operands of the
-// next two, whose input is at R11 and whose weights are at R12. A step prefetches four
-// lines of the input of the next two tiles, which is at R10.
-TEXT ·multiplyTilesAMX(SB), NOSPLIT, $56-8
+// R8 is p. Of two groups R14 are sums after, R15 the sums before of the next two; the
+// frame has their weights, what tokens and groups are left, of two tiles of tokens their
+// sums, inputs and what is read ahead, and of that the next two groups. Tiles 0 to 3 are
+// sums, 4 and 5 tokens, 6 and 7 weights: the last step of two groups loads the first
+// operands of the next two, and each sum is stored just before the next one takes its
+// tile, so that products go on meanwhile. R10 is in the input of the next two tiles.
+TEXT ·multiplyTilesAMX(SB), NOSPLIT, $80-8
 	MOVQ p+0(FP), R8
 	LEAQ palette<>(SB), AX
 	CONFIGURE
 	MOVQ $64, CX
-	MOVQ 0(R8), AX
-	MOVQ AX, from-16(SP)
+	MOVQ 0(R8), R15
+	MOVQ R15, from-16(SP)
 	MOVQ 24(R8), AX
 	MOVQ AX, to-24(SP)
 	MOVQ 48(R8), AX
@@ -138,97 +146,105 @@ TEXT ·multiplyTilesAMX(SB), NOSPLIT, $56-8
 	MOVQ AX, ahead-40(SP)
 	MOVQ 72(R8), AX
 	MOVQ AX, tokens-8(SP)
-
-	FIRSTGROUPS
-	CMPQ tokens-8(SP), $2
+	CMPQ AX, $2
 	JLT  last
-	OPERANDS(x-32(SP), R13)
+	OPERANDS(x-32(SP), 56(R8))
 	LOAD(6, 4)
-	LOAD(3, 6)
-	LOAD(2, 7)
+	STREAM(3, 6)
+	STREAM(2, 7)
 	LOAD(7, 5)
+	CMPQ 136(R8), $0
+	JNE  pair
+	BEFORE
+	LOADSUMS(7, 0)
+	LOADSUMS(3, 1)
+	SECOND
+	LOADSUMS(4, 2)
+	LOADSUMS(3, 3)
 
 pair:
+	MOVQ to-24(SP), R14
+	MOVQ 56(R8), AX
+	MOVQ AX, weights-72(SP)
+	MOVQ 80(R8), AX
+	MOVQ AX, groups-48(SP)
 	MOVQ x-32(SP), R10
 	TWICE(96, R10)
 	MOVQ ahead-40(SP), AX
 	MOVQ AX, aheadGroup-56(SP)
 
 groups:
-	MOVQ  128(R8), R9
-	MOVQ  112(R8), R12
-	MOVQ  aheadGroup-56(SP), AX
-	TESTQ R9, R9
-	JEQ   sums
-
-ahead:
-	PREFETCHT1 (AX)
-	PREFETCHT1 (AX)(R12*1)
-	ADDQ       $64, AX
-	DECQ       R9
-	JNZ        ahead
-
-sums:
-	MOVQ 120(R8), AX
-	ADDQ AX, aheadGroup-56(SP)
-	CMPQ 136(R8), $0
-	JNE  begin
-	SUMS(0, R15)
-	LOADSUMS(0, 0)
-	LOADSUMS(3, 1)
-	LOADSUMS(6, 2)
-	LOADSUMS(7, 3)
-	JMP  multiply
-
-begin:
-	ZERO(0)
-	ZERO(1)
-	ZERO(2)
-	ZERO(3)
-
-multiply:
-	OPERANDS(x-32(SP), R13)
+	OPERANDS(x-32(SP), weights-72(SP))
 	MOVQ x-32(SP), R11
-	MOVQ R13, R12
-	TWICE(104, R12)
+	MOVQ weights-72(SP), R12
 	CMPQ groups-48(SP), $2
-	JGT  steps
-	MOVQ 56(R8), R12
+	JLE  nextpair
+	TWICE(104, R12)
+	TWICE(8, R15)
+	JMP  steps
+
+nextpair:
 	CMPQ tokens-8(SP), $4
 	JLT  steps
 	TWICE(96, R11)
+	MOVQ 56(R8), R12
+	MOVQ 16(R8), R15
+	SHLQ $5, R15
+	ADDQ from-16(SP), R15
 
-steps:
+steps: // R11 and R12 are the first operands of the groups behind
+	MOVQ R11, xnext-64(SP)
+	MOVQ R12, weightsnext-80(SP)
+	MOVQ R15, R11
+	MOVQ 8(R8), R12
+	MOVQ 112(R8), R13
+	MOVQ aheadGroup-56(SP), AX
 	MOVQ 88(R8), R9
 	DECQ R9
-	JEQ  even
+	JEQ  final
 
 step:
 	ADVANCE
-	STEP(6, 3, 7, 2)
-	DECQ R9
-	JEQ  odd
-	ADVANCE
-	STEP(7, 2, 6, 3)
+	STEP
 	DECQ R9
 	JNZ  step
 
-even:
-	OPERANDS(R11, R12)
-	STEP(6, 3, 7, 2)
-	JMP  store
-
-odd:
-	OPERANDS(R11, R12)
-	STEP(7, 2, 6, 3)
-
-store:
-	SUMS(24, R14)
+final:
+	OPERANDS(xnext-64(SP), weightsnext-80(SP))
+	STEP
+	AFTER
+	CMPQ 136(R8), $0
+	JNE  begin
+	BEFORE
 	STORE(0, 0)
+	LOADSUMS(7, 0)
 	STORE(1, 3)
+	LOADSUMS(3, 1)
+	SECOND
 	STORE(2, 6)
+	LOADSUMS(4, 2)
 	STORE(3, 7)
-	NEXTGROUPS(groups)
+	LOADSUMS(3, 3)
+	JMP  stored
+
+begin:
+	STORE(0, 0)
+	ZERO(0)
+	STORE(1, 3)
+	ZERO(1)
+	STORE(2, 6)
+	ZERO(2)
+	STORE(3, 7)
+	ZERO(3)
+
+stored:
+	MOVQ weightsnext-80(SP), AX
+	MOVQ AX, weights-72(SP)
+	MOVQ 120(R8), AX
+	ADDQ AX, aheadGroup-56(SP)
+	TWICE(32, R14)
+	SUBQ $2, groups-48(SP)
+	JGT  groups
 	MOVQ 16(R8), AX
 	SHLQ $5, AX
 	ADDQ AX, from-16(SP)
@@ -237,10 +253,9 @@ store:
 	MOVQ 96(R8), AX
 	SHLQ $1, AX
 	ADDQ AX, x-32(SP)
-	MOVQ 128(R8), AX
-	SHLQ $6, AX
+	MOVQ  88(R8), AX
+	IMULQ 128(R8), AX
 	ADDQ AX, ahead-40(SP)
-	FIRSTGROUPS
 	SUBQ $2, tokens-8(SP)
 	CMPQ tokens-8(SP), $2
 	JGE  pair
@@ -248,18 +263,20 @@ store:
 last: // one tile of tokens, or none
 	CMPQ tokens-8(SP), $1
 	JLT  done
+	MOVQ from-16(SP), R15
+	MOVQ to-24(SP), R14
+	MOVQ 56(R8), R13
+	MOVQ 80(R8), AX
+	MOVQ AX, groups-48(SP)
 
 groups1:
-	CMPQ 136(R8), $0
-	JNE  begin1
-	SUMS(0, R15)
-	LOADSUMS(0, 0)
-	LOADSUMS(3, 1)
-	JMP  multiply1
-
-begin1:
 	ZERO(0)
 	ZERO(1)
+	CMPQ 136(R8), $0
+	JNE  multiply1
+	BEFORE
+	LOADSUMS(7, 0)
+	LOADSUMS(3, 1)
 
 multiply1:
 	OPERANDS(x-32(SP), R13)
@@ -275,10 +292,14 @@ steps1:
 	DECQ R9
 	JNZ  steps1
 
-	SUMS(24, R14)
+	AFTER
 	STORE(0, 0)
 	STORE(1, 3)
-	NEXTGROUPS(groups1)
+	TWICE(8, R15)
+	TWICE(32, R14)
+	TWICE(104, R13)
+	SUBQ $2, groups-48(SP)
+	JGT  groups1
 
 done:
 	RELEASE

@@ -85,6 +85,7 @@ func (t *attentionTile) tiledBlock(b, n, r0, r1 int64) {
 	*p = tileProduct{
 		from: sums, to: sums, x: &t.halves.queries[0], weights: &t.halves.keys[0],
 		tokens: int(upTo16(t.rows*t.share) / lanes), groups: kernels.BlockSize / lanes, steps: steps, begin: 1,
+		ahead:   uintptr(unsafe.Pointer(&t.halves.keys[0])),
 		xStride: 2 * steps * tileSize, weightsStride: 2 * steps * tileSize,
 	}
 	t.kern.tiles.multiply(p)
@@ -139,6 +140,7 @@ func (t *attentionTile) weighTiles(acc *float32, from, to int64) {
 	*p = tileProduct{
 		from: sums, to: sums, x: &t.halves.weights[from*kernels.BlockSize], weights: &t.halves.values[0],
 		tokens: int((to - from) / lanes), groups: int(t.dim / lanes), steps: kernels.BlockSize / tileCols,
+		ahead:   uintptr(unsafe.Pointer(&t.halves.values[0])),
 		xStride: 2 * kernels.BlockSize * lanes, weightsStride: 2 * kernels.BlockSize * lanes,
 	}
 	t.kern.tiles.multiply(p)

@@ -16,17 +16,21 @@ type tilesScratch struct {
 
 // reserve makes room for some groups and tokens, an even number and a multiple of 16.
 func (s *tilesScratch) reserve(groups, tokens int64) {
-	if n := groups * tileDepth * lanes; int64(len(s.weights)) < n {
-		s.weights = alignedHalves(n)
-	}
-	if n := groups * tokens * lanes; int64(len(s.sums)) < n {
-		s.sums = alignedFloats(int(n))
+	weights, sums := groups*tileDepth*lanes, groups*tokens*lanes
+	if int64(len(s.weights)) < weights || int64(len(s.sums)) < sums {
+		b := hugeFloats(int(weights/2 + sums))
+		s.weights, s.sums = halvesOf(b[:weights/2]), b[weights/2:]
 	}
 }
 
 // alignedHalves returns n halves that begin at a multiple of 64 bytes.
 func alignedHalves(n int64) []uint16 {
-	return unsafe.Slice((*uint16)(unsafe.Pointer(&alignedFloats(int(n+1) / 2)[0])), n)
+	return halvesOf(alignedFloats(int(n+1) / 2))[:n]
+}
+
+// halvesOf returns memory of floats as halves.
+func halvesOf(x []float32) []uint16 {
+	return unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(x))), 2*len(x))
 }
 
 // tilesJob is a product in tiles: first of its input's tiles of 16 rows, which are
@@ -55,7 +59,7 @@ func (d *Device) matmulTiles(m matmulJob) {
 	// waiting.
 	j.span = max(2, min(tileGroups, j.weights()*groups/(2*int64(len(d.pool.workers)))&^1))
 	if n := j.tokens*upTo32(m.w.Cols) + aheadHalves; int64(len(d.tiled)) < n {
-		d.tiled = alignedHalves(n)
+		d.tiled = halvesOf(hugeFloats(int(n / 2)))
 	}
 	j.rows = &d.tiled[0]
 	for _, w := range d.pool.workers {
@@ -87,14 +91,14 @@ func (j *tilesJob) multiply(w *worker, first, groups int64) {
 	p, sums := &w.tiles.product, tileSums{&w.tiles.sums[0], int(4 * lanes * j.tokens), 4 * lanes}
 	*p = tileProduct{
 		from: sums, to: sums, weights: &w.tiles.weights[0], tokens: int(j.tokens / lanes), groups: int(groups * j.weights()),
-		weightsStride: 2 * lanes * tileDepth, begin: 1,
+		weightsStride: 2 * lanes * tileDepth, begin: 1, ahead: j.address(first, 0),
 	}
 	for from := int64(0); from < j.w.Cols; from += tileDepth {
 		n := min(tileDepth, j.w.Cols-from)
 		j.loadGroups(w, first, groups, from, n)
-		j.lookAhead(p, first, from+n)
 		p.x, p.steps = halfAt(j.rows, int(from*j.tokens)), int((n+tileCols-1)/tileCols)
 		p.xStride = 2 * tileSize * p.steps
+		j.lookAhead(p, first, from+n)
 		if from+n == j.w.Cols && j.straight(first, groups) {
 			j.finish(w, first, groups)
 			return
@@ -129,11 +133,11 @@ func (j *tilesJob) lookAhead(p *tileProduct, first, from int64) {
 		first, from = first+j.span, 0
 	}
 	if first*lanes >= j.w.Rows {
-		p.aheadLines = 0
+		p.aheadStep = 0
 		return
 	}
-	bytes, pairs := j.packedBytes(min(tileDepth, j.w.Cols-from)), int(j.tokens/lanes+1)/2
-	p.ahead, p.aheadLines = j.address(first, from), (bytes+64*pairs-1)/(64*pairs)
+	bytes, steps := j.packedBytes(min(tileDepth, j.w.Cols-from)), max(1, p.tokens/2)*p.steps
+	p.ahead, p.aheadStep = j.address(first, from), (bytes+steps-1)/steps
 	p.aheadPair, p.aheadNext = int(j.l.groupBytes), int(2*j.l.groupBytes)
 	if j.up != nil {
 		p.aheadPair, p.aheadNext = int(j.up.address(first, from)-p.ahead), int(j.l.groupBytes)

@@ -127,3 +127,15 @@ func alignedFloats(n int) []float32 {
 	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(b))) / 4 % 16
 	return b[skip:][:n:n]
 }
+
+// hugeFloats is alignedFloats on huge pages, for what is read many times: small pages, which
+// lie anywhere in memory, would drive each other out of a second-level cache.
+func hugeFloats(n int) []float32 {
+	const each = hugePage / 4
+	whole := (n + each - 1) / each * each
+	b := make([]float32, whole+each)
+	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(b))) / 4 % each
+	b = b[skip:][:whole:whole]
+	adviseHuge(unsafe.Slice((*byte)(unsafe.Pointer(&b[0])), 4*whole))
+	return b[:n]
+}

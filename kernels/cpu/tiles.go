@@ -21,15 +21,15 @@ const (
 	tileCols = 32               // columns of a tile
 	tileSize = lanes * tileCols // elements of a tile
 	// tileDepth is the number of columns for which two tiles of tokens stay in the
-	// first-level cache, of 48 KiB, while they meet the weights of a piece, two groups
-	// at a time: 16 KiB each, and 8 of sums.
+	// first-level cache, of 48 KiB, while they meet the weights of a piece, which pass it
+	// by: 16 KiB, and 8 of sums.
 	tileDepth = chunk
 	// tileTokens is the number of tokens for which weights are unpacked once.
 	tileTokens = 512
 	// tileGroups is the most groups of 16 rows in a piece: their sums of tileTokens
-	// take a quarter of a second-level cache of 2 MiB, their weights of tileDepth
-	// columns a sixteenth.
-	tileGroups = 16
+	// take half of a second-level cache of 2 MiB, their weights of tileDepth columns an
+	// eighth. What passes through is the input, once for each piece.
+	tileGroups = 32
 )
 
 // tiles has the loops of products in tiles.
@@ -62,16 +62,17 @@ type tiles struct {
 type tileProduct struct {
 	from, to   tileSums
 	x, weights *uint16
-	// ahead is memory that will be read next, lines of 64 bytes for every two tiles of
-	// tokens and group: of the second group aheadPair bytes behind the first, of the
-	// next two aheadNext.
+	// ahead is memory that will be read next: each step of two tiles of tokens and two
+	// groups prefetches a line there and one aheadPair bytes behind, then goes aheadStep
+	// bytes on. That of the next two groups is aheadNext bytes behind, and that of the
+	// next tiles of tokens where steps before have ended.
 	ahead                  uintptr
 	tokens                 int // tiles of tokens
 	groups                 int
 	steps                  int
 	xStride, weightsStride int // distances of tiles of tokens and of groups in bytes
 	aheadPair, aheadNext   int
-	aheadLines             int
+	aheadStep              int
 	begin                  int // not 0: from is 0
 }
 

@@ -141,7 +141,7 @@ func testTiles(t *testing.T, steps int) {
 					p := tileProduct{
 						from: tileSums{&before[0], 4 * group, 4 * lanes}, x: &x[0], weights: &weights[0], tokens: n, groups: g, steps: steps,
 						begin: begin, xStride: 2 * steps * tileSize, weightsStride: 2 * (steps + 1) * tileSize,
-						ahead: uintptr(unsafe.Pointer(&lines[0])), aheadPair: 64, aheadNext: 128, aheadLines: n % 3,
+						ahead: uintptr(unsafe.Pointer(&lines[0])), aheadPair: 64, aheadNext: 128, aheadStep: 64 * (n % 3) / steps,
 					}
 					want, got := alignedFloats(2*len(before)), alignedFloats(2*len(before))
 					p.to = tileSums{&want[0], 8 * group, 8 * lanes} // every second row
