@@ -338,7 +338,7 @@ func (r *render) slice(v Value, bounds [3]Value) (Value, error) {
 		return nil, typeError("'%s' object is not subscriptable", v.typeName())
 	}
 	size, _ := length(v)
-	start, step, n, err := sliceIndices(bounds, size)
+	start, stop, step, n, err := sliceIndices(bounds, size)
 	if err != nil {
 		return nil, err
 	}
@@ -350,7 +350,7 @@ func (r *render) slice(v Value, bounds [3]Value) (Value, error) {
 		items, err := r.sliceItems(x.items, start, step, n)
 		return newTuple(items...), err
 	case *rangeValue:
-		return &rangeValue{x.start + start*x.step, x.start + (start+n*step)*x.step, x.step * step, n}, nil
+		return &rangeValue{x.start + start*x.step, x.start + stop*x.step, x.step * step, n}, nil
 	}
 	s, _ := text(v)
 	if step == 1 {
@@ -386,21 +386,21 @@ func (r *render) sliceRunes(s string, start, step, n int) (string, error) {
 
 // sliceIndices returns the first index, the step and the number of elements of
 // a slice, as Python's slice.indices.
-func sliceIndices(bounds [3]Value, size int) (start, step, n int, err error) {
+func sliceIndices(bounds [3]Value, size int) (start, stop, step, n int, err error) {
 	var b [3]int
 	for i, v := range bounds {
 		if v == None {
 			continue
 		}
 		if _, ok := integer(v); !ok {
-			return 0, 0, 0, typeError("slice indices must be integers or None or have an __index__ method")
+			return 0, 0, 0, 0, typeError("slice indices must be integers or None or have an __index__ method")
 		}
 		b[i] = clampInt(v, size+1)
 	}
 	step = 1
 	if bounds[2] != None {
 		if step = b[2]; step == 0 {
-			return 0, 0, 0, valueError("slice step cannot be zero")
+			return 0, 0, 0, 0, valueError("slice step cannot be zero")
 		}
 	}
 	low, high := 0, size // the range of a bound
@@ -416,7 +416,6 @@ func sliceIndices(bounds [3]Value, size int) (start, step, n int, err error) {
 		}
 		return min(max(b[i], low), high)
 	}
-	stop := 0
 	if step > 0 {
 		start, stop = bound(0, 0), bound(1, size)
 		n = (stop - start + step - 1) / step
@@ -424,7 +423,7 @@ func sliceIndices(bounds [3]Value, size int) (start, step, n int, err error) {
 		start, stop = bound(0, size-1), bound(1, -1)
 		n = (start - stop - step - 1) / -step
 	}
-	return start, step, max(n, 0), nil
+	return start, stop, step, max(n, 0), nil
 }
 
 // clampInt returns an int of at most this size either way.

@@ -75,7 +75,7 @@ func (c *renderCase) check(t *testing.T) {
 
 // Snippets as chat templates have them, and generated ones.
 func TestCases(t *testing.T) {
-	for file, count := range map[string]int{"cases.json": 210, "more.json": 2735} {
+	for file, count := range map[string]int{"cases.json": 210, "more.json": 2735, "found.json": 319} {
 		cases := readCases(t, testdata.Path(t, "jinja", file))
 		require.Len(t, cases, count)
 		for _, c := range cases {

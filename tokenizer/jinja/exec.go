@@ -107,8 +107,7 @@ func (r *render) assign(target expr, v Value) error {
 			r.context.exported[target.name] = v
 		}
 	case *nsRefExpr:
-		ns := (*r.slot(target.ref)).(*namespace)
-		return r.setAttr(ns, String(target.attr), v)
+		return r.assignAttr(*r.slot(target.ref), String(target.attr), v)
 	case *tupleExpr:
 		items, err := r.unpack(v, len(target.items))
 		if err != nil {
@@ -121,6 +120,23 @@ func (r *render) assign(target expr, v Value) error {
 		}
 	}
 	return nil
+}
+
+// assignAttr is Python's object[name] = v, which a block assignment does to any
+// object; others look whether it is a namespace before.
+func (r *render) assignAttr(object Value, name String, v Value) error {
+	switch object := object.(type) {
+	case *namespace:
+		return r.setAttr(object, name, v)
+	case *Dict:
+		return r.dictSet(object, name, v)
+	case *List:
+		return typeError("list indices must be integers or slices, not str")
+	case nil:
+		return typeError("'_MissingType' object does not support item assignment")
+	default:
+		return typeError("'%s' object does not support item assignment", object.typeName())
+	}
 }
 
 // setAttr sets an attribute of a namespace.

@@ -116,6 +116,9 @@ func (r *render) updateDict(d *Dict, src Value) error {
 		}
 		return nil
 	}
+	if u, ok := src.(*undefined); ok { // it is asked for its keys
+		return u.fail()
+	}
 	next, err := r.iterate(src)
 	if err != nil {
 		return err

@@ -98,7 +98,7 @@ func sequenceIndex(r *render, a *args) (Value, error) {
 	}
 	start, n := 0, len(items)
 	if len(a.v) > 1 {
-		if start, _, n, err = sliceIndices([3]Value{a.or(1, None), a.or(2, None), None}, len(items)); err != nil {
+		if start, _, _, n, err = sliceIndices([3]Value{a.or(1, None), a.or(2, None), None}, len(items)); err != nil {
 			return nil, err
 		}
 	}

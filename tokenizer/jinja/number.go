@@ -257,7 +257,7 @@ func (r *render) powInts(a, b Value) (Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		return powFloats(x, y)
+		return r.powFloats(x, y)
 	}
 	if base.BitLen() <= 1 { // -1, 0, 1: small whatever the exponent
 		if base.Sign() < 0 && exp.Bit(0) == 0 && exp.Sign() > 0 {
@@ -278,7 +278,7 @@ func (r *render) powInts(a, b Value) (Value, error) {
 	return fromBig(new(big.Int).Exp(base, exp, nil)), nil
 }
 
-func powFloats(x, y float64) (Value, error) {
+func (r *render) powFloats(x, y float64) (Value, error) {
 	if x == 0 && y < 0 {
 		return nil, raise("ZeroDivisionError", "0.0 cannot be raised to a negative power")
 	}
@@ -286,6 +286,12 @@ func powFloats(x, y float64) (Value, error) {
 		return nil, valueError("complex numbers are not supported")
 	}
 	f := math.Pow(x, y)
+	if f != 0 && !math.IsNaN(f) && !math.IsInf(x, 0) && !math.IsInf(y, 0) {
+		if err := r.spend(powSteps); err != nil {
+			return nil, err
+		}
+		f = math.Copysign(power(math.Abs(x), y), f)
+	}
 	if math.IsInf(f, 0) && !math.IsInf(x, 0) && !math.IsInf(y, 0) {
 		return nil, raise("OverflowError", "(34, 'Numerical result out of range')")
 	}

@@ -70,6 +70,9 @@ func (r *render) arithmetic(op string, a, b Value) (Value, error) {
 		if err != nil {
 			return nil, err
 		}
+		if op == "**" {
+			return r.powFloats(x, y)
+		}
 		return floatArithmetic(op, x, y)
 	}
 	x, _ := integer(a)
@@ -119,8 +122,6 @@ func floatArithmetic(op string, x, y float64) (Value, error) {
 		return Float(x - y), nil
 	case "*":
 		return Float(x * y), nil
-	case "**":
-		return powFloats(x, y)
 	}
 	if y == 0 {
 		return nil, raise("ZeroDivisionError", "%s", map[string]string{
