@@ -4,23 +4,50 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
 
 // form returns the function that brings a text into a normalization form of Unicode
-// (Standard Annex 15). The library's breaks runs of more than 30 marks with a joiner
-// (annex 15, section 13); a text with such runs is brought into its form here.
+// (Standard Annex 15), as of version 9, which the reference knows: marks and
+// decompositions that are newer are plain characters.
 func form(f norm.Form) func(text string) string {
-	const joiner = "\u034f"
 	return func(text string) string {
-		out := f.String(text)
-		if strings.Count(out, joiner) == strings.Count(text, joiner) {
-			return out
+		var out strings.Builder
+		for {
+			i := strings.IndexFunc(text, isAfterUnicode9)
+			if i < 0 {
+				break
+			}
+			_, n := utf8.DecodeRuneInString(text[i:])
+			out.WriteString(formOf(f, text[:i]))
+			out.WriteString(text[i : i+n])
+			text = text[i+n:]
 		}
-		return exactForm(f, text)
+		if out.Len() == 0 {
+			return formOf(f, text)
+		}
+		out.WriteString(formOf(f, text))
+		return out.String()
 	}
+}
+
+var tableAfterUnicode9 = tableOf(afterUnicode9)
+
+func isAfterUnicode9(r rune) bool { return unicode.Is(tableAfterUnicode9, r) }
+
+// formOf is form for all runes that the library knows. That breaks runs of more than 30
+// marks with a joiner (annex 15, section 13); a text with such runs is brought into its
+// form here.
+func formOf(f norm.Form, text string) string {
+	const joiner = "\u034f"
+	out := f.String(text)
+	if strings.Count(out, joiner) == strings.Count(text, joiner) {
+		return out
+	}
+	return exactForm(f, text)
 }
 
 // exactForm decomposes rune by rune, orders the marks and, for NFC and NFKC,

@@ -56,9 +56,9 @@ func lower(text string) string {
 	return strings.Map(unicode.ToLower, strings.ReplaceAll(text, dottedI, "i\u0307"))
 }
 
-// withoutMark drops marks.
+// withoutMark drops marks, those of Unicode 9, as form has it.
 func withoutMark(r rune) rune {
-	if unicode.Is(unicode.M, r) {
+	if unicode.Is(unicode.M, r) && !isAfterUnicode9(r) {
 		return -1
 	}
 	return r

@@ -1,13 +1,16 @@
 package tokenizer
 
 import (
+	"math"
+	"slices"
 	"strings"
 	"unicode"
+
+	"golang.org/x/text/unicode/rangetable"
 )
 
-// runesOf gives the expressions their classes: letters, numbers and white space of
-// Unicode 16, other categories, scripts and properties of Go's version. A letter that
-// is newer than that is in Lo. Case, spaces, - and _ do not count in a name.
+// runesOf gives the expressions their classes, those of Unicode 16; scripts other than
+// Han are of Go's version. Case, spaces, - and _ do not count in a name.
 func runesOf(name string) func(rune) bool {
 	is := func(want class) func(rune) bool { return func(r rune) bool { return classOf(r) == want } }
 	plain := plainName(name)
@@ -18,49 +21,100 @@ func runesOf(name string) func(rune) bool {
 		return is(number)
 	case "space", "whitespace":
 		return is(space)
-	case "lo", "otherletter":
-		return func(r rune) bool { return unicode.Is(unicode.Lo, r) || classOf(r) == letter && !unicode.IsLetter(r) }
 	case "alpha", "alphabetic":
 		return isAlphabetic
 	case "alnum":
-		return func(r rune) bool { return isAlphabetic(r) || unicode.Is(unicode.Nd, r) }
+		return func(r rune) bool { return isAlphabetic(r) || unicode.Is(decimals, r) }
 	case `\w`:
-		return func(r rune) bool { return isAlphabetic(r) || unicode.In(r, unicode.M, unicode.Nd, unicode.Pc) }
+		return func(r rune) bool { return isAlphabetic(r) || unicode.In(r, marks, decimals, unicode.Pc) }
 	case "upper", "uppercase":
-		return func(r rune) bool { return unicode.In(r, unicode.Lu, unicode.Other_Uppercase) }
+		table := category("Lu")
+		return func(r rune) bool { return unicode.In(r, table, unicode.Other_Uppercase) }
 	case "lower", "lowercase":
-		return func(r rune) bool { return unicode.In(r, unicode.Ll, unicode.Other_Lowercase) }
+		table := category("Ll")
+		return func(r rune) bool { return unicode.In(r, table, unicode.Other_Lowercase) }
+	case "han":
+		return func(r rune) bool { return unicode.Is(unicode.Han, r) || inRanges(r, newerHan) }
 	case "any":
 		return func(rune) bool { return true }
 	case "ascii":
 		return func(r rune) bool { return r <= unicode.MaxASCII }
 	}
-	if table := tableOf(name, plain); table != nil {
+	switch short := categoryOf(name, plain); short {
+	case "":
+	case "C", "Cn":
+		return func(r rune) bool { return unicode.Is(unicode.Categories[short], r) && !isAssigned(r) }
+	default:
+		table := category(short)
 		return func(r rune) bool { return unicode.Is(table, r) }
+	}
+	for known, table := range unicode.Scripts {
+		if plainName(known) == plain {
+			return func(r rune) bool { return unicode.Is(table, r) }
+		}
 	}
 	return nil
 }
 
-// tableOf returns the category, or else the script, of a name, which is also given plain.
-func tableOf(name, plain string) *unicode.RangeTable {
-	for _, tables := range []map[string]*unicode.RangeTable{unicode.Categories, unicode.Scripts} {
-		if table := tables[name]; table != nil { // as names are usually written
-			return table
-		}
+// categoryOf returns the short name of the category of a name, which is also given
+// plain; "" where it is none.
+func categoryOf(name, plain string) string {
+	if unicode.Categories[name] != nil { // as names are usually written
+		return name
 	}
 	for full, short := range unicode.CategoryAliases {
 		if plainName(full) == plain {
-			return unicode.Categories[short]
+			return short
 		}
 	}
-	for _, tables := range []map[string]*unicode.RangeTable{unicode.Categories, unicode.Scripts} {
-		for known, table := range tables {
-			if plainName(known) == plain {
-				return table
-			}
+	for known := range unicode.Categories {
+		if plainName(known) == plain {
+			return known
 		}
 	}
-	return nil
+	return ""
+}
+
+// categoryRange is runes of a category.
+type categoryRange struct {
+	low, high rune
+	name      string
+}
+
+// category returns the runes of a category by its short name.
+func category(name string) *unicode.RangeTable {
+	var newer [][2]rune
+	for _, c := range newerCategories {
+		if strings.HasPrefix(c.name, name) || name == "LC" && strings.Contains("Lu Ll Lt", c.name) {
+			newer = append(newer, [2]rune{c.low, c.high})
+		}
+	}
+	return rangetable.Merge(unicode.Categories[name], tableOf(newer))
+}
+
+// tableOf makes a table of ranges in order.
+func tableOf(list [][2]rune) *unicode.RangeTable {
+	t := &unicode.RangeTable{}
+	for _, r := range list {
+		if r[1] <= math.MaxUint16 {
+			t.R16 = append(t.R16, unicode.Range16{Lo: uint16(r[0]), Hi: uint16(r[1]), Stride: 1})
+		} else {
+			t.R32 = append(t.R32, unicode.Range32{Lo: uint32(r[0]), Hi: uint32(r[1]), Stride: 1})
+		}
+	}
+	return t
+}
+
+// isAssigned reports whether a rune that Go's tables do not know has a category.
+func isAssigned(r rune) bool {
+	return slices.ContainsFunc(newerCategories, func(c categoryRange) bool { return c.low <= r && r <= c.high })
+}
+
+var marks, decimals = category("M"), category("Nd")
+
+// inRanges reports whether a rune is in one of a few ranges.
+func inRanges(r rune, list [][2]rune) bool {
+	return slices.ContainsFunc(list, func(pair [2]rune) bool { return pair[0] <= r && r <= pair[1] })
 }
 
 // plainName returns a name without what does not count.
@@ -70,11 +124,11 @@ func plainName(name string) string {
 
 // isAlphabetic reports whether a rune has Unicode's property Alphabetic.
 func isAlphabetic(r rune) bool {
-	return classOf(r) == letter || unicode.In(r, unicode.Nl, unicode.Other_Alphabetic)
+	return classOf(r) == letter || unicode.In(r, unicode.Nl, unicode.Other_Alphabetic) || inRanges(r, newerOtherAlphabetic)
 }
 
 // isWord reports whether a rune belongs to a word by Unicode Technical Standard 18,
 // annex C, as \w of Rust matches it.
 func isWord(r rune) bool {
-	return isAlphabetic(r) || unicode.In(r, unicode.M, unicode.Nd, unicode.Pc, unicode.Join_Control)
+	return isAlphabetic(r) || unicode.In(r, marks, decimals, unicode.Pc, unicode.Join_Control)
 }

@@ -2,10 +2,14 @@ package tokenizer
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"go/format"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"unicode"
 	"unicode/utf8"
@@ -18,18 +22,28 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "write unicode_tables.go again from the committed ranges")
 
-// readClasses returns the class of every code point from the ranges of
-// testdata/tokenizer/unicode-classes.json.
-func readClasses(t *testing.T) []class {
+// unicodeRanges are those of testdata/tokenizer/unicode-classes.json.
+type unicodeRanges struct {
+	Unicode string
+	L, N, S [][2]rune
+	Newer   map[string][][2]rune
+
+	Unicode9 [][2]rune
+}
+
+func readRanges(t *testing.T) *unicodeRanges {
 	t.Helper()
 	data, err := os.ReadFile(testdata.Path(t, "tokenizer", "unicode-classes.json"))
 	require.NoError(t, err)
-	var ranges struct {
-		Unicode string
-		L, N, S [][2]rune
-	}
-	require.NoError(t, json.Unmarshal(data, &ranges, json.MatchCaseInsensitiveNames(true)))
+	ranges := &unicodeRanges{}
+	require.NoError(t, json.Unmarshal(data, ranges, json.MatchCaseInsensitiveNames(true)))
 	require.Equal(t, "16.0.0", ranges.Unicode)
+	return ranges
+}
+
+// readClasses returns the class of every code point.
+func readClasses(t *testing.T, ranges *unicodeRanges) []class {
+	t.Helper()
 	classes := make([]class, utf8.MaxRune+1)
 	for c, list := range map[class][][2]rune{letter: ranges.L, number: ranges.N, space: ranges.S} {
 		for _, r := range list {
@@ -43,7 +57,7 @@ func readClasses(t *testing.T) []class {
 }
 
 // tableSource returns unicode_tables.go for these classes.
-func tableSource(t *testing.T, classes []class) []byte {
+func tableSource(t *testing.T, classes []class, ranges *unicodeRanges) []byte {
 	var index, blocks []byte
 	seen := map[string]byte{}
 	for start := 0; start < len(classes); start += 1 << blockBits {
@@ -80,14 +94,45 @@ func tableSource(t *testing.T, classes []class) []byte {
 		}
 		out.WriteString("\n")
 	}
+	writeNewer(&out, ranges)
 	source, err := format.Source(out.Bytes())
 	require.NoError(t, err)
 	return source
 }
 
+// writeNewer writes what the tables of Go do not have, and those of Unicode 9:
+// categories in one list, others each in its own.
+func writeNewer(out *bytes.Buffer, ranges *unicodeRanges) {
+	list := func(name string, ranges [][2]rune) {
+		fmt.Fprintf(out, "\nvar %s = [][2]rune{\n", name)
+		for _, r := range ranges {
+			fmt.Fprintf(out, "{%#x, %#x},\n", r[0], r[1])
+		}
+		out.WriteString("}\n")
+	}
+	var categories []categoryRange
+	for _, name := range slices.Sorted(maps.Keys(ranges.Newer)) {
+		if len(name) == 2 {
+			for _, r := range ranges.Newer[name] {
+				categories = append(categories, categoryRange{r[0], r[1], name})
+			}
+			continue
+		}
+		list("newer"+strings.ReplaceAll(name, "_", ""), ranges.Newer[name])
+	}
+	list("afterUnicode9", ranges.Unicode9)
+	slices.SortFunc(categories, func(a, b categoryRange) int { return cmp.Compare(a.low, b.low) })
+	fmt.Fprintf(out, "\nvar newerCategories = []categoryRange{\n")
+	for _, c := range categories {
+		fmt.Fprintf(out, "{%#x, %#x, %q},\n", c.low, c.high, c.name)
+	}
+	out.WriteString("}\n")
+}
+
 func TestUnicodeTables(t *testing.T) {
-	classes := readClasses(t)
-	source := tableSource(t, classes)
+	ranges := readRanges(t)
+	classes := readClasses(t, ranges)
+	source := tableSource(t, classes, ranges)
 	if *rewrite {
 		require.NoError(t, os.WriteFile("unicode_tables.go", source, 0o644))
 		t.Skip("unicode_tables.go is written")
@@ -105,5 +150,18 @@ func TestUnicodeTables(t *testing.T) {
 	}
 	for _, r := range []rune{-1, utf8.MaxRune + 1, 1 << 30} {
 		require.Equal(t, other, classOf(r))
+	}
+	letters, numbers := runesOf("L"), runesOf("N")
+	for _, name := range []string{"Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No"} {
+		is := runesOf(name)
+		for r := range rune(utf8.MaxRune) {
+			require.True(t, !is(r) || letters(r) || numbers(r), "%U is %s, and neither letter nor number", r, name)
+		}
+	}
+	for name, list := range ranges.Newer {
+		is, unassigned := runesOf(strings.ReplaceAll(name, "Other_Alphabetic", "Alpha")), runesOf("Cn")
+		for _, r := range list {
+			require.True(t, is(r[0]) && is(r[1]) && !unassigned(r[0]), "%U to %U: %s", r[0], r[1], name)
+		}
 	}
 }

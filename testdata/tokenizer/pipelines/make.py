@@ -95,6 +95,24 @@ def bpe_cases():
     yield "lists of steps", {"pre_tokenizer": cuts(cuts(split("[0-9]+")), cuts(), level(regex=True))}
 
 
+def newer_cases():
+    for name in ["NFC", "NFD", "NFKC", "NFKD", "StripAccents"]:
+        yield "newer runes, " + name, {"normalizer": step(name)}
+    for name in ["L", "Lu", "Ll", "Lo", "M", "Mn", "Mc", "N", "Nd", "P", "S", "Cn", "Han", "Alpha"]:
+        yield "newer runes, " + name, {"normalizer": replace(f"\\p{{{name}}}", "!", "Regex")}
+    yield "newer runes, words", {"normalizer": replace("\\w+", "!", "Regex")}
+
+
+def newer_texts():
+    """Runes that the tables of some program do not have, alone and among marks."""
+    ranges = json.loads((HERE.parent / "unicode-classes.json").read_text())
+    ends = sorted({c for r in [ranges["unicode9"], *ranges["newer"].values()] for pair in r for c in pair} - {0x1171E})
+    yield from ("a" + "".join(chr(c) + " " for c in ends[i : i + 10]) for i in range(0, len(ends), 10))
+    r = random.Random(9)
+    for _ in range(100):
+        yield "".join(r.choice("ae\u0391\u1112\ud55c\uff76\u1ffc") + "".join(chr(r.choice([*ends, 0x301, 0x323, 0x327, 0x345, 0x5BC])) for _ in range(r.randrange(4))) for _ in range(5))
+
+
 def spm_cases():
     marks = [step("Prepend", prepend=MARK), replace(" ", MARK)]
     for name, n in NORMALIZERS.items():
@@ -203,6 +221,10 @@ def main():
             tok = Tokenizer.from_str(json.dumps({**copy.deepcopy(file), **change}))
             found = [[t, tok.encode(t, add_special_tokens=False).ids] for t in texts(seed)]
             lines.append(json.dumps(dict(name=name, vocabulary=vocabulary, change=change, texts=found), separators=(",", ":")))
+    for name, change in newer_cases():
+        tok = Tokenizer.from_str(json.dumps({**copy.deepcopy(bpe), **change}))
+        found = [[t, tok.encode(t, add_special_tokens=False).ids] for t in newer_texts()]
+        lines.append(json.dumps(dict(name=name, vocabulary="bpe", change=change, texts=found), separators=(",", ":")))
     write("cases.jsonl.gz", lines)
     lines = []
     for seed, (name, spells, decoder) in enumerate(decoder_cases()):
