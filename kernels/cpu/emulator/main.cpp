@@ -7,7 +7,8 @@
 // out and the thread goes on behind it. What a processor refuses, and tiles that are configured
 // twice without a release, is reported with the instruction's address and ends the program.
 // Programs that it starts have no tiles. Where it cannot work, for lack of a processor's
-// instructions or of the right to trace, its exit status is 69, EX_UNAVAILABLE.
+// instructions or of the right to trace, or because the processor has tiles, its exit status is
+// 69, EX_UNAVAILABLE.
 #include "instruction.h"
 #include "tiles.h"
 
@@ -209,6 +210,10 @@ int main(int argc, char **argv) {
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512vnni")) {
         fprintf(stderr, "amx: this processor lacks AVX512_BF16 or AVX512_VNNI, which processors with AMX have\n");
+        return EX_UNAVAILABLE;
+    }
+    if (__builtin_cpu_supports("amx-tile")) {
+        fprintf(stderr, "amx: this processor has tiles: what configures them does not stop\n");
         return EX_UNAVAILABLE;
     }
     int gate[2];
