@@ -441,18 +441,62 @@ tile:
 	VPSHUFD    $0xB1, X, T \
 	OP         T, X, X
 
+// WEIGHTS makes weights of the 64 scores in Z0 to Z3, relative to Z16, and adds them to
+// Z26: the last steps are VCVTNE2PS2BF16 Z0, Z1, Z4 and Z2, Z3, Z0.
+#define WEIGHTS \
+	VSUBPS Z16, Z0, Z0 \
+	VSUBPS Z16, Z1, Z1 \
+	VSUBPS Z16, Z2, Z2 \
+	VSUBPS Z16, Z3, Z3 \
+	EXP512(Z0, Z18, Z19) \
+	EXP512(Z1, Z20, Z21) \
+	EXP512(Z2, Z22, Z23) \
+	EXP512(Z3, Z24, Z25) \
+	VADDPS Z1, Z0, Z27 \
+	VADDPS Z3, Z2, Z28 \
+	VADDPS Z28, Z27, Z27 \
+	VADDPS Z27, Z26, Z26 \
+	BYTE $0x62; BYTE $0xF2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xE0 \
+	BYTE $0x62; BYTE $0xF2; BYTE $0x67; BYTE $0x48; BYTE $0x72; BYTE $0xC2 \
+	VMOVDQU64 Z4, (AX) \
+	VMOVDQU64 Z0, 1024(AX) \
+	ADDQ $256, SI \
+	ADDQ $2048, AX
+
+// SOME reads the 64 scores at SI, of which the last are not seen.
+#define SOME \
+	VMOVAPS Z30, Z0 \
+	VMOVAPS Z30, Z1 \
+	VMOVAPS Z30, Z2 \
+	VMOVAPS Z30, Z3 \
+	VMOVUPS (SI), K2, Z0 \
+	VMOVUPS 64(SI), K3, Z1 \
+	VMOVUPS 128(SI), K4, Z2 \
+	VMOVUPS 192(SI), K5, Z3
+
+// MAXIMA keeps the larger ones. A NaN leaves them as they are.
+#define MAXIMA \
+	VMAXPS Z17, Z0, Z17 \
+	VMAXPS Z18, Z1, Z18 \
+	VMAXPS Z19, Z2, Z19 \
+	VMAXPS Z20, Z3, Z20
+
+DATA slack<>+0(SB)/4, $0x41000000 // 8
+GLOBL slack<>(SB), RODATA|NOPTR, $4
+
 // func softmaxTilesAMX(p *tilesSoftmax)
 // Requires: AVX512F, AVX512_BF16, BMI2
 //
 // R8 is p, R9 scores, R10 and R11 maximum and sum, R12 sums of R13 bytes of the query
-// CX; DX is the end. K2 to K5 are the positions seen.
+// CX; DX is the end. R14 and BX are how many times 64 positions are seen, and how many
+// more, of which K2 to K5 are masks; R15 is how many times 64 positions follow.
 TEXT ·softmaxTilesAMX(SB), NOSPLIT, $0-8
 	MOVQ         p+0(FP), R8
 	MOVQ         48(R8), CX
 	MOVQ         56(R8), DX
 	ADDQ         CX, DX
 	MOVQ         CX, R9
-	SHLQ         $8, R9
+	SHLQ         $10, R9
 	ADDQ         0(R8), R9
 	MOVQ         16(R8), R10
 	LEAQ         (R10)(CX*4), R10
@@ -463,97 +507,137 @@ TEXT ·softmaxTilesAMX(SB), NOSPLIT, $0-8
 	MOVQ         R13, R12
 	IMULQ        CX, R12
 	ADDQ         32(R8), R12
-	MOVQ         64(R8), AX
-	MOVQ         $-1, BX
-	BZHIQ        AX, BX, BX
-	KMOVW        BX, K2
-	SHRQ         $16, BX
-	KMOVW        BX, K3
-	SHRQ         $16, BX
-	KMOVW        BX, K4
-	SHRQ         $16, BX
-	KMOVW        BX, K5
+	MOVQ         64(R8), BX
+	MOVQ         BX, R14
+	LEAQ         63(BX), AX
+	SHRQ         $6, AX
+	SHRQ         $6, R14
+	ANDQ         $63, BX
+	MOVQ         72(R8), R15
+	SHRQ         $6, R15
+	SUBQ         AX, R15
+	MOVQ         $-1, AX
+	BZHIQ        BX, AX, AX
+	KMOVW        AX, K2
+	SHRQ         $16, AX
+	KMOVW        AX, K3
+	SHRQ         $16, AX
+	KMOVW        AX, K4
+	SHRQ         $16, AX
+	KMOVW        AX, K5
 	MOVL         $0xFF800000, AX
 	VPBROADCASTD AX, Z30
 	EXP_CONSTANTS512
 
 query:
-	VMOVAPS      Z30, Z0
-	VMOVAPS      Z30, Z1
-	VMOVAPS      Z30, Z2
-	VMOVAPS      Z30, Z3
-	VMOVUPS      (R9), K2, Z0
-	VMOVUPS      64(R9), K3, Z1
-	VMOVUPS      128(R9), K4, Z2
-	VMOVUPS      192(R9), K5, Z3
+	VMOVAPS Z30, Z17
+	VMOVAPS Z30, Z18
+	VMOVAPS Z30, Z19
+	VMOVAPS Z30, Z20
+	MOVQ    R9, SI
+	MOVQ    R14, DI
+	TESTQ   DI, DI
+	JEQ     maximaSome
+
+maxima:
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS 128(SI), Z2
+	VMOVUPS 192(SI), Z3
+	MAXIMA
+	ADDQ    $256, SI
+	DECQ    DI
+	JNZ     maxima
+
+maximaSome:
+	TESTQ BX, BX
+	JEQ   maximum
+	SOME
+	MAXIMA
+
+maximum:
+	VMAXPS       Z18, Z17, Z17
+	VMAXPS       Z20, Z19, Z19
+	VMAXPS       Z19, Z17, Z4
+	ACROSS(VMAXPS, Z4, Z18)
 	VBROADCASTSS (R10), Z16
+	VMOVSS       (R10), X0
+	VADDSS       slack<>(SB), X0, X0
+	VUCOMISS     X0, X4
+	JLS          weights
 
-	// A NaN leaves the maximum as it is.
-	VMAXPS Z16, Z0, Z17
-	VMAXPS Z17, Z1, Z17
-	VMAXPS Z17, Z2, Z17
-	VMAXPS Z17, Z3, Z17
-	ACROSS(VMAXPS, Z17, Z18)
-	VSUBPS Z17, Z0, Z0
-	VSUBPS Z17, Z1, Z1
-	VSUBPS Z17, Z2, Z2
-	VSUBPS Z17, Z3, Z3
-	EXP512(Z0, Z18, Z19)
-	EXP512(Z1, Z20, Z21)
-	EXP512(Z2, Z22, Z23)
-	EXP512(Z3, Z24, Z25)
-	VADDPS Z1, Z0, Z26
-	VADDPS Z3, Z2, Z27
-	VADDPS Z27, Z26, Z26
-	ACROSS(VADDPS, Z26, Z27)
-
-	// VCVTNE2PS2BF16 Z0, Z1, Z4 and Z2, Z3, Z0
-	BYTE      $0x62; BYTE $0xF2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xE0
-	BYTE      $0x62; BYTE $0xF2; BYTE $0x67; BYTE $0x48; BYTE $0x72; BYTE $0xC2
-	MOVQ      CX, AX
-	SHRQ      $4, AX
-	SHLQ      $11, AX
-	MOVQ      CX, BX
-	ANDQ      $15, BX
-	SHLQ      $6, BX
-	ADDQ      BX, AX
-	ADDQ      8(R8), AX
-	VMOVDQU64 Z4, (AX)
-	VMOVDQU64 Z0, 1024(AX)
-
-	MOVL          (R10), AX
-	VEXTRACTF32X4 $0, Z17, X4
-	VMOVSS        X4, (R10)
-	CMPL          (R10), AX
-	JEQ           add
-
-	// The maximum grew: what was summed shrinks.
-	VSUBPS        Z17, Z16, Z16
+	// The maximum is far above: what was summed shrinks.
+	VMOVSS       X4, (R10)
+	VSUBPS       Z4, Z16, Z16
 	EXP512(Z16, Z18, Z19)
-	VBROADCASTSS  (R11), Z18
-	VMULPS        Z16, Z18, Z18
-	VEXTRACTF32X4 $0, Z18, X4
-	VMOVSS        X4, (R11)
-	MOVQ          R12, SI
-	MOVQ          R13, BX
+	VBROADCASTSS (R11), Z0
+	VMULPS       Z16, Z0, Z0
+	VMOVSS       X0, (R11)
+	MOVQ         R12, SI
+	MOVQ         R13, DI
 
 shrink:
 	VMULPS  (SI), Z16, Z18
 	VMOVUPS Z18, (SI)
 	ADDQ    $64, SI
-	SUBQ    $64, BX
+	SUBQ    $64, DI
 	JNZ     shrink
+	VMOVAPS Z4, Z16
+
+weights:
+	VPXORD Z26, Z26, Z26
+	MOVQ   CX, AX
+	SHRQ   $4, AX
+	SHLQ   $13, AX
+	MOVQ   CX, SI
+	ANDQ   $15, SI
+	SHLQ   $6, SI
+	ADDQ   SI, AX
+	ADDQ   8(R8), AX
+	MOVQ   R9, SI
+	MOVQ   R14, DI
+	TESTQ  DI, DI
+	JEQ    weightsSome
+
+weightsAll:
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS 128(SI), Z2
+	VMOVUPS 192(SI), Z3
+	WEIGHTS
+	DECQ    DI
+	JNZ     weightsAll
+
+weightsSome:
+	TESTQ BX, BX
+	JEQ   weightsNone
+	SOME
+	WEIGHTS
+
+weightsNone:
+	VPXORD Z0, Z0, Z0
+	MOVQ   R15, DI
+	TESTQ  DI, DI
+	JEQ    add
+
+none:
+	VMOVDQU64 Z0, (AX)
+	VMOVDQU64 Z0, 1024(AX)
+	ADDQ      $2048, AX
+	DECQ      DI
+	JNZ       none
 
 add:
-	VEXTRACTF32X4 $0, Z26, X4
-	VADDSS        (R11), X4, X4
-	VMOVSS        X4, (R11)
-	ADDQ          $256, R9
-	ADDQ          $4, R10
-	ADDQ          $4, R11
-	ADDQ          R13, R12
-	INCQ          CX
-	CMPQ          CX, DX
-	JLT           query
+	ACROSS(VADDPS, Z26, Z27)
+	VMOVAPS Z26, Z4
+	VADDSS  (R11), X4, X4
+	VMOVSS  X4, (R11)
+	ADDQ    $1024, R9
+	ADDQ    $4, R10
+	ADDQ    $4, R11
+	ADDQ    R13, R12
+	INCQ    CX
+	CMPQ    CX, DX
+	JLT     query
 	VZEROUPPER
 	RET

@@ -38,7 +38,7 @@ type attentionSums struct {
 
 // Attention is softmax attention over the cache, a block of 64 positions at a
 // time with a running maximum and sum (Milakov and Gimelshein, arXiv
-// 1805.02867), which begin anew every 1024 positions; these are joined in order.
+// 1805.02867), in tiles 256, which begin anew every 1024; these are joined in order.
 // A row's arithmetic depends on its own position only.
 func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernels.AttentionPlan) {
 	kernels.CheckAttention(out, q, cache, plan)

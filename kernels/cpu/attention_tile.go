@@ -102,7 +102,14 @@ func (t *attentionTile) span(i int64) {
 	for k := range t.m {
 		t.m[k] = float32(math.Inf(-1))
 	}
-	for from := i * attentionSpan; from < min((i+1)*attentionSpan, t.position+t.rows); from += kernels.BlockSize {
+	end := min((i+1)*attentionSpan, t.position+t.rows)
+	if t.tiled {
+		for from := i * attentionSpan; from < end; from += tilePositions {
+			t.addTiled(from)
+		}
+		return
+	}
+	for from := i * attentionSpan; from < end; from += kernels.BlockSize {
 		t.block(from / kernels.BlockSize)
 	}
 }
@@ -129,10 +136,6 @@ func (t *attentionTile) block(b int64) {
 	r1 := min(t.rows, max(0, from+kernels.BlockSize-1-t.position))
 	r1 = max(r0, r1)
 	n := min(kernels.BlockSize, t.position+t.rows-from)
-	if t.tiled {
-		t.tiledBlock(b, n, r0, r1)
-		return
-	}
 	if t.coded {
 		t.codedBlock(b, n, r0)
 		return
@@ -159,6 +162,11 @@ func (t *attentionTile) addBlock(b, r, end, r1 int64) {
 		t.softmax(r, end, kernels.BlockSize)
 		t.weigh(b, r, end, kernels.BlockSize)
 	}
+}
+
+// seen returns how many positions of block b row r sees.
+func (t *attentionTile) seen(b, r int64) int64 {
+	return min(kernels.BlockSize, t.position+r-b*kernels.BlockSize+1)
 }
 
 // next returns what is read after block b, in parts.

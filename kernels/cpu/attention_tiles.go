@@ -11,34 +11,45 @@ import (
 //
 // Where a variant has tile loops, rows that prefill get both products of attention
 // in tiles: queries, keys, weights relative to the running maximum, and values are
-// rounded to BF16. The sums of weights are of numbers that were not rounded.
+// rounded to BF16. The sums of weights are of numbers that were not rounded. What
+// weights are relative to grows as in floats (maxima), but for 256 positions at a time.
 
-// tileQueries is queryTile for tiles: there the work of reading a block counts more.
-const tileQueries = 192
+const (
+	// tileQueries is queryTile for tiles: there the work of reading a block counts more.
+	tileQueries = 256
+	// tilePositions is the number of positions whose products with values make one sum.
+	tilePositions = 4 * kernels.BlockSize
+	// pairQueries is the number of queries that go from scores to sums at a time: their
+	// scores take 32 KiB of a first-level cache of 48.
+	pairQueries = 2 * lanes
+)
 
 // tilesAttention is a worker's memory for one tile of queries.
 type tilesAttention struct {
-	queries []uint16 // [queries/16, dim/32, 16, 32]
-	keys    []uint16 // [64/16, dim/32, 16, 16, 2]
-	values  []uint16 // [dim/16, 64/32, 16, 16, 2]
-	weights []uint16 // [queries/16, 64/32, 16, 32]
-	spare   []float32
+	queries []uint16  // [queries/16, dim/32, 16, 32]
+	keys    []uint16  // [256/16, dim/32, 16, 16, 2]
+	values  []uint16  // [dim/16, 256/32, 16, 16, 2]
+	scores  []float32 // [32, 256]
+	weights []uint16  // [32/16, 256/32, 16, 32]
+	floats  []float32 // [256, dim]: values
+	spare   []float32 // [32, dim]: sums
 	product tileProduct
 	softmax tilesSoftmax
 }
 
-// tilesSoftmax turns the scores of queries [first, first+n) to weights in tiles,
-// relative to a maximum that may grow, by which their sums then shrink. Positions
-// from seen on get none. Assembly knows the fields by their places.
+// tilesSoftmax turns the scores of queries [first, first+n) to weights in tiles, relative
+// to what may grow, by which their sums then shrink. Positions from seen to cols get
+// none. Assembly knows the fields by their places.
 type tilesSoftmax struct {
-	scores  *float32 // [queries, 64]
-	weights *uint16  // [queries/16, 64/32, 16, 32]
+	scores  *float32 // [queries, 256]
+	weights *uint16  // [queries/16, 256/32, 16, 32]
 	m, l    *float32
 	acc     *float32 // [queries, wide]
 	wide    int      // a multiple of 16
 	first   int
 	n       int
-	seen    int // 1 to 64
+	seen    int // 1 to cols
+	cols    int // a multiple of 64
 }
 
 func upTo16(n int64) int64 { return (n + lanes - 1) / lanes * lanes }
@@ -48,12 +59,14 @@ func (a *tilesAttention) reserve(n, dim int64) {
 	for _, s := range []struct {
 		halves *[]uint16
 		n      int64
-	}{{&a.queries, upTo16(n) * dim}, {&a.keys, kernels.BlockSize * dim}, {&a.values, kernels.BlockSize * dim}, {&a.weights, upTo16(n) * kernels.BlockSize}} {
+	}{{&a.queries, upTo16(n) * dim}, {&a.keys, tilePositions * dim}, {&a.values, tilePositions * dim}, {&a.weights, pairQueries * tilePositions}} {
 		if int64(len(*s.halves)) < s.n {
 			*s.halves = alignedHalves(s.n)
 		}
 	}
-	grow(&a.spare, upTo16(n)*dim)
+	grow(&a.scores, pairQueries*tilePositions)
+	grow(&a.floats, tilePositions*dim)
+	grow(&a.spare, pairQueries*dim)
 }
 
 // inTiles reports whether a sequence's rows have attention in tiles.
@@ -70,94 +83,124 @@ func (t *attentionTile) roundQueries() {
 	}
 }
 
-// tiledBlock adds n positions of block b of the sequence, which rows before r0 do not
-// see and rows from r1 on see all of.
-func (t *attentionTile) tiledBlock(b, n, r0, r1 int64) {
-	steps := int(t.dim / tileCols)
-	t.widenKeys(t.wide, b, n)
-	for g := range kernels.BlockSize / lanes {
-		t.kern.tiles.pairRows(&t.halves.keys[g*steps*tileSize], &t.wide[int64(g)*lanes*t.dim], int(t.dim), int(t.dim))
+// tiledPart is 256 positions of the sequence, or those that some row sees.
+type tiledPart struct {
+	*attentionTile
+	from, n int64
+	cols    int64 // n up to whole blocks
+	r0, r1  int64 // rows before r0 see none of them, rows from r1 on all
+	apart   bool  // values must not touch rows which do not see them, not even as 0 * Inf
+}
+
+// addTiled adds positions [from, from+256).
+func (t *attentionTile) addTiled(from int64) {
+	n := min(tilePositions, t.position+t.rows-from)
+	p := tiledPart{attentionTile: t, from: from, n: n, cols: (n + kernels.BlockSize - 1) / kernels.BlockSize * kernels.BlockSize}
+	p.r0 = max(0, from-t.position)
+	p.r1 = max(p.r0, min(t.rows, from+tilePositions-1-t.position))
+	for at := int64(0); at < n; at += kernels.BlockSize {
+		p.load(at, min(kernels.BlockSize, n-at))
 	}
-	t.widenValues(t.values, b, n)
-	clear(t.values[n*t.dim : kernels.BlockSize*t.dim])
-	t.pairValues()
-	p, sums := &t.halves.product, tileSums{&t.s[0], 4 * lanes, 4 * kernels.BlockSize}
-	*p = tileProduct{
-		from: sums, to: sums, x: &t.halves.queries[0], weights: &t.halves.keys[0],
-		tokens: int(upTo16(t.rows*t.share) / lanes), groups: kernels.BlockSize / lanes, steps: steps, begin: 1,
-		ahead:   uintptr(unsafe.Pointer(&t.halves.keys[0])),
+	p.apart = p.r1 > 0 && !finite(t.halves.floats[:n*t.dim])
+	// The last queries see the most values, which are cleared for the others if they
+	// stay apart.
+	queries := t.rows * t.share
+	for i := (queries - 1) / pairQueries * pairQueries; i >= 0 && i+pairQueries > p.r0*t.share; i -= pairQueries {
+		p.add(i, min(i+pairQueries, queries))
+	}
+}
+
+// load makes tiles of keys and values of the n positions of the block at `at`.
+func (p *tiledPart) load(at, n int64) {
+	b, dim, h := (p.from+at)/kernels.BlockSize, p.dim, &p.halves
+	p.widenKeys(p.wide, b, n)
+	for g := int64(0); g < kernels.BlockSize; g += lanes {
+		p.kern.tiles.pairRows(&h.keys[(at+g)*dim], &p.wide[g*dim], int(dim), int(dim))
+	}
+	values := h.floats[at*dim:][:kernels.BlockSize*dim]
+	p.widenValues(values, b, n)
+	clear(values[n*dim:])
+	p.pairValues(at)
+}
+
+// pairValues makes tiles of the values of the block at `at`.
+func (p *tiledPart) pairValues(at int64) {
+	for g := int64(0); g < p.dim; g += lanes {
+		p.kern.tiles.pair(&p.halves.values[g*tilePositions+at*lanes], &p.halves.floats[at*p.dim+g], int(p.dim), kernels.BlockSize)
+	}
+}
+
+// add adds the positions to queries [i, end), at most 32.
+func (p *tiledPart) add(i, end int64) {
+	h, steps := &p.halves, int(p.dim/tileCols)
+	sums := tileSums{&h.scores[0], 4 * lanes, 4 * tilePositions}
+	h.product = tileProduct{
+		from: sums, to: sums, x: &h.queries[i*p.dim], weights: &h.keys[0],
+		tokens: int(upTo16(end-i) / lanes), groups: int(p.cols / lanes), steps: steps, begin: 1,
 		xStride: 2 * steps * tileSize, weightsStride: 2 * steps * tileSize,
+		ahead: uintptr(unsafe.Pointer(&h.values[0])),
 	}
-	t.kern.tiles.multiply(p)
-	for i := range r0 * t.share {
-		clear(t.weightsOf(i, 0))
-		clear(t.weightsOf(i, 1))
+	p.kern.tiles.multiply(&h.product)
+	for q := i; q < end; {
+		q = p.weights(i, q, end)
 	}
-	for r := r0; r < r1; r++ {
-		t.softmaxTiles(r, 1, t.seen(b, r))
-	}
-	if r1 < t.rows {
-		t.softmaxTiles(r1, t.rows-r1, kernels.BlockSize)
-	}
-	if r1 > 0 && !finite(t.values[:n*t.dim]) {
-		t.weighApart(b, r0)
+	if p.apart {
+		p.weighApart(i, end)
 		return
 	}
-	t.weighTiles(&t.acc[0], 0, upTo16(t.rows*t.share))
+	p.weighTiles(&p.acc[i*p.dim], 0, upTo16(end-i))
 }
 
-// seen returns how many positions of block b row r sees.
-func (t *attentionTile) seen(b, r int64) int64 {
-	return min(kernels.BlockSize, t.position+r-b*kernels.BlockSize+1)
-}
-
-// pairValues makes tiles of the values.
-func (t *attentionTile) pairValues() {
-	for g := range t.dim / lanes {
-		t.kern.tiles.pair(&t.halves.values[g*kernels.BlockSize*lanes], &t.values[g*lanes], int(t.dim), kernels.BlockSize)
+// weights makes weights of the scores of some queries of [i, end) from q on, which see
+// as much, and returns the query behind them.
+func (p *tiledPart) weights(i, q, end int64) int64 {
+	row, seen, h := q/p.share, int64(tilePositions), &p.halves
+	switch {
+	case row < p.r0:
+		for k := int64(0); k < p.cols; k += tileCols {
+			clear(h.weights[(q-i)/lanes*tilePositions*lanes+k*lanes+(q-i)%lanes*tileCols:][:tileCols])
+		}
+		return q + 1
+	case row < p.r1:
+		seen, end = p.sees(row), min(end, (row+1)*p.share)
 	}
-}
-
-// weightsOf returns half of the weights of query i.
-func (t *attentionTile) weightsOf(i, half int64) []uint16 {
-	return t.halves.weights[i/lanes*2*tileSize+half*tileSize+i%lanes*tileCols:][:tileCols]
-}
-
-// softmaxTiles makes weights of the scores of some rows.
-func (t *attentionTile) softmaxTiles(r, rows, seen int64) {
-	p := &t.halves.softmax
-	*p = tilesSoftmax{
-		scores: &t.s[0], weights: &t.halves.weights[0], m: &t.m[0], l: &t.l[0], acc: &t.acc[0], wide: int(t.dim),
-		first: int(r * t.share), n: int(rows * t.share), seen: int(seen),
+	h.softmax = tilesSoftmax{
+		scores: &h.scores[0], weights: &h.weights[0], m: &p.m[i], l: &p.l[i], acc: &p.acc[i*p.dim], wide: int(p.dim),
+		first: int(q - i), n: int(end - q), seen: int(seen), cols: int(p.cols),
 	}
-	t.kern.tiles.softmax(p)
+	p.kern.tiles.softmax(&h.softmax)
+	return end
 }
 
-// weighTiles adds the weighted values to the sums of queries [from, to), multiples
-// of 16, which stand at acc.
-func (t *attentionTile) weighTiles(acc *float32, from, to int64) {
-	p, sums := &t.halves.product, tileSums{acc, 4 * lanes, int(4 * t.dim)}
-	*p = tileProduct{
-		from: sums, to: sums, x: &t.halves.weights[from*kernels.BlockSize], weights: &t.halves.values[0],
-		tokens: int((to - from) / lanes), groups: int(t.dim / lanes), steps: kernels.BlockSize / tileCols,
-		ahead:   uintptr(unsafe.Pointer(&t.halves.values[0])),
-		xStride: 2 * kernels.BlockSize * lanes, weightsStride: 2 * kernels.BlockSize * lanes,
+// sees returns how many of the positions a row does.
+func (p *tiledPart) sees(row int64) int64 { return min(tilePositions, p.position+row-p.from+1) }
+
+// weighTiles adds weighted values to the sums at acc, those of queries [first, first+n)
+// of 32, multiples of 16.
+func (p *tiledPart) weighTiles(acc *float32, first, n int64) {
+	sums := tileSums{acc, 4 * lanes, int(4 * p.dim)}
+	p.halves.product = tileProduct{
+		from: sums, to: sums, x: &p.halves.weights[first*tilePositions], weights: &p.halves.values[0],
+		tokens: int(n / lanes), groups: int(p.dim / lanes), steps: int(p.cols / tileCols),
+		xStride: 2 * tilePositions * lanes, weightsStride: 2 * tilePositions * lanes,
+		ahead: uintptr(unsafe.Pointer(&p.halves.keys[0])),
 	}
-	t.kern.tiles.multiply(p)
+	p.kern.tiles.multiply(&p.halves.product)
 }
 
-// weighApart is weighTiles for values that must not touch rows which do not see
-// them, not even as 0 * Inf: row by row, the last one first.
-func (t *attentionTile) weighApart(b, r0 int64) {
-	for r := t.rows - 1; r >= r0; r-- {
-		clear(t.values[t.seen(b, r)*t.dim : kernels.BlockSize*t.dim])
-		t.pairValues()
-		from, to := r*t.share, (r+1)*t.share
+// weighApart is weighTiles for values that stay apart: row by row, the last one first.
+func (p *tiledPart) weighApart(i, end int64) {
+	for row := (end - 1) / p.share; row >= max(p.r0, i/p.share); row-- {
+		clear(p.halves.floats[p.sees(row)*p.dim : tilePositions*p.dim])
+		for at := int64(0); at < p.cols; at += kernels.BlockSize {
+			p.pairValues(at)
+		}
+		from, to := max(i, row*p.share), min(end, (row+1)*p.share)
 		first := from / lanes * lanes
-		spare := t.halves.spare[:(upTo16(to)-first)*t.dim]
-		copy(spare, t.acc[first*t.dim:])
-		t.weighTiles(&spare[0], first, upTo16(to))
-		copy(t.acc[from*t.dim:to*t.dim], spare[(from-first)*t.dim:])
+		spare := p.halves.spare[:(upTo16(to)-first)*p.dim]
+		copy(spare, p.acc[first*p.dim:])
+		p.weighTiles(&spare[0], first-i, upTo16(to)-first)
+		copy(p.acc[from*p.dim:to*p.dim], spare[(from-first)*p.dim:])
 	}
 }
 
@@ -174,23 +217,27 @@ func finite(x []float32) bool {
 // softmaxTilesGeneric is tiles.softmax.
 func softmaxTilesGeneric(p *tilesSoftmax) {
 	for i := p.first; i < p.first+p.n; i++ {
-		s := (*[kernels.BlockSize]float32)(unsafe.Pointer(floatAt(p.scores, i*kernels.BlockSize)))
-		for k := p.seen; k < len(s); k++ {
+		m, l := floatAt(p.m, i), floatAt(p.l, i)
+		s := unsafe.Slice(floatAt(p.scores, i*tilePositions), p.cols)
+		for k := p.seen; k < p.cols; k++ {
 			s[k] = float32(math.Inf(-1))
 		}
-		m, l := floatAt(p.m, i), floatAt(p.l, i)
-		old := *m
-		maximaGeneric(m, m, &s[0], 1)
-		if *m != old {
-			shrink := exp(old - *m)
-			*l *= shrink
+		most := *m
+		for k := 0; k < p.cols; k += kernels.BlockSize {
+			maximaGeneric(&most, &most, &s[k], 1)
+		}
+		if most > *m+slack {
+			shrink := exp(*m - most)
+			*m, *l = most, *l*shrink
 			for k := range p.wide {
 				*floatAt(p.acc, i*p.wide+k) *= shrink
 			}
 		}
-		expSumGeneric(l, &s[0], m, 1)
+		for k := 0; k < p.cols; k += kernels.BlockSize {
+			expSumGeneric(l, &s[k], m, 1)
+		}
 		for k, v := range s {
-			*halfAt(p.weights, i/lanes*2*tileSize+k/tileCols*tileSize+i%lanes*tileCols+k%tileCols) = toBF16(flush(v))
+			*halfAt(p.weights, i/lanes*tilePositions*lanes+k/tileCols*tileSize+i%lanes*tileCols+k%tileCols) = toBF16(flush(v))
 		}
 	}
 }

@@ -19,7 +19,7 @@
 // a tensor multiply sums, and where they change along a row a chunk ends; in 8 bits
 // it is one chain over all groups of columns or super-blocks, in pairs two chains for each
 // chunk, in tiles two for every 32 columns. Attention does the same with blocks of
-// 64 positions. Threads, tiles and token blocks decide only who computes an output.
+// 64 positions, in tiles of 256. Threads, tiles and token blocks decide only who computes an output.
 // Decode and prefill arithmetic are therefore the same on this device, except that
 // a variant with tiles uses them for all rows that prefill and for no others.
 //

@@ -239,8 +239,10 @@ func (g guards) tiles(loops *tiles) {
 		}
 	}
 	const queries, wide = lanes, 2 * lanes
-	loops.softmax(&tilesSoftmax{
-		scores: g.floats(queries * kernels.BlockSize), weights: (*uint16)(g.bytes(2 * queries * kernels.BlockSize)),
-		m: g.floats(queries), l: g.floats(queries), acc: g.floats(queries * wide), wide: wide, n: queries, seen: kernels.BlockSize,
-	})
+	for _, seen := range []int{1, kernels.BlockSize, kernels.BlockSize + 1, tilePositions} {
+		loops.softmax(&tilesSoftmax{
+			scores: g.floats(queries * tilePositions), weights: (*uint16)(g.bytes(2 * queries * tilePositions)),
+			m: g.floats(queries), l: g.floats(queries), acc: g.floats(queries * wide), wide: wide, n: queries, seen: seen, cols: tilePositions,
+		})
+	}
 }

@@ -221,23 +221,24 @@ func TestTilesProduct(t *testing.T) {
 func TestTilesSoftmax(t *testing.T) {
 	const queries, wide = 37, 64
 	rng := rand.New(rand.NewPCG(9, 0))
-	scores, acc := normals(rng, queries*kernels.BlockSize), normals(rng, queries*wide)
+	scores, acc := normals(rng, queries*tilePositions), normals(rng, queries*wide)
 	for i := range scores {
 		scores[i] = min(scores[i], 9) * 4
 	}
 	for _, v := range withTiles(t) {
-		for _, seen := range []int{1, 15, 16, 17, 33, 63, 64} {
+		for _, c := range [][2]int{{1, 64}, {15, 64}, {16, 256}, {17, 128}, {33, 192}, {63, 64}, {64, 64}, {64, 256}, {65, 128}, {192, 192}, {255, 256}, {256, 256}} {
+			seen, cols := c[0], c[1]
 			type result struct {
 				m, l, acc, scores []float32
 				weights           []uint16
 			}
 			run := func(softmax func(*tilesSoftmax)) result {
-				r := result{make([]float32, queries), make([]float32, queries), slices.Clone(acc), slices.Clone(scores), alignedHalves(48 * kernels.BlockSize)}
+				r := result{make([]float32, queries), make([]float32, queries), slices.Clone(acc), slices.Clone(scores), alignedHalves(48 * tilePositions)}
 				for i := range r.m {
 					r.m[i], r.l[i] = float32(i-8), 3
 				}
 				r.m[5] = float32(math.Inf(-1))
-				softmax(&tilesSoftmax{&r.scores[0], &r.weights[0], &r.m[0], &r.l[0], &r.acc[0], wide, 3, 30, seen})
+				softmax(&tilesSoftmax{&r.scores[0], &r.weights[0], &r.m[0], &r.l[0], &r.acc[0], wide, 3, 30, seen, cols})
 				return r
 			}
 			want, got := run(softmaxTilesGeneric), run(v.tiles.softmax)
