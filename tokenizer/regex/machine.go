@@ -166,7 +166,7 @@ func (m *machine) holds(i *instruction, pc, at int) bool {
 		r := m.before(at)
 		return r >= 0 && i.set.has(r)
 	case opLineBegin:
-		return at == 0 || m.text[at-1] == '\n'
+		return at == 0 || at < len(m.text) && m.text[at-1] == '\n' // no line begins at the end
 	case opLineEnd:
 		return at == len(m.text) || m.text[at] == '\n'
 	case opTextBegin:

@@ -111,7 +111,7 @@ func (p *parser) repeated() *node {
 	n := p.atom()
 	for p.at < len(p.source) {
 		least, most := 0, -1
-		counted := false
+		counted, fixed := false, false
 		switch {
 		case p.accept("*"):
 		case p.accept("+"):
@@ -119,14 +119,15 @@ func (p *parser) repeated() *node {
 		case p.accept("?"):
 			most = 1
 		case p.source[p.at] == '{':
-			counted = true
+			from := p.at
 			least, most = p.count()
+			counted, fixed = true, !strings.Contains(p.source[from:p.at], ",")
 		default:
 			return n
 		}
 		n = &node{kind: repetition, subs: []*node{n}, least: least, most: most}
 		switch {
-		case p.accept("?"):
+		case !fixed && p.accept("?"): // of {n} it makes all optional
 			n.mode = lazy
 		case !counted && p.accept("+"): // of a count it repeats once more
 			n.mode = possessive
@@ -256,7 +257,11 @@ func (p *parser) escaped() *node {
 	if p.accept("b") || p.accept("B") {
 		return &node{op: opWord, not: p.source[p.at-1] == 'B', set: p.named("w", false).seal()}
 	}
-	return p.one(p.escape(false))
+	s := p.escape(false)
+	if len(s.classes) > 0 { // outside of brackets a property does not fold
+		return &node{op: opSet, set: s.seal()}
+	}
+	return p.one(s)
 }
 
 // escape reads what follows a \ as a set, within a class or not.
@@ -389,7 +394,10 @@ func (p *parser) classRune(s *set) (r rune, single bool) {
 		if p.accept(":") {
 			p.fail("classes of POSIX are not supported")
 		}
+		fold := p.fold
+		p.fold = false // the outer class does
 		s.parts = append(s.parts, p.class())
+		p.fold = fold
 		return 0, false
 	case '\\':
 		e := p.escape(true)
