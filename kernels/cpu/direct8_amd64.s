@@ -23,11 +23,15 @@ GLOBL nibbles<>(SB), RODATA|NOPTR, $4
 	MOVQ         src+8(FP), AX \
 	MOVQ         x+16(FP), DX \
 	MOVQ         n+24(FP), CX \
+	MOVQ         ·reaches+48(SB), R14 \
+	MOVQ         ·reaches+56(SB), R15 \
 	VPBROADCASTD nibbles<>(SB), Y15
 
-// AHEAD prefetches a cache line that will be read soon. With one or two tokens nobody
-// reads it again: it passes by the second-level cache.
-#define AHEAD(OFFSET) PREFETCHNTA (OFFSET+1024)(AX)
+// AHEAD prefetches lines that will be read soon, from the reach of few tokens on
+// (reach_amd64.go), which nobody reads again.
+#define AHEAD(OFFSET) \
+	PREFETCHT1 OFFSET(AX)(R14*1) \
+	PREFETCHNTA OFFSET(AX)(R15*1)
 
 // The sums of out stay in registers for one and two tokens.
 #define OUT1(MOVE) \

@@ -392,11 +392,10 @@ TEXT ·directQ2_Kx2VNNI(SB), NOSPLIT, $0-32
 TEXT ·directQ3_Kx2VNNI(SB), NOSPLIT, $0-32
 	DIRECT(nibbles, nibbles, 8, Q3_K, EACH2, NEXT2)
 
-// Four tokens take longer to multiply than lines to come: these go to the first-level
-// cache, from further on.
-#undef AHEAD
+// Four tokens take longer to multiply than lines to come.
+#undef REACHES
 #undef TOUCH
-#define AHEAD(OFFSET) PREFETCHT0 (OFFSET+3072)(AX)
+#define REACHES REACH(1)
 #define TOUCH(OFFSET) AHEAD(OFFSET)
 
 // func directQ4_0x4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
@@ -479,10 +478,9 @@ TEXT ·directNVFP4x4VNNI(SB), NOSPLIT, $0-40
 TEXT ·manyNVFP4VNNI(SB), NOSPLIT, $0-64
 	MANY(nibbles, e2m1Codes, 5, NVFP4, NVFP4)
 
-// Blocks of 256 columns begin with scales, which are read out of turn: there lines are
-// fetched sooner, to the second-level cache, which was measured only.
-#undef AHEAD
-#define AHEAD(OFFSET) PREFETCHT1 (OFFSET+4096)(AX)
+// Blocks of 256 columns begin with scales, which are read out of turn.
+#undef REACHES
+#define REACHES REACH(2)
 
 // func directIQ4_XSx4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI

@@ -26,6 +26,7 @@ PATTERN(fifths<>, 0x1010101010101010)
 	MOVQ x+16(FP), BX \
 	MOVQ n+24(FP), CX \
 	SHRQ $LOG, CX \
+	REACHES \
 	MASKS(LOW, HIGH) \
 	LOOP(block, group, EACH, NEXT) \
 	VZEROUPPER \
@@ -48,6 +49,7 @@ PATTERN(fifths<>, 0x1010101010101010)
 	SHLQ $4, R9 \
 	MOVQ tokens+32(FP), R11 \
 	MOVQ factors+56(FP), R8 \
+	REACHES \
 	MASKS(LOW, HIGH) \
 tiles: \
 	MOVQ src+8(FP), AX \
@@ -69,10 +71,18 @@ done: \
 	VZEROUPPER \
 	RET
 
-// AHEAD prefetches a cache line that will be read soon, to the second-level cache: the
-// buffers of the first are for loads. The processor's own prefetch goes furthest where
-// lines are touched in the order of memory; TOUCH does that for one that is read later.
-#define AHEAD(OFFSET) PREFETCHT1 (OFFSET+1024)(AX)
+// REACH gets the I-th reach (reach_amd64.go): R14 is how far ahead lines are prefetched to the
+// second-level cache, R15 to the first.
+#define REACH(I) \
+	MOVQ ·reaches+(16*I)(SB), R14 \
+	MOVQ ·reaches+(16*I+8)(SB), R15
+
+// AHEAD prefetches lines that will be read soon. The processor's own prefetch goes furthest
+// where lines are touched in the order of memory; TOUCH does that for one that is read later.
+#define REACHES REACH(0)
+#define AHEAD(OFFSET) \
+	PREFETCHT1 OFFSET(AX)(R14*1) \
+	PREFETCHT0 OFFSET(AX)(R15*1)
 #define TOUCH(OFFSET) PREFETCHT0 OFFSET(AX)
 
 // FETCH prefetches 256 columns of one token at once: lines of x that came between those of a

@@ -216,10 +216,10 @@ TEXT ·directQ5_Kx2VNNI(SB), NOSPLIT, $0-32
 TEXT ·directQ6_Kx2VNNI(SB), NOSPLIT, $0-32
 	DIRECT(nibbles, sixths, 8, Q6_K, EACH2, NEXT2)
 
-// Four tokens take longer to multiply than lines to come: these are fetched from further on.
-#undef AHEAD
+// Four tokens take longer to multiply than lines to come.
+#undef REACHES
 #undef TOUCH
-#define AHEAD(OFFSET) PREFETCHT1 (OFFSET+4096)(AX)
+#define REACHES REACH(2)
 #define TOUCH(OFFSET) AHEAD(OFFSET)
 
 // func directQ4_Kx4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
