@@ -165,29 +165,16 @@ func (k *marker) json(raw jsontext.Value, keepTags bool) jsontext.Value {
 // encodeMarked returns the tokens of a marked text without its marks. What is
 // spelled without a mark is a special token.
 func (m *Model) encodeMarked(text, mark string) []int32 {
-	var ids []int32
-	plain := func(part string) {
-		if part = strings.ReplaceAll(part, mark, ""); part != "" {
-			ids = append(ids, m.Tokenizer.Encode(part, tokenizer.EncodeOptions{})...)
+	var spelled strings.Builder
+	var plain []int
+	for {
+		before, after, found := strings.Cut(text, mark)
+		spelled.WriteString(before)
+		if !found {
+			return m.Tokenizer.Encode(spelled.String(), tokenizer.EncodeOptions{ParseSpecial: true, Plain: plain})
 		}
+		_, size := utf8.DecodeLastRuneInString(before)
+		plain = append(plain, spelled.Len()-size)
+		text = after
 	}
-	done := 0
-	for i := 0; i < len(text); {
-		_, size := utf8.DecodeRuneInString(text[i:])
-		if strings.HasPrefix(text[i+size:], mark) {
-			i += size
-			continue
-		}
-		token, ok := m.special.at(text[i:])
-		if !ok {
-			i += size
-			continue
-		}
-		plain(text[done:i])
-		ids = append(ids, token.id)
-		i += len(token.text)
-		done = i
-	}
-	plain(text[done:])
-	return ids
 }

@@ -2,6 +2,8 @@ package tokenizer
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -68,18 +70,35 @@ type match struct {
 	id         int32
 }
 
+// sight says which special tokens are seen in a text.
+type sight struct {
+	special bool  // those without a byte at
+	not     []int // these offsets, in order
+}
+
+// end returns where a special token that begins at an offset must end at the latest.
+func (s sight) end(offset int) int {
+	if !s.special {
+		return offset
+	}
+	if i, _ := slices.BinarySearch(s.not, offset); i < len(s.not) {
+		return s.not[i]
+	}
+	return math.MaxInt
+}
+
 // find returns the first added token in text from i on, the longest of those
 // that begin there. What is before done belongs to the token before it, whose
 // white space may itself be a token.
-func (m *matcher) find(text string, done, i int, special bool) (match, bool) {
-	if m == nil || !special && !m.plain {
+func (m *matcher) find(text string, done, i int, see sight) (match, bool) {
+	if m == nil || !see.special && !m.plain {
 		return match{}, false
 	}
 	for start := i; start < len(text); start++ {
 		if !m.starts[text[start]] {
 			continue
 		}
-		t, end := m.longest(text, start, special)
+		t, end := m.longest(text, start, see.end(start))
 		if t == nil {
 			continue
 		}
@@ -110,8 +129,9 @@ func wordBreaks(text string, start, end int) bool {
 	return (n == 0 || !isWord(before)) && (m == 0 || !isWord(after))
 }
 
-// longest returns the longest token at text[start:] and its end, or nil.
-func (m *matcher) longest(text string, start int, special bool) (found *addedToken, end int) {
+// longest returns the longest token at text[start:] and its end, or nil. Special ones
+// must end by an offset.
+func (m *matcher) longest(text string, start, specialEnd int) (found *addedToken, end int) {
 	node := int32(0)
 	for i := start; i < len(text); i++ {
 		next, ok := m.edges[edge{node, text[i]}]
@@ -119,7 +139,7 @@ func (m *matcher) longest(text string, start int, special bool) (found *addedTok
 			break
 		}
 		node = next
-		if e := m.ends[node]; e >= 0 && (special || !m.tokens[e].special) {
+		if e := m.ends[node]; e >= 0 && (i < specialEnd || !m.tokens[e].special) {
 			found, end = &m.tokens[e], i+1
 		}
 	}

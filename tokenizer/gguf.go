@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -164,6 +165,9 @@ func (s *source) readSentencePiece(m Metadata) error {
 	if remove, _ := m.Bool("tokenizer.ggml.remove_extra_whitespaces"); remove {
 		return fmt.Errorf("tokenizer.ggml.remove_extra_whitespaces: not supported")
 	}
+	if architecture, _ := m.String("general.architecture"); architecture == "phi3" {
+		s.takeSpaces()
+	}
 	s.scores = scores
 	s.charLevel = true
 	s.markSpaces, s.unmarks = true, true
@@ -182,6 +186,15 @@ func (s *source) readSentencePiece(m Metadata) error {
 		}
 	}
 	return nil
+}
+
+// takeSpaces makes special tokens take white space after them along, as those of
+// Phi-3 do in its tokenizer.json. GGUF has no word for that.
+func (s *source) takeSpaces() {
+	for i := range s.added {
+		t := &s.added[i]
+		t.rstrip = !slices.Contains([]string{"<unk>", "<s>", "<|endoftext|>"}, t.text)
+	}
 }
 
 func (s *source) readTemplates(m Metadata) {

@@ -285,3 +285,24 @@ func TestTokensAcrossSpaces(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int32{257, 258, 256}, tok.Encode("a a", EncodeOptions{}))
 }
+
+// TestTakeSpaces: special tokens of Phi-3 take white space after them along.
+func TestTakeSpaces(t *testing.T) {
+	m := metadata{
+		"general.architecture": "phi3", "tokenizer.ggml.model": "llama", "tokenizer.ggml.add_space_prefix": false,
+		"tokenizer.ggml.tokens":     []string{"<unk>", "<s>", "</s>", "<|user|>", spaceMark, "a"},
+		"tokenizer.ggml.token_type": []int64{int64(unknown), int64(control), int64(userDefined), int64(control), int64(normal), int64(normal)},
+		"tokenizer.ggml.scores":     make([]float64, 6), "tokenizer.ggml.unknown_token_id": int64(0),
+	}
+	for text, want := range map[string][]int32{
+		"<|user|>\n a <|user|>": {3, 5, 4, 3}, "</s>  a": {2, 5}, "<s> a": {1, 4, 5}, " <|user|>": {4, 3},
+	} {
+		tok, err := FromGGUF(m)
+		require.NoError(t, err)
+		require.Equal(t, want, tok.Encode(text, EncodeOptions{ParseSpecial: true}), "%q", text)
+	}
+	m["general.architecture"] = "llama"
+	tok, err := FromGGUF(m)
+	require.NoError(t, err)
+	require.Equal(t, []int32{3, 4, 5}, tok.Encode("<|user|> a", EncodeOptions{ParseSpecial: true}))
+}

@@ -258,7 +258,7 @@ func TestAddedPrefixes(t *testing.T) {
 		m, err := newMatcher(tokens)
 		require.NoError(t, err)
 		for _, want := range order {
-			found, ok := m.find("x"+want+"c", 0, 0, true)
+			found, ok := m.find("x"+want+"c", 0, 0, sight{special: true})
 			require.True(t, ok)
 			require.Equal(t, match{1, 1 + len(want), 1 + len(want), int32(slices.Index(order, want))}, found)
 		}

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -82,6 +83,32 @@ func TestWholeWords(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int32{1}, tok.Encode("<s>", EncodeOptions{}))
 	require.Equal(t, []int32{707, 672, 704, 664}, tok.Encode("<s> ", EncodeOptions{}), "the reference's")
+}
+
+// TestPlain: special tokens are text where an offset says so; all else is as without.
+func TestPlain(t *testing.T) {
+	file := spmFile(t)
+	file["normalizer"], file["pre_tokenizer"] = nil, metaspace("first", true)
+	special := file["added_tokens"].([]any)
+	special[2].(object)["rstrip"] = true
+	for _, normalized := range []bool{false, true} {
+		special[1].(object)["normalized"] = normalized
+		tok, err := fromObject(t, file)
+		require.NoError(t, err)
+		encode := func(text string, plain ...int) []int32 {
+			return tok.Encode(text, EncodeOptions{ParseSpecial: true, Plain: plain})
+		}
+		const text = "<s>the </s>  people < <s>"
+		all := encode(text)
+		require.Equal(t, all, encode(text, strings.LastIndex(text, "< ")))
+		require.Equal(t, all, encode(text, 3, 4))
+		for _, at := range []int{len(text) - 3, len(text) - 1} {
+			hidden := encode(text, at)
+			require.Equal(t, all[:len(all)-2], hidden[:len(all)-2])
+			require.NotContains(t, hidden[1:], int32(1))
+			require.Equal(t, "the people < <s>", tok.Decode(hidden, DecodeOptions{}))
+		}
+	}
 }
 
 // TestFirstAfter: steps that change where the text begins hide whether a part comes first.

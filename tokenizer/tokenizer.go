@@ -14,6 +14,7 @@ type Tokenizer struct {
 	charLevel bool // SentencePiece: tokens are characters and fall back to bytes
 
 	added       *matcher     // tokens found in the text as it came
+	spelled     *matcher     // these, and the special ones of the next as they are spelled
 	normalized  *matcher     // tokens found in the text after normalizing
 	normalizes  bool         // there is a normalizer, which comes before the second search
 	normalizers []normalizer // its steps but for those that the model does
@@ -97,6 +98,12 @@ func newTokenizer(s *source) (*Tokenizer, error) {
 	if t.added, err = newMatcher(s.added); err != nil {
 		return nil, err
 	}
+	hidden := slices.DeleteFunc(slices.Clone(s.normalized), func(a addedToken) bool { return !a.special })
+	if t.spelled = t.added; len(hidden) > 0 {
+		if t.spelled, err = newMatcher(slices.Concat(s.added, hidden)); err != nil {
+			return nil, err
+		}
+	}
 	for i := range s.normalized {
 		if s.normalizes {
 			s.normalized[i].text = t.normalize(s.normalized[i].text, true)
@@ -155,8 +162,10 @@ func endTokens(v *vocabulary, declared []int32) []int32 {
 // EncodeOptions say how text becomes tokens.
 type EncodeOptions struct {
 	// ParseSpecial takes the text of a special token for that token. Without
-	// it such text is ordinary, as what a user wrote should be.
+	// it such text is ordinary, as what a user wrote should be, and so it is where
+	// it holds one of the offsets Plain, which are in order.
 	ParseSpecial bool
+	Plain        []int
 	// AddBOS puts what Begin returns first, AddEOS the end token last, where the
 	// vocabulary has them.
 	AddBOS, AddEOS bool
@@ -169,13 +178,18 @@ func (t *Tokenizer) Encode(text string, o EncodeOptions) []int32 {
 	if o.AddBOS {
 		ids = append(ids, t.begin...)
 	}
+	added, see := t.added, sight{o.ParseSpecial, o.Plain}
+	parse := o.ParseSpecial
+	if len(o.Plain) > 0 { // after normalizing they would say nothing
+		added, parse = t.spelled, false
+	}
 	for i, from := 0, 0; ; {
-		m, ok := t.added.find(text, i, from, o.ParseSpecial)
+		m, ok := added.find(text, i, from, see)
 		if !ok {
-			ids = t.encode(ids, text[i:], i == 0, o.ParseSpecial)
+			ids = t.encode(ids, text[i:], i == 0, parse)
 			break
 		}
-		ids = t.encode(ids, text[i:m.start], i == 0, o.ParseSpecial)
+		ids = t.encode(ids, text[i:m.start], i == 0, parse)
 		ids = append(ids, m.id)
 		i, from = m.end, m.next
 	}
@@ -191,7 +205,7 @@ func (t *Tokenizer) encode(ids []int32, text string, first, special bool) []int3
 		text = t.normalize(text, first)
 	}
 	for i, from := 0, 0; ; {
-		m, ok := t.normalized.find(text, i, from, special)
+		m, ok := t.normalized.find(text, i, from, sight{special: special})
 		part := text[i:]
 		if ok {
 			part = text[i:m.start]
