@@ -198,7 +198,7 @@ func (c *chat) readLogprobs(o *object) {
 	s.Logprob = o.flag("logprobs", false)
 	if v := o.take("top_logprobs"); v != nil {
 		s.TopLogprobs = int(v.integer(0, maxTopLogprobs))
-		if !s.Logprob {
+		if !s.Logprob && s.TopLogprobs > 0 {
 			v.fail("is only allowed where logprobs is true")
 		}
 	}

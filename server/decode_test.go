@@ -311,6 +311,8 @@ func TestAcceptedFields(t *testing.T) {
 	require.Equal(t, 200, w.Code, "%s", w.Body)
 	require.Empty(t, w.Header().Get("X-Trona-Ignored"))
 
+	post(t, s, 200, chatPath, `{`+hello+`,"logprobs":false,"top_logprobs":0}`) // asks for nothing
+
 	w, _ = call(t, s, "POST", chatPath, `{`+hello+`,"temprature":1,"a,b\n":1,"zz":null,"stream_options":null,"nvext":{"other":1}}`)
 	require.Equal(t, 200, w.Code, "%s", w.Body)
 	require.Equal(t, "a?b?, nvext.other, temprature", w.Header().Get("X-Trona-Ignored"))
