@@ -14,15 +14,16 @@ import (
 // need beside VNNI.
 func hasAMX() bool {
 	x := &cpu.X86
-	return x.HasAMXTile && x.HasAMXBF16 && x.HasAVX512BF16 && x.HasBMI2
+	return x.HasAMXTile && x.HasAMXBF16 && x.HasAVX512BF16 && x.HasAVX512DQ && x.HasBMI2
 }
 
 // tilesAMX adds products in tiles.
 func tilesAMX(v variant) variant {
 	v.name = "amxbf16-int8"
 	v.tiles = &tiles{
-		round: roundTilesAMX, pair: pairTilesAMX, pairRows: pairRowsAMX, multiply: multiplyTilesAMX,
-		softmax: softmaxTilesAMX,
+		round: roundTilesAMX, multiply: multiplyTilesAMX, softmax: softmaxTilesAMX,
+		pair:     [kernels.F16 + 1]pairLoop{kernels.F32: pairF32AMX, kernels.F16: pairF16AMX},
+		pairRows: [kernels.F16 + 1]pairLoop{kernels.F32: pairRowsF32AMX, kernels.F16: pairRowsF16AMX},
 		unpack: [numTypes]func(*uint16, unsafe.Pointer, int){
 			kernels.BF16: tilesBF16, kernels.F16: tilesF16, kernels.Q8_0: tilesQ8_0,
 			kernels.Q4_0: tilesQ4_0, kernels.Q4_1: tilesQ4_1, kernels.Q5_0: tilesQ5_0, kernels.Q5_1: tilesQ5_1,
@@ -38,7 +39,10 @@ func tilesAMX(v variant) variant {
 func roundTilesAMX(dst *uint16, x *float32, blocks int)
 
 //go:noescape
-func pairTilesAMX(dst *uint16, panel *float32, stride, n int)
+func pairF32AMX(dst *uint16, panel unsafe.Pointer, stride, n int)
+
+//go:noescape
+func pairF16AMX(dst *uint16, panel unsafe.Pointer, stride, n int)
 
 //go:noescape
 func tilesBF16(dst *uint16, src unsafe.Pointer, n int)
@@ -83,7 +87,10 @@ func tilesMXFP4(dst *uint16, src unsafe.Pointer, n int)
 func tilesNVFP4(dst *uint16, src unsafe.Pointer, n int)
 
 //go:noescape
-func pairRowsAMX(dst *uint16, rows *float32, stride, n int)
+func pairRowsF32AMX(dst *uint16, rows unsafe.Pointer, stride, n int)
+
+//go:noescape
+func pairRowsF16AMX(dst *uint16, rows unsafe.Pointer, stride, n int)
 
 //go:noescape
 func multiplyTilesAMX(p *tileProduct)

@@ -311,6 +311,12 @@ done:
 	VMOVUPS BEHIND, Z1 \
 	BYTE    $0x62; BYTE $0xF2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xD0
 
+// ROUNDHALVES is ROUND of 16 halves at SI and of those BEHIND.
+#define ROUNDHALVES(BEHIND) \
+	VCVTPH2PS (SI), Z0 \
+	VCVTPH2PS BEHIND, Z1 \
+	BYTE      $0x62; BYTE $0xF2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xD0
+
 // func roundTilesAMX(dst *uint16, x *float32, blocks int)
 // Requires: AVX512F, AVX512_BF16
 TEXT ·roundTilesAMX(SB), NOSPLIT, $0-24
@@ -328,9 +334,21 @@ loop:
 	VZEROUPPER
 	RET
 
-// func pairTilesAMX(dst *uint16, panel *float32, stride, n int)
+// PAIRS writes CX rows of 16 at SI, which are R8 bytes apart, two side by side.
+#define PAIRS(ROUND, LOOP) \
+	ROUND((SI)(R8*1)) \
+	VPERMW    Z2, Z20, Z3 \
+	VMOVDQU64 Z3, (DI) \
+	LEAQ      (SI)(R8*2), SI \
+	ADDQ      $64, DI \
+	SUBQ      $2, CX \
+	JGT       LOOP \
+	VZEROUPPER \
+	RET
+
+// func pairF32AMX(dst *uint16, panel unsafe.Pointer, stride, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
-TEXT ·pairTilesAMX(SB), NOSPLIT, $0-32
+TEXT ·pairF32AMX(SB), NOSPLIT, $0-32
 	MOVQ      dst+0(FP), DI
 	MOVQ      panel+8(FP), SI
 	MOVQ      stride+16(FP), R8
@@ -339,20 +357,30 @@ TEXT ·pairTilesAMX(SB), NOSPLIT, $0-32
 	VMOVDQU64 sideBySide<>(SB), Z20
 
 loop:
-	ROUND((SI)(R8*1))
-	VPERMW    Z2, Z20, Z3
-	VMOVDQU64 Z3, (DI)
-	LEAQ      (SI)(R8*2), SI
-	ADDQ      $64, DI
-	SUBQ      $2, CX
-	JGT       loop
-	VZEROUPPER
-	RET
+	PAIRS(ROUND, loop)
+
+// func pairF16AMX(dst *uint16, panel unsafe.Pointer, stride, n int)
+// Requires: AVX512F, AVX512BW, AVX512_BF16
+TEXT ·pairF16AMX(SB), NOSPLIT, $0-32
+	MOVQ      dst+0(FP), DI
+	MOVQ      panel+8(FP), SI
+	MOVQ      stride+16(FP), R8
+	MOVQ      n+24(FP), CX
+	SHLQ      $1, R8
+	VMOVDQU64 sideBySide<>(SB), Z20
+
+loop:
+	PAIRS(ROUNDHALVES, loop)
 
 // Steps of a transposition of 16 rows of 16 dwords: dwords of two rows side by side,
 // then two of them of four rows, then lanes of four rows.
 #define ROW(Z) \
 	ROUND(64(SI)) \
+	VMOVDQA64 Z2, Z \
+	ADDQ      R8, SI
+
+#define ROWHALVES(Z) \
+	ROUNDHALVES(32(SI)) \
 	VMOVDQA64 Z2, Z \
 	ADDQ      R8, SI
 
@@ -380,9 +408,51 @@ loop:
 	VMOVDQU64  Z6, (AT+512)(DI) \
 	VMOVDQU64  Z7, (AT+768)(DI)
 
-// func pairRowsAMX(dst *uint16, rows *float32, stride, n int)
+// TRANSPOSE writes 32 columns of 16 rows at DX, each of BYTES, and goes on behind them.
+#define TRANSPOSE(ROW, BYTES, LOOP) \
+	MOVQ DX, SI \
+	ROW(Z16) \
+	ROW(Z17) \
+	ROW(Z18) \
+	ROW(Z19) \
+	ROW(Z20) \
+	ROW(Z21) \
+	ROW(Z22) \
+	ROW(Z23) \
+	ROW(Z24) \
+	ROW(Z25) \
+	ROW(Z26) \
+	ROW(Z27) \
+	ROW(Z28) \
+	ROW(Z29) \
+	ROW(Z30) \
+	ROW(Z31) \
+	DWORDS(Z16, Z17, Z0, Z1) \
+	DWORDS(Z18, Z19, Z2, Z3) \
+	DWORDS(Z20, Z21, Z4, Z5) \
+	DWORDS(Z22, Z23, Z6, Z7) \
+	DWORDS(Z24, Z25, Z8, Z9) \
+	DWORDS(Z26, Z27, Z10, Z11) \
+	DWORDS(Z28, Z29, Z12, Z13) \
+	DWORDS(Z30, Z31, Z14, Z15) \
+	QWORDS(Z0, Z1, Z2, Z3, Z16, Z17, Z18, Z19) \
+	QWORDS(Z4, Z5, Z6, Z7, Z20, Z21, Z22, Z23) \
+	QWORDS(Z8, Z9, Z10, Z11, Z24, Z25, Z26, Z27) \
+	QWORDS(Z12, Z13, Z14, Z15, Z28, Z29, Z30, Z31) \
+	LANES(Z16, Z20, Z24, Z28, 0) \
+	LANES(Z17, Z21, Z25, Z29, 64) \
+	LANES(Z18, Z22, Z26, Z30, 128) \
+	LANES(Z19, Z23, Z27, Z31, 192) \
+	ADDQ $BYTES, DX \
+	ADDQ $1024, DI \
+	SUBQ $32, CX \
+	JGT  LOOP \
+	VZEROUPPER \
+	RET
+
+// func pairRowsF32AMX(dst *uint16, rows unsafe.Pointer, stride, n int)
 // Requires: AVX512F, AVX512_BF16
-TEXT ·pairRowsAMX(SB), NOSPLIT, $0-32
+TEXT ·pairRowsF32AMX(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ rows+8(FP), DX
 	MOVQ stride+16(FP), R8
@@ -390,45 +460,19 @@ TEXT ·pairRowsAMX(SB), NOSPLIT, $0-32
 	SHLQ $2, R8
 
 tile:
-	MOVQ DX, SI
-	ROW(Z16)
-	ROW(Z17)
-	ROW(Z18)
-	ROW(Z19)
-	ROW(Z20)
-	ROW(Z21)
-	ROW(Z22)
-	ROW(Z23)
-	ROW(Z24)
-	ROW(Z25)
-	ROW(Z26)
-	ROW(Z27)
-	ROW(Z28)
-	ROW(Z29)
-	ROW(Z30)
-	ROW(Z31)
-	DWORDS(Z16, Z17, Z0, Z1)
-	DWORDS(Z18, Z19, Z2, Z3)
-	DWORDS(Z20, Z21, Z4, Z5)
-	DWORDS(Z22, Z23, Z6, Z7)
-	DWORDS(Z24, Z25, Z8, Z9)
-	DWORDS(Z26, Z27, Z10, Z11)
-	DWORDS(Z28, Z29, Z12, Z13)
-	DWORDS(Z30, Z31, Z14, Z15)
-	QWORDS(Z0, Z1, Z2, Z3, Z16, Z17, Z18, Z19)
-	QWORDS(Z4, Z5, Z6, Z7, Z20, Z21, Z22, Z23)
-	QWORDS(Z8, Z9, Z10, Z11, Z24, Z25, Z26, Z27)
-	QWORDS(Z12, Z13, Z14, Z15, Z28, Z29, Z30, Z31)
-	LANES(Z16, Z20, Z24, Z28, 0)
-	LANES(Z17, Z21, Z25, Z29, 64)
-	LANES(Z18, Z22, Z26, Z30, 128)
-	LANES(Z19, Z23, Z27, Z31, 192)
-	ADDQ $128, DX
-	ADDQ $1024, DI
-	SUBQ $32, CX
-	JGT  tile
-	VZEROUPPER
-	RET
+	TRANSPOSE(ROW, 128, tile)
+
+// func pairRowsF16AMX(dst *uint16, rows unsafe.Pointer, stride, n int)
+// Requires: AVX512F, AVX512_BF16
+TEXT ·pairRowsF16AMX(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ rows+8(FP), DX
+	MOVQ stride+16(FP), R8
+	MOVQ n+24(FP), CX
+	SHLQ $1, R8
+
+tile:
+	TRANSPOSE(ROWHALVES, 64, tile)
 
 // ACROSS does OP with all lanes of X, which end alike; T is lost.
 #define ACROSS(OP, X, T) \
@@ -441,6 +485,42 @@ tile:
 	VPSHUFD    $0xB1, X, T \
 	OP         T, X, X
 
+// Constants of EXP_WEIGHTS: log2 e, the bound below which 2^X is 0, and the polynomial for 2^f on
+// 0 <= f < 1 whose greatest error relative to that is least, 8e-8.
+DATA exp2<>+0(SB)/4, $0x3fb8aa3b
+DATA exp2<>+4(SB)/4, $0xc2fc0000 // -126
+DATA exp2<>+8(SB)/4, $0x3af4ba7d
+DATA exp2<>+12(SB)/4, $0x3c13bc2b
+DATA exp2<>+16(SB)/4, $0x3d648e73
+DATA exp2<>+20(SB)/4, $0x3e75edab
+DATA exp2<>+24(SB)/4, $0x3f31725d
+DATA exp2<>+28(SB)/4, $0x3f800000
+GLOBL exp2<>(SB), RODATA|NOPTR, $32
+
+#define EXP_WEIGHTS_CONSTANTS \
+	VBROADCASTSS exp2<>+0(SB), Z5 \
+	VBROADCASTSS exp2<>+4(SB), Z6 \
+	VBROADCASTSS exp2<>+8(SB), Z7 \
+	VBROADCASTSS exp2<>+12(SB), Z8 \
+	VBROADCASTSS exp2<>+16(SB), Z9 \
+	VBROADCASTSS exp2<>+20(SB), Z10 \
+	VBROADCASTSS exp2<>+24(SB), Z11 \
+	VBROADCASTSS exp2<>+28(SB), Z12
+
+// EXP_WEIGHTS makes X e^X to a few units in the last place, of which BF16 has none: it takes
+// half as long as EXP512. B is X - floor(X), C the polynomial; K1 is lost.
+#define EXP_WEIGHTS(X, B, C) \
+	VMULPS      Z5, X, X \
+	VCMPPS      $0x15, Z6, X, K1 \
+	VREDUCEPS   $9, X, B \
+	VMOVAPS     Z7, C \
+	VFMADD213PS Z8, B, C \
+	VFMADD213PS Z9, B, C \
+	VFMADD213PS Z10, B, C \
+	VFMADD213PS Z11, B, C \
+	VFMADD213PS Z12, B, C \
+	VSCALEFPS.Z X, C, K1, X
+
 // WEIGHTS makes weights of the 64 scores in Z0 to Z3, relative to Z16, and adds them to
 // Z26: the last steps are VCVTNE2PS2BF16 Z0, Z1, Z4 and Z2, Z3, Z0.
 #define WEIGHTS \
@@ -448,10 +528,10 @@ tile:
 	VSUBPS Z16, Z1, Z1 \
 	VSUBPS Z16, Z2, Z2 \
 	VSUBPS Z16, Z3, Z3 \
-	EXP512(Z0, Z18, Z19) \
-	EXP512(Z1, Z20, Z21) \
-	EXP512(Z2, Z22, Z23) \
-	EXP512(Z3, Z24, Z25) \
+	EXP_WEIGHTS(Z0, Z18, Z19) \
+	EXP_WEIGHTS(Z1, Z20, Z21) \
+	EXP_WEIGHTS(Z2, Z22, Z23) \
+	EXP_WEIGHTS(Z3, Z24, Z25) \
 	VADDPS Z1, Z0, Z27 \
 	VADDPS Z3, Z2, Z28 \
 	VADDPS Z28, Z27, Z27 \
@@ -485,7 +565,7 @@ DATA slack<>+0(SB)/4, $0x41000000 // 8
 GLOBL slack<>(SB), RODATA|NOPTR, $4
 
 // func softmaxTilesAMX(p *tilesSoftmax)
-// Requires: AVX512F, AVX512_BF16, BMI2
+// Requires: AVX512F, AVX512DQ, AVX512_BF16, BMI2
 //
 // R8 is p, R9 scores, R10 and R11 maximum and sum, R12 sums of R13 bytes of the query
 // CX; DX is the end. R14 and BX are how many times 64 positions are seen, and how many
@@ -527,7 +607,7 @@ TEXT ·softmaxTilesAMX(SB), NOSPLIT, $0-8
 	KMOVW        AX, K5
 	MOVL         $0xFF800000, AX
 	VPBROADCASTD AX, Z30
-	EXP_CONSTANTS512
+	EXP_WEIGHTS_CONSTANTS
 
 query:
 	VMOVAPS Z30, Z17
@@ -566,10 +646,12 @@ maximum:
 	VUCOMISS     X0, X4
 	JLS          weights
 
-	// The maximum is far above: what was summed shrinks.
+	// The maximum is far above: what was summed shrinks, by a factor with all bits.
 	VMOVSS       X4, (R10)
 	VSUBPS       Z4, Z16, Z16
+	EXP_CONSTANTS512
 	EXP512(Z16, Z18, Z19)
+	EXP_WEIGHTS_CONSTANTS
 	VBROADCASTSS (R11), Z0
 	VMULPS       Z16, Z0, Z0
 	VMOVSS       X0, (R11)

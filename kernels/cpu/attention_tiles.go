@@ -31,7 +31,6 @@ type tilesAttention struct {
 	values  []uint16  // [dim/16, 256/32, 16, 16, 2]
 	scores  []float32 // [32, 256]
 	weights []uint16  // [32/16, 256/32, 16, 32]
-	floats  []float32 // [256, dim]: values
 	spare   []float32 // [32, dim]: sums
 	product tileProduct
 	softmax tilesSoftmax
@@ -65,7 +64,6 @@ func (a *tilesAttention) reserve(n, dim int64) {
 		}
 	}
 	grow(&a.scores, pairQueries*tilePositions)
-	grow(&a.floats, tilePositions*dim)
 	grow(&a.spare, pairQueries*dim)
 }
 
@@ -101,7 +99,8 @@ func (t *attentionTile) addTiled(from int64) {
 	for at := int64(0); at < n; at += kernels.BlockSize {
 		p.load(at, min(kernels.BlockSize, n-at))
 	}
-	p.apart = p.r1 > 0 && !finite(t.halves.floats[:n*t.dim])
+	p.clear(n)
+	p.apart = p.r1 > 0 && !p.finite()
 	// The last queries see the most values, which are cleared for the others if they
 	// stay apart.
 	queries := t.rows * t.share
@@ -110,24 +109,60 @@ func (t *attentionTile) addTiled(from int64) {
 	}
 }
 
-// load makes tiles of keys and values of the n positions of the block at `at`.
+// load makes tiles of keys and values of n positions of the block at `at`, and of what
+// follows them in it.
 func (p *tiledPart) load(at, n int64) {
-	b, dim, h := (p.from+at)/kernels.BlockSize, p.dim, &p.halves
-	p.widenKeys(p.wide, b, n)
-	for g := int64(0); g < kernels.BlockSize; g += lanes {
-		p.kern.tiles.pairRows(&h.keys[(at+g)*dim], &p.wide[g*dim], int(dim), int(dim))
+	b, dim, h, tiles := (p.from+at)/kernels.BlockSize, p.dim, &p.halves, p.kern.tiles
+	typ := p.cache.K.Type
+	keys, values := p.source(p.cache.K, p.at(b)), p.source(p.cache.V, p.at(b))
+	if typ != kernels.F16 {
+		typ = kernels.F32
+		keys = unsafe.Pointer(p.widenKeys(p.wide, b, n))
+		values = unsafe.Pointer(p.widenValues(p.values, b, n))
 	}
-	values := h.floats[at*dim:][:kernels.BlockSize*dim]
-	p.widenValues(values, b, n)
-	clear(values[n*dim:])
-	p.pairValues(at)
+	size := typ.RowBytes(1)
+	for g := int64(0); g < kernels.BlockSize; g += lanes {
+		tiles.pairRows[typ](&h.keys[(at+g)*dim], unsafe.Add(keys, g*dim*size), int(dim), int(dim))
+	}
+	for g := int64(0); g < dim; g += lanes {
+		tiles.pair[typ](&h.values[g*tilePositions+at*lanes], unsafe.Add(values, g*size), int(dim), kernels.BlockSize)
+	}
 }
 
-// pairValues makes tiles of the values of the block at `at`.
-func (p *tiledPart) pairValues(at int64) {
+// clear makes values from position `at` on zeros.
+func (p *tiledPart) clear(at int64) {
 	for g := int64(0); g < p.dim; g += lanes {
-		p.kern.tiles.pair(&p.halves.values[g*tilePositions+at*lanes], &p.halves.floats[at*p.dim+g], int(p.dim), kernels.BlockSize)
+		values := p.halves.values[g*tilePositions:][:p.cols*lanes]
+		clear(values[(at+1)/2*2*lanes:])
+		if at%2 != 0 {
+			for r := range int64(lanes) {
+				values[at/2*2*lanes+2*r+1] = 0
+			}
+		}
 	}
+}
+
+// finite reports whether no value is, or is rounded to, an infinity or a NaN.
+func (p *tiledPart) finite() bool {
+	const exponent, last = 0x7f80, 0x0080
+	for g := int64(0); g < p.dim; g += lanes {
+		bad := uint64(0)
+		for _, v := range wordsOf(p.halves.values[g*tilePositions:][:p.cols*lanes]) {
+			bad |= v&(exponent*everyHalf) + last*everyHalf
+		}
+		if bad&(0x8000*everyHalf) != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// everyHalf times a half is that half four times.
+const everyHalf = 0x0001000100010001
+
+// wordsOf returns halves as words of four.
+func wordsOf(x []uint16) []uint64 {
+	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(x))), len(x)/4)
 }
 
 // add adds the positions to queries [i, end), at most 32.
@@ -191,10 +226,7 @@ func (p *tiledPart) weighTiles(acc *float32, first, n int64) {
 // weighApart is weighTiles for values that stay apart: row by row, the last one first.
 func (p *tiledPart) weighApart(i, end int64) {
 	for row := (end - 1) / p.share; row >= max(p.r0, i/p.share); row-- {
-		clear(p.halves.floats[p.sees(row)*p.dim : tilePositions*p.dim])
-		for at := int64(0); at < p.cols; at += kernels.BlockSize {
-			p.pairValues(at)
-		}
+		p.clear(p.sees(row))
 		from, to := max(i, row*p.share), min(end, (row+1)*p.share)
 		first := from / lanes * lanes
 		spare := p.halves.spare[:(upTo16(to)-first)*p.dim]
@@ -202,16 +234,6 @@ func (p *tiledPart) weighApart(i, end int64) {
 		p.weighTiles(&spare[0], first-i, upTo16(to)-first)
 		copy(p.acc[from*p.dim:to*p.dim], spare[(from-first)*p.dim:])
 	}
-}
-
-// finite reports whether no value is, or is rounded to, an infinity or a NaN.
-func finite(x []float32) bool {
-	const half = 0x8000 // of the last place of BF16
-	bad := uint32(0)
-	for _, v := range x {
-		bad |= math.Float32bits(v)&^(1<<31) + 0x800000 + half
-	}
-	return bad>>31 == 0
 }
 
 // softmaxTilesGeneric is tiles.softmax.

@@ -228,8 +228,10 @@ func (g guards) tiles(loops *tiles) {
 			}
 		}
 		loops.round((*uint16)(g.bytes(2*(steps-1)*tileSize+row)), g.floats(n), steps)
-		loops.pair((*uint16)(g.bytes(2*n*lanes)), g.floats(n*lanes), lanes, n)
-		loops.pairRows((*uint16)(g.bytes(2*n*lanes)), g.floats(n*lanes), n, n)
+		for typ, size := range map[kernels.DType]int{kernels.F32: 4, kernels.F16: 2} {
+			loops.pair[typ]((*uint16)(g.bytes(2*n*lanes)), g.bytes(size*n*lanes), lanes, n)
+			loops.pairRows[typ]((*uint16)(g.bytes(2*n*lanes)), g.bytes(size*n*lanes), n, n)
+		}
 	}
 	for typ, unpack := range loops.unpack {
 		if unpack != nil {

@@ -32,7 +32,7 @@ func loopSets() [][2]string {
 		{`VNNI$`, vnni},
 		{`^pairs.*F8$`, vnni + "+avx512_bf16+avx512vbmi"},
 		{`^pairs|^roundPairs`, vnni + "+avx512_bf16"},
-		{`AMX$|^tiles`, vnni + "+avx512_bf16+bmi2+amx_tile+amx_bf16"},
+		{`AMX$|^tiles`, vnni + "+avx512dq+avx512_bf16+bmi2+amx_tile+amx_bf16"},
 		{``, ""},
 	}
 }

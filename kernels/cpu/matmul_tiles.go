@@ -197,5 +197,5 @@ func (j *matmulJob) load(w *worker, g, from, n int64, dst []uint16) {
 	j.panel(w, g, from, int(n))
 	whole := (n + tileCols - 1) &^ (tileCols - 1)
 	clear(w.panel[n*lanes : whole*lanes])
-	j.kern.tiles.pair(&dst[0], &w.panel[0], lanes, int(whole))
+	j.kern.tiles.pair[kernels.F32](&dst[0], unsafe.Pointer(&w.panel[0]), lanes, int(whole))
 }

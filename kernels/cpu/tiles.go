@@ -37,12 +37,12 @@ type tiles struct {
 	// round writes blocks of 32 columns of a row of x to a row of each of as many
 	// tiles: dst[block][0][k%32].
 	round func(dst *uint16, x *float32, blocks int)
-	// pair writes n columns, an even number, of a panel as tiles: dst[k/2][r][k%2]. Its
-	// columns are stride apart.
-	pair func(dst *uint16, panel *float32, stride, n int)
-	// pairRows writes n columns, a multiple of 32, of 16 rows that are stride apart:
-	// dst[k/2][r][k%2].
-	pairRows func(dst *uint16, rows *float32, stride, n int)
+	// pair writes n columns, an even number, of a panel of F32 or F16 as tiles:
+	// dst[k/2][r][k%2]. Its columns are stride numbers apart.
+	pair [kernels.F16 + 1]pairLoop
+	// pairRows writes n columns, a multiple of 32, of 16 rows that are stride numbers
+	// apart: dst[k/2][r][k%2].
+	pairRows [kernels.F16 + 1]pairLoop
 	// unpack does the same with n packed columns, a multiple of 32; nil: variant.unpack,
 	// then pair.
 	unpack [numTypes]func(dst *uint16, src unsafe.Pointer, n int)
@@ -51,6 +51,8 @@ type tiles struct {
 	// softmax does a tilesSoftmax.
 	softmax func(p *tilesSoftmax)
 }
+
+type pairLoop func(dst *uint16, src unsafe.Pointer, stride, n int)
 
 // tileProduct adds products of tiles of tokens with tiles of weights to sums:
 //
@@ -90,8 +92,9 @@ func (s *tileSums) tile(g, t int) unsafe.Pointer {
 // genericTiles are the loops in plain Go.
 func genericTiles() *tiles {
 	return &tiles{
-		round: roundTilesGeneric, pair: pairTilesGeneric, pairRows: pairRowsGeneric, multiply: multiplyTilesGeneric,
-		softmax: softmaxTilesGeneric,
+		round: roundTilesGeneric, multiply: multiplyTilesGeneric, softmax: softmaxTilesGeneric,
+		pair:     [kernels.F16 + 1]pairLoop{kernels.F32: pairF32Generic, kernels.F16: pairF16Generic},
+		pairRows: [kernels.F16 + 1]pairLoop{kernels.F32: pairRowsF32Generic, kernels.F16: pairRowsF16Generic},
 	}
 }
 
@@ -101,15 +104,27 @@ func roundTilesGeneric(dst *uint16, x *float32, blocks int) {
 	}
 }
 
-func pairTilesGeneric(dst *uint16, panel *float32, stride, n int) {
+func pairF32Generic(dst *uint16, panel unsafe.Pointer, stride, n int) {
 	for i := range n * lanes {
-		*halfAt(dst, pairOf(i)) = toBF16(flush(*floatAt(panel, i/lanes*stride+i%lanes)))
+		*halfAt(dst, pairOf(i)) = toBF16(flush(*floatAt((*float32)(panel), i/lanes*stride+i%lanes)))
 	}
 }
 
-func pairRowsGeneric(dst *uint16, rows *float32, stride, n int) {
+func pairF16Generic(dst *uint16, panel unsafe.Pointer, stride, n int) {
 	for i := range n * lanes {
-		*halfAt(dst, pairOf(i)) = toBF16(flush(*floatAt(rows, i%lanes*stride+i/lanes)))
+		*halfAt(dst, pairOf(i)) = toBF16(f16(*halfAt((*uint16)(panel), i/lanes*stride+i%lanes)))
+	}
+}
+
+func pairRowsF32Generic(dst *uint16, rows unsafe.Pointer, stride, n int) {
+	for i := range n * lanes {
+		*halfAt(dst, pairOf(i)) = toBF16(flush(*floatAt((*float32)(rows), i%lanes*stride+i/lanes)))
+	}
+}
+
+func pairRowsF16Generic(dst *uint16, rows unsafe.Pointer, stride, n int) {
+	for i := range n * lanes {
+		*halfAt(dst, pairOf(i)) = toBF16(f16(*halfAt((*uint16)(rows), i%lanes*stride+i/lanes)))
 	}
 }
 

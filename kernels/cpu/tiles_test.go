@@ -50,15 +50,18 @@ func TestTilesRound(t *testing.T) {
 		plain.round(&want[3*tileCols], &x[0], blocks)
 		v.tiles.round(&got[3*tileCols], &x[0], blocks)
 		require.Equal(t, want, got, v.name)
-		plain.pair(&want[0], &x[0], lanes, blocks*tileCols)
-		v.tiles.pair(&got[0], &x[0], lanes, blocks*tileCols)
-		require.Equal(t, want, got, v.name)
-		plain.pairRows(&want[0], &x[0], blocks*tileCols, blocks*tileCols)
-		v.tiles.pairRows(&got[0], &x[0], blocks*tileCols, blocks*tileCols)
-		require.Equal(t, want, got, v.name)
-		plain.pair(&want[0], &x[0], 2*lanes, blocks*tileCols/2)
-		v.tiles.pair(&got[0], &x[0], 2*lanes, blocks*tileCols/2)
-		require.Equal(t, want, got, v.name)
+		for _, typ := range []kernels.DType{kernels.F32, kernels.F16} {
+			src := unsafe.Pointer(&x[0]) // any bits are halves
+			for _, stride := range []int{lanes, 2 * lanes} {
+				n := blocks * tileCols * lanes / stride
+				plain.pair[typ](&want[0], src, stride, n)
+				v.tiles.pair[typ](&got[0], src, stride, n)
+				require.Equal(t, want, got, "%s: columns of %v", v.name, typ)
+			}
+			plain.pairRows[typ](&want[0], src, blocks*tileCols, blocks*tileCols)
+			v.tiles.pairRows[typ](&got[0], src, blocks*tileCols, blocks*tileCols)
+			require.Equal(t, want, got, "%s: rows of %v", v.name, typ)
+		}
 	}
 }
 
@@ -76,7 +79,7 @@ func TestTilesUnpack(t *testing.T) {
 				src := randomPacked(rng, kernels.DType(typ), n, randomTable(rng, kernels.DType(typ)))
 				panel, want, got := alignedFloats(n*lanes), alignedHalves(int64(n*lanes)), alignedHalves(int64(n*lanes))
 				plain.unpack[typ](&panel[0], unsafe.Pointer(&src[0]), n)
-				pairTilesGeneric(&want[0], &panel[0], lanes, n)
+				pairF32Generic(&want[0], unsafe.Pointer(&panel[0]), lanes, n)
 				unpack(&got[0], unsafe.Pointer(&src[0]), n)
 				for i := range want {
 					require.Equal(t, want[i], toBF16(flush(bf16(got[i]))), "%s: %v, half %d of %d columns", v.name, kernels.DType(typ), i, n)
@@ -94,7 +97,7 @@ func TestTilesGeneric(t *testing.T) {
 	for r := range lanes {
 		roundTilesGeneric(&in[r*tileCols], &x[r*tileCols], 1)
 	}
-	pairTilesGeneric(&weights[0], &panel[0], lanes, tileCols)
+	pairF32Generic(&weights[0], unsafe.Pointer(&panel[0]), lanes, tileCols)
 	p := tileProduct{
 		to: tileSums{&sums[0], 0, 4 * lanes}, x: &in[0], weights: &weights[0], tokens: 1, groups: 1, steps: 1, begin: 1,
 	}
