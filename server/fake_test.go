@@ -224,6 +224,11 @@ const testContext = 256
 // runes in odd places, and the special tokens of Llama 3 and further ones.
 func testTokenizer(t testing.TB, special ...string) *tokenizer.Tokenizer {
 	t.Helper()
+	return openTokenizer(t, tokenizerFile(special...))
+}
+
+// tokenizerFile is the tokenizer.json of testTokenizer.
+func tokenizerFile(special ...string) map[string]any {
 	vocab := map[string]int{}
 	var spelled [256]string
 	next := rune(256)
@@ -260,12 +265,17 @@ func testTokenizer(t testing.TB, special ...string) *tokenizer.Tokenizer {
 		added = append(added, map[string]any{"id": len(vocab) + i, "content": text, "special": true,
 			"single_word": false, "lstrip": false, "rstrip": false, "normalized": false})
 	}
-	file, err := json.Marshal(map[string]any{
+	return map[string]any{
 		"version": "1.0", "added_tokens": added,
 		"pre_tokenizer": map[string]any{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
 		"decoder":       map[string]any{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
 		"model":         map[string]any{"type": "BPE", "vocab": vocab, "merges": merges},
-	})
+	}
+}
+
+func openTokenizer(t testing.TB, content map[string]any) *tokenizer.Tokenizer {
+	t.Helper()
+	file, err := json.Marshal(content)
 	require.NoError(t, err)
 	tok, err := tokenizer.FromFiles(tokenizer.Files{Tokenizer: file,
 		Config: []byte(`{"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>", "add_bos_token": true}`)})

@@ -109,7 +109,7 @@ func (in *renderInput) encode(m *Model, text string) ([]int32, error) {
 		k := &marker{special: m.special, wholly: wholly, text: mark}
 		marked := in.marked(k)
 		if k.count == 0 {
-			return m.Tokenizer.Encode(text, tokenizer.EncodeOptions{ParseSpecial: true}), nil
+			return m.Tokenizer.Encode(text, tokenizer.EncodeOptions{ParseSpecial: true, Plain: []int{}}), nil
 		}
 		if mark == "" {
 			return nil, invalid("messages", "the conversation holds all of U+FDD0 to U+FDEF, which are not characters")

@@ -166,7 +166,7 @@ func (k *marker) json(raw jsontext.Value, keepTags bool) jsontext.Value {
 // spelled without a mark is a special token.
 func (m *Model) encodeMarked(text, mark string) []int32 {
 	var spelled strings.Builder
-	var plain []int
+	plain := []int{}
 	for {
 		before, after, found := strings.Cut(text, mark)
 		spelled.WriteString(before)

@@ -111,6 +111,28 @@ func TestPlain(t *testing.T) {
 	}
 }
 
+// TestWrittenByNormalizer: with Plain a special token is what is spelled as one, and not
+// what a normalizer makes one of. Where no step can do that it is as the reference has it.
+func TestWrittenByNormalizer(t *testing.T) {
+	file := spmFile(t)
+	file["normalizer"], file["pre_tokenizer"] = object{"type": "NFKC"}, metaspace("first", true)
+	file["added_tokens"].([]any)[1].(object)["normalized"] = true
+	tok, err := fromObject(t, file)
+	require.NoError(t, err)
+	wide, plain := "\uff1cs\uff1ethe", EncodeOptions{ParseSpecial: true, Plain: []int{}}
+	require.Equal(t, int32(1), tok.Encode(wide, EncodeOptions{ParseSpecial: true})[0], "the reference's")
+	require.Equal(t, tok.Encode(wide, EncodeOptions{}), tok.Encode(wide, plain))
+	require.Equal(t, tok.Encode("<s>the", EncodeOptions{ParseSpecial: true}), tok.Encode("<s>the", plain))
+
+	file = spmFile(t)
+	file["added_tokens"].([]any)[1].(object)["normalized"] = true
+	tok, err = fromObject(t, file)
+	require.NoError(t, err)
+	for _, text := range []string{"<s>the", "a <s>the", "a<s>the"} {
+		require.Equal(t, tok.Encode(text, EncodeOptions{ParseSpecial: true}), tok.Encode(text, plain), "%q", text)
+	}
+}
+
 // TestFirstAfter: steps that change where the text begins hide whether a part comes first.
 func TestFirstAfter(t *testing.T) {
 	for _, step := range []object{

@@ -163,7 +163,8 @@ func endTokens(v *vocabulary, declared []int32) []int32 {
 type EncodeOptions struct {
 	// ParseSpecial takes the text of a special token for that token. Without
 	// it such text is ordinary, as what a user wrote should be, and so it is where
-	// it holds one of the offsets Plain, which are in order.
+	// it holds one of the offsets Plain, which are in order. With these, even with
+	// none in a list, what normalizing writes is no special token.
 	ParseSpecial bool
 	Plain        []int
 	// AddBOS puts what Begin returns first, AddEOS the end token last, where the
@@ -180,7 +181,8 @@ func (t *Tokenizer) Encode(text string, o EncodeOptions) []int32 {
 	}
 	added, see := t.added, sight{o.ParseSpecial, o.Plain}
 	parse := o.ParseSpecial
-	if len(o.Plain) > 0 { // after normalizing they would say nothing
+	// After normalizing offsets say nothing, and a text may have become a special token.
+	if len(o.Plain) > 0 || o.Plain != nil && len(t.normalizers) > 0 {
 		added, parse = t.spelled, false
 	}
 	for i, from := 0, 0; ; {
