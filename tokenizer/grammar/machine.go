@@ -233,7 +233,10 @@ func (a *array) room(f *frame) bool {
 	if a.high >= 0 && f.count >= a.high {
 		return false
 	}
-	return a.once != nil || a.contain != nil || a.item(f.count) != nil
+	if k := a.contain; k != nil {
+		return a.admits(k.no, f.count, f.found) || a.admits(k.yes, f.count, f.found+1)
+	}
+	return a.once != nil || a.item(f.count) != nil
 }
 
 // item returns what element i must be; nil where there is none.
@@ -267,8 +270,10 @@ func (m *machine) element(out *configs, f *frame) {
 	case a.contain != nil:
 		k := a.contain
 		at := min(int(f.count), len(k.yes)-1)
-		enter(k.no[at], f.found)
-		if k.high < 0 || f.found < k.high {
+		if a.admits(k.no, f.count, f.found) {
+			enter(k.no[at], f.found)
+		}
+		if a.admits(k.yes, f.count, f.found+1) {
 			enter(k.yes[at], min(f.found+1, max(k.low, k.high)))
 		}
 	default:

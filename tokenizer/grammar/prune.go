@@ -57,7 +57,7 @@ func (p *pruner) array(a *array) bool {
 		return int(a.low) <= a.choices
 	}
 	if a.contain != nil {
-		return p.containing(a)
+		return p.kinds(a).completes(0, 0)
 	}
 	for i := range min(int(a.low), len(a.prefix)+1) {
 		if !p.symbol(a.item(int32(i))) {
@@ -67,29 +67,20 @@ func (p *pruner) array(a *array) bool {
 	return true
 }
 
-// containing reports whether an array with contains can be completed: some
-// length has enough elements of the one kind, and not too many.
-func (p *pruner) containing(a *array) bool {
-	k := a.contain
-	least, most := int32(0), int32(0) // elements of the kind so far
-	for i := int32(0); ; i++ {
-		if i >= a.low && most >= k.low && (k.high < 0 || least <= k.high) {
-			return true
+// kinds returns an array with contains without kinds of elements that cannot be.
+func (p *pruner) kinds(a *array) *array {
+	only := func(kinds []symbol) []symbol {
+		kinds = slices.Clone(kinds)
+		for i, s := range kinds {
+			if s != nil && !p.symbol(s) {
+				kinds[i] = nil
+			}
 		}
-		if a.high >= 0 && i >= a.high || i > int32(len(k.yes))+a.low+k.low {
-			return false
-		}
-		at := min(int(i), len(k.yes)-1)
-		yes, no := p.symbol(k.yes[at]), p.symbol(k.no[at])
-		switch {
-		case yes && !no:
-			least, most = least+1, most+1
-		case yes:
-			most++
-		case !no:
-			return false
-		}
+		return kinds
 	}
+	cut := *a
+	cut.contain = &contain{yes: only(a.contain.yes), no: only(a.contain.no), low: a.contain.low, high: a.contain.high}
+	return &cut
 }
 
 func (p *pruner) object(o *object) bool {
@@ -114,6 +105,9 @@ func (p *pruner) object(o *object) bool {
 
 // cutArray ends an array before an element that cannot be.
 func (p *pruner) cutArray(a *array) {
+	if a.contain != nil {
+		*a = *p.kinds(a)
+	}
 	if a.once != nil || a.contain != nil {
 		return
 	}

@@ -102,6 +102,9 @@ func (r *randomSchema) array(depth int) any {
 	case 2:
 		s["items"] = map[string]any{"type": "integer"}
 		s["contains"], s["maxContains"] = map[string]any{"minimum": 5}, 2
+		if r.IntN(2) == 0 {
+			s["minContains"], s["maxItems"] = 1+r.IntN(2), 2+r.IntN(2)
+		}
 	default:
 		s["uniqueItems"], s["items"] = true, map[string]any{"type": []any{"string", "integer"}}
 		s["maxItems"] = 5

@@ -246,3 +246,38 @@ func TestInOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestContains: an element comes only where the array can still be completed.
+func TestContains(t *testing.T) {
+	c := newTestCompiler(t)
+	for _, k := range []struct{ schema, after, next string }{
+		{`{"maxItems":1,"contains":{"type":"array"}}`, "[", "["},
+		{`{"maxItems":2,"contains":{"type":"array"},"minContains":2}`, "[[]", ","},
+		{`{"maxItems":3,"contains":{"const":"x"}}`, "[1,2,", `"`},
+		{`{"maxItems":3,"contains":{"const":"x"}}`, `["x",2`, ".,]0123456789Ee"},
+		{`{"minItems":3,"maxItems":3,"contains":{"const":1},"items":{"enum":[1,2]},"maxContains":1}`, "[1,", "2"},
+		{`{"prefixItems":[{"const":1},{"const":2},false],"contains":{"const":2}}`, "[1,2", "]"},
+		{`{"prefixItems":[{"const":1},false],"contains":{"const":1},"minContains":1}`, "[1", "]"},
+	} {
+		g, err := c.JSONSchema([]byte(`{"type":"array",`+k.schema[1:]), SchemaOptions{DigitsOnly: true})
+		require.NoError(t, err)
+		m := g.NewMatcher()
+		require.True(t, m.AcceptBytes([]byte(k.after)), "%s: %s", k.schema, k.after)
+		next := ""
+		for b := range byte(127) {
+			if b > ' ' && mayCome(m, b) {
+				next += string(b)
+			}
+		}
+		require.ElementsMatch(t, []byte(k.next), []byte(next), "%s: %s", k.schema, k.after)
+	}
+	_, err := c.JSONSchema([]byte(`{"type":"array","prefixItems":[{"const":1},false],"contains":{"const":2}}`), SchemaOptions{})
+	require.ErrorContains(t, err, "no instance")
+}
+
+// mayCome reports whether a byte may come next.
+func mayCome(m *Matcher, b byte) bool {
+	before := m.Save()
+	defer m.Restore(before)
+	return m.AcceptBytes([]byte{b})
+}

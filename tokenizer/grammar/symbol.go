@@ -39,10 +39,56 @@ type array struct {
 }
 
 // contain says of which kind how many elements must be. Element i, or the last
-// of the list for those after it, is of the kind as yes[i] and not as no[i].
+// of the list for those after it, is of the kind as yes[i] and not as no[i]; nil
+// where it cannot be.
 type contain struct {
 	yes, no   []symbol
 	low, high int32 // high < 0: no limit
+}
+
+// admits reports whether element i can be of that kind, with which so many are
+// found, and the array still be completed.
+func (a *array) admits(kind []symbol, i, found int32) bool {
+	return kind[min(int(i), len(kind)-1)] != nil && a.completes(i+1, found)
+}
+
+// completes reports whether an array with contains of which n elements are there can
+// be completed: some length has enough elements of the kind, and not too many.
+func (a *array) completes(n, found int32) bool {
+	k := a.contain
+	least, most := found, found // of the kind with what follows
+	ends := func(n int32) bool {
+		return n >= a.low && (a.high < 0 || n <= a.high) && most >= k.low && (k.high < 0 || least <= k.high)
+	}
+	last := int32(len(k.yes) - 1) // from here on all are alike
+	for ; n < last; n++ {
+		if ends(n) {
+			return true
+		}
+		if !k.count(n, 1, &least, &most) {
+			return false
+		}
+	}
+	// The fewest further ones are best: they are enough, and never too many.
+	further := max(0, a.low-n)
+	if k.yes[last] != nil {
+		further = max(further, k.low-most)
+	}
+	return k.count(last, further, &least, &most) && ends(n+further)
+}
+
+// count adds so many elements like element i; false: there can be none.
+func (k *contain) count(i, times int32, least, most *int32) bool {
+	if times > 0 && k.yes[i] == nil && k.no[i] == nil {
+		return false
+	}
+	if k.yes[i] != nil {
+		*most += times
+		if k.no[i] == nil {
+			*least += times
+		}
+	}
+	return true
 }
 
 // object is a JSON object.
