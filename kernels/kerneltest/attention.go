@@ -140,6 +140,7 @@ var attentionCases = map[string]attentionCase{
 	"many heads":  {40, 8, 128, 2, [][2]int64{{1, 70}, {1, 3}}},
 	"prefill":     {2, 2, 32, 0, [][2]int64{{140, 0}}},
 	"chunk":       {8, 2, 128, 0, [][2]int64{{30, 100}}},
+	"long chunk":  {4, 2, 32, 0, [][2]int64{{70, 220}, {3, 1022}}},
 	"mixed":       {6, 2, 48, 2, [][2]int64{{1, 64}, {1, 127}, {40, 30}, {3, 300}}},
 	"many shares": {64, 1, 16, 0, [][2]int64{{9, 60}}},
 	"shares":      {20, 1, 64, 2, [][2]int64{{1, 70}, {1, 300}}},
@@ -158,7 +159,7 @@ func testAttention(c *context) {
 			for name, a := range map[string]attentionCase{
 				"invariance": {8, 2, 64, 0, [][2]int64{{100, 40}, {20, 0}}},
 				// A device may cut a long sequence up for its threads.
-				"long invariance": {8, 2, 16, 0, [][2]int64{{9, 2040}, {2, 1020}}},
+				"long invariance": {8, 2, 32, 0, [][2]int64{{9, 2040}, {2, 1020}}},
 			} {
 				if c.suite.Brief && (name == "long invariance" || t != types[0]) {
 					continue
