@@ -14,9 +14,10 @@ type tilesScratch struct {
 	product tileProduct
 }
 
-// reserve makes room for some groups and tokens, an even number and a multiple of 16.
+// reserve makes room for some groups and tokens, an even number and a multiple of 16. What
+// others needed stays.
 func (s *tilesScratch) reserve(groups, tokens int64) {
-	weights, sums := groups*tileDepth*lanes, groups*tokens*lanes
+	weights, sums := max(groups*tileDepth*lanes, int64(len(s.weights))), max(groups*tokens*lanes, int64(len(s.sums)))
 	if int64(len(s.weights)) < weights || int64(len(s.sums)) < sums {
 		b := hugeFloats(int(weights/2 + sums))
 		s.weights, s.sums = halvesOf(b[:weights/2]), b[weights/2:]

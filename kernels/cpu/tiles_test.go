@@ -262,7 +262,7 @@ func TestTilesSoftmax(t *testing.T) {
 
 // TestStaleScratch: what a thread's memory held before does not reach a result.
 func TestStaleScratch(t *testing.T) {
-	const dim, rows = 64, 20
+	const dim, rows = 64, 70
 	for _, v := range variants() {
 		dev, err := Open(Options{Threads: 1, Variant: v.name})
 		require.NoError(t, err)
@@ -272,20 +272,25 @@ func TestStaleScratch(t *testing.T) {
 			x.Addr, err = dev.Alloc(x.Bytes())
 			return x
 		}
-		kv := kernels.KV{K: tensor(kernels.F32, 1, 1, kernels.BlockSize, dim), V: tensor(kernels.F32, 1, 1, kernels.BlockSize, dim)}
+		kv := kernels.KV{K: tensor(kernels.F32, 2, 1, kernels.BlockSize, dim), V: tensor(kernels.F32, 2, 1, kernels.BlockSize, dim)}
 		q, out := tensor(kernels.F32, rows, 1, dim), tensor(kernels.F32, rows, 1, dim)
 		for i := range rows * dim {
 			for _, x := range []kernels.Tensor{kv.K, kv.V, q} {
 				floatsOf(x.Addr, rows*dim)[i] = float32(i%13) / 13
 			}
 		}
-		plan := &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{{Rows: rows, Blocks: []int32{0}}}}
+		plan := &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{{Rows: rows, Blocks: []int32{0, 1}}}}
 		dev.Attention(out, q, kv, plan)
 		want := slices.Clone(floatsOf(out.Addr, rows*dim))
 		a := &dev.(*Device).pool.workers[0].attn
-		for _, scratch := range [][]float32{a.wide, a.keys, a.values, a.s, a.first.acc} {
+		for _, scratch := range [][]float32{a.wide, a.keys, a.values, a.s, a.first.acc, a.halves.scores, a.halves.spare} {
 			for i := range scratch {
 				scratch[i] = float32(math.NaN())
+			}
+		}
+		for _, scratch := range [][]uint16{a.halves.queries, a.halves.keys, a.halves.values, a.halves.weights} {
+			for i := range scratch {
+				scratch[i] = toBF16(float32(math.NaN()))
 			}
 		}
 		dev.Attention(out, q, kv, plan)
