@@ -50,7 +50,7 @@ func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernel
 	}
 	j.rowBytes = cache.K.Type.RowBytes(j.dim)
 	j.share = j.heads / j.kvHeads
-	spans := j.measure()
+	spans := j.measure(int64(len(d.pool.workers)))
 	for _, w := range d.pool.workers {
 		w.attn.reserve(j.tileRows*j.share, j.dim)
 		if j.kern.tiles != nil {
@@ -75,16 +75,17 @@ func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernel
 }
 
 // measure sets tileRows and allTiles and returns the spans of the longest sequence.
-func (j *attentionJob) measure() (spans int64) {
-	rows := int64(1)
+func (j *attentionJob) measure(threads int64) (spans int64) {
+	rows, all := int64(1), int64(0)
 	for i := range j.plan.Seqs {
 		s := &j.plan.Seqs[i]
 		rows = max(rows, s.Rows)
+		all += s.Rows * j.heads
 		spans = max(spans, (s.Position+s.Rows+attentionSpan-1)/attentionSpan)
 	}
 	queries := int64(queryTile)
 	if j.kern.tiles != nil {
-		queries = tileQueries
+		queries = min(max(all/(4*threads), leastTileQueries), mostTileQueries)
 	}
 	j.tileRows = min(rows, max(1, queries/j.share))
 	for i := range j.plan.Seqs {

@@ -15,8 +15,9 @@ import (
 // weights are relative to grows as in floats (maxima), but for 256 positions at a time.
 
 const (
-	// tileQueries is queryTile for tiles: there the work of reading a block counts more.
-	tileQueries = 256
+	// A tile of queries has as many as leave each thread four, within these bounds: the
+	// work of reading a block counts more than with floats.
+	leastTileQueries, mostTileQueries = 128, 512
 	// tilePositions is the number of positions whose products with values make one sum.
 	tilePositions = 4 * kernels.BlockSize
 	// pairQueries is the number of queries that go from scores to sums at a time: their
