@@ -162,6 +162,21 @@ func prefixSpace(p part, yield func(part)) {
 	yield(p)
 }
 
+// spellBytes gives each byte the rune that stands for it in a vocabulary; unspellBytes
+// undoes that.
+func spellBytes(p part, yield func(part)) {
+	spelled := make([]rune, len(p.text))
+	for i := range len(p.text) {
+		spelled[i] = byteRunes[p.text[i]]
+	}
+	yield(part{string(spelled), p.first})
+}
+
+func unspellBytes(p part, yield func(part)) {
+	text, _ := appendBytes(nil, p.text)
+	yield(part{string(text), p.first})
+}
+
 // newMetaspace returns the step Metaspace.
 func newMetaspace(scheme prefix, split bool) cutter {
 	return func(p part, yield func(part)) {

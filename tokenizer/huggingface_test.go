@@ -385,7 +385,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"pattern", set(split, "pattern", object{}), "pre_tokenizer.pretokenizers[0].pattern: neither"},
 		{"behavior", set(split, "behavior", "Merged"), `pre_tokenizer.pretokenizers[0].behavior: "Merged"`},
 		{"splitter", set(split, "type", "UnicodeScripts"), "pre_tokenizer.pretokenizers[0]: UnicodeScripts"},
-		{"after bytes", set("pre_tokenizer", "pretokenizers", []object{{"type": "ByteLevel"}, {"type": "Digits"}}), "pre_tokenizer.pretokenizers[1]: Digits after ByteLevel"},
+		{"after bytes", set("pre_tokenizer", "pretokenizers", []object{{"type": "ByteLevel"}, {"type": "Digits"}, {"type": "ByteLevel"}}), "pre_tokenizer.pretokenizers[2]: ByteLevel after ByteLevel"},
 		{"splitter member", set(split, "extra", 1), "pre_tokenizer.pretokenizers[0].extra"},
 		{"no pre-tokenizer", set("", "pre_tokenizer", nil), "decoder"},
 		{"no decoder", set("", "decoder", nil), "decoder: missing"},

@@ -192,13 +192,21 @@ func (p *pipeline) readSteps(normalizer, preTokenizer *component) (err error) {
 
 // readPreTokenizer reads the steps that cut the text into words.
 func (p *pipeline) readPreTokenizer(steps []component, paths []string) error {
+	spelled := false // what comes after ByteLevel sees bytes as it spells them
 	for i := range steps {
 		if i > 0 && steps[i-1].Type == "ByteLevel" {
+			spelled = true
+			p.add(func() (cutter, error) { return spellBytes, nil })
+		}
+		if spelled && (steps[i].Type == "ByteLevel" || steps[i].Type == "Metaspace") {
 			return fmt.Errorf("%s: %s after ByteLevel is not supported", paths[i], steps[i].Type)
 		}
 		if err := p.readCut(paths[i], &steps[i]); err != nil {
 			return err
 		}
+	}
+	if spelled {
+		p.add(func() (cutter, error) { return unspellBytes, nil })
 	}
 	switch {
 	case p.charLevel && len(steps) == 0:

@@ -92,6 +92,8 @@ def bpe_cases():
     yield "prefix", {"pre_tokenizer": level(prefix=True, regex=True)}
     yield "prefix of parts", {"pre_tokenizer": cuts(split("[0-9]"), level(prefix=True))}
     yield "no words", {"pre_tokenizer": level()}
+    yield "after bytes", {"pre_tokenizer": cuts(step("Punctuation", behavior="Contiguous"), level(regex=True), step("Digits", individual_digits=False), split("[0-9][0-9][0-9]"))}
+    yield "bytes, then letters", {"pre_tokenizer": cuts(level(), split("\\p{L}+", "MergedWithNext"), step("WhitespaceSplit"))}
     yield "lists of steps", {"pre_tokenizer": cuts(cuts(split("[0-9]+")), cuts(), level(regex=True))}
 
 
