@@ -36,7 +36,9 @@ func form(f norm.Form) func(text string) string {
 
 var tableAfterUnicode9 = tableOf(afterUnicode9)
 
-func isAfterUnicode9(r rune) bool { return unicode.Is(tableAfterUnicode9, r) }
+func isAfterUnicode9(r rune) bool {
+	return r >= afterUnicode9[0][0] && unicode.Is(tableAfterUnicode9, r)
+}
 
 // formOf is form for all runes that the library knows. That breaks runs of more than 30
 // marks with a joiner (annex 15, section 13); a text with such runs is brought into its

@@ -8,7 +8,7 @@ import (
 )
 
 // Dict is Python's dict: it keeps the order of insertion, and keys that are
-// equal in Python (1, 1.0 and True) are one key. Templates cannot change one.
+// equal in Python (1, 1.0 and True) are one key. Of a template only block assignments change one.
 type Dict struct {
 	keys, values []Value
 	index        map[any]int
