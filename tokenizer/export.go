@@ -15,11 +15,11 @@ type MetadataWriter interface {
 }
 
 // ToGGUF writes the tokenizer of a folder, or of a tokenizer.json on its own,
-// as the metadata of a GGUF file whose embedding table has vocab rows: what
-// FromGGUF reads. Rows without a token get unused ones, added tokens without a
+// as the metadata of a GGUF file of this architecture whose embedding table has vocab
+// rows: what FromGGUF reads. Rows without a token get unused ones, added tokens without a
 // row are left out. What the format cannot say is an error; of Unicode
 // normalization (NFC) its readers know nothing.
-func ToGGUF(w MetadataWriter, path string, vocab int) error {
+func ToGGUF(w MetadataWriter, path, architecture string, vocab int) error {
 	f, err := readFiles(path)
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func ToGGUF(w MetadataWriter, path string, vocab int) error {
 	if err != nil {
 		return err
 	}
-	e := exporter{w: w, source: s, name: f.name()}
+	e := exporter{w: w, source: s, name: f.name(), architecture: architecture}
 	for _, n := range s.normalizers {
 		if n.name != "NFC" {
 			e.fail("the normalizer %s", n.name)
@@ -51,6 +51,8 @@ type exporter struct {
 	w    MetadataWriter
 	name string // of the file that the source was read from
 	err  error
+
+	architecture string
 }
 
 func (e *exporter) set(key string, value any) {
@@ -186,11 +188,13 @@ func (s *source) mergeScores() ([]float32, error) {
 	if rank > 1<<24 {
 		return nil, errors.New("more than 2^24 merges")
 	}
+	symbol := func(text string) bool { // what merges: a token, or any character of one
+		_, known := ids[text]
+		return known || utf8.RuneCountInString(text) == 1
+	}
 	for text := range ids {
 		for i := range text {
-			_, left := ids[text[:i]]
-			_, right := ids[text[i:]]
-			if i > 0 && left && right && !listed[merge{text[:i], text[i:]}] {
+			if i > 0 && symbol(text[:i]) && symbol(text[i:]) && !listed[merge{text[:i], text[i:]}] {
 				return nil, fmt.Errorf("%.40q and %.40q, which make a token and have no merge", text[:i], text[i:])
 			}
 		}
@@ -219,8 +223,11 @@ func (e *exporter) tokenKeys(vocab int) {
 		texts[id], kinds[id] = t.text, int32(t.kind)
 	}
 	for _, t := range slices.Concat(e.added, e.normalized) {
-		if t.lstrip || t.rstrip || t.singleWord {
-			e.fail("token %.40q takes white space along or is a word of its own", t.text)
+		switch {
+		case t.lstrip || t.rstrip != (e.charLevel && takesSpaces(e.architecture, t.text)):
+			e.fail("which white space token %.40q takes along", t.text)
+		case t.singleWord:
+			e.fail("token %.40q is a word of its own", t.text)
 		}
 	}
 	e.set("ggml.tokens", texts)

@@ -54,7 +54,7 @@ func throughGGUF(t *testing.T, dir string, more int) (before, after *Tokenizer, 
 	before, err := Open(dir)
 	require.NoError(t, err)
 	m = metadata{}
-	require.NoError(t, ToGGUF(m, dir, before.VocabSize()+more))
+	require.NoError(t, ToGGUF(m, dir, "llama", before.VocabSize()+more))
 	after, err = FromGGUF(m)
 	require.NoError(t, err)
 	require.Equal(t, before.VocabSize()+more, after.VocabSize())
@@ -140,6 +140,10 @@ func TestToGGUFRefused(t *testing.T) {
 				}
 			}
 		}), "different places"},
+		"a pair of characters": {spm(func(_, m object) {
+			vocab := m["vocab"].(object)
+			vocab["\u2620\u2620"] = len(vocab)
+		}), "which make a token and have no merge"},
 		"white space": {bpe(func(f, _ object) { f["added_tokens"].([]any)[0].(object)["lstrip"] = true }), "white space"},
 		"missing":     {t.TempDir(), "tokenizer.json"},
 		"unknown bytes": {bpe(func(_, m object) {
@@ -157,10 +161,10 @@ func TestToGGUFRefused(t *testing.T) {
 		}), "depends on the text"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.ErrorContains(t, ToGGUF(metadata{}, c.dir, 1<<20), c.want)
+			require.ErrorContains(t, ToGGUF(metadata{}, c.dir, "llama", 1<<20), c.want)
 		})
 	}
-	require.ErrorContains(t, ToGGUF(metadata{}, writeObject(t, bpeFile(t)), 10), "embedding table of 10 rows")
+	require.ErrorContains(t, ToGGUF(metadata{}, writeObject(t, bpeFile(t)), "llama", 10), "embedding table of 10 rows")
 	full := metadata{"tokenizer.ggml.merges": nil}
-	require.ErrorContains(t, ToGGUF(full, writeObject(t, bpeFile(t)), 1<<20), "set twice")
+	require.ErrorContains(t, ToGGUF(full, writeObject(t, bpeFile(t)), "llama", 1<<20), "set twice")
 }

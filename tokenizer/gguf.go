@@ -165,8 +165,9 @@ func (s *source) readSentencePiece(m Metadata) error {
 	if remove, _ := m.Bool("tokenizer.ggml.remove_extra_whitespaces"); remove {
 		return fmt.Errorf("tokenizer.ggml.remove_extra_whitespaces: not supported")
 	}
-	if architecture, _ := m.String("general.architecture"); architecture == "phi3" {
-		s.takeSpaces()
+	architecture, _ := m.String("general.architecture")
+	for i := range s.added {
+		s.added[i].rstrip = takesSpaces(architecture, s.added[i].text)
 	}
 	s.scores = scores
 	s.charLevel = true
@@ -188,13 +189,10 @@ func (s *source) readSentencePiece(m Metadata) error {
 	return nil
 }
 
-// takeSpaces makes special tokens take white space after them along, as those of
-// Phi-3 do in its tokenizer.json. GGUF has no word for that.
-func (s *source) takeSpaces() {
-	for i := range s.added {
-		t := &s.added[i]
-		t.rstrip = !slices.Contains([]string{"<unk>", "<s>", "<|endoftext|>"}, t.text)
-	}
+// takesSpaces reports whether a special token of SentencePiece takes white space after
+// it along, as most of Phi-3 do in its tokenizer.json. GGUF has no word for that.
+func takesSpaces(architecture, text string) bool {
+	return architecture == "phi3" && !slices.Contains([]string{"<unk>", "<s>", "<|endoftext|>"}, text)
 }
 
 func (s *source) readTemplates(m Metadata) {

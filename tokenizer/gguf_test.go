@@ -306,3 +306,23 @@ func TestTakeSpaces(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int32{3, 4, 5}, tok.Encode("<|user|> a", EncodeOptions{ParseSpecial: true}))
 }
+
+// TestTakeSpacesKept: a folder of Phi-3 gives the same tokens as a GGUF file.
+func TestTakeSpacesKept(t *testing.T) {
+	file := spmFile(t)
+	added := file["added_tokens"].([]any)
+	added[2].(object)["rstrip"] = true
+	file["added_tokens"] = append(added, object{"id": len(at(t, file, "model.vocab")), "content": "<|user|>", "rstrip": true, "special": true})
+	dir := writeObject(t, file)
+	before, err := Open(dir)
+	require.NoError(t, err)
+	m := metadata{"general.architecture": "phi3"}
+	require.NoError(t, ToGGUF(m, dir, "phi3", before.VocabSize()))
+	after, err := FromGGUF(m)
+	require.NoError(t, err)
+	for _, text := range []string{"<|user|>\n the people</s> \n x<s> y", "<|user|>", " <|user|> "} {
+		ids := before.Encode(text, EncodeOptions{ParseSpecial: true})
+		require.Equal(t, ids, after.Encode(text, EncodeOptions{ParseSpecial: true}), "%q", text)
+	}
+	require.ErrorContains(t, ToGGUF(metadata{}, dir, "llama", before.VocabSize()), "which white space")
+}

@@ -543,7 +543,7 @@ func TestRows(t *testing.T) {
 	ids := less.Encode(text, special)
 	require.Equal(t, text, less.Decode(ids, DecodeOptions{}), "its text is text")
 	m := metadata{}
-	require.NoError(t, ToGGUF(m, path, int(last)))
+	require.NoError(t, ToGGUF(m, path, "llama", int(last)))
 	require.Len(t, m["tokenizer.ggml.tokens"], int(last))
 }
 

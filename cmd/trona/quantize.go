@@ -63,7 +63,7 @@ func (c *quantizeCommand) Run(std stdio) error {
 // keeps its own keys.
 func tokenizerWriter(ckpt *model.Checkpoint) func(interface{ Set(string, any) error }) error {
 	return func(w interface{ Set(string, any) error }) error {
-		if err := tokenizer.ToGGUF(w, ckpt.Folder(), ckpt.Config.VocabSize); err != nil {
+		if err := tokenizer.ToGGUF(w, ckpt.Folder(), ckpt.GGUFArchitecture(), ckpt.Config.VocabSize); err != nil {
 			return fmt.Errorf("its tokenizer: %w", err)
 		}
 		return nil

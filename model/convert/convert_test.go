@@ -36,7 +36,7 @@ func TestFixture(t *testing.T) {
 		_, err := convert.File(context.Background(), src, dst, convert.Options{
 			Target: target(t, to), Name: folder,
 			Tokenizer: func(w interface{ Set(string, any) error }) error {
-				return tokenizer.ToGGUF(w, path, src.Config.VocabSize)
+				return tokenizer.ToGGUF(w, path, src.GGUFArchitecture(), src.Config.VocabSize)
 			},
 		})
 		require.NoError(t, err)
