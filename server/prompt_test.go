@@ -106,6 +106,28 @@ func TestControlTokensElsewhere(t *testing.T) {
 	wantsError(t, s, chatPath, plainMessage(t, all.String()+"<"), "messages")
 }
 
+// A template that cuts a message where a mark is keeps its own special tokens.
+func TestControlTokensBesideCuts(t *testing.T) {
+	s := newServer(t, says(t, "ok"))
+	m := *s.loaded()[0]
+	for _, cut := range []string{".split('<')[-1]", "[1:]", ".replace('<', '')", ".replace('<', '<|')"} {
+		template, err := tokenizer.NewTemplate("<|start_header_id|>{{ messages[0].content" + cut + " }}<|eot_id|>")
+		require.NoError(t, err)
+		m.Template = template
+		s.SetModels(&m)
+		for _, content := range []string{"a<b", "<b", "<", "<eot_id|>", "<|eot_id|>"} {
+			_, ids := rendered(t, s, plainMessage(t, content))
+			n := 0
+			for _, id := range ids {
+				if m.Tokenizer.IsSpecial(id) {
+					n++
+				}
+			}
+			require.Equal(t, 2, n, "%s: %q", cut, content)
+		}
+	}
+}
+
 // A normalizer makes no special token of what a message says.
 func TestControlTokensOfNormalizers(t *testing.T) {
 	file := tokenizerFile()

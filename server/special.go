@@ -173,8 +173,7 @@ func (m *Model) encodeMarked(text, mark string) []int32 {
 		if !found {
 			return m.Tokenizer.Encode(spelled.String(), tokenizer.EncodeOptions{ParseSpecial: true, Plain: plain})
 		}
-		_, size := utf8.DecodeLastRuneInString(before)
-		plain = append(plain, spelled.Len()-size)
+		plain = append(plain, spelled.Len())
 		text = after
 	}
 }

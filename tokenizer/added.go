@@ -72,19 +72,23 @@ type match struct {
 
 // sight says which special tokens are seen in a text.
 type sight struct {
-	special bool  // those without a byte at
-	not     []int // these offsets, in order
+	special bool
+	plain   []int // EncodeOptions.Plain
 }
 
 // end returns where a special token that begins at an offset must end at the latest.
-func (s sight) end(offset int) int {
+func (s sight) end(text string, offset int) int {
 	if !s.special {
 		return offset
 	}
-	if i, _ := slices.BinarySearch(s.not, offset); i < len(s.not) {
-		return s.not[i]
+	i, _ := slices.BinarySearch(s.plain, offset+1)
+	if i == len(s.plain) {
+		return math.MaxInt
 	}
-	return math.MaxInt
+	if _, size := utf8.DecodeRuneInString(text[offset:]); s.plain[i] == offset+size {
+		return offset
+	}
+	return s.plain[i]
 }
 
 // find returns the first added token in text from i on, the longest of those
@@ -98,7 +102,7 @@ func (m *matcher) find(text string, done, i int, see sight) (match, bool) {
 		if !m.starts[text[start]] {
 			continue
 		}
-		t, end := m.longest(text, start, see.end(start))
+		t, end := m.longest(text, start, see.end(text, start))
 		if t == nil {
 			continue
 		}

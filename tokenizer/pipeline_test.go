@@ -100,14 +100,25 @@ func TestPlain(t *testing.T) {
 		}
 		const text = "<s>the </s>  people < <s>"
 		all := encode(text)
-		require.Equal(t, all, encode(text, strings.LastIndex(text, "< ")))
-		require.Equal(t, all, encode(text, 3, 4))
-		for _, at := range []int{len(text) - 3, len(text) - 1} {
+		require.Equal(t, all, encode(text, strings.LastIndex(text, " <s>")))
+		require.Equal(t, all, encode(text, 0, 3, 4, len(text)))
+		for _, at := range []int{len(text) - 2, len(text) - 1} {
 			hidden := encode(text, at)
 			require.Equal(t, all[:len(all)-2], hidden[:len(all)-2])
 			require.NotContains(t, hidden[1:], int32(1))
 			require.Equal(t, "the people < <s>", tok.Decode(hidden, DecodeOptions{}))
 		}
+	}
+}
+
+// TestPlainRune: so is a special token of one rune, or that begins with one.
+func TestPlainRune(t *testing.T) {
+	m, err := newMatcher([]addedToken{{id: 0, text: "\u00e9", special: true}, {id: 1, text: "\u00e9a", special: true}})
+	require.NoError(t, err)
+	for plain, end := range map[int]int{0: 3, 2: 0, 3: 3} {
+		found, ok := m.find("\u00e9a", 0, 0, sight{true, []int{plain}})
+		require.Equal(t, end > 0, ok, "%d", plain)
+		require.Equal(t, end, found.end, "%d", plain)
 	}
 }
 

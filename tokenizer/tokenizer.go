@@ -162,9 +162,10 @@ func endTokens(v *vocabulary, declared []int32) []int32 {
 // EncodeOptions say how text becomes tokens.
 type EncodeOptions struct {
 	// ParseSpecial takes the text of a special token for that token. Without
-	// it such text is ordinary, as what a user wrote should be, and so it is where
-	// it holds one of the offsets Plain, which are in order. With these, even with
-	// none in a list, what normalizing writes is no special token.
+	// it such text is ordinary, as what a user wrote should be, and so it is where it
+	// goes on behind one of the offsets Plain, which are in order, or begins with the
+	// rune before one. With these, even with none in a list, what normalizing writes is
+	// no special token.
 	ParseSpecial bool
 	Plain        []int
 	// AddBOS puts what Begin returns first, AddEOS the end token last, where the
