@@ -17,7 +17,7 @@ func form(f norm.Form) func(text string) string {
 	return func(text string) string {
 		var out strings.Builder
 		for {
-			i := strings.IndexFunc(text, isAfterUnicode9)
+			i := indexAfterUnicode9(text)
 			if i < 0 {
 				break
 			}
@@ -36,8 +36,23 @@ func form(f norm.Form) func(text string) string {
 
 var tableAfterUnicode9 = tableOf(afterUnicode9)
 
-func isAfterUnicode9(r rune) bool {
-	return r >= afterUnicode9[0][0] && unicode.Is(tableAfterUnicode9, r)
+func isAfterUnicode9(r rune) bool { return unicode.Is(tableAfterUnicode9, r) }
+
+// indexAfterUnicode9 returns where the first of those runes is, or -1.
+func indexAfterUnicode9(text string) int {
+	const first = 0xdf // byte of U+07C0, below which none is
+	for i := 0; i < len(text); {
+		if text[i] < first {
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(text[i:])
+		if isAfterUnicode9(r) {
+			return i
+		}
+		i += n
+	}
+	return -1
 }
 
 // formOf is form for all runes that the library knows. That breaks runs of more than 30
