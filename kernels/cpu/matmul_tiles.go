@@ -56,9 +56,7 @@ func (d *Device) matmulTiles(m matmulJob) {
 	j := &d.jobs.tiles
 	*j = tilesJob{matmulJob: m, tokens: upTo16(m.n), round: true}
 	groups := (m.w.Rows + lanes - 1) / lanes
-	// Two pieces for each thread at least, so that a slow one does not keep all others
-	// waiting.
-	j.span = max(2, min(tileGroups, j.weights()*groups/(2*int64(len(d.pool.workers)))&^1))
+	j.span = j.groups(groups*j.weights(), int64(len(d.pool.workers)))
 	if n := j.tokens*upTo32(m.w.Cols) + aheadHalves; int64(len(d.tiled)) < n {
 		d.tiled = halvesOf(hugeFloats(int(n / 2)))
 	}
@@ -72,6 +70,17 @@ func (d *Device) matmulTiles(m matmulJob) {
 	j.round = false
 	j.span /= j.weights()
 	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
+}
+
+// groups returns how many of all groups of rows make a piece: as many as a second-level cache
+// of 2 MiB has room for, with their sums, their tiles and what they are unpacked from, which
+// comes while that before is still there. No thread has more pieces than another, and each
+// has two at least, so that a slow one does not keep all others waiting.
+func (j *tilesJob) groups(all, threads int64) int64 {
+	each := lanes*(4*j.tokens+2*tileDepth) + 2*int64(j.packedBytes(min(tileDepth, j.w.Cols)))
+	most := min(tileGroups, tileBytes/each)
+	pieces := (max((all+most-1)/most, threads+1) + threads - 1) / threads * threads
+	return ((all+pieces-1)/pieces + 1) &^ 1
 }
 
 func (j *tilesJob) pieces(w *worker, from, to int64) {

@@ -26,10 +26,10 @@ const (
 	tileDepth = chunk
 	// tileTokens is the number of tokens for which weights are unpacked once.
 	tileTokens = 512
-	// tileGroups is the most groups of 16 rows in a piece: their sums of tileTokens
-	// take half of a second-level cache of 2 MiB, their weights of tileDepth columns an
-	// eighth. What passes through is the input, once for each piece.
+	// tileGroups is the most groups of 16 rows in a piece, tileBytes what a piece may take
+	// of a second-level cache of 2 MiB. The input passes through, once for each piece.
 	tileGroups = 32
+	tileBytes  = 1600 << 10
 )
 
 // tiles has the loops of products in tiles.
