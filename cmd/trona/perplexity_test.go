@@ -18,7 +18,8 @@ import (
 )
 
 // The numbers are those of llama-perplexity (llama.cpp, commit 0c1e570) for the same text
-// and the demo model in F32: `-c 512 -b 512 -ub 512`, and 100.
+// and the demo model in F32: `-c 512 -b 512 -ub 512`, and 100. Loops that round inputs, be they to
+// 8 bits or to BF16, move the loss of so short a text by some thousandths, but make it no worse.
 func TestPerplexity(t *testing.T) {
 	path := testdata.Path(t, "demo", "eval", "identity.jsonl")
 	text, err := os.ReadFile(path)
@@ -27,13 +28,20 @@ func TestPerplexity(t *testing.T) {
 		"512": {Model: "demo", CtxSize: 512, Chunks: 4, Tokens: 4 * 255, Perplexity: 197.9126, Error: 39.4703},
 		"100": {Model: "demo", CtxSize: 100, Chunks: 21, Tokens: 21 * 49, Perplexity: 373.6252, Error: 77.17563},
 	} {
-		var got perplexityResult
-		require.NoError(t, json.Unmarshal([]byte(ok(t, string(text), "perplexity", "-c", size, "--json")), &got))
-		require.InEpsilon(t, want.Perplexity, got.Perplexity, 5e-3)
-		require.InEpsilon(t, want.Error, got.Error, 1e-2)
-		require.InDelta(t, got.Error/got.Perplexity, got.LossError, 1e-9)
-		want.Loss, want.LossError, want.Perplexity, want.Error = got.Loss, got.LossError, got.Perplexity, got.Error
-		require.Equal(t, want, got)
+		t.Run(size, func(t *testing.T) {
+			measure := func() (got perplexityResult) {
+				require.NoError(t, json.Unmarshal([]byte(ok(t, string(text), "perplexity", "-c", size, "--json")), &got))
+				return got
+			}
+			require.Less(t, measure().Perplexity, want.Perplexity*(1+5e-3))
+			t.Setenv("TRONA_CPU", "exact")
+			got := measure()
+			require.InEpsilon(t, want.Perplexity, got.Perplexity, 5e-4)
+			require.InEpsilon(t, want.Error, got.Error, 1e-3)
+			require.InDelta(t, got.Error/got.Perplexity, got.LossError, 1e-9)
+			want.Loss, want.LossError, want.Perplexity, want.Error = got.Loss, got.LossError, got.Perplexity, got.Error
+			require.Equal(t, want, got)
+		})
 	}
 	require.Regexp(t, `^demo, 4 chunks of 512 tokens, 1020 of them count: loss 5\.2\d+ ± 0\.19\d+, perplexity 19\d\.\d+ ± 39\.\d+\n$`,
 		ok(t, "", "perplexity", "demo", "-f", path))
