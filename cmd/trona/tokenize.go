@@ -19,7 +19,7 @@ type tokenizeCommand struct {
 	Model   string `arg:"" help:"Model, or a tokenizer.json or tokenizer.model." default:"demo" optional:""`
 	JSONL   bool   `name:"jsonl" help:"Read a JSON string from each line and write a JSON array of ids (with --decode the other way round)."`
 	Special bool   `help:"Take the text of a special token for that token; with --decode write it."`
-	BOS     bool   `name:"bos" help:"Put the begin token first."`
+	BOS     bool   `name:"bos" help:"Put the tokens that begin a text first."`
 	Decode  bool   `help:"Turn ids into text."`
 }
 
