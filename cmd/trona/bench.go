@@ -131,7 +131,7 @@ func (c *benchCommand) Run(std stdio) error {
 		return c.comparePeer(std, b, tests)
 	}
 	if b.info.Device == "cpu" && !c.Engine { // of a GPU nothing is known
-		b.gauge = newGauge(b.threads, bf16Peak(b.device))
+		b.gauge = newGauge(b.threads, bf16Peak(b.device), b.info.Bytes)
 	}
 	for i := range tests {
 		b.describe(&tests[i])

@@ -21,14 +21,16 @@ type ceilings struct {
 type gauge struct {
 	threads int
 	bf16    peak     // nil: the device multiplies no BF16
-	memory  []uint64 // to be read; more than any cache
+	memory  []uint64 // to be read, a part in each run
 }
 
 // peak is a loop that keeps units of a processor busy and returns the operations done.
 type peak func(rounds int64) int64
 
-func newGauge(threads int, bf16 peak) *gauge {
-	g := &gauge{threads: threads, bf16: bf16, memory: make([]uint64, 256<<20/8)}
+// newGauge returns one that reads as much memory as a model has, within limits: of what is less
+// than that, a large cache holds a larger share.
+func newGauge(threads int, bf16 peak, model int64) *gauge {
+	g := &gauge{threads: threads, bf16: bf16, memory: make([]uint64, min(max(256<<20, model), 1<<30)/8)}
 	adviseHuge(g.memory) // as weights are
 	for i := range g.memory {
 		g.memory[i] = 1 // a page that was never written is not read from memory
@@ -38,12 +40,14 @@ func newGauge(threads int, bf16 peak) *gauge {
 
 // measure takes a tenth of a second or so.
 func (g *gauge) measure() ceilings {
-	part := len(g.memory) / g.threads
-	read := best(g.threads, func(thread int) { sum(g.memory[thread*part : (thread+1)*part]) })
 	c := ceilings{
-		Bandwidth: float64(8*part*g.threads) / read.Seconds(),
-		Compute:   rate(g.threads, multiplyAdd),
-		Int8:      rate(g.threads, multiplyAddInt8),
+		Compute: rate(g.threads, multiplyAdd),
+		Int8:    rate(g.threads, multiplyAddInt8),
+	}
+	part := len(g.memory) / runs / g.threads
+	for _, sum := range sums() {
+		read := best(g.threads, func(run, thread int) { sum(g.memory[(run*g.threads+thread)*part:][:part]) })
+		c.Bandwidth = max(c.Bandwidth, float64(8*part*g.threads)/read.Seconds())
 	}
 	if g.bf16 != nil {
 		c.BF16 = rate(g.threads, g.bf16)
@@ -79,7 +83,7 @@ func bf16Peak(dev kernels.Device) peak {
 func rate(threads int, loop peak) float64 {
 	const rounds = 1 << 20
 	var operations int64
-	took := best(threads, func(thread int) {
+	took := best(threads, func(_, thread int) {
 		if n := loop(rounds); thread == 0 {
 			operations = n
 		}
@@ -100,14 +104,17 @@ func (c *ceilings) share(done *tally, seconds float64) float64 {
 	return (least + operations/c.Compute) / seconds
 }
 
+// runs is how often all threads do what is measured.
+const runs = 4
+
 // best returns the shortest of some runs of work on all threads at once.
-func best(threads int, work func(thread int)) time.Duration {
+func best(threads int, work func(run, thread int)) time.Duration {
 	shortest := time.Duration(math.MaxInt64)
-	for range 4 {
+	for run := range runs {
 		var all sync.WaitGroup
 		start := time.Now()
 		for thread := range threads {
-			all.Go(func() { work(thread) })
+			all.Go(func() { work(run, thread) })
 		}
 		all.Wait()
 		shortest = min(shortest, time.Since(start))

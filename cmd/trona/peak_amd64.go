@@ -26,7 +26,7 @@ func multiplyAddBF16(rounds int64)
 func multiplyAddAMX(rounds int64)
 
 //go:noescape
-func sumAVX2(words *uint64, n int64) uint64
+func sumAVX2(words *uint64, n, far, near int64) uint64
 
 // multiplyAdd keeps the multiply-add units busy and returns the operations done.
 func multiplyAdd(rounds int64) int64 {
@@ -78,10 +78,23 @@ func multiplyAddPairs(rounds int64) int64 {
 	return rounds * 12 * 32 * 2
 }
 
-// sum adds words, to read them.
-func sum(words []uint64) uint64 {
-	if n := len(words) &^ 31; n > 0 && cpu.X86.HasAVX2 {
-		return sumAVX2(&words[0], int64(n)) + sumScalar(words[n:])
+// sums are loops that add words, to read them. Which of them reads fastest differs between
+// makers of processors.
+func sums() []func(words []uint64) uint64 {
+	if !cpu.X86.HasAVX2 {
+		return []func([]uint64) uint64{sumScalar}
 	}
-	return sumScalar(words)
+	return []func([]uint64) uint64{sumAhead(0, 0), sumAhead(2048, 512)}
+}
+
+// sumAhead is sumScalar with AVX2 and prefetches: far bytes ahead to the second-level cache,
+// near bytes ahead to the first.
+func sumAhead(far, near int64) func(words []uint64) uint64 {
+	return func(words []uint64) uint64 {
+		n := len(words) &^ 31
+		if n == 0 {
+			return sumScalar(words)
+		}
+		return sumAVX2(&words[0], int64(n), far, near) + sumScalar(words[n:])
+	}
 }

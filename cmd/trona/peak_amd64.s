@@ -249,17 +249,28 @@ loop:
 	BYTE $0xC4; BYTE $0xE2; BYTE $0x78; BYTE $0x49; BYTE $0xC0 // TILERELEASE
 	RET
 
-// func sumAVX2(words *uint64, n int64) uint64
-// n must be a multiple of 32.
-TEXT ·sumAVX2(SB), NOSPLIT, $0-24
+// func sumAVX2(words *uint64, n, far, near int64) uint64
+// n must be a multiple of 32. Lines are prefetched far bytes ahead to the second-level cache
+// and near bytes ahead to the first.
+TEXT ·sumAVX2(SB), NOSPLIT, $0-40
 	MOVQ  words+0(FP), SI
 	MOVQ  n+8(FP), CX
+	MOVQ  far+16(FP), R8
+	MOVQ  near+24(FP), R9
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 
 next:
+	PREFETCHT1 (SI)(R8*1)
+	PREFETCHT1 64(SI)(R8*1)
+	PREFETCHT1 128(SI)(R8*1)
+	PREFETCHT1 192(SI)(R8*1)
+	PREFETCHT0 (SI)(R9*1)
+	PREFETCHT0 64(SI)(R9*1)
+	PREFETCHT0 128(SI)(R9*1)
+	PREFETCHT0 192(SI)(R9*1)
 	VPADDQ (SI), Y0, Y0
 	VPADDQ 32(SI), Y1, Y1
 	VPADDQ 64(SI), Y2, Y2
@@ -281,5 +292,5 @@ next:
 	VPADDQ       X1, X0, X0
 	VMOVQ        X0, AX
 	VZEROUPPER
-	MOVQ         AX, ret+16(FP)
+	MOVQ         AX, ret+32(FP)
 	RET

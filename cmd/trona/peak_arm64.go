@@ -45,8 +45,11 @@ func multiplyAddTiles(int64) int64 { return 0 }
 // multiplyAddPairs does nothing: there are no loops of BF16.
 func multiplyAddPairs(int64) int64 { return 0 }
 
-// sum adds words, to read them.
-func sum(words []uint64) uint64 {
+// sums are loops that add words, to read them.
+func sums() []func(words []uint64) uint64 { return []func([]uint64) uint64{sumVectors} }
+
+// sumVectors is sumScalar with NEON.
+func sumVectors(words []uint64) uint64 {
 	n := len(words) &^ 15
 	if n == 0 {
 		return sumScalar(words)

@@ -14,5 +14,5 @@ func multiplyAddTiles(int64) int64 { return 0 }
 // multiplyAddPairs does nothing: there are no loops of BF16.
 func multiplyAddPairs(int64) int64 { return 0 }
 
-// sum adds words, to read them.
-func sum(words []uint64) uint64 { return sumScalar(words) }
+// sums are loops that add words, to read them.
+func sums() []func(words []uint64) uint64 { return []func([]uint64) uint64{sumScalar} }
