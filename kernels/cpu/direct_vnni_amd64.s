@@ -51,11 +51,11 @@ BLOCK: \
 BLOCK: \
 	FETCH \
 	MOVQ      AX, R10 \
-	TOUCH(0) \
-	TOUCH(64) \
-	TOUCH(128) \
-	TOUCH(192) \
-	TOUCH(256) \
+	AHEAD(0) \
+	AHEAD(64) \
+	AHEAD(128) \
+	AHEAD(192) \
+	AHEAD(256) \
 	VCVTPH2PS (AX), Z24 \
 	BEGIN \
 	ADDQ      $BYTES, AX \
@@ -394,9 +394,7 @@ TEXT ·directQ3_Kx2VNNI(SB), NOSPLIT, $0-32
 
 // Four tokens take longer to multiply than lines to come.
 #undef REACHES
-#undef TOUCH
 #define REACHES REACH(1)
-#define TOUCH(OFFSET) AHEAD(OFFSET)
 
 // func directQ4_0x4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI

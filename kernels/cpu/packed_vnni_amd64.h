@@ -78,12 +78,11 @@ done: \
 	MOVQ ·reaches+(16*I+8)(SB), R15
 
 // AHEAD prefetches lines that will be read soon. The processor's own prefetch goes furthest
-// where lines are touched in the order of memory; TOUCH does that for one that is read later.
+// where lines are touched in the order of memory, be they of codes or of scales.
 #define REACHES REACH(0)
 #define AHEAD(OFFSET) \
 	PREFETCHT1 OFFSET(AX)(R14*1) \
 	PREFETCHT0 OFFSET(AX)(R15*1)
-#define TOUCH(OFFSET) PREFETCHT0 OFFSET(AX)
 
 // FETCH prefetches 256 columns of one token at once: lines of x that came between those of a
 // weight would hold up the processor's prefetch of these.

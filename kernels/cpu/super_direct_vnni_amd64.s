@@ -22,11 +22,11 @@ GLOBL minUnits<>(SB), RODATA|NOPTR, $12
 BLOCK: \
 	FETCH \
 	MOVQ AX, R10 \
-	TOUCH(0) \
-	TOUCH(64) \
-	TOUCH(128) \
-	TOUCH(192) \
-	TOUCH(256) \
+	AHEAD(0) \
+	AHEAD(64) \
+	AHEAD(128) \
+	AHEAD(192) \
+	AHEAD(256) \
 	BEGIN \
 	EACH(CLEAR, 0) \
 	ADDQ $BYTES, AX \
@@ -127,46 +127,46 @@ GROUPS: \
 	ADDQ      $32, R12 \
 	EACH(ADD16, 1)
 
-#define AHEAD384 \
-	AHEAD(0) \
-	AHEAD(64) \
-	AHEAD(128) \
-	AHEAD(192) \
-	AHEAD(256) \
-	AHEAD(320)
-
 // Q6_K reads all codes first, in the order of memory; with eight tokens, for which it
-// lacks registers, each when it is needed.
+// lacks registers, each when it is needed. Lines are prefetched one by one in between: six at
+// once find too few buffers.
 #define Q6_K_PAIR(EACH, NEXT) \
-	AHEAD384 \
 	VMOVDQU32 (AX), Z4 \
 	VMOVDQU32 64(AX), Z5 \
 	VMOVDQU32 128(AX), Z6 \
 	VMOVDQU32 192(AX), Z7 \
 	VMOVDQU32 256(AX), Z12 \
 	VMOVDQU32 320(AX), Z13 \
+	AHEAD(0) \
 	EACH(BIAS16, 40) \
+	AHEAD(64) \
 	LOWER(EACH, 0, Z4, Z12) \
+	AHEAD(128) \
 	UPPER(EACH, 0, Z5, Z12) \
 	EACH(FIRST, 1) \
+	AHEAD(192) \
 	EACH(BIAS16, 44) \
 	LOWER(EACH, 1, Z6, Z13) \
+	AHEAD(256) \
 	UPPER(EACH, 1, Z7, Z13) \
+	AHEAD(320) \
 	JOIN(EACH) \
 	ADDQ      $384, AX \
 	NEXT
 
 // HALF sums half H of 32 columns.
 #define HALF(EACH, H) \
+	AHEAD(192*H) \
 	VMOVDQU32 (256+64*H)(AX), Z20 \
 	VMOVDQU32 (128*H)(AX), Z16 \
 	EACH(BIAS16, (40+4*H)) \
+	AHEAD(192*H+64) \
 	LOWER(EACH, H, Z16, Z20) \
+	AHEAD(192*H+128) \
 	VMOVDQU32 (128*H+64)(AX), Z16 \
 	UPPER(EACH, H, Z16, Z20)
 
 #define Q6_K8_PAIR(EACH, NEXT) \
-	AHEAD384 \
 	HALF(EACH, 0) \
 	EACH(FIRST, 1) \
 	HALF(EACH, 1) \
@@ -218,9 +218,7 @@ TEXT ·directQ6_Kx2VNNI(SB), NOSPLIT, $0-32
 
 // Four tokens take longer to multiply than lines to come.
 #undef REACHES
-#undef TOUCH
 #define REACHES REACH(2)
-#define TOUCH(OFFSET) AHEAD(OFFSET)
 
 // func directQ4_Kx4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
