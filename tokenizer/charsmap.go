@@ -4,8 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/clipperhouse/uax29/v2/graphemes"
 )
 
 // charsmap is the table by which SentencePiece normalises text (NFKC, or rules of a
@@ -14,6 +17,7 @@ import (
 type charsmap struct {
 	units []uint32
 	texts string // what stands for the keys, each ended by a zero
+	most  int    // bytes of such a text
 }
 
 // maxKey bounds keys, so that no table makes the work grow with the square of a text.
@@ -39,6 +43,7 @@ func newCharsmap(data []byte) (*charsmap, error) {
 		if len(text) > maxGrowth {
 			return nil, fmt.Errorf("a text of %d bytes stands for another", len(text))
 		}
+		c.most = max(c.most, len(text))
 	}
 	return c, nil
 }
@@ -47,10 +52,10 @@ func newCharsmap(data []byte) (*charsmap, error) {
 func (c *charsmap) apply(text string) string {
 	var out strings.Builder
 	for len(text) > 0 {
-		n, to := c.longest(text)
-		if n == 0 {
-			_, n = utf8.DecodeRuneInString(text)
-			to = text[:n]
+		_, n := utf8.DecodeRuneInString(text)
+		to := text[:n]
+		for end, stands := range c.keys(text) {
+			n, to = end, stands
 		}
 		out.WriteString(to)
 		text = text[n:]
@@ -58,30 +63,66 @@ func (c *charsmap) apply(text string) string {
 	return out.String()
 }
 
-// longest returns the length of the longest key that text begins with, and what
-// stands for it; 0 where there is none.
-func (c *charsmap) longest(text string) (n int, to string) {
-	const isLeaf = 1 << 31 // of a unit that holds a value; others hold the byte that leads to them
-	at := offset(c.units[0])
-	for i := range min(len(text), maxKey) {
-		at ^= uint32(text[i])
-		if at >= uint32(len(c.units)) {
-			break
-		}
-		unit := c.units[at]
-		if unit&(isLeaf|0xff) != uint32(text[i]) {
-			break
-		}
-		at ^= offset(unit)
-		if ends := unit>>8&1 != 0; !ends || at >= uint32(len(c.units)) {
+// applyShort is apply as the step Precompiled of a tokenizer.json does it: what stands
+// for the shortest key that a character begins with stands for all of it. Characters are
+// those that people see (grapheme clusters, Unicode Standard Annex 29) where they are
+// short and begin with a key, else runes.
+func (c *charsmap) applyShort(text string) string {
+	const short = 5 // bytes
+	var out strings.Builder
+	for seen := graphemes.FromString(text); seen.Next(); {
+		rest := seen.Value()
+		if to, ok := c.shortest(rest); ok && len(rest) <= short {
+			out.WriteString(to)
 			continue
 		}
-		if value := c.units[at] &^ isLeaf; value < uint32(len(c.texts)) {
-			n = i + 1
-			to, _, _ = strings.Cut(c.texts[value:], "\x00")
+		for rest != "" {
+			_, n := utf8.DecodeRuneInString(rest)
+			to, ok := c.shortest(rest[:n])
+			if !ok {
+				to = rest[:n]
+			}
+			out.WriteString(to)
+			rest = rest[n:]
 		}
 	}
-	return n, to
+	return out.String()
+}
+
+// shortest returns what stands for the shortest key that text begins with.
+func (c *charsmap) shortest(text string) (to string, ok bool) {
+	for _, to := range c.keys(text) {
+		return to, true
+	}
+	return "", false
+}
+
+// keys gives the end of each key that text begins with, the shortest first, and what
+// stands for it.
+func (c *charsmap) keys(text string) iter.Seq2[int, string] {
+	const isLeaf = 1 << 31 // of a unit that holds a value; others hold the byte that leads to them
+	return func(yield func(end int, to string) bool) {
+		at := offset(c.units[0])
+		for i := range min(len(text), maxKey) {
+			at ^= uint32(text[i])
+			if at >= uint32(len(c.units)) {
+				return
+			}
+			unit := c.units[at]
+			if unit&(isLeaf|0xff) != uint32(text[i]) {
+				return
+			}
+			at ^= offset(unit)
+			if ends := unit>>8&1 != 0; !ends || at >= uint32(len(c.units)) {
+				continue
+			}
+			if value := c.units[at] &^ isLeaf; value < uint32(len(c.texts)) {
+				if to, _, _ := strings.Cut(c.texts[value:], "\x00"); !yield(i+1, to) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // offset returns what leads from a unit to those behind it.

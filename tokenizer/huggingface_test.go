@@ -375,7 +375,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"added member", add(object{"id": 5000, "content": "x", "extra": true}), "added_tokens[256].extra"},
 		{"normalizer", set("", "normalizer", object{"type": "Nmt"}), "normalizer: Nmt"},
 		{"normalizer in lists", set("", "normalizer", object{"type": "Sequence", "normalizers": []object{{"type": "NFC"}, {"type": "Sequence", "normalizers": []object{{"type": "Precompiled"}}}}}),
-			"normalizer.normalizers[1].normalizers[0]: Precompiled"},
+			"normalizer.normalizers[1].normalizers[0].precompiled_charsmap: has no size"},
 		{"member of a list", set("", "normalizer", object{"type": "Sequence", "extra": 1}), "normalizer.extra"},
 		{"nothing to replace", set("", "normalizer", object{"type": "Replace", "content": "x"}), "normalizer.pattern: neither"},
 		{"empty to replace", set("", "normalizer", object{"type": "Replace", "content": "x", "pattern": object{"String": ""}}), "normalizer.pattern: is empty"},

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 
@@ -11,6 +12,9 @@ import (
 type normalizer struct {
 	name  string // of its type in tokenizer.json
 	apply func(text string) string
+
+	growth int  // how many times as long texts may become; 0: once
+	moves  bool // whether the input begins with what it leaves, or adds, is not known
 }
 
 // newNormalizer returns the step that a component describes.
@@ -28,10 +32,11 @@ func newNormalizer(path string, c *component) (normalizer, error) {
 	case "Lowercase":
 		n.apply = lower
 	case "StripAccents":
-		n.apply = func(text string) string { return strings.Map(withoutMark, text) }
+		n.apply, n.moves = func(text string) string { return strings.Map(withoutMark, text) }, true
 	case "Strip":
-		n.apply = func(text string) string { return strip(text, c.StripLeft, c.StripRight) }
+		n.apply, n.moves = func(text string) string { return strip(text, c.StripLeft, c.StripRight) }, c.StripLeft
 	case "Prepend":
+		n.growth, n.moves = len(c.Prepend), true
 		n.apply = func(text string) string {
 			if text == "" {
 				return ""
@@ -43,7 +48,14 @@ func newNormalizer(path string, c *component) (normalizer, error) {
 		if err != nil {
 			return n, err
 		}
+		n.growth, n.moves = len(c.Content), c.Content != " " && c.Content != spaceMark // no mark comes before these anyway
 		n.apply = func(text string) string { return substitute(text, find, c.Content) }
+	case "Precompiled":
+		table, err := newCharsmap(c.Charsmap)
+		if err != nil {
+			return n, fmt.Errorf("%s.precompiled_charsmap: %w", path, err)
+		}
+		n.growth, n.apply = table.most, table.applyShort
 	default:
 		return n, c.unsupported(path)
 	}

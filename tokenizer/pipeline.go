@@ -21,6 +21,8 @@ type component struct {
 	Pattern *pattern `json:"pattern"` // Replace, Split
 	Content string   `json:"content"` // Replace, Strip of a decoder
 
+	Charsmap []byte `json:"precompiled_charsmap"` // Precompiled
+
 	StripLeft  bool `json:"strip_left"` // Strip of a normalizer
 	StripRight bool `json:"strip_right"`
 
@@ -152,7 +154,7 @@ func (p *pipeline) readNormalizer(path string, c *component) error {
 		if err != nil {
 			return err
 		}
-		if growth *= max(1, len(steps[i].Content), len(steps[i].Prepend)); growth > maxGrowth {
+		if growth *= max(1, n.growth); growth > maxGrowth {
 			return fmt.Errorf("%s: with the steps before it texts become too long", paths[i])
 		}
 		p.normalizers = append(p.normalizers, n)
@@ -309,9 +311,10 @@ func (p *pipeline) readMetaspace(path string, c *component) error {
 	if err != nil {
 		return err
 	}
-	for _, n := range p.normalizers {
-		// Whether the input begins with what they leave, or add, is not known here.
-		if scheme == prefixFirst && slices.Contains([]string{"Strip", "StripAccents", "Replace", "Prepend"}, n.name) {
+	for i, n := range p.normalizers {
+		spaces := n.name == "Precompiled" && i > 0 // those that a step before it put there may be gone
+		parts := len(p.cutters) > 0                // several may come from the first character
+		if scheme == prefixFirst && (n.moves || spaces || parts) {
 			return fmt.Errorf("%s.prepend_scheme: %s after %s is not supported", path, *c.PrependScheme, n.name)
 		}
 	}

@@ -154,6 +154,36 @@ func TestFirstAfter(t *testing.T) {
 		_, err := fromObject(t, file)
 		require.ErrorContains(t, err, "pre_tokenizer.prepend_scheme: first after "+step["type"].(string)+" is not supported")
 	}
+	file := spmFile(t)
+	file["normalizer"] = object{"type": "NFKC"}
+	file["pre_tokenizer"] = object{"type": "Sequence", "pretokenizers": []object{{"type": "WhitespaceSplit"}, metaspace("first", true)}}
+	_, err := fromObject(t, file)
+	require.ErrorContains(t, err, "pre_tokenizer.pretokenizers[1].prepend_scheme: first after NFKC is not supported", "a sign may become several words")
+}
+
+// TestPrecompiled: in a tokenizer.json a key stands for all of a short character that
+// begins with it, as the reference has it.
+func TestPrecompiled(t *testing.T) {
+	for _, c := range readLines[struct {
+		Name   string `json:"name"`
+		Change object `json:"change"`
+	}](t, testdata.Path(t, "tokenizer", "pipelines", "cases.jsonl.gz")) {
+		if c.Name != "table, never" {
+			continue
+		}
+		file := uniFile(t)
+		maps.Copy(file, c.Change)
+		tok, err := fromObject(t, file)
+		require.NoError(t, err)
+		for text, want := range map[string]string{
+			"A\u0301b": "ab", "A\u0301\u0302\u0303b": "a\u0301\u0302\u0303b", "abe\u0301e\u0302": "ab\u00e9e\u0302", "\r\nx": "\r x",
+			"\n\u0301x": " \u0301x", "\u200b\u0301x": "\u0301x", "\u0600A": "\u0600a", "A\u200d\u3000": "a ", "A\xff": "a\xff",
+		} {
+			require.Equal(t, want, tok.normalizers[0].apply(text), "%q", text)
+		}
+		return
+	}
+	require.Fail(t, "no such case")
 }
 
 // TestPipelines: normalizers and pre-tokenizers of every kind, with the ids that the

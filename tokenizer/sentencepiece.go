@@ -57,13 +57,13 @@ func (p *pieces) readNormalizers(s *source) error {
 		if err != nil {
 			return fmt.Errorf("normalizer_spec.precompiled_charsmap: %w", err)
 		}
-		s.normalizers = append(s.normalizers, normalizer{"precompiled_charsmap", c.apply})
+		s.normalizers = append(s.normalizers, normalizer{name: "precompiled_charsmap", apply: c.apply})
 	}
 	if p.spaces {
 		if slices.Contains(p.kinds, int64(userDefined)) { // the text between two would lose its ends
 			return errors.New("normalizer_spec." + extraSpaces + ": not supported with user-defined symbols")
 		}
-		s.normalizers = append(s.normalizers, normalizer{extraSpaces, squeeze})
+		s.normalizers = append(s.normalizers, normalizer{name: extraSpaces, apply: squeeze})
 	}
 	s.normalizes = len(s.normalizers) > 0
 	return nil

@@ -105,4 +105,5 @@ def main():
         out.write("\n".join(lines).encode() + b"\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -2,14 +2,16 @@
 this folder and one change after another to what stands around the model; and
 decoders.jsonl.gz: what it makes of random ids with one decoder after another.
 
-usage: make.py    (needs tokenizers)
+usage: make.py    (needs tokenizers, and sentencepiece for the table of ../charsmap)
 """
 
+import base64
 import copy
 import gzip
 import json
 import pathlib
 import random
+import runpy
 
 from tokenizers import Tokenizer
 
@@ -162,6 +164,14 @@ def uni_cases():
     yield "words", {"normalizer": None, "pre_tokenizer": meta("always")}
     yield "NFKC", {"normalizer": normalizers(step("NFKC"), *marks)}
     yield "digits", {"normalizer": None, "pre_tokenizer": cuts(step("Digits", individual_digits=True), meta("first"))}
+    compiled = runpy.run_path(HERE.parent / "charsmap" / "make.py")["charsmap"]()
+    table = step("Precompiled", precompiled_charsmap=base64.b64encode(compiled).decode())
+    yield "table", {"normalizer": normalizers(table, *marks)}
+    for scheme in ["always", "first", "never"]:
+        right = step("Strip", strip_left=False, strip_right=True)
+        yield f"table, {scheme}", {"normalizer": table, "pre_tokenizer": meta(scheme)}
+        yield f"table and spaces, {scheme}", {"normalizer": normalizers(table, right, replace(" {2,}", MARK, "Regex")), "pre_tokenizer": meta(scheme)}
+    yield "table, then words", {"normalizer": table, "pre_tokenizer": cuts(step("WhitespaceSplit"), meta("always"))}
 
 
 def uni_file():
