@@ -72,6 +72,7 @@ GROUP: \
 // HEAD begins a block of 32 columns with scales, HEAD_MIN one with numbers that are added,
 // too.
 #define HEAD \
+	AHEAD(0) \
 	VCVTPH2PS (AX), Z21 \
 	ADDQ      $32, AX
 
