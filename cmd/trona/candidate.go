@@ -42,6 +42,9 @@ func (l *loader) candidate(s source) (_ *candidate, err error) {
 		return nil, err
 	}
 	c.cache = l.cache.fit(c.ckpt.Config.ContextLength, len(l.sources), c.draft != nil)
+	if most := c.cache.MaxModelLen; most > 0 {
+		c.model.ContextLength = min(c.model.ContextLength, most)
+	}
 	if c.dev, err = l.device.open(); err != nil {
 		return nil, err
 	}
@@ -78,7 +81,7 @@ func describe(ckpt *model.Checkpoint, from source) (*server.Model, error) {
 		return nil, fmt.Errorf("%s: its tokenizer has %d tokens, its output %d", ckpt.Path, tok.VocabSize(), c.VocabSize)
 	}
 	m := &server.Model{
-		Names: from.names, Tokenizer: tok, VocabSize: c.VocabSize, Parameters: ckpt.Parameters(), EOS: slices.Clone(c.EOS),
+		Names: from.names, Tokenizer: tok, VocabSize: c.VocabSize, ContextLength: c.ContextLength, Parameters: ckpt.Parameters(), EOS: slices.Clone(c.EOS),
 		Defaults: server.SamplingDefaults(c.Sampling), Created: time.Now(),
 	}
 	if len(m.Names) == 0 {

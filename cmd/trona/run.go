@@ -98,14 +98,10 @@ func (c *runCommand) start(std stdio) (*session, error) {
 	defer wait.stop()
 	bar := newProgress(std.err, "loading "+c.Model)
 	bar.before = wait.stop
-	from := loader{sources: []source{{path: c.Model, template: template}}, cache: flags, device: c.deviceFlags}
+	from := loader{sources: []source{{path: c.Model, template: template}}, cache: flags, device: c.deviceFlags, opened: c.fits}
 	models, err := from.load(bar)
 	if err != nil {
 		return nil, err
-	}
-	if models[0].model.Template == nil {
-		models.close()
-		return nil, fmt.Errorf("%s has no chat template, so it cannot chat: give one with --chat-template; trona serve answers completions", c.Model)
 	}
 	api := server.New(server.Options{Version: version})
 	api.SetModels(models.models()...)
@@ -123,6 +119,18 @@ func (c *runCommand) start(std stdio) (*session, error) {
 			models.close()
 		},
 	}, nil
+}
+
+// fits says before a model is loaded, which can take minutes, what would be refused after.
+func (c *runCommand) fits(m *server.Model) error {
+	if m.Template == nil {
+		return fmt.Errorf("%s has no chat template, so it cannot chat: give one with --chat-template; trona serve answers completions", c.Model)
+	}
+	// Templates trim messages and add to them.
+	if n := len(m.Tokenizer.Encode(strings.TrimSpace(c.Prompt), tokenizer.EncodeOptions{})); n > m.ContextLength {
+		return fmt.Errorf("the prompt has %s tokens, the context of %s %s", count(int64(n)), c.Model, count(int64(m.ContextLength)))
+	}
+	return nil
 }
 
 const help = `/think on   answer with reasoning    /think off  answer at once

@@ -58,7 +58,8 @@ func TestRunErrors(t *testing.T) {
 		"temperature":      {"x", []string{"--temperature", "3"}, exitUsage, "--temperature"},
 		"max tokens":       {"x", []string{"--max-tokens=-1"}, exitUsage, "--max-tokens"},
 		"no such model":    {"x", []string{"absent.gguf"}, exitFailed, "absent.gguf"},
-		"prompt too long":  {strings.Repeat("word ", 3000), []string{"--max-model-len", "1024"}, exitFailed, "1024"},
+		"prompt too long":  {strings.Repeat("word ", 3000), []string{"--max-model-len", "1024"}, exitFailed, "the prompt has 8,999 tokens, the context of demo 1,024"},
+		"prompt just fits": {strings.Repeat("word ", 341), []string{"--max-model-len", "1024"}, exitFailed, "1024"},
 		"longer than ever": {"x", []string{"--max-model-len", "1000000"}, exitFailed, "the model declares 131072"},
 	} {
 		t.Run(name, func(t *testing.T) {
