@@ -72,7 +72,7 @@ func (k *sketch) judge() verdict {
 		return holds
 	}
 	tools, long := note(signalTools, k.tools), note(signalLong, k.bytes > longText)
-	high := note(signalHigh, k.effort == "high" || k.effort == "xhigh")
+	high := note(signalHigh, slices.Contains([]string{"high", "xhigh", "max"}, k.effort))
 	low := note(signalLow, k.effort == "minimal" || k.effort == "low")
 	code := note(signalCode, k.code || aboutCode(k.question))
 	calculations := calculations(k.question)

@@ -103,6 +103,7 @@ func TestAutoRoutes(t *testing.T) {
 		{"/v1/responses", `{"input":"Solve the equation."`, "large", "on"},
 		{"/v1/responses", `{"input":"Hi"`, "small", "off"},
 		{"/v1/responses", `{"input":"Hi","reasoning":{"effort":"high"}`, "large", "on"},
+		{"/v1/responses", `{"input":"Hi","reasoning":{"effort":"max"}`, "large", "on"},
 		{"/v1/responses/input_tokens", `{"input":"Hi"`, "small", "off"},
 		{messagesPath, `{"max_tokens":9,"messages":[{"role":"user","content":"Solve the equation."}]`, "large", "off"},
 		{messagesPath, `{"max_tokens":9,"messages":[{"role":"user","content":"Hi"}],"thinking":{"type":"adaptive"}`, "small", "on"},

@@ -188,7 +188,7 @@ func (in *renderInput) variable(name string) jsontext.Value {
 func (in *renderInput) readThinking(o *object, m *Model) {
 	effort := ""
 	if v := o.take("reasoning_effort"); v != nil {
-		effort = v.oneOf("none", "minimal", "low", "medium", "high", "xhigh")
+		effort = v.oneOf("none", "minimal", "low", "medium", "high", "xhigh", "max")
 	}
 	if o.d.err != nil {
 		return

@@ -120,6 +120,7 @@ func TestThinkingSwitch(t *testing.T) {
 		{"variable", system("detailed thinking on"), off, "[system]detailed thinking on[user]Hi[assistant]<think></think>", ""},
 		{"effort", user, "", "[user]Hi[medium]", ""},
 		{"effort", user, low, "[user]Hi[low]", ""},
+		{"effort", user, `,"reasoning_effort":"max"`, "[user]Hi[max]", ""},
 		{"effort", user, low + `,"chat_template_kwargs":{"reasoning_effort":"mine"}`, "[user]Hi[mine]", ""},
 		{"effort", user, off, "[user]Hi[medium]", "chat_template_kwargs.enable_thinking"},
 		{"llama3.1", user, none, "", "reasoning_effort"},
