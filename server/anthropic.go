@@ -36,10 +36,23 @@ type contentBlock struct {
 
 // anthropicUsage counts tokens; those found in the cache are not in InputTokens.
 type anthropicUsage struct {
-	InputTokens         int `json:"input_tokens"`
-	CacheCreationTokens int `json:"cache_creation_input_tokens"`
-	CacheReadTokens     int `json:"cache_read_input_tokens"`
-	OutputTokens        int `json:"output_tokens"`
+	InputTokens         int           `json:"input_tokens"`
+	CacheCreationTokens int           `json:"cache_creation_input_tokens"`
+	CacheReadTokens     int           `json:"cache_read_input_tokens"`
+	OutputTokens        int           `json:"output_tokens"`
+	OutputDetails       outputDetails `json:"output_tokens_details,omitzero"`
+}
+
+type outputDetails struct {
+	ThinkingTokens int `json:"thinking_tokens"`
+}
+
+// anthropicModel is what Anthropic's clients read of a model beside its id.
+type anthropicModel struct {
+	Type           string `json:"type"`
+	DisplayName    string `json:"display_name"`
+	CreatedAt      string `json:"created_at"` // RFC 3339
+	MaxInputTokens int    `json:"max_input_tokens"`
 }
 
 // createMessage serves POST /v1/messages.
@@ -107,7 +120,10 @@ func (c *chat) message(id string) anthropicMessage {
 func (c *chat) anthropicUsage() anthropicUsage {
 	u, _ := c.totals()
 	cached := u.PromptTokensDetails.CachedTokens
-	return anthropicUsage{InputTokens: u.PromptTokens - cached, CacheReadTokens: cached, OutputTokens: u.CompletionTokens}
+	return anthropicUsage{
+		InputTokens: u.PromptTokens - cached, CacheReadTokens: cached,
+		OutputTokens: u.CompletionTokens, OutputDetails: outputDetails{u.CompletionTokensDetails.ReasoningTokens},
+	}
 }
 
 // anthropicStop says why an answer ended, and at which stop sequence.

@@ -127,6 +127,7 @@ func TestMessages(t *testing.T) {
 		}
 		require.Equal(t, "same", got["id"])
 		require.Equal(t, []any{"message", "assistant", "test"}, []any{got["type"], got["role"], got["model"]})
+		require.Equal(t, strings.HasPrefix(c.blocks, "thinking"), get(got, "usage", "output_tokens_details") != nil)
 		count := post(t, s, 200, messagesPath+"/count_tokens", `{"model":"test",`+hello+c.fields+`}`)
 		require.Equal(t, count["input_tokens"], get(got, "usage", "input_tokens").(float64)+get(got, "usage", "cache_read_input_tokens").(float64))
 	}

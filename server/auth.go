@@ -19,8 +19,21 @@ func newKeyring(keys []string) keyring {
 	return ring
 }
 
-// check wants "Authorization: Bearer KEY", once; routes of Anthropic take
-// "x-api-key: KEY" too. The time it takes depends on the number of keys only.
+// keyOf returns the key that a request carries, once: "Authorization: Bearer KEY",
+// or without that "x-api-key: KEY", as Anthropic's clients send it to every route.
+func keyOf(r *http.Request) (key string, ok bool) {
+	headers, own := r.Header.Values("Authorization"), r.Header.Values("X-Api-Key")
+	if len(headers) == 0 && len(own) == 1 {
+		return own[0], true
+	}
+	if len(headers) != 1 {
+		return "", false
+	}
+	scheme, key, _ := strings.Cut(headers[0], " ")
+	return strings.TrimSpace(key), strings.EqualFold(scheme, "Bearer")
+}
+
+// check wants a valid key. The time it takes depends on the number of keys only.
 func (k keyring) check(r *http.Request) error {
 	if len(k) == 0 {
 		return nil
@@ -29,18 +42,11 @@ func (k keyring) check(r *http.Request) error {
 		status: http.StatusUnauthorized, kind: kindInvalid, code: codeAPIKey,
 		message: "a valid API key is required: send the header Authorization: Bearer KEY",
 	}
-	headers := r.Header.Values("Authorization")
-	if own := r.Header.Values("X-Api-Key"); len(headers) == 0 && len(own) == 1 && anthropicPath(r.URL.Path) {
-		headers = []string{"Bearer " + own[0]}
-	}
-	if len(headers) != 1 {
+	key, ok := keyOf(r)
+	if !ok {
 		return refused
 	}
-	scheme, key, _ := strings.Cut(headers[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return refused
-	}
-	digest := sha256.Sum256([]byte(strings.TrimSpace(key)))
+	digest := sha256.Sum256([]byte(key))
 	found := 0
 	for i := range k {
 		found |= subtle.ConstantTimeCompare(digest[:], k[i][:])

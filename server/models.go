@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // modelSet are the models that a server has; nil while they load. Requests that
@@ -75,6 +76,9 @@ func (s *Server) listModels(w http.ResponseWriter, _ *http.Request) error {
 	if card, ok := s.loaded().autoCard(); ok {
 		list.Data = append(list.Data, card)
 	}
+	if n := len(list.Data); n > 0 {
+		list.FirstID, list.LastID = &list.Data[0].ID, &list.Data[n-1].ID
+	}
 	writeJSON(w, http.StatusOK, list)
 	return nil
 }
@@ -95,7 +99,10 @@ func (s *Server) oneModel(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (m *Model) card(name string) modelCard {
-	return modelCard{ID: name, Object: "model", Created: m.Created.Unix(), OwnedBy: "trona", Root: m.Names[0], MaxModelLen: m.ContextLength}
+	return modelCard{
+		ID: name, Object: "model", Created: m.Created.Unix(), OwnedBy: "trona", Root: m.Names[0], MaxModelLen: m.ContextLength,
+		anthropicModel: anthropicModel{Type: "model", DisplayName: name, CreatedAt: m.Created.UTC().Format(time.RFC3339), MaxInputTokens: m.ContextLength},
+	}
 }
 
 // has reports whether the model has this name, in any spelling.

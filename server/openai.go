@@ -213,9 +213,13 @@ type timings struct {
 	DraftNAccepted     *int    `json:"draft_n_accepted,omitzero"` // right among them; nil where nothing was guessed
 }
 
+// modelList is OpenAI's list and Anthropic's in one: clients of both ask here.
 type modelList struct {
-	Object string      `json:"object"`
-	Data   []modelCard `json:"data"`
+	Object  string      `json:"object"`
+	Data    []modelCard `json:"data"`
+	FirstID *string     `json:"first_id"`
+	LastID  *string     `json:"last_id"`
+	HasMore bool        `json:"has_more"`
 }
 
 type modelCard struct {
@@ -225,4 +229,5 @@ type modelCard struct {
 	OwnedBy     string `json:"owned_by"`
 	Root        string `json:"root"`
 	MaxModelLen int    `json:"max_model_len"`
+	anthropicModel
 }

@@ -182,7 +182,8 @@ func (s *Server) owner(r *http.Request) string {
 	if len(s.keys) == 0 {
 		return ""
 	}
-	digest := sha256.Sum256([]byte(r.Header.Get("Authorization")))
+	key, _ := keyOf(r) // which was checked before
+	digest := sha256.Sum256([]byte(key))
 	return string(digest[:])
 }
 

@@ -203,6 +203,10 @@ func TestResponsesStore(t *testing.T) {
 	id := ask(200, "POST", responsesPath, `{"input":"Hi"}`, "a")["id"].(string)
 	ask(200, "GET", responsesPath+"/"+id, "", "a")
 	ask(404, "GET", responsesPath+"/"+id, "", "b")
+	for key, status := range map[string]int{"a": 200, "b": 404} { // whoever holds the key, however it comes
+		w, _ := call(t, s, "GET", responsesPath+"/"+id, "", "X-Api-Key", key)
+		require.Equal(t, status, w.Code)
+	}
 	item := get(ask(200, "GET", responsesPath+"/"+id, "", "a"), "output", 0, "id").(string)
 	refers := `{"input":[{"role":"user","content":"Hi"},{"type":"item_reference","id":"` + item + `"},{"role":"user","content":"a"}]}`
 	ask(200, "POST", responsesPath, refers, "a")

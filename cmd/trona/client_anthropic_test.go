@@ -40,9 +40,29 @@ func TestAnthropicGo(t *testing.T) {
 	t.Run("turns", func(t *testing.T) { anthropicTurns(t, client) })
 	t.Run("tools", func(t *testing.T) { anthropicTools(t, client) })
 	t.Run("runner", func(t *testing.T) { anthropicRunner(t, client) })
+	t.Run("models", func(t *testing.T) { anthropicModels(t, client) })
 	t.Run("budget", func(t *testing.T) { anthropicBudget(t, client) })
 	t.Run("errors", func(t *testing.T) { anthropicErrors(t, client, s) })
 	t.Run("retries", func(t *testing.T) { anthropicRetries(t, s) })
+}
+
+// anthropicModels wants the list that OpenAI's clients read to be Anthropic's too.
+func anthropicModels(t *testing.T, client anthropic.Client) {
+	one, err := client.Models.Get(t.Context(), "test", anthropic.ModelGetParams{})
+	require.NoError(t, err)
+	models := []anthropic.ModelInfo{*one}
+	pages := client.Models.ListAutoPaging(t.Context(), anthropic.ModelListParams{})
+	for pages.Next() {
+		models = append(models, pages.Current())
+	}
+	require.NoError(t, pages.Err())
+	require.Equal(t, one.ID, models[1].ID)
+	for _, m := range models {
+		require.Equal(t, m.ID, m.DisplayName)
+		require.EqualValues(t, "model", m.Type)
+		require.False(t, m.CreatedAt.IsZero())
+		require.Positive(t, m.MaxInputTokens)
+	}
 }
 
 func anthropicWhole(t *testing.T, client anthropic.Client) {
