@@ -28,3 +28,31 @@ func graniteMultipliers(o *object, c *Config) {
 		Logits: o.multiplier("logits_scaling", 1), Attention: o.multiplier("attention_multiplier", 1),
 	}
 }
+
+// hyperCLOVAX is HyperCLOVA X SEED Think: Granite, mostly with norms of what attention and FFN
+// give, too.
+var hyperCLOVAX = architecture{
+	gguf: granite.gguf, hf: "HyperCLOVAXForCausalLM", hfType: "hyperclovax", hfLayers: hfUniform, folderNames: hyperCLOVAXNames(),
+	norms: NormsAround, attentionBias: true, mlpBias: true, multipliers: hyperCLOVAXMultipliers,
+}
+
+func hyperCLOVAXNames() *names {
+	n := hfNames
+	n.attnBehind, n.ffnBehind = "post_norm1", "post_norm2"
+	return &n
+}
+
+// hyperCLOVAXMultipliers: logits are multiplied, not divided, and attention is as usual
+// where a file does not say.
+func hyperCLOVAXMultipliers(o *object, c *Config) {
+	c.Multipliers = Multipliers{
+		Embedding: o.multiplier("embedding_multiplier", 1), Residual: o.multiplier("residual_multiplier", 1),
+		Logits: 1 / o.multiplier("logits_scaling", 1),
+	}
+	if v, ok := o.number("attention_multiplier"); ok {
+		c.Multipliers.Attention = float32(o.within(o.prefix+"attention_multiplier", v, minMultiplier, maxMultiplier))
+	}
+	if _, given := o.members["use_post_norm"]; given && !o.flag("use_post_norm") {
+		c.Norms = NormsBefore
+	}
+}

@@ -29,14 +29,40 @@ func upBehindGate() *names {
 	return &n
 }
 
-// GGUF files of these models have a name of their own.
-var (
-	internlm2 = architecture{gguf: "internlm2"}
-	xverse    = architecture{gguf: "xverse"}
-)
+// xverse is XVERSE.
+var xverse = architecture{gguf: "xverse", hf: "XverseForCausalLM", hfType: "xverse", hfLayers: hfUniform}
+
+// internlm2 is InternLM2, whose folders have names of their own, and queries, keys and values
+// in one tensor.
+var internlm2 = architecture{
+	gguf: "internlm2", hf: "InternLM2ForCausalLM", hfType: "internlm2", hfLayers: hfUniform, folderNames: internlm2Names(), attentionBias: true,
+	keys: [][2]string{{"bias", "attention_bias"}},
+}
+
+func internlm2Names() *names {
+	return &names{
+		embedding: "model.tok_embeddings", finalNorm: "model.norm", head: "output", layer: "model.layers.",
+		attnNorm: "attention_norm", q: "attention.wq", k: "attention.wk", v: "attention.wv", qkv: "attention.wqkv", grouped: true, o: "attention.wo",
+		ffnNorm: "ffn_norm", gate: "feed_forward.w1", up: "feed_forward.w3", down: "feed_forward.w2",
+	}
+}
+
+// mimo is MiMo-7B: Qwen2, without the layers that guess further tokens.
+var mimo = architecture{
+	gguf: qwen2.gguf, hf: "MiMoForCausalLM", hfType: "mimo", hfLayers: mimoLayers, neox: true, beside: []string{"model.mtp_layers."}, qkvBias: true,
+	windowFlag: true,
+}
+
+// mimoLayers: the biases of Qwen2 are there whatever attention_bias says.
+func mimoLayers(o *object, s hfShape) []Layer {
+	o.flag("attention_bias")
+	o.integer("num_nextn_predict_layers")
+	return hfUniform(o, s)
+}
 
 // Folders of these have a name of their own.
 var (
+	cwm         = architecture{hf: "CwmForCausalLM", hfType: "cwm", hfLayers: hfUniform, window: 8192, mlpBias: true, theta: 1e6}
 	ministral   = architecture{hf: "MinistralForCausalLM", hfType: "ministral", hfLayers: hfUniform, window: 4096}
 	iquestCoder = architecture{hf: "IQuestCoderForCausalLM", hfType: "iquestcoder", hfLayers: hfUniform, attentionBias: true, mlpBias: true}
 )

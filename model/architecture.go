@@ -51,5 +51,5 @@ type architecture struct {
 func architectures() []*architecture {
 	return []*architecture{&llama, &deci, &mistral, &qwen2, &qwen3, &qwen2VL, &qwen3VL, &qwen2VLFile, &qwen3VLFile, &granite, &minicpm, &smollm3,
 		&phi3, &glm, &glm4, &internlm3, &helium, &ernie45, &seedOSS, &exaone, &exaone4, &olmo2, &graniteHybrid,
-		&mistral3, &ministral3, &ministral, &iquestCoder, &internlm2, &xverse}
+		&mistral3, &ministral3, &ministral, &iquestCoder, &internlm2, &xverse, &mimo, &cwm, &hyperCLOVAX}
 }

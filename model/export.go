@@ -77,6 +77,16 @@ func (c *Checkpoint) GGUFArchitecture() string {
 	return llama.gguf
 }
 
+// GGUFNorms reports whether files of that architecture have the norms of this checkpoint.
+func (c *Checkpoint) GGUFNorms() bool {
+	for _, a := range architectures() {
+		if a.gguf == c.GGUFArchitecture() {
+			return a.norms == c.Config.Norms
+		}
+	}
+	return false
+}
+
 func (c *Checkpoint) architecture() *architecture {
 	for _, a := range architectures() {
 		if name := c.Config.Architecture; name == a.hf || name == a.gguf {

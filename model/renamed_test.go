@@ -48,6 +48,11 @@ func TestRenamed(t *testing.T) {
 		"llama of exaone": {architecture: "LlamaForCausalLM", keys: map[string]string{"num_hidden_layers": "", "num_layers": "2"}, refused: "num_hidden_layers"},
 		"ministral":       {architecture: "MinistralForCausalLM", keys: map[string]string{"sliding_window": "32768", "layer_types": `["sliding_attention", "sliding_attention"]`}, want: Layer{&plain, &FFN{Width: 512}}},
 		"iquest":          {architecture: "IQuestCoderForCausalLM", keys: map[string]string{"clip_qkv": "null", "use_sliding_window": "false", "sliding_window": "1024"}, want: Layer{&plain, &FFN{Width: 512}}},
+		"mimo":            {architecture: "MiMoForCausalLM", keys: map[string]string{"attention_bias": "true", "num_nextn_predict_layers": "1", "use_sliding_window": "false"}, want: Layer{&qkv, &FFN{Width: 512}}},
+		"qwen guessing":   {architecture: "Qwen2ForCausalLM", keys: map[string]string{"num_nextn_predict_layers": "1"}, refused: "num_nextn_predict_layers"},
+		"internlm 2":      {architecture: "InternLM2ForCausalLM", keys: map[string]string{"bias": "true"}, want: Layer{&all, &FFN{Width: 512}}},
+		"xverse":          {architecture: "XverseForCausalLM", want: Layer{&plain, &FFN{Width: 512}}},
+		"cwm of all":      {architecture: "CwmForCausalLM", keys: map[string]string{"sliding_window": "null", "layer_types": `["sliding_attention", "full_attention"]`}, refused: "layer_types"},
 		"iquest clipped":  {architecture: "IQuestCoderForCausalLM", keys: map[string]string{"clip_qkv": "8"}, refused: "clip_qkv"},
 		"olmo 2":          {architecture: "Olmo2ForCausalLM", want: Layer{&together, &FFN{Width: 512}}},
 		"exaone 4":        {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window": "null", "sliding_window_pattern": `"LLLG"`}, want: Layer{&normed, &FFN{Width: 512}}},
@@ -172,7 +177,7 @@ func TestTheta(t *testing.T) {
 // TestJointBlock: a part of a joint tensor must not begin within a block that has one scale.
 func TestJointBlock(t *testing.T) {
 	const rows, cols = 192, 320
-	p := part{name: "up", rows: rows, cols: cols, weight: new(kernels.Weight), joint: joint{"both", 2 * rows, rows}}
+	p := part{name: "up", rows: rows, cols: cols, weight: new(kernels.Weight), joint: joint{name: "both", rows: 2 * rows, first: rows}}
 	for scale, refused := range map[string]bool{"both.weight_scale": false, "both.weight_scale_inv": true} {
 		shape := []int64{2 * rows, 1}
 		if refused {
@@ -188,9 +193,50 @@ func TestJointBlock(t *testing.T) {
 			continue
 		}
 		require.NoError(t, err)
-		require.Equal(t, int64(rows), s.first)
+		require.Equal(t, int64(rows), s.place.first)
 		require.Equal(t, int64(rows), s.scales())
 		require.NoError(t, f.rest())
+	}
+}
+
+// TestGrouped: each KV head's queries, its key and its value may be together, in any form
+// whose scales do not span two of them.
+func TestGrouped(t *testing.T) {
+	const rows, cols = 16, 4
+	data, scales := make([]byte, rows*cols), make([]float32, rows)
+	for i := range data {
+		data[i] = byte(i)
+		scales[i/cols] = float32(i/cols + 1)
+	}
+	filled := func(dst []byte, first int64) { copy(dst, data[first*cols:]) }
+	wholes := map[string]*kernels.Matrix{
+		"plain": {Data: data}, "filled": {Fill: filled}, "scale": {Data: data, Scale: scales[:1], ScaleRows: rows, ScaleCols: cols},
+		"scales": {Data: data, Scale: scales, ScaleRows: 1, ScaleCols: cols}, "groups": {Data: data, GroupScale: data[:rows]},
+	}
+	var l layerWeights
+	parts := l.attention(nil, internlm2Names(), &Attention{Heads: 4, KVHeads: 2, HeadDim: 2}, cols, partial{})
+	for i, want := range [][]int64{{0, 1, 2, 3, 8, 9, 10, 11}, {4, 5, 12, 13}, {6, 7, 14, 15}} {
+		for name, whole := range wholes {
+			whole.Type, whole.Rows, whole.Cols = kernels.F8E4M3, rows, cols
+			s := stored{matrix: *whole, place: parts[i].joint, scale: -1}
+			s.matrix.Rows = parts[i].rows
+			m := s.of(whole)
+			require.Equal(t, int64(len(want)), m.Rows)
+			if m.Fill != nil {
+				m.Data = make([]byte, m.Rows*cols)
+				m.Fill(m.Data[cols:], 1)
+				m.Fill(m.Data[:cols], 0)
+			}
+			for j, row := range want {
+				require.Equal(t, data[row*cols:][:cols], m.Data[j*cols:][:cols], "%s: row %d of %d", name, j, i)
+				switch {
+				case whole.GroupScale != nil:
+					require.Equal(t, byte(row), m.GroupScale[j])
+				case whole.Scale != nil:
+					require.Equal(t, whole.ScaleAt(row, 0), m.ScaleAt(int64(j), 0), "%s: row %d of %d", name, j, i)
+				}
+			}
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ type stored struct {
 	recast   *quant.Recast // the codes' type, where it turns into the matrix's; nil: it is that
 
 	joint *stored // the joint weight of which this is a part; nil: none
-	first int64   // its row, of a vector its number, with which this begins
+	place joint   // in it
 }
 
 // bytes returns the size of the weight in the checkpoint.

@@ -74,6 +74,9 @@ type names struct {
 	attnNorm, q, k, v, qkv, qNorm, kNorm, o, linearAttn string
 	ffnNorm, gate, up, gateUp, down, linearFFN          string
 	attnBehind, ffnBehind                               string // norms
+
+	// grouped: of qkv each KV head's queries come first, then its key and its value.
+	grouped bool
 }
 
 // ggufNames are those of llama.cpp, whose converter can write q, k and v as one tensor.
@@ -146,20 +149,26 @@ func (l *layerWeights) attention(all []part, n *names, a *Attention, d int64, tu
 	}
 	dim := int64(a.HeadDim)
 	q, kv := int64(a.Heads)*dim, int64(a.KVHeads)*dim
-	in := func(first int64) joint { return joint{n.qkv, q + 2*kv, first} }
+	rows := q + 2*kv
+	inQ, inK, inV := joint{name: n.qkv, rows: rows}, joint{name: n.qkv, rows: rows, first: q}, joint{name: n.qkv, rows: rows, first: q + kv}
+	if n.grouped {
+		group := q / int64(a.KVHeads)
+		stride := group + 2*dim
+		inQ, inK, inV = joint{n.qkv, rows, 0, group, stride}, joint{n.qkv, rows, group, dim, stride}, joint{n.qkv, rows, group + dim, dim, stride}
+	}
 	normed := turned
 	if a.QKNorm {
 		turned.rest = 0 // of the norms alone
 	}
 	all = append(all,
-		part{name: n.q, rows: q, cols: d, weight: &l.q, joint: in(0), partial: turned},
-		part{name: n.k, rows: kv, cols: d, weight: &l.k, joint: in(q), partial: turned},
-		part{name: n.v, rows: kv, cols: d, weight: &l.v, joint: in(q + kv)})
+		part{name: n.q, rows: q, cols: d, weight: &l.q, joint: inQ, partial: turned},
+		part{name: n.k, rows: kv, cols: d, weight: &l.k, joint: inK, partial: turned},
+		part{name: n.v, rows: kv, cols: d, weight: &l.v, joint: inV})
 	if a.QKVBias {
 		all = append(all,
-			part{name: n.q, bias: true, rows: 1, cols: q, vector: &l.qBias, joint: in(0), partial: turned},
-			part{name: n.k, bias: true, rows: 1, cols: kv, vector: &l.kBias, joint: in(q), partial: turned},
-			part{name: n.v, bias: true, rows: 1, cols: kv, vector: &l.vBias, joint: in(q + kv)})
+			part{name: n.q, bias: true, rows: 1, cols: q, vector: &l.qBias, joint: inQ, partial: turned},
+			part{name: n.k, bias: true, rows: 1, cols: kv, vector: &l.kBias, joint: inK, partial: turned},
+			part{name: n.v, bias: true, rows: 1, cols: kv, vector: &l.vBias, joint: inV})
 	}
 	if a.QKNorm {
 		ofQ, ofK := dim, dim
@@ -183,8 +192,8 @@ func (l *layerWeights) ffn(all []part, n *names, f *FFN, d int64) []part {
 	}
 	w := int64(f.Width)
 	all = append(all,
-		part{name: n.gate, rows: w, cols: d, weight: &l.gate, joint: joint{n.gateUp, 2 * w, 0}},
-		part{name: n.up, rows: w, cols: d, weight: &l.up, joint: joint{n.gateUp, 2 * w, w}},
+		part{name: n.gate, rows: w, cols: d, weight: &l.gate, joint: joint{name: n.gateUp, rows: 2 * w}},
+		part{name: n.up, rows: w, cols: d, weight: &l.up, joint: joint{name: n.gateUp, rows: 2 * w, first: w}},
 		part{name: n.down, rows: d, cols: w, weight: &l.down})
 	if f.Bias {
 		all = append(all,

@@ -71,7 +71,8 @@ func TestBiases(t *testing.T) {
 	}
 }
 
-// TestFamily: files of checkpoints that are nearly Llama answer as these do.
+// TestFamily: files of checkpoints that are nearly Llama answer as these do, but for one
+// of which GGUF has no name.
 func TestFamily(t *testing.T) {
 	paths, err := filepath.Glob(filepath.Join(testdata.Path(t, "models", "family"), "*", "config.json"))
 	require.NoError(t, err)
@@ -79,6 +80,11 @@ func TestFamily(t *testing.T) {
 	for _, path := range paths {
 		folder := filepath.Dir(path)
 		t.Run(filepath.Base(folder), func(t *testing.T) {
+			if filepath.Base(folder) == "hyperclovax-behind" {
+				_, err := convert.File(t.Context(), open(t, folder), filepath.Join(t.TempDir(), "out.gguf"), convert.Options{Target: target(t, "F32")})
+				require.ErrorContains(t, err, "GGUF has no name for an architecture with these norms")
+				return
+			}
 			g := modeltest.ReadGolden(t, folder)
 			dev, err := cpu.Open(cpu.Options{Variant: "exact"})
 			require.NoError(t, err)

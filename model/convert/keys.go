@@ -48,6 +48,9 @@ func (k *keyWriter) types(t *Target) {
 // folderKeys writes what the files of a folder say about the architecture.
 func (k *keyWriter) folderKeys(c *model.Checkpoint, t *Target, name string) {
 	arch := c.GGUFArchitecture()
+	if !c.GGUFNorms() {
+		k.err = &model.ConfigError{File: c.Path, Message: "GGUF has no name for an architecture with these norms"}
+	}
 	k.set("general.architecture", arch)
 	k.set("general.type", "model")
 	k.set("general.name", name)

@@ -10,6 +10,7 @@ import json
 import pathlib
 import sys
 
+import safetensors.torch
 import torch
 import transformers
 
@@ -19,6 +20,9 @@ SHAPE = dict(
 )
 LONGROPE = dict(
     rope_type="longrope", rope_theta=10000.0, short_factor=[1.0, 1.25, 1.5], long_factor=[1.5, 4.0, 12.5],
+)
+LLAMA3 = dict(
+    rope_type="llama3", rope_theta=10000.0, factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64
 )
 FACTORS = dict(embedding_multiplier=12.0, residual_multiplier=0.22, logits_scaling=2.0, attention_multiplier=0.125)
 PROMPT, GREEDY, STORED = 24, 16, (0, 1, 17, 23, 24, 38)
@@ -52,6 +56,40 @@ def exaone(config):
         config[own] = config.pop(name)
 
 
+def internlm2(config):
+    """InternLM2 is Llama in transformers, with other names."""
+    config |= dict(architectures=["InternLM2ForCausalLM"], model_type="internlm2", bias=config.pop("attention_bias"))
+
+
+def internlm2_tensors(tensors):
+    """Of queries, keys and values each KV head's are together."""
+    renamed = {
+        "self_attn.o_proj": "attention.wo", "input_layernorm": "attention_norm", "post_attention_layernorm": "ffn_norm", "lm_head": "output",
+        "mlp.gate_proj": "feed_forward.w1", "mlp.up_proj": "feed_forward.w3", "mlp.down_proj": "feed_forward.w2", "embed_tokens": "tok_embeddings",
+    }
+    out = {}
+    for name, t in tensors.items():
+        for old, new in renamed.items():
+            name = name.replace(old, new)
+        out[name] = t
+    for q in [name for name in out if "q_proj" in name]:
+        each = [out.pop(q.replace("q_proj", part)) for part in ("q_proj", "k_proj", "v_proj")]
+        kv = SHAPE["num_key_value_heads"]
+        joint = torch.cat([t.reshape(kv, -1, *t.shape[1:]) for t in each], 1)
+        out[q.replace("self_attn.q_proj", "attention.wqkv")] = joint.reshape(-1, *joint.shape[2:]).contiguous()
+    return out
+
+
+def mimo(config):
+    """MiMo is Qwen2 in transformers."""
+    config |= dict(architectures=["MiMoForCausalLM"], model_type="mimo", attention_bias=True, num_nextn_predict_layers=1)
+
+
+def mimo_tensors(tensors):
+    """A layer that guesses further tokens is not read here."""
+    return tensors | {"model.mtp_layers.0.input_proj.weight": torch.ones(32, 64, dtype=torch.bfloat16)}
+
+
 def mistral3():
     """A model that sees images, and reads text here."""
     yarn = dict(
@@ -73,7 +111,7 @@ def qwen_vl(name, **text):
     return getattr(transformers, name + "ForConditionalGeneration")(config)
 
 
-# Name: the model, and what else is written in its config.json.
+# Name: the model, what else is written in its config.json and, where they are others, its tensors.
 MODELS = {
     "granite": (lambda: granite(tie_word_embeddings=True), None),
     "granite-untied": (lambda: granite(attention_bias=True, mlp_bias=True), None),
@@ -110,6 +148,14 @@ MODELS = {
     "qwen2-vl": (lambda: qwen_vl("Qwen2_5_VL"), None),
     "qwen3-vl": (lambda: qwen_vl("Qwen3VL", head_dim=8), None),
     "internlm3": (lambda: plain("InternLM3", attention_bias=True, mlp_bias=True, head_dim=8), internlm3),
+    "internlm2": (lambda: plain("Llama", attention_bias=True, head_dim=8), internlm2, internlm2_tensors),
+    "mimo": (lambda: plain("Qwen2"), mimo, mimo_tensors),
+    "cwm": (lambda: plain("Cwm", head_dim=8, sliding_window=64, rope_parameters=LLAMA3), None),
+    "hyperclovax": (
+        lambda: plain("HyperCLOVAX", **FACTORS | dict(logits_scaling=0.5, attention_bias=True, mlp_bias=True, use_post_norm=False)),
+        None,
+    ),
+    "hyperclovax-behind": (lambda: plain("HyperCLOVAX", **FACTORS | dict(logits_scaling=0.5)), None),
     "helium": (lambda: plain("Helium", head_dim=8), None),
     "ernie45": (lambda: plain("Ernie4_5", head_dim=8), None),
     "seed-oss": (lambda: plain("SeedOss", head_dim=16), None),
@@ -159,7 +205,7 @@ def golden(model):
 
 def main(folder, *names):
     for name in names or MODELS:
-        make, change = MODELS[name]
+        make, change, *others = MODELS[name]
         torch.manual_seed(1)
         model = make().eval()
         fill(model)
@@ -170,6 +216,9 @@ def main(folder, *names):
         if change:
             change(config)
         path.write_text(json.dumps(config, indent=2) + "\n")
+        for change in others:
+            path = out / "model.safetensors"
+            safetensors.torch.save_file(change(safetensors.torch.load_file(path)), path, {"format": "pt"})
         (out / "golden.json").write_text(json.dumps(golden(model)) + "\n")
         (out / "generation_config.json").unlink(missing_ok=True)
 
