@@ -55,6 +55,7 @@ func (t *translation) readMessagesAPI(o *object, counting bool) {
 	}
 	readMetadata(o.take("metadata"))
 	o.text("service_tier", maxNameBytes)
+	o.take("cache_control") // the cache needs no marks
 	if v := o.take("mcp_servers"); v != nil {
 		for range v.list(0, 0) { // an entry is an error
 		}

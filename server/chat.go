@@ -221,6 +221,9 @@ func (c *chat) readOpenAI(o *object) {
 	if v := o.take("prediction"); v != nil { // a hint for speed
 		v.object()
 	}
+	if v := o.take("prompt_cache_options"); v != nil {
+		v.object()
+	}
 	o.flag("store", false)
 }
 

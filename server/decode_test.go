@@ -311,6 +311,18 @@ func TestAcceptedFields(t *testing.T) {
 	require.Equal(t, 200, w.Code, "%s", w.Body)
 	require.Empty(t, w.Header().Get("X-Trona-Ignored"))
 
+	// What clients say about caching, wherever they do.
+	const control, breakpoint, options = `"cache_control":{"type":"ephemeral"}`, `"prompt_cache_breakpoint":{"mode":"explicit"}`, `"prompt_cache_options":{"mode":"explicit"}`
+	for path, body := range map[string]string{
+		chatPath:      `{"messages":[{"role":"user","content":[{"type":"text","text":"Hi",` + control + `,` + breakpoint + `}]}],` + options + `}`,
+		responsesPath: `{"input":[{"role":"user","content":[{"type":"input_text","text":"Hi",` + breakpoint + `}]}],` + options + `}`,
+		messagesPath:  `{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"text","text":"Hi",` + control + `}]}],` + control + `}`,
+	} {
+		w, _ := call(t, s, "POST", path, body)
+		require.Equal(t, 200, w.Code, "%s", w.Body)
+		require.Empty(t, w.Header().Get("X-Trona-Ignored"))
+	}
+
 	post(t, s, 200, chatPath, `{`+hello+`,"logprobs":false,"top_logprobs":0}`) // asks for nothing
 
 	w, _ = call(t, s, "POST", chatPath, `{`+hello+`,"temprature":1,"a,b\n":1,"zz":null,"stream_options":null,"nvext":{"other":1}}`)

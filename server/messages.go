@@ -118,6 +118,9 @@ func quote(to []byte, text string) []byte {
 // readContent wants a string or parts with text, and returns all of the text.
 func readContent(v *value, role string) string {
 	return v.joined("parts", func(part *object, kind *value) string {
+		for _, name := range []string{"cache_control", "prompt_cache_breakpoint"} { // without effect
+			part.take(name)
+		}
 		switch name := kind.text(1, maxNameBytes); name {
 		case "text", "refusal":
 			if name == "refusal" && role != "assistant" {

@@ -145,7 +145,7 @@ func (t *translation) open() map[string]any {
 // readInputText reads a text that may come in parts.
 func readInputText(v *value) string {
 	return v.joined("parts", func(part *object, kind *value) string {
-		for _, name := range []string{"annotations", "logprobs"} { // without effect
+		for _, name := range []string{"annotations", "logprobs", "prompt_cache_breakpoint"} { // without effect
 			part.take(name)
 		}
 		switch kind.text(1, maxNameBytes) {

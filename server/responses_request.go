@@ -100,6 +100,9 @@ func (t *translation) readResponsesRest(o *object, echo *responseEcho) {
 	for _, name := range []string{"safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier"} {
 		o.text(name, maxMetadataText)
 	}
+	if v := o.take("prompt_cache_options"); v != nil {
+		v.object()
+	}
 	if v := o.take("truncation"); v != nil {
 		if echo.truncation = v.oneOf("auto", "disabled"); echo.truncation == "auto" {
 			t.put("truncate_prompt_tokens", -1, v.path())

@@ -27,7 +27,7 @@ var typedFields = map[string][]string{ // path -> "field kind kind"
 		"request_id string", "use_beam_search boolean", "skip_special_tokens boolean", "spaces_between_special_tokens boolean", "nvext object", "tools list",
 		"tool_choice string object", "parallel_tool_calls boolean", "documents list", "chat_template_kwargs object", "reasoning_effort string",
 		"add_generation_prompt boolean", "continue_final_message boolean", "add_special_tokens boolean", "logprobs boolean", "store boolean",
-		"prediction object", "prompt_cache_key string", "safety_identifier string", "service_tier string", "prompt_cache_retention string",
+		"prediction object", "prompt_cache_options object", "prompt_cache_key string", "safety_identifier string", "service_tier string", "prompt_cache_retention string",
 		"verbosity string", "modalities list", "echo boolean",
 	},
 	completionPath: {
