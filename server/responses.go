@@ -159,7 +159,7 @@ func (c *chat) response(echo responseEcho) *responseObject {
 		ID: "resp_" + randomHex(), Object: "response", CreatedAt: c.began.Unix(), Status: "in_progress",
 		Instructions: echo.instructions, MaxOutputTokens: echo.maxTokens, Metadata: echo.metadata, Model: c.model.Names[0],
 		Output: []*outputItem{}, ParallelToolCalls: echo.parallel, Previous: echo.previous,
-		Reasoning: responseReasoning{Effort: echo.effort}, Store: echo.store, Temperature: c.params.sampling.Temperature,
+		Reasoning: responseReasoning{Effort: echo.effort, Summary: echo.summary}, Store: echo.store, Temperature: c.params.sampling.Temperature,
 		Text: echo.text, ToolChoice: echo.toolChoice, Tools: echo.tools, TopLogprobs: echo.topLogprobs, TopP: c.params.sampling.TopP, Truncation: echo.truncation, User: echo.user,
 	}
 }

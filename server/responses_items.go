@@ -82,9 +82,18 @@ func readItem(item *object, kept keeper) (read *inputItem) {
 		read = newInputItem(id, name, "rs_")
 		read.Summary, read.Content = []outputPart{}, []outputPart{}
 		if v := item.take("content"); v != nil {
-			read.Content = append(read.Content, outputPart{Type: "reasoning_text", Text: readInputText(v)})
+			if text := readInputText(v); text != "" {
+				read.Content = append(read.Content, outputPart{Type: "reasoning_text", Text: text})
+			}
 		}
-		item.take("summary")
+		if v := item.take("summary"); v != nil {
+			for _, element := range v.list(0, maxMessages) {
+				part := element.object()
+				part.need("type").oneOf("summary_text")
+				read.Summary = append(read.Summary, outputPart{Type: "summary_text", Text: part.need("text").text(0, len(part.raw))})
+				part.rest()
+			}
+		}
 		item.take("encrypted_content")
 	case "function_call":
 		read = newInputItem(id, name, "fc_")

@@ -8,7 +8,7 @@ type responseEcho struct {
 	metadata, user                              jsontext.Value
 	text                                        responseText
 	tools                                       []any
-	previous                                    *string
+	previous, summary                           *string
 	truncation                                  string
 	topLogprobs                                 int64
 	store, parallel                             bool
@@ -51,8 +51,11 @@ func (t *translation) readResponsesAPI(o *object, kept keeper) (echo responseEch
 			t.pass(effort, "reasoning_effort")
 			echo.effort = effort.raw
 		}
-		for _, name := range []string{"summary", "generate_summary"} { // the reasoning itself is there
-			reasoning.text(name, maxNameBytes)
+		for _, name := range []string{"generate_summary", "summary"} { // the earlier name first
+			if v := reasoning.take(name); v != nil {
+				kind := v.oneOf("auto", "concise", "detailed")
+				echo.summary = &kind
+			}
 		}
 		reasoning.rest()
 	}

@@ -11,7 +11,7 @@ type outputItem struct {
 	Type      string       `json:"type"`
 	Status    string       `json:"status"`
 	Role      string       `json:"role,omitempty"`
-	Summary   []outputPart `json:"summary,omitzero"` // of reasoning: none, the reasoning itself is the content
+	Summary   []outputPart `json:"summary,omitzero"` // of reasoning: all of it, where the request asks for one
 	Content   []outputPart `json:"content,omitzero"`
 	CallID    string       `json:"call_id,omitempty"`
 	Namespace string       `json:"namespace,omitempty"` // of the function
@@ -31,12 +31,28 @@ func newTextPart(text string) outputPart {
 	return outputPart{Type: "output_text", Text: text, Annotations: []int{}, Logprobs: []chatLogprob{}}
 }
 
-// text returns the text of an item.
-func (i *outputItem) text() string {
-	if len(i.Content) == 0 {
-		return ""
+// part returns the only part of an item of an answer, nil where it has none.
+func (i *outputItem) part() *outputPart {
+	for _, list := range [][]outputPart{i.Content, i.Summary} {
+		if len(list) > 0 {
+			return &list[0]
+		}
 	}
-	return i.Content[0].Text
+	return nil
+}
+
+// text returns the text of an item: its content, or where it has none its summary,
+// which others than this server may give in parts.
+func (i *outputItem) text() string {
+	list := i.Content
+	if len(list) == 0 {
+		list = i.Summary
+	}
+	var texts []string
+	for _, part := range list {
+		texts = append(texts, part.Text)
+	}
+	return joinTexts(texts)
 }
 
 // responseEvent is an event of a stream; its type is its name too.
@@ -48,6 +64,7 @@ type responseEvent struct {
 	ItemID       string          `json:"item_id,omitempty"`
 	Item         *outputItem     `json:"item,omitzero"`
 	ContentIndex *int            `json:"content_index,omitzero"`
+	SummaryIndex *int            `json:"summary_index,omitzero"`
 	Part         *outputPart     `json:"part,omitzero"`
 	Name         string          `json:"name,omitempty"`
 	Delta        *string         `json:"delta,omitzero"`
@@ -111,10 +128,25 @@ func (r *responseRun) about(e responseEvent, part bool) {
 	if e.Item == nil {
 		e.ItemID = r.open.ID
 	}
-	if part {
+	switch {
+	case part && len(r.open.Summary) > 0:
+		e.SummaryIndex = new(int)
+	case part:
 		e.ContentIndex = new(int)
 	}
 	r.event(e)
+}
+
+// names returns what events about the only part of the open item, and about its
+// text, are called before what happens to it.
+func (r *responseRun) names() (part, text string) {
+	switch {
+	case r.open.Type == "message":
+		return "response.content_part", "response.output_text"
+	case len(r.open.Summary) > 0:
+		return "response.reasoning_summary_part", "response.reasoning_summary_text"
+	}
+	return "response.content_part", "response.reasoning_text"
 }
 
 // grow adds to the open item, or ends it and begins another. The arguments of
@@ -127,34 +159,36 @@ func (r *responseRun) grow(kind string, d callDelta, logprobs *chatLogprobs) {
 	if d.arguments == "" {
 		return
 	}
-	added := responseEvent{Delta: &d.arguments}
-	switch kind {
-	case "function_call":
+	if kind == "function_call" {
 		whole := *r.open.Arguments + d.arguments
 		r.open.Arguments = &whole
-		added.Type = "response.function_call_arguments.delta"
-		r.about(added, false)
+		r.about(responseEvent{Type: "response.function_call_arguments.delta", Delta: &d.arguments}, false)
 		return
-	case "message":
-		added.Type, added.Logprobs = "response.output_text.delta", []chatLogprob{}
+	}
+	_, name := r.names()
+	added, part := responseEvent{Type: name + ".delta", Delta: &d.arguments}, r.open.part()
+	part.Text += d.arguments
+	if kind == "message" {
+		added.Logprobs = []chatLogprob{}
 		if logprobs != nil {
 			added.Logprobs = logprobs.Content
-			r.open.Content[0].Logprobs = append(r.open.Content[0].Logprobs, logprobs.Content...)
+			part.Logprobs = append(part.Logprobs, logprobs.Content...)
 		}
-	default:
-		added.Type = "response.reasoning_text.delta"
 	}
-	r.open.Content[0].Text += d.arguments
 	r.about(added, true)
 }
 
-// begin opens an item.
+// begin opens an item. Reasoning is its content, or its summary where the request
+// asks for one: there many clients read nothing else.
 func (r *responseRun) begin(kind string, d callDelta) {
 	item := &outputItem{Type: kind, Status: "in_progress", call: d.index}
-	part := outputPart{Type: "reasoning_text"}
+	part, list := outputPart{Type: "reasoning_text"}, &item.Content
 	switch kind {
 	case "reasoning":
 		item.ID, item.Summary, item.Content = "rs_"+randomHex(), []outputPart{}, []outputPart{}
+		if r.response.Reasoning.Summary != nil {
+			part.Type, list = "summary_text", &item.Summary
+		}
 	case "message":
 		item.ID, item.Role, item.Content = "msg_"+randomHex(), "assistant", []outputPart{}
 		part = newTextPart("")
@@ -168,8 +202,9 @@ func (r *responseRun) begin(kind string, d callDelta) {
 	r.response.Output = append(r.response.Output, item)
 	r.about(responseEvent{Type: "response.output_item.added", Item: item}, false)
 	if kind != "function_call" {
-		item.Content = append(item.Content, part)
-		r.about(responseEvent{Type: "response.content_part.added", Part: &part}, true)
+		*list = append(*list, part)
+		name, _ := r.names()
+		r.about(responseEvent{Type: name + ".added", Part: &part}, true)
 	}
 }
 
@@ -179,15 +214,12 @@ func (r *responseRun) end(status string) {
 		return
 	}
 	r.open.Status = status
-	switch text := r.open.text(); r.open.Type {
-	case "function_call":
+	if part := r.open.part(); part == nil {
 		r.about(responseEvent{Type: "response.function_call_arguments.done", Name: r.open.Name, Arguments: r.open.Arguments}, false)
-	case "message":
-		r.about(responseEvent{Type: "response.output_text.done", Text: &text, Logprobs: r.open.Content[0].Logprobs}, true)
-		r.about(responseEvent{Type: "response.content_part.done", Part: &r.open.Content[0]}, true)
-	default:
-		r.about(responseEvent{Type: "response.reasoning_text.done", Text: &text}, true)
-		r.about(responseEvent{Type: "response.content_part.done", Part: &r.open.Content[0]}, true)
+	} else {
+		name, text := r.names()
+		r.about(responseEvent{Type: text + ".done", Text: &part.Text, Logprobs: part.Logprobs}, true)
+		r.about(responseEvent{Type: name + ".done", Part: part}, true)
 	}
 	r.about(responseEvent{Type: "response.output_item.done", Item: r.open}, false)
 	r.open = nil

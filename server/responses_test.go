@@ -35,6 +35,7 @@ func plain(response map[string]any) map[string]any {
 func TestResponses(t *testing.T) {
 	for _, c := range []struct{ says, fields, items, status string }{
 		{"<think>\nhm\n</think>\n\nHello", "", "reasoning message", "completed"},
+		{"<think>\nhm\n</think>\n\nHello", `,"reasoning":{"summary":"auto"}`, "reasoning message", "completed"},
 		{"Hello", `,"reasoning":{"effort":"none"}`, "message", "completed"},
 		{"Hello", `,"max_output_tokens":2`, "message", "incomplete"},
 		{"", "", "", "completed"},
@@ -59,6 +60,14 @@ func TestResponses(t *testing.T) {
 	}
 }
 
+// listNamed returns the list of an item that an event about a part is about.
+func listNamed(e namedEvent) string {
+	if strings.Contains(e.name, "summary") {
+		return "summary"
+	}
+	return "content"
+}
+
 // joinResponse holds each event of a stream against those before it, and
 // returns the response that they add up to.
 func joinResponse(t tester, list []namedEvent) map[string]any {
@@ -75,22 +84,23 @@ func joinResponse(t tester, list []namedEvent) map[string]any {
 		case "response.output_item.added":
 			require.EqualValues(t, len(output), e.data["output_index"])
 			output = append(output, e.data["item"])
-		case "response.content_part.added":
-			item["content"] = append(item["content"].([]any), e.data["part"])
-		case "response.output_text.delta", "response.reasoning_text.delta":
+		case "response.content_part.added", "response.reasoning_summary_part.added":
 			require.Equal(t, item["id"], e.data["item_id"])
-			part := item["content"].([]any)[0].(map[string]any)
+			item[listNamed(e)] = append(item[listNamed(e)].([]any), e.data["part"])
+		case "response.output_text.delta", "response.reasoning_text.delta", "response.reasoning_summary_text.delta":
+			require.Equal(t, item["id"], e.data["item_id"])
+			part := item[listNamed(e)].([]any)[0].(map[string]any)
 			if part["logprobs"] != nil {
 				part["logprobs"] = append(part["logprobs"].([]any), e.data["logprobs"].([]any)...)
 			}
 			part["text"] = part["text"].(string) + e.data["delta"].(string)
 		case "response.function_call_arguments.delta":
 			item["arguments"] = item["arguments"].(string) + e.data["delta"].(string)
-		case "response.output_text.done", "response.reasoning_text.done":
-			require.Equal(t, get(item, "content", 0, "text"), e.data["text"])
-			require.Equal(t, get(item, "content", 0, "logprobs"), e.data["logprobs"])
-		case "response.content_part.done":
-			require.Equal(t, get(item, "content", 0), e.data["part"])
+		case "response.output_text.done", "response.reasoning_text.done", "response.reasoning_summary_text.done":
+			require.Equal(t, get(item, listNamed(e), 0, "text"), e.data["text"])
+			require.Equal(t, get(item, listNamed(e), 0, "logprobs"), e.data["logprobs"])
+		case "response.content_part.done", "response.reasoning_summary_part.done":
+			require.Equal(t, get(item, listNamed(e), 0), e.data["part"])
 		case "response.function_call_arguments.done":
 			require.Equal(t, item["arguments"], e.data["arguments"])
 		case "response.output_item.done":
@@ -119,6 +129,9 @@ func TestResponsesStreamEqualsWhole(t *testing.T) {
 		if rapid.Bool().Draw(rt, "tools") {
 			fields += `,"tools":` + responseTools
 		}
+		if rapid.Bool().Draw(rt, "summary") {
+			fields += `,"reasoning":{"summary":"detailed"}`
+		}
 		if rapid.Bool().Draw(rt, "logprobs") {
 			fields += `,"include":["message.output_text.logprobs"]`
 		}
@@ -134,13 +147,19 @@ func TestResponsesPrompt(t *testing.T) {
 	e := says(t, "<think>h</think>b")
 	s := newServer(t, e)
 	first := post(t, s, 200, responsesPath, `{"instructions":"be","input":"a"}`)
+	summary := post(t, s, 200, responsesPath, `{"input":"a","reasoning":{"summary":"auto"}}`)
 	second := `"previous_response_id":"` + first["id"].(string) + `","input":[{"role":"user","content":[{"type":"input_text","text":"c"}]}]`
 	for _, c := range []struct{ fields, chat string }{
 		{`"instructions":"be","input":"a"`, `"messages":[{"role":"system","content":"be"},{"role":"user","content":"a"}]`},
 		{second, `"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"h"},{"role":"user","content":"c"}]`},
 		{`"input":[{"role":"user","content":"a"},{"type":"item_reference","id":"` + get(first, "output", 0, "id").(string) + `"},{"type":"item_reference","id":"` + get(first, "output", 1, "id").(string) + `"},{"role":"user","content":"c"}]`,
 			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"h"},{"role":"user","content":"c"}]`},
-		{`"input":[{"role":"user","content":"a"},{"type":"reasoning","id":"r","summary":[],"content":[{"type":"reasoning_text","text":"h"}]},` +
+		{`"previous_response_id":"` + summary["id"].(string) + `","input":"c"`,
+			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"h"},{"role":"user","content":"c"}]`},
+		{`"input":[{"role":"user","content":"a"},{"type":"reasoning","summary":[{"type":"summary_text","text":"h"},{"type":"summary_text","text":"i"}],"content":[]},` +
+			`{"role":"assistant","content":"b"},{"role":"user","content":"c"}]`,
+			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"h\ni"},{"role":"user","content":"c"}]`},
+		{`"input":[{"role":"user","content":"a"},{"type":"reasoning","id":"r","summary":[{"type":"summary_text","text":"of it"}],"content":[{"type":"reasoning_text","text":"h"}]},` +
 			`{"type":"message","role":"assistant","content":[{"type":"output_text","text":"b","annotations":[]}]},{"type":"function_call","call_id":"1","name":"f","arguments":"{}"},` +
 			`{"type":"function_call_output","call_id":"1","output":"5"}],"tools":` + responseTools + `,"temperature":0.5,"reasoning":{"effort":"low"}`,
 			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"h","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},` +
@@ -169,6 +188,9 @@ func TestResponsesEcho(t *testing.T) {
 	s := newServer(t, says(t, "ok"))
 	got := post(t, s, 200, responsesPath, `{"input":"a"}`)
 	require.Equal(t, "disabled", got["truncation"])
+	require.Nil(t, get(got, "reasoning", "summary"))
+	got = post(t, s, 200, responsesPath, `{"input":"a","reasoning":{"generate_summary":"auto","summary":"concise"}}`)
+	require.Equal(t, "concise", get(got, "reasoning", "summary"))
 	got = post(t, s, 200, responsesPath, `{"input":"a","user":"u","truncation":"auto","include":["reasoning.encrypted_content","web_search_call.action.sources"]}`)
 	require.Equal(t, "auto", got["truncation"])
 	require.Equal(t, "u", got["user"])
