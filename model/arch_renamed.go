@@ -160,3 +160,9 @@ func graniteHybridLayers(o *object, s hfShape) []Layer {
 	}
 	return layers
 }
+
+// pangu is openPangu Embedded.
+var pangu = architecture{
+	gguf: "pangu-embedded", hf: "PanguEmbeddedForCausalLM", hfType: "PanguEmbedded", hfLayers: hfUniform, neox: true, attentionBias: true,
+	keys: [][2]string{{"bias", "attention_bias"}},
+}

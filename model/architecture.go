@@ -43,6 +43,8 @@ type architecture struct {
 	norms  Norms
 	qkNorm bool // each head of q and k passes an RMSNorm before the rotation
 	joint  bool // all heads pass it together
+	turned bool // they pass it after the rotation instead
+	alpha  bool // the base of "dynamic" rotations may be stretched once and for all
 	tied   bool // of a config.json that does not say whether the embedding is tied
 	neox   bool // GGUF files keep the pairs (i, i+dim/2); else they are (2i, 2i+1)
 }
@@ -51,5 +53,6 @@ type architecture struct {
 func architectures() []*architecture {
 	return []*architecture{&llama, &deci, &mistral, &qwen2, &qwen3, &qwen2VL, &qwen3VL, &qwen2VLFile, &qwen3VLFile, &granite, &minicpm, &smollm3,
 		&phi3, &glm, &glm4, &internlm3, &helium, &ernie45, &seedOSS, &exaone, &exaone4, &olmo2, &graniteHybrid,
-		&mistral3, &ministral3, &ministral, &iquestCoder, &internlm2, &xverse, &mimo, &cwm, &hyperCLOVAX}
+		&mistral3, &ministral3, &ministral, &iquestCoder, &internlm2, &xverse, &mimo, &cwm, &hyperCLOVAX,
+		&hunyuan, &hunyuanVLFile, &pangu}
 }

@@ -49,6 +49,7 @@ type Attention struct {
 	HeadDim        int  // given by the checkpoint, never derived where it is given
 	QKNorm         bool // each head of q and k passes an RMSNorm before the rotation
 	QKNormJoint    bool // all heads pass it together
+	QKNormTurned   bool // they pass it after the rotation instead
 	QKVBias, OBias bool // q, k and v have biases; the output has one
 	Still          bool // positions do not turn q and k
 	Linear         bool // replaced by one linear map [hidden, hidden]; no heads, no cache, no bias
@@ -77,9 +78,12 @@ func (c *Config) KVHeads(i int) int {
 	return 0
 }
 
-// still reports whether there are layers whose q and k are not turned.
+// still reports whether there are layers whose q and k are not turned, or before they are
+// stored.
 func (c *Config) still() bool {
-	return slices.ContainsFunc(c.Layers, func(l Layer) bool { return l.Attention != nil && l.Attention.Still })
+	return slices.ContainsFunc(c.Layers, func(l Layer) bool {
+		return l.Attention != nil && (l.Attention.Still || l.Attention.QKNormTurned)
+	})
 }
 
 // limit lowers the context to n positions, within which what key asks for changes

@@ -150,7 +150,8 @@ func (k *ggufKeys) layers(c *Config, a *architecture) {
 		case heads[i] != 0:
 			k.groups(k.key("attention.head_count_kv"), heads[i], kv[i])
 			c.Layers[i].Attention = &Attention{
-				Heads: heads[i], KVHeads: kv[i], HeadDim: dim, QKNorm: a.qkNorm, QKNormJoint: a.joint, QKVBias: a.qkvBias,
+				Heads: heads[i], KVHeads: kv[i], HeadDim: dim, QKNorm: a.qkNorm, QKNormJoint: a.joint, QKNormTurned: a.turned,
+				QKVBias: a.qkvBias,
 			}
 			c.Layers[i].Attention.Still = a.still != nil && a.still(k, i)
 		}
@@ -232,6 +233,11 @@ func (k *ggufKeys) rotary(c *Config, a *architecture) {
 		theta = 10000
 	}
 	c.Rotary.Theta = k.within(k.key("rope.freq_base"), theta, 1, maxTheta)
+	if a.alpha {
+		if alpha, ok := k.number("rope.scaling.alpha"); ok && alpha > 0 {
+			c.Rotary.stretch(k.within(k.key("rope.scaling.alpha"), alpha, minFactor, maxFactor))
+		}
+	}
 	c.Rotary.Interleaved = !k.sectioned() && !a.neox
 	kind := ""
 	if full := k.key("rope.scaling.type"); k.file.Has(full) {

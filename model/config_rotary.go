@@ -23,18 +23,18 @@ func hfRotary(o *object, a *architecture, dim, context int) Rotary {
 	switch {
 	case params != nil:
 		top := r
-		params.scaling(&r, original, haveOriginal, context)
+		params.scaling(&r, a, original, haveOriginal, context)
 		if haveTheta && r.Theta != top.Theta {
 			params.fail("rope_theta", "%v contradicts rope_theta %v", r.Theta, top.Theta)
 		}
 		if scaling != nil {
 			// Who reads rope_scaling takes the default where rope_theta is absent.
-			if scaling.scaling(&top, original, haveOriginal, context); !reflect.DeepEqual(top, r) {
+			if scaling.scaling(&top, a, original, haveOriginal, context); !reflect.DeepEqual(top, r) {
 				o.fail("rope_scaling", "with rope_theta %v contradicts rope_parameters", top.Theta)
 			}
 		}
 	case scaling != nil:
-		scaling.scaling(&r, original, haveOriginal, context)
+		scaling.scaling(&r, a, original, haveOriginal, context)
 	}
 	return r
 }
@@ -68,7 +68,7 @@ func (o *object) rotated(params *object, a *architecture, dim int) int {
 
 // scaling reads one rope_scaling or rope_parameters object. The original context
 // may be given beside it too; programs differ in which of the two counts.
-func (o *object) scaling(r *Rotary, original int64, given bool, context int) {
+func (o *object) scaling(r *Rotary, a *architecture, original int64, given bool, context int) {
 	if v, ok := o.number("rope_theta"); ok {
 		r.Theta = o.within(o.prefix+"rope_theta", v, 1, maxTheta)
 	}
@@ -96,6 +96,9 @@ func (o *object) scaling(r *Rotary, original int64, given bool, context int) {
 			o.fail("high_freq_factor", "%v is not above low_freq_factor %v", r.HighFreq, r.LowFreq)
 		}
 	case "dynamic": // by the length of a text, once that is above the original
+		if a.alpha && o.alpha(r) {
+			break
+		}
 		r.Scaling, r.Factor = kind, o.need("factor")
 		r.OriginalContext = o.between(o.prefix+"original_max_position_embeddings", original, 1, 1<<48)
 	case "yarn":
@@ -122,6 +125,20 @@ func (o *object) scaling(r *Rotary, original int64, given bool, context int) {
 		o.take(name)
 	}
 	o.refuseRest()
+}
+
+// alpha reports whether the base is stretched whatever the length of a text is; what else the
+// object says then does not count.
+func (o *object) alpha(r *Rotary) bool {
+	v, ok := o.number("alpha")
+	if !ok || v == 0 {
+		return false
+	}
+	r.stretch(o.within(o.prefix+"alpha", v, minFactor, maxFactor))
+	for _, name := range []string{"factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim"} {
+		o.take(name)
+	}
+	return true
 }
 
 // yarn reads the rest of YaRN. What is absent, null or 0 has the default of the

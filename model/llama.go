@@ -101,8 +101,16 @@ func (m *Model) attention(s *step, i int, c *KVCache) {
 		m.biased = [...]kernels.Biased{{X: flat(q), Bias: w.qBias}, {X: flat(k), Bias: w.kBias}, {X: flat(v), Bias: w.vBias}}
 		dev.AddBias(m.biased[:])
 	}
+	rotary := m.rotary
+	if a.Still {
+		rotary = m.still
+	}
 	if a.QKNorm {
 		kNormed := m.ws.kNormed[i].Slice(0, s.n)
+		if a.QKNormTurned {
+			m.turn(s, q, k, v, kNormed, i, c)
+			rotary = m.still
+		}
 		each := heads
 		if a.QKNormJoint {
 			each = flat
@@ -111,15 +119,21 @@ func (m *Model) attention(s *step, i int, c *KVCache) {
 		dev.RMSNorm(each(kNormed), each(k), w.kNorm, m.Config.NormEps)
 		q, k, out = out, kNormed, q
 	}
-	rotary := m.rotary
-	if a.Still {
-		rotary = m.still
-	}
 	dev.RoPEAppendKV(c.Layers[i], q, k, v, s.pos, s.slots, rotary)
 	dev.Attention(out, q, c.Layers[i], &s.plan)
 	m.product(s.delta, flat(out), w.o, s.decode)
 	if a.OBias {
 		m.addBias(s.delta, w.oBias)
+	}
+}
+
+// turn rotates q and k before their norms. The op for that turns queries in place and
+// stores keys; here k is a query, too, and what is stored of any other is stored over
+// again.
+func (m *Model) turn(s *step, q, k, v, other kernels.Tensor, i int, c *KVCache) {
+	for _, turned := range [...]kernels.Tensor{q, k} {
+		m.dev.RMSNorm(heads(other), heads(k), m.layers[i].kNorm, m.Config.NormEps)
+		m.dev.RoPEAppendKV(c.Layers[i], turned, other, v, s.pos, s.slots, m.rotary)
 	}
 }
 

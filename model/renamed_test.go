@@ -2,6 +2,7 @@ package model
 
 import (
 	"maps"
+	"math"
 	"strings"
 	"testing"
 
@@ -21,7 +22,8 @@ func TestRenamed(t *testing.T) {
 		return keys
 	}
 	plain := Attention{Heads: 4, KVHeads: 2, HeadDim: 64}
-	normed, together := plain, plain
+	normed, together, turned := plain, plain, plain
+	turned.QKNorm, turned.QKNormTurned = true, true
 	normed.QKNorm = true
 	together.QKNorm, together.QKNormJoint = true, true
 	still, qkv, all := plain, plain, plain
@@ -53,17 +55,26 @@ func TestRenamed(t *testing.T) {
 		"internlm 2":      {architecture: "InternLM2ForCausalLM", keys: map[string]string{"bias": "true"}, want: Layer{&all, &FFN{Width: 512}}},
 		"xverse":          {architecture: "XverseForCausalLM", want: Layer{&plain, &FFN{Width: 512}}},
 		"cwm of all":      {architecture: "CwmForCausalLM", keys: map[string]string{"sliding_window": "null", "layer_types": `["sliding_attention", "full_attention"]`}, refused: "layer_types"},
-		"iquest clipped":  {architecture: "IQuestCoderForCausalLM", keys: map[string]string{"clip_qkv": "8"}, refused: "clip_qkv"},
-		"olmo 2":          {architecture: "Olmo2ForCausalLM", want: Layer{&together, &FFN{Width: 512}}},
-		"exaone 4":        {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window": "null", "sliding_window_pattern": `"LLLG"`}, want: Layer{&normed, &FFN{Width: 512}}},
-		"exaone 4 of 32B": {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window": "4096", "layer_types": `["sliding_attention", "full_attention"]`}, refused: "sliding_window"},
-		"exaone 4 of old": {architecture: "Exaone4ForCausalLM", refused: "sliding_window"},
-		"ernie of biases": {architecture: "Ernie4_5ForCausalLM", keys: map[string]string{"use_bias": "true"}, refused: "use_bias"},
-		"granite 4":       {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(nil), want: Layer{&plain, &FFN{Width: 128}}},
-		"granite 4 still": {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(map[string]string{"position_embedding_type": `"nope"`}), want: Layer{&still, &FFN{Width: 128}}},
-		"of experts":      {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(map[string]string{"num_local_experts": "62"}), refused: "num_local_experts"},
-		"of states":       {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(map[string]string{"layer_types": `["attention", "mamba"]`}), refused: "layer_types"},
-		"of too few":      {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(map[string]string{"layer_types": `["attention"]`}), refused: "layer_types"},
+		"hunyuan": {architecture: "HunYuanDenseV1ForCausalLM", keys: map[string]string{
+			"num_experts": "1", "use_qk_norm": "true", "use_cla": "false", "norm_type": `"rms"`, "eod_token_id": "7", "rope_theta": "10000.0",
+			"rope_scaling": `{"type": "dynamic", "alpha": 1000.0, "factor": 1.0, "beta_fast": 32, "beta_slow": 1, "mscale": 1.0, "mscale_all_dim": 0.0}`,
+		}, want: Layer{&turned, &FFN{Width: 512}}},
+		"hunyuan of experts": {architecture: "HunYuanDenseV1ForCausalLM", keys: map[string]string{"num_experts": "64"}, refused: "num_experts"},
+		"hunyuan of layers":  {architecture: "HunYuanDenseV1ForCausalLM", keys: map[string]string{"use_cla": "true"}, refused: "use_cla"},
+		"hunyuan unnormed":   {architecture: "HunYuanDenseV1ForCausalLM", keys: map[string]string{"use_qk_norm": "false"}, refused: "use_qk_norm"},
+		"llama stretched":    {architecture: "LlamaForCausalLM", keys: map[string]string{"rope_scaling": `{"type": "dynamic", "alpha": 1000.0, "factor": 1.0}`}, refused: "rope_scaling.alpha"},
+		"pangu":              {architecture: "PanguEmbeddedForCausalLM", keys: map[string]string{"bias": "true"}, want: Layer{&all, &FFN{Width: 512}}},
+		"iquest clipped":     {architecture: "IQuestCoderForCausalLM", keys: map[string]string{"clip_qkv": "8"}, refused: "clip_qkv"},
+		"olmo 2":             {architecture: "Olmo2ForCausalLM", want: Layer{&together, &FFN{Width: 512}}},
+		"exaone 4":           {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window": "null", "sliding_window_pattern": `"LLLG"`}, want: Layer{&normed, &FFN{Width: 512}}},
+		"exaone 4 of 32B":    {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window": "4096", "layer_types": `["sliding_attention", "full_attention"]`}, refused: "sliding_window"},
+		"exaone 4 of old":    {architecture: "Exaone4ForCausalLM", refused: "sliding_window"},
+		"ernie of biases":    {architecture: "Ernie4_5ForCausalLM", keys: map[string]string{"use_bias": "true"}, refused: "use_bias"},
+		"granite 4":          {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(nil), want: Layer{&plain, &FFN{Width: 128}}},
+		"granite 4 still":    {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(map[string]string{"position_embedding_type": `"nope"`}), want: Layer{&still, &FFN{Width: 128}}},
+		"of experts":         {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(map[string]string{"num_local_experts": "62"}), refused: "num_local_experts"},
+		"of states":          {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(map[string]string{"layer_types": `["attention", "mamba"]`}), refused: "layer_types"},
+		"of too few":         {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(map[string]string{"layer_types": `["attention"]`}), refused: "layer_types"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			keys := map[string]string{"architectures": `["` + tc.architecture + `"]`}
@@ -111,6 +122,19 @@ func TestVisionFiles(t *testing.T) {
 	want.Architecture = "qwen3vl"
 	require.Equal(t, want, sees.Config)
 	require.Empty(t, sees.Unread)
+}
+
+// TestStretched: a base may be stretched in GGUF files, too.
+func TestStretched(t *testing.T) {
+	h := ggufOf("hunyuan_vl", map[string]any{"rope.scaling.alpha": float32(1000), "rope.freq_base": float32(10000)})
+	for _, norm := range []string{"blk.0.attn_q_norm", "blk.0.attn_k_norm", "blk.1.attn_q_norm", "blk.1.attn_k_norm"} {
+		h.add(norm, ggmlF32, 0, 64)
+	}
+	c, err := Open(h.write(t))
+	require.NoError(t, err)
+	defer c.Close()
+	require.InEpsilon(t, 10000*math.Pow(1000, 64.0/62), c.Config.Rotary.Theta, 1e-12)
+	require.True(t, c.Config.Layers[0].Attention.QKNormTurned)
 }
 
 // TestSections: GGUF files of GLM-4 that see images have their rows in another order.

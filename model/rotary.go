@@ -62,6 +62,12 @@ func (r *Rotary) settle(context int) {
 	r.Long = nil
 }
 
+// stretch gives frequencies a base that is alpha^(dim/(dim-2)) times as large: the lowest is
+// divided by alpha, the highest kept.
+func (r *Rotary) stretch(alpha float64) {
+	r.Theta *= math.Pow(alpha, float64(r.Dim)/float64(r.Dim-2))
+}
+
 // rotated returns how many dimensions of a head are rotated.
 func (r *Rotary) rotated() int { return cmp.Or(r.Rotated, r.Dim) }
 

@@ -90,6 +90,11 @@ def mimo_tensors(tensors):
     return tensors | {"model.mtp_layers.0.input_proj.weight": torch.ones(32, 64, dtype=torch.bfloat16)}
 
 
+def pangu(config):
+    """openPangu Embedded is Llama in transformers."""
+    config |= dict(architectures=["PanguEmbeddedForCausalLM"], model_type="PanguEmbedded", bias=config.pop("attention_bias"))
+
+
 def mistral3():
     """A model that sees images, and reads text here."""
     yarn = dict(
@@ -150,6 +155,14 @@ MODELS = {
     "internlm3": (lambda: plain("InternLM3", attention_bias=True, mlp_bias=True, head_dim=8), internlm3),
     "internlm2": (lambda: plain("Llama", attention_bias=True, head_dim=8), internlm2, internlm2_tensors),
     "mimo": (lambda: plain("Qwen2"), mimo, mimo_tensors),
+    "pangu": (lambda: plain("Llama", attention_bias=True), pangu),
+    "hunyuan": (
+        lambda: plain(
+            "HunYuanDenseV1", head_dim=8, attention_bias=True, tie_word_embeddings=True,
+            rope_parameters=dict(rope_type="dynamic", rope_theta=10000.0, alpha=50.0, factor=1.0),
+        ),
+        None,
+    ),
     "cwm": (lambda: plain("Cwm", head_dim=8, sliding_window=64, rope_parameters=LLAMA3), None),
     "hyperclovax": (
         lambda: plain("HyperCLOVAX", **FACTORS | dict(logits_scaling=0.5, attention_bias=True, mlp_bias=True, use_post_norm=False)),
