@@ -21,7 +21,7 @@ func hasAMX() bool {
 func tilesAMX(v variant) variant {
 	v.name = "amxbf16-int8"
 	v.tiles = &tiles{
-		round: roundTilesAMX, multiply: multiplyTilesAMX, softmax: softmaxTilesAMX,
+		round: roundTilesAMX, multiply: multiplyTilesAMX, attend: attendTilesAMX,
 		pair:     [kernels.F16 + 1]pairLoop{kernels.F32: pairF32AMX, kernels.F16: pairF16AMX},
 		pairRows: [kernels.F16 + 1]pairLoop{kernels.F32: pairRowsF32AMX, kernels.F16: pairRowsF16AMX},
 		unpack: [numTypes]func(*uint16, unsafe.Pointer, int){
@@ -96,4 +96,4 @@ func pairRowsF16AMX(dst *uint16, rows unsafe.Pointer, stride, n int)
 func multiplyTilesAMX(p *tileProduct)
 
 //go:noescape
-func softmaxTilesAMX(p *tilesSoftmax)
+func attendTilesAMX(p *tilesAttend)

@@ -38,7 +38,7 @@ type attentionSums struct {
 
 // Attention is softmax attention over the cache, a block of 64 positions at a
 // time with a running maximum and sum (Milakov and Gimelshein, arXiv
-// 1805.02867), in tiles 256, which begin anew every 1024; these are joined in order.
+// 1805.02867), which begin anew every 1024; these are joined in order.
 // A row's arithmetic depends on its own position only.
 func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernels.AttentionPlan) {
 	kernels.CheckAttention(out, q, cache, plan)
@@ -101,14 +101,14 @@ func (j *attentionJob) tiles(s *kernels.AttentionSeq) int64 {
 func (j *attentionJob) wideDim() int64 { return (j.dim + lanes - 1) / lanes * lanes }
 
 // partSize returns the floats of the sums of a tile and span.
-func (j *attentionJob) partSize() int64 { return upTo16(j.tileRows*j.share) * (j.wideDim() + 2) }
+func (j *attentionJob) partSize() int64 { return upToPair(j.tileRows*j.share) * (j.wideDim() + 2) }
 
 // part returns the sums of a span of a tile of n queries.
 func (j *attentionJob) part(piece, span, n int64) attentionSums {
 	p := j.parts[(piece*j.spans+span)*j.partSize():][:j.partSize()]
-	// Tiles write whole groups of 16 queries.
-	sums := p[upTo16(n)*j.wideDim():]
-	return attentionSums{p[:n*j.wideDim()], sums[:n], sums[n:][:n]}
+	all := upToPair(n) // tiles write whole pairs
+	sums := attentionSums{p[:all*j.wideDim()], p[all*j.wideDim():][:all], p[all*(j.wideDim()+1):]}
+	return sums.slice(n, j.wideDim())
 }
 
 func (j *attentionJob) pieces(w *worker, from, to int64) {
@@ -165,11 +165,12 @@ func (j *attentionJob) piece(w *worker, i int64) {
 func (s *attentionSums) add(kern *variant, o *attentionSums) {
 	wide := len(s.acc) / len(s.m)
 	for i, m := range s.m {
+		mine, other := float32(1), float32(1)
 		if o.m[i] > m {
-			m = o.m[i]
+			s.m[i], mine = o.m[i], exp(m-o.m[i])
+		} else {
+			other = exp(o.m[i] - m)
 		}
-		mine, other := exp(s.m[i]-m), exp(o.m[i]-m)
-		s.m[i] = m
 		s.l[i] = float32(s.l[i]*mine) + float32(o.l[i]*other)
 		kern.join(&s.acc[i*wide], &o.acc[i*wide], mine, other, wide)
 	}

@@ -32,11 +32,16 @@ func (a *attentionScratch) reserve(n, dim int64) {
 	grow(&a.queries, n*dim)
 	grow(&a.s, upTo16(n)*kernels.BlockSize)
 	grow(&a.most, n)
-	for _, s := range []*attentionSums{&a.first, &a.later} {
-		grow(&s.acc, upTo16(n)*wide)
-		grow(&s.m, n)
-		grow(&s.l, n)
-	}
+	a.first.reserve(n, wide)
+	a.later.reserve(n, wide)
+}
+
+// reserve makes room for n queries, and for those that fill a pair of tiles.
+func (s *attentionSums) reserve(n, wide int64) {
+	n = upToPair(n)
+	grow(&s.acc, n*wide)
+	grow(&s.m, n)
+	grow(&s.l, n)
 }
 
 // grow makes s n long; what it holds is lost.
@@ -97,19 +102,17 @@ func (t *attentionTile) begin() {
 
 // span computes the sums of a span of positions.
 func (t *attentionTile) span(i int64) {
+	from, end := i*attentionSpan, min((i+1)*attentionSpan, t.position+t.rows)
+	if t.tiled {
+		t.spanTiled(from, end-from)
+		return
+	}
 	clear(t.acc)
 	clear(t.l)
 	for k := range t.m {
 		t.m[k] = float32(math.Inf(-1))
 	}
-	end := min((i+1)*attentionSpan, t.position+t.rows)
-	if t.tiled {
-		for from := i * attentionSpan; from < end; from += tilePositions {
-			t.addTiled(from)
-		}
-		return
-	}
-	for from := i * attentionSpan; from < end; from += kernels.BlockSize {
+	for ; from < end; from += kernels.BlockSize {
 		t.block(from / kernels.BlockSize)
 	}
 }

@@ -12,60 +12,69 @@ import (
 // Where a variant has tile loops, rows that prefill get both products of attention
 // in tiles: queries, keys, weights relative to the running maximum, and values are
 // rounded to BF16. The sums of weights are of numbers that were not rounded. What
-// weights are relative to grows as in floats (maxima), but for 256 positions at a time.
+// weights are relative to grows when those of a block have a large sum.
 
 const (
 	// A tile of queries has as many as leave each thread four, within these bounds: the
 	// work of reading a block counts more than with floats.
-	leastTileQueries, mostTileQueries = 128, 512
-	// tilePositions is the number of positions whose products with values make one sum.
-	tilePositions = 4 * kernels.BlockSize
-	// pairQueries is the number of queries that go from scores to sums at a time: their
-	// scores take 32 KiB of a first-level cache of 48.
+	leastTileQueries, mostTileQueries = 128, 2048
+	// pairQueries is the number of queries that go through a span at a time: all but keys
+	// and values stays in the first-level cache.
 	pairQueries = 2 * lanes
+	// mostWeights is what each 16th weight of a query and a block may sum up to, before they
+	// are made relative to the greatest score so far.
+	mostWeights = 256
 )
 
 // tilesAttention is a worker's memory for one tile of queries.
 type tilesAttention struct {
 	queries []uint16  // [queries/16, dim/32, 16, 32]
-	keys    []uint16  // [256/16, dim/32, 16, 16, 2]
-	values  []uint16  // [dim/16, 256/32, 16, 16, 2]
-	scores  []float32 // [32, 256]
-	weights []uint16  // [32/16, 256/32, 16, 32]
-	spare   []float32 // [32, dim]: sums
-	product tileProduct
-	softmax tilesSoftmax
+	keys    []uint16  // [1024/16, dim/32, 16, 16, 2]
+	values  []uint16  // [1024/64, dim/16, 64/32, 16, 16, 2]
+	scores  []float32 // [2, 32, 64]
+	rows    []float32 // [32, 32]
+	seen    [pairQueries]int32
+	spare   attentionSums // of a pair
+	loop    tilesAttend
 }
 
-// tilesSoftmax turns the scores of queries [first, first+n) to weights in tiles, relative
-// to what may grow, by which their sums then shrink. Positions from seen to cols get
-// none. Assembly knows the fields by their places.
-type tilesSoftmax struct {
-	scores  *float32 // [queries, 256]
-	weights *uint16  // [queries/16, 256/32, 16, 32]
-	m, l    *float32
-	acc     *float32 // [queries, wide]
-	wide    int      // a multiple of 16
-	first   int
-	n       int
-	seen    int // 1 to cols
-	cols    int // a multiple of 64
+// tilesAttend goes with a pair of tiles of queries through blocks of positions: scores become
+// weights, relative to what may grow, by which their sums then shrink. While those of a block
+// do, the keys of the next block are multiplied, and the weights of the block before: a
+// processor takes a third of a microsecond to go from vectors to tiles, and as long for the way
+// back. Assembly knows the fields by their places.
+type tilesAttend struct {
+	queries *uint16  // [2, dim/32, 16, 32]
+	keys    *uint16  // [blocks, 64/16, dim/32, 16, 16, 2]
+	values  *uint16  // [blocks, dim/16, 64/32, 16, 16, 2]
+	scores  *float32 // [2, 32, 64]: memory for scores and weights
+	m, l    *float32 // [32]
+	acc     *float32 // [32, dim]
+	seen    *int32   // [32]: how many of the positions a query sees
+	dim     int      // a multiple of 32
+	blocks  int
+	rows    *float32 // [32, 32]: memory for what is known of a query
 }
 
 func upTo16(n int64) int64 { return (n + lanes - 1) / lanes * lanes }
 
+// upToPair returns for how many queries sums are written.
+func upToPair(n int64) int64 { return (n + pairQueries - 1) / pairQueries * pairQueries }
+
 // reserve makes room for n queries of size dim.
 func (a *tilesAttention) reserve(n, dim int64) {
+	n = upToPair(n)
 	for _, s := range []struct {
 		halves *[]uint16
 		n      int64
-	}{{&a.queries, upTo16(n) * dim}, {&a.keys, tilePositions * dim}, {&a.values, tilePositions * dim}, {&a.weights, pairQueries * tilePositions}} {
+	}{{&a.queries, n * dim}, {&a.keys, attentionSpan * dim}, {&a.values, attentionSpan * dim}} {
 		if int64(len(*s.halves)) < s.n {
 			*s.halves = alignedHalves(s.n)
 		}
 	}
-	grow(&a.scores, pairQueries*tilePositions)
-	grow(&a.spare, pairQueries*dim)
+	grow(&a.scores, 2*pairQueries*kernels.BlockSize)
+	grow(&a.rows, pairQueries*2*lanes)
+	a.spare.reserve(pairQueries, dim)
 }
 
 // inTiles reports whether a sequence's rows have attention in tiles.
@@ -82,37 +91,32 @@ func (t *attentionTile) roundQueries() {
 	}
 }
 
-// tiledPart is 256 positions of the sequence, or those that some row sees.
-type tiledPart struct {
+// tiledSpan is positions of the sequence from one on, those that some row sees.
+type tiledSpan struct {
 	*attentionTile
 	from, n int64
-	cols    int64 // n up to whole blocks
-	r0, r1  int64 // rows before r0 see none of them, rows from r1 on all
-	apart   bool  // values must not touch rows which do not see them, not even as 0 * Inf
 }
 
-// addTiled adds positions [from, from+256).
-func (t *attentionTile) addTiled(from int64) {
-	n := min(tilePositions, t.position+t.rows-from)
-	p := tiledPart{attentionTile: t, from: from, n: n, cols: (n + kernels.BlockSize - 1) / kernels.BlockSize * kernels.BlockSize}
-	p.r0 = max(0, from-t.position)
-	p.r1 = max(p.r0, min(t.rows, from+tilePositions-1-t.position))
+// spanTiled computes the sums of positions [from, from+n).
+func (t *attentionTile) spanTiled(from, n int64) {
+	p := tiledSpan{t, from, n}
 	for at := int64(0); at < n; at += kernels.BlockSize {
 		p.load(at, min(kernels.BlockSize, n-at))
 	}
 	p.clear(n)
-	p.apart = p.r1 > 0 && !p.finite()
-	// The last queries see the most values, which are cleared for the others if they
-	// stay apart.
-	queries := t.rows * t.share
-	for i := (queries - 1) / pairQueries * pairQueries; i >= 0 && i+pairQueries > p.r0*t.share; i -= pairQueries {
-		p.add(i, min(i+pairQueries, queries))
+	apart := p.sees(0) < n && !p.finite()
+	for i := (t.rows*t.share - 1) / pairQueries * pairQueries; i >= 0; i -= pairQueries {
+		if apart {
+			p.attendApart(i)
+			continue
+		}
+		p.attend(i, i/t.share, t.rows, attentionSums{t.acc[i*t.dim:], t.m[i:], t.l[i:]})
 	}
 }
 
 // load makes tiles of keys and values of n positions of the block at `at`, and of what
 // follows them in it.
-func (p *tiledPart) load(at, n int64) {
+func (p *tiledSpan) load(at, n int64) {
 	b, dim, h, tiles := (p.from+at)/kernels.BlockSize, p.dim, &p.halves, p.kern.tiles
 	typ := p.cache.K.Type
 	keys, values := p.source(p.cache.K, p.at(b)), p.source(p.cache.V, p.at(b))
@@ -126,14 +130,19 @@ func (p *tiledPart) load(at, n int64) {
 		tiles.pairRows[typ](&h.keys[(at+g)*dim], unsafe.Add(keys, g*dim*size), int(dim), int(dim))
 	}
 	for g := int64(0); g < dim; g += lanes {
-		tiles.pair[typ](&h.values[g*tilePositions+at*lanes], unsafe.Add(values, g*size), int(dim), kernels.BlockSize)
+		tiles.pair[typ](&h.values[at*dim+g*kernels.BlockSize], unsafe.Add(values, g*size), int(dim), kernels.BlockSize)
 	}
 }
 
-// clear makes values from position `at` on zeros.
-func (p *tiledPart) clear(at int64) {
+// clear makes values of a block from position `at` on zeros.
+func (p *tiledSpan) clear(at int64) {
+	b := at / kernels.BlockSize * kernels.BlockSize
+	if b >= p.n {
+		return
+	}
+	at -= b
 	for g := int64(0); g < p.dim; g += lanes {
-		values := p.halves.values[g*tilePositions:][:p.cols*lanes]
+		values := p.halves.values[b*p.dim+g*kernels.BlockSize:][:kernels.BlockSize*lanes]
 		clear(values[(at+1)/2*2*lanes:])
 		if at%2 != 0 {
 			for r := range int64(lanes) {
@@ -144,18 +153,13 @@ func (p *tiledPart) clear(at int64) {
 }
 
 // finite reports whether no value is, or is rounded to, an infinity or a NaN.
-func (p *tiledPart) finite() bool {
+func (p *tiledSpan) finite() bool {
 	const exponent, last = 0x7f80, 0x0080
-	for g := int64(0); g < p.dim; g += lanes {
-		bad := uint64(0)
-		for _, v := range wordsOf(p.halves.values[g*tilePositions:][:p.cols*lanes]) {
-			bad |= v&(exponent*everyHalf) + last*everyHalf
-		}
-		if bad&(0x8000*everyHalf) != 0 {
-			return false
-		}
+	bad := uint64(0)
+	for _, v := range wordsOf(p.halves.values[:blocksOf(p.n)*kernels.BlockSize*p.dim]) {
+		bad |= v&(exponent*everyHalf) + last*everyHalf
 	}
-	return true
+	return bad&(0x8000*everyHalf) == 0
 }
 
 // everyHalf times a half is that half four times.
@@ -166,104 +170,171 @@ func wordsOf(x []uint16) []uint64 {
 	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(x))), len(x)/4)
 }
 
-// add adds the positions to queries [i, end), at most 32.
-func (p *tiledPart) add(i, end int64) {
-	h, steps := &p.halves, int(p.dim/tileCols)
-	sums := tileSums{&h.scores[0], 4 * lanes, 4 * tilePositions}
-	h.product = tileProduct{
-		from: sums, to: sums, x: &h.queries[i*p.dim], weights: &h.keys[0],
-		tokens: int(upTo16(end-i) / lanes), groups: int(p.cols / lanes), steps: steps, begin: 1,
-		xStride: 2 * steps * tileSize, weightsStride: 2 * steps * tileSize,
-		ahead: uintptr(unsafe.Pointer(&h.values[0])),
-	}
-	p.kern.tiles.multiply(&h.product)
-	for q := i; q < end; {
-		q = p.weights(i, q, end)
-	}
-	if p.apart {
-		p.weighApart(i, end)
-		return
-	}
-	p.weighTiles(&p.acc[i*p.dim], 0, upTo16(end-i))
-}
-
-// weights makes weights of the scores of some queries of [i, end) from q on, which see
-// as much, and returns the query behind them.
-func (p *tiledPart) weights(i, q, end int64) int64 {
-	row, seen, h := q/p.share, int64(tilePositions), &p.halves
-	switch {
-	case row < p.r0:
-		for k := int64(0); k < p.cols; k += tileCols {
-			clear(h.weights[(q-i)/lanes*tilePositions*lanes+k*lanes+(q-i)%lanes*tileCols:][:tileCols])
-		}
-		return q + 1
-	case row < p.r1:
-		seen, end = p.sees(row), min(end, (row+1)*p.share)
-	}
-	h.softmax = tilesSoftmax{
-		scores: &h.scores[0], weights: &h.weights[0], m: &p.m[i], l: &p.l[i], acc: &p.acc[i*p.dim], wide: int(p.dim),
-		first: int(q - i), n: int(end - q), seen: int(seen), cols: int(p.cols),
-	}
-	p.kern.tiles.softmax(&h.softmax)
-	return end
-}
-
 // sees returns how many of the positions a row does.
-func (p *tiledPart) sees(row int64) int64 { return min(tilePositions, p.position+row-p.from+1) }
+func (p *tiledSpan) sees(row int64) int64 { return max(0, min(p.n, p.position+row-p.from+1)) }
 
-// weighTiles adds weighted values to the sums at acc, those of queries [first, first+n)
-// of 32, multiples of 16.
-func (p *tiledPart) weighTiles(acc *float32, first, n int64) {
-	sums := tileSums{acc, 4 * lanes, int(4 * p.dim)}
-	p.halves.product = tileProduct{
-		from: sums, to: sums, x: &p.halves.weights[first*tilePositions], weights: &p.halves.values[0],
-		tokens: int(n / lanes), groups: int(p.dim / lanes), steps: int(p.cols / tileCols),
-		xStride: 2 * tilePositions * lanes, weightsStride: 2 * tilePositions * lanes,
-		ahead: uintptr(unsafe.Pointer(&p.halves.keys[0])),
+// attend computes the sums of the pair of tiles from query i on, for rows [row, end).
+func (p *tiledSpan) attend(i, row, end int64, sums attentionSums) {
+	h, least := &p.halves, p.sees(row)
+	for k := range h.seen {
+		q := i + int64(k)
+		switch {
+		case q < row*p.share || q >= end*p.share:
+			h.seen[k] = 0
+		case least == p.n:
+			h.seen[k] = int32(p.n)
+		default:
+			h.seen[k] = int32(p.sees(q / p.share))
+		}
 	}
-	p.kern.tiles.multiply(&p.halves.product)
+	most := p.sees(min(end, (i+pairQueries+p.share-1)/p.share) - 1)
+	h.loop = tilesAttend{
+		queries: &h.queries[i*p.dim], keys: &h.keys[0], values: &h.values[0], scores: &h.scores[0],
+		m: &sums.m[0], l: &sums.l[0], acc: &sums.acc[0], seen: &h.seen[0],
+		dim: int(p.dim), blocks: int(max(1, blocksOf(most))), rows: &h.rows[0],
+	}
+	p.kern.tiles.attend(&h.loop)
 }
 
-// weighApart is weighTiles for values that stay apart: row by row, the last one first.
-func (p *tiledPart) weighApart(i, end int64) {
-	for row := (end - 1) / p.share; row >= max(p.r0, i/p.share); row-- {
+// attendApart is attend for values of which some are not finite: those must not touch rows
+// which do not see them, not even as 0 * Inf. The last row sees the most, which are then cleared.
+func (p *tiledSpan) attendApart(i int64) {
+	spare, end := &p.halves.spare, min(i+pairQueries, p.rows*p.share)
+	for row := (end - 1) / p.share; row >= i/p.share; row-- {
 		p.clear(p.sees(row))
+		p.attend(i, row, row+1, *spare)
 		from, to := max(i, row*p.share), min(end, (row+1)*p.share)
-		first := from / lanes * lanes
-		spare := p.halves.spare[:(upTo16(to)-first)*p.dim]
-		copy(spare, p.acc[first*p.dim:])
-		p.weighTiles(&spare[0], first-i, upTo16(to)-first)
-		copy(p.acc[from*p.dim:to*p.dim], spare[(from-first)*p.dim:])
+		copy(p.m[from:to], spare.m[from-i:])
+		copy(p.l[from:to], spare.l[from-i:])
+		copy(p.acc[from*p.dim:to*p.dim], spare.acc[(from-i)*p.dim:])
 	}
 }
 
-// softmaxTilesGeneric is tiles.softmax.
-func softmaxTilesGeneric(p *tilesSoftmax) {
-	for i := p.first; i < p.first+p.n; i++ {
-		m, l := floatAt(p.m, i), floatAt(p.l, i)
-		s := unsafe.Slice(floatAt(p.scores, i*tilePositions), p.cols)
-		for k := p.seen; k < p.cols; k++ {
-			s[k] = float32(math.Inf(-1))
-		}
-		most := *m
-		for k := 0; k < p.cols; k += kernels.BlockSize {
-			maximaGeneric(&most, &most, &s[k], 1)
-		}
-		if most > *m+slack {
-			shrink := exp(*m - most)
-			*m, *l = most, *l*shrink
-			for k := range p.wide {
-				*floatAt(p.acc, i*p.wide+k) *= shrink
+// blocksOf returns how many blocks have n positions.
+func blocksOf(n int64) int64 { return (n + kernels.BlockSize - 1) / kernels.BlockSize }
+
+// attendTilesGeneric is tiles.attend.
+func attendTilesGeneric(p *tilesAttend) {
+	const block = kernels.BlockSize
+	weights := halvesOf(unsafe.Slice(floatAt(p.scores, pairQueries*block), pairQueries*block))
+	steps, sums := p.dim/tileCols, unsafe.Slice((*[lanes]float32)(unsafe.Pointer(p.rows)), pairQueries)
+	clear(sums)
+	for q := range pairQueries {
+		*floatAt(p.m, q) = float32(math.Inf(-1))
+	}
+	scores, acc := tileSums{p.scores, 4 * lanes, 4 * block}, tileSums{p.acc, 4 * lanes, 4 * p.dim}
+	for b := range p.blocks {
+		multiplyTilesGeneric(&tileProduct{
+			to: scores, x: p.queries, weights: halfAt(p.keys, b*block*p.dim), tokens: pairQueries / lanes, groups: block / lanes,
+			steps: steps, begin: 1, xStride: 2 * steps * tileSize, weightsStride: 2 * steps * tileSize,
+		})
+		for q := range pairQueries {
+			s := (*[block]float32)(unsafe.Pointer(floatAt(p.scores, q*block)))
+			p.softmax(q, unsafe.Slice(p.seen, pairQueries)[q]-int32(b*block), s, &sums[q])
+			for k, v := range s {
+				weights[q/lanes*block*lanes+k/tileCols*tileSize+q%lanes*tileCols+k%tileCols] = toBF16(flush(v))
 			}
 		}
-		for k := 0; k < p.cols; k += kernels.BlockSize {
-			expSumGeneric(l, &s[k], m, 1)
+		begin := 0
+		if b == 0 {
+			begin = 1
 		}
-		for k, v := range s {
-			*halfAt(p.weights, i/lanes*tilePositions*lanes+k/tileCols*tileSize+i%lanes*tileCols+k%tileCols) = toBF16(flush(v))
-		}
+		multiplyTilesGeneric(&tileProduct{
+			from: acc, to: acc, x: &weights[0], weights: halfAt(p.values, b*block*p.dim), tokens: pairQueries / lanes, groups: p.dim / lanes,
+			steps: block / tileCols, begin: begin, xStride: 2 * block * lanes, weightsStride: 2 * block * lanes,
+		})
+	}
+	for q := range sums {
+		*floatAt(p.l, q) = sumLanes(sums[q])
 	}
 }
+
+// softmax makes weights of a query's scores, of which the first are seen.
+func (p *tilesAttend) softmax(query int, seen int32, s *[kernels.BlockSize]float32, sums *[lanes]float32) {
+	if seen <= 0 {
+		clear(s[:])
+		return
+	}
+	for k := int(seen); k < len(s); k++ {
+		s[k] = float32(math.Inf(-1))
+	}
+	m := floatAt(p.m, query)
+	if math.IsInf(float64(*m), -1) {
+		maximaGeneric(m, m, &s[0], 1)
+	}
+	w, of, large := weightsOf(s, *m)
+	if large {
+		most := *m
+		maximaGeneric(&most, &most, &s[0], 1)
+		if most > *m {
+			shrink := exp2(float32(*m*log2e) - float32(most*log2e))
+			for k := range p.dim {
+				*floatAt(p.acc, query*p.dim+k) *= shrink
+			}
+			for k := range sums {
+				sums[k] *= shrink
+			}
+			*m = most
+			w, of, _ = weightsOf(s, most)
+		}
+	}
+	for k := range sums {
+		sums[k] += of[k]
+	}
+	*s = w
+}
+
+// weightsOf returns e^(s-m) of all scores, the sums of each 16th, and whether one is large.
+func weightsOf(s *[kernels.BlockSize]float32, m float32) (w [kernels.BlockSize]float32, sums [lanes]float32, large bool) {
+	m = float32(m * log2e)
+	for k, v := range s {
+		if v-v == 0 && m-m == 0 {
+			w[k] = exp2(fma(v, log2e, -m))
+		} else {
+			w[k] = exp2(v - m)
+		}
+	}
+	for k := range sums {
+		sums[k] = (w[k] + w[k+lanes]) + (w[k+2*lanes] + w[k+3*lanes])
+		large = large || !(sums[k] <= mostWeights)
+	}
+	return w, sums, large
+}
+
+// sumLanes adds halves until one number is left.
+func sumLanes(x [lanes]float32) float32 {
+	for n := lanes / 2; n > 0; n /= 2 {
+		for k := range n {
+			x[k] += x[k+n]
+		}
+	}
+	return x[0]
+}
+
+// exp2 is 2^x but for 2^-13.7 of it: half of a place in BF16 is 2^-9.
+func exp2(x float32) float32 {
+	n, f := math.Floor(float64(x)), x // a NaN stays
+	if math.IsInf(n, 0) {
+		f = 0
+	} else if d := float64(x) - n; d == d {
+		f = float32(d)
+		if float64(f) > d || f == 1 { // rounded down
+			f = math.Nextafter32(f, 0)
+		}
+	}
+	p := fma(exp2P0, f, exp2P1)
+	p = fma(p, f, exp2P2)
+	p = fma(p, f, exp2P3)
+	return float32(math.Ldexp(float64(p), int(max(-300, min(n, 300)))))
+}
+
+// The polynomial for 2^f on 0 <= f < 1 whose greatest error relative to that is least.
+const (
+	exp2P0 = 0.0780245215
+	exp2P1 = 0.226067156
+	exp2P2 = 0.695833564
+	exp2P3 = 0.999925196
+)
 
 // floatAt returns the i-th float from p on.
 func floatAt(p *float32, i int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*i)) }

@@ -240,11 +240,20 @@ func (g guards) tiles(loops *tiles) {
 			unpack((*uint16)(g.bytes(2*n*lanes)), g.bytes(n/p.cols*p.bytes), n)
 		}
 	}
-	const queries, wide = lanes, 2 * lanes
-	for _, seen := range []int{1, kernels.BlockSize, kernels.BlockSize + 1, tilePositions} {
-		loops.softmax(&tilesSoftmax{
-			scores: g.floats(queries * tilePositions), weights: (*uint16)(g.bytes(2 * queries * tilePositions)),
-			m: g.floats(queries), l: g.floats(queries), acc: g.floats(queries * wide), wide: wide, n: queries, seen: seen, cols: tilePositions,
-		})
+	for _, dim := range []int{tileCols, 4 * tileCols} {
+		for blocks := 1; blocks <= 3; blocks++ {
+			n := blocks * kernels.BlockSize
+			for _, seen := range []int32{0, 1, int32(n)} {
+				see := unsafe.Slice((*int32)(g.bytes(4*pairQueries)), pairQueries)
+				for i := range see {
+					see[i] = seen
+				}
+				loops.attend(&tilesAttend{
+					queries: (*uint16)(g.bytes(2 * pairQueries * dim)), keys: (*uint16)(g.bytes(2 * n * dim)), values: (*uint16)(g.bytes(2 * n * dim)),
+					scores: g.floats(2 * pairQueries * kernels.BlockSize), m: g.floats(pairQueries), l: g.floats(pairQueries), acc: g.floats(pairQueries * dim),
+					seen: &see[0], dim: dim, blocks: blocks, rows: g.floats(pairQueries * 2 * lanes),
+				})
+			}
+		}
 	}
 }

@@ -48,8 +48,8 @@ type tiles struct {
 	unpack [numTypes]func(dst *uint16, src unsafe.Pointer, n int)
 	// multiply does a tileProduct.
 	multiply func(p *tileProduct)
-	// softmax does a tilesSoftmax.
-	softmax func(p *tilesSoftmax)
+	// attend does a tilesAttend.
+	attend func(p *tilesAttend)
 }
 
 type pairLoop func(dst *uint16, src unsafe.Pointer, stride, n int)
@@ -92,7 +92,7 @@ func (s *tileSums) tile(g, t int) unsafe.Pointer {
 // genericTiles are the loops in plain Go.
 func genericTiles() *tiles {
 	return &tiles{
-		round: roundTilesGeneric, multiply: multiplyTilesGeneric, softmax: softmaxTilesGeneric,
+		round: roundTilesGeneric, multiply: multiplyTilesGeneric, attend: attendTilesGeneric,
 		pair:     [kernels.F16 + 1]pairLoop{kernels.F32: pairF32Generic, kernels.F16: pairF16Generic},
 		pairRows: [kernels.F16 + 1]pairLoop{kernels.F32: pairRowsF32Generic, kernels.F16: pairRowsF16Generic},
 	}

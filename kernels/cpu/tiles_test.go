@@ -219,44 +219,43 @@ func TestTilesProduct(t *testing.T) {
 	}
 }
 
-// TestTilesSoftmax compares with the plain Go, whose exponential may differ in the
-// last place.
-func TestTilesSoftmax(t *testing.T) {
-	const queries, wide = 37, 64
-	rng := rand.New(rand.NewPCG(9, 0))
-	scores, acc := normals(rng, queries*tilePositions), normals(rng, queries*wide)
-	for i := range scores {
-		scores[i] = min(scores[i], 9) * 4
-	}
-	for _, v := range withTiles(t) {
-		for _, c := range [][2]int{{1, 64}, {15, 64}, {16, 256}, {17, 128}, {33, 192}, {63, 64}, {64, 64}, {64, 256}, {65, 128}, {192, 192}, {255, 256}, {256, 256}} {
-			seen, cols := c[0], c[1]
-			type result struct {
-				m, l, acc, scores []float32
-				weights           []uint16
-			}
-			run := func(softmax func(*tilesSoftmax)) result {
-				r := result{make([]float32, queries), make([]float32, queries), slices.Clone(acc), slices.Clone(scores), alignedHalves(48 * tilePositions)}
-				for i := range r.m {
-					r.m[i], r.l[i] = float32(i-8), 3
-				}
-				r.m[5] = float32(math.Inf(-1))
-				softmax(&tilesSoftmax{&r.scores[0], &r.weights[0], &r.m[0], &r.l[0], &r.acc[0], wide, 3, 30, seen, cols})
-				return r
-			}
-			want, got := run(softmaxTilesGeneric), run(v.tiles.softmax)
-			require.Equal(t, want.m, got.m, v.name)
-			for i := range want.l {
-				require.InEpsilon(t, want.l[i], got.l[i], 1e-6, "%s: query %d, %d seen", v.name, i, seen)
-			}
-			for i := range want.acc {
-				require.InDelta(t, want.acc[i], got.acc[i], 1e-6*math.Abs(float64(want.acc[i])), "%s: sum %d, %d seen", v.name, i, seen)
-			}
-			for i := range want.weights {
-				w := float64(bf16(want.weights[i]))
-				require.InDelta(t, w, bf16(got.weights[i]), 0x1p-7*w, "%s: weight %d, %d seen", v.name, i, seen)
+// TestTilesAttend: every instruction set has the bits of the plain Go, for queries that see some,
+// all or none of the positions, whose maximum grows or not.
+func TestTilesAttend(t *testing.T) {
+	for dim := tileCols; dim <= 4*tileCols; dim += tileCols {
+		for blocks := 1; blocks <= 4; blocks++ {
+			for size := range 3 {
+				testTilesAttend(t, dim, blocks, float32(size))
 			}
 		}
+	}
+}
+
+func testTilesAttend(t *testing.T, dim, blocks int, size float32) {
+	rng, n := rand.New(rand.NewPCG(9, uint64(dim+blocks))), blocks*kernels.BlockSize
+	halves := func(n int, size float32) []uint16 {
+		h := alignedHalves(int64(n))
+		for i := range h {
+			h[i] = toBF16(float32(rng.NormFloat64()) * size)
+		}
+		return h
+	}
+	q, keys, values := halves(pairQueries*dim, size), halves(n*dim, 1), halves(n*dim, 1)
+	var seen [pairQueries]int32
+	for i := range seen {
+		seen[i] = [...]int32{0, 1, 15, 63, int32(n - 1), int32(n), int32(n), int32(rng.IntN(n + 1))}[rng.IntN(8)]
+	}
+	run := func(attend func(*tilesAttend)) []float32 {
+		x := normals(rng, pairQueries*(dim+2))
+		attend(&tilesAttend{
+			&q[0], &keys[0], &values[0], &alignedFloats(2 * pairQueries * kernels.BlockSize)[0],
+			&x[pairQueries*dim], &x[pairQueries*(dim+1)], &x[0], &seen[0], dim, blocks, &alignedFloats(pairQueries * 2 * lanes)[0],
+		})
+		return x
+	}
+	want := run(attendTilesGeneric)
+	for _, v := range withTiles(t) {
+		same(t, want, run(v.tiles.attend), "%s: %d columns, %d blocks, size %v", v.name, dim, blocks, size)
 	}
 }
 
@@ -283,12 +282,12 @@ func TestStaleScratch(t *testing.T) {
 		dev.Attention(out, q, kv, plan)
 		want := slices.Clone(floatsOf(out.Addr, rows*dim))
 		a := &dev.(*Device).pool.workers[0].attn
-		for _, scratch := range [][]float32{a.wide, a.keys, a.values, a.s, a.first.acc, a.halves.scores, a.halves.spare} {
+		for _, scratch := range [][]float32{a.wide, a.keys, a.values, a.s, a.first.acc, a.halves.scores, a.halves.rows, a.halves.spare.acc} {
 			for i := range scratch {
 				scratch[i] = float32(math.NaN())
 			}
 		}
-		for _, scratch := range [][]uint16{a.halves.queries, a.halves.keys, a.halves.values, a.halves.weights} {
+		for _, scratch := range [][]uint16{a.halves.queries, a.halves.keys, a.halves.values} {
 			for i := range scratch {
 				scratch[i] = toBF16(float32(math.NaN()))
 			}

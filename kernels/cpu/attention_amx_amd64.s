@@ -1,0 +1,430 @@
+//go:build !purego
+
+#include "textflag.h"
+#include "amx_amd64.h"
+
+// LOADROWS is TILELOADD (BASE)(R9*1), T; LOADACROSS and STOREACROSS have rows R10 bytes apart
+// from AX on.
+#define LOADROWS(BASE, T) \
+	BYTE $0xC4; BYTE $0xA2; BYTE $0x7B; BYTE $0x4B; BYTE $(0x04|(T<<3)); BYTE $(0x08|BASE)
+
+#define LOADACROSS(T) \
+	BYTE $0xC4; BYTE $0xA2; BYTE $0x7B; BYTE $0x4B; BYTE $(0x04|(T<<3)); BYTE $0x10
+
+#define STOREACROSS(T) \
+	BYTE $0xC4; BYTE $0xA2; BYTE $0x7A; BYTE $0x4B; BYTE $(0x04|(T<<3)); BYTE $0x10
+
+// Constants of POWER, log2 e and the polynomial for 2^f on 0 <= f < 1 whose greatest error
+// relative to that is least, 2^-13.7, then mostWeights.
+DATA exp2<>+0(SB)/4, $0x3fb8aa3b
+DATA exp2<>+4(SB)/4, $0x3d9fcb52
+DATA exp2<>+8(SB)/4, $0x3e677e26
+DATA exp2<>+12(SB)/4, $0x3f322226
+DATA exp2<>+16(SB)/4, $0x3f7ffb19
+DATA exp2<>+20(SB)/4, $0x43800000
+GLOBL exp2<>(SB), RODATA|NOPTR, $24
+
+#define CONSTANTS \
+	VBROADCASTSS exp2<>+0(SB), Z8 \
+	VBROADCASTSS exp2<>+4(SB), Z9 \
+	VBROADCASTSS exp2<>+8(SB), Z10 \
+	VBROADCASTSS exp2<>+12(SB), Z11 \
+	VBROADCASTSS exp2<>+16(SB), Z12 \
+	VBROADCASTSS exp2<>+20(SB), Z15
+
+DATA places<>+0(SB)/8, $0x0000000100000000
+DATA places<>+8(SB)/8, $0x0000000300000002
+DATA places<>+16(SB)/8, $0x0000000500000004
+DATA places<>+24(SB)/8, $0x0000000700000006
+DATA places<>+32(SB)/8, $0x0000000900000008
+DATA places<>+40(SB)/8, $0x0000000b0000000a
+DATA places<>+48(SB)/8, $0x0000000d0000000c
+DATA places<>+56(SB)/8, $0x0000000f0000000e
+GLOBL places<>(SB), RODATA|NOPTR, $64
+
+// ACROSS does OP with all lanes of X, which end alike; T is lost.
+#define ACROSS(OP, X, T) \
+	VSHUFF64X2 $0x4E, X, X, T \
+	OP         T, X, X \
+	VSHUFF64X2 $0xB1, X, X, T \
+	OP         T, X, X \
+	VPSHUFD    $0x4E, X, T \
+	OP         T, X, X \
+	VPSHUFD    $0xB1, X, T \
+	OP         T, X, X
+
+// SUMS does OP with the four sums at R15: two groups of two tiles of queries.
+#define SUMS(OP) \
+	MOVQ R15, AX \
+	OP(0) \
+	ADDQ $64, AX \
+	OP(1) \
+	MOVQ R10, AX \
+	SHLQ $4, AX \
+	ADDQ R15, AX \
+	OP(2) \
+	ADDQ $64, AX \
+	OP(3)
+
+#define CLEAR \
+	ZERO(0) \
+	ZERO(1) \
+	ZERO(2) \
+	ZERO(3)
+
+// PRODUCTS multiplies 32 columns of two tiles of queries at SI and DI by those of two
+// groups at BX and DX, and goes ON to the next ones. After each product it does what rows are due.
+#define PRODUCTS(ON) \
+	LOADROWS(6, 4) \
+	STREAM(3, 6) \
+	PRODUCT(4, 6, 0) \
+	STREAM(2, 7) \
+	PRODUCT(4, 7, 1) \
+	LOADROWS(7, 5) \
+	PRODUCT(5, 6, 2) \
+	PRODUCT(5, 7, 3) \
+	ADDQ $ON, SI \
+	ADDQ $ON, DI \
+	ADDQ $1024, BX \
+	ADDQ $1024, DX
+
+#define PRODUCT(X, W, T) \
+	MULTIPLY(X, W, T) \
+	ADDQ due-8(SP), R11 \
+	CALL softmaxRowsAMX<>(SB)
+
+// func attendTilesAMX(p *tilesAttend)
+// Requires: AMX-TILE, AMX-BF16, AVX512F, AVX512DQ, AVX512_BF16
+//
+// In turn i the keys of block i meet the queries, to scores in one half of memory, scores of
+// the block before, in the other half, become weights, and those of the block before that,
+// which are in the first half, meet their values, if there is such a block. R8 is a copy of p,
+// whose keys and values move on; behind it, at 88, is the first position of the weights, and at
+// 96 whether one is relative to something new. R12 is the record of the next row, R14 its
+// scores; R11/R13 rows are due, and due/R13 more after each product; R13 is dim/32.
+// Tiles 0 to 3 are sums, 4 and 5 queries or weights, 6 and 7 keys or values.
+TEXT ·attendTilesAMX(SB), NOSPLIT, $136-8
+	MOVQ      p+0(FP), SI
+	LEAQ      copy-136(SP), R8
+	VMOVDQU64 (SI), Z0
+	VMOVDQU64 32(SI), Z1
+	VMOVDQU64 Z0, (R8)
+	VMOVDQU64 Z1, 32(R8)
+	LEAQ      palette<>(SB), AX
+	CONFIGURE
+	CONSTANTS
+	MOVQ      $64, CX
+	MOVQ      64(R8), R13
+	SHRQ      $5, R13
+	MOVQ      $0, turn-16(SP)
+	MOVQ      $0, 96(R8)
+	MOVQ      $0, 88(R8)
+
+	// A record of 128 bytes has 16 parts of a query's sum, then what its weights are relative
+	// to, how many positions it sees, and by what its other sums have to shrink.
+	MOVQ         80(R8), R12
+	MOVQ         56(R8), BX
+	MOVL         $0xFF800000, AX
+	VPXORD       Z0, Z0, Z0
+	MOVQ         $32, DX
+
+record:
+	VMOVUPS Z0, (R12)
+	MOVL    AX, 64(R12)
+	MOVL    (BX), DI
+	MOVL    DI, 68(R12)
+	MOVL    $0x3F800000, 72(R12)
+	ADDQ    $128, R12
+	ADDQ    $4, BX
+	DECQ    DX
+	JNZ     record
+
+turn:
+	MOVQ 80(R8), R12
+	MOVQ $0, due-8(SP)
+	MOVQ turn-16(SP), AX
+	DECQ AX
+	CMPQ AX, 72(R8)
+	JCC  values
+	MOVQ $2, due-8(SP)
+
+values:
+	XORQ R11, R11
+	MOVQ turn-16(SP), AX
+	CMPQ AX, $1
+	JEQ  first
+	JLT  keys
+	ANDQ $1, AX
+	SHLQ $13, AX
+	MOVQ 24(R8), SI
+	ADDQ AX, SI
+	LEAQ 4096(SI), DI
+	MOVQ $256, R9
+	MOVQ 64(R8), R10
+	SHLQ $2, R10
+	MOVQ 48(R8), R15
+	MOVQ 16(R8), BX
+	LEAQ 2048(BX), DX
+	MOVQ R13, groups-24(SP)
+
+valuesGroups:
+	MOVQ $2, steps-32(SP)
+	CMPQ turn-16(SP), $2
+	JEQ  valuesFirst
+	SUMS(LOADACROSS)
+	JMP  valuesStep
+
+valuesFirst:
+	CLEAR
+
+valuesStep:
+	PRODUCTS(64)
+	DECQ steps-32(SP)
+	JNZ  valuesStep
+	SUMS(STOREACROSS)
+	ADDQ $128, R15
+	SUBQ $128, SI
+	SUBQ $128, DI
+	MOVQ DX, BX
+	LEAQ 2048(BX), DX
+	DECQ groups-24(SP)
+	JNZ  valuesGroups
+	MOVQ BX, 16(R8)
+	JMP  keys
+
+first:
+	MOVQ R13, R11
+	SHLQ $4, R11
+	CALL softmaxRowsAMX<>(SB)
+
+keys:
+	MOVQ turn-16(SP), AX
+	CMPQ AX, 72(R8)
+	JEQ  last
+	JGT  shrink
+	MOVQ R13, DX
+	SHLQ $10, DX
+	MOVQ 0(R8), SI
+	LEAQ (SI)(DX*1), DI
+	MOVQ 8(R8), BX
+	ADDQ BX, DX
+	ANDQ $1, AX
+	SHLQ $13, AX
+	MOVQ 24(R8), R15
+	ADDQ AX, R15
+	MOVQ $64, R9
+	MOVQ $256, R10
+	MOVQ $2, groups-24(SP)
+
+keysGroups:
+	MOVQ R13, steps-32(SP)
+	CLEAR
+
+keysStep:
+	PRODUCTS(1024)
+	DECQ steps-32(SP)
+	JNZ  keysStep
+	SUMS(STOREACROSS)
+	ADDQ $128, R15
+	MOVQ R13, AX
+	SHLQ $10, AX
+	SUBQ AX, SI
+	SUBQ AX, DI
+	MOVQ DX, BX
+	ADDQ AX, DX
+	DECQ groups-24(SP)
+	JNZ  keysGroups
+	MOVQ BX, 8(R8)
+	JMP  shrink
+
+last:
+	MOVQ R13, R11
+	SHLQ $4, R11
+	CALL softmaxRowsAMX<>(SB)
+
+shrink: // sums of rows whose weights are relative to something new
+	CMPQ 96(R8), $0
+	JEQ  next
+	MOVQ $0, 96(R8)
+	MOVQ 80(R8), R12
+	MOVQ 48(R8), DI
+	MOVQ $32, DX
+
+shrinkRow:
+	VBROADCASTSS 72(R12), Z16
+	MOVL         $0x3F800000, 72(R12)
+	ADDQ         $128, R12
+	MOVQ         64(R8), BX
+	CMPQ         turn-16(SP), $2
+	JLT          shrunk
+
+shrinkSums:
+	VMULPS  (DI), Z16, Z17
+	VMOVUPS Z17, (DI)
+	ADDQ    $64, DI
+	SUBQ    $16, BX
+	JNZ     shrinkSums
+
+shrunk:
+	DECQ DX
+	JNZ  shrinkRow
+
+next:
+	MOVQ turn-16(SP), AX
+	CMPQ AX, $0
+	JEQ  begun
+	ADDQ $64, 88(R8)
+
+begun:
+	ANDQ $1, AX
+	SHLQ $13, AX
+	MOVQ 24(R8), R14
+	ADDQ AX, R14
+	INCQ turn-16(SP)
+	MOVQ turn-16(SP), AX
+	SUBQ $2, AX
+	CMPQ AX, 72(R8)
+	JLT  turn
+	RELEASE
+
+	MOVQ 80(R8), R12
+	MOVQ 32(R8), SI
+	MOVQ 40(R8), DI
+	MOVQ $32, DX
+
+sum:
+	VMOVUPS (R12), Z0
+	ACROSS(VADDPS, Z0, Z1)
+	VMOVSS  X0, (DI)
+	MOVL    64(R12), AX
+	MOVL    AX, (SI)
+	ADDQ    $128, R12
+	ADDQ    $4, SI
+	ADDQ    $4, DI
+	DECQ    DX
+	JNZ     sum
+	VZEROUPPER
+	RET
+
+// POWER makes X 2^X: B is its fraction, C the polynomial for that.
+#define POWER(X, B, C) \
+	VREDUCEPS   $9, X, B \
+	VMOVAPS     Z9, C \
+	VFMADD213PS Z10, B, C \
+	VFMADD213PS Z11, B, C \
+	VFMADD213PS Z12, B, C \
+	VSCALEFPS   X, C, X
+
+// HALVES makes numbers in Z(L), which is ZL, and Z(L+1) halves and writes them: VCVTNE2PS2BF16.
+#define HALVES(L, ZL, AT) \
+	BYTE      $0x62; BYTE $0xF2; BYTE $(0x07|((14-L)<<3)); BYTE $0x48; BYTE $0x72; BYTE $(0xC0|(L<<3)|L) \
+	VMOVDQU64 ZL, AT(R14)
+
+// SEEN hides numbers of 16 positions, from those at Z18 on, that are not below Z17.
+#define SEEN(AT) \
+	VPCMPD  $5, Z17, Z18, K1 \
+	VMOVUPS Z20, K1, AT(R14) \
+	VPADDD  Z19, Z18, Z18
+
+// GREATER makes Z17 the greater of it and the scores.
+#define GREATER(AT) \
+	VMOVUPS AT(R14), Z18 \
+	VMAXPS  Z17, Z18, Z17
+
+#define GREATEST \
+	VBROADCASTSS 64(R12), Z17 \
+	GREATER(0) \
+	GREATER(64) \
+	GREATER(128) \
+	GREATER(192) \
+	ACROSS(VMAXPS, Z17, Z18) \
+	VUCOMISS     64(R12), X17
+
+// softmaxRowsAMX does the rows that are due.
+TEXT softmaxRowsAMX<>(SB), NOSPLIT, $0-0
+row:
+	SUBQ R13, R11
+	JLT  done
+	MOVL 68(R12), AX
+	SUBL 88(R8), AX
+	CMPL AX, $64
+	JLT  some
+
+all:
+	CMPL 64(R12), $-8388608
+	JEQ  begin
+
+weigh:
+	VMULPS.BCST 64(R12), Z8, Z16
+	VMOVUPS     (R14), Z0
+	VMOVUPS     64(R14), Z1
+	VMOVUPS     128(R14), Z2
+	VMOVUPS     192(R14), Z3
+	VFMSUB213PS Z16, Z8, Z0
+	VFMSUB213PS Z16, Z8, Z1
+	VFMSUB213PS Z16, Z8, Z2
+	VFMSUB213PS Z16, Z8, Z3
+	POWER(Z0, Z17, Z18)
+	POWER(Z1, Z19, Z20)
+	POWER(Z2, Z21, Z22)
+	POWER(Z3, Z23, Z24)
+	VADDPS      Z1, Z0, Z17
+	VADDPS      Z3, Z2, Z18
+	VADDPS      Z18, Z17, Z25
+	VCMPPS      $6, Z15, Z25, K1
+	KORTESTW    K1, K1
+	JNE         far
+
+keep:
+	HALVES(0, Z0, 0)
+	HALVES(2, Z2, 64)
+	VADDPS  (R12), Z25, Z25
+	VMOVUPS Z25, (R12)
+
+next:
+	ADDQ $256, R14
+	ADDQ $128, R12
+	JMP  row
+
+done:
+	ADDQ R13, R11
+	RET
+
+some:
+	TESTL        AX, AX
+	JLE          none
+	VPBROADCASTD AX, Z17
+	VMOVDQU64    places<>(SB), Z18
+	MOVL         $16, AX
+	VPBROADCASTD AX, Z19
+	MOVL         $0xFF800000, AX
+	VPBROADCASTD AX, Z20
+	SEEN(0)
+	SEEN(64)
+	SEEN(128)
+	SEEN(192)
+	JMP          all
+
+none:
+	VPXORD    Z0, Z0, Z0
+	VMOVDQU64 Z0, (R14)
+	VMOVDQU64 Z0, 64(R14)
+	JMP       next
+
+begin:
+	GREATEST
+	VMOVSS X17, 64(R12)
+	JMP    weigh
+
+far:
+	GREATEST
+	JLS     keep
+	VMOVSS  X17, 64(R12)
+	VMULPS  Z8, Z17, Z17
+	VSUBPS  Z17, Z16, Z16
+	POWER(Z16, Z17, Z18)
+	VMOVSS  X16, 72(R12)
+	VMULPS  (R12), Z16, Z17
+	VMOVUPS Z17, (R12)
+	MOVQ    $1, 96(R8)
+	JMP     weigh
