@@ -219,7 +219,7 @@ func TestFieldErrors(t *testing.T) {
 		hello + `,"tools":[{"type":"function"}]`:                                         "tools[0].function",
 		hello + `,"tools":[{"type":"function","function":{"name":"` + long[:65] + `"}}]`: "tools[0].function.name",
 		hello + `,"tools":[{"type":"function","function":{"name":"f","parameters":[]}}]`: "tools[0].function.parameters",
-		hello + `,"tools":` + many(129, `{"type":"function","function":{"name":"f"}}`):   "tools",
+		hello + `,"tools":` + many(1025, `{"type":"function","function":{"name":"f"}}`):   "tools",
 		hello + `,"modalities":["text","audio"]`:                                         "modalities[1]",
 		hello + `,"audio":{"voice":"alloy"}`:                                             "audio",
 		hello + `,"web_search_options":{}`:                                               "web_search_options",
@@ -322,6 +322,13 @@ func TestAcceptedFields(t *testing.T) {
 		require.Equal(t, 200, w.Code, "%s", w.Body)
 		require.Empty(t, w.Header().Get("X-Trona-Ignored"))
 	}
+
+	var tools []string // more than OpenAI takes
+	for i := range 200 {
+		tools = append(tools, fmt.Sprintf(`{"name":"f%d","input_schema":{"type":"object"}}`, i))
+	}
+	s.loaded()[0].ContextLength = 1 << 20
+	post(t, s, 200, messagesPath+"/count_tokens", `{`+hello+`,"tools":[`+strings.Join(tools, ",")+`]}`)
 
 	post(t, s, 200, chatPath, `{`+hello+`,"logprobs":false,"top_logprobs":0}`) // asks for nothing
 

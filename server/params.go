@@ -9,7 +9,8 @@ import (
 	"trona/tokenizer/grammar"
 )
 
-// Bounds of request fields. Where OpenAI states a limit it is that one.
+// Bounds of request fields. Where OpenAI states a limit it is that one, but for tools:
+// agents with a few MCP servers have more than its 128.
 const (
 	maxTopLogprobs   = 20
 	maxBiasEntries   = 300
@@ -21,7 +22,7 @@ const (
 	maxAnswers       = 1024    // prompts times choices
 	maxRepeated      = 1 << 22 // of prompts in answers, of which each may take 200 bytes
 	maxMessages      = 4096
-	maxTools         = 128
+	maxTools         = 1024
 	maxToolName      = 64
 	maxMetadata      = 16
 	maxMetadataName  = 64
