@@ -219,7 +219,7 @@ func TestFieldErrors(t *testing.T) {
 		hello + `,"tools":[{"type":"function"}]`:                                         "tools[0].function",
 		hello + `,"tools":[{"type":"function","function":{"name":"` + long[:65] + `"}}]`: "tools[0].function.name",
 		hello + `,"tools":[{"type":"function","function":{"name":"f","parameters":[]}}]`: "tools[0].function.parameters",
-		hello + `,"tools":` + many(1025, `{"type":"function","function":{"name":"f"}}`):   "tools",
+		hello + `,"tools":` + many(1025, `{"type":"function","function":{"name":"f"}}`):  "tools",
 		hello + `,"modalities":["text","audio"]`:                                         "modalities[1]",
 		hello + `,"audio":{"voice":"alloy"}`:                                             "audio",
 		hello + `,"web_search_options":{}`:                                               "web_search_options",
