@@ -233,6 +233,9 @@ func (k *ggufKeys) rotary(c *Config, a *architecture) {
 		theta = 10000
 	}
 	c.Rotary.Theta = k.within(k.key("rope.freq_base"), theta, 1, maxTheta)
+	if v, ok := k.number("rope.freq_base_swa"); ok && v != theta {
+		k.add(k.key("rope.freq_base_swa"), "%v is not supported, only that of all layers, %v", v, theta)
+	}
 	if a.alpha {
 		if alpha, ok := k.number("rope.scaling.alpha"); ok && alpha > 0 {
 			c.Rotary.stretch(k.within(k.key("rope.scaling.alpha"), alpha, minFactor, maxFactor))

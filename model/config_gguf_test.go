@@ -76,6 +76,10 @@ func ggufValue(w *bytes.Buffer, v any) {
 		put(9, uint32(5))
 		binary.Write(w, binary.LittleEndian, uint64(len(v)))
 		binary.Write(w, binary.LittleEndian, v)
+	case []bool:
+		put(9, uint32(7))
+		binary.Write(w, binary.LittleEndian, uint64(len(v)))
+		binary.Write(w, binary.LittleEndian, v)
 	case []string:
 		put(9, uint32(8))
 		binary.Write(w, binary.LittleEndian, uint64(len(v)))

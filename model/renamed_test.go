@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"trona/kernels"
+	"trona/model/gguf"
 )
 
 // TestRenamed: what a config.json of Llama under another name asks for.
@@ -26,6 +27,8 @@ func TestRenamed(t *testing.T) {
 	turned.QKNorm, turned.QKNormTurned = true, true
 	normed.QKNorm = true
 	together.QKNorm, together.QKNormJoint = true, true
+	normedStill := normed
+	normedStill.Still = true
 	still, qkv, all := plain, plain, plain
 	still.Still = true
 	qkv.QKVBias = true
@@ -67,8 +70,12 @@ func TestRenamed(t *testing.T) {
 		"iquest clipped":     {architecture: "IQuestCoderForCausalLM", keys: map[string]string{"clip_qkv": "8"}, refused: "clip_qkv"},
 		"olmo 2":             {architecture: "Olmo2ForCausalLM", want: Layer{&together, &FFN{Width: 512}}},
 		"exaone 4":           {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window": "null", "sliding_window_pattern": `"LLLG"`}, want: Layer{&normed, &FFN{Width: 512}}},
-		"exaone 4 of 32B":    {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window": "4096", "layer_types": `["sliding_attention", "full_attention"]`}, refused: "sliding_window"},
-		"exaone 4 of old":    {architecture: "Exaone4ForCausalLM", refused: "sliding_window"},
+		"exaone 4 of 32B":    {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window": "4096", "layer_types": `["sliding_attention", "full_attention"]`}, want: Layer{&normedStill, &FFN{Width: 512}}},
+		"exaone 4 of old":    {architecture: "Exaone4ForCausalLM", want: Layer{&normed, &FFN{Width: 512}}},
+		"exaone 4 letters":   {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window_pattern": `"LG"`}, want: Layer{&normedStill, &FFN{Width: 512}}},
+		"exaone 4 interval":  {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window_pattern": `2`}, want: Layer{&normedStill, &FFN{Width: 512}}},
+		"exaone 4 of few":    {architecture: "Exaone4ForCausalLM", keys: map[string]string{"layer_types": `["full_attention"]`}, refused: "layer_types"},
+		"exaone 4 of states": {architecture: "Exaone4ForCausalLM", keys: map[string]string{"layer_types": `["full_attention", "mamba"]`}, refused: "layer_types"},
 		"ernie of biases":    {architecture: "Ernie4_5ForCausalLM", keys: map[string]string{"use_bias": "true"}, refused: "use_bias"},
 		"granite 4":          {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(nil), want: Layer{&plain, &FFN{Width: 128}}},
 		"granite 4 still":    {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(map[string]string{"position_embedding_type": `"nope"`}), want: Layer{&still, &FFN{Width: 128}}},
@@ -122,6 +129,39 @@ func TestVisionFiles(t *testing.T) {
 	want.Architecture = "qwen3vl"
 	require.Equal(t, want, sees.Config)
 	require.Empty(t, sees.Unread)
+}
+
+// TestWindowPattern: GGUF files of EXAONE 4 say which layers have a window; others then have no
+// rotations.
+func TestWindowPattern(t *testing.T) {
+	for name, c := range map[string]struct {
+		keys    map[string]any
+		want    [2]bool
+		refused string
+	}{
+		"no window": {map[string]any{"attention.sliding_window_pattern": []bool{true, false}}, [2]bool{}, ""},
+		"each":      {map[string]any{"attention.sliding_window": uint32(16), "attention.sliding_window_pattern": []bool{false, true}}, [2]bool{true, false}, ""},
+		"interval":  {map[string]any{"attention.sliding_window": uint32(16), "attention.sliding_window_pattern": uint32(2)}, [2]bool{false, true}, ""},
+		"unsaid":    {map[string]any{"attention.sliding_window": uint32(16)}, [2]bool{}, ""},
+		"too few":   {map[string]any{"attention.sliding_window": uint32(16), "attention.sliding_window_pattern": []bool{false}}, [2]bool{}, "exaone4.attention.sliding_window_pattern: has 1 entries"},
+		"text":      {map[string]any{"attention.sliding_window": uint32(16), "attention.sliding_window_pattern": "LG"}, [2]bool{}, "exaone4.attention.sliding_window_pattern: must be"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := ggufOf("exaone4", c.keys)
+			k := &ggufKeys{problems: &problems{file: "f"}, arch: "exaone4", read: map[string]bool{}}
+			f, err := gguf.Open(h.write(t))
+			require.NoError(t, err)
+			defer f.Close()
+			k.file = f
+			still := [2]bool{exaone4Still(k, 0), exaone4Still(k, 1)}
+			if c.refused != "" {
+				require.ErrorContains(t, k.result(), c.refused)
+				return
+			}
+			require.NoError(t, k.result())
+			require.Equal(t, c.want, still)
+		})
+	}
 }
 
 // TestStretched: a base may be stretched in GGUF files, too.
@@ -293,6 +333,8 @@ func TestRenamedFiles(t *testing.T) {
 	}
 	_, err = Open(ggufOf("internlm2", map[string]any{"attention.temperature_scale": float32(0.1)}).write(t))
 	require.ErrorContains(t, err, "internlm2.attention.temperature_scale")
+	_, err = Open(ggufOf("exaone4", map[string]any{"rope.freq_base_swa": float32(1)}).write(t))
+	require.ErrorContains(t, err, "exaone4.rope.freq_base_swa: 1 is not supported")
 	_, err = Open(ggufOf("olmo2", map[string]any{"attention.sliding_window": uint32(4096)}).write(t))
 	require.ErrorContains(t, err, "olmo2.attention.sliding_window: 4096 is not supported") // OLMo 3
 }

@@ -97,6 +97,9 @@ func (k *archKeys) config(c *model.Config) {
 	k.set("rope.dimension_count", uint32(cmp.Or(c.Rotary.Rotated, c.Rotary.Dim)))
 	k.set("rope.freq_base", float32(c.Rotary.Theta))
 	k.multipliers(&c.Multipliers)
+	if k.arch == "exaone4" {
+		k.window(c)
+	}
 	switch r := &c.Rotary; r.Scaling {
 	case "linear":
 		k.set("rope.scaling.type", "linear")
@@ -107,6 +110,19 @@ func (k *archKeys) config(c *model.Config) {
 		k.set("rope.scaling.type", "longrope")
 		k.set("rope.scaling.original_context_length", uint32(r.OriginalContext))
 		k.set("rope.scaling.attn_factor", float32(r.Scale))
+	}
+}
+
+// window writes which layers have a sliding window, where others have no rotations: it is no
+// shorter than the context.
+func (k *archKeys) window(c *model.Config) {
+	windows := make([]bool, len(c.Layers))
+	for i, l := range c.Layers {
+		windows[i] = l.Attention != nil && !l.Attention.Still
+	}
+	if slices.Contains(windows, false) {
+		k.set("attention.sliding_window", uint32(c.ContextLength))
+		k.set("attention.sliding_window_pattern", windows)
 	}
 }
 

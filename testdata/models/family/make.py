@@ -149,6 +149,9 @@ MODELS = {
         lambda: plain("Exaone4", sliding_window=None, layer_types=["full_attention"] * 2, head_dim=8, tie_word_embeddings=True),
         None,
     ),
+    "exaone4-window": (
+        lambda: plain("Exaone4", sliding_window=64, sliding_window_pattern=2, num_hidden_layers=3, intermediate_size=32, head_dim=8), None
+    ),
     "mistral3": (mistral3, None),
     "qwen2-vl": (lambda: qwen_vl("Qwen2_5_VL"), None),
     "qwen3-vl": (lambda: qwen_vl("Qwen3VL", head_dim=8), None),
