@@ -21,6 +21,8 @@ type architecture struct {
 	hfLayers func(o *object, s hfShape) []Layer
 	// still reports whether layer i of a GGUF file has no rotation; nil: none has.
 	still func(k *ggufKeys, i int) bool
+	// plain reports whether the rotations of layer i of a GGUF file are not scaled; nil: all are alike.
+	plain func(k *ggufKeys, i int) bool
 	theta float64 // of a config.json that does not say; 0: 10000
 	// partial is the part of a head that is rotated where a config.json does not say; 0:
 	// always all of it.
@@ -38,7 +40,7 @@ type architecture struct {
 	tempered   bool // GGUF files may scale queries from some position on
 	window     int  // the sliding window of a config.json that does not say; 0: none
 	windowFlag bool // a window counts only where use_sliding_window is true
-	windowless bool // files that have a window are refused
+	windowless bool // config.json files that have a window are refused
 
 	norms  Norms
 	qkNorm bool // each head of q and k passes an RMSNorm before the rotation
@@ -52,7 +54,7 @@ type architecture struct {
 // architectures lists every decoder that this program runs.
 func architectures() []*architecture {
 	return []*architecture{&llama, &deci, &mistral, &qwen2, &qwen3, &qwen2VL, &qwen3VL, &qwen2VLFile, &qwen3VLFile, &granite, &minicpm, &smollm3,
-		&phi3, &glm, &glm4, &internlm3, &helium, &ernie45, &seedOSS, &exaone, &exaone4, &olmo2, &graniteHybrid,
+		&phi3, &glm, &glm4, &internlm3, &helium, &ernie45, &seedOSS, &exaone, &exaone4, &olmo2, &olmo3, &graniteHybrid,
 		&mistral3, &ministral3, &ministral, &iquestCoder, &internlm2, &xverse, &mimo, &cwm, &hyperCLOVAX,
 		&hunyuan, &hunyuanVLFile, &pangu}
 }

@@ -52,6 +52,7 @@ type Attention struct {
 	QKNormTurned   bool // they pass it after the rotation instead
 	QKVBias, OBias bool // q, k and v have biases; the output has one
 	Still          bool // positions do not turn q and k
+	Plain          bool // they do so without any scaling
 	Linear         bool // replaced by one linear map [hidden, hidden]; no heads, no cache, no bias
 }
 
@@ -84,6 +85,11 @@ func (c *Config) still() bool {
 	return slices.ContainsFunc(c.Layers, func(l Layer) bool {
 		return l.Attention != nil && (l.Attention.Still || l.Attention.QKNormTurned)
 	})
+}
+
+// plain reports whether there are layers whose rotations are not scaled.
+func (c *Config) plain() bool {
+	return slices.ContainsFunc(c.Layers, func(l Layer) bool { return l.Attention != nil && l.Attention.Plain })
 }
 
 // limit lowers the context to n positions, within which what key asks for changes

@@ -108,9 +108,6 @@ func ggufConfig(f *gguf.File, a *architecture, path string, vocab int64) (Config
 	k.neutral()
 	if w, ok := k.integer("attention.sliding_window"); ok && w != 0 {
 		name := k.key("attention.sliding_window")
-		if a.windowless {
-			k.add(name, "%d is not supported", w)
-		}
 		c.limit(k.between(name, w, 1, 1<<48), name)
 	}
 	k.tokens(&c)
@@ -154,6 +151,7 @@ func (k *ggufKeys) layers(c *Config, a *architecture) {
 				QKVBias: a.qkvBias,
 			}
 			c.Layers[i].Attention.Still = a.still != nil && a.still(k, i)
+			c.Layers[i].Attention.Plain = a.plain != nil && a.plain(k, i)
 		}
 		if width[i] != 0 {
 			c.Layers[i].FFN = &FFN{Width: width[i]}

@@ -102,8 +102,11 @@ func (m *Model) attention(s *step, i int, c *KVCache) {
 		dev.AddBias(m.biased[:])
 	}
 	rotary := m.rotary
-	if a.Still {
+	switch {
+	case a.Still:
 		rotary = m.still
+	case a.Plain:
+		rotary = m.plain
 	}
 	if a.QKNorm {
 		kNormed := m.ws.kNormed[i].Slice(0, s.n)

@@ -23,6 +23,7 @@ type Model struct {
 	dev     kernels.Device
 	rotary  kernels.Rotary
 	still   kernels.Rotary // of angle 0
+	plain   kernels.Rotary // without scaling
 	eps     float32        // of norms of the residual stream
 	ws      *workspace
 	staging []byte  // what is uploaded to ws.ints
@@ -103,8 +104,9 @@ func (m *Model) alloc(bytes int64) (uintptr, error) {
 }
 
 // layVectors lays out norm weights, biases and rotary frequencies at base and returns
-// the frequencies' tensor, that of layers without rotation, and the size of all.
-func layVectors(c *Config, parts []part, base uintptr) (inv, still kernels.Tensor, size int64) {
+// the frequencies' tensor, those of layers without rotation and without scaling, and the size
+// of all.
+func layVectors(c *Config, parts []part, base uintptr) (inv, still, plain kernels.Tensor, size int64) {
 	a := &arena{base: base}
 	for _, p := range parts {
 		if p.vector != nil {
@@ -115,19 +117,22 @@ func layVectors(c *Config, parts []part, base uintptr) (inv, still kernels.Tenso
 	if c.still() {
 		still = a.take(kernels.F32, int64(c.Rotary.Dim/2))
 	}
-	return inv, still, a.size
+	if c.plain() {
+		plain = a.take(kernels.F32, int64(c.Rotary.Dim/2))
+	}
+	return inv, still, plain, a.size
 }
 
 // loadVectors uploads what a device keeps in float32: norm weights, biases and
 // rotary frequencies.
 func (m *Model) loadVectors(ckpt *Checkpoint, parts []part) error {
-	_, _, size := layVectors(&m.Config, parts, 0)
+	_, _, _, size := layVectors(&m.Config, parts, 0)
 	addr, err := m.alloc(size)
 	if err != nil {
 		return err
 	}
 	m.vectors = addr
-	inv, still, _ := layVectors(&m.Config, parts, addr)
+	inv, still, plain, _ := layVectors(&m.Config, parts, addr)
 	for _, p := range parts {
 		if p.vector == nil {
 			continue
@@ -150,6 +155,12 @@ func (m *Model) loadVectors(ckpt *Checkpoint, parts []part) error {
 	if !still.Absent() {
 		m.dev.Upload(still, make([]byte, still.Bytes()))
 		m.still = kernels.Rotary{Inv: still, Interleaved: m.rotary.Interleaved, Scale: m.Config.rotaryScale(0)}
+	}
+	if !plain.Absent() {
+		r := &m.Config.Rotary
+		unscaled := Rotary{Theta: r.Theta, Dim: r.Dim, Rotated: r.Rotated}
+		m.dev.Upload(plain, floatBytes(unscaled.Frequencies()))
+		m.plain = kernels.Rotary{Inv: plain, Interleaved: r.Interleaved, Scale: m.Config.rotaryScale(0)}
 	}
 	return m.dev.Sync()
 }

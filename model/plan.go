@@ -130,7 +130,7 @@ func saturate(a, b int64) int64 {
 // weightBytes is what Load allocates for weights.
 func weightBytes(ckpt *Checkpoint, dev Sizer) int64 {
 	parts := new(weights).parts(&ckpt.Config, ckpt.names)
-	_, _, sum := layVectors(&ckpt.Config, parts, 0)
+	_, _, _, sum := layVectors(&ckpt.Config, parts, 0)
 	for i := range parts {
 		if parts[i].weight == nil {
 			continue

@@ -22,11 +22,19 @@ func TestRenamed(t *testing.T) {
 		maps.Copy(keys, more)
 		return keys
 	}
+	olmo3 := func(windowed string) map[string]string {
+		return map[string]string{
+			"sliding_window": "64", "rope_theta": "", "rope_scaling": "null",
+			"rope_parameters": `{"full_attention": {"rope_type": "linear", "factor": 2.0, "rope_theta": 500000.0}, "sliding_attention": ` + windowed + `}`,
+		}
+	}
 	plain := Attention{Heads: 4, KVHeads: 2, HeadDim: 64}
 	normed, together, turned := plain, plain, plain
 	turned.QKNorm, turned.QKNormTurned = true, true
 	normed.QKNorm = true
 	together.QKNorm, together.QKNormJoint = true, true
+	unscaled := together
+	unscaled.Plain = true
 	normedStill := normed
 	normedStill.Still = true
 	still, qkv, all := plain, plain, plain
@@ -76,6 +84,11 @@ func TestRenamed(t *testing.T) {
 		"exaone 4 interval":  {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window_pattern": `2`}, want: Layer{&normedStill, &FFN{Width: 512}}},
 		"exaone 4 of few":    {architecture: "Exaone4ForCausalLM", keys: map[string]string{"layer_types": `["full_attention"]`}, refused: "layer_types"},
 		"exaone 4 of states": {architecture: "Exaone4ForCausalLM", keys: map[string]string{"layer_types": `["full_attention", "mamba"]`}, refused: "layer_types"},
+		"olmo 2 of windows":  {architecture: "Olmo2ForCausalLM", keys: map[string]string{"sliding_window": "4096"}, refused: "sliding_window"},
+		"olmo 3":             {architecture: "Olmo3ForCausalLM", keys: map[string]string{"sliding_window": "64", "layer_types": `["full_attention", "sliding_attention"]`}, want: Layer{&unscaled, &FFN{Width: 512}}},
+		"olmo 3 of two":      {architecture: "Olmo3ForCausalLM", keys: olmo3(`{"rope_type": "default", "rope_theta": 500000.0}`), want: Layer{&unscaled, &FFN{Width: 512}}},
+		"olmo 3 of bases":    {architecture: "Olmo3ForCausalLM", keys: olmo3(`{"rope_type": "default", "rope_theta": 10000.0}`), refused: "rope_parameters.sliding_attention.rope_theta"},
+		"olmo 3 scaled":      {architecture: "Olmo3ForCausalLM", keys: olmo3(`{"rope_type": "linear", "rope_theta": 500000.0}`), refused: "rope_parameters.sliding_attention.rope_type"},
 		"ernie of biases":    {architecture: "Ernie4_5ForCausalLM", keys: map[string]string{"use_bias": "true"}, refused: "use_bias"},
 		"granite 4":          {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(nil), want: Layer{&plain, &FFN{Width: 128}}},
 		"granite 4 still":    {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(map[string]string{"position_embedding_type": `"nope"`}), want: Layer{&still, &FFN{Width: 128}}},
@@ -335,6 +348,4 @@ func TestRenamedFiles(t *testing.T) {
 	require.ErrorContains(t, err, "internlm2.attention.temperature_scale")
 	_, err = Open(ggufOf("exaone4", map[string]any{"rope.freq_base_swa": float32(1)}).write(t))
 	require.ErrorContains(t, err, "exaone4.rope.freq_base_swa: 1 is not supported")
-	_, err = Open(ggufOf("olmo2", map[string]any{"attention.sliding_window": uint32(4096)}).write(t))
-	require.ErrorContains(t, err, "olmo2.attention.sliding_window: 4096 is not supported") // OLMo 3
 }

@@ -97,8 +97,11 @@ func (k *archKeys) config(c *model.Config) {
 	k.set("rope.dimension_count", uint32(cmp.Or(c.Rotary.Rotated, c.Rotary.Dim)))
 	k.set("rope.freq_base", float32(c.Rotary.Theta))
 	k.multipliers(&c.Multipliers)
-	if k.arch == "exaone4" {
-		k.window(c)
+	switch k.arch {
+	case "exaone4":
+		k.window(c, func(a *model.Attention) bool { return !a.Still })
+	case "olmo2":
+		k.window(c, func(a *model.Attention) bool { return a.Plain })
 	}
 	switch r := &c.Rotary; r.Scaling {
 	case "linear":
@@ -113,14 +116,15 @@ func (k *archKeys) config(c *model.Config) {
 	}
 }
 
-// window writes which layers have a sliding window, where others have no rotations: it is no
-// shorter than the context.
-func (k *archKeys) window(c *model.Config) {
-	windows := make([]bool, len(c.Layers))
+// window writes which layers have a sliding window, where others have rotations of their own
+// or none. It is no shorter than the context.
+func (k *archKeys) window(c *model.Config, has func(*model.Attention) bool) {
+	windows, some := make([]bool, len(c.Layers)), false
 	for i, l := range c.Layers {
-		windows[i] = l.Attention != nil && !l.Attention.Still
+		windows[i] = l.Attention != nil && has(l.Attention)
+		some = some || windows[i] != (k.arch == "exaone4")
 	}
-	if slices.Contains(windows, false) {
+	if some {
 		k.set("attention.sliding_window", uint32(c.ContextLength))
 		k.set("attention.sliding_window_pattern", windows)
 	}

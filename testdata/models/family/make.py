@@ -24,6 +24,10 @@ LONGROPE = dict(
 LLAMA3 = dict(
     rope_type="llama3", rope_theta=10000.0, factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64
 )
+OLMO3 = dict(
+    full_attention=dict(rope_type="yarn", rope_theta=10000.0, factor=8.0, original_max_position_embeddings=64, attention_factor=1.2),
+    sliding_attention=dict(rope_type="default", rope_theta=10000.0),
+)
 FACTORS = dict(embedding_multiplier=12.0, residual_multiplier=0.22, logits_scaling=2.0, attention_multiplier=0.125)
 PROMPT, GREEDY, STORED = 24, 16, (0, 1, 17, 23, 24, 38)
 
@@ -151,6 +155,9 @@ MODELS = {
     ),
     "exaone4-window": (
         lambda: plain("Exaone4", sliding_window=64, sliding_window_pattern=2, num_hidden_layers=3, intermediate_size=32, head_dim=8), None
+    ),
+    "olmo3": (
+        lambda: plain("Olmo3", sliding_window=64, layer_types=["sliding_attention", "full_attention"], rope_parameters=OLMO3), None
     ),
     "mistral3": (mistral3, None),
     "qwen2-vl": (lambda: qwen_vl("Qwen2_5_VL"), None),
