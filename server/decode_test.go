@@ -315,7 +315,7 @@ func TestAcceptedFields(t *testing.T) {
 	const control, breakpoint, options = `"cache_control":{"type":"ephemeral"}`, `"prompt_cache_breakpoint":{"mode":"explicit"}`, `"prompt_cache_options":{"mode":"explicit"}`
 	for path, body := range map[string]string{
 		chatPath:      `{"messages":[{"role":"user","content":[{"type":"text","text":"Hi",` + control + `,` + breakpoint + `}]}],` + options + `}`,
-		responsesPath: `{"input":[{"role":"user","content":[{"type":"input_text","text":"Hi",` + breakpoint + `}]}],` + options + `}`,
+		responsesPath: `{"input":[{"role":"user","content":[{"type":"input_text","text":"Hi",` + breakpoint + `}]}],"stream_options":{"include_usage":true},` + options + `}`,
 		messagesPath:  `{"max_tokens":9,"messages":[{"role":"user","content":[{"type":"text","text":"Hi",` + control + `}]}],` + control + `}`,
 	} {
 		w, _ := call(t, s, "POST", path, body)

@@ -42,7 +42,7 @@ func (t *translation) readResponsesAPI(o *object, kept keeper) (echo responseEch
 		t.pass(v, "max_tokens")
 		echo.maxTokens = v.raw
 	}
-	for _, name := range []string{"temperature", "top_p"} {
+	for _, name := range append([]string{"temperature", "top_p"}, drawing...) {
 		t.pass(o.take(name), name)
 	}
 	if v := o.take("reasoning"); v != nil {
@@ -74,6 +74,11 @@ func (t *translation) readResponsesAPI(o *object, kept keeper) (echo responseEch
 	return echo
 }
 
+// drawing are vLLM's fields for Responses: how tokens are drawn, and what ends them.
+var drawing = []string{
+	"top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias", "seed", "stop", "stop_token_ids", "ignore_eos", "min_tokens",
+}
+
 // includable are what an answer may be asked to include. All but the first are without
 // effect: reasoning comes in the clear, and what else there is comes from tools of others.
 var includable = []string{
@@ -88,6 +93,7 @@ func (t *translation) readResponsesRest(o *object, echo *responseEcho) {
 	t.stream = o.flag("stream", false)
 	if v := o.take("stream_options"); v != nil {
 		options := v.object()
+		options.flag("include_usage", true) // it is always there
 		options.flag("include_obfuscation", false)
 		options.rest()
 	}

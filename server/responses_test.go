@@ -149,6 +149,7 @@ func TestResponsesPrompt(t *testing.T) {
 	first := post(t, s, 200, responsesPath, `{"instructions":"be","input":"a"}`)
 	summary := post(t, s, 200, responsesPath, `{"input":"a","reasoning":{"summary":"auto"}}`)
 	second := `"previous_response_id":"` + first["id"].(string) + `","input":[{"role":"user","content":[{"type":"input_text","text":"c"}]}]`
+	const drawn = `"top_k":3,"min_p":0.1,"presence_penalty":0.2,"frequency_penalty":0.3,"repetition_penalty":1.1,"logit_bias":{"5":-1},"seed":7,"stop":["x"],"stop_token_ids":[4],"ignore_eos":true,"min_tokens":2`
 	for _, c := range []struct{ fields, chat string }{
 		{`"instructions":"be","input":"a"`, `"messages":[{"role":"system","content":"be"},{"role":"user","content":"a"}]`},
 		{second, `"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"h"},{"role":"user","content":"c"}]`},
@@ -167,6 +168,7 @@ func TestResponsesPrompt(t *testing.T) {
 				`"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"},"strict":false}}]`},
 		{`"input":"` + strings.Repeat("a", 300) + `","truncation":"auto","max_output_tokens":9`,
 			`"messages":[{"role":"user","content":"` + strings.Repeat("a", 300) + `"}],"truncate_prompt_tokens":-1,"max_tokens":9`},
+		{`"input":"a","max_output_tokens":9,` + drawn, `"messages":[{"role":"user","content":"a"}],"max_tokens":9,` + drawn},
 		{`"input":"a","tools":[{"type":"function","name":"f"},{"type":"function","name":"g"}],"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[{"type":"function","name":"g"}]}`,
 			`"messages":[{"role":"user","content":"a"}],"tools":[{"type":"function","function":{"name":"g"}}]`},
 		{`"input":[{"role":"user","content":"a"},{"type":"function_call","call_id":"1","namespace":"n","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"1","output":"5"}],` +
