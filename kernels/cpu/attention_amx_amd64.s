@@ -72,26 +72,93 @@ GLOBL places<>(SB), RODATA|NOPTR, $64
 	ZERO(2) \
 	ZERO(3)
 
-// PRODUCTS multiplies 32 columns of two tiles of queries at SI and DI by those of two
-// groups at BX and DX, and goes ON to the next ones. After each product it does what rows are due.
-#define PRODUCTS(ON) \
+// FIRST loads 32 columns of two tiles of queries at SI and DI and of two groups at BX and DX.
+#define FIRST \
 	LOADROWS(6, 4) \
 	STREAM(3, 6) \
-	PRODUCT(4, 6, 0) \
 	STREAM(2, 7) \
-	PRODUCT(4, 7, 1) \
+	LOADROWS(7, 5)
+
+// PRODUCTS multiplies what was loaded, and loads what is at SI, DI, BX and DX then. After each
+// product it does what rows are due.
+#define PRODUCTS \
+	MULTIPLY(4, 6, 0) \
+	DUE \
+	MULTIPLY(4, 7, 1) \
+	LOADROWS(6, 4) \
+	DUE \
+	MULTIPLY(5, 6, 2) \
+	STREAM(3, 6) \
+	DUE \
+	MULTIPLY(5, 7, 3) \
+	STREAM(2, 7) \
 	LOADROWS(7, 5) \
-	PRODUCT(5, 6, 2) \
-	PRODUCT(5, 7, 3) \
+	DUE
+
+// SWITCH is PRODUCTS for other sums: each old one is stored, to where SUMS has them, just before
+// the NEXT takes its tile, so that none is waited for.
+#define SWITCH(NEXT) \
+	MOVQ R15, AX \
+	STOREACROSS(0) \
+	NEXT(0) \
+	MULTIPLY(4, 6, 0) \
+	DUE \
+	LEAQ 64(R15), AX \
+	STOREACROSS(1) \
+	NEXT(1) \
+	MULTIPLY(4, 7, 1) \
+	LOADROWS(6, 4) \
+	DUE \
+	MOVQ R10, AX \
+	SHLQ $4, AX \
+	ADDQ R15, AX \
+	STOREACROSS(2) \
+	NEXT(2) \
+	MULTIPLY(5, 6, 2) \
+	STREAM(3, 6) \
+	DUE \
+	MOVQ R10, AX \
+	SHLQ $4, AX \
+	LEAQ 64(R15)(AX*1), AX \
+	STOREACROSS(3) \
+	NEXT(3) \
+	MULTIPLY(5, 7, 3) \
+	STREAM(2, 7) \
+	LOADROWS(7, 5) \
+	DUE
+
+// BEHIND loads the sums of the groups behind those at AX.
+#define BEHIND(T) \
+	ADDQ $128, AX \
+	LOADACROSS(T)
+
+#define DUE \
+	ADDQ due-8(SP), R11 \
+	CALL softmaxRowsAMX<>(SB)
+
+// ADVANCE goes to the next columns, which are ON bytes further in a tile of queries.
+#define ADVANCE(ON) \
 	ADDQ $ON, SI \
 	ADDQ $ON, DI \
 	ADDQ $1024, BX \
 	ADDQ $1024, DX
 
-#define PRODUCT(X, W, T) \
-	MULTIPLY(X, W, T) \
-	ADDQ due-8(SP), R11 \
-	CALL softmaxRowsAMX<>(SB)
+// KEYS goes to the first columns of queries and keys, and to their scores with TO.
+#define KEYS \
+	MOVQ R13, DX \
+	SHLQ $10, DX \
+	MOVQ 0(R8), SI \
+	LEAQ (SI)(DX*1), DI \
+	MOVQ 8(R8), BX \
+	ADDQ BX, DX \
+	MOVQ $64, R9 \
+	MOVQ R13, steps-32(SP) \
+	MOVQ $2, groups-24(SP) \
+	MOVQ turn-16(SP), AX \
+	ANDQ $1, AX \
+	SHLQ $13, AX \
+	ADDQ 24(R8), AX \
+	MOVQ AX, to-48(SP)
 
 // func attendTilesAMX(p *tilesAttend)
 // Requires: AMX-TILE, AMX-BF16, AVX512F, AVX512DQ, AVX512_BF16
@@ -103,9 +170,9 @@ GLOBL places<>(SB), RODATA|NOPTR, $64
 // 96 whether one is relative to something new. R12 is the record of the next row, R14 its
 // scores; R11/R13 rows are due, and due/R13 more after each product; R13 is dim/32.
 // Tiles 0 to 3 are sums, 4 and 5 queries or weights, 6 and 7 keys or values.
-TEXT ·attendTilesAMX(SB), NOSPLIT, $136-8
+TEXT ·attendTilesAMX(SB), NOSPLIT, $160-8
 	MOVQ      p+0(FP), SI
-	LEAQ      copy-136(SP), R8
+	LEAQ      copy-160(SP), R8
 	VMOVDQU64 (SI), Z0
 	VMOVDQU64 32(SI), Z1
 	VMOVDQU64 Z0, (R8)
@@ -166,30 +233,53 @@ values:
 	MOVQ 16(R8), BX
 	LEAQ 2048(BX), DX
 	MOVQ R13, groups-24(SP)
-
-valuesGroups:
-	MOVQ $2, steps-32(SP)
+	FIRST
 	CMPQ turn-16(SP), $2
 	JEQ  valuesFirst
 	SUMS(LOADACROSS)
-	JMP  valuesStep
+	JMP  valuesBegun
 
 valuesFirst:
 	CLEAR
 
-valuesStep:
-	PRODUCTS(64)
-	DECQ steps-32(SP)
-	JNZ  valuesStep
-	SUMS(STOREACROSS)
-	ADDQ $128, R15
-	SUBQ $128, SI
-	SUBQ $128, DI
-	MOVQ DX, BX
-	LEAQ 2048(BX), DX
+valuesBegun:
+	ADVANCE(64)
+	PRODUCTS
+
+valuesSecond: // of two steps of two groups
 	DECQ groups-24(SP)
-	JNZ  valuesGroups
-	MOVQ BX, 16(R8)
+	JEQ  valuesLast
+	SUBQ $64, SI
+	SUBQ $64, DI
+	LEAQ 1024(DX), BX
+	LEAQ 3072(DX), DX
+	PRODUCTS
+	ADVANCE(64)
+	CMPQ turn-16(SP), $2
+	JEQ  valuesClear
+	SWITCH(BEHIND)
+	ADDQ $128, R15
+	JMP  valuesSecond
+
+valuesClear:
+	SWITCH(ZERO)
+	ADDQ $128, R15
+	JMP  valuesSecond
+
+valuesLast:
+	LEAQ 1024(DX), AX
+	MOVQ AX, 16(R8)
+	MOVQ turn-16(SP), AX
+	CMPQ AX, 72(R8)
+	JGE  valuesAlone
+	KEYS
+	PRODUCTS
+	MOVQ $1, switch-40(SP)
+	JMP  keysStep
+
+valuesAlone:
+	PRODUCTS
+	SUMS(STOREACROSS)
 	JMP  keys
 
 first:
@@ -202,39 +292,55 @@ keys:
 	CMPQ AX, 72(R8)
 	JEQ  last
 	JGT  shrink
-	MOVQ R13, DX
-	SHLQ $10, DX
-	MOVQ 0(R8), SI
-	LEAQ (SI)(DX*1), DI
-	MOVQ 8(R8), BX
-	ADDQ BX, DX
-	ANDQ $1, AX
-	SHLQ $13, AX
-	MOVQ 24(R8), R15
-	ADDQ AX, R15
-	MOVQ $64, R9
+	KEYS
+	MOVQ AX, R15
+	ADDQ $128, to-48(SP)
 	MOVQ $256, R10
-	MOVQ $2, groups-24(SP)
-
-keysGroups:
-	MOVQ R13, steps-32(SP)
+	FIRST
 	CLEAR
+	MOVQ $0, switch-40(SP)
 
 keysStep:
-	PRODUCTS(1024)
+	MOVQ switch-40(SP), AX
+	MOVQ AX, kind-56(SP)
+	MOVQ $0, switch-40(SP)
 	DECQ steps-32(SP)
-	JNZ  keysStep
-	SUMS(STOREACROSS)
-	ADDQ $128, R15
+	JNE  keysAdvance
+	DECQ groups-24(SP)
+	JEQ  keysReady // the last operands are loaded again
+	MOVQ $1, switch-40(SP)
+	MOVQ R13, steps-32(SP)
 	MOVQ R13, AX
 	SHLQ $10, AX
 	SUBQ AX, SI
 	SUBQ AX, DI
-	MOVQ DX, BX
-	ADDQ AX, DX
-	DECQ groups-24(SP)
-	JNZ  keysGroups
-	MOVQ BX, 8(R8)
+	ADDQ $1024, SI
+	ADDQ $1024, DI
+	LEAQ 1024(DX), BX
+	LEAQ (BX)(AX*1), DX
+	JMP  keysReady
+
+keysAdvance:
+	ADVANCE(1024)
+
+keysReady:
+	CMPQ kind-56(SP), $0
+	JNE  keysSwitch
+	PRODUCTS
+	JMP  keysNext
+
+keysSwitch:
+	SWITCH(ZERO)
+	MOVQ to-48(SP), R15
+	ADDQ $128, to-48(SP)
+	MOVQ $256, R10
+
+keysNext:
+	CMPQ groups-24(SP), $0
+	JNE  keysStep
+	SUMS(STOREACROSS)
+	ADDQ $1024, DX
+	MOVQ DX, 8(R8)
 	JMP  shrink
 
 last:
