@@ -286,6 +286,8 @@ func (p *parser) escape(within bool) *set {
 		s := p.named(string(unicode.ToLower(r)), within)
 		s.negate = unicode.IsUpper(r)
 		return s
+	case 'h', 'H':
+		return &set{ranges: [][2]rune{{'0', '9'}, {'A', 'F'}, {'a', 'f'}}, negate: r == 'H'}
 	case 'x', 'u':
 		r = p.hex(r)
 	default:
@@ -370,6 +372,25 @@ func (p *parser) class() *set {
 	return all
 }
 
+// posix reads what follows a [: within a class.
+func (p *parser) posix() *set {
+	negate := p.accept("^")
+	name, _, _ := strings.Cut(p.source[p.at:], ":]")
+	members, ok := map[string]string{
+		"alnum": `\p{Alnum}`, "alpha": `\p{Alpha}`, "ascii": `\x00-\x7f`, "blank": `\t\p{Zs}`, "cntrl": `\p{Cc}`, "digit": `\p{Nd}`,
+		"lower": `\p{Lower}`, "punct": `\p{P}\p{S}`, "space": `\s`, "upper": `\p{Upper}`, "word": `\w`, "xdigit": `\h`,
+	}[name]
+	if !ok {
+		p.fail("the class [:%.20s is not supported", name)
+	}
+	p.need(name)
+	p.need(":]")
+	inner := parser{source: members + "]", classes: p.classes}
+	s := inner.class()
+	s.negate = negate
+	return s
+}
+
 // member reads a rune, a range, an escape or a class within a class.
 func (p *parser) member(s *set) {
 	low, single := p.classRune(s)
@@ -392,7 +413,8 @@ func (p *parser) classRune(s *set) (r rune, single bool) {
 	switch r = p.next(); r {
 	case '[':
 		if p.accept(":") {
-			p.fail("classes of POSIX are not supported")
+			s.parts = append(s.parts, p.posix())
+			return 0, false
 		}
 		fold := p.fold
 		p.fold = false // the outer class does

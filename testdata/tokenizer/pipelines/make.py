@@ -88,6 +88,10 @@ def bpe_cases():
         yield "signs " + b, {"pre_tokenizer": cuts(step("Punctuation", behavior=b), level())}
     for expression in ["\\w+", "[^\\w\\s]+", "\\b", "\\p{Uppercase_Letter}|\\p{han}+", "\\p{Alpha}+"]:
         yield expression, {"pre_tokenizer": cuts(split(expression), level())}
+    for expression in [
+        "[[:alpha:]]+", "[^[:space:][:punct:]]+", "[[:word:]-]+", "(?i:[[:upper:]]+)", "[[:^lower:][:blank:]]", "\\h+", "[\\H&&[:alnum:]]+", "[[:cntrl:][:digit:]]+",
+    ]:
+        yield expression, {"pre_tokenizer": cuts(split(expression), level())}
     yield "words", {"pre_tokenizer": cuts(step("Whitespace"), level())}
     yield "white space", {"pre_tokenizer": cuts(step("WhitespaceSplit"), level(regex=True))}
     yield "digits", {"pre_tokenizer": cuts(step("Digits", individual_digits=False), split("\\s", "Contiguous"), level())}
