@@ -15,14 +15,15 @@
 	BYTE $0xC4; BYTE $0xA2; BYTE $0x7A; BYTE $0x4B; BYTE $(0x04|(T<<3)); BYTE $0x10
 
 // Constants of POWER, log2 e and the polynomial for 2^f on 0 <= f < 1 whose greatest error
-// relative to that is least, 2^-13.7, then mostWeights.
+// relative to that is least, 2^-13.7, then mostWeights, and the bound below which 2^X is 0.
 DATA exp2<>+0(SB)/4, $0x3fb8aa3b
 DATA exp2<>+4(SB)/4, $0x3d9fcb52
 DATA exp2<>+8(SB)/4, $0x3e677e26
 DATA exp2<>+12(SB)/4, $0x3f322226
 DATA exp2<>+16(SB)/4, $0x3f7ffb19
 DATA exp2<>+20(SB)/4, $0x43800000
-GLOBL exp2<>(SB), RODATA|NOPTR, $24
+DATA exp2<>+24(SB)/4, $0xc2fc0000 // -126
+GLOBL exp2<>(SB), RODATA|NOPTR, $28
 
 #define CONSTANTS \
 	VBROADCASTSS exp2<>+0(SB), Z8 \
@@ -30,7 +31,8 @@ GLOBL exp2<>(SB), RODATA|NOPTR, $24
 	VBROADCASTSS exp2<>+8(SB), Z10 \
 	VBROADCASTSS exp2<>+12(SB), Z11 \
 	VBROADCASTSS exp2<>+16(SB), Z12 \
-	VBROADCASTSS exp2<>+20(SB), Z15
+	VBROADCASTSS exp2<>+20(SB), Z15 \
+	VBROADCASTSS exp2<>+24(SB), Z13
 
 DATA places<>+0(SB)/8, $0x0000000100000000
 DATA places<>+8(SB)/8, $0x0000000300000002
@@ -412,14 +414,16 @@ sum:
 	VZEROUPPER
 	RET
 
-// POWER makes X 2^X: B is its fraction, C the polynomial for that.
+// POWER makes X 2^X: B is its fraction, C the polynomial for that; K1 is lost. A number below the
+// smallest normal one would take 200 cycles.
 #define POWER(X, B, C) \
+	VCMPPS      $0x15, Z13, X, K1 \
 	VREDUCEPS   $9, X, B \
 	VMOVAPS     Z9, C \
 	VFMADD213PS Z10, B, C \
 	VFMADD213PS Z11, B, C \
 	VFMADD213PS Z12, B, C \
-	VSCALEFPS   X, C, X
+	VSCALEFPS.Z X, C, K1, X
 
 // HALVES makes numbers in Z(L), which is ZL, and Z(L+1) halves and writes them: VCVTNE2PS2BF16.
 #define HALVES(L, ZL, AT) \

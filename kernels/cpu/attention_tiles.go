@@ -313,6 +313,9 @@ func sumLanes(x [lanes]float32) float32 {
 
 // exp2 is 2^x but for 2^-13.7 of it: half of a place in BF16 is 2^-9.
 func exp2(x float32) float32 {
+	if x < -126 {
+		return 0
+	}
 	n, f := math.Floor(float64(x)), x // a NaN stays
 	if math.IsInf(n, 0) {
 		f = 0
@@ -325,7 +328,7 @@ func exp2(x float32) float32 {
 	p := fma(exp2P0, f, exp2P1)
 	p = fma(p, f, exp2P2)
 	p = fma(p, f, exp2P3)
-	return float32(math.Ldexp(float64(p), int(max(-300, min(n, 300)))))
+	return float32(math.Ldexp(float64(p), int(min(n, 300))))
 }
 
 // The polynomial for 2^f on 0 <= f < 1 whose greatest error relative to that is least.

@@ -224,8 +224,8 @@ func TestTilesProduct(t *testing.T) {
 func TestTilesAttend(t *testing.T) {
 	for dim := tileCols; dim <= 4*tileCols; dim += tileCols {
 		for blocks := 1; blocks <= 4; blocks++ {
-			for size := range 3 {
-				testTilesAttend(t, dim, blocks, float32(size))
+			for _, size := range []float32{0, 1, 3, 20} {
+				testTilesAttend(t, dim, blocks, size)
 			}
 		}
 	}
