@@ -248,11 +248,13 @@ func (g guards) tiles(loops *tiles) {
 				for i := range see {
 					see[i] = seen
 				}
-				loops.attend(&tilesAttend{
+				p := (*tilesAttend)(g.bytes(int(unsafe.Sizeof(tilesAttend{}))))
+				*p = tilesAttend{
 					queries: (*uint16)(g.bytes(2 * pairQueries * dim)), keys: (*uint16)(g.bytes(2 * n * dim)), values: (*uint16)(g.bytes(2 * n * dim)),
 					scores: g.floats(2 * pairQueries * kernels.BlockSize), m: g.floats(pairQueries), l: g.floats(pairQueries), acc: g.floats(pairQueries * dim),
 					seen: &see[0], dim: dim, blocks: blocks, rows: g.floats(pairQueries * 2 * lanes),
-				})
+				}
+				loops.attend(p)
 			}
 		}
 	}
