@@ -23,17 +23,20 @@ func hfRotary(o *object, a *architecture, dim, context int) Rotary {
 	switch {
 	case params != nil:
 		top := r
-		params.scaling(&r, a, original, haveOriginal, context)
+		params.base(&r)
 		if haveTheta && r.Theta != top.Theta {
 			params.fail("rope_theta", "%v contradicts rope_theta %v", r.Theta, top.Theta)
 		}
+		params.scaling(&r, a, original, haveOriginal, context)
 		if scaling != nil {
 			// Who reads rope_scaling takes the default where rope_theta is absent.
+			scaling.base(&top)
 			if scaling.scaling(&top, a, original, haveOriginal, context); !reflect.DeepEqual(top, r) {
 				o.fail("rope_scaling", "with rope_theta %v contradicts rope_parameters", top.Theta)
 			}
 		}
 	case scaling != nil:
+		scaling.base(&r)
 		scaling.scaling(&r, a, original, haveOriginal, context)
 	}
 	return r
@@ -66,12 +69,16 @@ func (o *object) rotated(params *object, a *architecture, dim int) int {
 	return n
 }
 
-// scaling reads one rope_scaling or rope_parameters object. The original context
-// may be given beside it too; programs differ in which of the two counts.
-func (o *object) scaling(r *Rotary, a *architecture, original int64, given bool, context int) {
+// base reads the rope_theta of a rope_scaling or rope_parameters object.
+func (o *object) base(r *Rotary) {
 	if v, ok := o.number("rope_theta"); ok {
 		r.Theta = o.within(o.prefix+"rope_theta", v, 1, maxTheta)
 	}
+}
+
+// scaling reads the rest of one rope_scaling or rope_parameters object. The original
+// context may be given beside it too; programs differ in which of the two counts.
+func (o *object) scaling(r *Rotary, a *architecture, original int64, given bool, context int) {
 	o.neutral("partial_rotary_factor", "1")
 	kind, old := o.text("rope_type"), o.text("type")
 	if kind == "" {

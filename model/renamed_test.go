@@ -70,6 +70,9 @@ func TestRenamed(t *testing.T) {
 			"num_experts": "1", "use_qk_norm": "true", "use_cla": "false", "norm_type": `"rms"`, "eod_token_id": "7", "rope_theta": "10000.0",
 			"rope_scaling": `{"type": "dynamic", "alpha": 1000.0, "factor": 1.0, "beta_fast": 32, "beta_slow": 1, "mscale": 1.0, "mscale_all_dim": 0.0}`,
 		}, want: Layer{&turned, &FFN{Width: 512}}},
+		"hunyuan of both": {architecture: "HunYuanDenseV1ForCausalLM", keys: map[string]string{
+			"rope_theta": "10000.0", "rope_scaling": "null", "rope_parameters": `{"rope_type": "dynamic", "alpha": 1000.0, "factor": 1.0, "rope_theta": 10000.0}`,
+		}, want: Layer{&turned, &FFN{Width: 512}}},
 		"hunyuan of experts": {architecture: "HunYuanDenseV1ForCausalLM", keys: map[string]string{"num_experts": "64"}, refused: "num_experts"},
 		"hunyuan of layers":  {architecture: "HunYuanDenseV1ForCausalLM", keys: map[string]string{"use_cla": "true"}, refused: "use_cla"},
 		"hunyuan unnormed":   {architecture: "HunYuanDenseV1ForCausalLM", keys: map[string]string{"use_qk_norm": "false"}, refused: "use_qk_norm"},
