@@ -64,7 +64,7 @@ func (o *object) olmo3Rotary() {
 	if params == nil {
 		return
 	}
-	full, given := params.members["full_attention"]
+	full, given := params.take("full_attention")
 	if !given {
 		o.members[name], _ = json.Marshal(params.members)
 		return
@@ -79,6 +79,7 @@ func (o *object) olmo3Rotary() {
 	windowed.neutral("rope_type", `"default"`)
 	windowed.neutral("rope_theta", strconv.FormatFloat(all, 'g', -1, 64))
 	windowed.refuseRest()
+	params.refuseRest()
 }
 
 // windowInterval: each so many layers one has no window, where a file does not say which.

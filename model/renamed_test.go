@@ -91,6 +91,7 @@ func TestRenamed(t *testing.T) {
 		"olmo 3":             {architecture: "Olmo3ForCausalLM", keys: map[string]string{"sliding_window": "64", "layer_types": `["full_attention", "sliding_attention"]`}, want: Layer{&unscaled, &FFN{Width: 512}}},
 		"olmo 3 of two":      {architecture: "Olmo3ForCausalLM", keys: olmo3(`{"rope_type": "default", "rope_theta": 500000.0}`), want: Layer{&unscaled, &FFN{Width: 512}}},
 		"olmo 3 of bases":    {architecture: "Olmo3ForCausalLM", keys: olmo3(`{"rope_type": "default", "rope_theta": 10000.0}`), refused: "rope_parameters.sliding_attention.rope_theta"},
+		"olmo 3 of three":    {architecture: "Olmo3ForCausalLM", keys: olmo3(`{"rope_type": "default"}, "chunked_attention": {"rope_type": "linear"}`), refused: "rope_parameters.chunked_attention"},
 		"olmo 3 scaled":      {architecture: "Olmo3ForCausalLM", keys: olmo3(`{"rope_type": "linear", "rope_theta": 500000.0}`), refused: "rope_parameters.sliding_attention.rope_type"},
 		"ernie of biases":    {architecture: "Ernie4_5ForCausalLM", keys: map[string]string{"use_bias": "true"}, refused: "use_bias"},
 		"granite 4":          {architecture: "GraniteMoeHybridForCausalLM", keys: hybrid(nil), want: Layer{&plain, &FFN{Width: 128}}},
