@@ -79,7 +79,8 @@ func (t *attentionTile) useCodes() bool {
 // roundQueries16 makes codes of the queries.
 func (t *attentionTile) roundQueries16() {
 	c := &t.codes
-	t.kern.round16(&c.queries[0], &c.queryScales[0], &t.queries[0], int(t.rows*t.share), int(t.dim), codesLength, codesMost)
+	at := t.query * t.dim
+	t.kern.round16(&c.queries[at], &c.queryScales[t.query], &t.queries[at], int(t.rows*t.share), int(t.dim), codesLength, codesMost)
 }
 
 // codedBlock adds n positions of block b to rows from r0 on.
@@ -113,9 +114,9 @@ func (t *attentionTile) loadScales(b, n int64) {
 	}
 }
 
-// prefetchScales asks for those of the block after b.
+// prefetchScales asks for those of what is read after block b.
 func (t *attentionTile) prefetchScales(b int64) {
-	at := t.at(t.after(b))
+	at := t.atNext(b)
 	prefetch(unsafe.Pointer(t.scale(t.cache.KScale, at)), 4*kernels.BlockSize)
 	prefetch(unsafe.Pointer(t.scale(t.cache.VScale, at)), 4*kernels.BlockSize)
 }
@@ -138,7 +139,7 @@ func (t *attentionTile) addCodes(b, r, end int64) {
 	c, loops, dim := &t.codes, t.kern.attention16, int(t.dim)
 	i, n := r*t.share, int((end-r)*t.share)
 	s := &t.s[i*kernels.BlockSize]
-	loops.scores(s, &t.codesOf(t.cache.K, b)[0], &c.queries[i*t.dim], dim, c.keyScales, &c.queryScales[i], n, t.following(t.cache.K, b))
+	loops.scores(s, &t.codesOf(t.cache.K, b)[0], &c.queries[(t.query+i)*t.dim], dim, c.keyScales, &c.queryScales[t.query+i], n, t.following(t.cache.K, b))
 	for k := r; k < end; k++ {
 		t.hide(k, k+1, t.seen(b, k))
 	}

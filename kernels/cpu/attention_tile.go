@@ -7,7 +7,7 @@ import (
 	"trona/kernels"
 )
 
-// attentionScratch is a worker's memory for one tile of queries.
+// attentionScratch is a worker's memory for one tile of queries of some heads.
 type attentionScratch struct {
 	wide    []float32 // [64, dim]: a block as F32
 	keys    []float32 // [dim, 64]: keys, a position a lane; or the same as the cache has them
@@ -16,8 +16,9 @@ type attentionScratch struct {
 	s       []float32 // [queries, 64]: scores, then probabilities
 	most    []float32 // [queries]: maxima with those of a block
 	factors [lanes]float32
-	first   attentionSums // of the first span, then of all
-	later   attentionSums // of a later span
+	first   attentionSums   // of the first span, then of all
+	later   attentionSums   // of a later span
+	side    []attentionTile // of heads that are read side by side
 	halves  tilesAttention
 	codes   attentionCodes
 }
@@ -57,41 +58,107 @@ func (s *attentionSums) slice(n, wide int64) attentionSums {
 	return attentionSums{s.acc[:n*wide], s.m[:n], s.l[:n]}
 }
 
-// attentionTile is rows [row, row+rows) of the batch, at consecutive positions.
+// from returns the sums from query i on.
+func (s *attentionSums) from(i, wide int64) *attentionSums {
+	return &attentionSums{s.acc[i*wide:], s.m[i:], s.l[i:]}
+}
+
+// attentionTile is rows [row, row+rows) of the batch, at consecutive positions, and a KV head.
 type attentionTile struct {
 	*attentionJob
 	*attentionScratch
 	attentionSums
 	seq                 *kernels.AttentionSeq
 	head                int64
+	query               int64 // the first of the tile in what holds the queries of all heads
 	row, rows, position int64
 	narrow              bool // keys and values are used as the cache has them
 	tiled               bool // products are in tiles
 	coded               bool // or in integers of 16 bits
 }
 
+// attentionHeads are a tile's KV heads that are read block by block, each of which has theirs
+// side by side. A head's arithmetic is the same in any company.
+type attentionHeads []attentionTile
+
 // attend goes through all spans.
-func (t *attentionTile) attend() {
-	t.begin()
-	n, wide := t.rows*t.share, t.wideDim()
-	sums := t.first.slice(n, wide)
-	t.attentionSums = sums
-	t.span(0)
+func (h attentionHeads) attend() {
+	for k := range h {
+		t := &h[k]
+		t.begin()
+		t.attentionSums = t.sums(&t.first)
+	}
+	h.span(0)
+	last := &h[0]
+	for i := int64(1); i*attentionSpan < last.position+last.rows; i++ {
+		for k := range h {
+			h[k].attentionSums = h[k].sums(&h[k].later)
+		}
+		h.span(i)
+		for k := range h {
+			sums := h[k].sums(&h[k].first)
+			sums.add(h[k].kern, &h[k].attentionSums)
+		}
+	}
+	for k := range h {
+		sums := h[k].sums(&h[k].first)
+		h[k].finish(&sums)
+	}
+}
+
+// part computes the sums of a span of a piece.
+func (h attentionHeads) part(piece, span int64) {
+	for k := range h {
+		t := &h[k]
+		t.begin()
+		t.attentionSums = t.attentionJob.part(piece*t.together+int64(k), span, t.rows*t.share)
+	}
+	h.span(span)
+}
+
+// join adds the sums of all spans, which are at a place in parts, and finishes them.
+func (t *attentionTile) join(place int64) {
+	sums := t.attentionJob.part(place, 0, t.rows*t.share)
 	for i := int64(1); i*attentionSpan < t.position+t.rows; i++ {
-		t.attentionSums = t.later.slice(n, wide)
-		t.span(i)
-		sums.add(t.kern, &t.attentionSums)
+		part := t.attentionJob.part(place, i, t.rows*t.share)
+		sums.add(t.kern, &part)
 	}
 	t.finish(&sums)
+}
+
+// span computes the sums of a span of positions.
+func (h attentionHeads) span(i int64) {
+	t := &h[0]
+	from, end := i*attentionSpan, min((i+1)*attentionSpan, t.position+t.rows)
+	if t.tiled {
+		for k := range h {
+			h[k].spanTiled(from, end-from)
+		}
+		return
+	}
+	for k := range h {
+		h[k].clear()
+	}
+	for ; from < end; from += kernels.BlockSize {
+		for k := range h {
+			h[k].block(from / kernels.BlockSize)
+		}
+	}
+}
+
+// sums returns the tile's in those of all heads.
+func (t *attentionTile) sums(all *attentionSums) attentionSums {
+	return all.from(t.query, t.wideDim()).slice(t.rows*t.share, t.wideDim())
 }
 
 // begin loads the queries.
 func (t *attentionTile) begin() {
 	n := t.rows * t.share
+	queries := t.queries[t.query*t.dim:][:n*t.dim]
 	for i := range n {
-		copy(t.queries[i*t.dim:][:t.dim], floatsOf(t.address(t.q, i), t.dim))
+		copy(queries[i*t.dim:][:t.dim], floatsOf(t.address(t.q, i), t.dim))
 	}
-	t.times(t.queries[:n*t.dim], float32(1/math.Sqrt(float64(t.dim))))
+	t.times(queries, float32(1/math.Sqrt(float64(t.dim))))
 	if t.tiled {
 		t.roundQueries()
 	}
@@ -100,20 +167,12 @@ func (t *attentionTile) begin() {
 	}
 }
 
-// span computes the sums of a span of positions.
-func (t *attentionTile) span(i int64) {
-	from, end := i*attentionSpan, min((i+1)*attentionSpan, t.position+t.rows)
-	if t.tiled {
-		t.spanTiled(from, end-from)
-		return
-	}
+// clear begins sums.
+func (t *attentionTile) clear() {
 	clear(t.acc)
 	clear(t.l)
 	for k := range t.m {
 		t.m[k] = float32(math.Inf(-1))
-	}
-	for ; from < end; from += kernels.BlockSize {
-		t.block(from / kernels.BlockSize)
 	}
 }
 
@@ -175,8 +234,8 @@ func (t *attentionTile) seen(b, r int64) int64 {
 // next returns what is read after block b, in parts.
 func (t *attentionTile) next(b, parts int64) ahead {
 	a := ahead{parts: int(parts)}
-	if !t.narrow && (b+1)*kernels.BlockSize < t.position+t.rows {
-		at := t.at(b + 1)
+	if !t.narrow && ((t.head+1)%t.together != 0 || t.after(b) != b) {
+		at := t.atNext(b)
 		a.at = [2]uintptr{uintptr(t.source(t.cache.K, at)), uintptr(t.source(t.cache.V, at))}
 		a.bytes = int(kernels.BlockSize * t.rowBytes)
 	}
@@ -271,9 +330,17 @@ func (t *attentionTile) widen(dst []float32, c, scale kernels.Tensor, places fun
 	return &dst[0]
 }
 
-// following returns where a cache has what is read after block b.
+// following returns where a cache has what is read after block b: the next head's, or the first
+// one's of the next block.
 func (t *attentionTile) following(c kernels.Tensor, b int64) unsafe.Pointer {
-	return t.source(c, t.at(t.after(b)))
+	return t.source(c, t.atNext(b))
+}
+
+func (t *attentionTile) atNext(b int64) int64 {
+	if (t.head+1)%t.together != 0 {
+		return t.at(b) + kernels.BlockSize
+	}
+	return t.at(t.after(b)) - (t.together-1)*kernels.BlockSize
 }
 
 // after returns the block after b, or b if it is the last.
@@ -289,8 +356,12 @@ func (t *attentionTile) scores(b, r, end int64) {
 	i, n := r*t.share, (end-r)*t.share
 	s := t.s[i*kernels.BlockSize:][:n*kernels.BlockSize]
 	clear(s)
-	q, dim := &t.queries[i*t.dim], int(t.dim)
+	q, dim := &t.queries[(t.query+i)*t.dim], int(t.dim)
 	size := int(t.rowBytes / t.dim)
+	if loop := t.wide16(n); loop != nil {
+		loop(&s[0], kernels.BlockSize, unsafe.Pointer(&t.keys[0]), kernels.BlockSize, q, dim, int(n), dim, t.following(t.cache.K, b))
+		return
+	}
 	for p := 0; p < kernels.BlockSize; p += lanes {
 		if !t.narrow {
 			t.kern.gemm(&s[p], kernels.BlockSize, &t.keys[p], kernels.BlockSize, q, dim, int(n), dim)
@@ -304,6 +375,14 @@ func (t *attentionTile) scores(b, r, end int64) {
 		}
 		t.kern.gemm16[t.cache.K.Type](&s[p], kernels.BlockSize, keys, kernels.BlockSize, q, dim, int(n), dim, ahead)
 	}
+}
+
+// wide16 returns the loop for 64 columns at a time of so many queries; nil: none pays.
+func (t *attentionTile) wide16(queries int64) gemm16 {
+	if typ := t.cache.K.Type; t.narrow && typ <= kernels.BF16 && queries < 8 {
+		return t.kern.wide16[typ]
+	}
+	return nil
 }
 
 // softmax turns the scores of rows [r, end) into weights relative to the running
@@ -371,19 +450,24 @@ func (t *attentionTile) times(x []float32, factor float32) {
 func (t *attentionTile) weigh(b, r, end, n int64) {
 	i, wide := r*t.share, int(t.wideDim())
 	queries, weights := int((end-r)*t.share), &t.s[i*kernels.BlockSize]
-	size := int(t.rowBytes / t.dim)
-	for k := 0; k < wide; k += lanes {
+	size, loop := int(t.rowBytes/t.dim), t.wide16(int64(queries))
+	for k, columns := 0, 0; k < wide; k += columns {
 		sums := &t.acc[int(i)*wide+k]
+		columns = lanes
 		if !t.narrow {
 			t.kern.gemm(sums, wide, &t.values[k], wide, weights, kernels.BlockSize, queries, int(n))
 			continue
 		}
 		values, ahead := unsafe.Add(t.source(t.cache.V, t.at(b)), size*k), unsafe.Add(t.following(t.cache.V, b), size*k*kernels.BlockSize)
-		if t.cache.V.Type == kernels.I8 {
+		switch {
+		case loop != nil && wide-k >= 4*lanes:
+			columns = 4 * lanes
+			loop(sums, wide, values, wide, weights, kernels.BlockSize, queries, int(n), ahead)
+		case t.cache.V.Type == kernels.I8:
 			t.kern.valuesI8(sums, wide, values, wide, weights, kernels.BlockSize, queries, int(n), ahead, t.scale(t.cache.VScale, t.at(b)))
-			continue
+		default:
+			t.kern.gemm16[t.cache.V.Type](sums, wide, values, wide, weights, kernels.BlockSize, queries, int(n), ahead)
 		}
-		t.kern.gemm16[t.cache.V.Type](sums, wide, values, wide, weights, kernels.BlockSize, queries, int(n), ahead)
 	}
 }
 

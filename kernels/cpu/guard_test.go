@@ -117,6 +117,11 @@ func (g guards) products(v *variant) {
 				gemm(out, apart, g.bytes(panel), apart, x, apart, n, k, unsafe.Pointer(x))
 			}
 		}
+		for _, gemm := range v.wide16 {
+			if gemm != nil {
+				gemm(g.floats((n-1)*80+4*lanes), 80, g.bytes(2*((k-1)*80+4*lanes)), 80, x, apart, n, k, unsafe.Pointer(x))
+			}
+		}
 		if v.keysI8 != nil {
 			v.keysI8(out, apart, g.bytes(panel/2), apart, x, apart, n, k, unsafe.Pointer(x), g.floats(lanes))
 			v.valuesI8(out, apart, g.bytes(panel/2), apart, x, apart, n, k, unsafe.Pointer(x), g.floats(k))

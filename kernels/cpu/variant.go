@@ -6,6 +6,9 @@ import (
 	"trona/kernels"
 )
 
+// gemm16 continues sums as variant.gemm does, with a panel of 16-bit floats.
+type gemm16 func(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
+
 // variant is one instruction set: the inner loops that differ between
 // processors. Sizes are in elements; pointers are to memory that does not move.
 type variant struct {
@@ -73,7 +76,10 @@ type variant struct {
 	// gemm16 is gemm with a panel of 16-bit floats, converted as it is read, which
 	// pays for a few tokens; nil: widen, then gemm. The 32*k bytes at ahead will be read
 	// soon: each column prefetches some, so that few loads wait at once.
-	gemm16 [kernels.BF16 + 1]func(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
+	gemm16 [kernels.BF16 + 1]gemm16
+	// wide16 is gemm16 of 64 columns at a time, of which 128*k bytes will be read soon. It pays for
+	// fewer than eight tokens; nil: gemm16.
+	wide16 [kernels.BF16 + 1]gemm16
 	// keysI8 and valuesI8 are the same with a panel of codes of 8 bits, of which 16*k bytes
 	// will be read soon, and with scales: of the 16 rows, and of each column.
 	keysI8, valuesI8 func(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)

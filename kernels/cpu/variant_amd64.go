@@ -131,6 +131,7 @@ func avx512() variant {
 	v.gemm = gemmAVX512
 	v.gemm16[kernels.F16] = gemmF16AVX512
 	v.gemm16[kernels.BF16] = gemmBF16AVX512
+	v.wide16[kernels.F16], v.wide16[kernels.BF16] = wideF16AVX512, wideBF16AVX512
 	v.keysI8, v.valuesI8 = keysI8AVX512, valuesI8AVX512
 	v.maxima, v.expSum = maximaAVX512, expSumAVX512
 	v.swiglu = swigluAVX512
@@ -322,6 +323,12 @@ func valuesI8AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStri
 
 //go:noescape
 func gemmF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
+
+//go:noescape
+func wideF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
+
+//go:noescape
+func wideBF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
 
 //go:noescape
 func gemmBF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)

@@ -97,6 +97,17 @@ func TestGemmNarrow(t *testing.T) {
 			}
 		}
 		for _, typ := range []kernels.DType{kernels.F16, kernels.BF16} {
+			if gemm := v.wide16[typ]; gemm != nil {
+				v.widen[typ](&wide[0], at, len(wide))
+				for n := 1; n <= tokens; n++ {
+					want, got := slices.Repeat([]float32{1}, tokens*80), slices.Repeat([]float32{1}, tokens*80)
+					for c := 0; c < kernels.BlockSize; c += lanes {
+						v.gemm(&want[c], 80, &wide[c], kernels.BlockSize, &x[0], k, n, k)
+					}
+					gemm(&got[0], 80, at, kernels.BlockSize, &x[0], k, n, k, at)
+					require.Equal(t, want, got, "%s: 64 columns, %d tokens", v.name, n)
+				}
+			}
 			if gemm := v.gemm16[typ]; gemm != nil {
 				v.widen[typ](&wide[0], at, len(wide))
 				equal("values", &wide[32], func(out *float32, n int) {
