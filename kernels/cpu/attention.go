@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"math"
+	"slices"
 
 	"trona/kernels"
 )
@@ -62,7 +63,7 @@ func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernel
 	for _, w := range d.pool.workers {
 		n := j.tileRows * j.share * j.together
 		w.attn.reserve(n, j.dim)
-		w.attn.side = append(w.attn.side[:0], make([]attentionTile, j.together)...)
+		w.attn.side = slices.Grow(w.attn.side[:0], int(j.together))[:j.together]
 		if j.kern.tiles != nil {
 			w.attn.halves.reserve(n, j.dim)
 		}
