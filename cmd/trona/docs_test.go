@@ -103,7 +103,7 @@ func TestDocsDeploy(t *testing.T) {
 	}
 }
 
-// TestDocsLinks follows the links between the documents.
+// TestDocsLinks follows the links between the documents, and to their sections.
 func TestDocsLinks(t *testing.T) {
 	root := filepath.Join("..", "..")
 	documents, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
@@ -112,10 +112,32 @@ func TestDocsLinks(t *testing.T) {
 		data, err := os.ReadFile(path)
 		require.NoError(t, err)
 		for _, part := range strings.Split(string(data), "](")[1:] {
-			target, _, _ := strings.Cut(part, ")")
-			if !strings.Contains(target, "://") {
-				require.FileExists(t, filepath.Join(filepath.Dir(path), filepath.FromSlash(target)), path)
+			link, _, _ := strings.Cut(part, ")")
+			if strings.Contains(link, "://") {
+				continue
+			}
+			file, section, _ := strings.Cut(link, "#")
+			target := path
+			if file != "" {
+				target = filepath.Join(filepath.Dir(path), filepath.FromSlash(file))
+			}
+			require.FileExists(t, target, path)
+			if section != "" {
+				require.Contains(t, sections(t, target), section, path)
 			}
 		}
 	}
+}
+
+// sections lists the headings of a document as links name them: lower case,
+// dashes for spaces, no punctuation.
+func sections(t *testing.T, path string) []string {
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var names []string
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(string(data), -1) {
+		name := strings.ReplaceAll(strings.ToLower(heading[1]), " ", "-")
+		names = append(names, regexp.MustCompile(`[^\pL\pN_-]`).ReplaceAllString(name, ""))
+	}
+	return names
 }
