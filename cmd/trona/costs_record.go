@@ -48,7 +48,7 @@ func (d *costRecorder) Replay(r kernels.Recording, plan *kernels.AttentionPlan) 
 	d.int8 += cost.int8
 	d.bf16 += cost.bf16
 	for _, a := range cost.attention {
-		d.add(kernels.AttentionCost(a.q, a.cache, plan))
+		d.attention(a.q, a.cache, plan)
 	}
 	d.recorder.Replay(r, plan)
 }
