@@ -2,9 +2,7 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"math"
-	"text/tabwriter"
 	"time"
 
 	"trona/engine"
@@ -30,7 +28,7 @@ type benchCommand struct {
 	Synchronous bool   `help:"With --engine: queue a step when the tokens of the one before it are there, on a GPU too."`
 	Peer        string `help:"A llama-bench to measure in turns with the same model; prints ratios." placeholder:"PATH"`
 
-	KVCacheDtype string `name:"kv-cache-dtype" help:"Type of the KV cache: auto, f16, bf16, fp8, int16 or int8." enum:"auto,f16,bf16,fp8,int16,int8" default:"auto" placeholder:"auto"`
+	kvFlags
 	deviceFlags
 }
 
@@ -92,6 +90,9 @@ func (c *benchCommand) tests() ([]benchRow, error) {
 		for _, batch := range c.Batch {
 			if depth < 0 || batch < 1 || batch > mostSequences {
 				return nil, usagef("-d %d -b %d: depth must not be negative, batch must be 1 to %d", depth, batch, mostSequences)
+			}
+			if c.Peer != "" && batch != 1 {
+				return nil, usagef("--peer measures one sequence: -b must be 1")
 			}
 			for _, n := range c.NPrompt {
 				tests = append(tests, benchRow{NPrompt: n, NDepth: depth, Batch: batch})
@@ -157,8 +158,8 @@ type bench struct {
 	gauge   *gauge // nil: ceilings are not measured
 	batch   model.Batch
 
-	engine *engine.Engine // nil: the model is measured directly
-	served int            // prompts that the engine has got
+	engine  *engine.Engine // nil: the model is measured directly
+	prompts int            // that the engine has got
 }
 
 func (c *benchCommand) load(std stdio, tests []benchRow) (*bench, error) {
@@ -175,8 +176,7 @@ func (c *benchCommand) load(std stdio, tests []benchRow) (*bench, error) {
 	if !c.Engine {
 		b.costs, b.device = counted(dev)
 	}
-	cache := cacheFlags{KVCacheDtype: c.KVCacheDtype}
-	kv, err := cache.kvType(dev.Info(), ckpt)
+	kv, err := c.kvType(dev.Info(), ckpt)
 	if err == nil {
 		err = b.allocate(ckpt, kv, tests, std)
 	}
@@ -348,65 +348,4 @@ func meanDeviation(samples []float64) (mean, deviation float64) {
 		deviation += (v - mean) * (v - mean) / float64(max(len(samples)-1, 1))
 	}
 	return mean, math.Sqrt(deviation)
-}
-
-func printBench(out io.Writer, tests []benchRow) error {
-	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
-	first := tests[0]
-	through := ""
-	if first.Engine {
-		through = "; through the engine"
-	}
-	fmt.Fprintf(out, "%s, %s parameters, %s; %s, %d threads, KV cache in %s%s\n\n",
-		first.Filename, count(first.Parameters), human(first.Bytes), first.Device, first.NThreads, first.TypeK, through)
-	fmt.Fprint(w, "| test\t| batch\t| tokens/s\t| GB/s\t| of bandwidth\t| GFLOP/s\t| of compute\t|\n")
-	fmt.Fprint(w, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|\n")
-	for _, t := range tests {
-		fmt.Fprintf(w, "| %s\t| %d\t| %.2f ± %.2f\t| %s\t| %s\t| %s\t| %s\t|\n",
-			t.name(), t.Batch, t.AvgTS, t.StddevTS, number("%.2f", t.GBPerS), percent(t.ShareOfBandwidth), number("%.1f", t.GFLOPPerS), percent(t.ShareOfCompute))
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return printCeilings(out, tests)
-}
-
-// printCeilings prints the least and the most that the tests measured.
-func printCeilings(out io.Writer, tests []benchRow) error {
-	if tests[0].BandwidthCeiling == 0 {
-		return nil
-	}
-	fmt.Fprint(out, "\nceilings, measured in turns with the tests:")
-	separator := " "
-	for _, c := range []struct {
-		unit string
-		of   func(r *benchRow) float64
-	}{
-		{"GB/s", func(r *benchRow) float64 { return r.BandwidthCeiling }},
-		{"GFLOP/s", func(r *benchRow) float64 { return r.ComputeCeiling }},
-		{"GOP/s in 8 bits", func(r *benchRow) float64 { return r.Int8Ceiling }},
-		{"GFLOP/s in BF16", func(r *benchRow) float64 { return r.BF16Ceiling }},
-	} {
-		least, most := c.of(&tests[0]), c.of(&tests[0])
-		for i := range tests {
-			least, most = min(least, c.of(&tests[i])), max(most, c.of(&tests[i]))
-		}
-		if most > 0 {
-			fmt.Fprintf(out, "%s%.0f to %.0f %s", separator, least, most, c.unit)
-			separator = ", "
-		}
-	}
-	_, err := fmt.Fprintln(out)
-	return err
-}
-
-// percent writes a share.
-func percent(share float64) string { return number("%.0f %%", 100*share) }
-
-// number writes a number; 0 is one that nobody knows.
-func number(format string, v float64) string {
-	if v == 0 {
-		return "-"
-	}
-	return fmt.Sprintf(format, v)
 }

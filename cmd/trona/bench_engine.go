@@ -45,8 +45,8 @@ func (b *bench) measureEngine(r *benchRow, repetitions int) error {
 	return nil
 }
 
-// served is what became of a request.
-type served struct {
+// outcome is what became of a request.
+type outcome struct {
 	arrivals []time.Time // of its tokens
 	read     int         // prompt tokens that were computed
 	err      error
@@ -59,7 +59,7 @@ func (b *bench) serve(r *benchRow) (float64, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var readers sync.WaitGroup
-	list := make([]served, r.Batch)
+	list := make([]outcome, r.Batch)
 	start := time.Now()
 	for i := range list {
 		stream, err := b.engine.Submit(ctx, b.request(r, i))
@@ -81,9 +81,9 @@ func (b *bench) request(r *benchRow, sequence int) engine.Request {
 	for i := range r.NDepth {
 		prompt = append(prompt, b.token(sequence, i))
 	}
-	b.served++
+	b.prompts++
 	for i := range r.NPrompt {
-		prompt = append(prompt, b.token(-b.served, i))
+		prompt = append(prompt, b.token(-b.prompts, i))
 	}
 	if len(prompt) == 0 {
 		prompt = append(prompt, b.token(sequence, 0))
@@ -95,7 +95,7 @@ func (b *bench) request(r *benchRow, sequence int) engine.Request {
 }
 
 // arrivals reads a stream to its end and notes when tokens came.
-func arrivals(ctx context.Context, stream *engine.Stream) (s served) {
+func arrivals(ctx context.Context, stream *engine.Stream) (s outcome) {
 	for {
 		event, err := stream.Next(ctx)
 		if err != nil {
@@ -112,7 +112,7 @@ func arrivals(ctx context.Context, stream *engine.Stream) (s served) {
 }
 
 // speed returns the tokens a second of requests that began at a time.
-func (r *benchRow) speed(list []served, start time.Time) (float64, error) {
+func (r *benchRow) speed(list []outcome, start time.Time) (float64, error) {
 	var first, last time.Time // when each had its first token, and the last came
 	read := 0
 	for _, s := range list {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -17,9 +16,6 @@ func (c *benchCommand) comparePeer(std stdio, b *bench, tests []benchRow) error 
 	type pair struct{ ours, theirs []float64 }
 	pairs := make([]pair, len(tests))
 	for i := range tests {
-		if tests[i].Batch != 1 {
-			return usagef("--peer measures one sequence: -b must be 1")
-		}
 		b.describe(&tests[i])
 	}
 	for range c.Repetitions {
@@ -59,7 +55,7 @@ func (c *benchCommand) runPeer(log io.Writer, test *benchRow) (float64, error) {
 		return 0, fmt.Errorf("%s: its output: %w", c.Peer, err)
 	}
 	if len(rows) != 1 || rows[0].AvgTS <= 0 {
-		return 0, fmt.Errorf("%s: %w", c.Peer, errors.New("its output has no avg_ts of the test"))
+		return 0, fmt.Errorf("%s: its output has no avg_ts of the test", c.Peer)
 	}
 	return rows[0].AvgTS, nil
 }

@@ -55,21 +55,21 @@ func TestBenchEngine(t *testing.T) {
 // answers that from then on.
 func TestEngineSpeed(t *testing.T) {
 	start := time.Now()
-	at := func(seconds ...int) (s served) {
+	at := func(seconds ...int) (s outcome) {
 		for _, n := range seconds {
 			s.arrivals = append(s.arrivals, start.Add(time.Duration(n)*time.Second))
 		}
 		s.read = 10
 		return s
 	}
-	list := []served{at(1, 2, 3, 4), at(2, 4, 6)}
+	list := []outcome{at(1, 2, 3, 4), at(2, 4, 6)}
 	speed, err := (&benchRow{NPrompt: 8}).speed(list, start)
 	require.NoError(t, err)
 	require.InDelta(t, 20.0/2, speed, 1e-9)
 	speed, err = (&benchRow{NGen: 8}).speed(list, start)
 	require.NoError(t, err)
 	require.InDelta(t, 4.0/4, speed, 1e-9, "of 2 + 2 tokens in 4 s")
-	_, err = (&benchRow{NGen: 8}).speed([]served{at(1, 2), at(2)}, start)
+	_, err = (&benchRow{NGen: 8}).speed([]outcome{at(1, 2), at(2)}, start)
 	require.ErrorContains(t, err, "-n must be greater")
 	list[1].err = io.EOF
 	_, err = (&benchRow{NGen: 8}).speed(list, start)

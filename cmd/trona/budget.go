@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"math/bits"
@@ -15,19 +14,6 @@ import (
 
 // leastContext is what free memory must do for where no flag says so.
 const leastContext = 1024
-
-// options returns how a model is planned and loaded: serve, run and plan agree.
-func (f *cacheFlags) options(c *model.Config, kv kernels.DType) (model.PlanOptions, error) {
-	flag := cmp.Or(f.lengthFlag, "--max-model-len")
-	switch {
-	case f.MaxModelLen <= c.ContextLength:
-	case c.Limit != "":
-		return model.PlanOptions{}, fmt.Errorf("%s %d: %s limits the model to %d", flag, f.MaxModelLen, c.Limit, c.ContextLength)
-	default:
-		return model.PlanOptions{}, fmt.Errorf("%s %d: the model declares %d", flag, f.MaxModelLen, c.ContextLength)
-	}
-	return model.PlanOptions{MaxModelLen: f.MaxModelLen, MaxNumSeqs: f.MaxNumSeqs, Drafts: f.drafts(), KVType: kv}, nil
-}
 
 // budget is the memory that models may take together.
 type budget struct {
@@ -156,3 +142,14 @@ func addSizes(a, b int64) int64 { return a + min(b, math.MaxInt64-a) }
 
 // blocksOf returns the blocks of a sequence of n tokens.
 func blocksOf(n int) int64 { return (int64(n) + kernels.BlockSize - 1) / kernels.BlockSize }
+
+// freeMemory returns the bytes of a device that this process may take; 0 if unknown.
+func freeMemory(info kernels.Info) int64 {
+	if info.Name != "cpu" {
+		return info.Memory
+	}
+	if free := cpu.AvailableMemory(); free > 0 {
+		return free
+	}
+	return info.Memory
+}

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"trona/engine"
 	"trona/kernels"
 	"trona/model"
 	"trona/server"
@@ -98,6 +100,53 @@ func describe(ckpt *model.Checkpoint, from source) (*server.Model, error) {
 		return nil, fmt.Errorf("%s: its chat template (--chat-template takes another): %w", ckpt.Path, err)
 	}
 	return m, nil
+}
+
+// start loads the weights, allocates the cache and starts the engine, which then
+// has the device.
+func (c *candidate) start(g grant, turn sync.Locker, bar *progress) (*loaded, error) {
+	options, m := c.plans.own.Options, c.model
+	m.Fingerprint = c.fingerprint(g)
+	how := engine.Options{MaxModelLen: g.tokens, MaxNumSeqs: options.MaxNumSeqs, SpeculateTokens: options.Drafts}
+	if c.dev.Info().Name == "cpu" {
+		how.Turn = turn
+	}
+	weights, cache, err := loadWeights(c.ckpt, c.dev, c.plans.own, g, bar)
+	if err != nil {
+		return nil, err
+	}
+	bytes := [2]int64{weights.Bytes(), cache.Bytes()}
+	if c.draft != nil {
+		if how.Draft.Model, how.Draft.Cache, err = loadWeights(c.draft, c.dev, c.plans.draft, g, bar); err != nil {
+			return nil, err
+		}
+		bytes[0] += how.Draft.Model.Bytes()
+		bytes[1] += how.Draft.Cache.Bytes()
+	}
+	e, err := engine.New(weights, cache, c.dev, how)
+	if err != nil {
+		return nil, err
+	}
+	m.Engine, m.ContextLength = server.InProcess(e), e.ContextLength()
+	summary := fmt.Sprintf("%s: %s bytes of weights and workspace, %s bytes of KV cache (%s); %s tokens of context%s, %d requests at once; %s",
+		m.Names[0], count(bytes[0]), count(bytes[1]), c.kv, count(int64(m.ContextLength)), rotaryNote(c.ckpt.Config.Rotary.Factors(g.tokens)), options.MaxNumSeqs, c.dev.Info().Detail)
+	c.dev = nil
+	return &loaded{model: m, engine: e, summary: summary}, nil
+}
+
+// loadWeights loads a model as planned, with a cache as granted.
+func loadWeights(ckpt *model.Checkpoint, dev kernels.Device, p *model.Plan, g grant, bar *progress) (*model.Model, *model.KVCache, error) {
+	o := p.Options
+	m, err := model.Load(ckpt, dev, model.LoadOptions{MaxRows: o.MaxRows, MaxLogits: o.MaxLogits, Context: g.tokens, Progress: bar.set})
+	bar.stop()
+	if err != nil {
+		return nil, nil, err
+	}
+	cache, err := model.NewKVCache(dev, &ckpt.Config, o.KVType, g.blocks)
+	if err != nil {
+		return nil, nil, err
+	}
+	return m, cache, m.Record(cache)
 }
 
 // fingerprint tells apart what may answer differently: the model, what computes it, and with what

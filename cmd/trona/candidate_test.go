@@ -13,7 +13,7 @@ import (
 // TestFingerprint: what may answer differently has another fingerprint, and nothing else.
 func TestFingerprint(t *testing.T) {
 	made := func(change func(*candidate), tokens int) string {
-		l := &loader{sources: []source{{path: demo.Name}}, cache: cacheFlags{KVCacheDtype: "f16", MaxNumSeqs: 1}, device: deviceFlags{Device: "cpu"}}
+		l := &loader{sources: []source{{path: demo.Name}}, cache: cacheFlags{kvFlags: kvFlags{"f16"}, MaxNumSeqs: 1}, device: deviceFlags{Device: "cpu"}}
 		c, err := l.candidate(l.sources[0])
 		require.NoError(t, err)
 		defer func() { require.NoError(t, c.close()) }()

@@ -20,7 +20,7 @@ func TestCacheType(t *testing.T) {
 	}
 	types := []kernels.DType{kernels.F16, kernels.F32, kernels.I16}
 	codes, floats := kernels.Info{KVTypes: types, Int16: true}, kernels.Info{KVTypes: types}
-	auto := cacheFlags{KVCacheDtype: "auto"}
+	auto := kvFlags{KVCacheDtype: "auto"}
 	for _, c := range []struct {
 		info  kernels.Info
 		want  kernels.DType
@@ -35,9 +35,9 @@ func TestCacheType(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, c.want, got)
 	}
-	got, err := (&cacheFlags{KVCacheDtype: "int16"}).kvType(codes, ckpt(100))
+	got, err := (&kvFlags{KVCacheDtype: "int16"}).kvType(codes, ckpt(100))
 	require.NoError(t, err)
 	require.Equal(t, kernels.I16, got, "as asked for")
-	_, err = (&cacheFlags{KVCacheDtype: "fp8"}).kvType(codes, ckpt(64))
+	_, err = (&kvFlags{KVCacheDtype: "fp8"}).kvType(codes, ckpt(64))
 	require.ErrorContains(t, err, "--kv-cache-dtype fp8")
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,7 +94,8 @@ func TestDocsDeploy(t *testing.T) {
 	parser, err := newParser(new(cli), stdio{strings.NewReader(""), io.Discard, io.Discard})
 	require.NoError(t, err)
 	known := map[string]bool{}
-	for _, f := range parser.Model.Children[0].Flags {
+	serve := slices.IndexFunc(parser.Model.Children, func(command *kong.Node) bool { return command.Name == "serve" })
+	for _, f := range parser.Model.Children[serve].Flags {
 		known["--"+f.Name] = true
 	}
 	named := regexp.MustCompile(`--[a-z-]+`).FindAllString(string(data), -1)

@@ -32,7 +32,7 @@ type cli struct {
 	Inspect    inspectCommand    `cmd:"" help:"Show the configuration, layers and tensors of a model."`
 	Plan       planCommand       `cmd:"" help:"Compute the memory that a model needs, before loading it."`
 	Bench      benchCommand      `cmd:"" help:"Measure the speed of a model on this machine."`
-	Perplexity perplexityCommand `cmd:"" help:"Measure how well a model foretells a text."`
+	Perplexity perplexityCommand `cmd:"" help:"Measure how well a model predicts a text."`
 	Tokenize   tokenizeCommand   `cmd:"" help:"Turn text from stdin into token ids, or back."`
 	Render     renderCommand     `cmd:"" help:"Turn a conversation from stdin, {\"messages\": [...]}, into the text of a prompt."`
 	Quantize   quantizeCommand   `cmd:"" help:"Write a model as a GGUF file of another type."`

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -57,14 +59,20 @@ func (f *modelFlags) sources(given *string, served []string) ([]source, error) {
 	return list, nil
 }
 
-// fit lowers what the flags ask of each of several models to what one declares,
-// and to prompts as the source of guesses where no model guesses for it.
-func (f cacheFlags) fit(declared, models int, drafted bool) cacheFlags {
-	if models > 1 {
-		f.MaxModelLen = min(f.MaxModelLen, declared)
+// splitNumber is what the name of a split file has before ".gguf".
+var splitNumber = regexp.MustCompile(`-\d{5}-of-\d{5}$`)
+
+// modelName returns the name of a model after its path. A folder in a cache of
+// Hugging Face is called after a commit; there it is the name on the hub, of
+// models--ORG--NAME/snapshots/COMMIT.
+func modelName(path string) string {
+	if full, err := filepath.Abs(path); err == nil {
+		path = full // "." has no name
 	}
-	if !drafted {
-		f.SpeculativeModel = ""
+	if snapshots := filepath.Dir(path); filepath.Base(snapshots) == "snapshots" {
+		if name, ok := strings.CutPrefix(filepath.Base(filepath.Dir(snapshots)), "models--"); ok {
+			return strings.ReplaceAll(name, "--", "/")
+		}
 	}
-	return f
+	return splitNumber.ReplaceAllString(strings.TrimSuffix(filepath.Base(path), ".gguf"), "")
 }

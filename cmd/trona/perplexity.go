@@ -12,16 +12,16 @@ import (
 	"trona/tokenizer"
 )
 
-// perplexityCommand measures how well a model foretells a text, in the way of
+// perplexityCommand measures how well a model predicts a text, in the way of
 // llama-perplexity: the text is cut into chunks, of which each begins anew with the
 // begin token, if the model has texts begin with one; the tokens of its second half
 // count.
 type perplexityCommand struct {
-	Model        string `arg:"" help:"Model to measure." default:"demo" optional:""`
-	File         string `short:"f" help:"Text to read; absent or -: stdin." placeholder:"FILE"`
-	CtxSize      int    `short:"c" help:"Tokens of a chunk." default:"512" placeholder:"512"`
-	JSON         bool   `name:"json" help:"Print JSON."`
-	KVCacheDtype string `name:"kv-cache-dtype" help:"Type of the KV cache: auto, f16, bf16, fp8, int16 or int8." enum:"auto,f16,bf16,fp8,int16,int8" default:"auto" placeholder:"auto"`
+	Model   string `arg:"" help:"Model to measure." default:"demo" optional:""`
+	File    string `short:"f" help:"Text to read; absent or -: stdin." placeholder:"FILE"`
+	CtxSize int    `short:"c" help:"Tokens of a chunk." default:"512" placeholder:"512"`
+	JSON    bool   `name:"json" help:"Print JSON."`
+	kvFlags
 	deviceFlags
 }
 
@@ -54,7 +54,7 @@ func (c *perplexityCommand) Run(std stdio) error {
 	var chunks [][]int32
 	from := loader{
 		sources: []source{{path: c.Model}}, device: c.deviceFlags,
-		cache: cacheFlags{MaxModelLen: c.CtxSize, lengthFlag: "--ctx-size", MaxNumSeqs: chunksAtOnce, KVCacheDtype: c.KVCacheDtype},
+		cache: cacheFlags{MaxModelLen: c.CtxSize, lengthFlag: "--ctx-size", MaxNumSeqs: chunksAtOnce, kvFlags: c.kvFlags},
 		opened: func(m *server.Model) (err error) {
 			chunks, err = c.chunks(m.Tokenizer, text)
 			return err
@@ -80,7 +80,7 @@ func (c *perplexityCommand) Run(std stdio) error {
 	return err
 }
 
-// text reads what the model shall foretell.
+// text reads what the model is to predict.
 func (c *perplexityCommand) text(in io.Reader) (string, error) {
 	if c.File == "" || c.File == "-" {
 		text, err := io.ReadAll(in)

@@ -78,7 +78,7 @@ func TestPerplexityWholeContext(t *testing.T) {
 // What a tokenizer tells is told before weights are loaded.
 func TestLoaderOpened(t *testing.T) {
 	why := errors.New("not this one")
-	l := loader{sources: []source{{path: demo.Name}}, cache: cacheFlags{KVCacheDtype: "auto", MaxNumSeqs: 1}, device: deviceFlags{Device: "cpu"}}
+	l := loader{sources: []source{{path: demo.Name}}, cache: cacheFlags{kvFlags: kvFlags{"auto"}, MaxNumSeqs: 1}, device: deviceFlags{Device: "cpu"}}
 	l.opened = func(m *server.Model) error {
 		require.NotNil(t, m.Tokenizer)
 		require.Nil(t, m.Engine)

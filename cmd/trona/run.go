@@ -2,15 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"unicode"
 
-	"trona/engine"
 	"trona/model/demo"
 	"trona/server"
 	"trona/tokenizer"
@@ -27,8 +23,8 @@ type runCommand struct {
 	Temperature  *float64 `help:"Temperature of sampling, 0 to 2; 0 is greedy." placeholder:"X"`
 	Seed         *int64   `help:"Seed of sampling; the same gives the same answer." placeholder:"N"`
 
-	MaxModelLen  int    `help:"Most tokens of the whole chat; 0: as many as the model declares and memory holds." placeholder:"N"`
-	KVCacheDtype string `name:"kv-cache-dtype" help:"Type of the KV cache: auto, f16, bf16, fp8, int16 or int8." enum:"auto,f16,bf16,fp8,int16,int8" default:"auto" placeholder:"auto"`
+	MaxModelLen int `help:"Most tokens of the whole chat; 0: as many as the model declares and memory holds." placeholder:"N"`
+	kvFlags
 	deviceFlags
 }
 
@@ -67,23 +63,9 @@ func (c *runCommand) Run(std stdio) error {
 	return s.answer(c.Prompt)
 }
 
-// session is a conversation with a model.
-type session struct {
-	flags  *runCommand
-	std    stdio
-	client *chatClient
-	engine *engine.Engine
-	close  func()
-
-	think    string // "on", "off" or "": as the model does
-	messages []chatMessage
-	plainOut bool // stdout is no terminal
-	dim      bool // stderr is one that can show reasoning dimmed
-}
-
 // start loads the model and serves it to this process alone.
 func (c *runCommand) start(std stdio) (*session, error) {
-	flags := cacheFlags{MaxModelLen: c.MaxModelLen, MaxNumSeqs: 1, KVCacheDtype: c.KVCacheDtype}
+	flags := cacheFlags{MaxModelLen: c.MaxModelLen, MaxNumSeqs: 1, kvFlags: c.kvFlags}
 	if err := flags.check(); err != nil {
 		return nil, err
 	}
@@ -131,182 +113,4 @@ func (c *runCommand) fits(m *server.Model) error {
 		return fmt.Errorf("the prompt has %s tokens, the context of %s %s", count(int64(n)), c.Model, count(int64(m.ContextLength)))
 	}
 	return nil
-}
-
-const help = `/think on   answer with reasoning    /think off  answer at once
-/clear      forget the conversation  /bye        leave (Ctrl-D too)
-Ctrl-C stops an answer.
-`
-
-// chat answers until the person leaves.
-func (s *session) chat(in *os.File) error {
-	fmt.Fprintf(s.std.err, "%s. /help lists the commands.\n", s.flags.Model)
-	// Between an answer and the prompt Ctrl-C has no meaning, least of all to
-	// end the program.
-	ignored := make(chan os.Signal, 1)
-	signal.Notify(ignored, os.Interrupt)
-	defer signal.Stop(ignored)
-	lines := newPrompt(in, s.std.err)
-	for interrupted := false; ; {
-		text, err := lines.read()
-		switch {
-		case errors.Is(err, errInterrupted):
-			if interrupted {
-				return nil
-			}
-			interrupted = true
-			fmt.Fprintln(s.std.err, "Ctrl-C again, Ctrl-D or /bye leaves.")
-			continue
-		case err == io.EOF:
-			fmt.Fprintln(s.std.err)
-			return nil
-		case err != nil:
-			return err
-		}
-		interrupted = false
-		text = strings.TrimSpace(text)
-		if text == "/bye" {
-			return nil
-		}
-		if strings.HasPrefix(text, "/") {
-			s.command(text)
-			continue
-		}
-		if text == "" {
-			continue
-		}
-		switch err := s.answer(text); {
-		case errors.Is(err, errStopped):
-			fmt.Fprintln(s.std.err, "[stopped]")
-		case errors.Is(err, engine.ErrFailed):
-			return err // no answer comes any more
-		case err != nil:
-			fmt.Fprintf(s.std.err, "trona: %s\n", oneLine(err))
-		}
-	}
-}
-
-// command does what a line that begins with a slash says.
-func (s *session) command(text string) {
-	switch strings.Join(strings.Fields(text), " ") {
-	case "/think on":
-		s.think = "on"
-	case "/think off":
-		s.think = "off"
-	case "/clear":
-		s.messages = nil
-	case "/help":
-		fmt.Fprint(s.std.err, help)
-	default:
-		fmt.Fprintf(s.std.err, "%s is no command; /help lists them.\n", strings.Fields(text)[0])
-	}
-}
-
-// errStopped says that the person stopped the answer.
-var errStopped = errors.New("stopped")
-
-// answer answers one message and keeps both. Ctrl-C ends it.
-func (s *session) answer(text string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	request := chatRequest{Temperature: s.flags.Temperature, Seed: s.flags.Seed, MaxTokens: s.flags.MaxTokens}
-	if s.think != "" {
-		request.Template = map[string]any{"enable_thinking": s.think == "on"}
-	}
-	if s.flags.System != "" {
-		request.Messages = append(request.Messages, chatMessage{"system", s.flags.System})
-	}
-	messages := append(s.messages, chatMessage{"user", text})
-	request.Messages = append(request.Messages, messages...)
-	show := &display{session: s}
-	wait := startSpinner(s.std.err, "")
-	end, err := s.client.ask(ctx, request, func(reasoning, answer string) error {
-		if reasoning != "" || answer != "" {
-			wait.stop()
-		}
-		return show.write(reasoning, answer)
-	})
-	wait.stop()
-	show.end()
-	stopped := ctx.Err() != nil
-	if err != nil && !stopped {
-		if why := s.engine.Healthy(); errors.Is(why, engine.ErrFailed) {
-			return why // who runs the model sees what clients do not
-		}
-		return err
-	}
-	if show.answer.Len() > 0 {
-		s.messages = append(messages, chatMessage{"assistant", show.answer.String()})
-	}
-	if stopped {
-		return errStopped
-	}
-	t := end.Timings
-	if strings.Contains(end.Ignored, "enable_thinking") {
-		fmt.Fprintln(s.std.err, "[the model's template has no switch for reasoning]")
-	}
-	if end.Finish == "length" {
-		fmt.Fprintln(s.std.err, "[cut off: the limit of tokens is reached]")
-	}
-	_, err = fmt.Fprintf(s.std.err, "[%d tokens, %.1f tokens/s; prompt: %d tokens, %.1f tokens/s, %d from the cache]\n",
-		t.PredictedN, t.PredictedPerSecond, t.PromptN, t.PromptPerSecond, t.CacheN)
-	return err
-}
-
-// display shows an answer as it comes: reasoning on stderr, dimmed where that
-// is a terminal, and the answer on stdout.
-type display struct {
-	*session
-	answer    strings.Builder
-	reasoning bool // reasoning is open on the screen
-	last      byte // of stdout
-}
-
-func (d *display) write(reasoning, answer string) error {
-	if reasoning != "" {
-		if !d.reasoning && d.dim {
-			fmt.Fprint(d.std.err, "\x1b[2m")
-		}
-		d.reasoning = true
-		fmt.Fprint(d.std.err, printable(reasoning))
-	}
-	if answer == "" {
-		return nil
-	}
-	d.closeReasoning()
-	d.answer.WriteString(answer)
-	d.last = answer[len(answer)-1]
-	if !d.plainOut {
-		answer = printable(answer)
-	}
-	_, err := io.WriteString(d.std.out, answer)
-	return err
-}
-
-func (d *display) closeReasoning() {
-	if d.reasoning {
-		d.reasoning = false
-		if d.dim {
-			fmt.Fprint(d.std.err, "\x1b[0m")
-		}
-		fmt.Fprint(d.std.err, "\n\n")
-	}
-}
-
-// end ends the line.
-func (d *display) end() {
-	d.closeReasoning()
-	if d.answer.Len() > 0 && d.last != '\n' {
-		fmt.Fprintln(d.std.out)
-	}
-}
-
-// printable drops what could steer a terminal.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return -1
-		}
-		return r
-	}, text)
 }
