@@ -5,7 +5,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"time"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -276,20 +275,4 @@ func (c *completion) add(v *value, p prompt) {
 		v.d.err = err
 	}
 	c.prompts = append(c.prompts, p)
-}
-
-// newJob begins a request; the handler has noted its id in the header.
-func (s *Server) newJob(w http.ResponseWriter, r *http.Request, models modelSet) *job {
-	return &job{ctx: r.Context(), server: s, models: models, model: models[0], head: w.Header(), id: w.Header().Get(headerRequestID), strict: s.strict(r), began: time.Now(), held: shareOf(r.Context())}
-}
-
-// withBody has the body read, and notes the fields without effect.
-func (j *job) withBody(w http.ResponseWriter, r *http.Request, read func(body []byte) (ignored []string, err error)) error {
-	return j.server.withBody(w, r, func(body []byte) error {
-		ignored, err := read(body)
-		if err != nil {
-			return err
-		}
-		return j.noteIgnored(w, ignored)
-	})
 }

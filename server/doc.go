@@ -1,10 +1,10 @@
-// Package server speaks HTTP and JSON: OpenAI's routes over an engine that
-// knows tokens only. It reads requests strictly, turns messages into tokens
+// Package server speaks HTTP and JSON: the routes of OpenAI and of Anthropic's
+// messages over an engine that knows tokens only. It reads requests strictly, turns messages into tokens
 // and tokens into text, and holds no state but counters and the responses that
 // it was asked to keep.
 //
 //	body -> decode.go (object, value) -> chat.go / completions.go (fields)
-//	     -> messages.go, thinking.go, prompt.go (template, tokens) -> generate.go (one goroutine a choice)
+//	     -> messages.go, thinking.go, prompt.go (template, tokens) -> job.go (one goroutine a choice)
 //	     -> text.go (decoder, stop strings, reasoning) -> stream.go or one body
 //
 // # How are bad requests answered?
@@ -20,8 +20,8 @@
 // # What happens to fields that the server does not know?
 //
 // They are accepted and named in the response header x-trona-ignored. A field
-// that it does know and cannot honour (audio, response_format json_schema,
-// tool_choice required) is an error instead.
+// that it does know and cannot honour (audio, web_search_options) is an error
+// instead.
 //
 // # Where is all of this written down?
 //
@@ -32,8 +32,8 @@
 //
 // # What may a request without a key see?
 //
-// Where keys are set, only the health routes: everything else, /metrics and
-// unknown paths included, answers 401.
+// Where keys are set, only the health routes and the page /docs: everything
+// else, /metrics and unknown paths included, answers 401.
 //
 // # Who may ask a server without keys?
 //

@@ -2,13 +2,14 @@
 //
 // # Which tokenizers are supported?
 //
-// The two families that checkpoints of the Llama architecture have: byte-level
-// BPE (bpe.go) with the words of Llama 3, Qwen 2 or GPT-2 (split.go), and the
-// BPE over characters of SentencePiece (spm.go). Both merge with the same queue
-// (merge.go). They come from the metadata of a GGUF file (gguf.go) or from a
+// The families that checkpoints of the Llama architecture have: byte-level BPE
+// (bpe.go) with the words of Llama 3, Qwen 2 or GPT-2 (split.go) or those of any
+// other expression (package regex); the BPE over characters of SentencePiece
+// (spm.go); and its Unigram (unigram.go). Both kinds of BPE merge with the same
+// queue (merge.go). They come from the metadata of a GGUF file (gguf.go), from a
 // tokenizer.json (huggingface.go, pipeline.go) with the files beside it
-// (tokenizer_config.go). Whatever would change the tokens and is not
-// implemented is an error that names the key.
+// (tokenizer_config.go), or from a tokenizer.model (sentencepiece.go). Whatever
+// would change the tokens and is not implemented is an error that names the key.
 //
 // # What happens to bytes that are not UTF-8?
 //

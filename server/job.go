@@ -69,6 +69,25 @@ type drawn struct {
 	offset int // characters of the answer decoded before it
 }
 
+// newJob begins a request; the handler has noted its id in the header.
+func (s *Server) newJob(w http.ResponseWriter, r *http.Request, models modelSet) *job {
+	return &job{
+		ctx: r.Context(), server: s, models: models, model: models[0], head: w.Header(),
+		id: w.Header().Get(headerRequestID), strict: s.strict(r), began: time.Now(), held: shareOf(r.Context()),
+	}
+}
+
+// withBody has the body read, and notes the fields without effect.
+func (j *job) withBody(w http.ResponseWriter, r *http.Request, read func(body []byte) (ignored []string, err error)) error {
+	return j.server.withBody(w, r, func(body []byte) error {
+		ignored, err := read(body)
+		if err != nil {
+			return err
+		}
+		return j.noteIgnored(w, ignored)
+	})
+}
+
 // run submits the job and passes on its pieces, one at a time. Nothing was
 // passed on where it fails before the first token.
 func (j *job) run(ctx context.Context, emit func(piece) error) error {
