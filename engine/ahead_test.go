@@ -219,39 +219,6 @@ func TestAheadNumeric(t *testing.T) {
 	require.NoError(t, e.Healthy())
 }
 
-// An error of a step under way ends everything.
-func TestAheadDeviceFails(t *testing.T) {
-	why := errors.New("fell off the bus")
-	for name, fail := range map[string]func(h *hooks){
-		"error": func(h *hooks) { h.sync.Store(&why) },
-		"panic": func(h *hooks) { h.panics.Store(true) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			h := newHooks()
-			e := rig{wrap: h.wrap, late: lazy}.engine(t)
-			h.hold(t)
-			var streams []*Stream
-			for range 12 {
-				s, err := e.Submit(t.Context(), plain([]int32{1}, 2000))
-				require.NoError(t, err)
-				streams = append(streams, s)
-			}
-			h.first(t, streams[0])
-			fail(h)
-			h.release()
-			for _, s := range streams {
-				a := read(t.Context(), s)
-				require.ErrorIs(t, a.err, ErrFailed)
-				require.Equal(t, FinishError, a.finish)
-			}
-			require.ErrorIs(t, e.Healthy(), ErrFailed)
-			require.Zero(t, e.Stats().Running+e.Stats().Waiting)
-			h.sync.Store(nil) // Close is to succeed
-			h.panics.Store(false)
-		})
-	}
-}
-
 // Whoever closes the engine waits for the step under way, whose tokens arrive;
 // so do those of a step that nobody but it waits for.
 func TestAheadClose(t *testing.T) {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -482,41 +483,44 @@ func TestNumeric(t *testing.T) {
 	require.Equal(t, want, complete(t, e, good).tokens)
 }
 
-// An error of the device ends everything, and health says so.
+// An error of the device, also in a step under way, ends everything, and health says so.
 func TestDeviceFails(t *testing.T) {
 	why := errors.New("fell off the bus")
 	for name, fail := range map[string]func(h *hooks){
 		"error": func(h *hooks) { h.sync.Store(&why) },
 		"panic": func(h *hooks) { h.panics.Store(true) },
 	} {
-		t.Run(name, func(t *testing.T) {
-			h := newHooks()
-			e := rig{wrap: h.wrap}.engine(t)
-			h.hold(t)
-			var streams []*Stream
-			for range 12 {
-				s, err := e.Submit(t.Context(), plain([]int32{1}, 2000))
-				require.NoError(t, err)
-				streams = append(streams, s)
-			}
-			h.first(t, streams[0])
-			fail(h)
-			h.release()
-			for _, s := range streams {
-				a := read(t.Context(), s)
-				require.ErrorIs(t, a.err, ErrFailed)
-				require.Equal(t, FinishError, a.finish)
-				if name == "error" {
-					require.ErrorIs(t, a.err, why)
+		for _, l := range []lateness{inTime, lazy} {
+			t.Run(fmt.Sprintf("%s, late %d", name, l), func(t *testing.T) {
+				h := newHooks()
+				e := rig{wrap: h.wrap, late: l}.engine(t)
+				h.hold(t)
+				var streams []*Stream
+				for range 12 {
+					s, err := e.Submit(t.Context(), plain([]int32{1}, 2000))
+					require.NoError(t, err)
+					streams = append(streams, s)
 				}
-			}
-			require.ErrorIs(t, e.Healthy(), ErrFailed)
-			require.ErrorIs(t, e.Wait(), ErrFailed)
-			_, err := e.Submit(t.Context(), plain([]int32{1}, 1))
-			require.ErrorIs(t, err, ErrFailed)
-			require.Zero(t, e.Stats().Running+e.Stats().Waiting)
-			h.sync.Store(nil) // Close is to succeed
-		})
+				h.first(t, streams[0])
+				fail(h)
+				h.release()
+				for _, s := range streams {
+					a := read(t.Context(), s)
+					require.ErrorIs(t, a.err, ErrFailed)
+					require.Equal(t, FinishError, a.finish)
+					if name == "error" {
+						require.ErrorIs(t, a.err, why)
+					}
+				}
+				require.ErrorIs(t, e.Healthy(), ErrFailed)
+				require.ErrorIs(t, e.Wait(), ErrFailed)
+				_, err := e.Submit(t.Context(), plain([]int32{1}, 1))
+				require.ErrorIs(t, err, ErrFailed)
+				require.Zero(t, e.Stats().Running+e.Stats().Waiting)
+				h.sync.Store(nil) // Close is to succeed
+				h.panics.Store(false)
+			})
+		}
 	}
 }
 
