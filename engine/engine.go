@@ -48,7 +48,7 @@ const defaultQueued = 2048
 // goroutine.
 type Engine struct {
 	context, vocab int  // tokens
-	most           int  // requests, waiting or in work
+	maxOpen        int  // requests, waiting or in work
 	uniform        bool // see kernels.Info
 	speculate      int  // most drafts of a request in a step
 	stall          time.Duration
@@ -63,16 +63,16 @@ type Engine struct {
 	guessing  []*Sequence // for the next step
 	underWay  *step       // queued, and not awaited; nil: none is
 
-	mu      sync.Mutex // guards what follows
-	wake    sync.Cond  // inbox, cancelled or closing changed
-	inbox   []*Sequence
-	gone    []*Sequence // their contexts have ended
-	open    int         // requests that have not ended
-	closing bool
-	failed  error // ErrFailed and why
-	closed  error // of closing the device
-	stats   Stats
-	pulse   pulse
+	mu        sync.Mutex // guards what follows
+	wake      sync.Cond  // inbox, cancelled or closing changed
+	inbox     []*Sequence
+	cancelled []*Sequence // their contexts have ended
+	open      int         // requests that have not ended
+	closing   bool
+	failed    error // ErrFailed and why
+	closed    error // of closing the device
+	stats     Stats
+	pulse     pulse
 }
 
 // New starts an engine, which from then on owns the device and what is on it:
@@ -92,7 +92,7 @@ func New(m *model.Model, cache *model.KVCache, dev kernels.Device, o Options) (*
 	blocks := NewBlockManager(cache.Blocks)
 	e := &Engine{
 		context: min(o.MaxModelLen, cache.Blocks*kernels.BlockSize), vocab: m.Config.VocabSize,
-		most: o.MaxNumSeqs + o.MaxQueued, speculate: o.SpeculateTokens, uniform: dev.Info().Uniform, stall: o.StallTimeout, turn: o.Turn,
+		maxOpen: o.MaxNumSeqs + o.MaxQueued, speculate: o.SpeculateTokens, uniform: dev.Info().Uniform, stall: o.StallTimeout, turn: o.Turn,
 		broken: make(chan struct{}), done: make(chan struct{}), lost: newLoss(),
 		scheduler: NewScheduler(Limits{
 			Seqs: o.MaxNumSeqs, Rows: m.MaxRows(), Logits: m.MaxLogits(), PrefillRows: o.PrefillRows, Block: kernels.BlockSize,
@@ -173,7 +173,7 @@ func (e *Engine) reserve(now time.Time) error {
 	if err := e.refusal(); err != nil {
 		return err
 	}
-	if e.open == e.most {
+	if e.open == e.maxOpen {
 		return ErrOverloaded
 	}
 	if e.open == 0 {
@@ -210,7 +210,7 @@ func (e *Engine) enqueue(q *Sequence) error {
 func (e *Engine) cancel(q *Sequence) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.gone = append(e.gone, q)
+	e.cancelled = append(e.cancelled, q)
 	e.wake.Signal()
 }
 
@@ -302,7 +302,7 @@ func (e *Engine) takeTurn() {
 // where the engine closes.
 func (e *Engine) receive() bool {
 	e.mu.Lock()
-	for !e.closing && len(e.inbox)+len(e.gone) == 0 && e.scheduler.Idle() && e.underWay == nil {
+	for !e.closing && len(e.inbox)+len(e.cancelled) == 0 && e.scheduler.Idle() && e.underWay == nil {
 		e.wake.Wait()
 	}
 	for _, q := range e.inbox {
@@ -310,12 +310,12 @@ func (e *Engine) receive() bool {
 	}
 	clear(e.inbox)
 	e.inbox = e.inbox[:0]
-	gone := e.gone
-	e.gone = nil
+	cancelled := e.cancelled
+	e.cancelled = nil
 	closing := e.closing
 	e.mu.Unlock()
-	if len(gone) > 0 {
-		e.drop(gone, FinishCancelled, nil)
+	if len(cancelled) > 0 {
+		e.drop(cancelled, FinishCancelled, nil)
 	}
 	return !closing
 }

@@ -125,7 +125,7 @@ func cancelled(t testing.TB, e *Engine, but int) {
 	eventually(t, func() bool {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		return e.open-len(e.gone) == but
+		return e.open-len(e.cancelled) == but
 	})
 }
 

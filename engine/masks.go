@@ -35,7 +35,7 @@ func (m *masks) start(asked []ask, rows []kernels.SampleRow) {
 	used := 0
 	for i := 0; i < len(asked); {
 		q, n := asked[i].q, 1
-		if !asked[i].draw || q.limit == nil {
+		if !asked[i].draw || q.constraint == nil {
 			i++
 			continue
 		}
@@ -76,20 +76,20 @@ func (j *maskJob) run(vocab int) {
 			j.fail(at, "panic: %v", p)
 		}
 	}()
-	for ; q.told < q.drawn(); q.told++ {
-		if id := q.tokens[q.prompt+q.told]; !q.limit.Accept(id) {
+	for ; q.constrained < q.drawn(); q.constrained++ {
+		if id := q.tokens[q.prompt+q.constrained]; !q.constraint.Accept(id) {
 			j.fail(0, "it refuses token %d, which it has allowed", id)
 			return
 		}
 	}
 	if len(j.rows) > 1 {
-		place := q.limit.Save()
-		defer q.limit.Restore(place)
+		place := q.constraint.Save()
+		defer q.constraint.Restore(place)
 	}
 	for {
 		mask := j.masks[at]
 		clear(mask)
-		q.limit.Mask(mask)
+		q.constraint.Mask(mask)
 		if !trim(mask, vocab, j.rows[at].Banned) {
 			j.fail(at, "no token may follow the %d drawn", q.drawn()+at)
 			return
@@ -103,7 +103,7 @@ func (j *maskJob) run(vocab int) {
 			return // this row draws something else; the others count for nothing
 		}
 		at++
-		if !q.limit.Accept(draft) {
+		if !q.constraint.Accept(draft) {
 			j.fail(at, "it refuses token %d, which it has allowed", draft)
 			return
 		}

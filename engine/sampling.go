@@ -135,11 +135,11 @@ func (s *Sampling) row() kernels.SampleRow {
 // sequence returns the sequence of a checked request, with its stream.
 func (r *Request) sequence(block int, stream *Stream) *Sequence {
 	q := newSequence(r.Prompt, r.MaxTokens, block, r.Salt)
-	q.priority, q.least, q.stops = r.Priority, r.MinTokens, r.StopIDs
+	q.priority, q.minTokens, q.stops = r.Priority, r.MinTokens, r.StopIDs
 	if r.PromptLogprobs >= 0 {
-		q.score, q.alts = len(r.Prompt)-1, r.PromptLogprobs
+		q.score, q.alternatives = len(r.Prompt)-1, r.PromptLogprobs
 	}
-	q.sample, q.stream, q.limit = r.Sampling.row(), stream, r.Constraint
+	q.sample, q.stream, q.constraint = r.Sampling.row(), stream, r.Constraint
 	return q
 }
 
@@ -156,4 +156,4 @@ func (q *Sequence) row(n int) kernels.SampleRow {
 }
 
 // early reports whether the token behind n drafts of q must not end it.
-func (q *Sequence) early(n int) bool { return q.drawn()+n < q.least }
+func (q *Sequence) early(n int) bool { return q.drawn()+n < q.minTokens }

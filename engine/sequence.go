@@ -8,13 +8,13 @@ type Sequence struct {
 	priority int
 	number   int64 // of arrival
 
-	tokens []int32 // the prompt, then what was drawn
-	prompt int     // tokens of the prompt
-	most   int     // most tokens to draw
-	least  int     // tokens to draw before one of stops may be
-	stops  []int32
-	score  int // rows of the prompt whose logits are wanted: 0, or all but the last
-	scored int // how many of them were computed
+	tokens    []int32 // the prompt, then what was drawn
+	prompt    int     // tokens of the prompt
+	maxTokens int     // most tokens to draw
+	minTokens int     // tokens to draw before one of stops may be
+	stops     []int32
+	score     int // rows of the prompt whose logits are wanted: 0, or all but the last
+	scored    int // how many of them were computed
 
 	state    state
 	finish   FinishReason // once finished
@@ -34,15 +34,15 @@ type Sequence struct {
 	drafted   int // drafts that were computed
 	accepted  int // of those, drawn as guessed
 
-	stream  *Stream
-	sample  kernels.SampleRow // as the request says; the runner adds tokens and position
-	limit   Constraint        // nil: none
-	told    int               // drawn tokens that limit has accepted
-	guess   guess
-	reading *reading // by a draft model; nil: none
-	alts    int      // alternatives to report of each prompt token
-	scores  []PromptLogprob
-	drawnBy int32 // row of logits of the last step that draws the next token
+	stream       *Stream
+	sample       kernels.SampleRow // as the request says; the runner adds tokens and position
+	constraint   Constraint        // nil: none
+	constrained  int               // drawn tokens that the constraint has accepted
+	guess        guess
+	reading      *reading // by a draft model; nil: none
+	alternatives int      // to report of each prompt token
+	scores       []PromptLogprob
+	drawnBy      int32 // row of logits of the last step that draws the next token
 }
 
 // state is where a sequence stands.
@@ -55,10 +55,10 @@ const (
 )
 
 // newSequence returns a sequence that waits, with the keys of its prompt.
-func newSequence(prompt []int32, most, block int, salt string) *Sequence {
+func newSequence(prompt []int32, maxTokens, block int, salt string) *Sequence {
 	const ahead = 1024 // tokens drawn before the first reallocation
-	q := &Sequence{prompt: len(prompt), most: most, block: block}
-	q.tokens = append(make([]int32, 0, len(prompt)+min(most, ahead)), prompt...)
+	q := &Sequence{prompt: len(prompt), maxTokens: maxTokens, block: block}
+	q.tokens = append(make([]int32, 0, len(prompt)+min(maxTokens, ahead)), prompt...)
 	q.table = make([]int32, 0, q.blocks(cap(q.tokens)))
 	q.keys = append(make([]key, 0, 1+cap(q.table)), rootKey(salt))
 	q.hash(len(prompt) / block)
@@ -101,7 +101,7 @@ func (q *Sequence) blocks(n int) int { return (n + q.block - 1) / q.block }
 
 // longest returns the most positions that q may ever need in the cache. The
 // last token is never computed.
-func (q *Sequence) longest() int { return q.prompt + q.most - 1 }
+func (q *Sequence) longest() int { return q.prompt + q.maxTokens - 1 }
 
 // reusable returns how many blocks may come from the cache: full ones, but not
 // the last position, whose logits draw the next token, and nothing whose
@@ -153,7 +153,7 @@ func (q *Sequence) draft(token int32) {
 // wish returns how many tokens q may guess ahead where each may so many: the
 // last that it may draw is never computed.
 func (q *Sequence) wish(each int) int {
-	return min(q.guess.next, q.most-q.drawn()-1, each)
+	return min(q.guess.next, q.maxTokens-q.drawn()-1, each)
 }
 
 // ahead returns the tokens of q with its first n drafts.
@@ -192,7 +192,7 @@ func (q *Sequence) append(token int32) FinishReason {
 			return FinishStop
 		}
 	}
-	if q.drawn() == q.most {
+	if q.drawn() == q.maxTokens {
 		return FinishLength
 	}
 	return FinishNone

@@ -197,7 +197,7 @@ func (w *world) submit() {
 // cost bounds the steps in which l keeps others waiting while it is the first
 // by rank: a row each, and the shelter of one that comes after it and computes
 // again all that fits the cache.
-func (w *world) cost(l *life) int { return 2*(l.prompt+l.most) + len(w.memory) + l.block }
+func (w *world) cost(l *life) int { return 2*(l.prompt+l.maxTokens) + len(w.memory) + l.block }
 
 // prompt returns n tokens: of one of a few documents, or after an earlier
 // sequence.

@@ -14,12 +14,12 @@ type guess struct {
 	pause  int // steps without guesses to come
 
 	at    int     // where the next guess is copied from, if the text there is still like the end; 0: nowhere
-	after []int32 // by hash of a gram, the position behind where it was last; 0: nowhere
-	known int     // grams that end before this position are in after
+	after []int32 // by hash of an ngram, the position behind where it was last; 0: nowhere
+	known int     // ngrams that end before this position are in after
 }
 
 const (
-	gram       = 3  // tokens that must agree for what followed them to be a guess
+	ngram      = 3  // tokens that must agree for what followed them to be a guess
 	firstGuess = 2  // tokens guessed at first
 	mostPause  = 64 // steps
 )
@@ -67,36 +67,36 @@ func (g *guess) ready() bool {
 // their end: the place behind that of the last guess, else the last of all; 0 if
 // there is none. Two calls must have tokens that begin alike.
 func (g *guess) find(tokens []int32) int {
-	if n := len(tokens); n < gram || g.at > 0 && g.at < n && alike(tokens, g.at, n) {
+	if n := len(tokens); n < ngram || g.at > 0 && g.at < n && alike(tokens, g.at, n) {
 		return g.at
 	}
 	g.at = g.last(tokens)
 	return g.at
 }
 
-// alike reports whether the same gram ends at two positions.
+// alike reports whether the same ngram ends at two positions.
 func alike(tokens []int32, a, b int) bool {
-	return [gram]int32(tokens[a-gram:a]) == [gram]int32(tokens[b-gram:b])
+	return [ngram]int32(tokens[a-ngram:a]) == [ngram]int32(tokens[b-ngram:b])
 }
 
-// last returns the last position before the end behind the same gram as there.
+// last returns the last position before the end behind the same ngram as there.
 func (g *guess) last(tokens []int32) int {
 	n := len(tokens)
 	if len(g.after) < n {
 		g.after, g.known = make([]int32, 2<<bits.Len(uint(n))), 0
 	}
-	for end := max(g.known, gram); end < n; end++ {
-		g.after[g.slot(tokens[end-gram:end])] = int32(end)
+	for end := max(g.known, ngram); end < n; end++ {
+		g.after[g.slot(tokens[end-ngram:end])] = int32(end)
 	}
 	g.known = n
-	at := int(g.after[g.slot(tokens[n-gram:])])
-	if at == 0 || !alike(tokens, at, n) { // grams may share a slot
+	at := int(g.after[g.slot(tokens[n-ngram:])])
+	if at == 0 || !alike(tokens, at, n) { // ngrams may share a slot
 		return 0
 	}
 	return at
 }
 
-// slot returns where after has a gram.
+// slot returns where after has an ngram.
 func (g *guess) slot(tokens []int32) uint32 {
 	h := uint64(0)
 	for _, t := range tokens {

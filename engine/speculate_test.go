@@ -11,7 +11,7 @@ import (
 	"trona/model/modeltest"
 )
 
-// What was last behind the present gram is found, or nothing where another gram
+// What was last behind the present ngram is found, or nothing where another ngram
 // took its slot, which is rare.
 func TestFind(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -21,12 +21,12 @@ func TestFind(t *testing.T) {
 		var tokens []int32
 		kinds := 2 + rng.Int32N(6)
 		for range 300 {
-			for len(tokens) < gram || rng.IntN(3) > 0 {
+			for len(tokens) < ngram || rng.IntN(3) > 0 {
 				tokens = append(tokens, rng.Int32N(kinds))
 			}
 			want := 0
-			for at := len(tokens) - 1; at >= gram && want == 0; at-- {
-				if slices.Equal(tokens[at-gram:at], tokens[len(tokens)-gram:]) {
+			for at := len(tokens) - 1; at >= ngram && want == 0; at-- {
+				if slices.Equal(tokens[at-ngram:at], tokens[len(tokens)-ngram:]) {
 					want = at
 				}
 			}
@@ -57,11 +57,11 @@ func TestLook(t *testing.T) {
 	require.Equal(t, []int32{1, 2, 3, 4, 5, 1, 2, 3}, q.tokens)
 	q.guess.next = 8
 	require.Equal(t, []int32{4, 5, 1, 2, 3, 4, 5, 1}, look())
-	q.most = 5
+	q.maxTokens = 5
 	require.Len(t, look(), 3, "one is drawn, one is left to the last draft's row")
 	q.append(3)
 	require.Empty(t, look(), "2 3 3 was nowhere")
-	q.most = 100
+	q.maxTokens = 100
 	for _, id := range []int32{2, 3, 4, 9, 1, 2, 3} {
 		q.append(id)
 	}

@@ -63,7 +63,7 @@ func (s *step) ask() {
 		case a.draw:
 			s.rows = append(s.rows, a.q.row(a.behind))
 		default:
-			s.rows = append(s.rows, s.score(a.token, a.q.alts))
+			s.rows = append(s.rows, s.score(a.token, a.q.alternatives))
 		}
 	}
 }
