@@ -142,7 +142,6 @@ func TestLinear(t *testing.T) {
 	}
 }
 
-// FuzzSplit: what Go's regexp knows too, it finds alike.
 // TestMatches: empty matches are those that Oniguruma's bindings of tokenizers find.
 func TestMatches(t *testing.T) {
 	for _, c := range []struct {
@@ -166,6 +165,7 @@ func TestMatches(t *testing.T) {
 	}
 }
 
+// FuzzSplit: what Go's regexp knows too, it finds alike.
 func FuzzSplit(f *testing.F) {
 	for _, source := range []string{`a|ab`, `(?:a|b)*c`, `[^a-c]+`, `a{1,3}?b`, `(?i:ab)+|.`, `\pL`, `(a*)+b|`, `^a|b$`, `[\x61-c]`} {
 		f.Add(source, "abcabAB\n aab")
