@@ -206,3 +206,20 @@ func cause(ctx context.Context, err error) error {
 	}
 	return err
 }
+
+// header returns what every chunk of the job begins with.
+func (j *job) header(id, object string) header {
+	return header{ID: id, Object: object, Created: j.began.Unix(), Model: j.model.Names[0], SystemFingerprint: j.model.Fingerprint}
+}
+
+// ids returns the ids of tokens where the request asks for them.
+func (j *job) ids(tokens []drawn) []int32 {
+	if !j.params.returnTokenIDs {
+		return nil
+	}
+	ids := make([]int32, len(tokens))
+	for i, token := range tokens {
+		ids[i] = token.Token
+	}
+	return ids
+}
