@@ -27,16 +27,19 @@ type parser struct {
 
 type parseError struct{ err error }
 
-func parse(tokens []token) (body []stmt, err error) {
-	defer func() {
-		if e := recover(); e != nil {
-			failed, ok := e.(parseError)
-			if !ok {
-				panic(e)
-			}
-			err = failed.err
+// catch, deferred, returns the error of a parseError that was the panic.
+func catch(err *error) {
+	if e := recover(); e != nil {
+		failed, ok := e.(parseError)
+		if !ok {
+			panic(e)
 		}
-	}()
+		*err = failed.err
+	}
+}
+
+func parse(tokens []token) (body []stmt, err error) {
+	defer catch(&err)
 	p := &parser{tokens: tokens}
 	p.check()
 	return p.body(nil), nil

@@ -1,7 +1,6 @@
 package jinja
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -283,15 +282,10 @@ func (r *render) ascii(s string) (string, error) {
 	}
 	var b strings.Builder
 	for _, c := range s {
-		switch {
-		case c < utf8.RuneSelf:
+		if c < utf8.RuneSelf {
 			b.WriteRune(c)
-		case c < 0x100:
-			fmt.Fprintf(&b, `\x%02x`, c)
-		case c < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, c)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, c)
+		} else {
+			writeEscape(&b, c)
 		}
 	}
 	return b.String(), nil

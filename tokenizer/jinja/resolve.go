@@ -19,15 +19,7 @@ type resolver struct{ blocks map[string]*blockStmt }
 
 // resolve prepares the whole tree.
 func (t *Template) resolve() (err error) {
-	defer func() {
-		if e := recover(); e != nil {
-			failed, ok := e.(parseError)
-			if !ok {
-				panic(e)
-			}
-			err = failed.err
-		}
-	}()
+	defer catch(&err)
 	r := &resolver{blocks: map[string]*blockStmt{}}
 	var order []*blockStmt
 	walk(stmtNodes(t.body), func(n node) {

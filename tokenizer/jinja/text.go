@@ -38,16 +38,24 @@ func quote(s string) string {
 			b.WriteString(`\t`)
 		case isPrintable(c):
 			b.WriteRune(c)
-		case c < 0x100:
-			fmt.Fprintf(&b, `\x%02x`, c)
-		case c < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, c)
 		default:
-			fmt.Fprintf(&b, `\U%08x`, c)
+			writeEscape(&b, c)
 		}
 	}
 	b.WriteByte(mark)
 	return b.String()
+}
+
+// writeEscape writes a character as Python's \x, \u or \U does.
+func writeEscape(b *strings.Builder, c rune) {
+	switch {
+	case c < 0x100:
+		fmt.Fprintf(b, `\x%02x`, c)
+	case c < 0x10000:
+		fmt.Fprintf(b, `\u%04x`, c)
+	default:
+		fmt.Fprintf(b, `\U%08x`, c)
+	}
 }
 
 func isPrintable(c rune) bool { return unicode.IsPrint(c) }
