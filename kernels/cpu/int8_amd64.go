@@ -11,6 +11,7 @@ import (
 // int8AVX2 adds products in 8 bits to an exact variant.
 func int8AVX2(v variant) variant {
 	v.name += "-int8"
+	v.sideBySide = !madeByAMD()
 	v.quantize = quantizeAVX2
 	v.attention16 = &attention16{scores16AVX2, weigh16AVX2, add16AVX2}
 	v.integers = [numTypes]*integer{

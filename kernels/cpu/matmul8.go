@@ -94,9 +94,7 @@ func (j *matmul8Job) groups(w *worker, first, groups int64) {
 	each, all := padded(j.n)*lanes, groups*j.weights()
 	clear(w.sums[:all*each])
 	if j.direct() {
-		for g := range groups {
-			j.unpacked(w, w.sums[g*each:][:each], first+g)
-		}
+		j.packs(w, first, groups, each)
 	} else {
 		j.panels(w, first, all, each)
 	}
@@ -137,8 +135,28 @@ func (j *matmul8Job) block(t, from int64) *block8 {
 	return blockAt(j.rows, int(from*padded(j.n)+t*min(j.piece8, j.w.Cols-from))/32)
 }
 
-// unpacked uses the packed group as it is.
-func (j *matmul8Job) unpacked(w *worker, sums []float32, g int64) {
+// packs computes some groups from packed codes as they are. For one token two stretches of
+// the weight are read side by side, a chunk of columns of each at a time, where that keeps more
+// lines on their way.
+func (j *matmul8Job) packs(w *worker, first, groups, each int64) {
+	half := groups / 2
+	if !j.kern.sideBySide || j.n > 1 || j.loops.scaled[0] != nil {
+		half = 0
+	}
+	for g := range half {
+		for from := int64(0); from < j.w.Cols; from += chunk {
+			n := min(chunk, j.w.Cols-from)
+			j.unpacked(w, w.sums[g*each:][:each], first+g, from, n)
+			j.unpacked(w, w.sums[(half+g)*each:][:each], first+half+g, from, n)
+		}
+	}
+	for g := 2 * half; g < groups; g++ {
+		j.unpacked(w, w.sums[g*each:][:each], first+g, 0, j.w.Cols)
+	}
+}
+
+// unpacked uses n columns of a packed group as they are: all, unless there is one token.
+func (j *matmul8Job) unpacked(w *worker, sums []float32, g, from, n int64) {
 	if j.loops.scaled[0] != nil {
 		j.factors(&w.factors, g, 0)
 	}
@@ -149,12 +167,12 @@ func (j *matmul8Job) unpacked(w *worker, sums []float32, g int64) {
 	}
 	for ; t < j.n; t += 4 {
 		_, width := tileOf(t, j.n)
-		out, src, x := &sums[t*lanes], j.packed(g, 0), j.block(t, 0)
+		out, src, x := &sums[t*lanes], j.packed(g, from), j.block(t, from)
 		if scaled := j.loops.scaled[width/2]; scaled != nil {
-			scaled(out, src, x, int(j.w.Cols), &w.factors[0])
+			scaled(out, src, x, int(n), &w.factors[0])
 			continue
 		}
-		j.loops.direct[width/2](out, src, x, int(j.w.Cols))
+		j.loops.direct[width/2](out, src, x, int(n))
 	}
 }
 

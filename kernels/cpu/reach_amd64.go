@@ -14,10 +14,11 @@ var reaches = reachesOf(madeByAMD())
 // reachesOf returns what was measured on Zen 3 and Zen 4, and on a Xeon with AMX. AMD's own
 // prefetch goes further than ours, and what of ours finds no buffer of the first-level cache
 // is dropped; with AVX2 the near prefetch passes by the second-level cache, where nobody
-// looks for the line again. On the Xeon lines came too late from where AMD's are.
+// looks for the line again. On the Xeon lines came too late from where AMD's are, and from
+// whole pages ahead.
 func reachesOf(amd bool) [4]reach {
 	if amd {
 		return [4]reach{{1024, 0}, {3072, 3072}, {4096, 0}, {0, 1024}}
 	}
-	return [4]reach{{4096, 1024}, {4096, 512}, {4096, 512}, {4096, 512}}
+	return [4]reach{{4608, 2048}, {5376, 2560}, {5376, 2560}, {5376, 2560}}
 }

@@ -37,6 +37,8 @@ type variant struct {
 	matvec [numTypes]func(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
 	// matvec2 is matvec for two tokens, x [2, n]: out0[t][r] += ...; nil: as for more.
 	matvec2 [numTypes]func(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+	// sideBySide: one token in 8 bits meets two stretches of a weight in turns.
+	sideBySide bool
 	// integers has the loops of types whose products are in 8 bits; nil: exact.
 	integers [numTypes]*integer
 	// pairs has the loops of types whose input is rounded to BF16; nil: exact.

@@ -16,6 +16,7 @@ import (
 func int8VNNI(v variant) variant {
 	v.name += "vnni-int8"
 	v.roundedTokens = 512
+	v.sideBySide = !madeByAMD()
 	v.quantize, v.quantizeSuper = quantizeAVX2, quantizeSuperAVX512
 	v.attention16 = &attention16{scores16VNNI, weigh16VNNI, add16VNNI}
 	v.integers = [numTypes]*integer{
