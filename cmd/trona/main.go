@@ -27,7 +27,7 @@ type cli struct {
 	Config  kong.ConfigFlag  `help:"Take flags from this JSON file: {\"port\": 8080}." placeholder:"FILE" type:"path"`
 	Version kong.VersionFlag `help:"Print the version." env:"-"`
 
-	Serve      serveCommand      `cmd:"" help:"Serve models over HTTP with the API of OpenAI."`
+	Serve      serveCommand      `cmd:"" help:"Serve models over HTTP with the APIs of OpenAI and Anthropic."`
 	Run        runCommand        `cmd:"" help:"Chat with a model in the terminal, or answer one prompt."`
 	Inspect    inspectCommand    `cmd:"" help:"Show the configuration, layers and tensors of a model."`
 	Plan       planCommand       `cmd:"" help:"Compute the memory that a model needs, before loading it."`
