@@ -8,8 +8,9 @@
 // (spm.go); and its Unigram (unigram.go). Both kinds of BPE merge with the same
 // queue (merge.go). They come from the metadata of a GGUF file (gguf.go), from a
 // tokenizer.json (huggingface.go, pipeline.go) with the files beside it
-// (tokenizer_config.go), or from a tokenizer.model (sentencepiece.go). Whatever
-// would change the tokens and is not implemented is an error that names the key.
+// (files.go, tokenizer_config.go), or from a tokenizer.model (sentencepiece.go).
+// Whatever would change the tokens and is not implemented is an error that names
+// the key.
 //
 // # What happens to bytes that are not UTF-8?
 //
