@@ -5,6 +5,26 @@ import (
 	"trona/model/safetensors"
 )
 
+// TensorInfo is one tensor of a checkpoint.
+type TensorInfo struct {
+	Name  string
+	Type  string  // as its format calls it: "Q4_K", "F8_E4M3"
+	Shape []int64 // outermost first
+	Bytes int64
+}
+
+// source is the file, or the files, that hold a checkpoint's tensors.
+type source interface {
+	tensors() []TensorInfo
+	// data returns the bytes of tensor i, which stay valid while the
+	// checkpoint is open. It fails where the file does not (yet) hold them.
+	data(i int) ([]byte, error)
+	// release gives back the memory that data's bytes hold, which stay valid.
+	release(i int)
+	// readAt reads len(p) bytes of tensor i from an offset in it on.
+	readAt(i int, p []byte, offset int64) error
+}
+
 // ggufSource is a GGUF file, or all files of a split set.
 type ggufSource struct{ file *gguf.File }
 

@@ -2,7 +2,6 @@ package model
 
 import (
 	"errors"
-	"math"
 	"regexp"
 	"testing"
 
@@ -133,17 +132,6 @@ func TestScales(t *testing.T) {
 	c.source = memory{[]byte{1, 2}, []byte{0xc0, 0x7f}} // not a number
 	_, err = c.read(s)
 	require.ErrorContains(t, err, "NaN")
-}
-
-func TestHalf(t *testing.T) {
-	for bits, want := range map[uint16]float64{
-		0x0000: 0, 0x3c00: 1, 0xc000: -2, 0x7bff: 65504, 0x0001: math.Pow(2, -24), 0x03ff: 1023 * math.Pow(2, -24), 0x0400: math.Pow(2, -14),
-		0x3555: 0x1.554p-2, 0x7c00: math.Inf(1), 0xfc00: math.Inf(-1),
-	} {
-		require.Equal(t, want, float64(half(bits)), "%#x", bits)
-	}
-	require.True(t, math.IsNaN(float64(half(0x7e00))))
-	require.True(t, math.Signbit(float64(half(0x8000))))
 }
 
 // memory is a source of given bytes.

@@ -169,6 +169,18 @@ func TestRoundTrip(t *testing.T) {
 	require.Equal(t, byte(0xfe), ToE4M3(float32(math.Inf(-1))))
 }
 
+// TestF16: values of IEEE 754, subnormal, infinite and none among them.
+func TestF16(t *testing.T) {
+	for bits, want := range map[uint16]float64{
+		0x0000: 0, 0x3c00: 1, 0xc000: -2, 0x7bff: 65504, 0x0001: 0x1p-24, 0x03ff: 1023 * 0x1p-24, 0x0400: 0x1p-14,
+		0x3555: 0x1.554p-2, 0x7c00: math.Inf(1), 0xfc00: math.Inf(-1),
+	} {
+		require.Equal(t, want, float64(F16(bits)), "%#x", bits)
+	}
+	require.True(t, math.IsNaN(float64(F16(0x7e00))))
+	require.True(t, math.Signbit(float64(F16(0x8000))))
+}
+
 // TestNearest: a rounded value is no farther than either neighbour, over random
 // values of all sizes.
 func TestNearest(t *testing.T) {
