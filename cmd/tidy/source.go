@@ -21,17 +21,23 @@ func (r *report) imports(p *pkg) {
 		return
 	}
 	for name, file := range p.files {
-		for _, spec := range file.Imports {
-			path, err := strconv.Unquote(spec.Path.Value)
-			if err != nil || !strings.HasPrefix(path, module) {
-				continue
-			}
-			path = strings.TrimPrefix(path, module)
+		for _, path := range ownImports(file) {
 			if !all && !slices.Contains(allowed, path) || slices.Contains(testOnly, path) {
 				r.fail(name, "imports %s, which %s may not", path, p.path)
 			}
 		}
 	}
+}
+
+// ownImports lists what a file imports of this module.
+func ownImports(file *ast.File) (paths []string) {
+	for _, spec := range file.Imports {
+		path, err := strconv.Unquote(spec.Path.Value)
+		if path, own := strings.CutPrefix(path, module); err == nil && own {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 // source checks sizes, init functions and package-level variables.

@@ -79,6 +79,26 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestImportTable: the table allows what packages import, and no more.
+func TestImportTable(t *testing.T) {
+	root := filepath.Join("..", "..")
+	files, err := new(report).files(root)
+	require.NoError(t, err)
+	packages, err := load(root, files)
+	require.NoError(t, err)
+	imported := map[string][]string{}
+	for _, p := range packages {
+		imported[p.path] = []string{}
+		for _, file := range p.files {
+			imported[p.path] = append(imported[p.path], ownImports(file)...)
+		}
+	}
+	for path, allowed := range mayImport {
+		require.Contains(t, imported, path, "there is no such package")
+		require.Subset(t, imported[path], allowed, path)
+	}
+}
+
 func TestCheckOps(t *testing.T) {
 	problems, err := check(tree(t, map[string]string{
 		"kernels/a.go":            "package kernels\n\ntype Ops interface{ Add() }\n",
