@@ -35,6 +35,10 @@ type attentionJob struct {
 	join  bool
 }
 
+// partFloats bounds the sums in parts, for each thread: what a second-level cache holds. Rows that
+// need more are pieces enough without, and no plan counts this memory.
+const partFloats = 1 << 19
+
 // attentionSums is what a span of positions gives some queries: D is dim rounded
 // up to a multiple of 16.
 type attentionSums struct {
@@ -58,7 +62,9 @@ func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernel
 	j.share = j.heads / j.kvHeads
 	threads := int64(len(d.pool.workers))
 	spans := j.measure(threads)
-	apart := spans > 1 && j.allTiles*j.kvHeads <= 8*threads // spans are pieces
+	heads := j.allTiles * j.kvHeads
+	floats := heads * spans * j.partSize()
+	apart := spans > 1 && heads <= 8*threads && floats <= partFloats*threads // spans are pieces
 	j.joinHeads(apart, threads)
 	for _, w := range d.pool.workers {
 		n := j.tileRows * j.share * j.together
@@ -71,14 +77,12 @@ func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernel
 			w.attn.codes.reserve(n, j.dim)
 		}
 	}
-	heads := j.allTiles * j.kvHeads
 	if !apart {
 		d.run(kernels.OpAttention, j, heads/j.together, false)
 	} else {
 		j.spans = spans
-		floats := heads * spans * j.partSize()
 		if int64(len(j.parts)) < floats {
-			j.parts = alignedFloats(int(2 * floats)) // so that a context that grows seldom allocates
+			j.parts = alignedFloats(int(min(2*floats, partFloats*threads))) // so that a context that grows seldom allocates
 		}
 		d.run(kernels.OpAttention, j, heads/j.together*spans, false)
 		j.join = true
