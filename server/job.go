@@ -94,7 +94,7 @@ func (j *job) run(ctx context.Context, emit func(piece) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	j.outcomes = make([]outcome, len(j.prompts)*j.params.choices)
-	if err := j.held.take(int64(len(j.outcomes))*answerBytes, 0); err != nil {
+	if err := j.held.take(j.begun(), 0); err != nil {
 		return err
 	}
 	choices := make([]*choice, len(j.outcomes))
@@ -106,6 +106,14 @@ func (j *job) run(ctx context.Context, emit func(piece) error) error {
 	}
 	j.together(ctx, cancel, choices, emit)
 	return context.Cause(ctx)
+}
+
+// begun is what the answers hold before they have tokens.
+func (j *job) begun() (n int64) {
+	for _, p := range j.prompts {
+		n += int64(j.params.choices) * (answerBytes + heldPerPrompt*int64(len(p.ids)))
+	}
+	return n
 }
 
 // together runs the choices side by side until all end or one fails.

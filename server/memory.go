@@ -17,6 +17,7 @@ const (
 	answerBytes    = 16 << 10 // of each answer, before it has tokens
 	heldPerByte    = 8        // of a body: its text, the prompt, a token for each letter
 	workPerByte    = 64       // while tokens are made of it: a long word takes most
+	heldPerPrompt  = 6        // of each answer, for a token of its prompt: the engine keeps them apart
 	heldPerLetter  = 4        // of an answer: text, and JSON
 	heldPerToken   = 96       // of an answer, where more than its text is asked for
 	heldPerLogprob = 256

@@ -120,6 +120,9 @@ func TestMemoryOfAnswers(t *testing.T) {
 	}
 	post(t, s, 400, responsesPath, `{"input":"a","include":["message.output_text.logprobs"],"top_logprobs":20}`)
 	post(t, s, 400, chatPath, "{"+hello+`,"n":40}`)
+	// Each answer has a prompt of its own in the engine.
+	post(t, s, 200, "/v1/completions", `{"prompt":"a","max_tokens":1,"n":28}`)
+	post(t, s, 400, "/v1/completions", `{"prompt":"`+strings.Repeat("a", 200)+`","max_tokens":1,"n":28}`)
 	post(t, s, 400, "/v1/completions", `{"prompt":"`+strings.Repeat("a", 100)+`","prompt_logprobs":20,"max_tokens":1}`)
 	post(t, s, 400, "/tokenize", `{"prompt":"`+strings.Repeat("a", 8000)+`","return_token_strs":true}`)
 	require.Equal(t, s.memory.most, s.memory.free)
