@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -92,6 +93,23 @@ func TestDeviceFails(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, s.get(t, "/v1/health/ready"))
 	question["model"] = "second"
 	s.ask(t, "/v1/chat/completions", question)
+}
+
+// TestDeviceHangs: a GPU that ends no step keeps no server from ending.
+func TestDeviceHangs(t *testing.T) {
+	emulate(t)
+	t.Setenv("TRONA_EMU_FAULT", "cuGraphLaunch@5=hang")
+	s := start(t, "--device", "cuda", "--max-model-len", "512", "--drain-timeout", "2s")
+	answered := make(chan int)
+	go func() {
+		status, _ := s.post(t, "/v1/chat/completions", object{"messages": []object{{"role": "user", "content": "What is 2+2?"}}})
+		answered <- status
+	}()
+	running := func() bool { return s.metric(t, "trona_requests_running") == 1 }
+	require.Eventually(t, running, time.Minute, 10*time.Millisecond)
+	s.signal(t)
+	require.Equal(t, http.StatusServiceUnavailable, <-answered)
+	require.Equal(t, exitDone, s.exit(t))
 }
 
 // TestDeviceChoice: auto takes a GPU where there is one; what is wrong with it

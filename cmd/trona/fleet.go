@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"trona/engine"
 	"trona/server"
@@ -19,11 +20,22 @@ type loaded struct {
 // fleet are the models that answer in one process.
 type fleet []*loaded
 
+// closeGrace is for steps under way: one that hangs ends with the process.
+const closeGrace = 2 * time.Second
+
 // close ends the engines and frees the models.
 func (f fleet) close() {
-	for _, l := range f {
-		// Nobody is left whom an error of freeing memory could help.
-		_ = l.engine.Close()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		for _, l := range f {
+			// Nobody is left whom an error of freeing memory could help.
+			_ = l.engine.Close()
+		}
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closeGrace):
 	}
 }
 
