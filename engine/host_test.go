@@ -19,7 +19,7 @@ func (d *idle) Add(_, _ kernels.Tensor)                                         
 func (d *idle) MatMul(kernels.Tensor, int64, []kernels.Product)                                   {}
 func (d *idle) GatedMatMul(kernels.Tensor, kernels.Tensor, kernels.Weight, kernels.Weight, int64) {}
 func (d *idle) RoPEAppendKV(_ kernels.KV, _, _, _, _, _ kernels.Tensor, _ kernels.Rotary)         {}
-func (d *idle) Attention(_, _ kernels.Tensor, _ kernels.KV, _ *kernels.AttentionPlan)             {}
+func (d *idle) Attention(_, _ kernels.Tensor, _ kernels.KV, _ int64, _ *kernels.AttentionPlan)    {}
 func (d *idle) Gather(_, _, _ kernels.Tensor)                                                     {}
 func (d *idle) Feed(_, _ kernels.Tensor)                                                          {}
 func (d *idle) Mark()                                                                             {}

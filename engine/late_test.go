@@ -147,12 +147,12 @@ func (d *late) RoPEAppendKV(cache kernels.KV, q, k, v, positions, slots kernels.
 	d.do(func() { d.Device.RoPEAppendKV(cache, q, k, v, positions, slots, r) })
 }
 
-func (d *late) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernels.AttentionPlan) {
+func (d *late) Attention(out, q kernels.Tensor, cache kernels.KV, window int64, plan *kernels.AttentionPlan) {
 	own := kernels.AttentionPlan{Decode: plan.Decode, Seqs: slices.Clone(plan.Seqs)}
 	for i := range own.Seqs {
 		own.Seqs[i].Blocks = slices.Clone(own.Seqs[i].Blocks)
 	}
-	d.do(func() { d.Device.Attention(out, q, cache, &own) })
+	d.do(func() { d.Device.Attention(out, q, cache, window, &own) })
 }
 
 func (d *late) Gather(out, x, rows kernels.Tensor) { d.do(func() { d.Device.Gather(out, x, rows) }) }

@@ -122,8 +122,9 @@ type Ops interface {
 	// undefined. Positions, slots and r.Inv come by Upload.
 	RoPEAppendKV(cache KV, q, k, v, positions, slots Tensor, r Rotary)
 	// Attention: out [n, heads, dim] = softmax(q kᵀ / sqrt(dim)) v over each
-	// row's own sequence up to and including its own position, from the cache.
-	Attention(out, q Tensor, cache KV, plan *AttentionPlan)
+	// row's own sequence up to and including its own position, from the cache: the
+	// last window positions (Mistral, arXiv 2310.06825); 0: all.
+	Attention(out, q Tensor, cache KV, window int64, plan *AttentionPlan)
 	// Gather: out [m, d] = rows [m] (I32) of x [n, d].
 	Gather(out, x, rows Tensor)
 	// Sample draws one token for every row of logits [m, vocab]; dst is valid
@@ -143,7 +144,7 @@ type Biased struct{ X, Bias Tensor }
 
 // Recorder is a Device that can keep ops and queue them again, all at once and
 // faster than one by one. What the ops read on the device (token ids,
-// positions, slots) may change in between; addresses and shapes stay.
+// positions, slots) may change in between; addresses, shapes and windows stay.
 type Recorder interface {
 	// Record keeps the ops that f queues, without doing them. f uses Ops alone
 	// but not Sample, for how to draw may not be known when the others are queued,

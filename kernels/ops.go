@@ -250,9 +250,10 @@ func RoPEAppendKVCost(cache KV, q, k Tensor) Cost {
 }
 
 // CheckAttention panics unless out and q are F32 [n, heads, dim], the cache
-// fits them, and the plan's sequences cover all n rows in order, none of them
-// spanning plan.Decode, with block tables that reach their last position.
-func CheckAttention(out, q Tensor, cache KV, plan *AttentionPlan) {
+// fits them, window is not negative, and the plan's sequences cover all n rows in
+// order, none of them spanning plan.Decode, with block tables that reach their last
+// position.
+func CheckAttention(out, q Tensor, cache KV, window int64, plan *AttentionPlan) {
 	n := q.Shape[0]
 	heads, dim := OpAttention.heads("q", q, n)
 	if out.Shape != q.Shape || out.Type != F32 {
@@ -263,7 +264,18 @@ func CheckAttention(out, q Tensor, cache KV, plan *AttentionPlan) {
 	if heads%kvHeads != 0 {
 		OpAttention.misuse("%d heads do not share %d KV heads", heads, kvHeads)
 	}
+	if window < 0 {
+		OpAttention.misuse("window is %d", window)
+	}
 	plan.Check(n, cache.K.Shape[0])
+}
+
+// FirstSeen returns the first of the positions that a row at a position sees.
+func FirstSeen(position, window int64) int64 {
+	if window == 0 {
+		return 0
+	}
+	return max(0, position-window+1)
 }
 
 // Check panics unless the sequences cover n rows in order, none of them spans
@@ -304,7 +316,7 @@ func (s *AttentionSeq) check(i int, blocks int64) {
 
 // AttentionCost returns the cost of Attention: a sequence's K and V are read
 // once for all its rows.
-func AttentionCost(q Tensor, cache KV, plan *AttentionPlan) Cost {
+func AttentionCost(q Tensor, cache KV, window int64, plan *AttentionPlan) Cost {
 	heads, dim := q.Shape[1], q.Shape[2]
 	perPosition := 2 * cache.K.Shape[1] * cache.K.Type.RowBytes(dim)
 	if cache.K.Type.Coded() {
@@ -312,12 +324,19 @@ func AttentionCost(q Tensor, cache KV, plan *AttentionPlan) Cost {
 	}
 	c := Cost{Bytes: 2 * q.Bytes()}
 	for _, s := range plan.Seqs {
-		c.Bytes += (s.Position + s.Rows) * perPosition
-		// Row r sees Position+r+1 positions.
-		seen := s.Rows*s.Position + s.Rows*(s.Rows+1)/2
-		c.Flops += 4 * seen * heads * dim
+		c.Bytes += (s.Position + s.Rows - FirstSeen(s.Position, window)) * perPosition
+		c.Flops += 4 * s.seen(window) * heads * dim
 	}
 	return c
+}
+
+// seen returns how many positions the rows see, all together.
+func (s *AttentionSeq) seen(window int64) int64 {
+	all := s.Rows // that see all: row r sees Position+r+1 positions
+	if window > 0 {
+		all = min(max(0, window-s.Position), s.Rows)
+	}
+	return all*s.Position + all*(all+1)/2 + (s.Rows-all)*window
 }
 
 // CheckGather panics unless x is F32 [n, d], rows I32 [m] and out F32 [m, d].

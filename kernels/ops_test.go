@@ -65,7 +65,7 @@ func TestCosts(t *testing.T) {
 		OpMatMul:       {MatMulCost(x, w, w), Cost{Bytes: 96 + 2*(200+3*16*4), Flops: 2 * 2 * 3 * 16 * 8}},
 		OpRoPEAppendKV: {RoPEAppendKVCost(cache, q, q), Cost{Bytes: 192 + 2*(96+24), Flops: 144}},
 		// 13 positions, K and V, 2 heads of 2 codes and a scale; rows see 11, 12 and 13.
-		OpAttention:   {AttentionCost(q, cache, plan), Cost{Bytes: 192 + 13*2*2*(2+4), Flops: 4 * 36 * 4 * 2}},
+		OpAttention:   {AttentionCost(q, cache, 0, plan), Cost{Bytes: 192 + 13*2*2*(2+4), Flops: 4 * 36 * 4 * 2}},
 		OpGatedMatMul: {GatedMatMulCost(x, w, w), Cost{Bytes: 400 + 96 + 3*16*4, Flops: 2*2*3*16*8 + 3*16*12}},
 		OpAddBias: {
 			AddBiasCost([]Biased{{x, View(64, F32, 8)}, {View(64, F32, 3, 2), View(64, F32, 2)}}),
@@ -76,5 +76,10 @@ func TestCosts(t *testing.T) {
 		OpSample: {SampleCost(x), Cost{Bytes: 96, Flops: 24}},
 	} {
 		require.Equal(t, c.want, c.got, op.String())
+	}
+	// Of 13 positions rows see 11, 12 and 12, or each the last 5 of 7.
+	for window, seen := range map[int64][2]int64{12: {13, 35}, 5: {7, 15}, 13: {13, 36}} {
+		want := Cost{Bytes: 192 + seen[0]*2*2*(2+4), Flops: 4 * seen[1] * 4 * 2}
+		require.Equal(t, want, AttentionCost(q, cache, window, plan), "window of %d", window)
 	}
 }

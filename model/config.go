@@ -51,6 +51,7 @@ type Attention struct {
 	QKNormJoint    bool // all heads pass it together
 	QKNormTurned   bool // they pass it after the rotation instead
 	QKVBias, OBias bool // q, k and v have biases; the output has one
+	Window         int  // how many positions a row sees, its own the last; 0: all
 	Still          bool // positions do not turn q and k
 	Plain          bool // they do so without any scaling
 	Linear         bool // replaced by one linear map [hidden, hidden]; no heads, no cache, no bias

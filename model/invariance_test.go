@@ -182,15 +182,15 @@ func TestForwardPanics(t *testing.T) {
 // idle is a device whose ops do nothing.
 type idle struct{ kernels.Device }
 
-func (idle) Upload(kernels.Tensor, []byte)                                             {}
-func (idle) Embed(_ kernels.Tensor, _ kernels.Weight, _ kernels.Tensor)                {}
-func (idle) RMSNorm(_, _, _ kernels.Tensor, _ float32)                                 {}
-func (idle) AddRMSNorm(_, _, _, _ kernels.Tensor, _ float32)                           {}
-func (idle) MatMul(_ kernels.Tensor, _ int64, _ []kernels.Product)                     {}
-func (idle) RoPEAppendKV(_ kernels.KV, _, _, _, _, _ kernels.Tensor, _ kernels.Rotary) {}
-func (idle) Attention(_, _ kernels.Tensor, _ kernels.KV, _ *kernels.AttentionPlan)     {}
-func (idle) GatedMatMul(_, _ kernels.Tensor, _, _ kernels.Weight, _ int64)             {}
-func (idle) Gather(_, _, _ kernels.Tensor)                                             {}
+func (idle) Upload(kernels.Tensor, []byte)                                                  {}
+func (idle) Embed(_ kernels.Tensor, _ kernels.Weight, _ kernels.Tensor)                     {}
+func (idle) RMSNorm(_, _, _ kernels.Tensor, _ float32)                                      {}
+func (idle) AddRMSNorm(_, _, _, _ kernels.Tensor, _ float32)                                {}
+func (idle) MatMul(_ kernels.Tensor, _ int64, _ []kernels.Product)                          {}
+func (idle) RoPEAppendKV(_ kernels.KV, _, _, _, _, _ kernels.Tensor, _ kernels.Rotary)      {}
+func (idle) Attention(_, _ kernels.Tensor, _ kernels.KV, _ int64, _ *kernels.AttentionPlan) {}
+func (idle) GatedMatMul(_, _ kernels.Tensor, _, _ kernels.Weight, _ int64)                  {}
+func (idle) Gather(_, _, _ kernels.Tensor)                                                  {}
 
 func TestForwardAllocatesNothing(t *testing.T) {
 	l := load(t, testdata.Shared(t, "models", "nas-super"), kernels.F32, 64, 256)

@@ -123,7 +123,7 @@ func (m *Model) attention(s *step, i int, c *KVCache) {
 		q, k, out = out, kNormed, q
 	}
 	dev.RoPEAppendKV(c.Layers[i], q, k, v, s.pos, s.slots, rotary)
-	dev.Attention(out, q, c.Layers[i], &s.plan)
+	dev.Attention(out, q, c.Layers[i], int64(a.Window), &s.plan)
 	m.product(s.delta, flat(out), w.o, s.decode)
 	if a.OBias {
 		m.addBias(s.delta, w.oBias)

@@ -136,7 +136,8 @@ func (opDevice) Info() kernels.Info                              { return kernel
 func (opDevice) MatMul(kernels.Tensor, int64, []kernels.Product) {}
 func (opDevice) Add(kernels.Tensor, kernels.Tensor)              {}
 
-func (opDevice) Attention(kernels.Tensor, kernels.Tensor, kernels.KV, *kernels.AttentionPlan) {}
+func (opDevice) Attention(kernels.Tensor, kernels.Tensor, kernels.KV, int64, *kernels.AttentionPlan) {
+}
 
 // opRecorder records nothing.
 type opRecorder struct {
@@ -176,14 +177,14 @@ func TestCosts(t *testing.T) {
 	require.Equal(t, [2]float64{float64(want.Flops) / 2, float64(want.Flops) / 2}, [2]float64{d.int8, d.bf16})
 	d.bf16 = 0
 	kv32 := kernels.KV{K: kernels.View(64, kernels.F16, 1, 2, kernels.BlockSize, 32)}
-	d.Attention(x, kernels.View(64, kernels.F32, 3, 4, 32), kv32, &kernels.AttentionPlan{
+	d.Attention(x, kernels.View(64, kernels.F32, 3, 4, 32), kv32, 0, &kernels.AttentionPlan{
 		Decode: 1, Seqs: []kernels.AttentionSeq{{Rows: 1, Position: 40}, {Row: 1, Rows: 2, Position: 7}},
 	})
 	require.EqualValues(t, 4*(8+9)*4*32, d.bf16)
 	require.Zero(t, d.int16)
 	d.info = kernels.Info{Int16: true}
 	kv32.K.Type = kernels.I16
-	d.Attention(x, kernels.View(64, kernels.F32, 1, 4, 32), kv32, &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{{Rows: 1, Position: 7}}})
+	d.Attention(x, kernels.View(64, kernels.F32, 1, 4, 32), kv32, 0, &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{{Rows: 1, Position: 7}}})
 	require.EqualValues(t, 4*8*4*32, d.int16)
 
 	// A recording costs what its ops do, when it is replayed.
@@ -194,11 +195,11 @@ func TestCosts(t *testing.T) {
 	d, dev := counted(r)
 	kept, err := dev.(kernels.Recorder).Record(func() {
 		dev.Add(x, x)
-		dev.Attention(q, q, kv, &kernels.AttentionPlan{Seqs: make([]kernels.AttentionSeq, 2)})
+		dev.Attention(q, q, kv, 0, &kernels.AttentionPlan{Seqs: make([]kernels.AttentionSeq, 2)})
 	})
 	require.NoError(t, err)
 	require.Zero(t, d.total)
-	attention := kernels.AttentionCost(q, kv, &plan)
+	attention := kernels.AttentionCost(q, kv, 0, &plan)
 	for n := range int64(2) {
 		dev.(kernels.Recorder).Replay(kept, &plan)
 		require.Equal(t, (n+1)*(kernels.AddCost(x).Bytes+attention.Bytes), d.total.Bytes)

@@ -95,18 +95,18 @@ func (d *costDevice) RoPEAppendKV(cache kernels.KV, q, k, v, positions, slots ke
 	d.Device.RoPEAppendKV(cache, q, k, v, positions, slots, r)
 }
 
-func (d *costDevice) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernels.AttentionPlan) {
+func (d *costDevice) Attention(out, q kernels.Tensor, cache kernels.KV, window int64, plan *kernels.AttentionPlan) {
 	if d.recording != nil {
-		d.recording.attention = append(d.recording.attention, recordedAttention{q, cache})
+		d.recording.attention = append(d.recording.attention, recordedAttention{q, cache, window})
 	} else {
-		d.attention(q, cache, plan)
+		d.attention(q, cache, window, plan)
 	}
-	d.Device.Attention(out, q, cache, plan)
+	d.Device.Attention(out, q, cache, window, plan)
 }
 
 // attention counts attention, and what of it is in 16 bits or in BF16.
-func (d *costDevice) attention(q kernels.Tensor, cache kernels.KV, plan *kernels.AttentionPlan) {
-	cost := kernels.AttentionCost(q, cache, plan)
+func (d *costDevice) attention(q kernels.Tensor, cache kernels.KV, window int64, plan *kernels.AttentionPlan) {
+	cost := kernels.AttentionCost(q, cache, window, plan)
 	d.add(cost)
 	if d.info.InCodes(cache.K.Type, q.Shape[2]) {
 		d.int16 += float64(cost.Flops)
@@ -117,7 +117,7 @@ func (d *costDevice) attention(q kernels.Tensor, cache kernels.KV, plan *kernels
 	}
 	filled := kernels.AttentionPlan{Seqs: slices.Clone(plan.Seqs)}
 	filled.Seqs = slices.DeleteFunc(filled.Seqs, func(s kernels.AttentionSeq) bool { return s.Row < plan.Decode })
-	d.bf16 += float64(kernels.AttentionCost(q, cache, &filled).Flops)
+	d.bf16 += float64(kernels.AttentionCost(q, cache, window, &filled).Flops)
 }
 
 func (d *costDevice) Gather(out, x, rows kernels.Tensor) {

@@ -18,8 +18,9 @@ type recordedCost struct {
 }
 
 type recordedAttention struct {
-	q     kernels.Tensor
-	cache kernels.KV
+	q      kernels.Tensor
+	cache  kernels.KV
+	window int64
 }
 
 // counted returns a device that adds up what a device has to do, and records
@@ -48,7 +49,7 @@ func (d *costRecorder) Replay(r kernels.Recording, plan *kernels.AttentionPlan) 
 	d.int8 += cost.int8
 	d.bf16 += cost.bf16
 	for _, a := range cost.attention {
-		d.attention(a.q, a.cache, plan)
+		d.attention(a.q, a.cache, a.window, plan)
 	}
 	d.recorder.Replay(r, plan)
 }

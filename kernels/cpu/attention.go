@@ -22,6 +22,7 @@ type attentionJob struct {
 	cache               kernels.KV
 	out, q              uintptr
 	heads, kvHeads, dim int64
+	window              int64 // how many positions a row sees; 0: all up to its own
 	share               int64 // query heads of a KV head
 	together            int64 // KV heads of a piece
 	tileRows            int64
@@ -49,14 +50,15 @@ type attentionSums struct {
 // Attention is softmax attention over the cache, a block of 64 positions at a
 // time with a running maximum and sum (Milakov and Gimelshein, arXiv
 // 1805.02867), which begin anew every 1024; these are joined in order.
-// A row's arithmetic depends on its own position only.
-func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernels.AttentionPlan) {
-	kernels.CheckAttention(out, q, cache, plan)
+// A row's arithmetic depends on its own position and the window only: blocks and spans
+// that it does not see leave its sums as they are, to the bit.
+func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, window int64, plan *kernels.AttentionPlan) {
+	kernels.CheckAttention(out, q, cache, window, plan)
 	j := &d.jobs.attention
 	parts := j.parts
 	*j = attentionJob{
 		kern: d.kern, plan: plan, cache: cache, out: out.Addr, q: q.Addr,
-		heads: q.Shape[1], kvHeads: cache.K.Shape[1], dim: q.Shape[2], parts: parts,
+		heads: q.Shape[1], kvHeads: cache.K.Shape[1], dim: q.Shape[2], window: window, parts: parts,
 	}
 	j.rowBytes = cache.K.Type.RowBytes(j.dim)
 	j.share = j.heads / j.kvHeads
@@ -116,7 +118,7 @@ func (j *attentionJob) headsCost(n int64, apart bool, threads int64) float64 {
 	var whole, longest, all float64 // spans without their last parts; the longest piece; all work
 	for i := range j.plan.Seqs {
 		s := &j.plan.Seqs[i]
-		spans := float64(s.Position+s.Rows) / attentionSpan
+		spans := float64(j.mostSeen(s)) / attentionSpan
 		all += float64(j.tiles(s)*j.kvHeads) * spans
 		whole += float64(j.tiles(s)*j.kvHeads/n) * math.Floor(spans)
 		longest = max(longest, spans*float64(n))
@@ -129,14 +131,13 @@ func (j *attentionJob) headsCost(n int64, apart bool, threads int64) float64 {
 	return busy * (1 + 0.4/float64(n))
 }
 
-// measure sets tileRows and allTiles and returns the spans of the longest sequence.
+// measure sets tileRows and allTiles and returns the spans of the longest tile.
 func (j *attentionJob) measure(threads int64) (spans int64) {
 	rows, all := int64(1), int64(0)
 	for i := range j.plan.Seqs {
 		s := &j.plan.Seqs[i]
 		rows = max(rows, s.Rows)
 		all += s.Rows * j.heads
-		spans = max(spans, (s.Position+s.Rows+attentionSpan-1)/attentionSpan)
 	}
 	queries := int64(queryTile)
 	if j.kern.tiles != nil {
@@ -144,9 +145,20 @@ func (j *attentionJob) measure(threads int64) (spans int64) {
 	}
 	j.tileRows = min(rows, max(1, queries/j.share))
 	for i := range j.plan.Seqs {
-		j.allTiles += j.tiles(&j.plan.Seqs[i])
+		s := &j.plan.Seqs[i]
+		j.allTiles += j.tiles(s)
+		spans = max(spans, min(spansOf(s.Position+s.Rows), spansOf(j.mostSeen(s))+1))
 	}
 	return spans
+}
+
+// spansOf returns how many spans have n positions, from the beginning of one on.
+func spansOf(n int64) int64 { return (n + attentionSpan - 1) / attentionSpan }
+
+// mostSeen returns how many positions a tile of a sequence sees at most.
+func (j *attentionJob) mostSeen(s *kernels.AttentionSeq) int64 {
+	end := s.Position + s.Rows
+	return end - kernels.FirstSeen(max(s.Position, end-j.tileRows), j.window)
 }
 
 func (j *attentionJob) tiles(s *kernels.AttentionSeq) int64 {
@@ -210,7 +222,7 @@ func (j *attentionJob) piece(w *worker, i int64) {
 		heads[i%j.together].join(i)
 	case j.spans == 0:
 		heads.attend()
-	case span*attentionSpan < t.position+t.rows:
+	case span < t.spansSeen():
 		heads.part(piece, span)
 	}
 }
@@ -219,6 +231,14 @@ func (j *attentionJob) piece(w *worker, i int64) {
 func (s *attentionSums) add(kern *variant, o *attentionSums) {
 	wide := len(s.acc) / len(s.m)
 	for i, m := range s.m {
+		switch {
+		case o.l[i] == 0: // nothing was seen
+			continue
+		case s.l[i] == 0:
+			s.m[i], s.l[i] = o.m[i], o.l[i]
+			copy(s.acc[i*wide:][:wide], o.acc[i*wide:])
+			continue
+		}
 		mine, other := float32(1), float32(1)
 		if o.m[i] > m {
 			s.m[i], mine = o.m[i], exp(m-o.m[i])

@@ -83,33 +83,34 @@ func (t *attentionTile) roundQueries16() {
 	t.kern.round16(&c.queries[at], &c.queryScales[t.query], &t.queries[at], int(t.rows*t.share), int(t.dim), codesLength, codesMost)
 }
 
-// codedBlock adds n positions of block b to rows from r0 on.
-func (t *attentionTile) codedBlock(b, n, r0 int64) {
+// codedBlock adds n positions of block b to rows [r0, r1).
+func (t *attentionTile) codedBlock(b, n, r0, r1 int64) {
 	t.prefetchScales(b)
-	t.loadScales(b, n)
-	end, some := t.rows, max(1, hotQueries/t.share)
-	if t.seen(b, r0) < n {
-		end = t.finiteRows(b, n, r0)
+	t.loadScales(b, seenPart{0, n})
+	end, some := r1, max(1, hotQueries/t.share)
+	if t.seen(b, r0).to < n || t.seen(b, r1-1).from > 0 {
+		end = t.finiteRows(b, n, r0, r1)
 	}
 	for r := r0; r < end; r += some {
 		t.addCodes(b, r, min(r+some, end))
 	}
 	// A NaN reaches the rows that see it, one by one.
-	for r := end; r < t.rows; r++ {
+	for r := end; r < r1; r++ {
 		t.loadScales(b, t.seen(b, r))
 		t.addCodes(b, r, r+1)
 	}
 }
 
-// loadScales finds those of n positions; the others have no weight.
-func (t *attentionTile) loadScales(b, n int64) {
+// loadScales finds those of positions that are seen; the others have no weight.
+func (t *attentionTile) loadScales(b int64, seen seenPart) {
 	c, at := &t.codes, t.at(b)
 	c.keyScales, c.valueScales = t.scale(t.cache.KScale, at), t.scale(t.cache.VScale, at)
-	if n == kernels.BlockSize {
+	if seen.all() {
 		return
 	}
 	for i, scales := range []**float32{&c.keyScales, &c.valueScales} {
-		clear(c.partial[i][copy(c.partial[i][:], unsafe.Slice(*scales, n)):])
+		clear(c.partial[i][:])
+		copy(c.partial[i][seen.from:], unsafe.Slice(*scales, seen.to)[seen.from:])
 		*scales = &c.partial[i][0]
 	}
 }
@@ -121,17 +122,17 @@ func (t *attentionTile) prefetchScales(b int64) {
 	prefetch(unsafe.Pointer(t.scale(t.cache.VScale, at)), 4*kernels.BlockSize)
 }
 
-// finiteRows returns the end of the rows from r0 on that see no NaN among n positions of
-// block b, and leaves what they do not see without weight.
-func (t *attentionTile) finiteRows(b, n, r0 int64) int64 {
+// finiteRows returns the end of those rows of [r0, r1) before the first that sees a NaN among n
+// positions of block b, and leaves what they do not see without weight.
+func (t *attentionTile) finiteRows(b, n, r0, r1 int64) int64 {
 	c := &t.codes
 	for p := range n {
 		if k, v := *floatAt(c.keyScales, int(p)), *floatAt(c.valueScales, int(p)); k != k || v != v {
-			t.loadScales(b, p)
-			return min(t.rows, max(r0, b*kernels.BlockSize+p-t.position))
+			t.loadScales(b, seenPart{0, p})
+			return min(r1, max(r0, b*kernels.BlockSize+p-t.position))
 		}
 	}
-	return t.rows
+	return r1
 }
 
 // addCodes adds the positions to rows [r, end).

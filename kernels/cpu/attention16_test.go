@@ -206,7 +206,7 @@ func TestNaN16(t *testing.T) {
 			if spoil != nil {
 				floatsOf(spoil(kv).Addr, 4*kernels.BlockSize)[bad] = float32(math.NaN())
 			}
-			dev.Attention(out, q, kv, &kernels.AttentionPlan{
+			dev.Attention(out, q, kv, 0, &kernels.AttentionPlan{
 				Seqs: []kernels.AttentionSeq{{Rows: rows, Position: position, Blocks: []int32{0, 1, 2, 3}}},
 			})
 			return slices.Clone(floatsOf(out.Addr, out.Len()))

@@ -190,7 +190,9 @@ TEXT ·attendTilesAMX(SB), NOSPLIT, $160-8
 	MOVQ      $0, 88(R8)
 
 	// A record of 128 bytes has 16 parts of a query's sum, then what its weights are relative
-	// to, how many positions it sees, and by what its other sums have to shrink.
+	// to, the end of the positions that it sees, by what its other sums have to shrink, and, if
+	// it does not see the first block from its beginning on, where they begin and end. Until they
+	// began, the end at 68 is none, which row looks at alone.
 	MOVQ         80(R8), R12
 	MOVQ         56(R8), BX
 	MOVL         $0xFF800000, AX
@@ -201,6 +203,14 @@ record:
 	VMOVUPS Z0, (R12)
 	MOVL    AX, 64(R12)
 	MOVL    (BX), DI
+	MOVL    128(BX), SI
+	MOVL    DI, 80(R12)
+	MOVL    SI, 76(R12)
+	TESTL   SI, SI
+	JLE     begins
+	MOVL    $-1073741824, DI
+
+begins:
 	MOVL    DI, 68(R12)
 	MOVL    $0x3F800000, 72(R12)
 	ADDQ    $128, R12
@@ -430,11 +440,24 @@ sum:
 	BYTE      $0x62; BYTE $0xF2; BYTE $(0x07|((14-L)<<3)); BYTE $0x48; BYTE $0x72; BYTE $(0xC0|(L<<3)|L) \
 	VMOVDQU64 ZL, AT(R14)
 
-// SEEN hides numbers of 16 positions, from those at Z18 on, that are not below Z17.
-#define SEEN(AT) \
-	VPCMPD  $5, Z17, Z18, K1 \
+// HIDE16 hides scores of 16 positions, from those at Z18 on, that are below Z17 (1) or not (5).
+#define HIDE16(WHICH, AT) \
+	VPCMPD  $WHICH, Z17, Z18, K1 \
 	VMOVUPS Z20, K1, AT(R14) \
 	VPADDD  Z19, Z18, Z18
+
+// HIDE does so with a block, below AX (1) or not (5).
+#define HIDE(WHICH) \
+	VPBROADCASTD AX, Z17 \
+	VMOVDQU64    places<>(SB), Z18 \
+	MOVL         $16, AX \
+	VPBROADCASTD AX, Z19 \
+	MOVL         $0xFF800000, AX \
+	VPBROADCASTD AX, Z20 \
+	HIDE16(WHICH, 0) \
+	HIDE16(WHICH, 64) \
+	HIDE16(WHICH, 128) \
+	HIDE16(WHICH, 192)
 
 // GREATER makes Z17 the greater of it and the scores.
 #define GREATER(AT) \
@@ -501,19 +524,27 @@ done:
 	RET
 
 some:
-	TESTL        AX, AX
-	JLE          none
-	VPBROADCASTD AX, Z17
-	VMOVDQU64    places<>(SB), Z18
-	MOVL         $16, AX
-	VPBROADCASTD AX, Z19
-	MOVL         $0xFF800000, AX
-	VPBROADCASTD AX, Z20
-	SEEN(0)
-	SEEN(64)
-	SEEN(128)
-	SEEN(192)
-	JMP          all
+	CMPL AX, $-536870912
+	JLT  late
+	TESTL AX, AX
+	JLE  none
+
+ends:
+	HIDE(5)
+	JMP all
+
+late: // what is seen had not begun
+	MOVL 76(R12), AX
+	SUBL 88(R8), AX
+	CMPL AX, $64
+	JGE  none
+	HIDE(1)
+	MOVL 80(R12), AX
+	MOVL AX, 68(R12)
+	SUBL 88(R8), AX
+	CMPL AX, $64
+	JLT  ends
+	JMP  all
 
 none:
 	VPXORD    Z0, Z0, Z0

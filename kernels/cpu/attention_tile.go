@@ -89,8 +89,7 @@ func (h attentionHeads) attend() {
 		t.attentionSums = t.sums(&t.first)
 	}
 	h.span(0)
-	last := &h[0]
-	for i := int64(1); i*attentionSpan < last.position+last.rows; i++ {
+	for i := int64(1); i < h[0].spansSeen(); i++ {
 		for k := range h {
 			h[k].attentionSums = h[k].sums(&h[k].later)
 		}
@@ -119,17 +118,19 @@ func (h attentionHeads) part(piece, span int64) {
 // join adds the sums of all spans, which are at a place in parts, and finishes them.
 func (t *attentionTile) join(place int64) {
 	sums := t.attentionJob.part(place, 0, t.rows*t.share)
-	for i := int64(1); i*attentionSpan < t.position+t.rows; i++ {
+	for i := int64(1); i < t.spansSeen(); i++ {
 		part := t.attentionJob.part(place, i, t.rows*t.share)
 		sums.add(t.kern, &part)
 	}
 	t.finish(&sums)
 }
 
-// span computes the sums of a span of positions.
+// span computes the sums of the i-th span that is seen.
 func (h attentionHeads) span(i int64) {
 	t := &h[0]
-	from, end := i*attentionSpan, min((i+1)*attentionSpan, t.position+t.rows)
+	i += t.seesFrom(0) / attentionSpan
+	from := max(i*attentionSpan, t.seesFrom(0)/kernels.BlockSize*kernels.BlockSize)
+	end := min((i+1)*attentionSpan, t.position+t.rows)
 	if t.tiled {
 		for k := range h {
 			h[k].spanTiled(from, end-from)
@@ -144,6 +145,16 @@ func (h attentionHeads) span(i int64) {
 			h[k].block(from / kernels.BlockSize)
 		}
 	}
+}
+
+// seesFrom and seesTo are the ends of the positions that row r sees.
+func (t *attentionTile) seesFrom(r int64) int64 { return kernels.FirstSeen(t.position+r, t.window) }
+
+func (t *attentionTile) seesTo(r int64) int64 { return t.position + r + 1 }
+
+// spansSeen returns how many spans some row sees.
+func (t *attentionTile) spansSeen() int64 {
+	return spansOf(t.position+t.rows) - t.seesFrom(0)/attentionSpan
 }
 
 // sums returns the tile's in those of all heads.
@@ -193,42 +204,48 @@ func (t *attentionTile) address(base uintptr, i int64) uintptr {
 // block adds the positions of block b of the sequence.
 func (t *attentionTile) block(b int64) {
 	from := b * kernels.BlockSize
-	// Rows before r0 do not see this block, rows from r1 see all of it.
-	r0 := max(0, from-t.position)
-	r1 := min(t.rows, max(0, from+kernels.BlockSize-1-t.position))
-	r1 = max(r0, r1)
+	r0, r1 := max(0, from-t.position), t.rows // those that see it
+	if t.window > 0 {
+		r1 = min(r1, from+kernels.BlockSize+t.window-1-t.position)
+	}
 	n := min(kernels.BlockSize, t.position+t.rows-from)
 	if t.coded {
-		t.codedBlock(b, n, r0)
+		t.codedBlock(b, n, r0, r1)
 		return
 	}
 	t.load(b, n)
 	some := max(1, hotQueries/t.share)
-	next := t.next(b, (t.rows-r0+some-1)/some)
-	for r := r0; r < t.rows; r += some {
+	next := t.next(b, (r1-r0+some-1)/some)
+	for r := r0; r < r1; r += some {
 		next.prefetch()
-		t.addBlock(b, r, min(r+some, t.rows), r1)
+		t.addBlock(b, r, min(r+some, r1))
 	}
 }
 
-// addBlock adds block b to rows [r, end), of which those from r1 on see all of it.
-func (t *attentionTile) addBlock(b, r, end, r1 int64) {
+// addBlock adds block b to rows [r, end), which see some of it. Those that see all of it are
+// together.
+func (t *attentionTile) addBlock(b, r, end int64) {
 	t.scores(b, r, end)
-	for ; r < min(r1, end); r++ {
+	for next := r; r < end; r = next {
 		// What a row does not see must not touch it, not even as 0 * Inf.
 		seen := t.seen(b, r)
-		t.softmax(r, r+1, seen)
-		t.weigh(b, r, r+1, seen)
-	}
-	if r < end {
-		t.softmax(r, end, kernels.BlockSize)
-		t.weigh(b, r, end, kernels.BlockSize)
+		for next++; next < end && seen.all() && t.seen(b, next).all(); {
+			next++
+		}
+		t.softmax(r, next, seen)
+		t.weigh(b, r, next, seen)
 	}
 }
 
-// seen returns how many positions of block b row r sees.
-func (t *attentionTile) seen(b, r int64) int64 {
-	return min(kernels.BlockSize, t.position+r-b*kernels.BlockSize+1)
+// seenPart is the positions [from, to) of a block that a row sees.
+type seenPart struct{ from, to int64 }
+
+func (s seenPart) all() bool { return s == seenPart{0, kernels.BlockSize} }
+
+// seen returns what row r sees of block b.
+func (t *attentionTile) seen(b, r int64) seenPart {
+	at := b * kernels.BlockSize
+	return seenPart{max(0, t.seesFrom(r)-at), min(kernels.BlockSize, t.seesTo(r)-at)}
 }
 
 // next returns what is read after block b, in parts.
@@ -386,24 +403,29 @@ func (t *attentionTile) wide16(queries int64) gemm16 {
 }
 
 // softmax turns the scores of rows [r, end) into weights relative to the running
-// maximum; positions from seen on get none.
-func (t *attentionTile) softmax(r, end, seen int64) {
+// maximum; positions that are not seen get none.
+func (t *attentionTile) softmax(r, end int64, seen seenPart) {
 	first, n := r*t.share, (end-r)*t.share
 	t.hide(r, end, seen)
 	t.maxima(first, n)
 	t.kern.expSum(&t.l[first], &t.s[first*kernels.BlockSize], &t.m[first], int(n))
 }
 
-// hide makes the scores of rows [r, end) with positions from seen on -Inf.
-func (t *attentionTile) hide(r, end, seen int64) {
-	if seen == kernels.BlockSize {
+// hide makes the scores of rows [r, end) with positions that are not seen -Inf.
+func (t *attentionTile) hide(r, end int64, seen seenPart) {
+	if seen.all() {
 		return
 	}
 	for i := r * t.share; i < end*t.share; i++ {
 		s := t.s[i*kernels.BlockSize:][:kernels.BlockSize]
-		for k := seen; k < kernels.BlockSize; k++ {
-			s[k] = float32(math.Inf(-1))
-		}
+		hideScores(s[:seen.from])
+		hideScores(s[seen.to:])
+	}
+}
+
+func hideScores(s []float32) {
+	for k := range s {
+		s[k] = float32(math.Inf(-1))
 	}
 }
 
@@ -446,27 +468,28 @@ func (t *attentionTile) times(x []float32, factor float32) {
 	}
 }
 
-// weigh adds the first n values, weighted, for rows [r, end) to their sums.
-func (t *attentionTile) weigh(b, r, end, n int64) {
+// weigh adds the values that are seen, weighted, for rows [r, end) to their sums.
+func (t *attentionTile) weigh(b, r, end int64, seen seenPart) {
 	i, wide := r*t.share, int(t.wideDim())
-	queries, weights := int((end-r)*t.share), &t.s[i*kernels.BlockSize]
+	queries, weights := int((end-r)*t.share), &t.s[i*kernels.BlockSize+seen.from]
 	size, loop := int(t.rowBytes/t.dim), t.wide16(int64(queries))
+	at, n := t.at(b)+seen.from, int(seen.to-seen.from)
 	for k, columns := 0, 0; k < wide; k += columns {
 		sums := &t.acc[int(i)*wide+k]
 		columns = lanes
 		if !t.narrow {
-			t.kern.gemm(sums, wide, &t.values[k], wide, weights, kernels.BlockSize, queries, int(n))
+			t.kern.gemm(sums, wide, &t.values[int(seen.from)*wide+k], wide, weights, kernels.BlockSize, queries, n)
 			continue
 		}
-		values, ahead := unsafe.Add(t.source(t.cache.V, t.at(b)), size*k), unsafe.Add(t.following(t.cache.V, b), size*k*kernels.BlockSize)
+		values, ahead := unsafe.Add(t.source(t.cache.V, at), size*k), unsafe.Add(t.following(t.cache.V, b), size*k*kernels.BlockSize)
 		switch {
 		case loop != nil && wide-k >= 4*lanes:
 			columns = 4 * lanes
-			loop(sums, wide, values, wide, weights, kernels.BlockSize, queries, int(n), ahead)
+			loop(sums, wide, values, wide, weights, kernels.BlockSize, queries, n, ahead)
 		case t.cache.V.Type == kernels.I8:
-			t.kern.valuesI8(sums, wide, values, wide, weights, kernels.BlockSize, queries, int(n), ahead, t.scale(t.cache.VScale, t.at(b)))
+			t.kern.valuesI8(sums, wide, values, wide, weights, kernels.BlockSize, queries, n, ahead, t.scale(t.cache.VScale, at))
 		default:
-			t.kern.gemm16[t.cache.V.Type](sums, wide, values, wide, weights, kernels.BlockSize, queries, int(n), ahead)
+			t.kern.gemm16[t.cache.V.Type](sums, wide, values, wide, weights, kernels.BlockSize, queries, n, ahead)
 		}
 	}
 }

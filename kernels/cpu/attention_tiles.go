@@ -33,7 +33,7 @@ type tilesAttention struct {
 	values  []uint16  // [1024/64, dim/16, 64/32, 16, 16, 2]
 	scores  []float32 // [2, 32, 64]
 	rows    []float32 // [32, 32]
-	seen    [pairQueries]int32
+	seen    [2 * pairQueries]int32
 	spare   attentionSums // of a pair
 	loop    tilesAttend
 }
@@ -50,7 +50,7 @@ type tilesAttend struct {
 	scores  *float32 // [2, 32, 64]: memory for scores and weights
 	m, l    *float32 // [32]
 	acc     *float32 // [32, dim]
-	seen    *int32   // [32]: how many of the positions a query sees
+	seen    *int32   // [2, 32]: the end of the positions that a query sees, and their beginning
 	dim     int      // a multiple of 32
 	blocks  int
 	rows    *float32 // [32, 32]: memory for what is known of a query
@@ -103,8 +103,10 @@ func (t *attentionTile) spanTiled(from, n int64) {
 	for at := int64(0); at < n; at += kernels.BlockSize {
 		p.load(at, min(kernels.BlockSize, n-at))
 	}
-	p.clear(n)
-	apart := p.sees(0) < n && !p.finite()
+	p.clear(n, n+kernels.BlockSize)
+	begins, _ := p.sees(t.rows - 1)
+	_, ends := p.sees(0)
+	apart := (begins > 0 || ends < n) && !p.finite()
 	for i := (t.rows*t.share - 1) / pairQueries * pairQueries; i >= 0; i -= pairQueries {
 		if apart {
 			p.attendApart(i)
@@ -134,19 +136,23 @@ func (p *tiledSpan) load(at, n int64) {
 	}
 }
 
-// clear makes values of a block from position `at` on zeros.
-func (p *tiledSpan) clear(at int64) {
-	b := at / kernels.BlockSize * kernels.BlockSize
+// clear makes values of the block of position `from` zeros, from there to another position.
+func (p *tiledSpan) clear(from, to int64) {
+	b := from / kernels.BlockSize * kernels.BlockSize
 	if b >= p.n {
 		return
 	}
-	at -= b
+	from, to = from-b, min(to-b, kernels.BlockSize)
 	for g := int64(0); g < p.dim; g += lanes {
 		values := p.halves.values[b*p.dim+g*kernels.BlockSize:][:kernels.BlockSize*lanes]
-		clear(values[(at+1)/2*2*lanes:])
-		if at%2 != 0 {
+		for at := from; at < to; at++ {
+			if at%2 == 0 && at+1 < to {
+				clear(values[at*lanes:][:2*lanes])
+				at++
+				continue
+			}
 			for r := range int64(lanes) {
-				values[at/2*2*lanes+2*r+1] = 0
+				values[at/2*2*lanes+2*r+at%2] = 0
 			}
 		}
 	}
@@ -170,43 +176,55 @@ func wordsOf(x []uint16) []uint64 {
 	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(x))), len(x)/4)
 }
 
-// sees returns how many of the positions a row does.
-func (p *tiledSpan) sees(row int64) int64 { return max(0, min(p.n, p.position+row-p.from+1)) }
+// sees returns which of the positions a row does.
+func (p *tiledSpan) sees(row int64) (from, to int64) {
+	return max(0, min(p.n, p.seesFrom(row)-p.from)), max(0, min(p.n, p.seesTo(row)-p.from))
+}
 
 // attend computes the sums of the pair of tiles from query i on, for rows [row, end).
 func (p *tiledSpan) attend(i, row, end int64, sums attentionSums) {
-	h, least := &p.halves, p.sees(row)
-	for k := range h.seen {
-		q := i + int64(k)
+	h, last := &p.halves, min(end, (i+pairQueries+p.share-1)/p.share)-1
+	_, most := p.sees(last)
+	blocks := max(1, blocksOf(most))
+	begin, least := p.sees(row)
+	begin = min(begin/kernels.BlockSize, blocks-1) * kernels.BlockSize
+	latest, _ := p.sees(last)
+	for k := range int64(pairQueries) {
+		q, from, to := i+k, int64(0), p.n
 		switch {
 		case q < row*p.share || q >= end*p.share:
-			h.seen[k] = 0
-		case least == p.n:
-			h.seen[k] = int32(p.n)
-		default:
-			h.seen[k] = int32(p.sees(q / p.share))
+			to = 0
+		case least < p.n || latest > 0:
+			from, to = p.sees(q / p.share)
 		}
+		h.seen[k], h.seen[pairQueries+k] = int32(to-begin), int32(from-begin)
 	}
-	most := p.sees(min(end, (i+pairQueries+p.share-1)/p.share) - 1)
 	h.loop = tilesAttend{
-		queries: &h.queries[i*p.dim], keys: &h.keys[0], values: &h.values[0], scores: &h.scores[0],
+		queries: &h.queries[i*p.dim], keys: &h.keys[begin*p.dim], values: &h.values[begin*p.dim], scores: &h.scores[0],
 		m: &sums.m[0], l: &sums.l[0], acc: &sums.acc[0], seen: &h.seen[0],
-		dim: int(p.dim), blocks: int(max(1, blocksOf(most))), rows: &h.rows[0],
+		dim: int(p.dim), blocks: int(blocks - begin/kernels.BlockSize), rows: &h.rows[0],
 	}
 	p.kern.tiles.attend(&h.loop)
 }
 
 // attendApart is attend for values of which some are not finite: those must not touch rows
-// which do not see them, not even as 0 * Inf. The last row sees the most, which are then cleared.
+// which do not see them, not even as 0 * Inf. The last row sees those furthest on, which are then
+// cleared; its first block is loaded again for the row before.
 func (p *tiledSpan) attendApart(i int64) {
 	spare, end := &p.halves.spare, min(i+pairQueries, p.rows*p.share)
 	for row := (end - 1) / p.share; row >= i/p.share; row-- {
-		p.clear(p.sees(row))
+		from, to := p.sees(row)
+		if p.window > 0 && from < p.n {
+			at := from / kernels.BlockSize * kernels.BlockSize
+			p.load(at, min(kernels.BlockSize, p.n-at))
+			p.clear(at, from)
+		}
+		p.clear(to, p.n+kernels.BlockSize)
 		p.attend(i, row, row+1, *spare)
-		from, to := max(i, row*p.share), min(end, (row+1)*p.share)
-		copy(p.m[from:to], spare.m[from-i:])
-		copy(p.l[from:to], spare.l[from-i:])
-		copy(p.acc[from*p.dim:to*p.dim], spare.acc[(from-i)*p.dim:])
+		q, ends := max(i, row*p.share), min(end, (row+1)*p.share)
+		copy(p.m[q:ends], spare.m[q-i:])
+		copy(p.l[q:ends], spare.l[q-i:])
+		copy(p.acc[q*p.dim:ends*p.dim], spare.acc[(q-i)*p.dim:])
 	}
 }
 
@@ -218,6 +236,7 @@ func attendTilesGeneric(p *tilesAttend) {
 	const block = kernels.BlockSize
 	weights := halvesOf(unsafe.Slice(floatAt(p.scores, pairQueries*block), pairQueries*block))
 	steps, sums := p.dim/tileCols, unsafe.Slice((*[lanes]float32)(unsafe.Pointer(p.rows)), pairQueries)
+	seen := unsafe.Slice(p.seen, 2*pairQueries)
 	clear(sums)
 	for q := range pairQueries {
 		*floatAt(p.m, q) = float32(math.Inf(-1))
@@ -230,7 +249,8 @@ func attendTilesGeneric(p *tilesAttend) {
 		})
 		for q := range pairQueries {
 			s := (*[block]float32)(unsafe.Pointer(floatAt(p.scores, q*block)))
-			p.softmax(q, unsafe.Slice(p.seen, pairQueries)[q]-int32(b*block), s, &sums[q])
+			to, from := seen[q]-int32(b*block), seen[pairQueries+q]-int32(b*block)
+			p.softmax(q, from, to, s, &sums[q])
 			for k, v := range s {
 				weights[q/lanes*block*lanes+k/tileCols*tileSize+q%lanes*tileCols+k%tileCols] = toBF16(flush(v))
 			}
@@ -249,15 +269,14 @@ func attendTilesGeneric(p *tilesAttend) {
 	}
 }
 
-// softmax makes weights of a query's scores, of which the first are seen.
-func (p *tilesAttend) softmax(query int, seen int32, s *[kernels.BlockSize]float32, sums *[lanes]float32) {
-	if seen <= 0 {
+// softmax makes weights of a query's scores, of which those from one to another are seen.
+func (p *tilesAttend) softmax(query int, from, to int32, s *[kernels.BlockSize]float32, sums *[lanes]float32) {
+	if to <= 0 || from >= kernels.BlockSize {
 		clear(s[:])
 		return
 	}
-	for k := int(seen); k < len(s); k++ {
-		s[k] = float32(math.Inf(-1))
-	}
+	hideScores(s[:max(0, from)])
+	hideScores(s[min(to, kernels.BlockSize):])
 	m := floatAt(p.m, query)
 	if math.IsInf(float64(*m), -1) {
 		maximaGeneric(m, m, &s[0], 1)

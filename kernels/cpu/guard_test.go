@@ -249,9 +249,9 @@ func (g guards) tiles(loops *tiles) {
 		for blocks := 1; blocks <= 3; blocks++ {
 			n := blocks * kernels.BlockSize
 			for _, seen := range []int32{0, 1, int32(n)} {
-				see := unsafe.Slice((*int32)(g.bytes(4*pairQueries)), pairQueries)
-				for i := range see {
-					see[i] = seen
+				see := unsafe.Slice((*int32)(g.bytes(4*2*pairQueries)), 2*pairQueries)
+				for i := range pairQueries {
+					see[i], see[pairQueries+i] = seen, seen/2
 				}
 				p := (*tilesAttend)(g.bytes(int(unsafe.Sizeof(tilesAttend{}))))
 				*p = tilesAttend{

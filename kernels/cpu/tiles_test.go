@@ -220,7 +220,7 @@ func TestTilesProduct(t *testing.T) {
 }
 
 // TestTilesAttend: every instruction set has the bits of the plain Go, for queries that see some,
-// all or none of the positions, whose maximum grows or not.
+// all or none of the positions, from the first or a later one on, whose maximum grows or not.
 func TestTilesAttend(t *testing.T) {
 	for dim := tileCols; dim <= 4*tileCols; dim += tileCols {
 		for blocks := 1; blocks <= 4; blocks++ {
@@ -241,9 +241,12 @@ func testTilesAttend(t *testing.T, dim, blocks int, size float32) {
 		return h
 	}
 	q, keys, values := halves(pairQueries*dim, size), halves(n*dim, 1), halves(n*dim, 1)
-	var seen [pairQueries]int32
-	for i := range seen {
+	var seen [2 * pairQueries]int32
+	for i := range pairQueries {
 		seen[i] = [...]int32{0, 1, 15, 63, int32(n - 1), int32(n), int32(n), int32(rng.IntN(n + 1))}[rng.IntN(8)]
+		if from := &seen[pairQueries+i]; i%2 == 0 && seen[i] > 0 {
+			*from = max(-1, seen[i]-[...]int32{1, 16, 63, 64, 65, int32(n)}[rng.IntN(6)])
+		}
 	}
 	run := func(attend func(*tilesAttend)) []float32 {
 		x := normals(rng, pairQueries*(dim+2))
@@ -279,7 +282,7 @@ func TestStaleScratch(t *testing.T) {
 			}
 		}
 		plan := &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{{Rows: rows, Blocks: []int32{0, 1}}}}
-		dev.Attention(out, q, kv, plan)
+		dev.Attention(out, q, kv, 0, plan)
 		want := slices.Clone(floatsOf(out.Addr, rows*dim))
 		a := &dev.(*Device).pool.workers[0].attn
 		for _, scratch := range [][]float32{a.wide, a.keys, a.values, a.s, a.first.acc, a.halves.scores, a.halves.rows, a.halves.spare.acc} {
@@ -292,7 +295,7 @@ func TestStaleScratch(t *testing.T) {
 				scratch[i] = toBF16(float32(math.NaN()))
 			}
 		}
-		dev.Attention(out, q, kv, plan)
+		dev.Attention(out, q, kv, 0, plan)
 		same(t, want, floatsOf(out.Addr, rows*dim), "%s", v.name)
 	}
 }

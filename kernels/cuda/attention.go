@@ -103,8 +103,8 @@ func blocksOf(s *kernels.AttentionSeq) int64 { return pieces(s.Position+s.Rows, 
 // Attention is softmax attention over the cache, with a running maximum and sum
 // (Milakov and Gimelshein, arXiv 1805.02867). A row's arithmetic depends on its
 // own position only.
-func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, plan *kernels.AttentionPlan) {
-	kernels.CheckAttention(out, q, cache, plan)
+func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, window int64, plan *kernels.AttentionPlan) {
+	kernels.CheckAttention(out, q, cache, window, plan)
 	shape := shapeOf(plan, q.Shape[0])
 	if d.recording {
 		d.recorded.shape = shape // the plan comes with Replay

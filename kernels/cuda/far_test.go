@@ -150,7 +150,7 @@ func TestFarBlocks(t *testing.T) {
 		for _, decode := range []int64{0, 2} {
 			t.Run(fmt.Sprintf("%v, %d decode", typ, decode), func(t *testing.T) {
 				out := place(make([]byte, 2*4*heads*dim), kernels.F32, 2, heads, dim)
-				dev.Attention(out, q, kv, &kernels.AttentionPlan{Decode: decode, Seqs: []kernels.AttentionSeq{
+				dev.Attention(out, q, kv, 0, &kernels.AttentionPlan{Decode: decode, Seqs: []kernels.AttentionSeq{
 					{Row: 0, Rows: 1, Blocks: []int32{0}}, {Row: 1, Rows: 1, Blocks: []int32{last}},
 				}})
 				got := floats(dev, out)

@@ -130,7 +130,7 @@ func TestEarlyAttention(t *testing.T) {
 					plan.Seqs = append(plan.Seqs, kernels.AttentionSeq{Row: i, Rows: 1, Position: position, Blocks: table})
 				}
 				for i := range layers {
-					dev.Attention(outs[i].Slice(0, n), qs[i].Slice(0, n), kv, plan)
+					dev.Attention(outs[i].Slice(0, n), qs[i].Slice(0, n), kv, 0, plan)
 				}
 				for i := range layers {
 					found = append(found, hostFloats(dev, outs[i].Slice(0, n))...)
@@ -177,7 +177,7 @@ func TestEarlyHopper(t *testing.T) {
 				for i := range n {
 					plan.Seqs = append(plan.Seqs, kernels.AttentionSeq{Row: i, Rows: 1, Position: 31 * i, Blocks: table})
 				}
-				dev.Attention(out, q, deviceCache(t, dev, rng, int64(len(table)), kvHeads, dim), plan)
+				dev.Attention(out, q, deviceCache(t, dev, rng, int64(len(table)), kvHeads, dim), 0, plan)
 				require.Equal(t, addr(out.Addr), dev.converted.x)
 				requireSameProducts(t, dev, out.Reshape(n, heads*dim))
 			})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/stretchr/testify/require"
 
@@ -128,23 +129,43 @@ type attentionCase struct {
 	heads, kvHeads, dim int64
 	decode              int64
 	seqs                [][2]int64 // rows, position of the first
+	window              int64
 }
 
 var attentionCases = map[string]attentionCase{
-	"one":         {1, 1, 64, 0, [][2]int64{{1, 0}}},
-	"tiny":        {1, 1, 2, 0, [][2]int64{{3, 0}}},
-	"odd dim":     {3, 1, 10, 0, [][2]int64{{5, 62}}},
-	"dim 256":     {2, 1, 256, 0, [][2]int64{{2, 126}}},
-	"decode":      {8, 2, 64, 3, [][2]int64{{1, 0}, {1, 63}, {1, 200}}},
-	"long decode": {16, 1, 128, 2, [][2]int64{{1, 1999}, {1, 255}}},
-	"long groups": {12, 4, 64, 2, [][2]int64{{1, 2100}, {1, 1030}}},
-	"many heads":  {40, 8, 128, 2, [][2]int64{{1, 70}, {1, 3}}},
-	"prefill":     {2, 2, 32, 0, [][2]int64{{140, 0}}},
-	"chunk":       {8, 2, 128, 0, [][2]int64{{30, 100}}},
-	"long chunk":  {4, 2, 32, 0, [][2]int64{{70, 220}, {3, 1022}}},
-	"mixed":       {6, 2, 48, 2, [][2]int64{{1, 64}, {1, 127}, {40, 30}, {3, 300}}},
-	"many shares": {64, 1, 16, 0, [][2]int64{{9, 60}}},
-	"shares":      {20, 1, 64, 2, [][2]int64{{1, 70}, {1, 300}}},
+	"one":               {1, 1, 64, 0, [][2]int64{{1, 0}}, 0},
+	"tiny":              {1, 1, 2, 0, [][2]int64{{3, 0}}, 0},
+	"odd dim":           {3, 1, 10, 0, [][2]int64{{5, 62}}, 0},
+	"dim 256":           {2, 1, 256, 0, [][2]int64{{2, 126}}, 0},
+	"decode":            {8, 2, 64, 3, [][2]int64{{1, 0}, {1, 63}, {1, 200}}, 0},
+	"long decode":       {16, 1, 128, 2, [][2]int64{{1, 1999}, {1, 255}}, 0},
+	"long groups":       {12, 4, 64, 2, [][2]int64{{1, 2100}, {1, 1030}}, 0},
+	"many heads":        {40, 8, 128, 2, [][2]int64{{1, 70}, {1, 3}}, 0},
+	"prefill":           {2, 2, 32, 0, [][2]int64{{140, 0}}, 0},
+	"chunk":             {8, 2, 128, 0, [][2]int64{{30, 100}}, 0},
+	"long chunk":        {4, 2, 32, 0, [][2]int64{{70, 220}, {3, 1022}}, 0},
+	"mixed":             {6, 2, 48, 2, [][2]int64{{1, 64}, {1, 127}, {40, 30}, {3, 300}}, 0},
+	"many shares":       {64, 1, 16, 0, [][2]int64{{9, 60}}, 0},
+	"shares":            {20, 1, 64, 2, [][2]int64{{1, 70}, {1, 300}}, 0},
+	"window of 1":       {8, 2, 64, 2, [][2]int64{{1, 0}, {1, 130}, {70, 20}, {3, 0}}, 1},
+	"window of 30":      {3, 1, 10, 0, [][2]int64{{90, 62}}, 30},
+	"window of 63":      {6, 2, 48, 2, [][2]int64{{1, 64}, {1, 127}, {140, 30}, {3, 300}}, 63},
+	"window of 64":      {8, 2, 128, 2, [][2]int64{{1, 63}, {1, 64}, {66, 62}, {1, 191}}, 64},
+	"window of 65":      {2, 1, 256, 1, [][2]int64{{1, 1088}, {3, 126}}, 65},
+	"window of 1000":    {12, 4, 64, 2, [][2]int64{{1, 2100}, {1, 1030}, {3, 1022}, {70, 1990}}, 1000},
+	"window of 1025":    {4, 2, 32, 1, [][2]int64{{1, 3072}, {130, 2020}}, 1025},
+	"window beyond all": {8, 2, 128, 1, [][2]int64{{1, 200}, {30, 100}}, 300},
+}
+
+// invarianceCases are those whose rows come in chunks.
+var invarianceCases = map[string]attentionCase{
+	"invariance": {8, 2, 64, 0, [][2]int64{{100, 40}, {20, 0}}, 0},
+	// A device may cut a long sequence up for its threads.
+	"long invariance":         {8, 2, 32, 0, [][2]int64{{9, 2040}, {2, 1020}}, 0},
+	"invariance in 50":        {8, 2, 64, 0, [][2]int64{{100, 40}, {20, 0}}, 50},
+	"invariance in 65":        {8, 2, 64, 0, [][2]int64{{80, 90}, {70, 1000}}, 65},
+	"long invariance in 1":    {8, 2, 32, 0, [][2]int64{{9, 2040}, {2, 1020}}, 1},
+	"long invariance in 1016": {8, 2, 32, 0, [][2]int64{{9, 2040}, {70, 1020}}, 1016},
 }
 
 func testAttention(c *context) {
@@ -157,18 +178,16 @@ func testAttention(c *context) {
 			c.run(fmt.Sprintf("%v/%s", t, name), func(c *context) { c.attention(t, a) })
 		}
 		for _, arithmetic := range []string{"prefill", "decode"} {
-			for name, a := range map[string]attentionCase{
-				"invariance": {8, 2, 64, 0, [][2]int64{{100, 40}, {20, 0}}},
-				// A device may cut a long sequence up for its threads.
-				"long invariance": {8, 2, 32, 0, [][2]int64{{9, 2040}, {2, 1020}}},
-			} {
-				if c.suite.Brief && (name == "long invariance" || t != types[0]) {
+			for name, a := range invarianceCases {
+				if c.suite.Brief && (strings.HasPrefix(name, "long") || t != types[0]) {
 					continue
 				}
 				c.run(fmt.Sprintf("%v/%s/%s", t, name, arithmetic), func(c *context) { c.attentionInvariance(t, a, arithmetic == "decode") })
 			}
 		}
-		c.run(fmt.Sprintf("%v/decode and prefill", t), func(c *context) { c.attentionMixed(t) })
+		for _, window := range []int64{0, 40} {
+			c.run(fmt.Sprintf("%v/decode and prefill in %d", t, window), func(c *context) { c.attentionMixed(t, window) })
+		}
 	}
 }
 
@@ -228,10 +247,10 @@ func (c *context) attention(t kernels.DType, a attentionCase) {
 	in := c.attentionInput(t, a)
 	kv := c.fillCache(in)
 	q, out := c.floats(in.q, in.n, a.heads, a.dim), c.empty(kernels.F32, in.n, a.heads, a.dim)
-	c.dev.Attention(out, q, kv, in.plan)
+	c.dev.Attention(out, q, kv, a.window, in.plan)
 	want, tol := in.reference(c.readCache(kv.K, kv.KScale, true), c.readCache(kv.V, kv.VScale, false), c.suite.AttentionRounding, c.suite.AttentionLost)
 	c.close(c.read(out), want, tol)
-	c.noAllocs(func() { c.dev.Attention(out, q, kv, in.plan) })
+	c.noAllocs(func() { c.dev.Attention(out, q, kv, a.window, in.plan) })
 }
 
 // reference computes attention over the cache's own values.
@@ -254,11 +273,12 @@ func (in *attentionInput) query(q []float32, k, v []float64, blocks []int32, hea
 	at := func(p int64) int64 {
 		return ((int64(blocks[p/kernels.BlockSize])*in.kvHeads+head)*kernels.BlockSize + p%kernels.BlockSize) * in.dim
 	}
-	scores, size := make([]float64, position+1), 0.0
+	first := kernels.FirstSeen(position, in.window)
+	scores, size := make([]float64, position+1-first), 0.0
 	for p := range scores {
 		abs := 0.0
 		for i, x := range q {
-			prod := float64(x) * k[at(int64(p))+int64(i)] / math.Sqrt(float64(in.dim))
+			prod := float64(x) * k[at(first+int64(p))+int64(i)] / math.Sqrt(float64(in.dim))
 			scores[p] += prod
 			abs += math.Abs(prod)
 		}
@@ -273,7 +293,7 @@ func (in *attentionInput) query(q []float32, k, v []float64, blocks []int32, hea
 	values := make([]float64, in.dim) // sums of sizes
 	for p, w := range scores {
 		for i := range out {
-			value := v[at(int64(p))+int64(i)]
+			value := v[at(first+int64(p))+int64(i)]
 			x := w / sum * value
 			out[i] += x
 			tol[i] += math.Abs(x)
@@ -290,7 +310,7 @@ func (in *attentionInput) query(q []float32, k, v []float64, blocks []int32, hea
 }
 
 // attentionInvariance: a row has the same bits in any chunk, in any batch and
-// on any peer, and what comes after it in the cache does not matter. Rows that
+// on any peer, and what it does not see in the cache does not matter. Rows that
 // decode may come several of a sequence at a time too.
 func (c *context) attentionInvariance(t kernels.DType, a attentionCase, decode bool) {
 	if decode {
@@ -315,13 +335,18 @@ func (c *context) attentionInvariance(t kernels.DType, a attentionCase, decode b
 		got := peer.attend(in, peer.fillCache(in), in.plan, 0, in.n)
 		c.same(want, got, "on peer %d", i)
 	}
-	c.poisonAfter(in, kv, want)
+	s := in.plan.Seqs[0]
+	for _, v := range []float64{math.NaN(), math.Inf(1)} {
+		for _, p := range []int64{0, s.Position - 1, s.Position + 2, s.Position + s.Rows - 1} {
+			c.poison(in, kv, p, float32(v), want)
+		}
+	}
 }
 
 // attentionMixed: what decodes and what does not have the bits that they have
 // without the other, and sequences those that they have alone.
-func (c *context) attentionMixed(t kernels.DType) {
-	in := c.attentionInput(t, attentionCase{6, 2, 64, 3, [][2]int64{{1, 0}, {1, 130}, {1, 63}, {70, 20}, {5, 0}}})
+func (c *context) attentionMixed(t kernels.DType, window int64) {
+	in := c.attentionInput(t, attentionCase{6, 2, 64, 3, [][2]int64{{1, 0}, {1, 130}, {1, 63}, {70, 20}, {5, 0}}, window})
 	kv := c.fillCache(in)
 	width := in.heads * in.dim
 	want := c.attend(in, kv, in.plan, 0, in.n)
@@ -342,26 +367,32 @@ func (c *context) attend(in *attentionInput, kv kernels.KV, plan *kernels.Attent
 	width := in.heads * in.dim
 	q := c.floats(in.q[from*width:(from+n)*width], n, in.heads, in.dim)
 	out := c.empty(kernels.F32, n, in.heads, in.dim)
-	c.dev.Attention(out, q, kv, plan)
+	c.dev.Attention(out, q, kv, in.window, plan)
 	return c.read(out)
 }
 
-// poisonAfter makes the last position of the first sequence NaN: no row
-// before it may notice.
-func (c *context) poisonAfter(in *attentionInput, kv kernels.KV, want []float32) {
-	s := in.plan.Seqs[0]
-	p := s.Position + s.Rows - 1
-	nan := make([]float32, in.kvHeads*in.dim)
-	for i := range nan {
-		nan[i] = float32(math.NaN())
-	}
-	x := c.floats(nan, 1, in.kvHeads, in.dim)
-	slot := s.Blocks[p/kernels.BlockSize]*kernels.BlockSize + int32(p%kernels.BlockSize)
-	c.store(kv, x, x, []int32{slot})
+// poison makes keys and values at a position of the first sequence not finite: no row that does
+// not see it may notice.
+func (c *context) poison(in *attentionInput, kv kernels.KV, position int64, v float32, want []float32) {
+	s, width := in.plan.Seqs[0], in.kvHeads*in.dim
+	slot := []int32{s.Blocks[position/kernels.BlockSize]*kernels.BlockSize + int32(position%kernels.BlockSize)}
+	bad := c.floats(slices.Repeat([]float32{v}, int(width)), 1, in.kvHeads, in.dim)
+	c.store(kv, bad, bad, slot)
 	got := c.attend(in, kv, in.plan, 0, in.n)
-	width := in.heads * in.dim
-	c.same(want[:(s.Rows-1)*width], got[:(s.Rows-1)*width], "before a position that is NaN")
-	for _, v := range got[(s.Rows-1)*width : s.Rows*width] {
-		require.True(c, v != v, "NaN in the cache must reach the row that sees it")
+	part := func(x []float32) kernels.Tensor {
+		return c.floats(x[position*width:(position+1)*width], 1, in.kvHeads, in.dim)
+	}
+	c.store(kv, part(in.k[0]), part(in.v[0]), slot)
+	width = in.heads * in.dim
+	for r := range in.n {
+		at := s.Position + r
+		row := got[r*width : (r+1)*width]
+		if r >= s.Rows || at < position || kernels.FirstSeen(at, in.window) > position {
+			c.same(want[r*width:(r+1)*width], row, "row %d, which does not see %v at %d", r, v, position)
+			continue
+		}
+		for _, x := range row {
+			require.True(c, x != x || v == v, "NaN in the cache must reach row %d, which sees it at %d", r, position)
+		}
 	}
 }

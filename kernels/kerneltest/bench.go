@@ -282,7 +282,7 @@ func (b *bencher) sequences(name string, t kernels.DType, dim int64, seqs [][2]i
 	}
 	b.fill(kv)
 	q, out := b.tensor(kernels.F32, rows, heads, dim), b.tensor(kernels.F32, rows, heads, dim)
-	b.measureOp(name, kernels.AttentionCost(q, kv, plan), plan, func() { b.dev.Attention(out, q, kv, plan) })
+	b.measureOp(name, kernels.AttentionCost(q, kv, 0, plan), plan, func() { b.dev.Attention(out, q, kv, 0, plan) })
 }
 
 // fill writes a cache: memory that was never written need not be read from memory.

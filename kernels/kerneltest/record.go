@@ -21,6 +21,7 @@ const (
 	recordRows, recordBlocks    = 4, 6
 	recordHeads, recordKV, rDim = 4, 2, 16
 	recordWidth, recordVocab    = 64, 40
+	recordWindow                = 3
 )
 
 func (c *context) recordStep() *recordStep {
@@ -48,7 +49,7 @@ func (s *recordStep) run(dev kernels.Device, plan *kernels.AttentionPlan) {
 	dev.MatMul(s.h, recordRows, []kernels.Product{{Out: flat(s.q), W: s.wq}, {Out: flat(s.k), W: s.wk}, {Out: flat(s.v), W: s.wv}})
 	dev.AddBias([]kernels.Biased{{X: flat(s.q), Bias: s.bq}, {X: flat(s.k), Bias: s.bk}, {X: flat(s.v), Bias: s.bv}})
 	dev.RoPEAppendKV(s.cache, s.q, s.k, s.v, s.positions, s.slots, kernels.Rotary{Inv: s.inv})
-	dev.Attention(s.out, s.q, s.cache, plan)
+	dev.Attention(s.out, s.q, s.cache, recordWindow, plan)
 }
 
 // plan has `rows` sequences, each at a position of its own in one block.
