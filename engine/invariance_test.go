@@ -55,6 +55,18 @@ func TestInvariance(t *testing.T) {
 	}
 }
 
+// TestInvarianceInWindows is TestInvariance where some layers have a window shorter than the prompt.
+func TestInvarianceInWindows(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 4))
+	r := subject(rng, randomTokens(rng, 150), 100)
+	full := complete(t, rig{path: tiny(t, modeltest.Shape{}), rows: 512}.engine(t), r)
+	path := tiny(t, modeltest.Tiny().Windowed(70))
+	want := complete(t, rig{path: path, rows: 512}.engine(t), r)
+	require.NoError(t, want.err)
+	require.NotEqual(t, full.events, want.events)
+	invariance(t, rig{path: path}, r, want, rng)
+}
+
 // invariance runs a request on engines like g, in all conditions.
 func invariance(t *testing.T, g rig, r Request, want answer, rng *rand.Rand) {
 	same := func(t *testing.T, got answer) {

@@ -1,7 +1,7 @@
 package model
 
-// mistral is Mistral (arXiv 2310.06825), within its sliding window where it has
-// one: Llama under another name. Its GGUF files call themselves "llama".
+// mistral is Mistral (arXiv 2310.06825): Llama under another name, and with a sliding window
+// in its first version. Its GGUF files call themselves "llama".
 var mistral = architecture{
 	hf:       "MistralForCausalLM",
 	hfType:   "mistral",

@@ -9,5 +9,22 @@ var qwen2 = architecture{
 	qkvBias:  true,
 	neox:     true,
 
+	window:     4096,
 	windowFlag: true,
+	windowed:   qwenWindows(28),
+}
+
+// qwenWindows: layers from one on have the window.
+func qwenWindows(first int) func(o *object, layers []Layer) []bool {
+	return func(o *object, layers []Layer) []bool {
+		from := first
+		if v, ok := o.integer("max_window_layers"); ok {
+			from = o.between("max_window_layers", v, 0, maxLayers)
+		}
+		has := make([]bool, len(layers))
+		for i := range has {
+			has[i] = i >= from
+		}
+		return has
+	}
 }

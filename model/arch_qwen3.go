@@ -10,5 +10,7 @@ var qwen3 = architecture{
 	neox:     true,
 
 	attentionBias: true,
+	window:        4096,
 	windowFlag:    true,
+	windowed:      qwenWindows(28),
 }

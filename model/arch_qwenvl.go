@@ -6,7 +6,8 @@ package model
 // qwen2VL is Qwen2.5-VL.
 var qwen2VL = architecture{
 	gguf: qwen2.gguf, hf: "Qwen2_5_VLForConditionalGeneration", hfType: "qwen2_5_vl", hfLayers: hfUniform, neox: true,
-	text: "text_config", beside: []string{"visual."}, tied: true, qkvBias: true, windowFlag: true, theta: 1e6,
+	text: "text_config", beside: []string{"visual."}, tied: true, qkvBias: true, theta: 1e6,
+	window: 4096, windowFlag: true, windowed: qwenWindows(80),
 }
 
 // qwen3VL is Qwen3-VL, dense.

@@ -50,7 +50,7 @@ func internlm2Names() *names {
 // mimo is MiMo-7B: Qwen2, without the layers that guess further tokens.
 var mimo = architecture{
 	gguf: qwen2.gguf, hf: "MiMoForCausalLM", hfType: "mimo", hfLayers: mimoLayers, neox: true, beside: []string{"model.mtp_layers."}, qkvBias: true,
-	windowFlag: true,
+	window: 4096, windowFlag: true, windowed: qwenWindows(28),
 }
 
 // mimoLayers: the biases of Qwen2 are there whatever attention_bias says.
@@ -62,10 +62,19 @@ func mimoLayers(o *object, s hfShape) []Layer {
 
 // Folders of these have a name of their own.
 var (
-	cwm         = architecture{hf: "CwmForCausalLM", hfType: "cwm", hfLayers: hfUniform, window: 8192, mlpBias: true, theta: 1e6}
+	cwm         = architecture{hf: "CwmForCausalLM", hfType: "cwm", hfLayers: hfUniform, window: 8192, windowed: cwmWindows, mlpBias: true, theta: 1e6}
 	ministral   = architecture{hf: "MinistralForCausalLM", hfType: "ministral", hfLayers: hfUniform, window: 4096}
 	iquestCoder = architecture{hf: "IQuestCoderForCausalLM", hfType: "iquestcoder", hfLayers: hfUniform, attentionBias: true, mlpBias: true}
 )
+
+// cwmWindows: the first of four layers has no window.
+func cwmWindows(_ *object, layers []Layer) []bool {
+	has := make([]bool, len(layers))
+	for i := range has {
+		has[i] = i%4 != 0
+	}
+	return has
+}
 
 // internlm3 is InternLM3.
 var internlm3 = architecture{hf: "InternLM3ForCausalLM", hfType: "internlm3", hfLayers: hfUniform, attentionBias: true, mlpBias: true}

@@ -14,9 +14,19 @@ var smollm3 = architecture{
 	mlpBias:       true,
 	tied:          true,
 	windowFlag:    true,
+	windowed:      stillWindows,
 }
 
 const smollm3Interval = 4
+
+// stillWindows: layers without rotations have the window.
+func stillWindows(_ *object, layers []Layer) []bool {
+	has := make([]bool, len(layers))
+	for i := range has {
+		has[i] = layers[i].Attention.Still
+	}
+	return has
+}
 
 // smollm3Layers reads which of the layers are rotated: those that have 1 in a list, or
 // all but each so many.

@@ -19,10 +19,8 @@ type architecture struct {
 
 	// hfLayers reads the layers of a config.json.
 	hfLayers func(o *object, s hfShape) []Layer
-	// still reports whether layer i of a GGUF file has no rotation; nil: none has.
+	// still reports whether layer i of a GGUF file has no rotation; nil: all have.
 	still func(k *ggufKeys, i int) bool
-	// plain reports whether the rotations of layer i of a GGUF file are not scaled; nil: all are alike.
-	plain func(k *ggufKeys, i int) bool
 	theta float64 // of a config.json that does not say; 0: 10000
 	// partial is the part of a head that is rotated where a config.json does not say; 0:
 	// always all of it.
@@ -41,6 +39,15 @@ type architecture struct {
 	window     int  // the sliding window of a config.json that does not say; 0: none
 	windowFlag bool // a window counts only where use_sliding_window is true
 	windowless bool // config.json files that have a window are refused
+	// windowed returns which layers have a window where layer_types of a config.json does not say;
+	// nil: all have.
+	windowed func(o *object, layers []Layer) []bool
+	// windowInterval: each so many layers one has no window, where a GGUF file does not say; 0:
+	// all have.
+	windowInterval int
+	// windowRotation sets what differs in the rotations of layers with a window and of those
+	// without, where there is one; nil: all are alike.
+	windowRotation func(a *Attention, window bool)
 
 	norms  Norms
 	qkNorm bool // each head of q and k passes an RMSNorm before the rotation

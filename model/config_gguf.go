@@ -106,10 +106,7 @@ func ggufConfig(f *gguf.File, a *architecture, path string, vocab int64) (Config
 		k.tempered(&c)
 	}
 	k.neutral()
-	if w, ok := k.integer("attention.sliding_window"); ok && w != 0 {
-		name := k.key("attention.sliding_window")
-		c.limit(k.between(name, w, 1, 1<<48), name)
-	}
+	k.window(&c, a)
 	k.tokens(&c)
 	k.sampling(&c.Sampling)
 	return c, k.unread(), k.result()
@@ -151,7 +148,6 @@ func (k *ggufKeys) layers(c *Config, a *architecture) {
 				QKVBias: a.qkvBias,
 			}
 			c.Layers[i].Attention.Still = a.still != nil && a.still(k, i)
-			c.Layers[i].Attention.Plain = a.plain != nil && a.plain(k, i)
 		}
 		if width[i] != 0 {
 			c.Layers[i].FFN = &FFN{Width: width[i]}

@@ -208,8 +208,9 @@ func TestGGUFConfig(t *testing.T) {
 		"no eos":      {map[string]any{"tokenizer.ggml.eos_token_id": uint32(math.MaxUint32)}, func(t *testing.T, c *Checkpoint) { require.Empty(t, c.Config.EOS) }},
 		"no experts":  {map[string]any{"llama.expert_count": uint32(0)}, nil},
 		"wide window": {map[string]any{"llama.attention.sliding_window": uint32(4096)}, nil},
-		"window": {map[string]any{"llama.attention.sliding_window": uint32(512)}, func(t *testing.T, c *Checkpoint) {
-			limited(512, "llama.attention.sliding_window")(t, &c.Config)
+		"window of some": {map[string]any{"llama.attention.sliding_window": uint32(512), "llama.attention.sliding_window_pattern": []bool{true, false}}, func(t *testing.T, c *Checkpoint) {
+			require.Equal(t, 512, c.Config.Layers[0].Attention.Window)
+			require.Equal(t, 4096, c.Config.ContextLength)
 		}},
 		"unknown key": {map[string]any{"llama.colour": "red"}, func(t *testing.T, c *Checkpoint) { require.Equal(t, []string{"llama.colour"}, c.Unread) }},
 		"end tokens": {map[string]any{

@@ -186,32 +186,6 @@ func (o *object) hfHeadDim(hidden, heads int) int {
 	return o.headDim("hidden_size / num_attention_heads", int64(hidden/heads))
 }
 
-// hfWindow limits the context to a sliding window: attention here always sees the
-// whole sequence, which within the window is the same.
-func (o *object) hfWindow(c *Config, a *architecture) {
-	flag, given := o.members["use_sliding_window"]
-	off := given && flag.Kind() == 'f' || a.windowFlag && (!given || flag.Kind() == 'n')
-	o.flag("use_sliding_window")
-	window := a.window
-	if _, given := o.members["sliding_window"]; given || off {
-		window = 0
-	}
-	if v, ok := o.integer("sliding_window"); ok && !off {
-		window = o.between("sliding_window", v, 1, 1<<48)
-	}
-	for _, t := range o.texts("layer_types") {
-		if t != "full_attention" && (t != "sliding_attention" || window == 0) {
-			o.fail("layer_types", "%q is not supported", t)
-		}
-	}
-	switch {
-	case window > 0 && a.windowless:
-		o.fail("sliding_window", "%d is not supported", window)
-	case window > 0:
-		c.limit(window, "sliding_window")
-	}
-}
-
 // endTokens takes the ids that begin a text and end a turn, from config.json
 // or from generation_config.json.
 func (o *object) endTokens(c *Config) {

@@ -241,16 +241,9 @@ func TestConfigAccepts(t *testing.T) {
 		"default type": {map[string]string{"rope_scaling": `{"rope_type": "default"}`}, func(t *testing.T, c *Config) {
 			require.Empty(t, c.Rotary.Scaling)
 		}},
-		"window off":      {map[string]string{"sliding_window": "128", "use_sliding_window": "false"}, nil},
-		"window too wide": {map[string]string{"sliding_window": "16384"}, nil},
-		"window":          {map[string]string{"sliding_window": "4096", "layer_types": `["sliding_attention", "full_attention"]`}, limited(4096, "sliding_window")},
-		"window of Mistral": {map[string]string{"architectures": `["MistralForCausalLM"]`, "rope_scaling": `{"type": "yarn", "factor": 2}`}, func(t *testing.T, c *Config) {
-			limited(4096, "sliding_window")(t, c)
-			require.Equal(t, 16384, c.Rotary.OriginalContext)
-		}},
-		"window unused": {map[string]string{"architectures": `["Qwen2ForCausalLM"]`, "sliding_window": "128"}, limited(16384, "")},
-		"window used":   {map[string]string{"architectures": `["Qwen3ForCausalLM"]`, "sliding_window": "128", "use_sliding_window": "true"}, limited(128, "sliding_window")},
-		"dynamic":       {map[string]string{"rope_scaling": `{"type": "dynamic", "factor": 4}`}, limited(16384, "")},
+		"window off": {map[string]string{"sliding_window": "128", "use_sliding_window": "false"}, nil},
+		"window":     {map[string]string{"sliding_window": "4096", "layer_types": `["sliding_attention", "full_attention"]`}, limited(16384, "")},
+		"dynamic":    {map[string]string{"rope_scaling": `{"type": "dynamic", "factor": 4}`}, limited(16384, "")},
 		"dynamic, original": {map[string]string{"rope_scaling": `{"rope_type": "dynamic", "factor": 4, "original_max_position_embeddings": 2048}`}, func(t *testing.T, c *Config) {
 			limited(2048, "rope_scaling")(t, c)
 			require.Equal(t, Rotary{Theta: c.Rotary.Theta, Dim: c.Rotary.Dim}, c.Rotary)

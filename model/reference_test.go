@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"trona/kernels"
 	"trona/kernels/cpu"
 	"trona/model"
 	"trona/model/modeltest"
@@ -158,7 +159,8 @@ func (r *reference) attention(p string, a *model.Attention, xs [][]float64) {
 		out := make([]float64, len(q))
 		for head := range a.Heads {
 			from := head / (a.Heads / a.KVHeads) * a.HeadDim
-			attend(out[head*a.HeadDim:][:a.HeadDim], q[head*a.HeadDim:][:a.HeadDim], ks, vs, from)
+			first := kernels.FirstSeen(int64(pos), int64(a.Window))
+			attend(out[head*a.HeadDim:][:a.HeadDim], q[head*a.HeadDim:][:a.HeadDim], ks[first:], vs[first:], from)
 		}
 		addTo(x, r.linear(p+"self_attn.o_proj", out))
 	}
@@ -241,6 +243,7 @@ func TestReference(t *testing.T) {
 		"llama with biases": biased(uniform("LlamaForCausalLM", false)), "nemotron with biases": biased(mixed),
 		"qwen2": qwen2(), "qwen3 with biases": qwen3Biased, "tied": tied, "yarn": uniform("LlamaForCausalLM", false),
 		"partial": biased(uniform("LlamaForCausalLM", false)), "partial with norms": uniform("Qwen3ForCausalLM", true),
+		"windows": uniform("LlamaForCausalLM", false).Windowed(70), "nemotron with windows": mixed.Windowed(9),
 		"nothing": {Vocab: 32, Hidden: 16, Heads: 1, HeadDim: 16, Context: 64, EOS: []int32{2}, Layers: make([]model.Layer, 3)},
 	} {
 		t.Run(name, func(t *testing.T) {

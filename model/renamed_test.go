@@ -37,6 +37,10 @@ func TestRenamed(t *testing.T) {
 	unscaled.Plain = true
 	normedStill := normed
 	normedStill.Still = true
+	within := func(a Attention, window int) *Attention {
+		a.Window = window
+		return &a
+	}
 	still, qkv, all := plain, plain, plain
 	still.Still = true
 	qkv.QKVBias = true
@@ -82,14 +86,14 @@ func TestRenamed(t *testing.T) {
 		"olmo 2":             {architecture: "Olmo2ForCausalLM", want: Layer{&together, &FFN{Width: 512}}},
 		"exaone 4":           {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window": "null", "sliding_window_pattern": `"LLLG"`}, want: Layer{&normed, &FFN{Width: 512}}},
 		"exaone 4 of 32B":    {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window": "4096", "layer_types": `["sliding_attention", "full_attention"]`}, want: Layer{&normedStill, &FFN{Width: 512}}},
-		"exaone 4 of old":    {architecture: "Exaone4ForCausalLM", want: Layer{&normed, &FFN{Width: 512}}},
+		"exaone 4 of old":    {architecture: "Exaone4ForCausalLM", want: Layer{within(normed, 4096), &FFN{Width: 512}}},
 		"exaone 4 letters":   {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window_pattern": `"LG"`}, want: Layer{&normedStill, &FFN{Width: 512}}},
 		"exaone 4 interval":  {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window_pattern": `2`}, want: Layer{&normedStill, &FFN{Width: 512}}},
 		"exaone 4 of few":    {architecture: "Exaone4ForCausalLM", keys: map[string]string{"layer_types": `["full_attention"]`}, refused: "layer_types"},
 		"exaone 4 of states": {architecture: "Exaone4ForCausalLM", keys: map[string]string{"layer_types": `["full_attention", "mamba"]`}, refused: "layer_types"},
 		"olmo 2 of windows":  {architecture: "Olmo2ForCausalLM", keys: map[string]string{"sliding_window": "4096"}, refused: "sliding_window"},
-		"olmo 3":             {architecture: "Olmo3ForCausalLM", keys: map[string]string{"sliding_window": "64", "layer_types": `["full_attention", "sliding_attention"]`}, want: Layer{&unscaled, &FFN{Width: 512}}},
-		"olmo 3 of two":      {architecture: "Olmo3ForCausalLM", keys: olmo3(`{"rope_type": "default", "rope_theta": 500000.0}`), want: Layer{&unscaled, &FFN{Width: 512}}},
+		"olmo 3":             {architecture: "Olmo3ForCausalLM", keys: map[string]string{"sliding_window": "64", "layer_types": `["full_attention", "sliding_attention"]`}, want: Layer{within(unscaled, 64), &FFN{Width: 512}}},
+		"olmo 3 of two":      {architecture: "Olmo3ForCausalLM", keys: olmo3(`{"rope_type": "default", "rope_theta": 500000.0}`), want: Layer{within(unscaled, 64), &FFN{Width: 512}}},
 		"olmo 3 of bases":    {architecture: "Olmo3ForCausalLM", keys: olmo3(`{"rope_type": "default", "rope_theta": 10000.0}`), refused: "rope_parameters.sliding_attention.rope_theta"},
 		"olmo 3 of three":    {architecture: "Olmo3ForCausalLM", keys: olmo3(`{"rope_type": "default"}, "chunked_attention": {"rope_type": "linear"}`), refused: "rope_parameters.chunked_attention"},
 		"olmo 3 scaled":      {architecture: "Olmo3ForCausalLM", keys: olmo3(`{"rope_type": "linear", "rope_theta": 500000.0}`), refused: "rope_parameters.sliding_attention.rope_type"},
@@ -148,37 +152,98 @@ func TestVisionFiles(t *testing.T) {
 	require.Empty(t, sees.Unread)
 }
 
-// TestWindowPattern: GGUF files of EXAONE 4 say which layers have a window; others then have no
-// rotations.
+// TestWindowPattern: GGUF files say which layers have a window. Where those of EXAONE 4 have one,
+// others have no rotations.
 func TestWindowPattern(t *testing.T) {
-	for name, c := range map[string]struct {
+	window, wide := uint32(16), uint32(1<<20)
+	for name, tc := range map[string]struct {
 		keys    map[string]any
-		want    [2]bool
+		windows [2]int
+		still   [2]bool
 		refused string
 	}{
-		"no window": {map[string]any{"attention.sliding_window_pattern": []bool{true, false}}, [2]bool{}, ""},
-		"each":      {map[string]any{"attention.sliding_window": uint32(16), "attention.sliding_window_pattern": []bool{false, true}}, [2]bool{true, false}, ""},
-		"interval":  {map[string]any{"attention.sliding_window": uint32(16), "attention.sliding_window_pattern": uint32(2)}, [2]bool{false, true}, ""},
-		"unsaid":    {map[string]any{"attention.sliding_window": uint32(16)}, [2]bool{}, ""},
-		"too few":   {map[string]any{"attention.sliding_window": uint32(16), "attention.sliding_window_pattern": []bool{false}}, [2]bool{}, "exaone4.attention.sliding_window_pattern: has 1 entries"},
-		"text":      {map[string]any{"attention.sliding_window": uint32(16), "attention.sliding_window_pattern": "LG"}, [2]bool{}, "exaone4.attention.sliding_window_pattern: must be"},
+		"no window": {map[string]any{"attention.sliding_window_pattern": []bool{true, false}}, [2]int{}, [2]bool{}, ""},
+		"each":      {map[string]any{"attention.sliding_window": window, "attention.sliding_window_pattern": []bool{false, true}}, [2]int{0, 16}, [2]bool{true, false}, ""},
+		"wide":      {map[string]any{"attention.sliding_window": wide, "attention.sliding_window_pattern": []bool{false, true}}, [2]int{}, [2]bool{true, false}, ""},
+		"interval":  {map[string]any{"attention.sliding_window": window, "attention.sliding_window_pattern": uint32(2)}, [2]int{16, 0}, [2]bool{false, true}, ""},
+		"all":       {map[string]any{"attention.sliding_window": window, "attention.sliding_window_pattern": uint32(0)}, [2]int{16, 16}, [2]bool{}, ""},
+		"unsaid":    {map[string]any{"attention.sliding_window": window}, [2]int{16, 16}, [2]bool{}, ""},
+		"too few":   {map[string]any{"attention.sliding_window": window, "attention.sliding_window_pattern": []bool{false}}, [2]int{}, [2]bool{}, "exaone4.attention.sliding_window_pattern: has 1 entries"},
+		"text":      {map[string]any{"attention.sliding_window": window, "attention.sliding_window_pattern": "LG"}, [2]int{}, [2]bool{}, "exaone4.attention.sliding_window_pattern: must be"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := ggufOf("exaone4", c.keys)
+			h := ggufOf("exaone4", tc.keys)
 			k := &ggufKeys{problems: &problems{file: "f"}, arch: "exaone4", read: map[string]bool{}}
 			f, err := gguf.Open(h.write(t))
 			require.NoError(t, err)
 			defer f.Close()
 			k.file = f
-			still := [2]bool{exaone4Still(k, 0), exaone4Still(k, 1)}
-			if c.refused != "" {
-				require.ErrorContains(t, k.result(), c.refused)
+			c := Config{ContextLength: 256, Layers: []Layer{{Attention: &Attention{}}, {Attention: &Attention{}}}}
+			k.window(&c, &exaone4)
+			if tc.refused != "" {
+				require.ErrorContains(t, k.result(), tc.refused)
 				return
 			}
 			require.NoError(t, k.result())
-			require.Equal(t, c.want, still)
+			for i, l := range c.Layers {
+				require.Equal(t, Attention{Window: tc.windows[i], Still: tc.still[i]}, *l.Attention, "layer %d", i)
+			}
 		})
 	}
+}
+
+// TestWindows: which layers of a config.json have a window.
+func TestWindows(t *testing.T) {
+	for name, tc := range map[string]struct {
+		architecture string
+		keys         map[string]string
+		want         [8]int
+	}{
+		"mistral":          {"MistralForCausalLM", nil, each(4096)},
+		"mistral of 64":    {"MistralForCausalLM", map[string]string{"sliding_window": "64"}, each(64)},
+		"mistral later":    {"MistralForCausalLM", map[string]string{"sliding_window": "null"}, each(0)},
+		"phi3":             {"Phi3ForCausalLM", map[string]string{"sliding_window": "2047"}, each(2047)},
+		"phi3 of none":     {"Phi3ForCausalLM", nil, each(0)},
+		"qwen2":            {"Qwen2ForCausalLM", map[string]string{"sliding_window": "64", "use_sliding_window": "true", "max_window_layers": "6"}, [8]int{6: 64, 7: 64}},
+		"qwen2 by default": {"Qwen2ForCausalLM", map[string]string{"use_sliding_window": "true", "max_window_layers": "7"}, [8]int{7: 4096}},
+		"qwen3 of few":     {"Qwen3ForCausalLM", map[string]string{"sliding_window": "64", "use_sliding_window": "true"}, each(0)},
+		"qwen3 of types": {"Qwen3ForCausalLM", map[string]string{
+			"sliding_window": "64", "use_sliding_window": "true", "layer_types": types("fsfsfsfs"),
+		}, [8]int{0, 64, 0, 64, 0, 64, 0, 64}},
+		"smollm3":        {"SmolLM3ForCausalLM", map[string]string{"sliding_window": "64", "use_sliding_window": "true"}, [8]int{3: 64, 7: 64}},
+		"smollm3 unused": {"SmolLM3ForCausalLM", map[string]string{"sliding_window": "64"}, each(0)},
+		"cwm":            {"CwmForCausalLM", nil, [8]int{0, 8192, 8192, 8192, 0, 8192, 8192, 8192}},
+		"cwm typed":      {"CwmForCausalLM", map[string]string{"layer_types": types("ssssfffs")}, [8]int{8192, 8192, 8192, 8192, 7: 8192}},
+		"olmo 3":         {"Olmo3ForCausalLM", nil, [8]int{4096, 4096, 4096, 0, 4096, 4096, 4096, 0}},
+		"exaone 4":       {"Exaone4ForCausalLM", map[string]string{"sliding_window": "64", "sliding_window_pattern": `"LLG"`}, [8]int{64, 64, 0, 64, 64, 0, 64, 64}},
+		"as wide":        {"MistralForCausalLM", map[string]string{"sliding_window": "16384"}, each(0)},
+		"ministral":      {"MinistralForCausalLM", map[string]string{"sliding_window": "64", "layer_types": types("fsssfsss")}, [8]int{0, 64, 64, 64, 0, 64, 64, 64}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			keys := map[string]string{"architectures": `["` + tc.architecture + `"]`, "num_hidden_layers": "8"}
+			maps.Copy(keys, tc.keys)
+			f, err := readFolder(writeFolder(t, map[string]string{"config.json": llamaJSON(keys)}))
+			require.NoError(t, err)
+			require.Empty(t, f.unread)
+			var got [8]int
+			for i, l := range f.config.Layers {
+				got[i] = l.Attention.Window
+			}
+			require.Equal(t, tc.want, got)
+			require.Equal(t, 16384, f.config.ContextLength)
+		})
+	}
+}
+
+// each returns a window for each of 8 layers.
+func each(window int) [8]int {
+	return [8]int{window, window, window, window, window, window, window, window}
+}
+
+// types writes layer_types, a letter for each layer.
+func types(letters string) string {
+	list := strings.NewReplacer("s", `"sliding_attention", `, "f", `"full_attention", `).Replace(letters)
+	return "[" + strings.TrimSuffix(list, ", ") + "]"
 }
 
 // TestStretched: a base may be stretched in GGUF files, too.

@@ -52,6 +52,7 @@ type inspectionLayer struct {
 	KVHeads         int  `json:"kv_heads"`
 	HeadDim         int  `json:"head_dim"`
 	FFN             int  `json:"ffn"`
+	Window          int  `json:"window,omitempty"`           // how many positions are seen; 0: all
 	LinearAttention bool `json:"linear_attention,omitempty"` // one linear map in its place
 	LinearFFN       bool `json:"linear_ffn,omitempty"`
 	QKVBias         bool `json:"qkv_bias,omitempty"` // q, k and v have biases
@@ -94,7 +95,7 @@ func inspect(ckpt *model.Checkpoint) *inspection {
 		var row inspectionLayer
 		if a := l.Attention; a != nil {
 			row.Heads, row.KVHeads, row.HeadDim, row.LinearAttention = a.Heads, a.KVHeads, a.HeadDim, a.Linear
-			row.QKVBias, row.OBias = a.QKVBias, a.OBias
+			row.Window, row.QKVBias, row.OBias = a.Window, a.QKVBias, a.OBias
 		}
 		if f := l.FFN; f != nil {
 			row.FFN, row.LinearFFN, row.FFNBias = f.Width, f.Linear, f.Bias
@@ -172,9 +173,17 @@ func (in *inspection) printLayers(w io.Writer) {
 		case l.FFN > 0:
 			ffn = count(int64(l.FFN))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s%s\n", name, heads[0], heads[1], heads[2], ffn, l.biases())
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s%s\n", name, heads[0], heads[1], heads[2], ffn, l.window()+l.biases())
 		first = last + 1
 	}
+}
+
+// window is a column that only layers with one have.
+func (l *inspectionLayer) window() string {
+	if l.Window == 0 {
+		return ""
+	}
+	return "\twindow " + count(int64(l.Window))
 }
 
 // biases names what has biases, as a column that only layers with some have.

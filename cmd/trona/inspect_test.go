@@ -50,19 +50,26 @@ func TestInspectText(t *testing.T) {
 	require.Contains(t, ok(t, "", "inspect", sharedModel(t, "nas-super"), "--tensors"), "down_proj")
 }
 
-// TestInspectLimit: a sliding window limits the context, which inspect and --max-model-len say.
+// TestInspectLimit: some rotations limit the context, which inspect and --max-model-len say.
 func TestInspectLimit(t *testing.T) {
 	folder := t.TempDir()
 	require.NoError(t, os.CopyFS(folder, os.DirFS(testdata.Path(t, "models", "biases", "llama"))))
 	config, err := os.ReadFile(filepath.Join(folder, "config.json"))
 	require.NoError(t, err)
-	config = []byte(strings.Replace(string(config), "{", `{"sliding_window": 64,`, 1))
+	config = []byte(strings.Replace(string(config), `"rope_scaling": null`, `"rope_scaling": {"rope_type": "dynamic", "factor": 4, "original_max_position_embeddings": 64}`, 1))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "config.json"), config, 0o600))
-	require.Regexp(t, `\ncontext length +64\ncontext limit +sliding_window\n`, ok(t, "", "inspect", folder))
-	require.Contains(t, ok(t, "", "inspect", folder, "--json"), `"context_limit": "sliding_window"`)
+	require.Regexp(t, `\ncontext length +64\ncontext limit +rope_scaling\n`, ok(t, "", "inspect", folder))
+	require.Contains(t, ok(t, "", "inspect", folder, "--json"), `"context_limit": "rope_scaling"`)
 	longer := trona(t, "", "plan", folder, "--max-model-len", "65")
 	require.Equal(t, exitFailed, longer.code)
-	require.Contains(t, longer.err, "sliding_window limits the model to 64")
+	require.Contains(t, longer.err, "rope_scaling limits the model to 64")
+}
+
+// TestInspectWindow: inspect says which layers have a window.
+func TestInspectWindow(t *testing.T) {
+	folder := testdata.Path(t, "models", "family", "ministral")
+	require.Regexp(t, `\n0 +4 +2 +8 +64\n1 +4 +2 +8 +64 +window 12\n`, ok(t, "", "inspect", folder))
+	require.Contains(t, ok(t, "", "inspect", folder, "--json"), `"window": 12`)
 }
 
 // TestRotary: inspect and plan say which factors a context takes.

@@ -97,12 +97,7 @@ func (k *archKeys) config(c *model.Config) {
 	k.set("rope.dimension_count", uint32(cmp.Or(c.Rotary.Rotated, c.Rotary.Dim)))
 	k.set("rope.freq_base", float32(c.Rotary.Theta))
 	k.multipliers(&c.Multipliers)
-	switch k.arch {
-	case "exaone4":
-		k.window(c, func(a *model.Attention) bool { return !a.Still })
-	case "olmo2":
-		k.window(c, func(a *model.Attention) bool { return a.Plain })
-	}
+	k.window(c)
 	switch r := &c.Rotary; r.Scaling {
 	case "linear":
 		k.set("rope.scaling.type", "linear")
@@ -116,16 +111,23 @@ func (k *archKeys) config(c *model.Config) {
 	}
 }
 
-// window writes which layers have a sliding window, where others have rotations of their own
-// or none. It is no shorter than the context.
-func (k *archKeys) window(c *model.Config, has func(*model.Attention) bool) {
-	windows, some := make([]bool, len(c.Layers)), false
+// window writes which layers have a sliding window, if any has. Where layers with one have
+// rotations of their own, it may be as long as the context.
+func (k *archKeys) window(c *model.Config) {
+	size, windows, some := c.ContextLength, make([]bool, len(c.Layers)), false
 	for i, l := range c.Layers {
-		windows[i] = l.Attention != nil && has(l.Attention)
-		some = some || windows[i] != (k.arch == "exaone4")
+		a := l.Attention
+		if a == nil {
+			continue
+		}
+		if a.Window > 0 {
+			size = a.Window
+		}
+		windows[i] = a.Window > 0 || a.Plain || k.arch == "exaone4" && !a.Still
+		some = some || a.Window > 0 || a.Plain || k.arch == "exaone4" && a.Still
 	}
 	if some {
-		k.set("attention.sliding_window", uint32(c.ContextLength))
+		k.set("attention.sliding_window", uint32(size))
 		k.set("attention.sliding_window_pattern", windows)
 	}
 }

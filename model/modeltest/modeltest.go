@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"trona/model"
 )
@@ -39,6 +40,18 @@ func Tiny() Shape {
 			{Attention: attention(1), FFN: &model.FFN{Width: 64}},
 		},
 	}
+}
+
+// Windowed returns the model with a window in all layers of attention but the last.
+func (s Shape) Windowed(window int) Shape {
+	s.Layers = slices.Clone(s.Layers)
+	for i, l := range s.Layers[:len(s.Layers)-1] {
+		if l.Attention != nil && !l.Attention.Linear {
+			a := *l.Attention
+			a.Window, s.Layers[i].Attention = window, &a
+		}
+	}
+	return s
 }
 
 // tensor is one random weight; vectors have one dimension.
@@ -181,6 +194,7 @@ func (s Shape) config() map[string]any {
 			c["mlp_bias"] = true
 		}
 	}
+	s.windows(c)
 	if s.Architecture != "" && s.Architecture != "DeciLMForCausalLM" {
 		c["num_key_value_heads"] = s.Layers[0].Attention.KVHeads
 		c["intermediate_size"] = s.Layers[0].FFN.Width
@@ -206,4 +220,18 @@ func (s Shape) config() map[string]any {
 	}
 	c["block_configs"] = blocks
 	return c
+}
+
+// windows adds the window of some layers.
+func (s Shape) windows(c map[string]any) {
+	kinds := make([]string, len(s.Layers))
+	for i, l := range s.Layers {
+		kinds[i] = "full_attention"
+		if l.Attention != nil && l.Attention.Window > 0 {
+			kinds[i], c["sliding_window"] = "sliding_attention", l.Attention.Window
+		}
+	}
+	if c["sliding_window"] != nil {
+		c["layer_types"] = kinds
+	}
 }

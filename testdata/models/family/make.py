@@ -30,6 +30,7 @@ OLMO3 = dict(
 )
 FACTORS = dict(embedding_multiplier=12.0, residual_multiplier=0.22, logits_scaling=2.0, attention_multiplier=0.125)
 PROMPT, GREEDY, STORED = 24, 16, (0, 1, 17, 23, 24, 38)
+LONGER = {"mistral": 126}  # by which prompts are, and what is stored is later
 
 
 def plain(name, **changes):
@@ -154,11 +155,19 @@ MODELS = {
         None,
     ),
     "exaone4-window": (
-        lambda: plain("Exaone4", sliding_window=64, sliding_window_pattern=2, num_hidden_layers=3, intermediate_size=32, head_dim=8), None
+        lambda: plain("Exaone4", sliding_window=12, sliding_window_pattern=2, num_hidden_layers=3, intermediate_size=32, head_dim=8), None
     ),
     "olmo3": (
-        lambda: plain("Olmo3", sliding_window=64, layer_types=["sliding_attention", "full_attention"], rope_parameters=OLMO3), None
+        lambda: plain("Olmo3", sliding_window=12, layer_types=["sliding_attention", "full_attention"], rope_parameters=OLMO3), None
     ),
+    "mistral": (lambda: plain("Mistral", sliding_window=70), None),
+    "ministral": (lambda: plain("Ministral", head_dim=8, sliding_window=12, layer_types=["full_attention", "sliding_attention"]), None),
+    "qwen2-window": (lambda: plain("Qwen2", use_sliding_window=True, sliding_window=12, max_window_layers=1), None),
+    "qwen3-window": (lambda: plain("Qwen3", head_dim=8, use_sliding_window=True, sliding_window=1, max_window_layers=0), None),
+    "smollm3-window": (
+        lambda: plain("SmolLM3", num_hidden_layers=4, intermediate_size=32, use_sliding_window=True, sliding_window=12), None
+    ),
+    "phi3-window": (lambda: plain("Phi3", sliding_window=13), None),
     "mistral3": (mistral3, None),
     "qwen2-vl": (lambda: qwen_vl("Qwen2_5_VL"), None),
     "qwen3-vl": (lambda: qwen_vl("Qwen3VL", head_dim=8), None),
@@ -173,7 +182,7 @@ MODELS = {
         ),
         None,
     ),
-    "cwm": (lambda: plain("Cwm", head_dim=8, sliding_window=64, rope_parameters=LLAMA3), None),
+    "cwm": (lambda: plain("Cwm", head_dim=8, sliding_window=12, rope_parameters=LLAMA3), None),
     "hyperclovax": (
         lambda: plain("HyperCLOVAX", **FACTORS | dict(logits_scaling=0.5, attention_bias=True, mlp_bias=True, use_post_norm=False)),
         None,
@@ -210,11 +219,11 @@ def fill(model):
             p.copy_(p.to(torch.bfloat16))  # exact in what is written
 
 
-def golden(model):
-    model = model.to(torch.float64)
-    tokens, margins = torch.randint(3, SHAPE["vocab_size"], (1, PROMPT)), []
+def golden(model, longer):
+    model, prompt = model.to(torch.float64), PROMPT + longer
+    tokens, margins = torch.randint(3, SHAPE["vocab_size"], (1, prompt)), []
     with torch.no_grad():
-        while tokens.shape[1] < PROMPT + GREEDY:
+        while tokens.shape[1] < prompt + GREEDY:
             logits = model(tokens).logits[0, -1]
             logits[SHAPE["eos_token_id"]] = -1e9  # answers go on
             best = logits.topk(2)
@@ -222,8 +231,8 @@ def golden(model):
             tokens = torch.cat([tokens, best.indices[:1].reshape(1, 1)], 1)
         logits = model(tokens).logits[0]
     ids = tokens[0].tolist()
-    rows = [{"position": p, "values": [round(v, 5) for v in logits[p].tolist()]} for p in STORED]
-    return {"prompt": ids[:PROMPT], "greedy": ids[PROMPT:], "margins": margins, "logits": rows}
+    rows = [{"position": p, "values": [round(v, 5) for v in logits[p].tolist()]} for p in (longer + p for p in STORED)]
+    return {"prompt": ids[:prompt], "greedy": ids[prompt:], "margins": margins, "logits": rows}
 
 
 def main(folder, *names):
@@ -242,7 +251,7 @@ def main(folder, *names):
         for change in others:
             path = out / "model.safetensors"
             safetensors.torch.save_file(change(safetensors.torch.load_file(path)), path, {"format": "pt"})
-        (out / "golden.json").write_text(json.dumps(golden(model)) + "\n")
+        (out / "golden.json").write_text(json.dumps(golden(model, LONGER.get(name, 0))) + "\n")
         (out / "generation_config.json").unlink(missing_ok=True)
 
 
