@@ -153,7 +153,8 @@ type attentionArgs struct {
 	heads int32
 	scale float32
 	first int32 // of the items that this launch does
-	_     int32
+	// A row sees as many positions at most, the last up to its own.
+	window int32
 }
 
 // decodeArgs: to is what rows become beside out, null: nothing. arrived [items,

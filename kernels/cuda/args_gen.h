@@ -184,7 +184,7 @@ struct AttentionArgs {
     i32 heads;
     float scale;
     i32 first;
-    i32 unused10;
+    i32 window;
 };
 static_assert(sizeof(AttentionArgs) == 112, "AttentionArgs");
 

@@ -1,6 +1,7 @@
 // attention: out [n, heads, dim] = softmax(scale q kᵀ) v over the positions of
 // each row's own sequence up to its own, from the paged cache, with a running
-// maximum and sum (Milakov and Gimelshein, arXiv 1805.02867).
+// maximum and sum (Milakov and Gimelshein, arXiv 1805.02867). Of a window these are
+// the last positions, and blocks of the cache before them are not read.
 //
 // attention_any_C: every type and head size. A block does one row of an item and
 // the heads that share one KV head, 64 positions (a block of the cache) at a time.
@@ -34,11 +35,18 @@ struct Work {
 
 constexpr float NONE = -3.402823466e38f; // below all scores
 
-// score fills scores [share, seen]: a thread does one position, of some heads.
-template <class C> DEVICE void score(const Work& w, const KvArgs& cache, i64 row, i32 share, i32 seen) {
+// Seen is the positions of a block that a row sees: [from, end).
+struct Seen {
+    i32 from, end;
+
+    DEVICE bool has(const Seen& s, i32 position) { return position >= s.from && position < s.end; }
+};
+
+// score fills scores [share, 64] of what is seen: a thread does one position, of some heads.
+template <class C> DEVICE void score(const Work& w, const KvArgs& cache, i64 row, i32 share, const Seen& seen) {
     constexpr i32 abreast = ATTENTION_THREADS / BLOCK_POSITIONS, heads = 4;
     const i32 position = thread() % BLOCK_POSITIONS;
-    if (position >= seen) return;
+    if (!Seen::has(seen, position)) return;
     const u8* key = cache.k + (row + position) * cache.dim * C::bytes;
     const float scale = C::scale(cache.kScale, row + position);
     for (i32 h = thread() / BLOCK_POSITIONS * heads; h < share; h += abreast * heads) {
@@ -58,16 +66,17 @@ template <class C> DEVICE void score(const Work& w, const KvArgs& cache, i64 row
     }
 }
 
-// weigh turns the scores of `seen` positions into weights relative to the
+// weigh turns the scores of what is seen into weights relative to the
 // greatest score so far: a warp does a head, a lane two positions.
-DEVICE void weigh(const Work& w, i32 share, i32 dim, i32 seen) {
+DEVICE void weigh(const Work& w, i32 share, i32 dim, const Seen& seen) {
+    const bool sees_a = Seen::has(seen, lane()), sees_b = Seen::has(seen, lane() + WARP);
     for (i32 h = warp(); h < share; h += WARPS) {
         float* s = w.scores + h * BLOCK_POSITIONS + lane();
-        const float a = lane() < seen ? s[0] : NONE, b = lane() + WARP < seen ? s[WARP] : NONE;
+        const float a = sees_a ? s[0] : NONE, b = sees_b ? s[WARP] : NONE;
         const float before = w.highest[h];
         const float highest = greatest(before, warp_max(greatest(a, b)));
-        const float wa = lane() < seen ? exponential(a - highest) : 0;
-        const float wb = lane() + WARP < seen ? exponential(b - highest) : 0;
+        const float wa = sees_a ? exponential(a - highest) : 0;
+        const float wb = sees_b ? exponential(b - highest) : 0;
         s[0] = wa;
         s[WARP] = wb;
         const float total = warp_sum(wa + wb);
@@ -82,9 +91,8 @@ DEVICE void weigh(const Work& w, i32 share, i32 dim, i32 seen) {
     }
 }
 
-// add sums the weighted values of `seen` positions: a thread does a column of
-// some heads.
-template <class C> DEVICE void add(const Work& w, const KvArgs& cache, i64 row, i32 share, i32 seen) {
+// add sums the weighted values of what is seen: a thread does a column of some heads.
+template <class C> DEVICE void add(const Work& w, const KvArgs& cache, i64 row, i32 share, const Seen& seen) {
     constexpr i32 heads = 4;
     const i32 span = least(cache.dim, ATTENTION_THREADS), abreast = ATTENTION_THREADS / span;
     const i32 first = thread() / span;
@@ -96,7 +104,7 @@ template <class C> DEVICE void add(const Work& w, const KvArgs& cache, i64 row, 
             float s[heads];
             UNROLL
             for (i32 j = 0; j < heads; j++) s[j] = j < n ? w.sums[(h + j) * cache.dim + i] : 0;
-            for (i32 p = 0; p < seen; p++) {
+            for (i32 p = seen.from; p < seen.end; p++) {
                 const float v = C::load(values + i64(p) * cache.dim * C::bytes, i) * C::scale(cache.vScale, row + p);
                 UNROLL
                 for (i32 j = 0; j < heads; j++) {
@@ -129,8 +137,9 @@ template <class C> DEVICE void attention_any(const AttentionArgs& args) {
         w.highest[h] = NONE;
         w.total[h] = 0;
     }
-    for (i32 first = 0; first <= last; first += BLOCK_POSITIONS) {
-        const i32 seen = least(BLOCK_POSITIONS, last - first + 1);
+    const i32 since = greatest(0, last + 1 - args.window); // the first position that the row sees
+    for (i32 first = since / BLOCK_POSITIONS * BLOCK_POSITIONS; first <= last; first += BLOCK_POSITIONS) {
+        const Seen seen = {greatest(0, since - first), least(BLOCK_POSITIONS, last - first + 1)};
         const i32 block = args.table[item.table + first / BLOCK_POSITIONS];
         const i64 row = (i64(block) * cache.kvHeads + head) * BLOCK_POSITIONS;
         sync();

@@ -100,9 +100,12 @@ func (p *planBuffer) encode(plan *kernels.AttentionPlan, shape planShape) error 
 // blocksOf returns the number of blocks that a sequence's rows see.
 func blocksOf(s *kernels.AttentionSeq) int64 { return pieces(s.Position+s.Rows, kernels.BlockSize) }
 
+// everything is a window of all positions.
+const everything = 1 << 30
+
 // Attention is softmax attention over the cache, with a running maximum and sum
 // (Milakov and Gimelshein, arXiv 1805.02867). A row's arithmetic depends on its
-// own position only.
+// own position and the window only; blocks before a window are not read.
 func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, window int64, plan *kernels.AttentionPlan) {
 	kernels.CheckAttention(out, q, cache, window, plan)
 	shape := shapeOf(plan, q.Shape[0])
@@ -113,9 +116,13 @@ func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, window int64
 	}
 	base := addr(d.plan.device)
 	decodeAt, prefillAt, tablesAt := shape.itemsAt()
+	if window == 0 {
+		window = everything
+	}
 	a := attentionArgs{
 		cache: cacheArgs(cache), out: addr(out.Addr), q: addr(q.Addr), table: base + addr(tablesAt),
 		heads: int32(q.Shape[1]), scale: float32(1 / math.Sqrt(float64(q.Shape[2]))),
+		window: int32(min(window, everything)),
 	}
 	if shape.prefill > 0 {
 		a.count, a.items = base+4, base+addr(prefillAt)

@@ -9,8 +9,8 @@
 // order; the last of a row writes that as products read it (inputs.h), where it is
 // wanted. No block waits for another.
 //
-// How a row is split depends on its position alone, and so does its result. The
-// plan is read before the wait: it comes from the host.
+// How a row is split depends on its position and the window alone, and so does its
+// result. The plan is read before the wait: it comes from the host.
 //
 // Shared memory: stages of 16 keys and values for each warp; Beside. The results of warps
 // meet in the stages of a split's last positions, while the others are filled.
@@ -22,16 +22,20 @@ constexpr i32 WARPS = ATTENTION_THREADS / WARP;
 constexpr i32 SLICE = 16; // positions
 static_assert(WARPS * SLICE == BLOCK_POSITIONS, "a block of the cache for all warps");
 
-// Split is how the positions of a row are split: `count` times `blocks` blocks of the
-// cache. Less than four are done sooner than two parts are put together.
+// Split is how the positions that a row sees are split: they lie in `all` blocks of the
+// cache from `first` on, and a split is `blocks` of them. Less than four are done sooner
+// than two parts are put together.
 struct Split {
-    i32 count, blocks;
+    i32 first, all, blocks;
 
-    DEVICE Split of(i32 position) {
-        const i32 all = position / BLOCK_POSITIONS + 1;
-        const i32 blocks = greatest(4, (all + DECODE_SPLITS - 1) / DECODE_SPLITS);
-        return {(all + blocks - 1) / blocks, blocks};
+    DEVICE Split of(i32 position, i32 window) {
+        const i32 first = greatest(0, position + 1 - window) / BLOCK_POSITIONS;
+        const i32 all = position / BLOCK_POSITIONS + 1 - first;
+        return {first, all, greatest(4, (all + DECODE_SPLITS - 1) / DECODE_SPLITS)};
     }
+
+    DEVICE i32 count(const Split& s) { return (s.all + s.blocks - 1) / s.blocks; }
+    DEVICE bool is_one(const Split& s) { return s.all <= s.blocks; }
 };
 
 // Slices is a warp's part of the shared memory: stages of keys and values, as they
@@ -117,7 +121,7 @@ struct Walk {
     DEVICE void load(Walk& w, const AttentionArgs& args) {
         const bool there = w.first + lane() < w.end;
         w.own = there ? args.items[w.first + lane()] : AttentionItem{};
-        i32 sum = there ? Split::of(w.own.position).count : 0;
+        i32 sum = there ? Split::count(Split::of(w.own.position, args.window)) : 0;
         UNROLL
         for (i32 by = 1; by < WARP; by *= 2) {
             const i32 below = shuffle_up(u32(sum), by);
@@ -158,9 +162,10 @@ struct Group {
 struct Span {
     i32 first, end;
 
-    DEVICE Span of(const Task& p) {
-        const Split s = Split::of(p.position);
-        return {p.split * s.blocks, least((p.split + 1) * s.blocks, p.position / BLOCK_POSITIONS + 1)};
+    DEVICE Span of(const Task& p, i32 window) {
+        const Split s = Split::of(p.position, window);
+        const i32 first = s.first + p.split * s.blocks;
+        return {first, least(first + s.blocks, p.position / BLOCK_POSITIONS + 1)};
     }
 };
 
@@ -181,7 +186,7 @@ template <class C, i32 D> struct Copies {
     DEVICE void seek(Copies& c, const AttentionArgs& args, const Group& group) {
         if (c.left.first == c.left.end) {
             if (!Walk::next(c.p, c.walk, args)) return;
-            c.left = Span::of(c.p);
+            c.left = Span::of(c.p, args.window);
         }
         c.row = (i64(args.table[c.p.table + c.left.first]) * args.cache.kvHeads + group.kvHead) * BLOCK_POSITIONS;
     }
@@ -213,7 +218,7 @@ template <class C, i32 D> DEVICE void meet(const HeadSums<D>& r, i32 stage, cons
     put<C>(r, Slices<C, D>::results(warp(), stage));
     if (lane() % 4 == 0) state[warp()][lane() / 4] = {r.highest, all};
     sync();
-    const bool only = Split::of(p.position).count == 1;
+    const bool only = Split::is_one(Split::of(p.position, args.window));
     const Parts part = Parts::of(args, p.number, p.split);
     float* out = only ? args.out + i64(p.row) * args.heads * D : part.sums;
     for (i32 i = thread(); i < group.share * D; i += ATTENTION_THREADS) {
@@ -233,6 +238,19 @@ template <class C, i32 D> DEVICE void meet(const HeadSums<D>& r, i32 stage, cons
     sync(); // all are done with the stage
 }
 
+// begin_window leaves positions before `from` of a stage, where a window begins, out of the
+// result: no weight, and no values, which may be anything.
+template <class C, i32 D> DEVICE void begin_window(float (&s)[SLICE / 8][4], i32 stage, i32 from) {
+    typedef Slices<C, D> S;
+    constexpr i32 pieces = D * C::bytes / 16;
+    const i32 end = least(from, SLICE), both[2] = {end, end};
+    hide(s, both, minus_infinity());
+    NO_UNROLL
+    for (i32 at = lane(); at < end * pieces; at += WARP) store16(S::Tile::at(S::values(stage), at / pieces, at % pieces), {0, 0, 0, 0});
+    if (C::scaled && lane() < end) S::value_scales(stage)[lane()] = 0;
+    sync_warp();
+}
+
 // attend attends with a group to a split, whose blocks come in one stage after the other
 // from `stage` on. A stage that was used is filled again, that of the last block after the
 // results met there.
@@ -241,7 +259,7 @@ DEVICE void attend(Copies<C, D>& copies, i32& stage, const Queries<C, D>& q, con
     typedef Slices<C, D> S;
     HeadSums<D> r;
     HeadSums<D>::begin(r);
-    const Span span = Span::of(p);
+    const Span span = Span::of(p, args.window);
     NO_UNROLL
     for (i32 b = span.first; b < span.end; b++) {
         wait_async<S::stages - 1>();
@@ -251,6 +269,7 @@ DEVICE void attend(Copies<C, D>& copies, i32& stage, const Queries<C, D>& q, con
         score(s, q, S::keys(stage), 0);
         // Scales from `limit` on are zeros, as keys and values are.
         if (C::scaled) scale_columns(s, S::key_scales(stage), SLICE);
+        if (limit > args.window) begin_window<C, D>(s, stage, limit - args.window);
         HeadSums<D>::weigh(r, s, limit);
         if (C::scaled) scale_columns(s, S::value_scales(stage), SLICE);
         add<C>(r, s, S::values(stage));
@@ -284,7 +303,7 @@ template <i32 D> DEVICE void merge(const AttentionArgs& args, const Group& group
     constexpr i32 batch = 16; // parts that are on their way
     constexpr i32 columns = D / WARP;
     static_assert(DECODE_SPLITS == WARP, "a lane a part");
-    const i32 splits = Split::of(p.position).count, apart = Parts::size(args);
+    const i32 splits = Split::count(Split::of(p.position, args.window)), apart = Parts::size(args);
     NO_UNROLL
     for (i32 h = group.head + warp(); h < group.head + group.share; h += WARPS) {
         const float* sums = Parts::of(args, p.number, 0).sums + h * D + columns * lane();
@@ -348,7 +367,7 @@ DEVICE void convert(const InputArgs& to, const float* out, i64 row, i32 columns,
 template <class C, i32 D> DEVICE void finish(const DecodeArgs& args, const Group& group, const Task& p) {
     const AttentionArgs& a = args.a;
     Beside& beside = Beside::of<C, D>();
-    const i32 splits = Split::of(p.position).count, groups = grid_y();
+    const i32 splits = Split::count(Split::of(p.position, a.window)), groups = grid_y();
     u32* arrived = args.arrived + (p.number - a.first) * (groups + 1); // at each group, then at the row
     if (splits > 1) {
         if (!is_last(beside.last, arrived + block_y(), splits)) return;

@@ -7,6 +7,8 @@
 // A row's result depends on its own position alone: blocks of positions are
 // those of the cache, a block that a row does not see leaves its state as it
 // is, and what a row does not see never meets it, not even as 0 * infinity.
+// Blocks before the windows of all queries are not read, and where windows begin
+// scores are masked.
 //
 // Shared memory: two stages of keys and values; a word for each position.
 #include "gpu.h"
@@ -86,13 +88,13 @@ template <class C, i32 D> DEVICE void clean(i32 i) {
     }
 }
 
-// spoil makes the rows NaN that see a marked position of a block.
-template <i32 D> DEVICE void spoil(Running<D>& r, const u32* bad, const i32 (&seen)[2]) {
+// spoil makes the rows NaN that see a marked position of a block, up to `seen`.
+template <i32 D> DEVICE void spoil(Running<D>& r, const u32* bad, const i32 (&seen)[2], i32 window) {
     NO_UNROLL
     for (i32 p = 0; p < BLOCK_POSITIONS; p++) {
         UNROLL
         for (i32 row = 0; row < 2; row++) {
-            if (bad[p] && p <= seen[row]) r.total[row] = bits<float>(0x7fc00000u);
+            if (bad[p] && u32(seen[row] - p) < u32(window)) r.total[row] = bits<float>(0x7fc00000u);
         }
     }
 }
@@ -122,23 +124,24 @@ template <class C, i32 D> DEVICE void attention_prefill(const AttentionArgs& arg
     Queries<C, D> q;
     Queries<C, D>::load(q, there[0] ? args.q + at[0] : nullptr, there[1] ? args.q + at[1] : nullptr, args.scale * LOG2E);
 
-    // Positions that all queries of the block see, and that any does.
+    // Positions that all queries of the block see, if their windows reach it, and that any does.
     const i32 all = item.position + first_query / share;
     const i32 last = item.position + least(first_query + PREFILL_QUERIES - 1, queries - 1) / share;
-    const i32 blocks = last / BLOCK_POSITIONS + 1;
+    const i32 begin = greatest(0, all + 1 - args.window) / BLOCK_POSITIONS, end = last / BLOCK_POSITIONS + 1;
     const auto row_of = [&](i32 b) { return (i64(args.table[item.table + b]) * cache.kvHeads + head) * BLOCK_POSITIONS; };
     const auto start = [&](i32 b) {
-        if (b < blocks) fetch<C, D>(cache, row_of(b), b, last + 1 - b * BLOCK_POSITIONS);
+        if (b < end) fetch<C, D>(cache, row_of(b), b, last + 1 - b * BLOCK_POSITIONS);
         commit_async();
     };
     for (i32 i = thread(); i < BLOCK_POSITIONS; i += ATTENTION_THREADS) S::bad()[i] = 0;
     Running<D> r;
     Running<D>::begin(r);
-    start(0);
+    start(begin);
     NO_UNROLL
-    for (i32 b = 0; b < blocks; b++) {
+    for (i32 b = begin; b < end; b++) {
         const i32 first = b * BLOCK_POSITIONS;
-        const bool partial = first + BLOCK_POSITIONS - 1 > all;
+        const bool edge = first <= last - args.window; // windows begin here
+        const bool partial = first + BLOCK_POSITIONS - 1 > all || edge;
         wait_async<0>();
         sync(); // block b is there, and all are done with the one before
         start(b + 1);
@@ -155,11 +158,14 @@ template <class C, i32 D> DEVICE void attention_prefill(const AttentionArgs& arg
         score(s, q, S::keys(b), 0);
         if (C::scaled) scale_columns(s, cache.kScale + row_of(b), last + 1 - first);
         const auto sees = [&](i32 row, i32 column) { return column <= seen[row]; };
+        const i32 from[2] = {seen[0] + 1 - args.window, seen[1] + 1 - args.window};
+        if (edge) hide(s, from, minus_infinity());
         weigh(r, s, sees);
         if (C::scaled) scale_weights(s, cache.vScale + row_of(b), sees);
+        if (C::scaled && edge) hide(s, from, 0); // scales may be anything
         add<C>(r, s, S::values(b), 0);
         if (!C::scaled && partial) {
-            spoil(r, S::bad(), seen);
+            spoil(r, S::bad(), seen, args.window);
             sync(); // before others clear or mark again
             for (i32 i = thread(); i < BLOCK_POSITIONS; i += ATTENTION_THREADS) S::bad()[i] = 0;
         }

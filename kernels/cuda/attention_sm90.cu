@@ -41,7 +41,8 @@ template <i32 D> struct Rings {
 struct Part {
     AttentionItem item;
     i32 share, head, first, queries; // first of the queries
-    i32 all, blocks;                 // position that all see; blocks of the cache that any sees
+    i32 all, last;                   // positions: that all see, if their windows reach it; that any sees
+    i32 begin, end;                  // blocks of the cache that any sees
 };
 
 // fetch keeps the rings filled. One thread does it.
@@ -49,11 +50,11 @@ template <i32 D> DEVICE void fetch(const AttentionSm90Args& args, const Part& p)
     typedef Rings<D> R;
     const i32* table = args.a.table + p.item.table;
     Stages ring;
-    i32 next = table[0];
+    i32 next = table[p.begin];
     NO_UNROLL
-    for (i32 b = 0; b < p.blocks; b++) {
+    for (i32 b = p.begin; b < p.end; b++) {
         const i32 row = (next * args.a.cache.kvHeads + p.head) * BLOCK_POSITIONS;
-        if (b + 1 < p.blocks) next = table[b + 1];
+        if (b + 1 < p.end) next = table[b + 1];
         wait(R::empty_keys(ring.at), ring.parity ^ 1);
         arrive_expecting(R::full_keys(ring.at), R::bytes);
         UNROLL
@@ -128,13 +129,13 @@ template <class C, i32 D> DEVICE void clean(u8* values, u32* bad) {
     sync_some(1, READERS);
 }
 
-// spoil makes the rows NaN that see a marked position, and clears the marks.
-template <i32 D> DEVICE void spoil(Running<D>& r, u32* bad, const i32 (&seen)[2]) {
+// spoil makes the rows NaN that see a marked position, up to `seen`, and clears the marks.
+template <i32 D> DEVICE void spoil(Running<D>& r, u32* bad, const i32 (&seen)[2], i32 window) {
     NO_UNROLL
     for (i32 p = 0; p < BLOCK_POSITIONS; p++) {
         UNROLL
         for (i32 row = 0; row < 2; row++) {
-            if (bad[p] && p <= seen[row]) r.total[row] = bits<float>(0x7fc00000u);
+            if (bad[p] && u32(seen[row] - p) < u32(window)) r.total[row] = bits<float>(0x7fc00000u);
         }
     }
     sync_some(1, READERS);
@@ -167,14 +168,19 @@ template <class C, i32 D> DEVICE void attend(const AttentionSm90Args& args, cons
     float(&sums)[D / 2] = reinterpret_cast<float(&)[D / 2]>(r.sums);
     Running<D>::begin(r);
     Stages keys, values;
+    const auto edge = [&](i32 b) { return b * BLOCK_POSITIONS <= p.last - args.a.window; }; // windows begin in block b
     const auto weigh_block = [&](i32 b) {
+        if (edge(b)) {
+            const i32 before = b * BLOCK_POSITIONS + args.a.window - 1, from[2] = {position[0] - before, position[1] - before};
+            hide(s, from, minus_infinity());
+        }
         weigh(r, shrink, s, [&](i32 row, i32 column) { return column <= position[row] - b * BLOCK_POSITIONS; });
     };
     const auto pack = [&] { // not before the products with the weights before are complete
         UNROLL
         for (i32 k = 0; k < BLOCK_POSITIONS / 16; k++) pack_weights<C>(weights[k], s, k);
     };
-    const auto partial = [&](i32 b) { return (b + 1) * BLOCK_POSITIONS - 1 > p.all; };
+    const auto partial = [&](i32 b) { return (b + 1) * BLOCK_POSITIONS - 1 > p.all || edge(b); };
     // take_values starts the values of block b, end_values ends them.
     const auto take_values = [&](i32 b) {
         wait(R::full_values(values.at), values.parity);
@@ -185,7 +191,7 @@ template <class C, i32 D> DEVICE void attend(const AttentionSm90Args& args, cons
         done(R::empty_values(values.at));
         Stages::next(values);
         const i32 seen[2] = {position[0] - b * BLOCK_POSITIONS, position[1] - b * BLOCK_POSITIONS};
-        if (partial(b)) spoil(r, R::bad(), seen);
+        if (partial(b)) spoil(r, R::bad(), seen, args.a.window);
     };
 
     wait(R::full_keys(keys.at), keys.parity);
@@ -193,10 +199,10 @@ template <class C, i32 D> DEVICE void attend(const AttentionSm90Args& args, cons
     wait_products<0>(scores);
     done(R::empty_keys(keys.at));
     Stages::next(keys);
-    weigh_block(0);
+    weigh_block(p.begin);
     pack();
     NO_UNROLL
-    for (i32 b = 1; b < p.blocks; b++) {
+    for (i32 b = p.begin + 1; b < p.end; b++) {
         wait(R::full_keys(keys.at), keys.parity);
         start_scores(s, q, R::keys(keys.at));
         take_values(b - 1);
@@ -209,9 +215,9 @@ template <class C, i32 D> DEVICE void attend(const AttentionSm90Args& args, cons
         pack();
         shrink_sums(r, shrink);
     }
-    take_values(p.blocks - 1);
+    take_values(p.end - 1);
     wait_products<0>(sums);
-    end_values(p.blocks - 1);
+    end_values(p.end - 1);
     UNROLL
     for (i32 i = 0; i < 2; i++) {
         const float total = quad_sum(r.total[i]);
@@ -234,7 +240,8 @@ template <class C, i32 D> DEVICE void attention(const AttentionSm90Args& args) {
     p.head = block_y() / across, p.first = block_y() % across * SM90_QUERIES, p.queries = p.item.rows * p.share;
     if (p.first >= p.queries) return;
     p.all = p.item.position + p.first / p.share;
-    p.blocks = (p.item.position + least(p.first + SM90_QUERIES - 1, p.queries - 1) / p.share) / BLOCK_POSITIONS + 1;
+    p.last = p.item.position + least(p.first + SM90_QUERIES - 1, p.queries - 1) / p.share;
+    p.begin = greatest(0, p.all + 1 - args.a.window) / BLOCK_POSITIONS, p.end = p.last / BLOCK_POSITIONS + 1;
     if (thread() == 0) {
         for (i32 i = 0; i < R::count; i++) {
             begin(R::full_keys(i), 1);

@@ -81,6 +81,17 @@ template <i32 D> struct Running {
     }
 };
 
+// hide makes `as` of the scores or weights of positions that the lane's two rows do not see
+// because their windows begin at from[0] and from[1].
+template <i32 N> DEVICE void hide(float (&s)[N][4], const i32 (&from)[2], float as) {
+    const i32 t = lane() % 4 * 2;
+    UNROLL
+    for (i32 n = 0; n < N; n++) {
+        UNROLL
+        for (i32 i = 0; i < 4; i++) s[n][i] = 8 * n + t + i % 2 < from[i / 2] ? as : s[n][i];
+    }
+}
+
 // weigh turns scores into weights relative to the greatest so far, and returns
 // by what the sums of weighted values are to shrink. seen(row, column) says
 // whether the lane's row 0 or 1 sees a position.

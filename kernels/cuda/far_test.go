@@ -165,3 +165,29 @@ func TestFarBlocks(t *testing.T) {
 		}
 	}
 }
+
+// TestWindowReads: blocks of the cache before a window are not read. They are not there.
+func TestWindowReads(t *testing.T) {
+	const heads, kvHeads, there, all, window = 4, 2, 3, 9, 2*kernels.BlockSize - 20
+	rng := newRand()
+	for name, open := range map[string]func() (kernels.Device, error){"usual": opener, "chosen": hopperOpener} {
+		for _, dim := range []int64{48, 64, 128} {
+			dev := kerneltest.Open(t, "emulator", open).(*Device)
+			kv := deviceCache(t, dev, rng, there, kvHeads, dim)
+			for _, c := range []struct{ decode, rows int64 }{{1, 1}, {0, 20}} {
+				t.Run(fmt.Sprintf("%s/%d/%d rows", name, dim, c.rows), func(t *testing.T) {
+					q := deviceFloats(t, dev, randomFloats(rng, c.rows*heads*dim), c.rows, heads, dim)
+					attend := func(blocks int64, table []int32) []float32 {
+						seen := kernels.KV{K: kernels.View(kv.K.Addr, kernels.F16, blocks, kvHeads, kernels.BlockSize, dim), V: kernels.View(kv.V.Addr, kernels.F16, blocks, kvHeads, kernels.BlockSize, dim)}
+						out := deviceFloats(t, dev, make([]float32, q.Len()), c.rows, heads, dim)
+						dev.Attention(out, q, seen, window, &kernels.AttentionPlan{Decode: c.decode, Seqs: []kernels.AttentionSeq{
+							{Rows: c.rows, Position: int64(len(table))*kernels.BlockSize - c.rows, Blocks: table},
+						}})
+						return hostFloats(dev, out)
+					}
+					require.Equal(t, attend(there, []int32{2, 0, 1}), attend(all, []int32{8, 7, 6, 5, 4, 3, 2, 0, 1}))
+				})
+			}
+		}
+	}
+}

@@ -104,9 +104,11 @@ func requireSameProducts(t *testing.T, dev *Device, x kernels.Tensor) {
 }
 
 // TestEarlyAttention: likewise attention, of a few rows at positions that make few
-// and many parts, by one layer after the other, each of which may begin early.
+// and many parts, by one layer after the other, each of which may begin early. One sees
+// all, the next a window, which makes other parts.
 func TestEarlyAttention(t *testing.T) {
 	const many, blocks, layers = earlyRows + 1, 80, 2
+	windows := [layers]int64{0, 1000}
 	for seed, s := range [][3]int64{{8, 2, 64}, {3, 1, 128}, {1, 1, 64}, {40, 8, 128}} {
 		heads, kvHeads, dim := s[0], s[1], s[2]
 		t.Run(fmt.Sprint(s), func(t *testing.T) {
@@ -130,7 +132,7 @@ func TestEarlyAttention(t *testing.T) {
 					plan.Seqs = append(plan.Seqs, kernels.AttentionSeq{Row: i, Rows: 1, Position: position, Blocks: table})
 				}
 				for i := range layers {
-					dev.Attention(outs[i].Slice(0, n), qs[i].Slice(0, n), kv, 0, plan)
+					dev.Attention(outs[i].Slice(0, n), qs[i].Slice(0, n), kv, windows[i], plan)
 				}
 				for i := range layers {
 					found = append(found, hostFloats(dev, outs[i].Slice(0, n))...)
