@@ -6,16 +6,16 @@ var granite = architecture{
 	hf:       "GraniteForCausalLM",
 	hfType:   "granite",
 	hfLayers: hfUniform,
-	still:    graniteStill,
+	noRoPE:   graniteNoRoPE,
 
 	attentionBias: true,
 	mlpBias:       true,
 	multipliers:   graniteMultipliers,
 }
 
-// graniteStill reads a key that in these files says whether layers have rotations, and in
+// graniteNoRoPE reads a key that in these files says whether layers have rotations, and in
 // others how they were trained.
-func graniteStill(k *ggufKeys, _ int) bool {
+func graniteNoRoPE(k *ggufKeys, _ int) bool {
 	rotated, given := k.file.Bool(k.key("rope.scaling.finetuned"))
 	return given && !rotated
 }
@@ -33,12 +33,12 @@ func graniteMultipliers(o *object, c *Config) {
 // give, too.
 var hyperCLOVAX = architecture{
 	gguf: granite.gguf, hf: "HyperCLOVAXForCausalLM", hfType: "hyperclovax", hfLayers: hfUniform, folderNames: hyperCLOVAXNames(),
-	norms: NormsAround, attentionBias: true, mlpBias: true, multipliers: hyperCLOVAXMultipliers,
+	norms: SandwichNorm, attentionBias: true, mlpBias: true, multipliers: hyperCLOVAXMultipliers,
 }
 
 func hyperCLOVAXNames() *names {
 	n := hfNames
-	n.attnBehind, n.ffnBehind = "post_norm1", "post_norm2"
+	n.attnPostNorm, n.ffnPostNorm = "post_norm1", "post_norm2"
 	return &n
 }
 
@@ -53,6 +53,6 @@ func hyperCLOVAXMultipliers(o *object, c *Config) {
 		c.Multipliers.Attention = float32(o.within(o.prefix+"attention_multiplier", v, minMultiplier, maxMultiplier))
 	}
 	if _, given := o.members["use_post_norm"]; given && !o.flag("use_post_norm") {
-		c.Norms = NormsBefore
+		c.Norms = PreNorm
 	}
 }

@@ -4,11 +4,11 @@ package model
 // the rotation.
 var hunyuan = architecture{
 	gguf: "hunyuan-dense", hf: "HunYuanDenseV1ForCausalLM", hfType: "hunyuan_v1_dense", hfLayers: hunyuanLayers, folderNames: hunyuanNames(),
-	neox: true, attentionBias: true, qkNorm: true, turned: true, alpha: true,
+	neox: true, attentionBias: true, qkNorm: true, normAfterRoPE: true, alpha: true,
 }
 
 // hunyuanVLFile is a GGUF file of a Hunyuan that sees images, for text.
-var hunyuanVLFile = architecture{gguf: "hunyuan_vl", neox: true, qkNorm: true, turned: true, alpha: true}
+var hunyuanVLFile = architecture{gguf: "hunyuan_vl", neox: true, qkNorm: true, normAfterRoPE: true, alpha: true}
 
 func hunyuanNames() *names {
 	n := hfNames

@@ -12,25 +12,25 @@ import (
 // olmo2 is OLMo 2 (arXiv 2501.00656). GGUF files of OLMo 3 have its name.
 var olmo2 = architecture{
 	gguf: "olmo2", hf: "Olmo2ForCausalLM", hfType: "olmo2", hfLayers: hfUniform, folderNames: olmo2Names(), neox: true,
-	attentionBias: true, norms: NormsBehind, qkNorm: true, joint: true,
+	attentionBias: true, norms: PostNorm, qkNorm: true, joint: true,
 	windowless: true, windowInterval: 4, windowRotation: olmo3Rotation,
 }
 
 // olmo3 is OLMo 3. Rotations of layers with the window are not scaled.
 var olmo3 = architecture{
 	gguf: "olmo2", hf: "Olmo3ForCausalLM", hfType: "olmo3", hfLayers: olmo3Layers, folderNames: olmo2Names(), neox: true, attentionBias: true,
-	norms: NormsBehind, qkNorm: true, joint: true, theta: 5e5,
+	norms: PostNorm, qkNorm: true, joint: true, theta: 5e5,
 	window: 4096, windowed: patternWindows, windowRotation: olmo3Rotation,
 }
 
 // exaone4 is EXAONE 4. Where it has a window, layers without it have no rotations.
 var exaone4 = architecture{
 	gguf: "exaone4", hf: "Exaone4ForCausalLM", hfType: "exaone4", hfLayers: hfUniform, folderNames: olmo2Names(), neox: true,
-	norms: NormsBehind, qkNorm: true,
-	window: 4096, windowed: patternWindows, windowInterval: 4, windowRotation: func(a *Attention, window bool) { a.Still = !window },
+	norms: PostNorm, qkNorm: true,
+	window: 4096, windowed: patternWindows, windowInterval: 4, windowRotation: func(a *Attention, window bool) { a.NoRoPE = !window },
 }
 
-func olmo3Rotation(a *Attention, window bool) { a.Plain = window }
+func olmo3Rotation(a *Attention, window bool) { a.UnscaledRoPE = window }
 
 func olmo3Layers(o *object, s hfShape) []Layer {
 	o.olmo3Rotary()
@@ -83,6 +83,6 @@ func patternWindows(o *object, layers []Layer) []bool {
 
 func olmo2Names() *names {
 	n := hfNames
-	n.attnBehind, n.ffnBehind = "post_attention_layernorm", "post_feedforward_layernorm"
+	n.attnPostNorm, n.ffnPostNorm = "post_attention_layernorm", "post_feedforward_layernorm"
 	return &n
 }

@@ -19,7 +19,7 @@ var glm = architecture{
 // glm4 is GLM-4-0414 and GLM-Z1, with norms of what attention and FFN give, too.
 var glm4 = architecture{
 	gguf: "glm4", hf: "Glm4ForCausalLM", hfType: "glm4", hfLayers: biasedLayers, fileNames: upBehindGate(), pairs: true, partial: 0.5,
-	norms: NormsAround,
+	norms: SandwichNorm,
 }
 
 // upBehindGate: in GGUF files up stands behind gate, under its name.
@@ -164,7 +164,7 @@ func graniteHybridLayers(o *object, s hfShape) []Layer {
 			o.fail("layer_types", "%q is not supported", kind)
 		}
 		if i < len(layers) {
-			layers[i].Attention.Still, layers[i].FFN.Width = !rotated, width
+			layers[i].Attention.NoRoPE, layers[i].FFN.Width = !rotated, width
 		}
 	}
 	return layers

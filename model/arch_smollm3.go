@@ -7,7 +7,7 @@ var smollm3 = architecture{
 	hf:       "SmolLM3ForCausalLM",
 	hfType:   "smollm3",
 	hfLayers: smollm3Layers,
-	still:    func(_ *ggufKeys, i int) bool { return (i+1)%smollm3Interval == 0 },
+	noRoPE:   func(_ *ggufKeys, i int) bool { return (i+1)%smollm3Interval == 0 },
 	theta:    2e6,
 
 	attentionBias: true,
@@ -23,7 +23,7 @@ const smollm3Interval = 4
 func stillWindows(_ *object, layers []Layer) []bool {
 	has := make([]bool, len(layers))
 	for i := range has {
-		has[i] = layers[i].Attention.Still
+		has[i] = layers[i].Attention.NoRoPE
 	}
 	return has
 }
@@ -44,9 +44,9 @@ func smollm3Layers(o *object, s hfShape) []Layer {
 		return nil
 	}
 	for i := range layers {
-		layers[i].Attention.Still = (i+1)%every == 0
+		layers[i].Attention.NoRoPE = (i+1)%every == 0
 		if list != nil {
-			layers[i].Attention.Still = o.between(name, list[i], 0, 1) == 0
+			layers[i].Attention.NoRoPE = o.between(name, list[i], 0, 1) == 0
 		}
 	}
 	return layers

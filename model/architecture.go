@@ -19,9 +19,9 @@ type architecture struct {
 
 	// hfLayers reads the layers of a config.json.
 	hfLayers func(o *object, s hfShape) []Layer
-	// still reports whether layer i of a GGUF file has no rotation; nil: all have.
-	still func(k *ggufKeys, i int) bool
-	theta float64 // of a config.json that does not say; 0: 10000
+	// noRoPE reports whether layer i of a GGUF file has no rotation; nil: all have one.
+	noRoPE func(k *ggufKeys, i int) bool
+	theta  float64 // of a config.json that does not say; 0: 10000
 	// partial is the part of a head that is rotated where a config.json does not say; 0:
 	// always all of it.
 	partial float64
@@ -49,13 +49,13 @@ type architecture struct {
 	// without, where there is one; nil: all are alike.
 	windowRotation func(a *Attention, window bool)
 
-	norms  Norms
-	qkNorm bool // each head of q and k passes an RMSNorm before the rotation
-	joint  bool // all heads pass it together
-	turned bool // they pass it after the rotation instead
-	alpha  bool // the base of "dynamic" rotations may be stretched once and for all
-	tied   bool // of a config.json that does not say whether the embedding is tied
-	neox   bool // GGUF files keep the pairs (i, i+dim/2); else they are (2i, 2i+1)
+	norms         Norms
+	qkNorm        bool // each head of q and k passes an RMSNorm before the rotation
+	joint         bool // all heads pass it together
+	normAfterRoPE bool // they pass it after the rotation instead
+	alpha         bool // the base of "dynamic" rotations may be stretched once and for all
+	tied          bool // of a config.json that does not say whether the embedding is tied
+	neox          bool // GGUF files keep the pairs (i, i+dim/2); else they are (2i, 2i+1)
 }
 
 // architectures lists every decoder that this program runs.

@@ -31,9 +31,9 @@ type Config struct {
 type Norms uint8
 
 const (
-	NormsBefore Norms = iota // of what they take
-	NormsAround              // and of what they give
-	NormsBehind              // of what they give alone
+	PreNorm      Norms = iota // of their input
+	SandwichNorm              // of their input and of their output
+	PostNorm                  // of their output
 )
 
 // Layer is one decoder layer. A part that is nil does not exist: it has no
@@ -45,16 +45,16 @@ type Layer struct {
 
 // Attention describes the attention part of a layer.
 type Attention struct {
-	Heads, KVHeads int
-	HeadDim        int  // given by the checkpoint, never derived where it is given
-	QKNorm         bool // each head of q and k passes an RMSNorm before the rotation
-	QKNormJoint    bool // all heads pass it together
-	QKNormTurned   bool // they pass it after the rotation instead
-	QKVBias, OBias bool // q, k and v have biases; the output has one
-	Window         int  // how many positions a row sees, its own the last; 0: all
-	Still          bool // positions do not turn q and k
-	Plain          bool // they do so without any scaling
-	Linear         bool // replaced by one linear map [hidden, hidden]; no heads, no cache, no bias
+	Heads, KVHeads  int
+	HeadDim         int  // given by the checkpoint, never derived where it is given
+	QKNorm          bool // each head of q and k passes an RMSNorm before the rotation
+	QKNormJoint     bool // all heads pass it together
+	QKNormAfterRoPE bool // they pass it after the rotation instead
+	QKVBias, OBias  bool // q, k and v have biases; the output has one
+	Window          int  // how many positions a row sees, its own the last; 0: all
+	NoRoPE          bool // q and k are not rotated
+	UnscaledRoPE    bool // they are rotated as if Config.Rotary had no scaling
+	Linear          bool // replaced by one linear map [hidden, hidden]; no heads, no cache, no bias
 }
 
 // FFN describes the feed-forward part of a layer.
@@ -80,17 +80,17 @@ func (c *Config) KVHeads(i int) int {
 	return 0
 }
 
-// still reports whether there are layers whose q and k are not turned, or before they are
-// stored.
-func (c *Config) still() bool {
+// noRoPE reports whether there are layers whose q and k are not rotated, or not by the op that
+// stores k.
+func (c *Config) noRoPE() bool {
 	return slices.ContainsFunc(c.Layers, func(l Layer) bool {
-		return l.Attention != nil && (l.Attention.Still || l.Attention.QKNormTurned)
+		return l.Attention != nil && (l.Attention.NoRoPE || l.Attention.QKNormAfterRoPE)
 	})
 }
 
-// plain reports whether there are layers whose rotations are not scaled.
-func (c *Config) plain() bool {
-	return slices.ContainsFunc(c.Layers, func(l Layer) bool { return l.Attention != nil && l.Attention.Plain })
+// unscaledRoPE reports whether there are layers whose rotations are not scaled.
+func (c *Config) unscaledRoPE() bool {
+	return slices.ContainsFunc(c.Layers, func(l Layer) bool { return l.Attention != nil && l.Attention.UnscaledRoPE })
 }
 
 // limit lowers the context to n positions, within which what key asks for changes

@@ -144,10 +144,10 @@ func (k *ggufKeys) layers(c *Config, a *architecture) {
 		case heads[i] != 0:
 			k.groups(k.key("attention.head_count_kv"), heads[i], kv[i])
 			c.Layers[i].Attention = &Attention{
-				Heads: heads[i], KVHeads: kv[i], HeadDim: dim, QKNorm: a.qkNorm, QKNormJoint: a.joint, QKNormTurned: a.turned,
+				Heads: heads[i], KVHeads: kv[i], HeadDim: dim, QKNorm: a.qkNorm, QKNormJoint: a.joint, QKNormAfterRoPE: a.normAfterRoPE,
 				QKVBias: a.qkvBias,
 			}
-			c.Layers[i].Attention.Still = a.still != nil && a.still(k, i)
+			c.Layers[i].Attention.NoRoPE = a.noRoPE != nil && a.noRoPE(k, i)
 		}
 		if width[i] != 0 {
 			c.Layers[i].FFN = &FFN{Width: width[i]}

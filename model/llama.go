@@ -36,12 +36,12 @@ func (m *Model) compute(s *step, c *KVCache) kernels.Tensor {
 		if l.Attention != nil {
 			m.norm(s, m.layers[i].attnNorm)
 			m.attention(s, i, c)
-			m.normBehind(s, m.layers[i].attnBehind)
+			m.postNorm(s, m.layers[i].attnPostNorm)
 		}
 		if l.FFN != nil {
 			m.norm(s, m.layers[i].ffnNorm)
 			m.ffn(s, i)
-			m.normBehind(s, m.layers[i].ffnBehind)
+			m.postNorm(s, m.layers[i].ffnPostNorm)
 		}
 	}
 	return m.output(s)
@@ -76,8 +76,8 @@ func (m *Model) norm(s *step, weight kernels.Tensor) {
 	s.pending = false
 }
 
-// normBehind norms delta, if there is such a norm.
-func (m *Model) normBehind(s *step, weight kernels.Tensor) {
+// postNorm norms delta, if there is such a norm.
+func (m *Model) postNorm(s *step, weight kernels.Tensor) {
 	if weight.Absent() {
 		return
 	}
@@ -103,16 +103,16 @@ func (m *Model) attention(s *step, i int, c *KVCache) {
 	}
 	rotary := m.rotary
 	switch {
-	case a.Still:
-		rotary = m.still
-	case a.Plain:
-		rotary = m.plain
+	case a.NoRoPE:
+		rotary = m.noRoPE
+	case a.UnscaledRoPE:
+		rotary = m.unscaledRoPE
 	}
 	if a.QKNorm {
 		kNormed := m.ws.kNormed[i].Slice(0, s.n)
-		if a.QKNormTurned {
-			m.turn(s, q, k, v, kNormed, i, c)
-			rotary = m.still
+		if a.QKNormAfterRoPE {
+			m.rotate(s, q, k, v, kNormed, i, c)
+			rotary = m.noRoPE
 		}
 		each := heads
 		if a.QKNormJoint {
@@ -130,13 +130,13 @@ func (m *Model) attention(s *step, i int, c *KVCache) {
 	}
 }
 
-// turn rotates q and k before their norms. The op for that turns queries in place and
+// rotate rotates q and k before their norms. The op for that rotates queries in place and
 // stores keys; here k is a query, too, and what is stored of any other is stored over
 // again.
-func (m *Model) turn(s *step, q, k, v, other kernels.Tensor, i int, c *KVCache) {
-	for _, turned := range [...]kernels.Tensor{q, k} {
+func (m *Model) rotate(s *step, q, k, v, other kernels.Tensor, i int, c *KVCache) {
+	for _, x := range [...]kernels.Tensor{q, k} {
 		m.dev.RMSNorm(heads(other), heads(k), m.layers[i].kNorm, m.Config.NormEps)
-		m.dev.RoPEAppendKV(c.Layers[i], turned, other, v, s.pos, s.slots, m.rotary)
+		m.dev.RoPEAppendKV(c.Layers[i], x, other, v, s.pos, s.slots, m.rotary)
 	}
 }
 

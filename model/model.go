@@ -20,15 +20,15 @@ type Model struct {
 	Config Config
 	weights
 
-	dev     kernels.Device
-	rotary  kernels.Rotary
-	still   kernels.Rotary // of angle 0
-	plain   kernels.Rotary // without scaling
-	eps     float32        // of norms of the residual stream
-	ws      *workspace
-	staging []byte  // what is uploaded to ws.ints
-	tables  []int32 // block tables of a step, as the device numbers blocks
-	step    step
+	dev          kernels.Device
+	rotary       kernels.Rotary
+	noRoPE       kernels.Rotary // of angle 0
+	unscaledRoPE kernels.Rotary // without scaling
+	eps          float32        // of norms of the residual stream
+	ws           *workspace
+	staging      []byte  // what is uploaded to ws.ints
+	tables       []int32 // block tables of a step, as the device numbers blocks
+	step         step
 	// products are those of one op, here so that a call allocates nothing.
 	products [3]kernels.Product
 	biased   [3]kernels.Biased
@@ -106,7 +106,7 @@ func (m *Model) alloc(bytes int64) (uintptr, error) {
 // layVectors lays out norm weights, biases and rotary frequencies at base and returns
 // the frequencies' tensor, those of layers without rotation and without scaling, and the size
 // of all.
-func layVectors(c *Config, parts []part, base uintptr) (inv, still, plain kernels.Tensor, size int64) {
+func layVectors(c *Config, parts []part, base uintptr) (inv, noRoPE, unscaled kernels.Tensor, size int64) {
 	a := &arena{base: base}
 	for _, p := range parts {
 		if p.vector != nil {
@@ -114,13 +114,13 @@ func layVectors(c *Config, parts []part, base uintptr) (inv, still, plain kernel
 		}
 	}
 	inv = a.take(kernels.F32, int64(c.Rotary.Dim/2))
-	if c.still() {
-		still = a.take(kernels.F32, int64(c.Rotary.Dim/2))
+	if c.noRoPE() {
+		noRoPE = a.take(kernels.F32, int64(c.Rotary.Dim/2))
 	}
-	if c.plain() {
-		plain = a.take(kernels.F32, int64(c.Rotary.Dim/2))
+	if c.unscaledRoPE() {
+		unscaled = a.take(kernels.F32, int64(c.Rotary.Dim/2))
 	}
-	return inv, still, plain, a.size
+	return inv, noRoPE, unscaled, a.size
 }
 
 // loadVectors uploads what a device keeps in float32: norm weights, biases and
@@ -132,7 +132,7 @@ func (m *Model) loadVectors(ckpt *Checkpoint, parts []part) error {
 		return err
 	}
 	m.vectors = addr
-	inv, still, plain, _ := layVectors(&m.Config, parts, addr)
+	inv, noRoPE, unscaled, _ := layVectors(&m.Config, parts, addr)
 	for _, p := range parts {
 		if p.vector == nil {
 			continue
@@ -152,15 +152,15 @@ func (m *Model) loadVectors(ckpt *Checkpoint, parts []part) error {
 	}
 	m.dev.Upload(inv, floatBytes(m.Config.Rotary.Frequencies()))
 	m.rotary = kernels.Rotary{Inv: inv, Interleaved: m.Config.Rotary.Interleaved, Scale: m.Config.rotaryScale(m.Config.Rotary.Scale)}
-	if !still.Absent() {
-		m.dev.Upload(still, make([]byte, still.Bytes()))
-		m.still = kernels.Rotary{Inv: still, Interleaved: m.rotary.Interleaved, Scale: m.Config.rotaryScale(0)}
+	if !noRoPE.Absent() {
+		m.dev.Upload(noRoPE, make([]byte, noRoPE.Bytes()))
+		m.noRoPE = kernels.Rotary{Inv: noRoPE, Interleaved: m.rotary.Interleaved, Scale: m.Config.rotaryScale(0)}
 	}
-	if !plain.Absent() {
+	if !unscaled.Absent() {
 		r := &m.Config.Rotary
-		unscaled := Rotary{Theta: r.Theta, Dim: r.Dim, Rotated: r.Rotated}
-		m.dev.Upload(plain, floatBytes(unscaled.Frequencies()))
-		m.plain = kernels.Rotary{Inv: plain, Interleaved: r.Interleaved, Scale: m.Config.rotaryScale(0)}
+		base := Rotary{Theta: r.Theta, Dim: r.Dim, Rotated: r.Rotated}
+		m.dev.Upload(unscaled, floatBytes(base.Frequencies()))
+		m.unscaledRoPE = kernels.Rotary{Inv: unscaled, Interleaved: r.Interleaved, Scale: m.Config.rotaryScale(0)}
 	}
 	return m.dev.Sync()
 }

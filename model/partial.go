@@ -22,7 +22,7 @@ type partial struct {
 // partial returns what rows of q and k of an attention need. Sines and cosines that have a
 // scale multiply all dimensions, so that those which are not rotated are divided by it.
 func (r *Rotary) partial(a *Attention) partial {
-	if r.Rotated == 0 || a.Still {
+	if r.Rotated == 0 || a.NoRoPE {
 		return partial{}
 	}
 	p := partial{dim: int64(r.Dim), rotated: int64(r.Rotated), neighbours: r.Interleaved}

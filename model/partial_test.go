@@ -24,7 +24,7 @@ func TestPartialOrder(t *testing.T) {
 		require.Equal(t, i, row)
 		require.Equal(t, map[bool]float32{false: 1, true: 0.5}[row%16 >= 12], factor)
 	}
-	require.Zero(t, r.partial(&Attention{Still: true}))
+	require.Zero(t, r.partial(&Attention{NoRoPE: true}))
 }
 
 // TestPartialMatrix: rows of every form keep their values, and a header says what scales

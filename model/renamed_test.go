@@ -30,19 +30,19 @@ func TestRenamed(t *testing.T) {
 	}
 	plain := Attention{Heads: 4, KVHeads: 2, HeadDim: 64}
 	normed, together, turned := plain, plain, plain
-	turned.QKNorm, turned.QKNormTurned = true, true
+	turned.QKNorm, turned.QKNormAfterRoPE = true, true
 	normed.QKNorm = true
 	together.QKNorm, together.QKNormJoint = true, true
 	unscaled := together
-	unscaled.Plain = true
+	unscaled.UnscaledRoPE = true
 	normedStill := normed
-	normedStill.Still = true
+	normedStill.NoRoPE = true
 	within := func(a Attention, window int) *Attention {
 		a.Window = window
 		return &a
 	}
 	still, qkv, all := plain, plain, plain
-	still.Still = true
+	still.NoRoPE = true
 	qkv.QKVBias = true
 	all.QKVBias, all.OBias = true, true
 	for name, tc := range map[string]struct {
@@ -186,7 +186,7 @@ func TestWindowPattern(t *testing.T) {
 			}
 			require.NoError(t, k.result())
 			for i, l := range c.Layers {
-				require.Equal(t, Attention{Window: tc.windows[i], Still: tc.still[i]}, *l.Attention, "layer %d", i)
+				require.Equal(t, Attention{Window: tc.windows[i], NoRoPE: tc.still[i]}, *l.Attention, "layer %d", i)
 			}
 		})
 	}
@@ -256,7 +256,7 @@ func TestStretched(t *testing.T) {
 	require.NoError(t, err)
 	defer c.Close()
 	require.InEpsilon(t, 10000*math.Pow(1000, 64.0/62), c.Config.Rotary.Theta, 1e-12)
-	require.True(t, c.Config.Layers[0].Attention.QKNormTurned)
+	require.True(t, c.Config.Layers[0].Attention.QKNormAfterRoPE)
 }
 
 // TestSections: GGUF files of GLM-4 that see images have their rows in another order.

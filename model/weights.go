@@ -34,7 +34,7 @@ type layerWeights struct {
 	down     kernels.Weight // [d, w]; of a linear FFN: all of it, [d, d]
 	downBias kernels.Tensor // [d]
 
-	attnBehind, ffnBehind kernels.Tensor // [d]: norms of what these parts give
+	attnPostNorm, ffnPostNorm kernels.Tensor // [d]: norms of what these parts give
 }
 
 // part is one weight that a configuration asks for: its name in the checkpoint
@@ -73,7 +73,7 @@ type names struct {
 
 	attnNorm, q, k, v, qkv, qNorm, kNorm, o, linearAttn string
 	ffnNorm, gate, up, gateUp, down, linearFFN          string
-	attnBehind, ffnBehind                               string // norms
+	attnPostNorm, ffnPostNorm                           string // norms
 
 	// grouped: of qkv each KV head's queries come first, then its key and its value.
 	grouped bool
@@ -86,7 +86,7 @@ var ggufNames = names{
 	attnNorm: "attn_norm", q: "attn_q", k: "attn_k", v: "attn_v", qkv: "attn_qkv", qNorm: "attn_q_norm", kNorm: "attn_k_norm",
 	o: "attn_output", linearAttn: "attn_output",
 	ffnNorm: "ffn_norm", gate: "ffn_gate", up: "ffn_up", down: "ffn_down", linearFFN: "ffn_linear",
-	attnBehind: "post_attention_norm", ffnBehind: "post_ffw_norm",
+	attnPostNorm: "post_attention_norm", ffnPostNorm: "post_ffw_norm",
 }
 
 // hfNames are those of Hugging Face's Llama and of the Nemotron checkpoints, with the
@@ -96,7 +96,7 @@ var hfNames = names{
 	attnNorm: "input_layernorm", q: "self_attn.q_proj", k: "self_attn.k_proj", v: "self_attn.v_proj", qkv: "self_attn.qkv_proj",
 	qNorm: "self_attn.q_norm", kNorm: "self_attn.k_norm", o: "self_attn.o_proj", linearAttn: "self_attn.linear_attn",
 	ffnNorm: "post_attention_layernorm", gate: "mlp.gate_proj", up: "mlp.up_proj", gateUp: "mlp.gate_up_proj", down: "mlp.down_proj",
-	linearFFN: "mlp.linear_mlp", attnBehind: "post_self_attn_layernorm", ffnBehind: "post_mlp_layernorm",
+	linearFFN: "mlp.linear_mlp", attnPostNorm: "post_self_attn_layernorm", ffnPostNorm: "post_mlp_layernorm",
 }
 
 // parts lists every weight that c asks for, in the order of the forward pass.
@@ -118,19 +118,19 @@ func (w *weights) parts(c *Config, n *names) []part {
 func (l *layerWeights) parts(all []part, c *Config, n *names, i int) []part {
 	from, d := len(all), int64(c.HiddenSize)
 	norm := func(at Norms, name string, vector *kernels.Tensor) {
-		if c.Norms == at || c.Norms == NormsAround {
+		if c.Norms == at || c.Norms == SandwichNorm {
 			all = append(all, part{name: name, rows: 1, cols: d, vector: vector})
 		}
 	}
 	if a := c.Layers[i].Attention; a != nil {
-		norm(NormsBefore, n.attnNorm, &l.attnNorm)
+		norm(PreNorm, n.attnNorm, &l.attnNorm)
 		all = l.attention(all, n, a, d, c.Rotary.partial(a))
-		norm(NormsBehind, n.attnBehind, &l.attnBehind)
+		norm(PostNorm, n.attnPostNorm, &l.attnPostNorm)
 	}
 	if f := c.Layers[i].FFN; f != nil {
-		norm(NormsBefore, n.ffnNorm, &l.ffnNorm)
+		norm(PreNorm, n.ffnNorm, &l.ffnNorm)
 		all = l.ffn(all, n, f, d)
-		norm(NormsBehind, n.ffnBehind, &l.ffnBehind)
+		norm(PostNorm, n.ffnPostNorm, &l.ffnPostNorm)
 	}
 	prefix := n.layer + strconv.Itoa(i) + "."
 	for j := range all[from:] {
@@ -143,7 +143,7 @@ func (l *layerWeights) parts(all []part, c *Config, n *names, i int) []part {
 	return all
 }
 
-func (l *layerWeights) attention(all []part, n *names, a *Attention, d int64, turned partial) []part {
+func (l *layerWeights) attention(all []part, n *names, a *Attention, d int64, rotated partial) []part {
 	if a.Linear {
 		return append(all, part{name: n.linearAttn, rows: d, cols: d, weight: &l.o})
 	}
@@ -156,18 +156,18 @@ func (l *layerWeights) attention(all []part, n *names, a *Attention, d int64, tu
 		stride := group + 2*dim
 		inQ, inK, inV = joint{n.qkv, rows, 0, group, stride}, joint{n.qkv, rows, group, dim, stride}, joint{n.qkv, rows, group + dim, dim, stride}
 	}
-	normed := turned
+	normed := rotated
 	if a.QKNorm {
-		turned.rest = 0 // of the norms alone
+		rotated.rest = 0 // of the norms alone
 	}
 	all = append(all,
-		part{name: n.q, rows: q, cols: d, weight: &l.q, joint: inQ, partial: turned},
-		part{name: n.k, rows: kv, cols: d, weight: &l.k, joint: inK, partial: turned},
+		part{name: n.q, rows: q, cols: d, weight: &l.q, joint: inQ, partial: rotated},
+		part{name: n.k, rows: kv, cols: d, weight: &l.k, joint: inK, partial: rotated},
 		part{name: n.v, rows: kv, cols: d, weight: &l.v, joint: inV})
 	if a.QKVBias {
 		all = append(all,
-			part{name: n.q, bias: true, rows: 1, cols: q, vector: &l.qBias, joint: inQ, partial: turned},
-			part{name: n.k, bias: true, rows: 1, cols: kv, vector: &l.kBias, joint: inK, partial: turned},
+			part{name: n.q, bias: true, rows: 1, cols: q, vector: &l.qBias, joint: inQ, partial: rotated},
+			part{name: n.k, bias: true, rows: 1, cols: kv, vector: &l.kBias, joint: inK, partial: rotated},
 			part{name: n.v, bias: true, rows: 1, cols: kv, vector: &l.vBias, joint: inV})
 	}
 	if a.QKNorm {

@@ -123,8 +123,8 @@ func (k *archKeys) window(c *model.Config) {
 		if a.Window > 0 {
 			size = a.Window
 		}
-		windows[i] = a.Window > 0 || a.Plain || k.arch == "exaone4" && !a.Still
-		some = some || a.Window > 0 || a.Plain || k.arch == "exaone4" && a.Still
+		windows[i] = a.Window > 0 || a.UnscaledRoPE || k.arch == "exaone4" && !a.NoRoPE
+		some = some || a.Window > 0 || a.UnscaledRoPE || k.arch == "exaone4" && a.NoRoPE
 	}
 	if some {
 		k.set("attention.sliding_window", uint32(size))

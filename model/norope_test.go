@@ -7,16 +7,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stillOf says which layers are not rotated.
-func stillOf(c *Config) (still []bool) {
+// unrotated says which layers are not rotated.
+func unrotated(c *Config) (layers []bool) {
 	for _, l := range c.Layers {
-		still = append(still, l.Attention.Still)
+		layers = append(layers, l.Attention.NoRoPE)
 	}
-	return still
+	return layers
 }
 
-// TestStill: which layers of SmolLM3 are not rotated.
-func TestStill(t *testing.T) {
+// TestNoRoPE: which layers of SmolLM3 are not rotated.
+func TestNoRoPE(t *testing.T) {
 	for name, tc := range map[string]struct {
 		keys    map[string]string
 		want    []bool
@@ -41,7 +41,7 @@ func TestStill(t *testing.T) {
 			}
 			f, err := readFolder(dir)
 			require.NoError(t, err)
-			require.Equal(t, tc.want, stillOf(&f.config))
+			require.Equal(t, tc.want, unrotated(&f.config))
 			require.Equal(t, 2e6, f.config.Rotary.Theta)
 			require.True(t, f.config.TiedEmbedding)
 			require.Empty(t, f.unread)
@@ -49,12 +49,12 @@ func TestStill(t *testing.T) {
 	}
 }
 
-// TestGGUFStill: a file of Granite says of all its layers whether they are rotated.
-func TestGGUFStill(t *testing.T) {
+// TestGGUFNoRoPE: a file of Granite says of all its layers whether they are rotated.
+func TestGGUFNoRoPE(t *testing.T) {
 	for rotated, want := range map[any][]bool{true: {false, false}, false: {true, true}} {
 		c, err := Open(graniteGGUF(map[string]any{"logit_scale": float32(1), "rope.scaling.finetuned": rotated}).write(t))
 		require.NoError(t, err)
-		require.Equal(t, want, stillOf(&c.Config))
+		require.Equal(t, want, unrotated(&c.Config))
 		require.Empty(t, c.Unread)
 		require.NoError(t, c.Close())
 	}
