@@ -105,6 +105,7 @@ var toolAnswers = []struct {
 	{"qwen", "So.\n<tool_call>\n<function=typed>\n<parameter=s>\n1 < 2,\n\"\\\" </b>\n\n</parameter>\n<parameter=i>\n-7\n</parameter>\n</function>\n</tool_call>\n<tool_call>\n<function=f>\n</function>\n</tool_call>",
 		[]string{"So.", `typed {"s": "1 < 2,\n\"\\\" </b>\n", "i": -7}`, "f {}"}},
 	{"qwen", "<function=f>\n<parameter=a>\n{\"x\": [1]}\n</parameter>\n<parameter=b>01</parameter>\n</function>\n</tool_call>", []string{"", `f {"a": {"x": [1]}, "b": "01"}`}},
+	{"qwen", "<function=f>\n<parameter=a>\n{\"x\": \"\\\"</parameter>y</parameter>\"}\n</parameter>\n<parameter=b>[\"x</parameter>\n</function>", []string{"", `f {"a": {"x": "\"</parameter>y</parameter>"}, "b": `}},
 	{"qwen", "<tool_call><function=f></function><function=g></function></tool_call>", []string{"", "f {}", "g {}"}},
 	{"qwen", "<tool_call>\n<function=typed>\n<parameter=s>\nab\n</param", []string{"", `typed {"s": "ab`}}, // cut off
 	{"qwen", "<tool_call>\n<function=typed>\n<parameter=i>\n1", []string{"", `typed {"i": `}},

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"errors"
+	"io"
 	"slices"
 	"strings"
 
@@ -68,11 +70,42 @@ func (p *toolParser) parameter(kinds string) bool {
 		return ok
 	}
 	var text strings.Builder
-	if !p.textUpTo(parameterEnd, func(piece string) { text.WriteString(piece) }) {
-		return false
+	for more := true; more; {
+		if !p.textUpTo(parameterEnd, func(piece string) { text.WriteString(piece) }) {
+			return false
+		}
+		if more = withinString(text.String()); more {
+			text.WriteString(parameterEnd)
+		}
 	}
 	p.put(anyValue(text.String(), kinds))
 	return true
+}
+
+// withinString reports whether a text is JSON that breaks off in a string of an object or a list, so
+// that the tag behind it belongs to that string.
+func withinString(text string) bool {
+	text = strings.Trim(text, blank)
+	if !strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "[") {
+		return false
+	}
+	within, escaped := false, false
+	for _, b := range []byte(text) {
+		switch {
+		case escaped:
+			escaped = false
+		case b == '"':
+			within = !within
+		default:
+			escaped = within && b == '\\'
+		}
+	}
+	d := jsontext.NewDecoder(strings.NewReader(text))
+	var err error
+	for err == nil {
+		_, err = d.ReadToken()
+	}
+	return within && errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // textUpTo passes on what comes before a tag, but for a line end right before it.
