@@ -229,6 +229,7 @@ last: // one tile of tokens, or none
 	MOVQ 56(R8), R13
 	MOVQ 80(R8), AX
 	MOVQ AX, groups-48(SP)
+	MOVQ ahead-40(SP), R10
 
 groups1:
 	ZERO(0)
@@ -242,8 +243,23 @@ groups1:
 multiply1:
 	OPERANDS(x-32(SP), R13)
 	MOVQ 88(R8), R9
+	MOVQ R10, R11
+	MOVQ 112(R8), R12
+	ADDQ R11, R12
 
 steps1:
+	MOVQ 144(R8), AX
+
+lines1: // those ahead that are a step's
+	DECQ AX
+	JLT  products1
+	PREFETCHT1 (R11)
+	PREFETCHT1 (R12)
+	ADDQ $64, R11
+	ADDQ $64, R12
+	JMP  lines1
+
+products1:
 	LOAD(6, 4)
 	LOAD(3, 6)
 	MULTIPLY(4, 6, 0)
@@ -259,6 +275,7 @@ steps1:
 	TWICE(8, R15)
 	TWICE(32, R14)
 	TWICE(104, R13)
+	ADDQ 120(R8), R10
 	SUBQ $2, groups-48(SP)
 	JGT  groups1
 

@@ -137,13 +137,14 @@ func (j *tilesJob) loadGroups(w *worker, first, groups, from, n int64) {
 }
 
 // lookAhead names what is unpacked next: column from on, or what is probably this
-// thread's next piece.
+// thread's next piece. One tile of tokens leaves weights of 16 bits to loadGroups, whose lines
+// are too many for the few products.
 func (j *tilesJob) lookAhead(p *tileProduct, first, from int64) {
 	if from == j.w.Cols {
 		first, from = first+j.span, 0
 	}
+	p.aheadStep, p.aheadLines = 0, 0
 	if first*lanes >= j.w.Rows {
-		p.aheadStep = 0
 		return
 	}
 	bytes, steps := j.packedBytes(min(tileDepth, j.w.Cols-from)), max(1, p.tokens/2)*p.steps
@@ -151,6 +152,9 @@ func (j *tilesJob) lookAhead(p *tileProduct, first, from int64) {
 	p.aheadPair, p.aheadNext = int(j.l.groupBytes), int(2*j.l.groupBytes)
 	if j.up != nil {
 		p.aheadPair, p.aheadNext = int(j.up.address(first, from)-p.ahead), int(j.l.groupBytes)
+	}
+	if p.tokens == 1 && j.w.Type != kernels.BF16 && j.w.Type != kernels.F16 {
+		p.aheadLines = (p.aheadStep + 63) / 64
 	}
 }
 

@@ -76,6 +76,7 @@ type tileProduct struct {
 	aheadPair, aheadNext   int
 	aheadStep              int
 	begin                  int // not 0: from is 0
+	aheadLines             int // lines that each step of one tile of tokens prefetches there
 }
 
 // tileSums are sums of groups and tokens, distances in bytes.
