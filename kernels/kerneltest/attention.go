@@ -154,6 +154,7 @@ var attentionCases = map[string]attentionCase{
 	"window of 65":      {2, 1, 256, 1, [][2]int64{{1, 1088}, {3, 126}}, 65},
 	"window of 1000":    {12, 4, 64, 2, [][2]int64{{1, 2100}, {1, 1030}, {3, 1022}, {70, 1990}}, 1000},
 	"window of 1025":    {4, 2, 32, 1, [][2]int64{{1, 3072}, {130, 2020}}, 1025},
+	"window of 10":      {8, 8, 32, 0, [][2]int64{{1060, 1000}}, 10}, // many rows, of which some see none of two spans of 1,024
 	"window beyond all": {8, 2, 128, 1, [][2]int64{{1, 200}, {30, 100}}, 300},
 }
 
