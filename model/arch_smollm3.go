@@ -14,13 +14,13 @@ var smollm3 = architecture{
 	mlpBias:       true,
 	tied:          true,
 	windowFlag:    true,
-	windowed:      stillWindows,
+	windowed:      noRoPEWindows,
 }
 
 const smollm3Interval = 4
 
-// stillWindows: layers without rotations have the window.
-func stillWindows(_ *object, layers []Layer) []bool {
+// noRoPEWindows: layers without rotations have the window.
+func noRoPEWindows(_ *object, layers []Layer) []bool {
 	has := make([]bool, len(layers))
 	for i := range has {
 		has[i] = layers[i].Attention.NoRoPE

@@ -359,6 +359,18 @@ func TestConfigContradictions(t *testing.T) {
 	}
 }
 
+// requireFolder reads a folder, or, if its config.json has a field that must be refused, requires
+// that and returns nil.
+func requireFolder(t *testing.T, dir, refused string) *folder {
+	if refused != "" {
+		requireField(t, dir, "config.json", refused)
+		return nil
+	}
+	f, err := readFolder(dir)
+	require.NoError(t, err)
+	return f
+}
+
 func requireField(t *testing.T, dir, file, field string) {
 	_, err := readFolder(dir)
 	var ce *ConfigError
