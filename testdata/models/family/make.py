@@ -30,7 +30,9 @@ OLMO3 = dict(
 )
 FACTORS = dict(embedding_multiplier=12.0, residual_multiplier=0.22, logits_scaling=2.0, attention_multiplier=0.125)
 PROMPT, GREEDY, STORED = 24, 16, (0, 1, 17, 23, 24, 38)
-LONGER = {"mistral": 126}  # by which prompts are, and what is stored is later
+# By which prompts are longer, and what is stored is later. Weights are half as large there: among so
+# many positions with large ones some move by more than tests allow when inputs are rounded to 16 bits.
+LONGER = {"mistral": 126}
 
 
 def plain(name, **changes):
@@ -205,7 +207,7 @@ MODELS = {
 }
 
 
-def fill(model):
+def fill(model, gain):
     with torch.no_grad():
         for key, p in model.named_parameters():
             if key.endswith(".bias"):
@@ -215,7 +217,7 @@ def fill(model):
             elif "embed" in key:
                 p.normal_(0, 0.05 if hasattr(model.config, "embedding_multiplier") else 0.3)
             else:
-                p.normal_(0, 2 * p.shape[1] ** -0.5)
+                p.normal_(0, gain * p.shape[1] ** -0.5)
             p.copy_(p.to(torch.bfloat16))  # exact in what is written
 
 
@@ -240,7 +242,8 @@ def main(folder, *names):
         make, change, *others = MODELS[name]
         torch.manual_seed(1)
         model = make().eval()
-        fill(model)
+        longer = LONGER.get(name, 0)
+        fill(model, 1 if longer else 2)
         out = pathlib.Path(folder) / name
         copy.deepcopy(model).to(torch.bfloat16).save_pretrained(out, safe_serialization=True)
         path = out / "config.json"
@@ -251,7 +254,7 @@ def main(folder, *names):
         for change in others:
             path = out / "model.safetensors"
             safetensors.torch.save_file(change(safetensors.torch.load_file(path)), path, {"format": "pt"})
-        (out / "golden.json").write_text(json.dumps(golden(model, LONGER.get(name, 0))) + "\n")
+        (out / "golden.json").write_text(json.dumps(golden(model, longer)) + "\n")
         (out / "generation_config.json").unlink(missing_ok=True)
 
 
