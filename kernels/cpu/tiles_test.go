@@ -299,3 +299,40 @@ func TestStaleScratch(t *testing.T) {
 		same(t, want, floatsOf(out.Addr, rows*dim), "%s", v.name)
 	}
 }
+
+// TestManyRowsInWindow: of many rows in a tile some see none of two spans of positions, and have
+// the bits that they have among few.
+func TestManyRowsInWindow(t *testing.T) {
+	const heads, dim, rows, position, window, blocks = 4, 32, 1060, 1000, 10, 33
+	rng := rand.New(rand.NewPCG(10, 1060))
+	for _, v := range variants() {
+		dev, err := Open(Options{Threads: 1, Variant: v.name})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, dev.Close()) }()
+		tensor := func(shape ...int64) kernels.Tensor {
+			x := kernels.View(1, kernels.F32, shape...)
+			x.Addr, err = dev.Alloc(x.Bytes())
+			require.NoError(t, err)
+			for i := range floatsOf(x.Addr, x.Len()) {
+				floatsOf(x.Addr, x.Len())[i] = float32(rng.NormFloat64())
+			}
+			return x
+		}
+		kv := kernels.KV{K: tensor(blocks, heads, kernels.BlockSize, dim), V: tensor(blocks, heads, kernels.BlockSize, dim)}
+		q, out, few := tensor(rows, heads, dim), tensor(rows, heads, dim), tensor(rows, heads, dim)
+		table := make([]int32, blocks)
+		for i := range table {
+			table[i] = int32(i)
+		}
+		attend := func(out kernels.Tensor, from, n int64) {
+			dev.Attention(out.Slice(from, from+n), q.Slice(from, from+n), kv, window, &kernels.AttentionPlan{
+				Seqs: []kernels.AttentionSeq{{Rows: n, Position: position + from, Blocks: table}},
+			})
+		}
+		attend(out, 0, rows)
+		for from := int64(0); from < rows; from += 53 {
+			attend(few, from, 53)
+		}
+		same(t, floatsOf(few.Addr, few.Len()), floatsOf(out.Addr, out.Len()), "%s", v.name)
+	}
+}
