@@ -23,7 +23,7 @@ type Options struct {
 	Origins      []string      // whose pages may use the server, as CheckOrigin wants them; none
 	MaxBodyBytes int64         // of a request; 8 MiB, or less where Memory is short
 	Memory       int64         // that all requests may take together; 2 GiB
-	MaxConns     int           // open connections; 12,000, or what an eighth of Memory holds
+	MaxConns     int           // open connections; 12,000, or what an eighth of Memory holds, or three quarters of the files that may be open
 	Heartbeat    time.Duration // between comments in a silent stream; 15 s
 	Strict       bool          // refuse fields that have no effect, unless a request says otherwise
 	Log          *slog.Logger  // one line a request, without contents; none
@@ -52,7 +52,7 @@ type Server struct {
 func New(o Options) *Server {
 	memory := newMemory(cmp.Or(o.Memory, 2<<30))
 	o.MaxBodyBytes = min(cmp.Or(o.MaxBodyBytes, 8<<20), memory.mostBody())
-	o.MaxConns = cmp.Or(o.MaxConns, min(12_000, int(memory.most/2/connBytes)))
+	o.MaxConns = cmp.Or(o.MaxConns, min(12_000, int(memory.most/2/connBytes), max(mostFiles()/4*3, 1)))
 	o.Heartbeat = cmp.Or(o.Heartbeat, 15*time.Second)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	s := &Server{options: o, keys: newKeyring(o.APIKeys), routes: http.NewServeMux(), memory: memory, responses: newResponseStore(memory.kept(maxStoredBytes))}
