@@ -70,6 +70,8 @@ func (c *serveCommand) serve(std stdio, listener net.Listener, keys []string, fr
 	defer signal.Stop(signals)
 	signal.Ignore(syscall.SIGPIPE) // who reads the log may end first
 
+	log := newServerLog(std.err)
+	defer log.close()
 	level := slog.LevelError
 	if c.LogRequests {
 		level = slog.LevelInfo
@@ -77,7 +79,7 @@ func (c *serveCommand) serve(std stdio, listener net.Listener, keys []string, fr
 	api := server.New(server.Options{
 		Version: version, APIKeys: keys, Hosts: []string{c.Host}, Origins: c.AllowedOrigins, Strict: c.Strict,
 		Memory: budget{free: cpu.AvailableMemory()}.spare(),
-		Log:    slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: level})),
+		Log:    slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: level})),
 	})
 	failed := make(chan error, 1)
 	go func() { failed <- api.Serve(listener) }()
@@ -105,15 +107,15 @@ func (c *serveCommand) serve(std stdio, listener net.Listener, keys []string, fr
 	defer models.close()
 	api.SetModels(models.models()...)
 	for _, l := range models {
-		fmt.Fprintf(std.err, "trona: %s\n", l.summary)
+		fmt.Fprintf(log, "trona: %s\n", l.summary)
 	}
-	fmt.Fprintf(std.err, "trona: ready on http://%s\n", net.JoinHostPort(shownHost(address), strconv.Itoa(address.Port)))
+	fmt.Fprintf(log, "trona: ready on http://%s\n", net.JoinHostPort(shownHost(address), strconv.Itoa(address.Port)))
 	select {
 	case err = <-failed:
 		return err
-	case err = <-models.failing(std.err): // a device that failed works in another process only
+	case err = <-models.failing(log): // a device that failed works in another process only
 	case <-signals:
-		fmt.Fprintf(std.err, "trona: finishing what is in flight, at most %v; a second signal ends it at once\n", c.DrainTimeout)
+		fmt.Fprintf(log, "trona: finishing what is in flight, at most %v; a second signal ends it at once\n", c.DrainTimeout)
 	}
 	c.drain(api, signals)
 	return err

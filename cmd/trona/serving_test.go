@@ -69,6 +69,15 @@ func beginCommand(t *testing.T, command *exec.Cmd) *serving {
 	t.Helper()
 	s := &serving{command: command, log: new(screen), ended: make(chan struct{})}
 	s.command.Stderr = s.log
+	s.launch(t)
+	s.find(t, listenLine)
+	s.url = "http://127.0.0.1:" + listenLine.FindStringSubmatch(s.log.String())[1]
+	return s
+}
+
+// launch starts the command; the test ends it.
+func (s *serving) launch(t *testing.T) {
+	t.Helper()
 	require.NoError(t, s.command.Start())
 	go func() {
 		_ = s.command.Wait() // the exit code stays in ProcessState
@@ -78,9 +87,6 @@ func beginCommand(t *testing.T, command *exec.Cmd) *serving {
 		_ = s.command.Process.Kill() // it may have ended
 		<-s.ended
 	})
-	s.find(t, listenLine)
-	s.url = "http://127.0.0.1:" + listenLine.FindStringSubmatch(s.log.String())[1]
-	return s
 }
 
 // start starts `trona serve` and waits until it is ready.
