@@ -3,24 +3,41 @@ package cpu
 import (
 	"bufio"
 	"bytes"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // AvailableMemory returns the bytes that this process may still take: what the
-// system has left, or less where a cgroup limits it; 0 if unknown.
+// system has left, or less where a cgroup or its address space (ulimit -v) limits it; 0 if unknown.
 func AvailableMemory() int64 {
 	info, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
 		return 0
 	}
-	free := memAvailable(info)
+	free := min(memAvailable(info), addressSpace())
 	for _, g := range processGroups() {
-		free = min(free, max(g.limit-g.used, 0))
+		free = min(free, g.limit-g.used)
 	}
-	return free
+	return max(free, 1) // none is not unknown
+}
+
+// addressSpace returns the bytes that this process may still map.
+func addressSpace() int64 {
+	var limit unix.Rlimit
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil || unix.Getrlimit(unix.RLIMIT_AS, &limit) != nil || limit.Cur > math.MaxInt64 {
+		return math.MaxInt64
+	}
+	pages := int64(0)
+	if words := strings.Fields(string(statm)); len(words) > 0 {
+		pages, _ = strconv.ParseInt(words[0], 10, 64)
+	}
+	return int64(limit.Cur) - pages*int64(os.Getpagesize())
 }
 
 // memAvailable reads MemAvailable of /proc/meminfo.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 func TestCgroupFolders(t *testing.T) {
@@ -52,4 +53,17 @@ func TestMemoryFields(t *testing.T) {
 	require.EqualValues(t, 82, reclaimable([]byte("active_file 5\ninactive_file 77\n")))
 	require.EqualValues(t, 90, reclaimable([]byte("active_file 5\ninactive_file 77\ntotal_inactive_file 80\ntotal_active_file 10\n")))
 	require.Positive(t, AvailableMemory())
+}
+
+// TestAddressSpace: what ulimit -v leaves is all there is.
+func TestAddressSpace(t *testing.T) {
+	var before unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_AS, &before))
+	lower := before
+	lower.Cur = min(before.Max, 1<<46)
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_AS, &lower))
+	left := addressSpace()
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_AS, &before))
+	require.Less(t, left, int64(1<<46))
+	require.Greater(t, left, int64(1<<45))
 }
