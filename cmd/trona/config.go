@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+	strictjson "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // config gives flags their values from a JSON object: a key is a flag's name
@@ -24,14 +27,19 @@ func readConfig(r io.Reader) (kong.Resolver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration file: %w", err)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	var object jsontext.Value
+	if err := strictjson.Unmarshal(text, &object); err != nil {
+		return nil, fmt.Errorf("configuration file: %w", notJSON(err))
+	}
+	if object.Kind() != '{' {
+		return nil, errors.New(`configuration file: want an object, such as {"port": 8080}`)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(object))
 	decoder.UseNumber()
 	var values map[string]any
 	if err := decoder.Decode(&values); err != nil {
 		return nil, fmt.Errorf("configuration file: %w", err)
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return nil, fmt.Errorf("configuration file: something follows the object, at byte %d", decoder.InputOffset())
 	}
 	c := config{}
 	for key, value := range values {
@@ -49,6 +57,14 @@ func readConfig(r io.Reader) (kong.Resolver, error) {
 		}
 	}
 	return c, nil
+}
+
+// notJSON says where a text is not JSON.
+func notJSON(err error) error {
+	if syntax := (*jsontext.SyntacticError)(nil); errors.As(err, &syntax) {
+		return fmt.Errorf("not valid JSON: %w at byte %d", syntax.Err, syntax.ByteOffset)
+	}
+	return err
 }
 
 // Validate refuses keys that no command knows.

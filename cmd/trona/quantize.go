@@ -30,6 +30,9 @@ func (c *quantizeCommand) Run(std stdio) error {
 	if c.Threads < 0 || c.Threads > maxThreads {
 		return usagef("--threads %d: must be 0 to %d", c.Threads, maxThreads)
 	}
+	if c.Dest == "" {
+		return usagef("dst must not be empty")
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
 	defer stop()
 	ckpt, err := openCheckpoint(c.Source)

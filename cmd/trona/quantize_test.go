@@ -78,7 +78,7 @@ func TestQuantizeKeeps(t *testing.T) {
 	require.Equal(t, data, now)
 	for _, args := range [][]string{
 		{"quantize", path}, {"quantize", path, filepath.Join(folder, "x")}, {"quantize", path, filepath.Join(folder, "x"), "--type", "IQ3_S"},
-		{"quantize", path, filepath.Join(folder, "x"), "--type", "F16", "--threads", "-1"},
+		{"quantize", path, filepath.Join(folder, "x"), "--type", "F16", "--threads", "-1"}, {"quantize", path, "", "--type", "F16"},
 	} {
 		require.Equal(t, exitUsage, trona(t, "", args...).code, "%v", args)
 	}

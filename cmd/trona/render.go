@@ -126,7 +126,7 @@ func (r *renderer) render(input []byte) (string, error) {
 		return "", fmt.Errorf(`the conversation: want {"messages": [{"role": "user", "content": "Hi"}]}, not what stands at %q`, wrong.JSONPointer)
 	}
 	if err != nil {
-		return "", fmt.Errorf("the conversation: %w", err)
+		return "", fmt.Errorf("the conversation: %w", notJSON(err))
 	}
 	in := tokenizer.RenderInput{
 		Messages: c.Messages, Tools: c.Tools, Documents: c.Documents, Special: r.special,

@@ -81,7 +81,8 @@ func TestRenderErrors(t *testing.T) {
 	for name, test := range map[string]struct{ input, template, want string }{
 		"raised":   {good, file("raised", "a\nb\n{{ raise_exception('no way') }}"), "TemplateError: no way (line 3)"},
 		"syntax":   {good, file("syntax", "a\n{% if %}"), "(line 2)"},
-		"no JSON":  {`{"messages"`, file("plain", "x"), "the conversation"},
+		"no JSON":  {`{"messages"`, file("plain", "x"), "the conversation: not valid JSON: unexpected EOF at byte 11"},
+		"nothing":  {``, file("plain", "x"), "the conversation: not valid JSON: unexpected EOF at byte 0"},
 		"two":      {good + good, file("plain", "x"), "the conversation"},
 		"a list":   {`[]`, file("plain", "x"), `"Hi"}]}, not what stands at ""`},
 		"a text":   {`{"messages":"x"}`, file("plain", "x"), `"Hi"}]}, not what stands at "/messages"`},
