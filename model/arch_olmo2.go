@@ -12,14 +12,14 @@ import (
 // olmo2 is OLMo 2 (arXiv 2501.00656). GGUF files of OLMo 3 have its name.
 var olmo2 = architecture{
 	gguf: "olmo2", hf: "Olmo2ForCausalLM", hfType: "olmo2", hfLayers: hfUniform, folderNames: olmo2Names(), neox: true,
-	attentionBias: true, norms: PostNorm, qkNorm: true, joint: true,
+	attentionBias: true, norms: PostNorm, qkNorm: true, normJoint: true,
 	windowless: true, windowInterval: 4, windowRotation: olmo3Rotation,
 }
 
 // olmo3 is OLMo 3. Rotations of layers with the window are not scaled.
 var olmo3 = architecture{
 	gguf: "olmo2", hf: "Olmo3ForCausalLM", hfType: "olmo3", hfLayers: olmo3Layers, folderNames: olmo2Names(), neox: true, attentionBias: true,
-	norms: PostNorm, qkNorm: true, joint: true, theta: 5e5,
+	norms: PostNorm, qkNorm: true, normJoint: true, theta: 5e5,
 	window: 4096, windowed: patternWindows, windowRotation: olmo3Rotation,
 }
 

@@ -8,7 +8,7 @@ import (
 // These are Llama under other names. Where they have none in GGUF files, those are written as
 // Llama's.
 
-// phi3 is Phi-3 and Phi-4 (arXiv 2404.14219, 2503.01743), whose tensors are joint.
+// phi3 is Phi-3 and Phi-4 (arXiv 2404.14219, 2503.01743), with fused tensors.
 var phi3 = architecture{gguf: "phi3", hf: "Phi3ForCausalLM", hfType: "phi3", hfLayers: hfUniform, fileNames: upBehindGate(), neox: true, partial: 1}
 
 // glm is GLM-4-9B (arXiv 2406.12793), which rotates neighbours in half of a head.

@@ -51,7 +51,7 @@ type architecture struct {
 
 	norms         Norms
 	qkNorm        bool // each head of q and k passes an RMSNorm before the rotation
-	joint         bool // all heads pass it together
+	normJoint     bool // all heads pass it together
 	normAfterRoPE bool // they pass it after the rotation instead
 	alpha         bool // the base of "dynamic" rotations may be stretched once and for all
 	tied          bool // of a config.json that does not say whether the embedding is tied

@@ -144,7 +144,7 @@ func (k *ggufKeys) layers(c *Config, a *architecture) {
 		case heads[i] != 0:
 			k.groups(k.key("attention.head_count_kv"), heads[i], kv[i])
 			c.Layers[i].Attention = &Attention{
-				Heads: heads[i], KVHeads: kv[i], HeadDim: dim, QKNorm: a.qkNorm, QKNormJoint: a.joint, QKNormAfterRoPE: a.normAfterRoPE,
+				Heads: heads[i], KVHeads: kv[i], HeadDim: dim, QKNorm: a.qkNorm, QKNormJoint: a.normJoint, QKNormAfterRoPE: a.normAfterRoPE,
 				QKVBias: a.qkvBias,
 			}
 			c.Layers[i].Attention.NoRoPE = a.noRoPE != nil && a.noRoPE(k, i)

@@ -130,7 +130,7 @@ func (o *object) finishLayers(layers []Layer, a *architecture) {
 	mlp := a.mlpBias && o.flag("mlp_bias")
 	for i := range layers {
 		if at := layers[i].Attention; at != nil && !at.Linear {
-			at.QKNorm, at.QKNormJoint, at.QKNormAfterRoPE = a.qkNorm, a.joint, a.normAfterRoPE
+			at.QKNorm, at.QKNormJoint, at.QKNormAfterRoPE = a.qkNorm, a.normJoint, a.normAfterRoPE
 			at.QKVBias, at.OBias = at.QKVBias || a.qkvBias || attention, at.OBias || attention
 		}
 		if f := layers[i].FFN; f != nil && !f.Linear {

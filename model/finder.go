@@ -97,8 +97,8 @@ func inner(shape []int64) []int64 {
 // files that were converted from ModelOpt.
 func (f *finder) gguf(p *part) (*stored, error) {
 	codes, ok := f.take(p.tensor())
-	if !ok || p.joint.name == p.name {
-		if s, err := f.joint(p, f.gguf); s != nil || err != nil {
+	if !ok || p.fused.name == p.name {
+		if s, err := f.fused(p, f.gguf); s != nil || err != nil {
 			return s, err
 		}
 		return nil, f.fail(p.tensor(), "is missing")
@@ -138,7 +138,7 @@ func (f *finder) hf(p *part) (*stored, error) {
 	}
 	codes, ok := f.take(p.tensor())
 	if !ok {
-		if s, err := f.joint(p, f.hf); s != nil || err != nil {
+		if s, err := f.fused(p, f.hf); s != nil || err != nil {
 			return s, err
 		}
 		return nil, f.fail(p.tensor(), "is missing")

@@ -318,10 +318,10 @@ func TestTheta(t *testing.T) {
 	}
 }
 
-// TestJointBlock: a part of a joint tensor must not begin within a block that has one scale.
-func TestJointBlock(t *testing.T) {
+// TestFusedBlock: a part of a fused tensor must not begin within a block that has one scale.
+func TestFusedBlock(t *testing.T) {
 	const rows, cols = 192, 320
-	p := part{name: "up", rows: rows, cols: cols, weight: new(kernels.Weight), joint: joint{name: "both", rows: 2 * rows, first: rows}}
+	p := part{name: "up", rows: rows, cols: cols, weight: new(kernels.Weight), fused: fused{name: "both", rows: 2 * rows, first: rows}}
 	for scale, refused := range map[string]bool{"both.weight_scale": false, "both.weight_scale_inv": true} {
 		shape := []int64{2 * rows, 1}
 		if refused {
@@ -362,9 +362,9 @@ func TestGrouped(t *testing.T) {
 	for i, want := range [][]int64{{0, 1, 2, 3, 8, 9, 10, 11}, {4, 5, 12, 13}, {6, 7, 14, 15}} {
 		for name, whole := range wholes {
 			whole.Type, whole.Rows, whole.Cols = kernels.F8E4M3, rows, cols
-			s := stored{matrix: *whole, place: parts[i].joint, scale: -1}
+			s := stored{matrix: *whole, place: parts[i].fused, scale: -1}
 			s.matrix.Rows = parts[i].rows
-			m := s.of(whole)
+			m := s.cut(whole)
 			require.Equal(t, int64(len(want)), m.Rows)
 			if m.Fill != nil {
 				m.Data = make([]byte, m.Rows*cols)

@@ -21,8 +21,8 @@ type stored struct {
 	integers *integers     // nil: the codes are no whole numbers
 	recast   *quant.Recast // the codes' type, where it turns into the matrix's; nil: it is that
 
-	joint *stored // the joint weight of which this is a part; nil: none
-	place joint   // in it
+	fused *stored // the fused weight of which this is a part; nil: none
+	place fused   // in it
 }
 
 // whole lets one factor apply to all of s.
@@ -32,7 +32,7 @@ func (s *stored) whole(scale int) {
 
 // bytes returns the size of the weight in the checkpoint.
 func (c *Checkpoint) bytes(s *stored) int64 {
-	if whole := s.joint; whole != nil {
+	if whole := s.fused; whole != nil {
 		return c.bytes(whole) / (whole.matrix.Rows * whole.matrix.Cols / s.matrix.Cols) * s.matrix.Rows
 	}
 	n := c.tensors[s.codes].Bytes
@@ -68,7 +68,7 @@ func (s *stored) scales() int64 {
 
 // read returns s with its data.
 func (c *Checkpoint) read(s *stored) (*kernels.Matrix, error) {
-	if s.joint != nil {
+	if s.fused != nil {
 		return c.readPart(s)
 	}
 	if s.integers != nil {

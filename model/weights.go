@@ -47,7 +47,7 @@ type part struct {
 	vector     *kernels.Tensor
 	factor     float32 // multiplies what the checkpoint stores; 0: nothing does
 	partial    partial // of q and k
-	joint      joint   // where it may stand instead
+	fused      fused   // where it may stand instead
 }
 
 // tensor returns the whole name in the checkpoint.
@@ -90,7 +90,7 @@ var ggufNames = names{
 }
 
 // hfNames are those of Hugging Face's Llama and of the Nemotron checkpoints, with the
-// joint tensors of Phi-3.
+// fused tensors of Phi-3.
 var hfNames = names{
 	embedding: "model.embed_tokens", finalNorm: "model.norm", head: "lm_head", layer: "model.layers.",
 	attnNorm: "input_layernorm", q: "self_attn.q_proj", k: "self_attn.k_proj", v: "self_attn.v_proj", qkv: "self_attn.qkv_proj",
@@ -136,8 +136,8 @@ func (l *layerWeights) parts(all []part, c *Config, n *names, i int) []part {
 	for j := range all[from:] {
 		p := &all[from+j]
 		p.name = prefix + p.name
-		if p.joint.name != "" {
-			p.joint.name = prefix + p.joint.name
+		if p.fused.name != "" {
+			p.fused.name = prefix + p.fused.name
 		}
 	}
 	return all
@@ -150,25 +150,25 @@ func (l *layerWeights) attention(all []part, n *names, a *Attention, d int64, ro
 	dim := int64(a.HeadDim)
 	q, kv := int64(a.Heads)*dim, int64(a.KVHeads)*dim
 	rows := q + 2*kv
-	inQ, inK, inV := joint{name: n.qkv, rows: rows}, joint{name: n.qkv, rows: rows, first: q}, joint{name: n.qkv, rows: rows, first: q + kv}
+	inQ, inK, inV := fused{name: n.qkv, rows: rows}, fused{name: n.qkv, rows: rows, first: q}, fused{name: n.qkv, rows: rows, first: q + kv}
 	if n.grouped {
 		group := q / int64(a.KVHeads)
 		stride := group + 2*dim
-		inQ, inK, inV = joint{n.qkv, rows, 0, group, stride}, joint{n.qkv, rows, group, dim, stride}, joint{n.qkv, rows, group + dim, dim, stride}
+		inQ, inK, inV = fused{n.qkv, rows, 0, group, stride}, fused{n.qkv, rows, group, dim, stride}, fused{n.qkv, rows, group + dim, dim, stride}
 	}
 	normed := rotated
 	if a.QKNorm {
 		rotated.rest = 0 // of the norms alone
 	}
 	all = append(all,
-		part{name: n.q, rows: q, cols: d, weight: &l.q, joint: inQ, partial: rotated},
-		part{name: n.k, rows: kv, cols: d, weight: &l.k, joint: inK, partial: rotated},
-		part{name: n.v, rows: kv, cols: d, weight: &l.v, joint: inV})
+		part{name: n.q, rows: q, cols: d, weight: &l.q, fused: inQ, partial: rotated},
+		part{name: n.k, rows: kv, cols: d, weight: &l.k, fused: inK, partial: rotated},
+		part{name: n.v, rows: kv, cols: d, weight: &l.v, fused: inV})
 	if a.QKVBias {
 		all = append(all,
-			part{name: n.q, bias: true, rows: 1, cols: q, vector: &l.qBias, joint: inQ, partial: rotated},
-			part{name: n.k, bias: true, rows: 1, cols: kv, vector: &l.kBias, joint: inK, partial: rotated},
-			part{name: n.v, bias: true, rows: 1, cols: kv, vector: &l.vBias, joint: inV})
+			part{name: n.q, bias: true, rows: 1, cols: q, vector: &l.qBias, fused: inQ, partial: rotated},
+			part{name: n.k, bias: true, rows: 1, cols: kv, vector: &l.kBias, fused: inK, partial: rotated},
+			part{name: n.v, bias: true, rows: 1, cols: kv, vector: &l.vBias, fused: inV})
 	}
 	if a.QKNorm {
 		ofQ, ofK := dim, dim
@@ -192,8 +192,8 @@ func (l *layerWeights) ffn(all []part, n *names, f *FFN, d int64) []part {
 	}
 	w := int64(f.Width)
 	all = append(all,
-		part{name: n.gate, rows: w, cols: d, weight: &l.gate, joint: joint{name: n.gateUp, rows: 2 * w}},
-		part{name: n.up, rows: w, cols: d, weight: &l.up, joint: joint{name: n.gateUp, rows: 2 * w, first: w}},
+		part{name: n.gate, rows: w, cols: d, weight: &l.gate, fused: fused{name: n.gateUp, rows: 2 * w}},
+		part{name: n.up, rows: w, cols: d, weight: &l.up, fused: fused{name: n.gateUp, rows: 2 * w, first: w}},
 		part{name: n.down, rows: d, cols: w, weight: &l.down})
 	if f.Bias {
 		all = append(all,

@@ -26,8 +26,8 @@ func joinQKV(t *testing.T, path string, drop int64) string {
 	f, err := gguf.Open(path)
 	require.NoError(t, err)
 	defer f.Close()
-	joint := filepath.Join(t.TempDir(), "joint.gguf")
-	out, err := os.Create(joint)
+	fused := filepath.Join(t.TempDir(), "fused.gguf")
+	out, err := os.Create(fused)
 	require.NoError(t, err)
 	defer out.Close()
 	w := gguf.NewWriter(out)
@@ -61,11 +61,11 @@ func joinQKV(t *testing.T, path string, drop int64) string {
 		require.NoError(t, err)
 	}
 	require.NoError(t, w.Close())
-	return joint
+	return fused
 }
 
-// TestJoint: q, k and v in one tensor are what they are in three.
-func TestJoint(t *testing.T) {
+// TestFused: q, k and v in one tensor are what they are in three.
+func TestFused(t *testing.T) {
 	path := modeltest.GGUF(t, biased(modeltest.Tiny()))
 	dev, err := cpu.Open(cpu.Options{Variant: "exact"})
 	require.NoError(t, err)
@@ -85,9 +85,9 @@ func TestJoint(t *testing.T) {
 	require.ErrorContains(t, err, "blk.0.attn_qkv.weight: has shape [127 32], the configuration asks for [128 32]")
 }
 
-// TestJointFiles: GGUF files of Phi-3 and GLM-4, in which gate and up are one tensor, as q, k
+// TestFusedFiles: GGUF files of Phi-3 and GLM-4, in which gate and up are one tensor, as q, k
 // and v are, answer as the folders do.
-func TestJointFiles(t *testing.T) {
+func TestFusedFiles(t *testing.T) {
 	dev, err := cpu.Open(cpu.Options{Variant: "exact"})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, dev.Close()) }()
@@ -195,9 +195,9 @@ func joinTensors(t *testing.T, files *safetensors.Files, list []safetensors.Tens
 	return shape, whole
 }
 
-// TestJointFolders: of joint tensors with scales for rows, groups or blocks each part is what
+// TestFusedFolders: of fused tensors with scales for rows, groups or blocks each part is what
 // it is alone.
-func TestJointFolders(t *testing.T) {
+func TestFusedFolders(t *testing.T) {
 	folders := map[string]func(t *testing.T) string{}
 	for _, name := range []string{"awq", "gptq", "gptq-8", "gptq-asymmetric", "w4a16", "w4a16-asymmetric", "w8a8"} {
 		folders[name] = func(t *testing.T) string { return testdata.Path(t, "models", "integers", name) }
@@ -211,18 +211,18 @@ func TestJointFolders(t *testing.T) {
 			apart, err := model.Open(folder(t))
 			require.NoError(t, err)
 			defer apart.Close()
-			joint, err := model.Open(joinFolder(t, folder(t)))
+			fused, err := model.Open(joinFolder(t, folder(t)))
 			require.NoError(t, err)
-			defer joint.Close()
-			require.Less(t, len(joint.Tensors()), len(apart.Tensors()))
+			defer fused.Close()
+			require.Less(t, len(fused.Tensors()), len(apart.Tensors()))
 			want, err := apart.Parts()
 			require.NoError(t, err)
-			got, err := joint.Parts()
+			got, err := fused.Parts()
 			require.NoError(t, err)
 			for i := range want {
 				a, err := apart.ReadPart(&want[i])
 				require.NoError(t, err)
-				b, err := joint.ReadPart(&got[i])
+				b, err := fused.ReadPart(&got[i])
 				require.NoError(t, err)
 				require.Equal(t, a.String(), b.String())
 				require.Equal(t, a.Reader(8).Rows(0, a.Rows), b.Reader(8).Rows(0, b.Rows), want[i].Name)
