@@ -14,6 +14,8 @@ const (
 	// attentionSpan is the number of positions with a maximum and sums of their own, which
 	// another thread may compute.
 	attentionSpan = 16 * kernels.BlockSize
+	// manyPieces is for how many pieces a thread spans need not be pieces of their own.
+	manyPieces = 8
 )
 
 type attentionJob struct {
@@ -24,7 +26,7 @@ type attentionJob struct {
 	heads, kvHeads, dim int64
 	window              int64 // how many positions a row sees; 0: all up to its own
 	share               int64 // query heads of a KV head
-	together            int64 // KV heads of a piece
+	pieceHeads          int64 // KV heads of a piece
 	tileRows            int64
 	allTiles            int64 // of all sequences
 	rowBytes            int64 // of a position and head in the cache
@@ -66,12 +68,12 @@ func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, window int64
 	spans := j.measure(threads)
 	heads := j.allTiles * j.kvHeads
 	floats := heads * spans * j.partSize()
-	apart := spans > 1 && heads <= 8*threads && floats <= partFloats*threads // spans are pieces
+	apart := spans > 1 && heads <= manyPieces*threads && floats <= partFloats*threads // spans are pieces
 	j.joinHeads(apart, threads)
 	for _, w := range d.pool.workers {
-		n := j.tileRows * j.share * j.together
+		n := j.tileRows * j.share * j.pieceHeads
 		w.attn.reserve(n, j.dim)
-		w.attn.side = slices.Grow(w.attn.side[:0], int(j.together))[:j.together]
+		w.attn.side = slices.Grow(w.attn.side[:0], int(j.pieceHeads))[:j.pieceHeads]
 		if j.kern.tiles != nil {
 			w.attn.halves.reserve(n, j.dim)
 		}
@@ -80,24 +82,24 @@ func (d *Device) Attention(out, q kernels.Tensor, cache kernels.KV, window int64
 		}
 	}
 	if !apart {
-		d.run(kernels.OpAttention, j, heads/j.together, false)
+		d.run(kernels.OpAttention, j, heads/j.pieceHeads, false)
 	} else {
 		j.spans = spans
 		if int64(len(j.parts)) < floats {
 			j.parts = alignedFloats(int(min(2*floats, partFloats*threads))) // so that a context that grows seldom allocates
 		}
-		d.run(kernels.OpAttention, j, heads/j.together*spans, false)
+		d.run(kernels.OpAttention, j, heads/j.pieceHeads*spans, false)
 		j.join = true
 		d.run(kernels.OpAttention, j, heads, floats < fewFlops)
 	}
 	j.plan = nil
 }
 
-// joinHeads sets together. Where each sequence has few rows, heads of a block, which stand together
-// in memory, are read one after the other, of which memory gives more than of blocks far apart. But
-// all threads shall be busy to the end.
+// joinHeads sets pieceHeads. Where each sequence has few rows, a piece reads several heads of each
+// block: they are adjacent in memory, which gives more of one stretch than of many. But with larger
+// pieces threads may be idle at the end.
 func (j *attentionJob) joinHeads(apart bool, threads int64) {
-	j.together = 1
+	j.pieceHeads = 1
 	if seqs := j.plan.Seqs; len(seqs) == 0 || j.tileRows*j.share > fewQueries || j.inTiles(&seqs[len(seqs)-1]) {
 		return
 	}
@@ -107,28 +109,39 @@ func (j *attentionJob) joinHeads(apart bool, threads int64) {
 			continue
 		}
 		if cost := j.headsCost(n, apart, threads); cost < least {
-			least, j.together = cost, n
+			least, j.pieceHeads = cost, n
 		}
 	}
 }
 
-// headsCost estimates how long n heads at a time take, in spans of one head: to begin with other
-// blocks costs as much as two fifths of a head (measured on a Xeon, heads of 8 KiB a block).
+const (
+	// newBlock is what it costs to begin with another block, in blocks of one head: measured on
+	// a Xeon, where these have 8 KiB.
+	newBlock = 0.4
+	// lateStart is how much of the longest piece the others wait for at the end: a guess, for it
+	// may begin before or after theirs.
+	lateStart = 0.25
+)
+
+// headsCost estimates how long attention takes with pieces of n heads; the unit is what a span of
+// one head takes.
 func (j *attentionJob) headsCost(n int64, apart bool, threads int64) float64 {
-	var whole, longest, all float64 // spans without their last parts; the longest piece; all work
+	var all float64     // work of all pieces
+	var longest float64 // the longest piece
+	var spans float64   // whole spans, which are pieces where spans are apart
 	for i := range j.plan.Seqs {
 		s := &j.plan.Seqs[i]
-		spans := float64(j.mostSeen(s)) / attentionSpan
-		all += float64(j.tiles(s)*j.kvHeads) * spans
-		whole += float64(j.tiles(s)*j.kvHeads/n) * math.Floor(spans)
-		longest = max(longest, spans*float64(n))
+		seen := float64(j.mostSeen(s)) / attentionSpan
+		all += float64(j.tiles(s)*j.kvHeads) * seen
+		spans += float64(j.tiles(s)*j.kvHeads/n) * math.Floor(seen)
+		longest = max(longest, seen*float64(n))
 	}
 	each := all / float64(threads)
-	busy := max(each+longest/4, longest) // a piece may begin late
+	busy := max(each+lateStart*longest, longest)
 	if apart {
-		busy = max(each, math.Ceil(whole/float64(threads))*float64(n))
+		busy = max(each, math.Ceil(spans/float64(threads))*float64(n))
 	}
-	return busy * (1 + 0.4/float64(n))
+	return busy * (1 + newBlock/float64(n))
 }
 
 // measure sets tileRows and allTiles and returns the spans of the longest tile.
@@ -141,7 +154,7 @@ func (j *attentionJob) measure(threads int64) (spans int64) {
 	}
 	queries := int64(queryTile)
 	if j.kern.tiles != nil {
-		queries = min(max(all/(4*threads), leastTileQueries), mostTileQueries)
+		queries = min(max(all/(threadTiles*threads), leastTileQueries), mostTileQueries)
 	}
 	j.tileRows = min(rows, max(1, queries/j.share))
 	for i := range j.plan.Seqs {
@@ -192,7 +205,7 @@ func (j *attentionJob) piece(w *worker, i int64) {
 	piece, span := i, int64(0)
 	switch {
 	case j.join: // a head of a piece
-		piece = i / j.together
+		piece = i / j.pieceHeads
 	case j.spans > 0:
 		piece, span = i/j.spans, i%j.spans
 	}
@@ -205,7 +218,7 @@ func (j *attentionJob) piece(w *worker, i int64) {
 	s := &seqs[0]
 	first := (j.tiles(s) - 1 - tile) * j.tileRows
 	t := attentionTile{
-		attentionJob: j, attentionScratch: &w.attn, seq: s, head: group * j.together,
+		attentionJob: j, attentionScratch: &w.attn, seq: s, head: group * j.pieceHeads,
 		row: s.Row + first, rows: min(j.tileRows, s.Rows-first), position: s.Position + first,
 	}
 	t.tiled = t.inTiles(s)
@@ -219,7 +232,7 @@ func (j *attentionJob) piece(w *worker, i int64) {
 	}
 	switch {
 	case j.join:
-		heads[i%j.together].join(i)
+		heads[i%j.pieceHeads].join(i)
 	case j.spans == 0:
 		heads.attend()
 	case span < t.spansSeen():

@@ -110,7 +110,7 @@ func (h attentionHeads) part(piece, span int64) {
 	for k := range h {
 		t := &h[k]
 		t.begin()
-		t.attentionSums = t.attentionJob.part(piece*t.together+int64(k), span, t.rows*t.share)
+		t.attentionSums = t.attentionJob.part(piece*t.pieceHeads+int64(k), span, t.rows*t.share)
 	}
 	h.span(span)
 }
@@ -251,7 +251,7 @@ func (t *attentionTile) seen(b, r int64) seenPart {
 // next returns what is read after block b, in parts.
 func (t *attentionTile) next(b, parts int64) ahead {
 	a := ahead{parts: int(parts)}
-	if !t.narrow && ((t.head+1)%t.together != 0 || t.after(b) != b) {
+	if !t.narrow && ((t.head+1)%t.pieceHeads != 0 || t.after(b) != b) {
 		at := t.atNext(b)
 		a.at = [2]uintptr{uintptr(t.source(t.cache.K, at)), uintptr(t.source(t.cache.V, at))}
 		a.bytes = int(kernels.BlockSize * t.rowBytes)
@@ -354,10 +354,10 @@ func (t *attentionTile) following(c kernels.Tensor, b int64) unsafe.Pointer {
 }
 
 func (t *attentionTile) atNext(b int64) int64 {
-	if (t.head+1)%t.together != 0 {
+	if (t.head+1)%t.pieceHeads != 0 {
 		return t.at(b) + kernels.BlockSize
 	}
-	return t.at(t.after(b)) - (t.together-1)*kernels.BlockSize
+	return t.at(t.after(b)) - (t.pieceHeads-1)*kernels.BlockSize
 }
 
 // after returns the block after b, or b if it is the last.

@@ -15,8 +15,9 @@ import (
 // weights are relative to grows when those of a block have a large sum.
 
 const (
-	// A tile of queries has as many as leave each thread four, within these bounds: the
+	// A tile of queries has as many as leave each thread threadTiles, within these bounds: the
 	// work of reading a block counts more than with floats.
+	threadTiles                       = 4
 	leastTileQueries, mostTileQueries = 128, 2048
 	// pairQueries is the number of queries that go through a span at a time: all but keys
 	// and values stays in the first-level cache.

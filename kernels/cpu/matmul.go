@@ -35,7 +35,7 @@ func (d *Device) MatMul(x kernels.Tensor, decode int64, products []kernels.Produ
 	kernels.CheckMatMul(x, decode, products)
 	d.inputs = inputs{}
 	for from := int64(0); from < x.Shape[0]; {
-		n := d.together(x, products[0].W, decode, from)
+		n := d.blockRows(x, products[0].W, decode, from)
 		for i := range products {
 			d.multiply(d.product(products[i].Out, x, products[i].W, from, n), from >= decode)
 		}
@@ -48,7 +48,7 @@ func (d *Device) GatedMatMul(out, x kernels.Tensor, gate, up kernels.Weight, dec
 	kernels.CheckGatedMatMul(out, x, gate, up, decode)
 	d.inputs = inputs{}
 	for from := int64(0); from < x.Shape[0]; {
-		n, prefill := d.together(x, gate, decode, from), from >= decode
+		n, prefill := d.blockRows(x, gate, decode, from), from >= decode
 		j := d.product(out, x, gate, from, n)
 		d.jobs.up = d.product(out, x, up, from, n)
 		if j.meets(&d.jobs.up, prefill) {
@@ -63,9 +63,9 @@ func (d *Device) GatedMatMul(out, x kernels.Tensor, gate, up kernels.Weight, dec
 	}
 }
 
-// together returns how many rows of x, from `from` on, make a block for w: those that decode
+// blockRows returns how many rows of x, from `from` on, make a block for w: those that decode
 // and those that prefill apart, where their arithmetic is not the same.
-func (d *Device) together(x kernels.Tensor, w kernels.Weight, decode, from int64) int64 {
+func (d *Device) blockRows(x kernels.Tensor, w kernels.Weight, decode, from int64) int64 {
 	most, end := d.kern.panelTokens, x.Shape[0]
 	if d.kern.rounds(w, layoutOf(w)) {
 		most = d.kern.roundedTokens
