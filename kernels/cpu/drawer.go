@@ -61,12 +61,12 @@ func cannotReach(u, gap float64) bool {
 // offerAll offers the whole vocabulary, the likeliest token first: few others come near.
 func (s sampler) offerAll(d *drawer, likeliest int32) {
 	d.offer(s.logits[likeliest], likeliest)
-	c, groups := &s.contest, len(s.logits)/tokenGroup
-	c.begin(d)
+	p, groups := &s.prefilter, len(s.logits)/tokenGroup
+	p.begin(d)
 	for g := 0; g < groups; g++ {
-		c.follow(d)
+		p.follow(d)
 		var near uint64
-		for g, near = s.kern.contenders(&s.logits[0], g, groups, c); near != 0; near &= near - 1 {
+		for g, near = s.kern.survivors(&s.logits[0], g, groups, p); near != 0; near &= near - 1 {
 			token := g*tokenGroup + bits.TrailingZeros64(near)
 			d.offer(s.logits[token], int32(token))
 		}

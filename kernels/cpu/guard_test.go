@@ -42,7 +42,7 @@ func TestGuards(t *testing.T) {
 		}
 		t.Run(v.name+"/logits", func(t *testing.T) {
 			logits := guards{t}.floats(tokenGroup)
-			v.contenders(logits, 0, 1, &contest{})
+			v.survivors(logits, 0, 1, &prefilter{})
 			v.above(logits, 0, 1, 1)
 			v.mass(logits, tokenGroup, 0, 1)
 		})

@@ -20,7 +20,7 @@ type sampleScratch struct {
 	counts     []int32 // by token; all zero between rows
 	candidates []candidate
 	raw        []float32
-	contest    contest
+	prefilter  prefilter
 	steps      [massSteps]int32 // tokens of each step of z
 }
 

@@ -114,11 +114,10 @@ type variant struct {
 	divide func(out, x *float32, by float32, n int)
 	// join writes x * a + y * b to x.
 	join func(x, y *float32, a, b float32, n int)
-	// contenders returns the first of some groups of tokens in which not all are out of a
-	// contest, and who is left, a bit each, the first lowest; 0: in none.
-	contenders func(logits *float32, from, groups int, c *contest) (group int, left uint64)
-	// above returns the first of some groups of tokens in which not all logits are at most
-	// bound, and which those are, as contenders does.
+	// survivors returns the first of groups [from, groups) of tokens of which some pass a
+	// prefilter, and which do, a bit each, the first token's lowest; 0: there is no such group.
+	survivors func(logits *float32, from, groups int, p *prefilter) (group int, left uint64)
+	// above is the same of tokens whose logits are not at most bound.
 	above func(logits *float32, from, groups int, bound float32) (group int, which uint64)
 	// mass is the sum of e^((logit - highest) / temperature) in float64, in 16 chains; n is
 	// a multiple of 64.

@@ -101,7 +101,7 @@ func avx2() variant {
 	v.columns8 = columns8AVX2
 	v.fields = fieldsAVX2
 	v.setRows(rowLoops{addAVX2, sumSquaresAVX2, timesAVX2, divideAVX2, joinAVX2, rotateNextAVX2, rotateHalvesAVX2})
-	v.contenders = contendersAVX2
+	v.survivors = survivorsAVX2
 	v.above = aboveAVX2
 	v.mass = massAVX2
 	return v
@@ -136,7 +136,7 @@ func avx512() variant {
 	v.maxima, v.expSum = maximaAVX512, expSumAVX512
 	v.swiglu = swigluAVX512
 	v.swigluSums = swigluSumsAVX512
-	v.contenders = contendersAVX512
+	v.survivors = survivorsAVX512
 	v.mass = massAVX512
 	return v
 }
@@ -352,10 +352,10 @@ func matvecF8E4M3AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32
 func matvec2F8E4M3AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
 
 //go:noescape
-func contendersAVX2(logits *float32, from, groups int, c *contest) (group int, left uint64)
+func survivorsAVX2(logits *float32, from, groups int, p *prefilter) (group int, left uint64)
 
 //go:noescape
-func contendersAVX512(logits *float32, from, groups int, c *contest) (group int, left uint64)
+func survivorsAVX512(logits *float32, from, groups int, p *prefilter) (group int, left uint64)
 
 //go:noescape
 func aboveAVX2(logits *float32, from, groups int, bound float32) (group int, which uint64)

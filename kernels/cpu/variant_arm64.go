@@ -69,7 +69,7 @@ func neon() variant {
 	v.gather, v.columns16, v.columns8, v.fields = gatherNEON, columns16NEON, columns8NEON, fieldsNEON
 	v.scale = scaleNEON
 	v.setRows(rowLoops{addNEON, sumSquaresNEON, timesNEON, divideNEON, joinNEON, rotateNextNEON, rotateHalvesNEON})
-	v.contenders, v.above, v.mass = contendersNEON, aboveNEON, massNEON
+	v.survivors, v.above, v.mass = survivorsNEON, aboveNEON, massNEON
 	return v
 }
 
@@ -281,7 +281,7 @@ func expSumNEON(l, s, m *float32, n int)
 func swigluNEON(out, gate, up *float32, n int)
 
 //go:noescape
-func contendersNEON(logits *float32, from, groups int, c *contest) (group int, left uint64)
+func survivorsNEON(logits *float32, from, groups int, p *prefilter) (group int, left uint64)
 
 //go:noescape
 func aboveNEON(logits *float32, from, groups int, bound float32) (group int, which uint64)

@@ -25,7 +25,7 @@ func generic() variant {
 		divide:        divideGeneric,
 		join:          joinGeneric,
 		rotate:        rotateGeneric,
-		contenders:    contendersGeneric,
+		survivors:     survivorsGeneric,
 		above:         aboveGeneric,
 		mass:          massGeneric,
 		quantize:      quantizeGeneric,

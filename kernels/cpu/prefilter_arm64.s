@@ -34,7 +34,7 @@ GLOBL firstPairs<>(SB), RODATA|NOPTR, $16
 	VZIP2 C3.S4, C1.S4, C2.S4
 
 // NEAR makes words of noise ones where the next four tokens are near, else zeros. V20 to V23
-// are what contest begins with, V24 and V25 are 32, V27 is 0.
+// are what prefilter begins with, V24 and V25 are 32, V27 is 0.
 #define NEAR(N, I) \
 	VLD1.P 16(R0), [V16.S4] \
 	FSUB(17, 20, 16) \
@@ -50,12 +50,12 @@ GLOBL firstPairs<>(SB), RODATA|NOPTR, $16
 	FCMGE(16, 16, 23) \
 	VAND   V16.B16, N.B16, N.B16
 
-// func contendersNEON(logits *float32, from, groups int, c *contest) (group int, left uint64)
-TEXT ·contendersNEON(SB), NOSPLIT, $0-48
+// func survivorsNEON(logits *float32, from, groups int, p *prefilter) (group int, left uint64)
+TEXT ·survivorsNEON(SB), NOSPLIT, $0-48
 	MOVD logits+0(FP), R0
 	MOVD from+8(FP), R1
 	MOVD groups+16(FP), R2
-	MOVD c+24(FP), R3
+	MOVD p+24(FP), R3
 	ADD  R1<<8, R0
 	VLD1 (R3), [V20.S4]
 	VDUP V20.S[1], V21.S4
@@ -118,7 +118,7 @@ half:
 	ZERO(5)
 	ZERO(9)
 	ZERO(13)
-	ADD   $contest_upper, R3, R5
+	ADD   $prefilter_upper, R3, R5
 	VLD1R (R5), [V2.S4]
 	ADD   $8, R5
 	VLD1R (R5), [V3.S4]
@@ -128,7 +128,7 @@ half:
 	VORR  V3.B16, V3.B16, V7.B16
 	VORR  V3.B16, V3.B16, V11.B16
 	VORR  V3.B16, V3.B16, V15.B16
-	ADD   $contest_keys, R3, R6
+	ADD   $prefilter_keys, R3, R6
 	MOVD  $9, R10
 
 round:

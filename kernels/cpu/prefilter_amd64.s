@@ -32,10 +32,10 @@ GLOBL firstPairs<>(SB), RODATA|NOPTR, $64
 #define ROUND(R, C0, C1, C2, C3, P0, P1, D0, D1, D2, D3, Q0, Q1) \
 	PRODUCTS(C0, C2, P0, P1) \
 	PRODUCTS(D0, D2, Q0, Q1) \
-	VPXOR  contest_keys+(64*R)(SI), C1, C1 \
-	VPXOR  contest_keys+(64*R)(SI), D1, D1 \
-	VPXOR  contest_keys+(64*R+32)(SI), C3, C3 \
-	VPXOR  contest_keys+(64*R+32)(SI), D3, D3 \
+	VPXOR  prefilter_keys+(64*R)(SI), C1, C1 \
+	VPXOR  prefilter_keys+(64*R)(SI), D1, D1 \
+	VPXOR  prefilter_keys+(64*R+32)(SI), C3, C3 \
+	VPXOR  prefilter_keys+(64*R+32)(SI), D3, D3 \
 	VPSRLQ $32, P1, C0 \
 	VPSRLQ $32, Q1, D0 \
 	VPSRLQ $32, P0, C2 \
@@ -57,11 +57,11 @@ GLOBL firstPairs<>(SB), RODATA|NOPTR, $64
 	VPCMPEQD     A, A, A \
 	VPXOR        A, EVEN, EVEN \
 	VPXOR        B, B, B \
-	VBROADCASTSS contest_highest(SI), A \
-	VBROADCASTSS contest_scale(SI), ODD \
+	VBROADCASTSS prefilter_highest(SI), A \
+	VBROADCASTSS prefilter_scale(SI), ODD \
 	VSUBPS       AT, A, A \
 	VMULPS       ODD, A, A \
-	VBROADCASTSS contest_lead(SI), ODD \
+	VBROADCASTSS prefilter_lead(SI), ODD \
 	VADDPS       ODD, A, A \
 	VMAXPS       B, A, A \
 	VMINPS       floats32<>(SB), A, A \
@@ -70,18 +70,18 @@ GLOBL firstPairs<>(SB), RODATA|NOPTR, $64
 	VPSUBD       A, ODD, A \
 	VPSRLVD      A, EVEN, EVEN \
 	VPCMPEQD     B, EVEN, EVEN \
-	VBROADCASTSS contest_floor(SI), A \
+	VBROADCASTSS prefilter_floor(SI), A \
 	VCMPPS       $2, AT, A, A \
 	VPAND        A, EVEN, EVEN \
 	VMOVMSKPS    EVEN, BITS
 
-// func contendersAVX2(logits *float32, from, groups int, c *contest) (group int, left uint64)
+// func survivorsAVX2(logits *float32, from, groups int, p *prefilter) (group int, left uint64)
 // Requires: AVX2
-TEXT ·contendersAVX2(SB), NOSPLIT, $0-48
+TEXT ·survivorsAVX2(SB), NOSPLIT, $0-48
 	MOVQ         logits+0(FP), DI
 	MOVQ         from+8(FP), BX
 	MOVQ         groups+16(FP), CX
-	MOVQ         c+24(FP), SI
+	MOVQ         p+24(FP), SI
 	MOVQ         BX, AX
 	SHLQ         $8, AX
 	ADDQ         AX, DI
@@ -106,7 +106,7 @@ group:
 	VMAXPS       192(DI), Y2, Y2
 	VMAXPS       224(DI), Y3, Y3
 	VMAXPS       Y2, Y3, Y2
-	VBROADCASTSS contest_floor(SI), Y3
+	VBROADCASTSS prefilter_floor(SI), Y3
 	VCMPPS       $2, Y2, Y3, Y3 // floor <= logits
 	VMOVMSKPS    Y3, AX
 	TESTL        AX, AX
@@ -119,10 +119,10 @@ sixteen:
 	VPADDQ       eightPairs<>(SB), Y14, Y14
 	VPXOR        Y3, Y3, Y3
 	VPXOR        Y9, Y9, Y9
-	VPBROADCASTQ contest_upper+0(SI), Y4
-	VPBROADCASTQ contest_upper+0(SI), Y10
-	VPBROADCASTQ contest_upper+8(SI), Y5
-	VPBROADCASTQ contest_upper+8(SI), Y11
+	VPBROADCASTQ prefilter_upper+0(SI), Y4
+	VPBROADCASTQ prefilter_upper+0(SI), Y10
+	VPBROADCASTQ prefilter_upper+8(SI), Y5
+	VPBROADCASTQ prefilter_upper+8(SI), Y11
 	TWO_ROUNDS(0)
 	TWO_ROUNDS(2)
 	TWO_ROUNDS(4)
@@ -168,8 +168,8 @@ done:
 	PRODUCTS512(C0, C2, P0, P1) \
 	VPSRLQ          $32, P1, C0 \
 	VPSRLQ          $32, P0, C2 \
-	VPTERNLOGQ.BCST $0x96, contest_keys+(64*R)(SI), C1, C0 \
-	VPTERNLOGQ.BCST $0x96, contest_keys+(64*R+32)(SI), C3, C2
+	VPTERNLOGQ.BCST $0x96, prefilter_keys+(64*R)(SI), C1, C0 \
+	VPTERNLOGQ.BCST $0x96, prefilter_keys+(64*R+32)(SI), C3, C2
 
 #define TWO_ROUNDS512(R) \
 	ROUND512(R, Z0, Z1, Z2, Z3, Z4, Z5) \
@@ -187,8 +187,8 @@ done:
 
 #define BEGIN512(C1, C2, C3) \
 	VPXORD       C1, C1, C1 \
-	VPBROADCASTQ contest_upper+0(SI), C2 \
-	VPBROADCASTQ contest_upper+8(SI), C3
+	VPBROADCASTQ prefilter_upper+0(SI), C2 \
+	VPBROADCASTQ prefilter_upper+8(SI), C3
 
 // NEAR512 adds the bits of sixteen tokens to R8.
 #define NEAR512(AT, ODD, EVEN, A) \
@@ -209,23 +209,23 @@ done:
 	SHRQ        $16, R8 \
 	ORQ         AX, R8
 
-// func contendersAVX512(logits *float32, from, groups int, c *contest) (group int, left uint64)
+// func survivorsAVX512(logits *float32, from, groups int, p *prefilter) (group int, left uint64)
 // Requires: AVX512F
-TEXT ·contendersAVX512(SB), NOSPLIT, $0-48
+TEXT ·survivorsAVX512(SB), NOSPLIT, $0-48
 	MOVQ         logits+0(FP), DI
 	MOVQ         from+8(FP), BX
 	MOVQ         groups+16(FP), CX
-	MOVQ         c+24(FP), SI
+	MOVQ         p+24(FP), SI
 	MOVQ         BX, AX
 	SHLQ         $8, AX
 	ADDQ         AX, DI
 	VPBROADCASTQ multiplier0<>(SB), Z24
 	VPBROADCASTQ multiplier1<>(SB), Z25
 	VPBROADCASTD thirtyTwo<>(SB), Z27
-	VBROADCASTSS contest_floor(SI), Z26
-	VBROADCASTSS contest_highest(SI), Z28
-	VBROADCASTSS contest_scale(SI), Z29
-	VBROADCASTSS contest_lead(SI), Z30
+	VBROADCASTSS prefilter_floor(SI), Z26
+	VBROADCASTSS prefilter_highest(SI), Z28
+	VBROADCASTSS prefilter_scale(SI), Z29
+	VBROADCASTSS prefilter_lead(SI), Z30
 	VPXORD       Z31, Z31, Z31
 	MOVL         $0xAAAA, AX
 	KMOVW        AX, K1

@@ -57,8 +57,8 @@ func randomRow(rng *rand.Rand) *kernels.SampleRow {
 	return r
 }
 
-// TestContenders: every instruction set finds whom the plain Go finds, all who may win among them.
-func TestContenders(t *testing.T) {
+// TestSurvivors: every instruction set finds whom the plain Go finds, all who may win among them.
+func TestSurvivors(t *testing.T) {
 	const groups = 9
 	for _, v := range variants() {
 		rng := rand.New(rand.NewPCG(1, 17))
@@ -69,14 +69,14 @@ func TestContenders(t *testing.T) {
 					x[i] = min(v, math.MaxFloat32)
 				}
 				d := newDrawer(randomRow(rng), slices.Max(x))
-				c := &contest{}
-				c.begin(&d)
+				p := &prefilter{}
+				p.begin(&d)
 				d.best = 3 * rng.NormFloat64()
-				c.follow(&d)
+				p.follow(&d)
 				var lefts [groups + 1]uint64
 				for from := 0; from < groups; from++ {
-					want, left := contendersGeneric(&x[0], from, groups, c)
-					got, who := v.contenders(&x[0], from, groups, c)
+					want, left := survivorsGeneric(&x[0], from, groups, p)
+					got, who := v.survivors(&x[0], from, groups, p)
 					require.Equal(t, want, got, "%s: %+v", v.name, d.row)
 					require.Equal(t, left, who, "%s: %+v", v.name, d.row)
 					if left != 0 {
