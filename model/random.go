@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"trona/kernels"
+	"trona/kernels/minifloat"
 	"trona/model/quant"
 )
 
@@ -142,7 +143,7 @@ func encodeRandom(dst []byte, t kernels.DType, x []float32) error {
 	switch t {
 	case kernels.F8E4M3:
 		for i, v := range x {
-			dst[i] = quant.ToE4M3(v)
+			dst[i] = minifloat.ToE4M3(v)
 		}
 	case kernels.NVFP4:
 		block, size := t.Block(), t.BlockBytes()
@@ -163,10 +164,10 @@ func encodeNVFP4(b []byte, x []float32) {
 		for _, v := range group {
 			top = max(top, math.Abs(float64(v)))
 		}
-		b[g] = max(1, quant.ToE4M3(float32(top/6)))
-		scale := quant.E4M3(b[g])
+		b[g] = max(1, minifloat.ToE4M3(float32(top/6)))
+		scale := minifloat.E4M3(b[g])
 		for i := range 8 {
-			b[4+8*g+i] = quant.ToE2M1(group[i]/scale) | quant.ToE2M1(group[8+i]/scale)<<4
+			b[4+8*g+i] = minifloat.ToE2M1(group[i]/scale) | minifloat.ToE2M1(group[8+i]/scale)<<4
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"trona/kernels"
+	"trona/kernels/minifloat"
 	"trona/model/quant"
 )
 
@@ -136,13 +137,13 @@ func floats(typ string, data []byte) ([]float32, error) {
 	case "F16":
 		v := make([]float32, len(data)/2)
 		for i := range v {
-			v[i] = quant.F16(binary.LittleEndian.Uint16(data[2*i:]))
+			v[i] = minifloat.F16(binary.LittleEndian.Uint16(data[2*i:]))
 		}
 		return v, nil
 	case "BF16":
 		v := make([]float32, len(data)/2)
 		for i := range v {
-			v[i] = quant.BF16(binary.LittleEndian.Uint16(data[2*i:]))
+			v[i] = minifloat.BF16(binary.LittleEndian.Uint16(data[2*i:]))
 		}
 		return v, nil
 	}

@@ -1,8 +1,10 @@
-// Package testdata finds the files that tests read: those committed here, and
+// Package testdata finds and reads the files of tests: those committed here, and
 // the larger fixtures kept beside the repository in ../shared/fixtures.
 package testdata
 
 import (
+	"encoding/binary"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -52,4 +54,18 @@ func Find(elem ...string) string {
 		return ""
 	}
 	return path
+}
+
+// Floats reads a file of float32 numbers, little endian.
+func Floats(t testing.TB, path string) []float32 {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("testdata: %v", err)
+	}
+	x := make([]float32, len(data)/4)
+	for i := range x {
+		x[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+	}
+	return x
 }

@@ -18,7 +18,8 @@ var exceptions = map[string]string{}
 // import anything that compiles.
 var mayImport = map[string][]string{
 	"kernels":                    {},
-	"kernels/cpu":                {"kernels"},
+	"kernels/minifloat":          {},
+	"kernels/cpu":                {"kernels", "kernels/minifloat"},
 	"kernels/cpu/emulator/test":  {},
 	"kernels/cuda":               {"kernels", "kernels/cuda/driver", "kernels/cuda/fatbin"},
 	"kernels/cuda/driver":        {},
@@ -26,15 +27,15 @@ var mayImport = map[string][]string{
 	"kernels/cuda/fatbin":        {},
 	"kernels/cuda/emulator/test": {},
 	"kernels/cuda/cudatest":      {},
-	"kernels/kerneltest":         {"kernels", "model/quant"},
-	"model":                      {"kernels", "model/gguf", "model/mmap", "model/safetensors", "model/quant"},
+	"kernels/kerneltest":         {"kernels", "kernels/minifloat", "model/quant"},
+	"model":                      {"kernels", "kernels/minifloat", "model/gguf", "model/mmap", "model/safetensors", "model/quant"},
 	"model/convert":              {"kernels", "model", "model/gguf", "model/mmap", "model/quant"},
 	"model/gguf":                 {"model/fault", "model/mmap"},
 	"model/fault":                {},
 	"model/faulttest":            {"model/fault"},
 	"model/mmap":                 {},
 	"model/safetensors":          {"model/fault", "model/mmap"},
-	"model/quant":                {"kernels"}, // its type names and matrices
+	"model/quant":                {"kernels", "kernels/minifloat"}, // its type names and matrices
 	"model/demo":                 {"model", "model/gguf"},
 	"model/modeltest":            {"kernels", "model", "model/gguf"},
 	"tokenizer":                  {"tokenizer/jinja", "tokenizer/regex"},

@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"trona/kernels"
+	"trona/kernels/minifloat"
 )
 
 // # Attention in tiles
@@ -253,7 +254,7 @@ func attendTilesGeneric(p *tilesAttend) {
 			to, from := seen[q]-int32(b*block), seen[pairQueries+q]-int32(b*block)
 			p.softmax(q, from, to, s, &sums[q])
 			for k, v := range s {
-				weights[q/lanes*block*lanes+k/tileCols*tileSize+q%lanes*tileCols+k%tileCols] = toBF16(flush(v))
+				weights[q/lanes*block*lanes+k/tileCols*tileSize+q%lanes*tileCols+k%tileCols] = minifloat.ToBF16(flush(v))
 			}
 		}
 		begin := 0

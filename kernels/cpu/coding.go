@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"trona/kernels"
+	"trona/kernels/minifloat"
 )
 
 // coding is how a packed block of a quantised type turns into numbers: each is
@@ -48,7 +49,7 @@ var codings = [numTypes]coding{
 	kernels.IQ4_NL: {32, func(b []byte, k, r int) int32 { return int32(iq4[nibble(b[2*lanes:], k, r)]) }, firstHalf, nil},
 	kernels.IQ4_XS: {32, func(b []byte, k, r int) int32 { return int32(int8(b[160+nibble(b[192:], k, r)])) }, signedScale, nil},
 	kernels.MXFP4: {32, func(b []byte, k, r int) int32 { return e2m1[nibble(b[2*lanes:], k, r)] },
-		func(b []byte, _, r int) float32 { return bf16(binary.LittleEndian.Uint16(b[2*r:])) }, nil},
+		func(b []byte, _, r int) float32 { return minifloat.BF16(binary.LittleEndian.Uint16(b[2*r:])) }, nil},
 	kernels.NVFP4:    {16, func(b []byte, k, r int) int32 { return e2m1[nibble(b[2*lanes:], k, r)] }, firstHalf, nil},
 	kernels.NVFP4x16: {16, func(b []byte, k, r int) int32 { return e2m1[nibble(b[2*lanes:], k, r)] }, firstHalf, nil},
 }

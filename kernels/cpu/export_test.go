@@ -1,6 +1,9 @@
 package cpu
 
-import "trona/kernels"
+import (
+	"trona/kernels"
+	"trona/kernels/minifloat"
+)
 
 // Rounds reports whether a variant's products with a type are in 8 bits.
 func Rounds(name string, t kernels.DType) bool {
@@ -36,4 +39,4 @@ func Rounds16(name string) bool {
 }
 
 // RoundPair rounds as such products do.
-func RoundPair(x float32) float32 { return bf16(toBF16(x)) }
+func RoundPair(x float32) float32 { return minifloat.BF16(minifloat.ToBF16(x)) }

@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"trona/kernels"
+	"trona/kernels/minifloat"
 )
 
 var little = binary.LittleEndian
@@ -34,7 +35,7 @@ func newPacker(v *variant, m *kernels.Matrix) *packer {
 	p := &packer{kern: v, table: tableOf(m)}
 	if m.Type == kernels.NVFP4 || m.Type == kernels.NVFP4x16 {
 		for i := range p.halved {
-			p.halved[i] = toF16(e4m3(byte(i)) / 2)
+			p.halved[i] = minifloat.ToF16(minifloat.E4M3(byte(i)) / 2)
 		}
 	}
 	return p

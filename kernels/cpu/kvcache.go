@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"trona/kernels"
+	"trona/kernels/minifloat"
 )
 
 type appendKVJob struct {
@@ -109,57 +110,31 @@ func storeI8(dst []byte, src []float32) float32 {
 	return scale
 }
 
-// toBF16 rounds to nearest even.
-func toBF16(v float32) uint16 {
-	b := math.Float32bits(v)
-	if v != v {
-		return uint16(b>>16) | 0x40 // stays a NaN
-	}
-	return uint16((b + 0x7fff + b>>16&1) >> 16)
-}
-
-// toF16 rounds to nearest even; too large becomes infinity. A NaN keeps the bits for
-// which there is room.
-func toF16(v float32) uint16 {
-	b := math.Float32bits(v)
-	sign, a := uint16(b>>16&0x8000), b&0x7fffffff
-	switch {
-	case a > 0x7f800000:
-		return sign | 0x7e00 | uint16(a>>13&0x1ff)
-	case a >= 0x477ff000: // 65520 and up
-		return sign | 0x7c00
-	case a < 0x38800000: // below 2^-14: a multiple of 2^-24, which adding 0.5 rounds to
-		return sign | uint16(math.Float32bits(math.Float32frombits(a)+0.5)-0x3f000000)
-	}
-	a += 0xfff + a>>13&1
-	return sign | uint16(a>>13-112<<10)
-}
-
 func narrowF16Generic(dst unsafe.Pointer, src *float32, n int) {
 	d := unsafe.Slice((*uint16)(dst), n)
 	for i, v := range unsafe.Slice(src, n) {
-		d[i] = toF16(v)
+		d[i] = minifloat.ToF16(v)
 	}
 }
 
 func narrowBF16Generic(dst unsafe.Pointer, src *float32, n int) {
 	d := unsafe.Slice((*uint16)(dst), n)
 	for i, v := range unsafe.Slice(src, n) {
-		d[i] = toBF16(v)
+		d[i] = minifloat.ToBF16(v)
 	}
 }
 
 func widenF16Generic(dst *float32, src unsafe.Pointer, n int) {
 	d := unsafe.Slice(dst, n)
 	for i, h := range unsafe.Slice((*uint16)(src), n) {
-		d[i] = f16(h)
+		d[i] = minifloat.F16(h)
 	}
 }
 
 func widenBF16Generic(dst *float32, src unsafe.Pointer, n int) {
 	d := unsafe.Slice(dst, n)
 	for i, h := range unsafe.Slice((*uint16)(src), n) {
-		d[i] = bf16(h)
+		d[i] = minifloat.BF16(h)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"trona/kernels"
+	"trona/kernels/minifloat"
 )
 
 // # Products in pairs
@@ -158,7 +159,7 @@ func (j *matmul16Job) roundRows(t, end int64) {
 				j.kern.pairs.round(&tile[0], int(width), &x[0], whole)
 			}
 			for k := whole; k < len(x); k++ {
-				tile[k/2*2*int(width)+k%2] = toBF16(x[k])
+				tile[k/2*2*int(width)+k%2] = minifloat.ToBF16(x[k])
 			}
 		}
 	}

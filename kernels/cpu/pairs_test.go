@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"trona/kernels"
+	"trona/kernels/minifloat"
 )
 
 // TestPairsF8: products in pairs of F8_E4M3 have the bits of those of the same numbers in
@@ -19,7 +20,7 @@ func TestPairsF8(t *testing.T) {
 		for n := 2; n <= chunk; n += 2 {
 			x, codes, wide := make([]uint16, 8*n), make([]byte, n*lanes), make([]uint16, n*lanes)
 			for i := range x {
-				x[i] = toBF16(float32(rng.NormFloat64()))
+				x[i] = minifloat.ToBF16(float32(rng.NormFloat64()))
 			}
 			for i := range codes {
 				codes[i] = byte(i/lanes + 16*(i%lanes)) // all in 16 columns
@@ -28,7 +29,7 @@ func TestPairsF8(t *testing.T) {
 				numbers(codes)
 			}
 			for i, c := range codes {
-				wide[i] = toBF16(e4m3(c) / f8Unit)
+				wide[i] = minifloat.ToBF16(minifloat.E4M3(c) / f8Unit)
 			}
 			for i, multiply := range v.pairs.multiply[kernels.F8E4M3] {
 				want, got := normals(rng, 8*lanes), alignedFloats(8*lanes)

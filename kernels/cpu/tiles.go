@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"trona/kernels"
+	"trona/kernels/minifloat"
 )
 
 // # Products in tiles
@@ -101,31 +102,31 @@ func genericTiles() *tiles {
 
 func roundTilesGeneric(dst *uint16, x *float32, blocks int) {
 	for i, v := range unsafe.Slice(x, blocks*tileCols) {
-		*halfAt(dst, i/tileCols*tileSize+i%tileCols) = toBF16(flush(v))
+		*halfAt(dst, i/tileCols*tileSize+i%tileCols) = minifloat.ToBF16(flush(v))
 	}
 }
 
 func pairF32Generic(dst *uint16, panel unsafe.Pointer, stride, n int) {
 	for i := range n * lanes {
-		*halfAt(dst, pairOf(i)) = toBF16(flush(*floatAt((*float32)(panel), i/lanes*stride+i%lanes)))
+		*halfAt(dst, pairOf(i)) = minifloat.ToBF16(flush(*floatAt((*float32)(panel), i/lanes*stride+i%lanes)))
 	}
 }
 
 func pairF16Generic(dst *uint16, panel unsafe.Pointer, stride, n int) {
 	for i := range n * lanes {
-		*halfAt(dst, pairOf(i)) = toBF16(f16(*halfAt((*uint16)(panel), i/lanes*stride+i%lanes)))
+		*halfAt(dst, pairOf(i)) = minifloat.ToBF16(minifloat.F16(*halfAt((*uint16)(panel), i/lanes*stride+i%lanes)))
 	}
 }
 
 func pairRowsF32Generic(dst *uint16, rows unsafe.Pointer, stride, n int) {
 	for i := range n * lanes {
-		*halfAt(dst, pairOf(i)) = toBF16(flush(*floatAt((*float32)(rows), i%lanes*stride+i/lanes)))
+		*halfAt(dst, pairOf(i)) = minifloat.ToBF16(flush(*floatAt((*float32)(rows), i%lanes*stride+i/lanes)))
 	}
 }
 
 func pairRowsF16Generic(dst *uint16, rows unsafe.Pointer, stride, n int) {
 	for i := range n * lanes {
-		*halfAt(dst, pairOf(i)) = toBF16(f16(*halfAt((*uint16)(rows), i%lanes*stride+i/lanes)))
+		*halfAt(dst, pairOf(i)) = minifloat.ToBF16(minifloat.F16(*halfAt((*uint16)(rows), i%lanes*stride+i/lanes)))
 	}
 }
 
@@ -164,13 +165,13 @@ func multiplyTile(sums *[lanes][lanes]float32, x *[lanes][tileCols]uint16, weigh
 	var column [tileCols][lanes]float64
 	for k := range column {
 		for r := range column[k] {
-			column[k][r] = float64(flush(bf16(weights[k/2][r][k%2])))
+			column[k][r] = float64(flush(minifloat.BF16(weights[k/2][r][k%2])))
 		}
 	}
 	for t := range sums {
 		var pair [2][lanes]float32
 		for k, h := range x[t] {
-			v, sum := float64(flush(bf16(h))), &pair[k%2]
+			v, sum := float64(flush(minifloat.BF16(h))), &pair[k%2]
 			for r, w := range column[k] {
 				p, z := v*w, float64(sum[r])
 				s := float64(p + z)

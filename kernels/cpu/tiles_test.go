@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"trona/kernels"
+	"trona/kernels/minifloat"
 )
 
 // normals returns n numbers of which some are zeros, some large and some too small
@@ -82,7 +83,7 @@ func TestTilesUnpack(t *testing.T) {
 				pairF32Generic(&want[0], unsafe.Pointer(&panel[0]), lanes, n)
 				unpack(&got[0], unsafe.Pointer(&src[0]), n)
 				for i := range want {
-					require.Equal(t, want[i], toBF16(flush(bf16(got[i]))), "%s: %v, half %d of %d columns", v.name, kernels.DType(typ), i, n)
+					require.Equal(t, want[i], minifloat.ToBF16(flush(minifloat.BF16(got[i]))), "%s: %v, half %d of %d columns", v.name, kernels.DType(typ), i, n)
 				}
 			}
 		}
@@ -131,7 +132,7 @@ func testTiles(t *testing.T, steps int) {
 	}{{x, tileCols}, {weights, 2}} {
 		for i, v := range normals(rng, len(f.halves)) {
 			// Some are too small, and some have products near the smallest normal number.
-			f.halves[i] = toBF16(v * [4]float32{1, 1, 1e-39, 1e-19}[i/f.apart%4])
+			f.halves[i] = minifloat.ToBF16(v * [4]float32{1, 1, 1e-39, 1e-19}[i/f.apart%4])
 		}
 	}
 	for _, v := range withTiles(t) {
@@ -167,7 +168,7 @@ func TestTilesInPlace(t *testing.T) {
 	x, weights := alignedHalves(2*tileSize), alignedHalves(2*tileSize)
 	for _, s := range [][]uint16{x, weights} {
 		for i, v := range normals(rng, len(s)) {
-			s[i] = toBF16(v)
+			s[i] = minifloat.ToBF16(v)
 		}
 	}
 	for _, v := range withTiles(t) {
@@ -236,7 +237,7 @@ func testTilesAttend(t *testing.T, dim, blocks int, size float32) {
 	halves := func(n int, size float32) []uint16 {
 		h := alignedHalves(int64(n))
 		for i := range h {
-			h[i] = toBF16(float32(rng.NormFloat64()) * size)
+			h[i] = minifloat.ToBF16(float32(rng.NormFloat64()) * size)
 		}
 		return h
 	}
@@ -292,7 +293,7 @@ func TestStaleScratch(t *testing.T) {
 		}
 		for _, scratch := range [][]uint16{a.halves.queries, a.halves.keys, a.halves.values} {
 			for i := range scratch {
-				scratch[i] = toBF16(float32(math.NaN()))
+				scratch[i] = minifloat.ToBF16(float32(math.NaN()))
 			}
 		}
 		dev.Attention(out, q, kv, 0, plan)

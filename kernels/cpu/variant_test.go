@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"trona/kernels"
+	"trona/kernels/minifloat"
 )
 
 // TestUnpack: every instruction set unpacks to the bits of the plain Go.
@@ -215,7 +216,7 @@ func TestHalvesF8(t *testing.T) {
 			require.False(t, v.halvesF8(&halves[0], at, cols), v.name)
 			v.unpack[kernels.F8E4M3](&want[0], at, cols)
 			for i, w := range want {
-				require.Equal(t, math.Float32bits(w), math.Float32bits(f16(halves[i])), "%s: %x", v.name, codes[i])
+				require.Equal(t, math.Float32bits(w), math.Float32bits(minifloat.F16(halves[i])), "%s: %x", v.name, codes[i])
 			}
 			require.Zero(t, halves[len(want)], "%s: %d columns", v.name, cols)
 			for i := range codes {
@@ -245,7 +246,7 @@ func TestF8Scales(t *testing.T) {
 	}
 	for i := range want {
 		for k := range cols {
-			p := float64(e4m3(m.Data[i%rows*cols+k])) * float64(raw[i/rows*cols+k]) * 0x1.8p127
+			p := float64(minifloat.E4M3(m.Data[i%rows*cols+k])) * float64(raw[i/rows*cols+k]) * 0x1.8p127
 			want[i] += p
 			size[i] += math.Abs(p)
 		}
@@ -380,28 +381,6 @@ func TestPhilox(t *testing.T) {
 		philox([4]uint32{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, [2]uint32{0xa4093822, 0x299f31d0}))
 }
 
-// TestHalf: conversions agree with each other on every half, and rounding is
-// to nearest even.
-func TestHalf(t *testing.T) {
-	for h := range 1 << 16 {
-		v := f16(uint16(h))
-		if v == v {
-			require.Equal(t, uint16(h), toF16(v), "%v", v)
-		} else {
-			require.NotEqual(t, toF16(v), toF16(v)&0xfc00, "NaN stays NaN")
-		}
-	}
-	for h := uint16(0); h < 0x7bff; h++ {
-		low, high := f16(h), f16(h+1)
-		mid := (low + high) / 2 // exact
-		require.Equal(t, h+h&1, toF16(mid), "halfway after %v", low)
-		require.Equal(t, h+1, toF16(math.Nextafter32(mid, high)))
-		require.Equal(t, h, toF16(math.Nextafter32(mid, low)))
-	}
-	require.Equal(t, uint16(0x7c00), toF16(65520))
-	require.Equal(t, uint16(0x7bff), toF16(65519))
-}
-
 // TestNarrow: every instruction set rounds to 16 bits as the plain Go does, numbers of
 // every kind, and does not write beside them.
 func TestNarrow(t *testing.T) {
@@ -411,8 +390,8 @@ func TestNarrow(t *testing.T) {
 		for _, low := range []uint32{0, 1, 0x7fff, 0x8000, 0x8001, 0xffff} {
 			x = append(x, math.Float32frombits(bits|low))
 		}
-		v := f16(uint16(h))
-		x = append(x, v, math.Nextafter32(v, 1e9), (v+f16(uint16(h)+1))/2)
+		v := minifloat.F16(uint16(h))
+		x = append(x, v, math.Nextafter32(v, 1e9), (v+minifloat.F16(uint16(h)+1))/2)
 	}
 	for _, v := range variants() {
 		for typ, plain := range map[kernels.DType]func(unsafe.Pointer, *float32, int){kernels.F16: narrowF16Generic, kernels.BF16: narrowBF16Generic} {

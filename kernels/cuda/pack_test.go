@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"trona/kernels"
+	"trona/kernels/minifloat"
 	"trona/model/quant"
 )
 
@@ -74,7 +75,7 @@ func (p *planeReader) value(t kernels.DType, c int) float64 {
 	case kernels.BF16:
 		return float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(p.codes[2*wide:])) << 16))
 	case kernels.F8E4M3:
-		return float64(quant.E4M3(p.codes[wide]))
+		return float64(minifloat.E4M3(p.codes[wide]))
 	case kernels.Q4_0:
 		return p.half(c/32) * float64(nibble(p.codes, at)-8)
 	case kernels.Q4_1:
@@ -105,7 +106,7 @@ func (p *planeReader) value(t kernels.DType, c int) float64 {
 	case kernels.MXFP4:
 		return math.Ldexp(p.float4(at), int(p.steps[c/32])-127)
 	case kernels.NVFP4:
-		return float64(quant.E4M3(p.steps[c/16])) * p.float4(at)
+		return float64(minifloat.E4M3(p.steps[c/16])) * p.float4(at)
 	}
 	panic(fmt.Sprintf("no reader of %v", t))
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"trona/kernels"
-	"trona/model/quant"
+	"trona/kernels/minifloat"
 )
 
 // cacheRounding bounds the relative error of a stored element, for I8 and I16
@@ -56,11 +56,11 @@ func (c *context) readCache(t, scale kernels.Tensor, keys bool) []float64 {
 		case kernels.F32:
 			out[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])))
 		case kernels.BF16:
-			out[i] = float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(raw[2*i:])) << 16))
+			out[i] = float64(minifloat.BF16(binary.LittleEndian.Uint16(raw[2*i:])))
 		case kernels.F16:
-			out[i] = half(binary.LittleEndian.Uint16(raw[2*i:]))
+			out[i] = float64(minifloat.F16(binary.LittleEndian.Uint16(raw[2*i:])))
 		case kernels.F8E4M3:
-			out[i] = float64(quant.E4M3(raw[i]))
+			out[i] = float64(minifloat.E4M3(raw[i]))
 		case kernels.I16:
 			code := binary.LittleEndian.Uint16(raw[2*pairPlace(int64(i), t.Cols(), keys):])
 			out[i] = float64(int16(code)) * float64(scales[i/int(t.Cols())])
@@ -69,21 +69,6 @@ func (c *context) readCache(t, scale kernels.Tensor, keys bool) []float64 {
 		}
 	}
 	return out
-}
-
-// half is the value of an IEEE 754 half.
-func half(h uint16) float64 {
-	sign, e, m := 1-2*float64(h>>15), int(h>>10&31), float64(h&1023)
-	switch e {
-	case 0:
-		return sign * math.Ldexp(m, -24)
-	case 31:
-		if m != 0 {
-			return math.NaN()
-		}
-		return math.Inf(int(sign))
-	}
-	return sign * math.Ldexp(1024+m, e-25)
 }
 
 func narrow(x []float64) []float32 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"trona/kernels"
+	"trona/kernels/minifloat"
 )
 
 // decoders has one function for each type of a weight: it writes the values of
@@ -77,7 +78,7 @@ func RowOf(row []float32, m *kernels.Matrix, r int64, data []byte) {
 	}
 	if m.Type == kernels.NVFP4x16 {
 		for g, s := range m.GroupScale[r*(m.Cols/16):][:m.Cols/16] {
-			scale(row[16*g:][:16], E4M3(s))
+			scale(row[16*g:][:16], minifloat.E4M3(s))
 		}
 	}
 	if m.Scale == nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"trona/kernels"
+	"trona/kernels/minifloat"
 )
 
 // half reads a finite binary16 number at offset `at`.
@@ -93,7 +94,7 @@ var formulas = map[kernels.DType]func(b []byte, i int) float64{
 	},
 	kernels.NVFP4: func(b []byte, i int) float64 {
 		g := i / 16
-		return float64(E4M3(b[g])) * float4(halves(b[4+8*g:], i%16, 16))
+		return float64(minifloat.E4M3(b[g])) * float4(halves(b[4+8*g:], i%16, 16))
 	},
 	kernels.NVFP4x16: func(b []byte, i int) float64 { return float4(bitsAt(b, 4*i, 4)) },
 }
@@ -145,68 +146,6 @@ func TestFormulas(t *testing.T) {
 	}
 }
 
-// TestRoundTrip: every code of a float type is what its value rounds to.
-func TestRoundTrip(t *testing.T) {
-	for c := range 1 << 16 {
-		h := uint16(c)
-		if v := F16(h); v == v {
-			require.Equal(t, h, ToF16(v))
-		} else {
-			require.Equal(t, uint16(0x7e00), ToF16(v)&0x7e00, "NaN stays NaN")
-		}
-		if v := BF16(h); v == v {
-			require.Equal(t, h, ToBF16(v))
-		} else {
-			require.True(t, math.IsNaN(float64(BF16(ToBF16(v)))), "NaN stays NaN")
-		}
-	}
-	for c := range 256 {
-		if v := E4M3(byte(c)); v == v {
-			require.Equal(t, byte(c), ToE4M3(v))
-		}
-	}
-	require.Equal(t, byte(0x7f), ToE4M3(float32(math.NaN())))
-	require.Equal(t, byte(0xfe), ToE4M3(float32(math.Inf(-1))))
-}
-
-// TestF16: values of IEEE 754, subnormal, infinite and none among them.
-func TestF16(t *testing.T) {
-	for bits, want := range map[uint16]float64{
-		0x0000: 0, 0x3c00: 1, 0xc000: -2, 0x7bff: 65504, 0x0001: 0x1p-24, 0x03ff: 1023 * 0x1p-24, 0x0400: 0x1p-14,
-		0x3555: 0x1.554p-2, 0x7c00: math.Inf(1), 0xfc00: math.Inf(-1),
-	} {
-		require.Equal(t, want, float64(F16(bits)), "%#x", bits)
-	}
-	require.True(t, math.IsNaN(float64(F16(0x7e00))))
-	require.True(t, math.Signbit(float64(F16(0x8000))))
-}
-
-// TestNearest: a rounded value is no farther than either neighbour, over random
-// values of all sizes.
-func TestNearest(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 4))
-	for range 100_000 {
-		v := math.Float32frombits(rng.Uint32())
-		if v != v || math.Abs(float64(v)) > 60000 {
-			continue
-		}
-		requireNearest(t, v, ToF16(v), F16)
-		requireNearest(t, v, ToBF16(v), BF16)
-		if small := float32(math.Mod(float64(v), 448)); small == small {
-			requireNearest(t, small, uint16(ToE4M3(small)), func(c uint16) float32 { return E4M3(byte(c)) })
-		}
-	}
-}
-
-func requireNearest(t *testing.T, v float32, code uint16, value func(uint16) float32) {
-	t.Helper()
-	off := func(c uint16) float64 { return math.Abs(float64(value(c)) - float64(v)) }
-	for _, c := range []uint16{code - 1, code + 1} {
-		// Beyond zero or the largest code there is no neighbour, or NaN.
-		require.False(t, off(c) < off(code), "%v: %v is nearer than %v", v, value(c), value(code))
-	}
-}
-
 // TestRow: rows start at their place, and scales beside the codes apply to
 // their tiles, of which the last may be smaller.
 func TestRow(t *testing.T) {
@@ -216,7 +155,7 @@ func TestRow(t *testing.T) {
 		m := &kernels.Matrix{Type: typ, Rows: rows, Cols: cols, ScaleRows: 2, ScaleCols: 40}
 		codes := make([]float32, rows*cols)
 		for i := range codes {
-			codes[i] = E2M1(byte(rng.IntN(15) + 1))
+			codes[i] = minifloat.E2M1(byte(rng.IntN(15) + 1))
 		}
 		m.Data = store(t, typ, codes)
 		if typ == kernels.NVFP4x16 {
@@ -233,7 +172,7 @@ func TestRow(t *testing.T) {
 			for c, got := range row {
 				want := codes[r*cols+c]
 				if m.GroupScale != nil {
-					want *= E4M3(m.GroupScale[(r*cols+c)/16])
+					want *= minifloat.E4M3(m.GroupScale[(r*cols+c)/16])
 				}
 				want *= m.Scale[r/2*3+c/40]
 				require.Equal(t, want, got, "%v: row %d, column %d", typ, r, c)
@@ -249,7 +188,7 @@ func store(t *testing.T, typ kernels.DType, v []float32) []byte {
 	switch typ {
 	case kernels.NVFP4x16:
 		for i, x := range v {
-			data[i/2] |= ToE2M1(x) << (i % 2 * 4)
+			data[i/2] |= minifloat.ToE2M1(x) << (i % 2 * 4)
 		}
 	case kernels.Q8_0:
 		for i, x := range v {
@@ -263,11 +202,11 @@ func store(t *testing.T, typ kernels.DType, v []float32) []byte {
 			case kernels.F32:
 				binary.LittleEndian.PutUint32(at, math.Float32bits(x))
 			case kernels.F16:
-				binary.LittleEndian.PutUint16(at, ToF16(x))
+				binary.LittleEndian.PutUint16(at, minifloat.ToF16(x))
 			case kernels.BF16:
-				binary.LittleEndian.PutUint16(at, ToBF16(x))
+				binary.LittleEndian.PutUint16(at, minifloat.ToBF16(x))
 			case kernels.F8E4M3:
-				at[0] = ToE4M3(x)
+				at[0] = minifloat.ToE4M3(x)
 			}
 		}
 	}

@@ -1,7 +1,6 @@
 package quant
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"math"
 	"os"
@@ -55,12 +54,7 @@ func index(t *testing.T) *vectors {
 
 func fixtureFloats(t *testing.T, name string) []float32 {
 	t.Helper()
-	data := fixture(t, name)
-	x := make([]float32, len(data)/4)
-	for i := range x {
-		x[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
-	}
-	return x
+	return testdata.Floats(t, testdata.Shared(t, "quant", name))
 }
 
 // equal demands the same numbers; NaN equals NaN, and +0 equals -0.
@@ -90,48 +84,6 @@ func TestBlocks(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// TestCodes: every code of the 8-bit and 4-bit floats, and the edges of the
-// 16-bit ones, have the value of the reference.
-func TestCodes(t *testing.T) {
-	for name, value := range map[string]func(c uint16) float32{
-		"e4m3": func(c uint16) float32 { return E4M3(byte(c)) },
-		"e2m1": func(c uint16) float32 { return E2M1(byte(c)) },
-		"f16":  F16,
-		"bf16": BF16,
-	} {
-		codes, want := fixture(t, name+".bin"), fixtureFloats(t, name+".f32")
-		size := len(codes) / len(want)
-		for i, w := range want {
-			c := uint16(codes[size*i])
-			if size == 2 {
-				c = binary.LittleEndian.Uint16(codes[2*i:])
-			}
-			equal(t, w, value(c), "%s: code %#x", name, c)
-			require.Equal(t, math.Signbit(float64(w)), math.Signbit(float64(value(c))), "%s: code %#x", name, c)
-		}
-	}
-}
-
-// TestRounding: exact values, midpoints and their neighbours, and overflow.
-func TestRounding(t *testing.T) {
-	for name, code := range map[string]func(v float32) uint16{
-		"to-e4m3": func(v float32) uint16 { return uint16(ToE4M3(v)) },
-		"to-e2m1": func(v float32) uint16 { return uint16(ToE2M1(v)) },
-		"to-f16":  ToF16,
-		"to-bf16": ToBF16,
-	} {
-		values, want := fixtureFloats(t, name+".f32"), fixture(t, name+".bin")
-		size := len(want) / len(values)
-		for i, v := range values {
-			c := uint16(want[size*i])
-			if size == 2 {
-				c = binary.LittleEndian.Uint16(want[2*i:])
-			}
-			require.Equal(t, c, code(v), "%s: %v", name, v)
-		}
 	}
 }
 

@@ -1,38 +1,13 @@
 package quant
 
-import "math"
+import (
+	"math"
+
+	"trona/kernels/minifloat"
+)
 
 // e2m1Twice are the values of the codes of E2M1, doubled to make them whole.
 var e2m1Twice = [16]float32{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}
-
-// E2M1 returns the value of a 4-bit float (OCP Microscaling Formats, E2M1): 0,
-// 0.5, 1, 1.5, 2, 3, 4, 6, and from code 8 on the same below zero. The upper
-// bits of c are not looked at.
-func E2M1(c byte) float32 {
-	if c&15 == 8 {
-		return float32(math.Copysign(0, -1))
-	}
-	return e2m1Twice[c&15] / 2
-}
-
-// ToE2M1 rounds to the nearest E2M1 number, ties to the even code. What is too
-// large becomes ±6, and minus zero becomes 0. v must be a number.
-func ToE2M1(v float32) byte {
-	size := math.Abs(float64(v))
-	var c byte
-	switch { // the numbers are multiples of 1/2 up to 2, of 1 up to 4, of 2 up to 6
-	case size < 2:
-		c = byte(math.RoundToEven(2 * size))
-	case size < 4:
-		c = 2 + byte(math.RoundToEven(size))
-	default:
-		c = 4 + byte(math.RoundToEven(min(size, 6)/2))
-	}
-	if v < 0 && c != 0 {
-		c |= 8
-	}
-	return c
-}
 
 // decodeMXFP4 reads a block of 32 values, 17 bytes: an E8M0 scale; codes E2M1,
 // of which byte i holds value i in its low and value 16+i in its high nibble
@@ -54,7 +29,7 @@ func decodeNVFP4(dst []float32, b []byte) {
 	for g, s := range b[:4] {
 		half := float32(0)
 		if s&0x7f != 0x7f {
-			half = E4M3(s&0x7f) / 2
+			half = minifloat.E4M3(s&0x7f) / 2
 		}
 		for i, c := range b[4+8*g:][:8] {
 			dst[16*g+i] = half * e2m1Twice[c&15]
@@ -68,6 +43,6 @@ func decodeNVFP4(dst []float32, b []byte) {
 // elsewhere.
 func decodeNVFP4x16(dst []float32, b []byte) {
 	for i, c := range b[:8] {
-		dst[2*i], dst[2*i+1] = E2M1(c), E2M1(c>>4)
+		dst[2*i], dst[2*i+1] = minifloat.E2M1(c), minifloat.E2M1(c>>4)
 	}
 }

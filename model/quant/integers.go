@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"trona/kernels"
+	"trona/kernels/minifloat"
 )
 
 // Integers is a matrix of whole numbers as quantisers write them beside scales:
@@ -104,8 +105,8 @@ func (x *integerRows) heads() error {
 	for r := range x.Rows {
 		for g := range x.groups {
 			at := r*x.groups + g
-			x.step[at] = ToF16(x.scale(r, g))
-			d := F16(x.step[at])
+			x.step[at] = minifloat.ToF16(x.scale(r, g))
+			d := minifloat.F16(x.step[at])
 			if !(math.Abs(float64(d)) <= limitF16) {
 				return &GroupError{Row: r, Group: g, Message: fmt.Sprintf("is %v, which F16 cannot hold", x.scale(r, g))}
 			}
@@ -119,8 +120,8 @@ func (x *integerRows) heads() error {
 				}
 				continue
 			}
-			x.min[at] = ToF16(float32(-zero) * d)
-			if !(math.Abs(float64(F16(x.min[at]))) <= limitF16) {
+			x.min[at] = minifloat.ToF16(float32(-zero) * d)
+			if !(math.Abs(float64(minifloat.F16(x.min[at]))) <= limitF16) {
 				return &GroupError{Row: r, Group: g, Message: fmt.Sprintf("is %v, of which %d are more than F16 can hold", d, zero)}
 			}
 		}

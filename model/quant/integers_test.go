@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"trona/kernels"
+	"trona/kernels/minifloat"
 )
 
 // number is a number of the matrix that a test packs: row, and column or group.
@@ -115,7 +116,7 @@ func TestIntegers(t *testing.T) {
 				Row(row, m, r)
 				for at, got := range row {
 					scale := scaleOf(x, r, int64(at)/c.group)
-					want := float32(values[r][at]) * F16(ToF16(scale))
+					want := float32(values[r][at]) * minifloat.F16(minifloat.ToF16(scale))
 					if c.typ != kernels.Q4_1 {
 						require.Equal(t, want, got, "row %d, column %d", r, at)
 					} else {

@@ -1,4 +1,4 @@
-package quant
+package minifloat
 
 import "math"
 
@@ -6,10 +6,7 @@ import "math"
 // Floating Point, E4M3): bias 7, greatest value 448, no infinities; 7f and ff
 // are NaN.
 func E4M3(c byte) float32 {
-	v := float32(c&7) * 0x1p-9
-	if e := c >> 3 & 15; e != 0 {
-		v = float32(math.Ldexp(float64(8|c&7), int(e)-10))
-	}
+	v := math.Float32frombits(uint32(c&0x7f)<<20) * 0x1p120
 	if c&0x7f == 0x7f {
 		v = float32(math.NaN())
 	}
@@ -19,8 +16,7 @@ func E4M3(c byte) float32 {
 	return v
 }
 
-// ToE4M3 rounds to the nearest E4M3 number, ties to even. What is too large
-// becomes ±448, NaN stays NaN.
+// ToE4M3 rounds to the nearest E4M3 number. What is too large becomes ±448, NaN stays NaN.
 func ToE4M3(v float32) byte {
 	sign := byte(math.Float32bits(v) >> 24 & 0x80)
 	size := math.Abs(float64(v))
@@ -37,5 +33,3 @@ func ToE4M3(v float32) byte {
 	m := byte(math.RoundToEven(fraction * 16))
 	return sign | (byte(exponent+6)<<3 + m - 8)
 }
-
-func decodeF8E4M3(dst []float32, b []byte) { dst[0] = E4M3(b[0]) }
