@@ -12,6 +12,9 @@ import (
 	"trona/tokenizer"
 )
 
+// maxPromptBytes is what the body of a request may have, too.
+const maxPromptBytes = 8 << 20
+
 // runCommand answers one prompt, or chats.
 type runCommand struct {
 	Model        string   `arg:"" help:"Model to run." default:"demo" optional:""`
@@ -44,9 +47,12 @@ func (c *runCommand) Run(std stdio) error {
 	}
 	interactive := c.Prompt == "" && isTerminal(std.in)
 	if c.Prompt == "-" || c.Prompt == "" && !interactive {
-		text, err := io.ReadAll(std.in)
+		text, err := io.ReadAll(io.LimitReader(std.in, maxPromptBytes+1))
 		if err != nil {
 			return err
+		}
+		if len(text) > maxPromptBytes {
+			return fmt.Errorf("the prompt on stdin has more than %s", human(maxPromptBytes))
 		}
 		if c.Prompt = strings.TrimSpace(string(text)); c.Prompt == "" {
 			return usagef("there is no prompt: give one as PROMPT or on stdin")

@@ -55,6 +55,7 @@ func TestRunErrors(t *testing.T) {
 		want  string
 	}{
 		"no prompt":        {" \n", nil, exitUsage, "there is no prompt"},
+		"endless":          {strings.Repeat("x", maxPromptBytes+1), nil, exitFailed, "the prompt on stdin has more than 8.0 MiB"},
 		"temperature":      {"x", []string{"--temperature", "3"}, exitUsage, "--temperature"},
 		"max tokens":       {"x", []string{"--max-tokens=-1"}, exitUsage, "--max-tokens"},
 		"no such model":    {"x", []string{"absent.gguf"}, exitFailed, "absent.gguf"},
