@@ -1,13 +1,8 @@
 package model
 
 import (
-	"encoding/binary"
-	"encoding/json"
-	"math"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"unsafe"
 
@@ -15,6 +10,7 @@ import (
 
 	"trona/kernels"
 	"trona/kernels/cpu"
+	"trona/model/golden"
 	"trona/testdata"
 )
 
@@ -86,64 +82,11 @@ func (l *loaded) feed(t testing.TB, tokens []int32, position int, decode bool, w
 	return l.rows(out)
 }
 
-func argmax(row []float32) int32 {
-	best := 0
-	for i, v := range row {
-		if v > row[best] {
-			best = i
-		}
-	}
-	return int32(best)
-}
-
-// golden is the form of golden/NAME.json.
-type golden struct {
-	Files    []string
-	Vocab    int
-	TolF16KV float64 `json:"tol_f16kv"`
-	TolQ8    float64 `json:"tol_q8act"`
-	KLPrompt int     `json:"kl_prompt"`
-	Engines  map[string]struct{ KL divergence }
-	Prompts  []goldenPrompt
-	rows     []float32
-}
-
-// divergence is KL(reference || engine) over all positions of the KL prompt, and
-// over the stored ones.
-type divergence struct {
-	Mean, Max  float64
-	MeanStored float64 `json:"mean_stored"`
-	MaxStored  float64 `json:"max_stored"`
-}
-
-type goldenPrompt struct {
-	Tokens, Greedy []int32
-	Margins        []float64
-	Logits         []struct{ Position, Row int }
-	TolExact       float64 `json:"tol_exact"`
-	TolF16KV       float64 `json:"tol_f16kv"`
-	TolBF16KV      float64 `json:"tol_bf16kv"`
-	TolQ8          float64 `json:"tol_q8act"`
-}
-
-func readGolden(t testing.TB, path string) *golden {
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	g := new(golden)
-	require.NoError(t, json.Unmarshal(data, g))
-	data, err = os.ReadFile(strings.TrimSuffix(path, ".json") + ".f32")
-	require.NoError(t, err)
-	for b := range slices.Chunk(data, 4) {
-		g.rows = append(g.rows, math.Float32frombits(binary.LittleEndian.Uint32(b)))
-	}
-	return g
-}
-
-// check feeds a prompt in chunks and then its greedy tokens one by one. Every
+// check feeds a prompt of g in chunks and then its greedy tokens one by one. Every
 // stored row must be within tol, and every greedy token must follow whose
 // margin is above twice tol (all of them where exact is set). It returns what
 // came for the stored rows, by their number.
-func (g *golden) check(t *testing.T, l *loaded, p *goldenPrompt, chunk int, tol float64, exact bool) map[int][]float32 {
+func (l *loaded) check(t *testing.T, g *golden.Golden, p *golden.Prompt, chunk int, tol float64, exact bool) map[int][]float32 {
 	rows, stored := map[int][]float32{}, map[int]int{}
 	for _, s := range p.Logits {
 		stored[s.Position] = s.Row
@@ -153,7 +96,7 @@ func (g *golden) check(t *testing.T, l *loaded, p *goldenPrompt, chunk int, tol 
 		if !ok {
 			return
 		}
-		for i, want := range g.row(row) {
+		for i, want := range g.Row(row) {
 			require.InDelta(t, want, got[i], tol, "position %d, logit %d", position, i)
 		}
 		rows[row] = got
@@ -161,7 +104,7 @@ func (g *golden) check(t *testing.T, l *loaded, p *goldenPrompt, chunk int, tol 
 	}
 	next := func(i int, got []float32) {
 		if i < len(p.Greedy) && (exact || p.Margins[i] > 2*tol) {
-			require.Equal(t, p.Greedy[i], argmax(got), "greedy token %d", i)
+			require.Equal(t, p.Greedy[i], golden.Greedy(got), "greedy token %d", i)
 		}
 	}
 	for from := 0; from < len(p.Tokens); from += chunk {
@@ -188,26 +131,17 @@ func (g *golden) check(t *testing.T, l *loaded, p *goldenPrompt, chunk int, tol 
 	return rows
 }
 
-func (g *golden) row(i int) []float32 { return g.rows[i*g.Vocab:][:g.Vocab] }
-
 func TestGoldens(t *testing.T) {
-	folder := testdata.Shared(t, "models", "golden")
-	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
-	require.NoError(t, err)
-	for _, path := range files {
-		if strings.HasPrefix(filepath.Base(path), "tokenizer-") {
-			continue
-		}
-		g := readGolden(t, path)
+	for _, g := range golden.All(t) {
 		for i, name := range g.Files {
 			t.Run(name, func(t *testing.T) {
-				testCheckpoint(t, g, filepath.Join(folder, "..", name), i == 0)
+				testCheckpoint(t, g, testdata.Shared(t, "models", name), i == 0)
 			})
 		}
 	}
 }
 
-func testCheckpoint(t *testing.T, g *golden, path string, first bool) {
+func testCheckpoint(t *testing.T, g *golden.Golden, path string, first bool) {
 	types := []kernels.DType{kernels.F32}
 	if g.TolF16KV != 0 && first {
 		types = append(types, kernels.F16, kernels.BF16)
@@ -224,7 +158,7 @@ func testCheckpoint(t *testing.T, g *golden, path string, first bool) {
 			if tol == 0 {
 				continue // long prompts were not measured with 16-bit caches
 			}
-			g.check(t, l, p, chunk, tol, kv == kernels.F32)
+			l.check(t, g, p, chunk, tol, kv == kernels.F32)
 		}
 	}
 }
@@ -233,42 +167,28 @@ func TestLongPrompt(t *testing.T) {
 	if testing.Short() {
 		t.Skip("9000 tokens")
 	}
-	g := readGolden(t, testdata.Shared(t, "models", "golden", "llama-tiny.json"))
+	g := golden.Read(t, "llama-tiny")
 	l := load(t, testdata.Shared(t, "models", "llama-tiny"), kernels.F32, 512, 9100)
 	p := &g.Prompts[len(g.Prompts)-1]
 	require.Len(t, p.Tokens, 9000)
-	g.check(t, l, p, 512, p.TolExact, true)
-}
-
-// demoLine is a line of the demo's greedy.jsonl.
-type demoLine struct {
-	Prompt    []int32 `json:"prompt_ids"`
-	Output    []int32 `json:"output_ids"`
-	Finished  bool
-	MinMargin float64 `json:"min_margin"`
+	l.check(t, g, p, 512, p.TolExact, true)
 }
 
 func TestDemoGoldens(t *testing.T) {
-	data, err := os.ReadFile(testdata.Path(t, "models", "demo", "greedy.jsonl"))
-	require.NoError(t, err)
 	l := load(t, filepath.Join("demo", "demo.gguf"), kernels.F32, 512, 2048)
-	checked := 0
-	for line := range strings.Lines(string(data)) {
-		var want demoLine
-		require.NoError(t, json.Unmarshal([]byte(line), &want))
-		if want.MinMargin < 0.05 || testing.Short() && checked == 5 {
-			continue
-		}
-		checked++
-		var got []int32
-		n := len(want.Prompt)
-		id := argmax(l.feed(t, want.Prompt, 0, false, int32(n-1))[0])
-		for len(got) < len(want.Output) {
-			got = append(got, id)
-			id = argmax(l.feed(t, []int32{id}, n+len(got)-1, true, 0)[0])
-		}
-		require.Equal(t, want.Output, got)
-		require.Equal(t, want.Finished, slices.Contains(l.Config.EOS, id))
+	answers := golden.Demo(t)
+	if testing.Short() {
+		answers = answers[:5]
 	}
-	require.GreaterOrEqual(t, checked, 5)
+	for _, want := range answers {
+		var got []int32
+		n := len(want.PromptIDs)
+		id := golden.Greedy(l.feed(t, want.PromptIDs, 0, false, int32(n-1))[0])
+		for len(got) < len(want.OutputIDs) {
+			got = append(got, id)
+			id = golden.Greedy(l.feed(t, []int32{id}, n+len(got)-1, true, 0)[0])
+		}
+		require.Equal(t, want.OutputIDs, got, "%s", want.Prompt)
+		require.Equal(t, want.Finished, slices.Contains(l.Config.EOS, id), "%s", want.Prompt)
+	}
 }

@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"model/gguf":                 {"model/fault", "model/mmap"},
 	"model/fault":                {},
 	"model/faulttest":            {"model/fault"},
+	"model/golden":               {"testdata"},
 	"model/mmap":                 {},
 	"model/safetensors":          {"model/fault", "model/mmap"},
 	"model/quant":                {"kernels", "kernels/minifloat"}, // its type names and matrices
@@ -53,8 +54,8 @@ var mayImport = map[string][]string{
 // anything are the packages that may import all others but those of tests.
 var anything = []string{"cmd/trona"}
 
-// testOnly are the packages that only tests may import.
-var testOnly = []string{"testdata", "model/faulttest", "model/modeltest", "kernels/kerneltest", "kernels/cuda/cudatest", "server/apitest"}
+// testOnly are the packages that only tests may import, and each other.
+var testOnly = []string{"testdata", "model/golden", "model/faulttest", "model/modeltest", "kernels/kerneltest", "kernels/cuda/cudatest", "server/apitest"}
 
 // pureCalls are the calls that may give a package-level variable its value;
 // besides them functions of the package itself, which make tables.

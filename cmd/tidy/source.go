@@ -22,7 +22,8 @@ func (r *report) imports(p *pkg) {
 	}
 	for name, file := range p.files {
 		for _, path := range ownImports(file) {
-			if !all && !slices.Contains(allowed, path) || slices.Contains(testOnly, path) {
+			forTests := slices.Contains(testOnly, path) && !slices.Contains(testOnly, p.path)
+			if !all && !slices.Contains(allowed, path) || forTests {
 				r.fail(name, "imports %s, which %s may not", path, p.path)
 			}
 		}

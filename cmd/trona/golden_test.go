@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"trona/model/golden"
 	"trona/testdata"
 )
 
@@ -23,32 +24,19 @@ func sharedModel(t *testing.T, name string) string {
 	return filepath.Join(testdata.Shared(t, "models"), filepath.FromSlash(name))
 }
 
-// known is the part of golden/NAME.json that the tests here read.
-type known struct {
-	Prompts []struct {
-		Tokens, Greedy []int32
-		Margins        []float64
-		TolExact       float64 `json:"tol_exact"`
-		TolF16KV       float64 `json:"tol_f16kv"`
-	}
-}
-
 // TestGreedyTokens asks `trona serve` for the greedy tokens of checkpoints in
 // several formats. The cache has 16 bits, so a token counts as long as no
 // choice before it was closer than that can decide; products are exact, since
 // model's own tests bound what 8 bits lose.
 func TestGreedyTokens(t *testing.T) {
 	t.Setenv("TRONA_CPU", "exact")
-	for file, golden := range map[string]string{
+	for file, name := range map[string]string{
 		"llama-tiny": "llama-tiny", "llama-tied-F32.gguf": "llama-tied", "llama-spm-F16.gguf": "llama-spm",
 		"nas-super": "nas-super", "nas-super-Q8_0-00001-of-00003.gguf": "nas-super-Q8_0", "nas-ultra-Q4_K_M.gguf": "nas-ultra-Q4_K_M",
 		"llama-tiny-fp8-block": "llama-tiny-fp8-block", "nas-super-nvfp4": "nas-super-nvfp4",
 	} {
 		t.Run(file, func(t *testing.T) {
-			data, err := os.ReadFile(testdata.Shared(t, "models", "golden", golden+".json"))
-			require.NoError(t, err)
-			var want known
-			require.NoError(t, json.Unmarshal(data, &want))
+			want := golden.Read(t, name)
 			s := start(t, sharedModel(t, file), "--max-num-seqs", "4")
 			compared := 0
 			for _, p := range want.Prompts {
@@ -74,42 +62,15 @@ func TestGreedyTokens(t *testing.T) {
 	}
 }
 
-// demoGolden is a line of the demo model's golden outputs.
-type demoGolden struct {
-	Messages, Tools json.RawMessage // in the order of their members
-	Prompt          string
-	PromptIDs       []int32 `json:"prompt_ids"`
-	OutputIDs       []int32 `json:"output_ids"`
-	Text            string
-	Finished        bool
-	MinMargin       float64 `json:"min_margin"`
-}
-
-// demoGoldens returns the lines that rounding does not decide.
-func demoGoldens(t *testing.T) []*demoGolden {
-	data, err := os.ReadFile(testdata.Path(t, "models", "demo", "greedy.jsonl"))
-	require.NoError(t, err)
-	var list []*demoGolden
-	for line := range strings.Lines(string(data)) {
-		g := new(demoGolden)
-		require.NoError(t, json.Unmarshal([]byte(line), g))
-		if g.MinMargin >= 0.05 {
-			list = append(list, g)
-		}
-	}
-	require.Greater(t, len(list), 20)
-	return list
-}
-
 // TestDemoGoldens asks `trona serve` with no model for the known outputs: by
 // token ids, and by messages through the chat template.
 func TestDemoGoldens(t *testing.T) {
-	goldens := demoGoldens(t)
+	answers := golden.Demo(t)
 	if testing.Short() {
-		goldens = goldens[:10]
+		answers = answers[:10]
 	}
 	s := start(t, "--max-model-len", "2048")
-	for _, g := range goldens {
+	for _, g := range answers {
 		got := s.ask(t, "/v1/completions", object{
 			"prompt": g.PromptIDs, "max_tokens": len(g.OutputIDs) + 1, "temperature": 0, "return_token_ids": true,
 		}).Choices[0]
@@ -138,20 +99,20 @@ func TestThousandStreams(t *testing.T) {
 	if testing.Short() {
 		streams = 100
 	}
-	goldens := demoGoldens(t)
+	answers := golden.Demo(t)
 	s := start(t, "--max-model-len", "1024", "--max-num-seqs", "256", "--kv-cache-memory", "64MiB")
 	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 0}}
 	var all sync.WaitGroup
 	errs := make(chan error, streams)
 	connecting := make(chan struct{}, 50) // few, for who connects has 5 s to send a header
 	for i := range streams {
-		g := goldens[i%len(goldens)]
+		g := answers[i%len(answers)]
 		all.Go(func() {
 			connecting <- struct{}{}
 			sent := sync.OnceFunc(func() { <-connecting })
 			defer sent()
 			trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { sent() }}
-			if err := s.compare(httptrace.WithClientTrace(t.Context(), trace), client, g, min(tokens, len(g.OutputIDs))); err != nil {
+			if err := s.compare(httptrace.WithClientTrace(t.Context(), trace), client, &g, min(tokens, len(g.OutputIDs))); err != nil {
 				errs <- fmt.Errorf("stream %d: %w", i, err)
 			}
 		})
@@ -185,7 +146,7 @@ func (s *serving) peakMemory() int64 {
 }
 
 // compare streams the first n tokens of a known output.
-func (s *serving) compare(ctx context.Context, client *http.Client, g *demoGolden, n int) error {
+func (s *serving) compare(ctx context.Context, client *http.Client, g *golden.Answer, n int) error {
 	body, err := json.Marshal(object{
 		"prompt": g.PromptIDs, "max_tokens": n, "temperature": 0, "stream": true, "return_token_ids": true,
 	})

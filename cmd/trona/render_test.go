@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"trona/model/golden"
 	"trona/testdata"
 )
 
@@ -57,7 +58,7 @@ func TestRenderGoldens(t *testing.T) {
 
 // TestRenderModel renders with the template and the special tokens of a model.
 func TestRenderModel(t *testing.T) {
-	g := demoGoldens(t)[0]
+	g := golden.Demo(t)[0]
 	body, err := json.Marshal(object{"messages": g.Messages, "tools": g.Tools})
 	require.NoError(t, err)
 	require.Equal(t, g.Prompt, ok(t, string(body), "render"))

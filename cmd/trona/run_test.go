@@ -6,13 +6,15 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"trona/model/golden"
 )
 
 // TestRunGolden answers one prompt as the goldens do: from the command line and
 // from a pipe.
 func TestRunGolden(t *testing.T) {
 	checked := 0
-	for _, g := range demoGoldens(t) {
+	for _, g := range golden.Demo(t) {
 		var messages []chatMessage
 		require.NoError(t, json.Unmarshal(g.Messages, &messages))
 		if len(messages) != 2 || messages[0].Role != "system" || string(g.Tools) != "null" || !g.Finished || checked == 3 {

@@ -1,14 +1,9 @@
 package cuda
 
 import (
-	"encoding/binary"
-	"encoding/json"
 	"flag"
-	"math"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,45 +13,17 @@ import (
 	"trona/kernels/kerneltest"
 	"trona/model"
 	"trona/model/demo"
+	"trona/model/golden"
 	"trona/testdata"
 )
 
-// golden is the form of the models' golden/NAME.json.
-type golden struct {
-	Files   []string
-	Vocab   int
-	Prompts []goldenPrompt
-	rows    []float32
-}
-
-type goldenPrompt struct {
-	Tokens, Greedy []int32
-	Margins        []float64
-	Logits         []struct{ Position, Row int }
-	TolBF16Act     float64 `json:"tol_bf16act"`
-	TolF16Act      float64 `json:"tol_f16act"`
-}
-
 // tolerance is that of an engine which rounds the inputs of products to F16.
 // Where it was not measured: F16 has three bits more than BF16.
-func (p *goldenPrompt) tolerance() float64 {
+func tolerance(p *golden.Prompt) float64 {
 	if p.TolF16Act > 0 {
 		return p.TolF16Act
 	}
 	return p.TolBF16Act / 8
-}
-
-func readGolden(t *testing.T, path string) *golden {
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	g := new(golden)
-	require.NoError(t, json.Unmarshal(data, g))
-	data, err = os.ReadFile(strings.TrimSuffix(path, ".json") + ".f32")
-	require.NoError(t, err)
-	for b := range slices.Chunk(data, 4) {
-		g.rows = append(g.rows, math.Float32frombits(binary.LittleEndian.Uint32(b)))
-	}
-	return g
 }
 
 // goldenRun is a model on the device with a cache for several sequences, whose
@@ -116,19 +83,12 @@ var long = flag.Bool("long", false, "TestGoldens has long prompts too")
 // TestGoldens: every model has the logits and greedy tokens that it must have,
 // by the rule for engines that round the inputs of products.
 func TestGoldens(t *testing.T) {
-	folder := testdata.Shared(t, "models", "golden")
-	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
-	require.NoError(t, err)
-	for _, path := range files {
-		if strings.HasPrefix(filepath.Base(path), "tokenizer-") {
-			continue
-		}
-		g := readGolden(t, path)
+	for _, g := range golden.All(t) {
 		name := g.Files[0]
 		if testing.Short() && name != "llama-tiny-Q4_K_M.gguf" && name != "nas-super" {
 			continue
 		}
-		g.Prompts = slices.DeleteFunc(g.Prompts, func(p goldenPrompt) bool {
+		g.Prompts = slices.DeleteFunc(g.Prompts, func(p golden.Prompt) bool {
 			n := len(p.Tokens)
 			return n > goldenTokens && (!*long || n > longTokens || p.TolF16Act == 0)
 		})
@@ -141,7 +101,7 @@ func TestGoldens(t *testing.T) {
 				n := len(g.Prompts[i].Tokens)
 				rows, longest = rows+n, max(longest, n)
 			}
-			g.check(newGoldenRun(t, opener, ckpt, len(g.Prompts), longest+kernels.BlockSize, rows))
+			newGoldenRun(t, opener, ckpt, len(g.Prompts), longest+kernels.BlockSize, rows).check(g)
 		})
 	}
 }
@@ -149,7 +109,7 @@ func TestGoldens(t *testing.T) {
 // check feeds all prompts in one step and then their greedy tokens, one of each
 // a step: each stored row must be within the tolerance, each token follow whose
 // margin is above twice that.
-func (g *golden) check(r *goldenRun) {
+func (r *goldenRun) check(g *golden.Golden) {
 	stored := make([]map[int][]float32, len(g.Prompts)) // by prompt and position
 	tokens := make([][]int32, len(g.Prompts))
 	var wanted []int32 // rows of the first step: those stored, and the last of each prompt
@@ -157,7 +117,7 @@ func (g *golden) check(r *goldenRun) {
 	for i, p := range g.Prompts {
 		stored[i] = map[int][]float32{}
 		for _, s := range p.Logits {
-			stored[i][s.Position] = g.rows[s.Row*g.Vocab:][:g.Vocab]
+			stored[i][s.Position] = g.Row(s.Row)
 		}
 		for at := range p.Tokens {
 			if stored[i][at] != nil || at == len(p.Tokens)-1 {
@@ -169,7 +129,7 @@ func (g *golden) check(r *goldenRun) {
 	}
 	compare := func(i, position int, got []float32) {
 		for j, v := range stored[i][position] {
-			require.InDelta(r, v, got[j], g.Prompts[i].tolerance(), "prompt %d, position %d, logit %d", i, position, j)
+			require.InDelta(r, v, got[j], tolerance(&g.Prompts[i]), "prompt %d, position %d, logit %d", i, position, j)
 		}
 		delete(stored[i], position)
 	}
@@ -190,8 +150,8 @@ func (g *golden) check(r *goldenRun) {
 	for step := range g.Prompts[0].Greedy {
 		for i := range g.Prompts {
 			p := &g.Prompts[i]
-			if p.Margins[step] > 2*p.tolerance() {
-				require.Equal(r, p.Greedy[step], largest(last[i]), "prompt %d, greedy token %d", i, step)
+			if p.Margins[step] > 2*tolerance(p) {
+				require.Equal(r, p.Greedy[step], golden.Greedy(last[i]), "prompt %d, greedy token %d", i, step)
 			}
 			tokens[i] = p.Greedy[step : step+1]
 		}
@@ -203,16 +163,6 @@ func (g *golden) check(r *goldenRun) {
 	for i := range stored {
 		require.Empty(r, stored[i], "stored rows of prompt %d that were never reached", i)
 	}
-}
-
-func largest(row []float32) int32 {
-	best := 0
-	for i, v := range row {
-		if v > row[best] {
-			best = i
-		}
-	}
-	return int32(best)
 }
 
 // TestDemoGoldens: the demo model gives the greedy tokens that it must give, with
@@ -229,28 +179,18 @@ func TestDemoGoldens(t *testing.T) {
 // demoGoldens has all prompts in one batch; on the emulated device the beginning
 // of two.
 func demoGoldens(t *testing.T, open func() (kernels.Device, error)) {
-	data, err := os.ReadFile(testdata.Path(t, "models", "demo", "greedy.jsonl"))
-	require.NoError(t, err)
+	answers := golden.Demo(t)
+	if os.Getenv(cudatest.Emulated) == "1" {
+		answers = answers[:2]
+	}
 	var prompts, outputs [][]int32
 	rows, longest := 0, 0
-	for line := range strings.Lines(string(data)) {
-		var g struct {
-			Prompt    []int32 `json:"prompt_ids"`
-			Output    []int32 `json:"output_ids"`
-			MinMargin float64 `json:"min_margin"`
-		}
-		require.NoError(t, json.Unmarshal([]byte(line), &g))
-		if g.MinMargin < 0.05 { // rounding decides
-			continue
-		}
+	for _, a := range answers {
 		if os.Getenv(cudatest.Emulated) == "1" {
-			if len(prompts) == 2 {
-				break
-			}
-			g.Output = g.Output[:min(6, len(g.Output))]
+			a.OutputIDs = a.OutputIDs[:min(6, len(a.OutputIDs))]
 		}
-		prompts, outputs = append(prompts, g.Prompt), append(outputs, g.Output)
-		rows, longest = rows+len(g.Prompt), max(longest, len(g.Prompt)+len(g.Output))
+		prompts, outputs = append(prompts, a.PromptIDs), append(outputs, a.OutputIDs)
+		rows, longest = rows+len(a.PromptIDs), max(longest, len(a.PromptIDs)+len(a.OutputIDs))
 	}
 	ckpt, err := demo.Open()
 	require.NoError(t, err)
@@ -266,7 +206,7 @@ func demoGoldens(t *testing.T, open func() (kernels.Device, error)) {
 		// Those that have said all leave the batch.
 		next, k := [][]int32{}, 0
 		for i := range prompts {
-			require.Equal(t, outputs[i][step], largest(last[i]), "prompt of %d tokens, token %d", len(prompts[i]), step)
+			require.Equal(t, outputs[i][step], golden.Greedy(last[i]), "prompt of %d tokens, token %d", len(prompts[i]), step)
 			if step+1 < len(outputs[i]) {
 				prompts[k], outputs[k], r.seqs[k] = prompts[i], outputs[i], r.seqs[i]
 				next = append(next, outputs[i][step:step+1])

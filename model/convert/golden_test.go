@@ -2,9 +2,6 @@ package convert_test
 
 import (
 	"context"
-	"encoding/binary"
-	"encoding/json"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +14,7 @@ import (
 	"trona/kernels/cpu"
 	"trona/model"
 	"trona/model/convert"
+	"trona/model/golden"
 	"trona/testdata"
 )
 
@@ -47,34 +45,9 @@ func file(t testing.TB, src, to string) (*model.Checkpoint, convert.Result) {
 	return open(t, dst), result
 }
 
-// golden is what is used here of golden/NAME.json.
-type golden struct {
-	Vocab   int
-	Prompts []struct {
-		Tokens, Greedy []int32
-		Logits         []struct{ Position, Row int }
-		TolExact       float64 `json:"tol_exact"`
-	}
-	rows []float32
-}
-
-func readGolden(t testing.TB, name string) *golden {
-	t.Helper()
-	data, err := os.ReadFile(testdata.Shared(t, "models", "golden", name+".json"))
-	require.NoError(t, err)
-	g := new(golden)
-	require.NoError(t, json.Unmarshal(data, g))
-	data, err = os.ReadFile(testdata.Shared(t, "models", "golden", name+".f32"))
-	require.NoError(t, err)
-	for b := range slices.Chunk(data, 4) {
-		g.rows = append(g.rows, math.Float32frombits(binary.LittleEndian.Uint32(b)))
-	}
-	return g
-}
-
-// compare computes the stored logits of prompts up to 200 tokens, at once, and
+// compare computes g's stored logits of prompts up to 200 tokens, at once, and
 // calls what with each row, the one that is wanted and the prompt's tolerance.
-func (g *golden) compare(t testing.TB, ckpt *model.Checkpoint, what func(want, got []float32, tol float64)) {
+func compare(t testing.TB, g *golden.Golden, ckpt *model.Checkpoint, what func(want, got []float32, tol float64)) {
 	t.Helper()
 	dev, err := cpu.Open(cpu.Options{Variant: "exact"})
 	require.NoError(t, err)
@@ -100,7 +73,7 @@ func (g *golden) compare(t testing.TB, ckpt *model.Checkpoint, what func(want, g
 		for i, l := range p.Logits {
 			dev.Download(unsafe.Slice((*byte)(unsafe.Pointer(&got[0])), 4*len(got)), out.Slice(int64(i), int64(i)+1))
 			require.NoError(t, dev.Sync())
-			what(g.rows[l.Row*g.Vocab:][:g.Vocab], got, p.TolExact)
+			what(g.Row(l.Row), got, p.TolExact)
 			compared++
 		}
 	}
@@ -119,7 +92,7 @@ func TestExact(t *testing.T) {
 	} {
 		t.Run(c.source+"/"+c.target, func(t *testing.T) {
 			ckpt, _ := file(t, testdata.Shared(t, "models", c.source), c.target)
-			readGolden(t, goldenOf(c.source)).compare(t, ckpt, func(want, got []float32, tol float64) {
+			compare(t, golden.Read(t, goldenOf(c.source)), ckpt, func(want, got []float32, tol float64) {
 				for i := range want {
 					require.InDelta(t, want[i], got[i], tol, "logit %d", i)
 				}
@@ -165,11 +138,11 @@ func TestQuantised(t *testing.T) {
 			if testing.Short() && c.target != "Q4_K_M" {
 				t.Skip("one type is enough")
 			}
-			g := readGolden(t, c.source)
+			g := golden.Read(t, c.source)
 			ckpt, result := file(t, testdata.Shared(t, "models", c.source), c.target)
 			require.Zero(t, result.Requantised)
-			got := g.divergence(t, ckpt)
-			want := g.divergence(t, open(t, testdata.Shared(t, "models", c.reference)))
+			got := divergence(t, g, ckpt)
+			want := divergence(t, g, open(t, testdata.Shared(t, "models", c.reference)))
 			t.Logf("KL %.5f, reference %.5f (%.2f)", got, want, got/want)
 			require.Less(t, got, 1.3*want)
 		})
@@ -177,28 +150,11 @@ func TestQuantised(t *testing.T) {
 }
 
 // divergence is the mean KL(golden || checkpoint) of a token, in nats.
-func (g *golden) divergence(t *testing.T, ckpt *model.Checkpoint) float64 {
+func divergence(t *testing.T, g *golden.Golden, ckpt *model.Checkpoint) float64 {
 	sum, n := 0.0, 0
-	g.compare(t, ckpt, func(want, got []float32, _ float64) {
-		sum += divergence(want, got)
+	compare(t, g, ckpt, func(want, got []float32, _ float64) {
+		sum += golden.Divergence(want, got)
 		n++
 	})
 	return sum / float64(n)
-}
-
-// divergence is KL(softmax(p) || softmax(q)) in nats.
-func divergence(p, q []float32) float64 {
-	normal := func(x []float32) float64 {
-		sum := 0.0
-		for _, v := range x {
-			sum += math.Exp(float64(v))
-		}
-		return math.Log(sum)
-	}
-	zp, zq, kl := normal(p), normal(q), 0.0
-	for i := range p {
-		lp, lq := float64(p[i])-zp, float64(q[i])-zq
-		kl += math.Exp(lp) * (lp - lq)
-	}
-	return kl
 }
