@@ -16,10 +16,12 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// byteOrderMark stands at the beginning of files that editors of Windows write.
+const byteOrderMark = "\ufeff"
+
 // config gives flags their values from a JSON object: a key is a flag's name
 // without the dashes in front; "_" may stand for "-". The command line and the
-// environment go first. A byte order mark, which editors of Windows write, is
-// skipped.
+// environment go first.
 type config map[string]any
 
 func readConfig(r io.Reader) (kong.Resolver, error) {
@@ -27,7 +29,7 @@ func readConfig(r io.Reader) (kong.Resolver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration file: %w", err)
 	}
-	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	text = bytes.TrimPrefix(text, []byte(byteOrderMark))
 	var object jsontext.Value
 	if err := strictjson.Unmarshal(text, &object); err != nil {
 		return nil, fmt.Errorf("configuration file: %w", notJSON(err))

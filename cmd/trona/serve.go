@@ -171,28 +171,31 @@ func (c *serveCommand) checkFlags(keys []string) error {
 	return nil
 }
 
-// keys returns the keys of all sources.
+// keys returns the keys of all sources. No header of a request can have the space around one
+// that secrets often have, a line's end say.
 func (c *serveCommand) keys() ([]string, error) {
-	keys := c.APIKey
-	if c.APIKeyFile != "" {
-		text, err := os.ReadFile(c.APIKeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("--api-key-file: %w", err)
-		}
-		before := len(keys)
-		for line := range strings.Lines(string(text)) {
-			if line = strings.TrimSpace(line); line != "" {
-				keys = append(keys, line)
-			}
-		}
-		if len(keys) == before {
-			return nil, fmt.Errorf("--api-key-file %s: holds no key", c.APIKeyFile)
-		}
-	}
-	for _, key := range keys {
-		if key == "" {
+	var keys []string
+	for _, key := range c.APIKey {
+		if key = strings.TrimSpace(key); key == "" {
 			return nil, usagef("--api-key: a key must not be empty")
 		}
+		keys = append(keys, key)
+	}
+	if c.APIKeyFile == "" {
+		return keys, nil
+	}
+	text, err := os.ReadFile(c.APIKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("--api-key-file: %w", err)
+	}
+	before := len(keys)
+	for line := range strings.Lines(strings.TrimPrefix(string(text), byteOrderMark)) {
+		if line = strings.TrimSpace(line); line != "" {
+			keys = append(keys, line)
+		}
+	}
+	if len(keys) == before {
+		return nil, fmt.Errorf("--api-key-file %s: holds no key", c.APIKeyFile)
 	}
 	return keys, nil
 }

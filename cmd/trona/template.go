@@ -56,7 +56,7 @@ func readTemplate(path string) (*tokenizer.Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := tokenizer.NewTemplate(strings.TrimPrefix(string(text), "\ufeff")) // a byte order mark is no part of a prompt
+	t, err := tokenizer.NewTemplate(strings.TrimPrefix(string(text), byteOrderMark)) // which is no part of a prompt
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
