@@ -92,7 +92,7 @@ func (d *drafter) guess(list []*Sequence, most int) error {
 			return err
 		}
 		d.batch.Reset()
-		d.asked = slices.DeleteFunc(d.asked, func(q *Sequence) bool { return q.drafts < n || n == q.wish(share) })
+		d.asked = slices.DeleteFunc(d.asked, func(q *Sequence) bool { return q.drafts < n || n == q.mostDrafts(share) })
 		for _, q := range d.asked {
 			d.read(q, d.rows, true)
 		}
@@ -132,7 +132,7 @@ func (d *drafter) open(q *Sequence, share int) bool {
 		q.reading = r
 		d.known = append(d.known, q)
 	}
-	if r.closed || q.wish(share) == 0 {
+	if r.closed || q.mostDrafts(share) == 0 {
 		return false
 	}
 	for r.sure < min(len(r.tokens), len(q.tokens)) && r.tokens[r.sure] == q.tokens[r.sure] {
@@ -140,7 +140,7 @@ func (d *drafter) open(q *Sequence, share int) bool {
 	}
 	r.sure = min(r.sure, len(q.tokens)-1) // the last is read again: its logits draw
 	r.tokens = r.tokens[:r.sure]
-	need := (len(q.tokens) + q.wish(share) + kernels.BlockSize - 1) / kernels.BlockSize
+	need := (len(q.tokens) + q.mostDrafts(share) + kernels.BlockSize - 1) / kernels.BlockSize
 	table, ok := d.blocks.Grow(r.table, max(need-len(r.table), 0))
 	if r.table = table; !ok {
 		d.blocks.Release(r.table)

@@ -389,7 +389,7 @@ func TestRank(t *testing.T) {
 		rank         int
 		want         float32
 	}{{4, 4, 7, -2}, {3, 4, 1, -2}, {3, 4, 2, -inf}} {
-		a := ask{token: tc.token, rank: tc.rank}
+		a := target{token: tc.token, rank: tc.rank}
 		p := a.scored(&kernels.Sampled{Token: tc.drawn, Logprob: -2})
 		require.Equal(t, PromptLogprob{Token: tc.token, Logprob: tc.want, Rank: tc.rank}, p, fmt.Sprint(tc))
 	}

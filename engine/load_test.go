@@ -202,7 +202,7 @@ func TestLongestContext(t *testing.T) {
 		run := p.Run(0)
 		require.Equal(t, next, run.Position)
 		step := r.prepare(p)
-		step.ask()
+		step.prepareDraws()
 		seq := r.batch.Seqs[0]
 		require.Equal(t, int64(next), seq.Position)
 		next += run.Rows
@@ -244,12 +244,12 @@ func TestStepAllocatesNothing(t *testing.T) {
 	step := func() {
 		for _, q := range s.running {
 			if q.drafts = 0; q.decoding() && q.guess.ready() {
-				q.look()
+				q.lookUp()
 			}
 		}
 		p := s.Next()
 		now := r.prepare(p)
-		r.ask(now)
+		r.prepareDraws(now)
 		r.forward(now)
 		r.draw(now)
 		require.NoError(t, r.await(now))

@@ -19,7 +19,7 @@ func (e *Engine) loop() {
 		e.try(e.step)
 		e.turn.Unlock()
 	}
-	e.try(func() error { return e.land(e.underWay) })
+	e.try(func() error { return e.complete(e.underWay) })
 	e.dropAll(ErrClosed)
 	if e.drafter != nil {
 		e.drafter.close()
@@ -144,23 +144,23 @@ func (e *Engine) step() error {
 	}
 	if next != nil {
 		if before == nil {
-			e.runner.ask(next)
+			e.runner.prepareDraws(next)
 		}
 		e.runner.forward(next)
 	}
-	if err := e.land(before); err != nil {
+	if err := e.complete(before); err != nil {
 		return err
 	}
 	if e.underWay = next; next == nil {
 		return nil
 	}
 	if before != nil {
-		e.runner.ask(next)
+		e.runner.prepareDraws(next)
 	}
 	e.runner.draw(next)
 	if e.runner.ahead == nil {
 		e.underWay = nil
-		return e.land(next)
+		return e.complete(next)
 	}
 	return nil
 }
@@ -191,8 +191,8 @@ func (e *Engine) plan(before *step) (*step, error) {
 	return next, nil
 }
 
-// land waits for a step, if there is one, and passes on what it gives.
-func (e *Engine) land(s *step) error {
+// complete waits for a step, if there is one, and passes on what it gives.
+func (e *Engine) complete(s *step) error {
 	if s == nil {
 		return nil
 	}

@@ -21,31 +21,31 @@ type masks struct {
 
 // maskJob is the rows of logits that draw for one sequence.
 type maskJob struct {
-	q     *Sequence
-	asked []ask
-	rows  []kernels.SampleRow
-	masks [][]uint32 // one for each row
+	q       *Sequence
+	targets []target
+	rows    []kernels.SampleRow
+	masks   [][]uint32 // one for each row
 }
 
 // start begins to give rows the masks that their sequences want, or the errors
 // that keep them from drawing. Until wait nobody else touches them.
-func (m *masks) start(asked []ask, rows []kernels.SampleRow) {
+func (m *masks) start(targets []target, rows []kernels.SampleRow) {
 	m.jobs = m.jobs[:0]
 	m.next.Store(0)
 	used := 0
-	for i := 0; i < len(asked); {
-		q, n := asked[i].q, 1
-		if !asked[i].draw || q.constraint == nil {
+	for i := 0; i < len(targets); {
+		q, n := targets[i].q, 1
+		if !targets[i].draw || q.constraint == nil {
 			i++
 			continue
 		}
-		for i+n < len(asked) && asked[i+n].q == q {
+		for i+n < len(targets) && targets[i+n].q == q {
 			n++
 		}
 		for len(m.free) < used+n {
 			m.free = append(m.free, make([]uint32, (m.vocab+31)/32))
 		}
-		m.jobs = append(m.jobs, maskJob{q, asked[i : i+n], rows[i : i+n], m.free[used : used+n]})
+		m.jobs = append(m.jobs, maskJob{q, targets[i : i+n], rows[i : i+n], m.free[used : used+n]})
 		i, used = i+n, used+n
 	}
 	for range min(len(m.jobs), runtime.GOMAXPROCS(0)) {
@@ -111,7 +111,7 @@ func (j *maskJob) run(vocab int) {
 }
 
 func (j *maskJob) fail(row int, format string, args ...any) {
-	j.asked[row].err = fmt.Errorf("%w: "+format, append([]any{ErrConstraint}, args...)...)
+	j.targets[row].err = fmt.Errorf("%w: "+format, append([]any{ErrConstraint}, args...)...)
 }
 
 // trim clears the bits of tokens that must not be drawn, and those beyond the

@@ -66,22 +66,22 @@ func (r *runner) add(s *step, i int, decode bool) (unknown bool) {
 	})
 	for left := run.Logits; left > 0; left-- {
 		r.batch.Logits = append(r.batch.Logits, int32(len(r.batch.Tokens)-left))
-		a := ask{q: q, run: i, draw: left <= run.draws()}
-		if a.draw {
-			a.behind = run.draws() - left
-			q.drawnBy = int32(len(s.asked))
+		t := target{q: q, run: i, draw: left <= run.draws()}
+		if t.draw {
+			t.behind = run.draws() - left
+			q.drawnBy = int32(len(s.targets))
 		} else {
-			a.token = q.tokens[end-left+1]
+			t.token = q.tokens[end-left+1]
 		}
-		s.asked = append(s.asked, a)
+		s.targets = append(s.targets, t)
 	}
 	return unknown
 }
 
-// ask says how to draw the tokens of a step, and begins to ask the constraints.
-func (r *runner) ask(s *step) {
-	s.ask()
-	r.masks.start(s.asked, s.rows)
+// prepareDraws says how to draw the tokens of a step, and begins to ask the constraints.
+func (r *runner) prepareDraws(s *step) {
+	s.prepareDraws()
+	r.masks.start(s.targets, s.rows)
 }
 
 // forward queues the forward pass of the step that was prepared last.
@@ -114,16 +114,16 @@ func (r *runner) await(s *step) error {
 
 // rank finds the ranks of prompt tokens, before Sample may overwrite logits.
 func (r *runner) rank(s *step) {
-	for i := range s.asked {
-		a := &s.asked[i]
-		if a.draw || a.q == nil {
+	for i := range s.targets {
+		t := &s.targets[i]
+		if t.draw || t.q == nil {
 			continue
 		}
 		if r.raw == nil {
 			r.raw = make([]byte, 4*s.logits.Cols())
 		}
 		r.dev.Download(r.raw, s.logits.Slice(int64(i), int64(i)+1))
-		a.rank = rank(r.raw, a.token)
+		t.rank = rank(r.raw, t.token)
 	}
 }
 

@@ -4,62 +4,11 @@ import "slices"
 
 // Limits bounds what a Scheduler plans.
 type Limits struct {
-	Seqs        int // most sequences in work; Logits is not less
-	Rows        int // most rows of a step; Logits is not more
+	Seqs        int // most sequences in work, at most Logits
+	Rows        int // most rows of a step, at least Logits
 	Logits      int // most rows of a step with logits
 	PrefillRows int // most rows of prompts in a step in which others decode
 	Block       int // tokens of a block
-}
-
-// Plan is what one step computes. The next call of Next but one reuses it.
-type Plan struct {
-	Decode  []Run // with decode arithmetic; they stand first in the batch
-	Prefill []Run // with prefill arithmetic
-}
-
-// Len returns the number of runs.
-func (p *Plan) Len() int { return len(p.Decode) + len(p.Prefill) }
-
-// Run returns run i, those of Decode first.
-func (p *Plan) Run(i int) *Run {
-	if n := len(p.Decode); i >= n {
-		return &p.Prefill[i-n]
-	}
-	return &p.Decode[i]
-}
-
-// Rows returns the rows of all runs.
-func (p *Plan) Rows() int {
-	n := 0
-	for i := range p.Len() {
-		n += p.Run(i).Rows
-	}
-	return n
-}
-
-// Run is rows of one sequence at consecutive positions. A sequence has at most
-// one run in a plan.
-type Run struct {
-	Seq      *Sequence
-	Position int // of the first row
-	Rows     int
-	Logits   int  // the last so many rows have their logits computed
-	Draw     bool // the last of them draws the next token
-	// Drafts: the last so many rows hold tokens that the sequence has not drawn,
-	// and perhaps will. Each row from the one before them on draws; what follows
-	// a wrong draft counts for nothing.
-	Drafts int
-	// Set by Commit:
-	Took  int  // tokens that the sequence got
-	Ended bool // the last of them was its last, or it failed
-}
-
-// draws returns how many rows draw a token.
-func (r *Run) draws() int {
-	if !r.Draw {
-		return 0
-	}
-	return 1 + r.Drafts
 }
 
 // Scheduler decides what is computed next. It is a state machine of integers:
@@ -419,7 +368,7 @@ func (s *Scheduler) prefill() int {
 		more := min(q.left()-q.grant, left)
 		q.grant += more
 		left -= more
-		extra -= s.plant(q, extra)
+		extra -= s.planRun(q, extra)
 	}
 	return min(left, extra)
 }
@@ -457,9 +406,9 @@ func (s *Scheduler) draft(decode []Run, left int) {
 	}
 }
 
-// plant plans a run of q of up to q.grant rows, with up to extra+1 rows of
+// planRun plans a run of q of up to q.grant rows, with up to extra+1 rows of
 // logits, and returns how many beyond one it takes.
-func (s *Scheduler) plant(q *Sequence, extra int) int {
+func (s *Scheduler) planRun(q *Sequence, extra int) int {
 	s.reuse(q)
 	from := q.computed
 	end := min(from+q.grant, len(q.tokens))

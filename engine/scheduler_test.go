@@ -236,7 +236,7 @@ func (s *script) draft(t *testing.T, d *datadriven.TestData) {
 // propose gives a sequence drafts.
 func (q *Sequence) propose(drafts ...int32) {
 	q.drafts, q.guess.next = 0, len(drafts)
-	for _, id := range drafts[:q.wish(len(drafts))] {
+	for _, id := range drafts[:q.mostDrafts(len(drafts))] {
 		q.draft(id)
 	}
 }

@@ -144,15 +144,15 @@ func (q *Sequence) wanted(from, end int) int {
 }
 
 // draft lets the next step try one more token. It stands where it would stand
-// if it had been drawn. There may be wish drafts.
+// if it had been drawn. It must have fewer than mostDrafts.
 func (q *Sequence) draft(token int32) {
 	q.tokens = append(q.ahead(q.drafts), token)[:len(q.tokens)]
 	q.drafts++
 }
 
-// wish returns how many tokens q may guess ahead where each may so many: the
+// mostDrafts returns how many tokens q may guess ahead where each may so many: the
 // last that it may draw is never computed.
-func (q *Sequence) wish(each int) int {
+func (q *Sequence) mostDrafts(each int) int {
 	return min(q.guess.next, q.maxTokens-q.drawn()-1, each)
 }
 

@@ -272,7 +272,7 @@ func (w *world) step() error {
 		now, w.under = w.under, now
 	}
 	if now != nil {
-		if err := w.land(now); err != nil {
+		if err := w.complete(now); err != nil {
 			return err
 		}
 	}
@@ -299,8 +299,8 @@ func (w *world) launch(p *Plan) *passage {
 	return now
 }
 
-// land lets the device compute a plan, which gives its tokens.
-func (w *world) land(p *passage) error {
+// complete lets the device compute a plan, which gives its tokens.
+func (w *world) complete(p *passage) error {
 	if err := w.compute(p); err != nil {
 		return err
 	}

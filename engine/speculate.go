@@ -105,13 +105,13 @@ func (g *guess) slot(tokens []int32) uint32 {
 	return uint32(h>>32) & uint32(len(g.after)-1)
 }
 
-// look guesses what q will draw next.
-func (q *Sequence) look() {
+// lookUp guesses what q will draw next, by prompt lookup.
+func (q *Sequence) lookUp() {
 	at := q.guess.find(q.tokens)
 	if at == 0 {
 		return
 	}
-	for i := range q.wish(q.guess.most) { // what is copied may be a copy itself
+	for i := range q.mostDrafts(q.guess.most) { // what is copied may be a copy itself
 		q.draft(q.ahead(q.drafts)[at+i])
 	}
 }
@@ -134,7 +134,7 @@ func (e *Engine) draft() error {
 	}
 	for _, q := range e.guessing {
 		if q.drafts == 0 {
-			q.look()
+			q.lookUp()
 		}
 	}
 	return nil

@@ -49,7 +49,7 @@ func TestLook(t *testing.T) {
 	q.guess = newGuess(0, 8)
 	look := func() []int32 {
 		q.drafts = 0
-		q.look()
+		q.lookUp()
 		return q.ahead(q.drafts)[len(q.tokens):]
 	}
 	q.append(3)

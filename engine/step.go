@@ -12,11 +12,11 @@ type step struct {
 	plan *Plan
 	size int // rows of the plan
 
-	logits kernels.Tensor
-	asked  []ask               // what each row of logits is wanted for
-	rows   []kernels.SampleRow // how to draw from it
-	drawn  []kernels.Sampled   // what it gave
-	force  []kernels.TokenBias // of rows that score the prompt
+	logits  kernels.Tensor
+	targets []target            // what each row of logits is wanted for
+	rows    []kernels.SampleRow // how to draw from it
+	drawn   []kernels.Sampled   // what it gave
+	force   []kernels.TokenBias // of rows that score the prompt
 
 	// Of each run of the plan: the tokens that its rows drew, for
 	// Scheduler.Commit, and what they say of them; up to the first that could
@@ -26,9 +26,9 @@ type step struct {
 	errs    []error
 }
 
-// ask is what a row of logits is wanted for: to draw the next token of a
+// target is what a row of logits is wanted for: to draw the next token of a
 // sequence, or the log probability of one that its prompt has.
-type ask struct {
+type target struct {
 	q      *Sequence // nil: it has ended meanwhile
 	run    int       // index in the plan
 	draw   bool
@@ -41,7 +41,7 @@ type ask struct {
 // reset empties the arrays, for another plan.
 func (s *step) reset(p *Plan) {
 	s.plan, s.size = p, p.Rows()
-	s.asked = s.asked[:0]
+	s.targets = s.targets[:0]
 	for len(s.tokens) < p.Len() {
 		s.tokens, s.details, s.errs = append(s.tokens, nil), append(s.details, nil), append(s.errs, nil)
 	}
@@ -50,20 +50,20 @@ func (s *step) reset(p *Plan) {
 	}
 }
 
-// ask says how to draw from the rows of logits. All tokens before theirs must
+// prepareDraws says how to draw from the rows of logits. All tokens before theirs must
 // be known by now.
-func (s *step) ask() {
+func (s *step) prepareDraws() {
 	s.rows, s.force = s.rows[:0], s.force[:0]
-	for i := range s.asked {
-		a := &s.asked[i]
+	for i := range s.targets {
+		t := &s.targets[i]
 		switch {
-		case a.q.state == finished:
-			*a = ask{}
+		case t.q.state == finished:
+			*t = target{}
 			s.rows = append(s.rows, kernels.SampleRow{})
-		case a.draw:
-			s.rows = append(s.rows, a.q.row(a.behind))
+		case t.draw:
+			s.rows = append(s.rows, t.q.row(t.behind))
 		default:
-			s.rows = append(s.rows, s.score(a.token, a.q.alternatives))
+			s.rows = append(s.rows, s.score(t.token, t.q.alternatives))
 		}
 	}
 }
@@ -77,33 +77,33 @@ func (s *step) score(token int32, alternatives int) kernels.SampleRow {
 
 // collect takes what the rows of logits gave.
 func (s *step) collect(vocab int) {
-	for i := range s.asked {
-		a, drawn := &s.asked[i], &s.drawn[i]
-		if a.q == nil {
+	for i := range s.targets {
+		t, drawn := &s.targets[i], &s.drawn[i]
+		if t.q == nil {
 			continue
 		}
-		if a.err == nil && (drawn.Invalid || drawn.Token < 0 || int(drawn.Token) >= vocab) {
-			a.err = ErrNumeric
+		if t.err == nil && (drawn.Invalid || drawn.Token < 0 || int(drawn.Token) >= vocab) {
+			t.err = ErrNumeric
 		}
-		tokens, details, err := &s.tokens[a.run], &s.details[a.run], &s.errs[a.run]
+		tokens, details, err := &s.tokens[t.run], &s.details[t.run], &s.errs[t.run]
 		switch {
 		case *err != nil:
-		case a.err != nil:
-			*tokens, *err = append(*tokens, -1), a.err
-		case a.draw:
+		case t.err != nil:
+			*tokens, *err = append(*tokens, -1), t.err
+		case t.draw:
 			*tokens, *details = append(*tokens, drawn.Token), append(*details, detail{drawn.Logprob, drawn.Top})
 		default:
-			a.q.scores = append(a.q.scores, a.scored(drawn))
+			t.q.scores = append(t.q.scores, t.scored(drawn))
 		}
 	}
 }
 
 // scored returns what a row says about a token of the prompt.
-func (a *ask) scored(s *kernels.Sampled) PromptLogprob {
-	p := PromptLogprob{Token: a.token, Logprob: s.Logprob, Rank: a.rank, Top: s.Top}
+func (t *target) scored(s *kernels.Sampled) PromptLogprob {
+	p := PromptLogprob{Token: t.token, Logprob: s.Logprob, Rank: t.rank, Top: s.Top}
 	// Only an infinite logit outdoes the bias. Infinite ones are alike, and
 	// leave nothing to the others.
-	if s.Token != a.token && a.rank > 1 {
+	if s.Token != t.token && t.rank > 1 {
 		p.Logprob = float32(math.Inf(-1))
 	}
 	return p
