@@ -237,22 +237,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	status, code := out.status, slog.Attr{} // which no line has
 	if err != nil {
-		answer := errorFor(err)
-		if answer.code != "" {
-			code = slog.String("code", answer.code)
-		}
-		if answer.status == http.StatusInternalServerError {
-			s.options.Log.Error("request failed", "id", id, "error", err)
-		}
-		if !errors.As(err, new(*toldError)) {
-			status = answer.status
-		}
-		if out.status == 0 && status != statusClientClosed {
-			writeError(out, r, answer)
-		}
-		if status == http.StatusRequestEntityTooLarge || status == http.StatusTooManyRequests {
-			s.discard(out, r)
-		}
+		status, code = s.answerError(out, r, id, err)
 	}
 	path := "unknown"
 	if found != nil {
@@ -263,6 +248,29 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if out.status != status {
 		panic(http.ErrAbortHandler) // no answer, or half of one, must not look whole
 	}
+}
+
+// answerError answers with an error, unless the answer has begun, and returns the status and the
+// code for the log. A status other than out's says that the answer is not whole.
+func (s *Server) answerError(out *response, r *http.Request, id string, err error) (status int, code slog.Attr) {
+	answer := errorFor(err)
+	if answer.code != "" {
+		code = slog.String("code", answer.code)
+	}
+	if answer.status == http.StatusInternalServerError {
+		s.options.Log.Error("request failed", "id", id, "error", err)
+	}
+	status = out.status
+	if !errors.As(err, new(*toldError)) {
+		status = answer.status
+	}
+	if out.status == 0 && status != statusClientClosed {
+		writeError(out, r, answer)
+	}
+	if status == http.StatusRequestEntityTooLarge || status == http.StatusTooManyRequests {
+		s.discard(out, r)
+	}
+	return status, code
 }
 
 // safely serves a request; a panic fails this request only.
