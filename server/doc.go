@@ -3,7 +3,7 @@
 // and tokens into text, and holds no state but counters and the responses that
 // it was asked to keep.
 //
-//	body -> decode.go (object, value) -> chat.go / completions.go (fields)
+//	body -> decode.go, object.go, value.go -> chat.go / completions.go (fields)
 //	     -> messages.go, thinking.go, prompt.go (template, tokens) -> job.go (one goroutine a choice)
 //	     -> text.go (decoder, stop strings, reasoning) -> stream.go or one body
 //
