@@ -81,6 +81,10 @@ type Device interface {
 	// called from several goroutines at once. m.Data and m.Fill are not used afterwards.
 	Pack(m *Matrix) (Weight, error)
 
+	// ScratchBytes returns the most that ops take while they run steps as large as s, beside
+	// what Alloc and Pack gave out and what the device took when it was opened.
+	ScratchBytes(s *Steps) int64
+
 	// Sync waits for all queued ops and returns the first error since the
 	// device was opened. After an error the device is of no further use.
 	Sync() error
@@ -137,6 +141,15 @@ type Ops interface {
 type Product struct {
 	Out Tensor
 	W   Weight
+}
+
+// Steps says how large the steps of a model are at most.
+type Steps struct {
+	Rows, Decode int64     // of a step, and those that decode
+	Vocab        int64     // numbers of a row of logits
+	Weights      []*Matrix // those that meet rows, whose Data may be nil
+	// Of all layers the most: KV heads, heads that share one, and their dimensions.
+	KVHeads, Share, Dim int64
 }
 
 // Biased is X [n, d], to each row of which Bias [d] is added. Bias comes by Upload.

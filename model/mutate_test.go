@@ -263,6 +263,8 @@ type sizes struct{}
 
 func (sizes) Info() kernels.Info { return kernels.Info{StepRows: 64} }
 
+func (sizes) ScratchBytes(*kernels.Steps) int64 { return 0 }
+
 func (sizes) PackedBytes(m *kernels.Matrix) int64 {
 	return m.Rows*m.Type.RowBytes(m.Cols) + 4*int64(len(m.Scale))
 }

@@ -14,6 +14,7 @@ import (
 type Sizer interface {
 	Info() kernels.Info
 	PackedBytes(m *kernels.Matrix) int64
+	ScratchBytes(s *kernels.Steps) int64
 }
 
 // PlanOptions says how a model is going to be run.
@@ -35,12 +36,13 @@ const (
 )
 
 // Plan is what a model needs on its device, in bytes. Loaded with the same
-// options it allocates exactly that.
+// options it allocates exactly that, but for Scratch, which its steps take at most.
 type Plan struct {
 	Options PlanOptions // with the defaults filled in
 
 	Weights         int64
 	Workspace       int64
+	Scratch         int64 // what the device computes with
 	KVBytesPerToken int64
 	Blocks          int64 // of the KV cache, for MaxNumSeqs sequences of MaxModelLen positions
 	KV              int64
@@ -53,15 +55,15 @@ type Plan struct {
 // PlanRow is the total of a plan for one context length and number of
 // sequences.
 type PlanRow struct {
-	Context, Concurrency int
-	Workspace, KV, Total int64
-	Fits                 bool
+	Context, Concurrency          int
+	Workspace, Scratch, KV, Total int64
+	Fits                          bool
 }
 
 // MakePlan computes a plan from the headers of a checkpoint.
 func MakePlan(ckpt *Checkpoint, dev Sizer, o PlanOptions) (*Plan, error) {
-	c, given, rows := &ckpt.Config, o, dev.Info().StepRows
-	o.defaults(c, rows)
+	c, pl := &ckpt.Config, planner{config: &ckpt.Config, dev: dev, given: o}
+	o.defaults(c, dev.Info().StepRows)
 	if o.MaxModelLen > maxPositions || o.MaxNumSeqs > maxSequences || o.Drafts > maxDrafts {
 		return nil, fmt.Errorf("plan: at most %d positions, %d sequences and %d drafts", maxPositions, maxSequences, maxDrafts)
 	}
@@ -71,14 +73,15 @@ func MakePlan(ckpt *Checkpoint, dev Sizer, o PlanOptions) (*Plan, error) {
 	if !o.KVType.Valid() || o.KVType.Block() != 1 {
 		return nil, fmt.Errorf("plan: %v is no type of a KV cache", o.KVType)
 	}
-	p := &Plan{Options: o, Weights: weightBytes(ckpt, dev), KVBytesPerToken: KVBytesPerToken(c, o.KVType)}
+	pl.measure(ckpt, o.KVType)
+	p := &Plan{Options: o, Weights: pl.weights, KVBytesPerToken: pl.perToken}
 	p.Blocks = int64(o.MaxNumSeqs) * kvBlocks(o.MaxModelLen)
-	row := p.row(c, given, rows, o.MaxModelLen, o.MaxNumSeqs)
-	p.Workspace, p.KV, p.Total, p.Fits = row.Workspace, row.KV, row.Total, row.Fits
+	row := pl.row(o.MaxModelLen, o.MaxNumSeqs)
+	p.Workspace, p.Scratch, p.KV, p.Total, p.Fits = row.Workspace, row.Scratch, row.KV, row.Total, row.Fits
 	for context := 4096; ; context *= 2 {
 		context = min(context, o.MaxModelLen)
 		for _, n := range []int{1, 4, 16, 64, 256} {
-			p.Table = append(p.Table, p.row(c, given, rows, context, n))
+			p.Table = append(p.Table, pl.row(context, n))
 		}
 		if context == o.MaxModelLen {
 			return p, nil
@@ -107,14 +110,49 @@ func (o *PlanOptions) defaults(c *Config, rows int) {
 // kvBlocks returns the blocks of a sequence of n positions.
 func kvBlocks(n int) int64 { return (int64(n) + kernels.BlockSize - 1) / kernels.BlockSize }
 
-// row is what the same options need with another context and concurrency.
-func (p *Plan) row(c *Config, o PlanOptions, rows, context, concurrency int) PlanRow {
+// planner is what the rows of a plan have in common.
+type planner struct {
+	config            *Config
+	dev               Sizer
+	given             PlanOptions // without defaults
+	steps             kernels.Steps
+	weights, perToken int64
+}
+
+// measure looks at the weights: what Load allocates for them, and what steps with them are.
+func (p *planner) measure(ckpt *Checkpoint, kv kernels.DType) {
+	c, s := p.config, &p.steps
+	parts := new(weights).parts(c, ckpt.names)
+	_, _, _, p.weights = layVectors(c, parts, 0)
+	for i := range parts {
+		if parts[i].weight == nil {
+			continue
+		}
+		m := ckpt.stored[parts[i].tensor()].header()
+		parts[i].prepare(m)
+		s.Weights = append(s.Weights, m)
+		p.weights += p.dev.PackedBytes(m)
+	}
+	for _, l := range c.Layers {
+		if a := l.Attention; a != nil && !a.Linear {
+			s.KVHeads, s.Share, s.Dim = max(s.KVHeads, int64(a.KVHeads)), max(s.Share, int64(a.Heads/a.KVHeads)), max(s.Dim, int64(a.HeadDim))
+		}
+	}
+	s.Vocab, p.perToken = int64(c.VocabSize), KVBytesPerToken(c, kv)
+}
+
+// row is what the given options need with another context and concurrency.
+func (p *planner) row(context, concurrency int) PlanRow {
+	o := p.given
 	o.MaxModelLen, o.MaxNumSeqs = context, concurrency
-	o.defaults(c, rows)
+	o.defaults(p.config, p.dev.Info().StepRows)
 	r := PlanRow{Context: context, Concurrency: concurrency}
-	_, r.Workspace = newWorkspace(c, 0, o.MaxRows, o.MaxLogits)
-	r.KV = saturate(int64(concurrency)*kvBlocks(context)*kernels.BlockSize, p.KVBytesPerToken)
-	r.Total = p.Weights + r.Workspace + min(r.KV, math.MaxInt64-p.Weights-r.Workspace)
+	_, r.Workspace = newWorkspace(p.config, 0, o.MaxRows, o.MaxLogits)
+	p.steps.Rows, p.steps.Decode = int64(o.MaxRows), int64(o.MaxLogits)
+	r.Scratch = p.dev.ScratchBytes(&p.steps)
+	r.KV = saturate(int64(concurrency)*kvBlocks(context)*kernels.BlockSize, p.perToken)
+	fixed := p.weights + r.Workspace + r.Scratch
+	r.Total = fixed + min(r.KV, math.MaxInt64-fixed)
 	r.Fits = o.DeviceMemory == 0 || r.Total <= o.DeviceMemory
 	return r
 }
@@ -125,19 +163,4 @@ func saturate(a, b int64) int64 {
 		return int64(lo)
 	}
 	return math.MaxInt64
-}
-
-// weightBytes is what Load allocates for weights.
-func weightBytes(ckpt *Checkpoint, dev Sizer) int64 {
-	parts := new(weights).parts(&ckpt.Config, ckpt.names)
-	_, _, _, sum := layVectors(&ckpt.Config, parts, 0)
-	for i := range parts {
-		if parts[i].weight == nil {
-			continue
-		}
-		m := ckpt.stored[parts[i].tensor()].header()
-		parts[i].prepare(m)
-		sum += dev.PackedBytes(m)
-	}
-	return sum
 }

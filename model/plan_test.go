@@ -112,7 +112,7 @@ func planIsExact(t *testing.T, dev *counter, path string) {
 		kv, err := model.NewKVCache(dev, &ckpt.Config, o.KVType, int(plan.Blocks))
 		require.NoError(t, err)
 		require.Equal(t, plan.KV, kv.Bytes())
-		require.Equal(t, plan.Total, dev.bytes)
+		require.Equal(t, plan.Total, dev.bytes+plan.Scratch)
 		kv.Close()
 		m.Close()
 		require.Zero(t, dev.live, "what was allocated is freed")
@@ -144,7 +144,7 @@ func TestPlanTable(t *testing.T) {
 		own, err := model.MakePlan(ckpt, dev, model.PlanOptions{MaxModelLen: r.Context, MaxNumSeqs: r.Concurrency, KVType: kernels.F16})
 		require.NoError(t, err)
 		require.Equal(t, own.Total, r.Total, "a row is a plan")
-		require.Equal(t, plan.Weights+r.Workspace+r.KV, r.Total)
+		require.Equal(t, plan.Weights+r.Workspace+r.Scratch+r.KV, r.Total)
 		fits[r.Fits]++
 	}
 	require.Positive(t, fits[true])

@@ -43,7 +43,7 @@ func (b budget) need(p *model.Plan, context int) need {
 		least = blocksOf(min(longest, leastContext))
 	}
 	least = max(least, 1)
-	return need{fixed: p.Weights + p.Workspace, block: block, least: least * block, most: max(least, min(p.Blocks, mostBlocks)) * block}
+	return need{fixed: p.Weights + p.Workspace + p.Scratch, block: block, least: least * block, most: max(least, min(p.Blocks, mostBlocks)) * block}
 }
 
 // host returns the budget of the host's memory, where this one is that of a device.
@@ -54,15 +54,16 @@ func (b budget) host(info kernels.Info) budget {
 	return budget{free: cpu.AvailableMemory()}
 }
 
-// restrain has Go's heap keep to what was spared for it, beyond what it has: garbage is collected
-// earlier. A limit of the user's own (GOMEMLIMIT) stays.
-func (b budget) restrain() {
+// restrain has Go's heap keep to three quarters of what was spared, beyond what it has and what a
+// device still takes of it: garbage is collected earlier. The rest is for the system's part of the
+// process: its text, stacks, what connections hold. A limit of the user's own (GOMEMLIMIT) stays.
+func (b budget) restrain(scratch int64) {
 	if b.free == 0 || debug.SetMemoryLimit(-1) != math.MaxInt64 {
 		return
 	}
 	held := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(held)
-	debug.SetMemoryLimit(int64(held[0].Value.Uint64()-held[1].Value.Uint64()) + b.spare())
+	debug.SetMemoryLimit(int64(held[0].Value.Uint64()-held[1].Value.Uint64()) + scratch + b.spare()/4*3)
 }
 
 // mostBlocks is what an engine can count.
@@ -119,7 +120,7 @@ func part(rest, a, all int64, n int) int64 {
 func (b budget) short(plans []*model.Plan, cache int64, advice string) error {
 	var weights, workspace int64
 	for _, p := range plans {
-		weights, workspace = addSizes(weights, p.Weights), addSizes(workspace, p.Workspace)
+		weights, workspace = addSizes(weights, p.Weights), addSizes(workspace, p.Workspace+p.Scratch)
 	}
 	fixed := addSizes(weights, workspace)
 	if fixed > b.free-b.spare() {

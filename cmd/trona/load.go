@@ -67,15 +67,16 @@ func (l *loader) load(bar *progress) (_ fleet, err error) {
 		return nil, err
 	}
 	host := b.host(list[0].dev.Info())
-	turn := new(sync.Mutex)
+	turn, scratch := new(sync.Mutex), int64(0)
 	for i, c := range list {
+		scratch += c.plans.both.Scratch
 		started, err := c.start(grants[i], turn, bar)
 		if err != nil {
 			return nil, err
 		}
 		f = append(f, started)
 	}
-	host.restrain()
+	host.restrain(scratch)
 	return f, nil
 }
 

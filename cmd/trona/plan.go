@@ -29,6 +29,7 @@ type planResult struct {
 	KVCacheDtype      string    `json:"kv_cache_dtype"`
 	WeightsBytes      int64     `json:"weights_bytes"`
 	WorkspaceBytes    int64     `json:"workspace_bytes"`
+	ScratchBytes      int64     `json:"scratch_bytes"`
 	KVBytesPerToken   int64     `json:"kv_bytes_per_token"`
 	KVBytes           int64     `json:"kv_bytes"`
 	TotalBytes        int64     `json:"total_bytes"`
@@ -155,7 +156,7 @@ func (c *planCommand) plan(path string, models int) (*planResult, error) {
 		Model: ckpt.Path, Device: info.Name, DeviceMemoryBytes: memory,
 		MaxModelLen: p.Options.MaxModelLen, RotaryFactors: ckpt.Config.Rotary.Factors(p.Options.MaxModelLen),
 		MaxNumSeqs: p.Options.MaxNumSeqs, KVCacheDtype: kv.String(),
-		WeightsBytes: p.Weights, WorkspaceBytes: p.Workspace, KVBytesPerToken: p.KVBytesPerToken, KVBytes: p.KV,
+		WeightsBytes: p.Weights, WorkspaceBytes: p.Workspace, ScratchBytes: p.Scratch, KVBytesPerToken: p.KVBytesPerToken, KVBytes: p.KV,
 		TotalBytes: p.Total, Fits: p.Fits,
 	}
 	if draft != nil {
@@ -180,6 +181,9 @@ func (r *planResult) print(out io.Writer) error {
 		name, r.Device, count(int64(r.MaxModelLen)), rotaryNote(r.RotaryFactors), r.MaxNumSeqs, r.KVCacheDtype)
 	line("weights", r.WeightsBytes, "")
 	line("workspace", r.WorkspaceBytes, "")
+	if r.ScratchBytes > 0 {
+		line("scratch", r.ScratchBytes, "of the processor's threads, at most")
+	}
 	line("KV cache", r.KVBytes, fmt.Sprintf("%s bytes per token", count(r.KVBytesPerToken)))
 	line("total", r.TotalBytes, fitting(r.Fits)+" "+human(r.DeviceMemoryBytes))
 	if err := w.Flush(); err != nil {

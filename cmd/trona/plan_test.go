@@ -67,7 +67,7 @@ func TestPlanIsServed(t *testing.T) {
 			require.Equal(t, plan.KVCacheDtype, m[3])
 			require.EqualValues(t, plan.MaxModelLen, bytes(m[4]))
 			require.EqualValues(t, plan.MaxNumSeqs, bytes(m[5]))
-			require.Equal(t, plan.TotalBytes, plan.WeightsBytes+plan.WorkspaceBytes+plan.KVBytes)
+			require.Equal(t, plan.TotalBytes, plan.WeightsBytes+plan.WorkspaceBytes+plan.ScratchBytes+plan.KVBytes)
 			require.Equal(t, plan.KVBytes, plan.KVBytesPerToken*int64(plan.MaxNumSeqs)*64*int64((plan.MaxModelLen+63)/64))
 		})
 	}
@@ -119,7 +119,7 @@ func TestBudget(t *testing.T) {
 	const block = 1000 * kernels.BlockSize
 	plan := func(length, sequences int) *model.Plan {
 		return &model.Plan{
-			Options: model.PlanOptions{MaxModelLen: length, MaxNumSeqs: sequences}, Weights: 5_000_000, Workspace: 1_000_000,
+			Options: model.PlanOptions{MaxModelLen: length, MaxNumSeqs: sequences}, Weights: 4_000_000, Workspace: 1_000_000, Scratch: 1_000_000,
 			KVBytesPerToken: 1000, Blocks: int64(sequences) * blocksOf(length),
 		}
 	}
@@ -156,7 +156,7 @@ func TestBudget(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, []grant{{test.blocks, test.tokens}}, grants)
 			if free := test.budget.free; free > 0 { // never more than there is
-				require.LessOrEqual(t, test.plan.Weights+test.plan.Workspace+int64(grants[0].blocks)*block, free)
+				require.LessOrEqual(t, test.plan.Weights+test.plan.Workspace+test.plan.Scratch+int64(grants[0].blocks)*block, free)
 			}
 		})
 	}
@@ -170,14 +170,18 @@ func TestBudget(t *testing.T) {
 // TestRestrain: Go's heap keeps to what no plan counts, unless the user says otherwise.
 func TestRestrain(t *testing.T) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(math.MaxInt64))
-	budget{}.restrain()
+	budget{}.restrain(0)
 	require.EqualValues(t, math.MaxInt64, debug.SetMemoryLimit(-1))
 	b := budget{free: 100 << 20}
-	b.restrain()
+	b.restrain(0)
 	limit := debug.SetMemoryLimit(-1)
-	require.Greater(t, limit, b.spare())
-	require.Less(t, limit, b.spare()+1<<30)
-	budget{free: 1 << 40}.restrain()
+	require.Greater(t, limit, b.spare()/4*3)
+	require.Less(t, limit, b.spare()/4*3+1<<30)
+	debug.SetMemoryLimit(math.MaxInt64)
+	b.restrain(1 << 20)
+	require.InDelta(t, limit+1<<20, debug.SetMemoryLimit(-1), 1<<20-1, "room for what the device still takes")
+	limit = debug.SetMemoryLimit(-1)
+	budget{free: 1 << 40}.restrain(0)
 	require.Equal(t, limit, debug.SetMemoryLimit(-1))
 	require.Equal(t, b, b.host(kernels.Info{Name: "cpu"}))
 	gpu := budget{free: 1 << 50}.host(kernels.Info{Name: "cuda:0"})
@@ -234,7 +238,7 @@ func TestBudgetNeverExceeds(t *testing.T) {
 		for range 1 + rng.IntN(4) {
 			length, sequences := 1+rng.IntN(1<<17), 1+rng.IntN(64)
 			plans = append(plans, &model.Plan{
-				Options: model.PlanOptions{MaxModelLen: length, MaxNumSeqs: sequences}, Weights: rng.Int64N(1 << 38), Workspace: rng.Int64N(1 << 30),
+				Options: model.PlanOptions{MaxModelLen: length, MaxNumSeqs: sequences}, Weights: rng.Int64N(1 << 38), Workspace: rng.Int64N(1 << 30), Scratch: rng.Int64N(1 << 26),
 				KVBytesPerToken: rng.Int64N(1 << 20), Blocks: int64(sequences) * blocksOf(length),
 			})
 		}
@@ -250,7 +254,7 @@ func TestBudgetNeverExceeds(t *testing.T) {
 		total, cache := int64(0), int64(0)
 		for i, p := range plans {
 			bytes := int64(grants[i].blocks) * p.KVBytesPerToken * kernels.BlockSize
-			total, cache = total+p.Weights+p.Workspace+bytes, cache+bytes
+			total, cache = total+p.Weights+p.Workspace+p.Scratch+bytes, cache+bytes
 			require.Positive(t, grants[i].tokens)
 			require.LessOrEqual(t, grants[i].tokens, min(grants[i].blocks*kernels.BlockSize, p.Options.MaxModelLen))
 		}

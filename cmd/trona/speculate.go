@@ -124,6 +124,7 @@ func addPlans(a, b *model.Plan) *model.Plan {
 	fits := func(total int64) bool { return a.Options.DeviceMemory == 0 || total <= a.Options.DeviceMemory }
 	sum.Weights += b.Weights
 	sum.Workspace += b.Workspace
+	sum.Scratch += b.Scratch
 	sum.KVBytesPerToken += b.KVBytesPerToken
 	sum.KV, sum.Total = addSizes(a.KV, b.KV), addSizes(a.Total, b.Total)
 	sum.Fits = fits(sum.Total)

@@ -39,7 +39,7 @@ type attentionJob struct {
 }
 
 // partFloats bounds the sums in parts, for each thread: what a second-level cache holds. Rows that
-// need more are pieces enough without, and no plan counts this memory.
+// need more are pieces enough without.
 const partFloats = 1 << 19
 
 // attentionSums is what a span of positions gives some queries: D is dim rounded

@@ -132,10 +132,13 @@ func alignedFloats(n int) []float32 {
 // lie anywhere in memory, would drive each other out of a second-level cache.
 func hugeFloats(n int) []float32 {
 	const each = hugePage / 4
-	whole := (n + each - 1) / each * each
-	b := make([]float32, whole+each)
+	b := make([]float32, hugeBytes(int64(4*n))/4)
+	whole := len(b) - each
 	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(b))) / 4 % each
 	b = b[skip:][:whole:whole]
 	adviseHuge(unsafe.Slice((*byte)(unsafe.Pointer(&b[0])), 4*whole))
 	return b[:n]
 }
+
+// hugeBytes returns what hugeFloats takes for n bytes: a page more, of which it leaves a part.
+func hugeBytes(n int64) int64 { return (n+hugePage-1)/hugePage*hugePage + hugePage }

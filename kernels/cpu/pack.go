@@ -84,8 +84,8 @@ func groupsBytes(m *kernels.Matrix) (all, one int64) {
 
 // PackedBytes returns what Pack allocates.
 func (d *Device) PackedBytes(m *kernels.Matrix) int64 {
-	all, _ := groupsBytes(m)
-	return all + 4*scales(m)
+	w, _ := describe(m)
+	return w.Bytes
 }
 
 // Pack copies m into the layout that unpack and matvec read.
@@ -93,13 +93,12 @@ func (d *Device) Pack(m *kernels.Matrix) (kernels.Weight, error) {
 	if err := checkMatrix(m); err != nil {
 		return kernels.Weight{}, err
 	}
-	w := kernels.Weight{Type: m.Type, Rows: m.Rows, Cols: m.Cols, Bytes: d.PackedBytes(m)}
+	w, l := describe(m)
 	addr, err := d.Alloc(w.Bytes)
 	if err != nil {
 		return kernels.Weight{}, fmt.Errorf("pack %v: %w", m, err)
 	}
 	all, one := groupsBytes(m)
-	l := &layout{packing: packings[m.Type], groupBytes: one, table: m.Table != nil, scaleRows: m.ScaleRows, scaleCols: m.ScaleCols}
 	d.pool.settle(bytesOf(addr, all), one)
 	packGroups(bytesOf(addr, all), d.kern, m)
 	if m.Scale != nil {
@@ -108,6 +107,16 @@ func (d *Device) Pack(m *kernels.Matrix) (kernels.Weight, error) {
 	}
 	w.Addr, w.Layout = addr, l
 	return w, nil
+}
+
+// describe returns what m becomes, but for where it is.
+func describe(m *kernels.Matrix) (kernels.Weight, *layout) {
+	all, one := groupsBytes(m)
+	w := kernels.Weight{Type: m.Type, Rows: m.Rows, Cols: m.Cols, Bytes: all + 4*scales(m)}
+	return w, &layout{
+		packing: packings[m.Type], groupBytes: one, table: m.Table != nil,
+		scale: m.Scale, scaleRows: m.ScaleRows, scaleCols: m.ScaleCols,
+	}
 }
 
 // aheadRows is how many rows are made at once where the matrix has no data.

@@ -14,6 +14,9 @@ func (d *Device) PackedBytes(m *kernels.Matrix) int64 {
 	return taken(bytes)
 }
 
+// ScratchBytes is 0: ops have a workspace that Open takes.
+func (d *Device) ScratchBytes(*kernels.Steps) int64 { return 0 }
+
 // taken returns the memory that an allocation takes: small ones share pages of
 // 2 MiB, others have their own.
 func taken(bytes int64) int64 {
