@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -45,12 +47,12 @@ type Result struct {
 
 // File writes a checkpoint as the GGUF file dst, which must not exist. It
 // writes to a temporary file beside it, opens that to compare its
-// configuration with the source's, and renames it at the end.
+// configuration with the source's, and gives it the name at the end.
 func File(ctx context.Context, src *model.Checkpoint, dst string, o Options) (result Result, err error) {
 	if _, err := os.Lstat(dst); err == nil {
 		return result, fmt.Errorf("%s: %w", dst, os.ErrExist)
 	}
-	f, err := os.CreateTemp(filepath.Dir(dst), "."+filepath.Base(dst)+".*.part")
+	f, err := createPart(dst)
 	if err != nil {
 		return result, err
 	}
@@ -63,9 +65,6 @@ func File(ctx context.Context, src *model.Checkpoint, dst string, o Options) (re
 	if result, err = Write(ctx, f, src, o); err != nil {
 		return result, err
 	}
-	if err := f.Chmod(0o644); err != nil {
-		return result, err
-	}
 	if err := f.Sync(); err != nil {
 		return result, err
 	}
@@ -75,7 +74,26 @@ func File(ctx context.Context, src *model.Checkpoint, dst string, o Options) (re
 	if err := check(src, f.Name()); err != nil {
 		return result, err
 	}
-	return result, os.Rename(f.Name(), dst)
+	return result, publish(f.Name(), dst)
+}
+
+// createPart creates the temporary file, for whom the umask says: some file systems refuse to
+// change that later.
+func createPart(dst string) (*os.File, error) {
+	name := fmt.Sprintf(".%s.%d.part", filepath.Base(dst), rand.Uint64())
+	return os.OpenFile(filepath.Join(filepath.Dir(dst), name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+}
+
+// publish gives a whole file its name, unless another took that meanwhile, which renaming would
+// not notice.
+func publish(part, dst string) error {
+	switch err := os.Link(part, dst); {
+	case err == nil:
+		return os.Remove(part)
+	case errors.Is(err, os.ErrExist):
+		return err
+	}
+	return os.Rename(part, dst) // the file system has no links
 }
 
 // check opens a written file and compares what it says with the source.

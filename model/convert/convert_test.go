@@ -268,6 +268,24 @@ func TestRefused(t *testing.T) {
 	require.Equal(t, "precious", string(data))
 }
 
+// TestFileTakenWhileWriting: a file that got the name meanwhile stays.
+func TestFileTakenWhileWriting(t *testing.T) {
+	src := open(t, modeltest.Folder(t, modeltest.Tiny()))
+	folder := t.TempDir()
+	dst := filepath.Join(folder, "out.gguf")
+	_, err := convert.File(context.Background(), src, dst, convert.Options{
+		Target:   target(t, "F32"),
+		Progress: func(int64, int64) { require.NoError(t, os.WriteFile(dst, []byte("precious"), 0o600)) },
+	})
+	require.ErrorIs(t, err, os.ErrExist)
+	data, err := os.ReadFile(dst)
+	require.NoError(t, err)
+	require.Equal(t, "precious", string(data))
+	left, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+}
+
 // poison makes the last bf16 number of a file NaN.
 func poison(t *testing.T, path string) {
 	data, err := os.ReadFile(path)
