@@ -9,6 +9,8 @@ type reach struct{ far, near int }
 // reaches are those of loops that read packed weights: with VNNI of one or two tokens, of more
 // with blocks of 32 columns and with blocks of 256; with AVX2 of one or two. Assembly knows
 // them by their places.
+//
+//lint:ignore U1000 assembly reads it
 var reaches = reachesOf(madeByAMD())
 
 // reachesOf returns what was measured on Zen 3 and Zen 4, and on a Xeon with AMX. AMD's own
