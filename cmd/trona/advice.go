@@ -39,7 +39,10 @@ func aboutFolder(dir string) string {
 	config, adapter, first := false, false, ""
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
+		lost := lostLink(path)
 		switch {
+		case lost != "":
+			return lost
 		case isPointer(path):
 			return fmt.Sprintf("%s is a pointer of Git LFS, not the file: git lfs pull fetches it", path)
 		case e.Name() == "config.json":
@@ -72,6 +75,19 @@ func aboutFile(path string) string {
 		return "name the folder of the model: " + filepath.Dir(path)
 	}
 	return ""
+}
+
+// lostLink says that a path is a link to nothing, "" where it is not. A folder of Hugging Face's
+// cache has nothing but links, which are lost where it is copied, or mounted, without the cache.
+func lostLink(path string) string {
+	to, err := os.Readlink(path)
+	if err != nil {
+		return ""
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		return ""
+	}
+	return fmt.Sprintf("%s is a link to %s, which is not there", path, to)
 }
 
 // isPointer reports whether a file is what Git LFS leaves in the place of one

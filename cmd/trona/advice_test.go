@@ -26,6 +26,9 @@ func TestAdvice(t *testing.T) {
 	write("{}", "clone", "config.json")
 	link := filepath.Join(root, "link.gguf")
 	require.NoError(t, os.Symlink("nowhere.gguf", link))
+	mounted := filepath.Join(root, "mounted", "config.json")
+	require.NoError(t, os.Mkdir(filepath.Dir(mounted), 0o700))
+	require.NoError(t, os.Symlink("../../blobs/4d7a", mounted))
 	for _, c := range []struct{ path, want string }{
 		{filepath.Dir(gguf), "as in " + gguf},
 		{filepath.Dir(filepath.Dir(filepath.Dir(snapshot))), filepath.Join("snapshots", "REVISION")},
@@ -37,6 +40,7 @@ func TestAdvice(t *testing.T) {
 		{gguf, "was it downloaded whole?"},
 		{"org/name", "nothing is downloaded"},
 		{link, "is a link to nowhere.gguf, which is not there"},
+		{filepath.Dir(mounted), mounted + " is a link to ../../blobs/4d7a, which is not there"},
 	} {
 		for _, command := range []string{"inspect", "tokenize"} {
 			if command == "tokenize" && c.path == config {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -115,8 +116,8 @@ func exists(path string) error {
 	}
 	dir, _, _ := randomShape(path)
 	_, err := os.Stat(dir)
-	if link, _ := os.Readlink(dir); os.IsNotExist(err) && link != "" {
-		return fmt.Errorf("%s is a link to %s, which is not there", dir, link)
+	if lost := lostLink(dir); lost != "" {
+		return errors.New(lost)
 	}
 	if os.IsNotExist(err) {
 		return fmt.Errorf("there is no model %q: want a .gguf file, a folder, %s, or %sFOLDER[:TYPE]; nothing is downloaded", path, demo.Name, randomPrefix)
