@@ -200,12 +200,7 @@ func TestAheadNumeric(t *testing.T) {
 	want := complete(t, e, good).tokens
 	bad := good
 	bad.Sampling.Seed = poisonSeed
-	var streams []*Stream
-	for _, r := range []Request{good, bad, good} {
-		s, err := e.Submit(t.Context(), r)
-		require.NoError(t, err)
-		streams = append(streams, s)
-	}
+	streams := submitAll(t, e, good, bad, good)
 	for i, s := range streams {
 		a := read(t.Context(), s)
 		if i == 1 {

@@ -256,12 +256,7 @@ func TestConstraintFails(t *testing.T) {
 				h := newHooks()
 				e := rig{path: path, wrap: h.wrap, logits: 32, Options: Options{SpeculateTokens: speculate}}.engine(t)
 				h.hold(t)
-				var streams []*Stream
-				for _, r := range []Request{r, bad, r} {
-					s, err := e.Submit(t.Context(), r)
-					require.NoError(t, err)
-					streams = append(streams, s)
-				}
+				streams := submitAll(t, e, r, bad, r)
 				h.release()
 				for i, s := range streams {
 					a := read(t.Context(), s)

@@ -142,12 +142,7 @@ func draftTogether(t *testing.T, g rig, alone *Engine) {
 		requests = append(requests, r)
 	}
 	h.hold(t)
-	var streams []*Stream
-	for _, r := range requests {
-		s, err := e.Submit(t.Context(), r)
-		require.NoError(t, err)
-		streams = append(streams, s)
-	}
+	streams := submitAll(t, e, requests...)
 	h.release()
 	for i, s := range streams {
 		a := read(t.Context(), s)

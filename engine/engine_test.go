@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,6 +117,18 @@ func complete(t testing.TB, e *Engine, r Request) answer {
 	return read(t.Context(), s)
 }
 
+// submitAll submits requests in their order.
+func submitAll(t testing.TB, e *Engine, requests ...Request) (streams []*Stream) {
+	t.Helper()
+	for i, r := range requests {
+		s, err := e.Submit(t.Context(), r)
+		require.NoError(t, err, "request %d", i)
+		streams = append(streams, s)
+	}
+	return streams
+}
+
+// read takes all that a stream gives.
 func read(ctx context.Context, s *Stream) (a answer) {
 	for a.finish == FinishNone && a.err == nil {
 		var event Event
@@ -327,12 +340,7 @@ func TestOverloaded(t *testing.T) {
 	h := newHooks()
 	e := rig{wrap: h.wrap, Options: Options{MaxNumSeqs: 2, MaxQueued: 3}}.engine(t)
 	h.hold(t)
-	var streams []*Stream
-	for range 5 {
-		s, err := e.Submit(t.Context(), plain([]int32{1}, 2))
-		require.NoError(t, err)
-		streams = append(streams, s)
-	}
+	streams := submitAll(t, e, slices.Repeat([]Request{plain([]int32{1}, 2)}, 5)...)
 	_, err := e.Submit(t.Context(), plain([]int32{1}, 2))
 	require.ErrorIs(t, err, ErrOverloaded)
 	h.release()
@@ -432,12 +440,7 @@ func TestClose(t *testing.T) {
 	h := newHooks()
 	e := rig{wrap: h.wrap, Options: Options{MaxNumSeqs: 1}}.engine(t)
 	h.hold(t)
-	var streams []*Stream
-	for range 3 {
-		s, err := e.Submit(t.Context(), plain([]int32{1}, 1000))
-		require.NoError(t, err)
-		streams = append(streams, s)
-	}
+	streams := submitAll(t, e, slices.Repeat([]Request{plain([]int32{1}, 1000)}, 3)...)
 	closed := make(chan error)
 	go func() { closed <- e.Close() }()
 	eventually(t, func() bool { return errors.Is(e.Healthy(), ErrClosed) })
@@ -463,12 +466,7 @@ func TestNumeric(t *testing.T) {
 	bad.Sampling.Seed = poisonSeed
 	scored := plain(make([]int32, 20), 5)
 	scored.PromptLogprobs, scored.Sampling.Seed = 0, poisonSeed
-	var streams []*Stream
-	for _, r := range []Request{good, bad, scored, good} {
-		s, err := e.Submit(t.Context(), r)
-		require.NoError(t, err)
-		streams = append(streams, s)
-	}
+	streams := submitAll(t, e, good, bad, scored, good)
 	for i, s := range streams {
 		a := read(t.Context(), s)
 		if i == 1 || i == 2 {
@@ -495,12 +493,7 @@ func TestDeviceFails(t *testing.T) {
 				h := newHooks()
 				e := rig{wrap: h.wrap, late: l}.engine(t)
 				h.hold(t)
-				var streams []*Stream
-				for range 12 {
-					s, err := e.Submit(t.Context(), plain([]int32{1}, 2000))
-					require.NoError(t, err)
-					streams = append(streams, s)
-				}
+				streams := submitAll(t, e, slices.Repeat([]Request{plain([]int32{1}, 2000)}, 12)...)
 				h.first(t, streams[0])
 				fail(h)
 				h.release()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,12 +40,7 @@ func BenchmarkHost(b *testing.B) {
 				wrap := func(dev kernels.Device) kernels.Device { return &idle{Device: dev} }
 				e := rig{rows: 512, logits: seqs, blocks: 40 * seqs, wrap: wrap, Options: Options{Synchronous: synchronous}}.engine(b)
 				for b.Loop() {
-					var streams []*Stream
-					for range seqs {
-						s, err := e.Submit(b.Context(), plain([]int32{1, 2, 3}, 2000))
-						require.NoError(b, err)
-						streams = append(streams, s)
-					}
+					streams := submitAll(b, e, slices.Repeat([]Request{plain([]int32{1, 2, 3}, 2000)}, seqs)...)
 					for _, s := range streams {
 						require.NoError(b, read(b.Context(), s).err)
 					}

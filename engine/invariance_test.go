@@ -104,16 +104,12 @@ func inCompany(t *testing.T, g rig, r Request, rng *rand.Rand, same func(*testin
 		g.rows, g.logits, g.blocks, g.wrap = rows, 33+g.SpeculateTokens, 33*5, h.wrap
 		e := g.engine(t)
 		h.hold(t) // until all are there
-		var streams []*Stream
-		for i := range 33 {
-			other := stranger(rng)
-			if i == 16 {
-				other = r
-			}
-			s, err := e.Submit(t.Context(), other)
-			require.NoError(t, err)
-			streams = append(streams, s)
+		var requests []Request
+		for range 33 {
+			requests = append(requests, stranger(rng))
 		}
+		requests[16] = r
+		streams := submitAll(t, e, requests...)
 		h.release()
 		for i, s := range streams {
 			if a := read(t.Context(), s); i == 16 {
