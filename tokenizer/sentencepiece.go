@@ -83,36 +83,14 @@ func (s *source) readBeside(f *Files) error {
 			return fmt.Errorf("tokenizer_config.json: %w", err)
 		}
 	}
-	switch {
-	case !is(config.AddPrefixSpace, true):
-		s.prefix = prefixNever
-	case !is(config.Legacy, true) && s.prefix != prefixNever:
-		if slices.ContainsFunc(s.normalizers, func(n normalizer) bool { return n.name == extraSpaces }) {
-			return fmt.Errorf("tokenizer_config.json: legacy: false is not supported with %s", extraSpaces)
-		}
-		s.prefix = prefixFirst // not after special tokens
-	}
-	if s.prefix != prefixNever {
-		s.dropPrefix = dropPieceSpace
-	}
-	var ids map[string]int64
-	if f.AddedTokens != nil {
-		if err := json.Unmarshal(f.AddedTokens, &ids); err != nil {
-			return fmt.Errorf("added_tokens.json: %w", err)
-		}
-	}
-	special, err := f.specialTexts()
-	if err != nil {
+	if err := s.readPrefix(config.AddPrefixSpace, config.Legacy); err != nil {
 		return err
 	}
-	for text, id := range ids {
-		key := strconv.FormatInt(id, 10)
-		if _, ok := config.Added[key]; !ok {
-			if config.Added == nil {
-				config.Added = map[string]addedEntry{}
-			}
-			config.Added[key] = addedEntry{Content: text, Special: special[text]}
-		}
+	if config.Added == nil {
+		config.Added = map[string]addedEntry{}
+	}
+	if err := f.addMissing(config.Added); err != nil {
+		return err
 	}
 	var entries []addedEntry
 	most := int64(len(s.tokens) + len(config.Added) + maxHoles)
@@ -134,6 +112,44 @@ func (s *source) readBeside(f *Files) error {
 		}
 	}
 	return s.readAdded(entries)
+}
+
+// readPrefix says where a space is put before a text.
+func (s *source) readPrefix(add, legacy *bool) error {
+	switch {
+	case !is(add, true):
+		s.prefix = prefixNever
+	case !is(legacy, true) && s.prefix != prefixNever:
+		if slices.ContainsFunc(s.normalizers, func(n normalizer) bool { return n.name == extraSpaces }) {
+			return fmt.Errorf("tokenizer_config.json: legacy: false is not supported with %s", extraSpaces)
+		}
+		s.prefix = prefixFirst // not after special tokens
+	}
+	if s.prefix != prefixNever {
+		s.dropPrefix = dropPieceSpace
+	}
+	return nil
+}
+
+// addMissing adds the tokens of added_tokens.json that tokenizer_config.json does not have, by id.
+func (f *Files) addMissing(added map[string]addedEntry) error {
+	var ids map[string]int64
+	if f.AddedTokens != nil {
+		if err := json.Unmarshal(f.AddedTokens, &ids); err != nil {
+			return fmt.Errorf("added_tokens.json: %w", err)
+		}
+	}
+	special, err := f.specialTexts()
+	if err != nil {
+		return err
+	}
+	for text, id := range ids {
+		key := strconv.FormatInt(id, 10)
+		if _, ok := added[key]; !ok {
+			added[key] = addedEntry{Content: text, Special: special[text]}
+		}
+	}
+	return nil
 }
 
 // specialTexts returns the texts that the files name as special tokens.
