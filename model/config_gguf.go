@@ -263,7 +263,7 @@ func (k *ggufKeys) rotary(c *Config, a *architecture) {
 	}
 }
 
-// sectioned reports whether dimensions are parted among the positions of images (M-RoPE), which
+// sectioned reports whether dimensions are divided among the positions of images (M-RoPE), which
 // are all the same for text. llama.cpp then keeps the pairs (i, i+dim/2), whatever the architecture.
 func (k *ggufKeys) sectioned() bool {
 	sections, _ := k.file.Ints(k.key("rope.dimension_sections"))

@@ -9,8 +9,6 @@ import (
 	"os"
 	"strings"
 	"time"
-
-	"github.com/go-json-experiment/json"
 )
 
 // A body must come at this pace, after a grace time.
@@ -19,12 +17,6 @@ const (
 	bodyBytesPerSecond = 1 << 10
 	bodyLinger         = time.Second // for the rest of one that is refused
 )
-
-// writeTimeout is how long a client may take nothing of what is written to it.
-const writeTimeout = 30 * time.Second
-
-// writeStep bounds what is written under one deadline.
-const writeStep = 64 << 10
 
 // withBody reads the JSON body of a request and has it turned into tokens.
 func (s *Server) withBody(w http.ResponseWriter, r *http.Request, read func(body []byte) error) error {
@@ -71,7 +63,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 
 // discard takes some more of a body that was refused, for a moment: many
 // clients send all of it before they read the answer.
-func (s *Server) discard(w *response, r *http.Request) {
+func (s *Server) discard(w *responseWriter, r *http.Request) {
 	if w.control.Flush() != nil || w.control.SetReadDeadline(time.Now().Add(bodyLinger)) != nil {
 		return
 	}
@@ -111,7 +103,7 @@ type pacedReader struct {
 func (p *pacedReader) Read(b []byte) (int, error) {
 	earned := time.Duration(p.n) * time.Second / bodyBytesPerSecond
 	p.deadline(p.began.Add(bodyGrace + earned))
-	n, err := p.from.Read(b[:min(len(b), writeStep)])
+	n, err := p.from.Read(b[:min(len(b), ioStep)])
 	p.n += int64(n)
 	if full := p.held.body(int64(n)); full != nil {
 		return n, full
@@ -131,66 +123,3 @@ func (p *pacedReader) end(all bool) {
 
 // deadline has no effect where the connection knows none, as in some tests.
 func (p *pacedReader) deadline(t time.Time) { _ = p.control.SetReadDeadline(t) }
-
-// response counts what is written and gives the client writeTimeout for each
-// part of it.
-type response struct {
-	http.ResponseWriter
-	control *http.ResponseController
-	status  int
-	bytes   int64
-}
-
-func newResponse(w http.ResponseWriter) *response {
-	return &response{ResponseWriter: w, control: http.NewResponseController(w)}
-}
-
-// Unwrap is for http.ResponseController.
-func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// WriteHeader notes the status.
-func (w *response) WriteHeader(status int) {
-	w.status = status
-	w.deadline()
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Write writes in parts, each under its own deadline.
-func (w *response) Write(b []byte) (int, error) {
-	if w.status == 0 {
-		w.WriteHeader(http.StatusOK)
-	}
-	written := 0
-	for {
-		w.deadline()
-		n, err := w.ResponseWriter.Write(b[:min(len(b), writeStep)])
-		written += n
-		w.bytes += int64(n)
-		b = b[n:]
-		if err != nil || len(b) == 0 {
-			return written, err
-		}
-	}
-}
-
-func (w *response) deadline() { _ = w.control.SetWriteDeadline(time.Now().Add(writeTimeout)) }
-
-// jsonOptions print nil lists and maps as null, and maps in order.
-var jsonOptions = json.JoinOptions(json.Deterministic(true), json.FormatNilSliceAsNull(true), json.FormatNilMapAsNull(true))
-
-// marshal returns the JSON of a response.
-func marshal(v any) []byte {
-	text, err := json.Marshal(v, jsonOptions)
-	if err != nil {
-		panic(fmt.Sprintf("server: a response of type %T has no JSON form: %v", v, err))
-	}
-	return text
-}
-
-// writeJSON answers with one JSON value.
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	body := marshal(v)
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client may be gone
-}

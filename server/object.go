@@ -120,3 +120,15 @@ func (o *object) text(name string, most int) string {
 	}
 	return ""
 }
+
+// peek returns a member as it came, nil where there is none.
+func (o *object) peek(name string) jsontext.Value {
+	for i := range o.members {
+		if o.members[i].name == name && o.members[i].raw.Kind() != 'n' {
+			return o.members[i].raw
+		}
+	}
+	return nil
+}
+
+func (o *object) peekText(name string) string { return unquote(o.peek(name)) }

@@ -16,7 +16,7 @@ func thinkTokens() map[string]string {
 // seedReflection is what a prompt of Seed-OSS that wants no reasoning has behind the tag.
 const seedReflection = "<seed:cot_budget_reflect>"
 
-// reasoningSplitter parts an answer, piece by piece, into the reasoning (what
+// reasoningSplitter splits an answer, piece by piece, into the reasoning (what
 // stands between <think> and </think> at its beginning) and the answer proper.
 // The tags and the white space beside them are dropped. How the answer is cut
 // into pieces makes no difference, and no part of a tag is passed on.

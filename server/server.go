@@ -214,7 +214,7 @@ func (s *Server) noRoute(asked string) string {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	out := newResponse(w)
+	out := newResponseWriter(w)
 	out.deadline() // the one of an earlier request may be over
 	if r.Body != http.NoBody {
 		_ = out.control.SetReadDeadline(began.Add(bodyGrace)) // also of a body that nobody reads
@@ -252,7 +252,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // answerError answers with an error, unless the answer has begun, and returns the status and the
 // code for the log. A status other than out's says that the answer is not whole.
-func (s *Server) answerError(out *response, r *http.Request, id string, err error) (status int, code slog.Attr) {
+func (s *Server) answerError(out *responseWriter, r *http.Request, id string, err error) (status int, code slog.Attr) {
 	answer := errorFor(err)
 	if answer.code != "" {
 		code = slog.String("code", answer.code)
@@ -274,7 +274,7 @@ func (s *Server) answerError(out *response, r *http.Request, id string, err erro
 }
 
 // safely serves a request; a panic fails this request only.
-func (s *Server) safely(w *response, r *http.Request, found *route) (err error) {
+func (s *Server) safely(w *responseWriter, r *http.Request, found *route) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = panicError(p)

@@ -7,7 +7,7 @@ import (
 )
 
 // textStream turns the tokens of one answer into text: decoder, then stop
-// strings, then the parting of reasoning and answer, then of text and calls.
+// strings, then reasoning is split from the answer, then calls from the text.
 type textStream struct {
 	decoder     *tokenizer.Decoder
 	stop        stopMatcher
@@ -128,12 +128,12 @@ func (t *textStream) write(piece string) fragment {
 	case before && t.split.state == reasonAnswer:
 		t.led = t.tokens - 1 // the last token has something of both
 	}
-	return t.part(text, reasoning, answer)
+	return t.splitCalls(text, reasoning, answer)
 }
 
-// part parts the answer into text and calls, and puts reasoning back where it
+// splitCalls splits calls from the text of the answer, and puts reasoning back where it
 // was if it is to stay there.
-func (t *textStream) part(text, reasoning, answer string) fragment {
+func (t *textStream) splitCalls(text, reasoning, answer string) fragment {
 	before := ""
 	if t.merge { // what the splitter dropped or held stands before the answer
 		t.raw += text
@@ -175,7 +175,7 @@ func (t *textStream) end(cut bool) fragment {
 	}
 	reasoning, answer := t.split.write(text)
 	moreReasoning, moreAnswer := t.split.end(cut && (t.reasons || t.split.thinking()))
-	f.add(t.part(text, reasoning+moreReasoning, answer+moreAnswer))
+	f.add(t.splitCalls(text, reasoning+moreReasoning, answer+moreAnswer))
 	if t.calls != nil {
 		rest, calls := t.calls.end()
 		t.count(calls)

@@ -252,7 +252,7 @@ func TestTemplateInput(t *testing.T) {
 	require.Contains(t, get(failed, "error", "message"), "no")
 }
 
-// Reasoning is parted also where its tags are special tokens, which have no
+// Reasoning is split off also where its tags are special tokens, which have no
 // text of their own.
 func TestSpecialTags(t *testing.T) {
 	s := newServer(t, says(t, "ok"))

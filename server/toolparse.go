@@ -15,7 +15,7 @@ type callDelta struct {
 	arguments string // JSON
 }
 
-// toolParser parts an answer, piece by piece, into text and tool calls. How the
+// toolParser splits an answer, piece by piece, into text and tool calls. How the
 // answer is cut into pieces makes no difference. What turns out not to be a
 // call is text, and so is what follows the point where a call that was passed
 // on breaks off. White space around calls is dropped.

@@ -71,7 +71,7 @@ func (v *value) kind() string {
 	return "null"
 }
 
-// text returns a string of at least least and at most most bytes.
+// text returns a string of `least` to `most` bytes.
 func (v *value) text(least, most int) string {
 	if v.raw.Kind() != '"' {
 		v.must("a string")
@@ -193,7 +193,7 @@ func wholeNumber(number string) (string, bool) {
 // tokenID returns the id of a token of a vocabulary.
 func (v *value) tokenID(vocabulary int) int32 { return int32(v.integer(0, int64(vocabulary)-1)) }
 
-// list walks over the elements of a list of at least least, 0 or 1, and at most most.
+// list walks over the elements of a list of `least` (0 or 1) to `most`.
 func (v *value) list(least, most int) iter.Seq2[int, *value] {
 	return func(yield func(int, *value) bool) {
 		if v.raw.Kind() != '[' {
@@ -238,4 +238,13 @@ func (v *value) parts() iter.Seq[jsontext.Value] {
 			}
 		}
 	}
+}
+
+// unquote returns the text of a string, "" for all else.
+func unquote(raw jsontext.Value) string {
+	if raw.Kind() != '"' {
+		return ""
+	}
+	text, _ := jsontext.AppendUnquote(nil, raw)
+	return string(text)
 }

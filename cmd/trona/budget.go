@@ -70,7 +70,7 @@ func (b budget) restrain(scratch int64) {
 const mostBlocks = math.MaxInt32 / kernels.BlockSize
 
 // share gives models their KV caches. Each gets what a request needs at the
-// least; what is left is parted in the ratio of what they could use beyond that.
+// least; what is left is divided in the ratio of what they could use beyond that.
 // Where that does not do it is an error.
 func (b budget) share(plans []*model.Plan, context int) ([]grant, error) {
 	var sum need

@@ -169,7 +169,7 @@ func (m *metadata) Floats(key string) (list []float64, ok bool) {
 	return nil, false
 }
 
-// widen converts the elements of an array of at most most.
+// widen converts the elements of an array, no more than `most`.
 func widen[To int64 | float64, From uint8 | int8 | uint16 | int16 | uint32 | int32 | uint64 | int64 | float32 | float64](v []From, most int) ([]To, bool) {
 	if len(v) > most {
 		return nil, false

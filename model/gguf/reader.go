@@ -147,7 +147,7 @@ func (r *reader) number(size int) (uint64, error) {
 	return v, nil
 }
 
-// text returns the next string, of at most most bytes.
+// text returns the next string, of no more than `most` bytes.
 func (r *reader) text(most int) (string, error) {
 	n, err := r.number(8)
 	if err != nil {

@@ -178,7 +178,7 @@ func (p *parser) dtype() (DType, error) {
 	return t, nil
 }
 
-// sizes reads a list of at most most numbers.
+// sizes reads a list of no more than `most` numbers.
 func (p *parser) sizes(most int) ([]int64, error) {
 	if err := p.open('[', "a list of whole numbers"); err != nil {
 		return nil, err

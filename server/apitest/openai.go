@@ -61,7 +61,7 @@ func (d *Document) CheckOpenAI(e *Exchange) error {
 	return d.checkEvents(schema, false, body)
 }
 
-// cutFailure parts a stream from the error that it ends with; nil where it does
+// cutFailure cuts a stream from the error that it ends with; nil where it does
 // not.
 func cutFailure(stream []byte) (before, failure []byte) {
 	at := bytes.LastIndex(stream, []byte("data: "))
