@@ -15,9 +15,9 @@
 // DI those of the second tile of tokens, and DX the distance of their rows.
 #define AFTER \
 	MOVQ R14, AX \
-	MOVQ 32(R8), BX \
+	MOVQ 40(R8), BX \
 	ADDQ AX, BX \
-	MOVQ 40(R8), DX \
+	MOVQ 48(R8), DX \
 	MOVQ DX, DI \
 	SHLQ $4, DI \
 	LEAQ (AX)(DI*1), SI \
@@ -41,10 +41,10 @@
 #define OPERANDS(X, W) \
 	MOVQ X, SI \
 	MOVQ SI, DI \
-	ADDQ 96(R8), DI \
+	ADDQ 112(R8), DI \
 	MOVQ W, BX \
 	MOVQ BX, DX \
-	ADDQ 104(R8), DX
+	ADDQ 120(R8), DX
 
 // ADVANCE goes to the operands of the next step.
 #define ADVANCE \
@@ -59,7 +59,7 @@
 	LEAQ (P)(AX*2), P
 
 // STEP multiplies tiles 4 and 5 by 6 and 7 and makes each the next one after the last
-// product that reads it. It prefetches two lines at R10, one at AX and one R13 bytes
+// product that reads it. It prefetches four lines at R10, one at AX and one R13 bytes
 // behind, and of the sums at R11 two rows of both groups, which are R12 apart.
 #define STEP \
 	MULTIPLY(4, 6, 0) \
@@ -69,18 +69,20 @@
 	LOAD(6, 4) \
 	PREFETCHT1 64(R10) \
 	PREFETCHT0 (R11)(R12*1) \
-	ADDQ $128, R10 \
 	ADDQ 16(R8), R11 \
 	MULTIPLY(5, 6, 2) \
 	STREAM(3, 6) \
+	PREFETCHT1 128(R10) \
 	PREFETCHT1 (AX) \
 	PREFETCHT0 (R11) \
 	MULTIPLY(5, 7, 3) \
 	STREAM(2, 7) \
 	LOAD(7, 5) \
+	PREFETCHT1 192(R10) \
 	PREFETCHT1 (AX)(R13*1) \
 	PREFETCHT0 (R11)(R12*1) \
-	ADDQ 128(R8), AX \
+	ADDQ $256, R10 \
+	ADDQ 144(R8), AX \
 	ADDQ 16(R8), R11
 
 // func multiplyTilesAMX(p *tileProduct)
@@ -99,22 +101,22 @@ TEXT ·multiplyTilesAMX(SB), NOSPLIT, $80-8
 	MOVQ $64, CX
 	MOVQ 0(R8), R15
 	MOVQ R15, from-16(SP)
-	MOVQ 24(R8), AX
+	MOVQ 32(R8), AX
 	MOVQ AX, to-24(SP)
-	MOVQ 48(R8), AX
-	MOVQ AX, x-32(SP)
 	MOVQ 64(R8), AX
+	MOVQ AX, x-32(SP)
+	MOVQ 80(R8), AX
 	MOVQ AX, ahead-40(SP)
-	MOVQ 72(R8), AX
+	MOVQ 88(R8), AX
 	MOVQ AX, tokens-8(SP)
 	CMPQ AX, $2
 	JLT  last
-	OPERANDS(x-32(SP), 56(R8))
+	OPERANDS(x-32(SP), 72(R8))
 	LOAD(6, 4)
 	STREAM(3, 6)
 	STREAM(2, 7)
 	LOAD(7, 5)
-	CMPQ 136(R8), $0
+	CMPQ 152(R8), $0
 	JNE  pair
 	BEFORE
 	LOADSUMS(7, 0)
@@ -125,12 +127,12 @@ TEXT ·multiplyTilesAMX(SB), NOSPLIT, $80-8
 
 pair:
 	MOVQ to-24(SP), R14
-	MOVQ 56(R8), AX
+	MOVQ 72(R8), AX
 	MOVQ AX, weights-72(SP)
-	MOVQ 80(R8), AX
+	MOVQ 96(R8), AX
 	MOVQ AX, groups-48(SP)
 	MOVQ x-32(SP), R10
-	TWICE(96, R10)
+	TWICE(112, R10)
 	MOVQ ahead-40(SP), AX
 	MOVQ AX, aheadGroup-56(SP)
 
@@ -140,17 +142,16 @@ groups:
 	MOVQ weights-72(SP), R12
 	CMPQ groups-48(SP), $2
 	JLE  nextpair
-	TWICE(104, R12)
+	TWICE(120, R12)
 	TWICE(8, R15)
 	JMP  steps
 
 nextpair:
 	CMPQ tokens-8(SP), $4
 	JLT  steps
-	TWICE(96, R11)
-	MOVQ 56(R8), R12
-	MOVQ 16(R8), R15
-	SHLQ $5, R15
+	TWICE(112, R11)
+	MOVQ 72(R8), R12
+	MOVQ 24(R8), R15
 	ADDQ from-16(SP), R15
 
 steps: // R11 and R12 are the first operands of the groups behind
@@ -158,9 +159,9 @@ steps: // R11 and R12 are the first operands of the groups behind
 	MOVQ R12, weightsnext-80(SP)
 	MOVQ R15, R11
 	MOVQ 8(R8), R12
-	MOVQ 112(R8), R13
+	MOVQ 128(R8), R13
 	MOVQ aheadGroup-56(SP), AX
-	MOVQ 88(R8), R9
+	MOVQ 104(R8), R9
 	DECQ R9
 	JEQ  final
 
@@ -174,7 +175,7 @@ final:
 	OPERANDS(xnext-64(SP), weightsnext-80(SP))
 	STEP
 	AFTER
-	CMPQ 136(R8), $0
+	CMPQ 152(R8), $0
 	JNE  begin
 	BEFORE
 	STORE(0, 0)
@@ -201,21 +202,20 @@ begin:
 stored:
 	MOVQ weightsnext-80(SP), AX
 	MOVQ AX, weights-72(SP)
-	MOVQ 120(R8), AX
+	MOVQ 136(R8), AX
 	ADDQ AX, aheadGroup-56(SP)
-	TWICE(32, R14)
+	TWICE(40, R14)
 	SUBQ $2, groups-48(SP)
 	JGT  groups
-	MOVQ 16(R8), AX
-	SHLQ $5, AX
+	MOVQ 24(R8), AX
 	ADDQ AX, from-16(SP)
-	SHLQ $5, DX
-	ADDQ DX, to-24(SP)
-	MOVQ 96(R8), AX
+	MOVQ 56(R8), AX
+	ADDQ AX, to-24(SP)
+	MOVQ 112(R8), AX
 	SHLQ $1, AX
 	ADDQ AX, x-32(SP)
-	MOVQ  88(R8), AX
-	IMULQ 128(R8), AX
+	MOVQ  104(R8), AX
+	IMULQ 144(R8), AX
 	ADDQ AX, ahead-40(SP)
 	SUBQ $2, tokens-8(SP)
 	CMPQ tokens-8(SP), $2
@@ -226,15 +226,15 @@ last: // one tile of tokens, or none
 	JLT  done
 	MOVQ from-16(SP), R15
 	MOVQ to-24(SP), R14
-	MOVQ 56(R8), R13
-	MOVQ 80(R8), AX
+	MOVQ 72(R8), R13
+	MOVQ 96(R8), AX
 	MOVQ AX, groups-48(SP)
 	MOVQ ahead-40(SP), R10
 
 groups1:
 	ZERO(0)
 	ZERO(1)
-	CMPQ 136(R8), $0
+	CMPQ 152(R8), $0
 	JNE  multiply1
 	BEFORE
 	LOADSUMS(7, 0)
@@ -242,13 +242,13 @@ groups1:
 
 multiply1:
 	OPERANDS(x-32(SP), R13)
-	MOVQ 88(R8), R9
+	MOVQ 104(R8), R9
 	MOVQ R10, R11
-	MOVQ 112(R8), R12
+	MOVQ 128(R8), R12
 	ADDQ R11, R12
 
 steps1:
-	MOVQ 144(R8), AX
+	MOVQ 160(R8), AX
 
 lines1: // those ahead that are a step's
 	DECQ AX
@@ -273,9 +273,9 @@ products1:
 	STORE(0, 0)
 	STORE(1, 3)
 	TWICE(8, R15)
-	TWICE(32, R14)
-	TWICE(104, R13)
-	ADDQ 120(R8), R10
+	TWICE(40, R14)
+	TWICE(120, R13)
+	ADDQ 136(R8), R10
 	SUBQ $2, groups-48(SP)
 	JGT  groups1
 

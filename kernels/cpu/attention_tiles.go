@@ -243,7 +243,7 @@ func attendTilesGeneric(p *tilesAttend) {
 	for q := range pairQueries {
 		*floatAt(p.m, q) = float32(math.Inf(-1))
 	}
-	scores, acc := tileSums{p.scores, 4 * lanes, 4 * block}, tileSums{p.acc, 4 * lanes, 4 * p.dim}
+	scores, acc := tileSums{at: p.scores, stride: 4 * lanes, row: 4 * block}, tileSums{at: p.acc, stride: 4 * lanes, row: 4 * p.dim}
 	for b := range p.blocks {
 		multiplyTilesGeneric(&tileProduct{
 			to: scores, x: p.queries, weights: halfAt(p.keys, b*block*p.dim), tokens: pairQueries / lanes, groups: block / lanes,

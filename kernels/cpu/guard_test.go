@@ -225,7 +225,7 @@ func (g guards) tiles(loops *tiles) {
 		n := steps * tileCols
 		for tokens := 1; tokens <= 5; tokens++ {
 			for groups := 2; groups <= 4; groups += 2 {
-				sums := tileSums{g.floats(groups * tokens * lanes * lanes), 4 * tokens * lanes * lanes, 4 * lanes}
+				sums := tileSums{g.floats(groups * tokens * lanes * lanes), 4 * tokens * lanes * lanes, 4 * lanes, 8 * lanes * lanes}
 				loops.multiply(&tileProduct{
 					from: sums, to: sums, x: (*uint16)(g.bytes(2 * tokens * steps * tileSize)), weights: (*uint16)(g.bytes(2 * groups * steps * tileSize)),
 					tokens: tokens, groups: groups, steps: steps, xStride: 2 * steps * tileSize, weightsStride: 2 * steps * tileSize,

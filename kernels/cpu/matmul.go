@@ -223,7 +223,7 @@ func (j *matmulJob) groups(w *worker, first, groups int64) {
 		for g := range groups {
 			j.stream(w, w.sums[g*each:][:each], first+g)
 		}
-		j.store(w, w.sums, each, first, groups, 0)
+		j.store(w, w.sums, each, first, groups, 0, j.n)
 		return
 	}
 	for from := int64(0); from < j.w.Cols; from += chunk {
@@ -241,7 +241,7 @@ func (j *matmulJob) groups(w *worker, first, groups int64) {
 	for g := range groups {
 		j.finish(w, w.sums[g*each:][:each], first+g)
 	}
-	j.store(w, w.sums, each, first, groups, 0)
+	j.store(w, w.sums, each, first, groups, 0, j.n)
 }
 
 // # Scales beside a tensor

@@ -108,7 +108,7 @@ func (j *matmul16Job) groups(w *worker, first, groups int64) {
 		m, g := j.part(i)
 		m.finish(w, w.sums[i*each:][:each], first+g)
 	}
-	j.store(w, w.sums, each, first, groups, 0)
+	j.store(w, w.sums, each, first, groups, 0, j.n)
 }
 
 // products adds those of some columns of a product's group to its sums. What is used next is

@@ -104,7 +104,7 @@ func (j *matmul8Job) groups(w *worker, first, groups int64) {
 			j.kern.scale(&w.sums[i*each], &w.factors[0], int(each/lanes))
 		}
 	}
-	j.store(w, w.sums, each, first, groups, 0)
+	j.store(w, w.sums, each, first, groups, 0, j.n)
 }
 
 // quantize rounds rows [t, end) of the input, of one tile: a piece of the columns of all, so

@@ -9,7 +9,7 @@ import (
 // tilesScratch is a worker's memory for a piece of a product in tiles.
 type tilesScratch struct {
 	weights []uint16  // [groups, tileDepth/32, 16, 16, 2]
-	sums    []float32 // [groups, tokens, 16]
+	sums    []float32 // [tokens/32, groups, 32, 16]
 	rest    [tileCols]float32
 	product tileProduct
 }
@@ -17,7 +17,7 @@ type tilesScratch struct {
 // reserve makes room for some groups and tokens, an even number and a multiple of 16. What
 // others needed stays.
 func (s *tilesScratch) reserve(groups, tokens int64) {
-	weights, sums := max(groups*tileDepth*lanes, int64(len(s.weights))), max(groups*tokens*lanes, int64(len(s.sums)))
+	weights, sums := max(groups*tileDepth*lanes, int64(len(s.weights))), max(groups*upTo32(tokens)*lanes, int64(len(s.sums)))
 	if int64(len(s.weights)) < weights || int64(len(s.sums)) < sums {
 		b := hugeFloats(int(weights/2 + sums))
 		s.weights, s.sums = halvesOf(b[:weights/2]), b[weights/2:]
@@ -72,14 +72,10 @@ func (d *Device) matmulTiles(m matmulJob) {
 	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
 }
 
-// groups returns how many of all groups of rows make a piece: as many as a second-level cache
-// of 2 MiB has room for, with their sums, their tiles and what they are unpacked from, which
-// comes while that before is still there. No thread has more pieces than another, and each
-// has two at least, so that a slow one does not keep all others waiting.
+// groups returns how many of all groups of rows make a piece. No thread has more pieces than
+// another, and each has two at least, so that a slow one does not keep all others waiting.
 func (j *tilesJob) groups(all, threads int64) int64 {
-	each := lanes*(4*j.tokens+2*tileDepth) + 2*int64(j.packedBytes(min(tileDepth, j.w.Cols)))
-	most := min(tileGroups, tileBytes/each)
-	pieces := (max((all+most-1)/most, threads+1) + threads - 1) / threads * threads
+	pieces := (max((all+tileGroups-1)/tileGroups, threads+1) + threads - 1) / threads * threads
 	return ((all+pieces-1)/pieces + 1) &^ 1
 }
 
@@ -98,7 +94,7 @@ func (j *tilesJob) pieces(w *worker, from, to int64) {
 
 // multiply computes groups of 16 rows of the output for all tokens of the block.
 func (j *tilesJob) multiply(w *worker, first, groups int64) {
-	p, sums := &w.tiles.product, tileSums{&w.tiles.sums[0], int(4 * lanes * j.tokens), 4 * lanes}
+	p, sums := &w.tiles.product, j.sums(w, groups)
 	*p = tileProduct{
 		from: sums, to: sums, weights: &w.tiles.weights[0], tokens: int(j.tokens / lanes), groups: int(groups * j.weights()),
 		weightsStride: 2 * lanes * tileDepth, begin: 1, ahead: j.address(first, 0),
@@ -116,23 +112,47 @@ func (j *tilesJob) multiply(w *worker, first, groups int64) {
 		j.kern.tiles.multiply(p)
 		p.begin = 0
 	}
-	j.store(w, w.tiles.sums, j.tokens*lanes, first, groups, 0)
+	j.storeSums(w, sums, first, groups, 0)
 }
 
-// loadGroups unpacks columns [from, from+n) of groups, and prefetches what comes next.
+// sums returns where a piece has its sums: those of two tiles of tokens and two groups, which
+// are loaded and stored together, lie together.
+func (j *tilesJob) sums(w *worker, groups int64) tileSums {
+	each, all := min(j.tokens, 2*lanes)*lanes, (groups*j.weights()+1)&^1
+	return tileSums{&w.tiles.sums[0], int(4 * each), 4 * lanes, int(4 * each * all)}
+}
+
+// storeSums writes sums of tokens from `from` on to the output.
+func (j *tilesJob) storeSums(w *worker, sums tileSums, first, groups, from int64) {
+	for from < j.n {
+		to := min(j.n, from&^(2*lanes-1)+2*lanes)
+		j.store(w, w.tiles.sums[sums.place(0, int(from/lanes))/4:], int64(sums.stride/4), first, groups, from, to)
+		from = to
+	}
+}
+
+// loadGroups unpacks columns [from, from+n) of groups, a chunk at a time, and prefetches what
+// comes next.
 func (j *tilesJob) loadGroups(w *worker, first, groups, from, n int64) {
+	to := from + n
 	groups *= j.weights()
 	for i := range groups {
-		next, at := i+1, from
-		if next == groups {
-			next, at = 0, from+n
-		}
-		if at < j.w.Cols {
-			m, g := j.part(next)
-			prefetch(m.packed(first+g, at), m.packedBytes(min(tileDepth, j.w.Cols-at)))
-		}
 		m, g := j.part(i)
-		m.load(w, first+g, from, n, w.tiles.weights[i*tileDepth*lanes:])
+		for at := from; at < to; at += chunk {
+			cols := min(chunk, to-at)
+			next, then := i, at+cols
+			if then == to {
+				next, then = i+1, from
+			}
+			if next == groups {
+				next, then = 0, to
+			}
+			if then < j.w.Cols {
+				m, g := j.part(next)
+				prefetch(m.packed(first+g, then), m.packedBytes(min(chunk, j.w.Cols-then)))
+			}
+			m.load(w, first+g, at, cols, w.tiles.weights[(i*tileDepth+at-from)*lanes:])
+		}
 	}
 }
 
@@ -167,21 +187,20 @@ func (j *tilesJob) straight(first, groups int64) bool {
 // finish does the last columns of a piece: whole tiles of tokens go to the output.
 func (j *tilesJob) finish(w *worker, first, groups int64) {
 	p, whole := &w.tiles.product, j.n/lanes
+	sums := p.to
 	if whole > 0 {
-		sums := p.to
 		p.tokens = int(whole)
-		p.to = tileSums{(*float32)(pointer(j.out + uintptr(4*first*lanes))), 4 * lanes, int(4 * j.w.Rows)}
+		p.to = tileSums{(*float32)(pointer(j.out + uintptr(4*first*lanes))), 4 * lanes, int(4 * j.w.Rows), int(8 * lanes * j.w.Rows)}
 		j.kern.tiles.multiply(p)
-		p.to = sums
 	}
 	if whole*lanes == j.n {
 		return
 	}
 	p.tokens, p.x = 1, halfAt(p.x, int(whole)*p.xStride/2)
-	p.from.at = (*float32)(p.from.tile(0, int(whole)))
+	p.from.at = (*float32)(sums.tile(0, int(whole)))
 	p.to = p.from
 	j.kern.tiles.multiply(p)
-	j.store(w, w.tiles.sums, j.tokens*lanes, first, groups, whole*lanes)
+	j.storeSums(w, sums, first, groups, whole*lanes)
 }
 
 // roundRow rounds row t of the input. What its last tile has too much are zeros.

@@ -31,7 +31,7 @@ func (m *scratch) product(v *variant, w kernels.Weight, l *layout, s *kernels.St
 	if v.inTiles(w) {
 		tokens := upTo16(min(n, tileTokens))
 		m.tiled = max(m.tiled, hugeBytes(2*(tokens*upTo32(w.Cols)+aheadHalves)))
-		m.unpacked = max(m.unpacked, hugeBytes(lanes*tileGroups*(2*tileDepth+4*tokens)))
+		m.unpacked = max(m.unpacked, hugeBytes(lanes*tileGroups*(2*tileDepth+4*upTo32(tokens))))
 		n = s.Decode
 	}
 	block := v.panelTokens

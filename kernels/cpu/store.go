@@ -2,18 +2,17 @@ package cpu
 
 import "unsafe"
 
-// store writes sums of some groups of all weights, `each` for all tokens, to the output, from
-// token t0 on.
-func (j *matmulJob) store(w *worker, sums []float32, each, first, groups, t0 int64) {
+// store writes sums of some groups of all weights, `each` of a group, to tokens from to to-1 of
+// the output.
+func (j *matmulJob) store(w *worker, sums []float32, each, first, groups, from, to int64) {
 	rows := min(groups*lanes, j.w.Rows-first*lanes)
-	at := j.out + uintptr(4*(t0*j.w.Rows+first*lanes))
-	sums = sums[t0*lanes:]
+	at := j.out + uintptr(4*(from*j.w.Rows+first*lanes))
 	if write := j.writer(); write != nil && rows == groups*lanes {
-		write((*float32)(pointer(at)), int(j.w.Rows), &sums[0], int(each), int(groups), int(j.n-t0))
+		write((*float32)(pointer(at)), int(j.w.Rows), &sums[0], int(each), int(groups), int(to-from))
 		return
 	}
 	apart, row := each*j.weights(), w.row[:rows]
-	for t := range j.n - t0 {
+	for t := range to - from {
 		out, sums := floatsOf(at+uintptr(4*t*j.w.Rows), rows), sums[t*lanes:]
 		if !j.gated {
 			gather(out, sums, apart)

@@ -23,14 +23,14 @@ const (
 	tileSize = lanes * tileCols // elements of a tile
 	// tileDepth is the number of columns for which two tiles of tokens stay in the
 	// first-level cache, of 48 KiB, while they meet the weights of a piece, which pass it
-	// by: 16 KiB, and 8 of sums.
-	tileDepth = chunk
+	// by: 32 KiB, and 8 of sums, which are loaded and stored once for so many columns.
+	tileDepth = 2 * chunk
 	// tileTokens is the number of tokens for which weights are unpacked once.
 	tileTokens = 512
-	// tileGroups is the most groups of 16 rows in a piece, tileBytes what a piece may take
-	// of a second-level cache of 2 MiB. The input passes through, once for each piece.
-	tileGroups = 32
-	tileBytes  = 1600 << 10
+	// tileGroups is the most groups of 16 rows in a piece. Their sums of 512 tokens take 512 KiB
+	// of a second-level cache of 2 MiB, their tiles 256, and what comes next of BF16 as much. The
+	// input passes through, once for each piece.
+	tileGroups = 16
 )
 
 // tiles has the loops of products in tiles.
@@ -80,15 +80,19 @@ type tileProduct struct {
 	aheadLines             int // lines that each step of one tile of tokens prefetches there
 }
 
-// tileSums are sums of groups and tokens, distances in bytes.
+// tileSums are sums of groups and tokens: distances in bytes of groups, of tokens and of two
+// tiles of tokens.
 type tileSums struct {
-	at          *float32
-	stride, row int
+	at                *float32
+	stride, row, pair int
 }
+
+// place returns how far the sums of a group and a tile of tokens are behind the first ones.
+func (s *tileSums) place(g, t int) int { return g*s.stride + t/2*s.pair + t%2*lanes*s.row }
 
 // tile returns the sums of a group and a tile of tokens.
 func (s *tileSums) tile(g, t int) unsafe.Pointer {
-	return unsafe.Add(unsafe.Pointer(s.at), g*s.stride+t*lanes*s.row)
+	return unsafe.Add(unsafe.Pointer(s.at), s.place(g, t))
 }
 
 // genericTiles are the loops in plain Go.

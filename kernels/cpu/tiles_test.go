@@ -100,7 +100,7 @@ func TestTilesGeneric(t *testing.T) {
 	}
 	pairF32Generic(&weights[0], unsafe.Pointer(&panel[0]), lanes, tileCols)
 	p := tileProduct{
-		to: tileSums{&sums[0], 0, 4 * lanes}, x: &in[0], weights: &weights[0], tokens: 1, groups: 1, steps: 1, begin: 1,
+		to: tileSums{at: &sums[0], row: 4 * lanes}, x: &in[0], weights: &weights[0], tokens: 1, groups: 1, steps: 1, begin: 1,
 	}
 	multiplyTilesGeneric(&p)
 	for i, got := range sums {
@@ -143,12 +143,12 @@ func testTiles(t *testing.T, steps int) {
 					before := normals(rng, (groups+1)*group)
 					lines := normals(rng, 64*groups*2) // read ahead
 					p := tileProduct{
-						from: tileSums{&before[0], 4 * group, 4 * lanes}, x: &x[0], weights: &weights[0], tokens: n, groups: g, steps: steps,
+						from: tileSums{&before[0], 4 * group, 4 * lanes, 8 * lanes * lanes}, x: &x[0], weights: &weights[0], tokens: n, groups: g, steps: steps,
 						begin: begin, xStride: 2 * steps * tileSize, weightsStride: 2 * (steps + 1) * tileSize,
 						ahead: uintptr(unsafe.Pointer(&lines[0])), aheadPair: 64, aheadNext: 128, aheadStep: 64 * (n % 3) / steps,
 					}
 					want, got := alignedFloats(2*len(before)), alignedFloats(2*len(before))
-					p.to = tileSums{&want[0], 8 * group, 8 * lanes} // every second row
+					p.to = tileSums{&want[0], 8 * group, 8 * lanes, 16 * lanes * lanes} // every second row
 					multiplyTilesGeneric(&p)
 					p.to.at = &got[0]
 					v.tiles.multiply(&p)
@@ -179,7 +179,7 @@ func TestTilesInPlace(t *testing.T) {
 			sums     []float32
 			multiply func(*tileProduct)
 		}{{want, multiplyTilesGeneric}, {got, v.tiles.multiply}} {
-			p.from = tileSums{&s.sums[0], 4 * lanes, 8 * lanes}
+			p.from = tileSums{at: &s.sums[0], stride: 4 * lanes, row: 8 * lanes}
 			p.to = p.from
 			s.multiply(&p)
 		}
