@@ -269,7 +269,7 @@ func TestConstraintFails(t *testing.T) {
 					require.ErrorContains(t, a.err, tc.message)
 					require.Equal(t, FinishError, a.finish)
 					require.Len(t, a.tokens, tc.tokens)
-					require.True(t, slices.Equal(free.tokens[:tc.tokens], a.tokens))
+					require.True(t, slices.Equal(free.tokens[:tc.tokens], a.tokens), "%v, %v", free.tokens, a.tokens)
 				}
 				require.NoError(t, e.Healthy())
 			}
@@ -324,7 +324,7 @@ func TestGrammar(t *testing.T) {
 		require.Len(t, list, 6)
 		for _, item := range list {
 			require.Contains(t, []string{"red", "green"}, item.Name)
-			require.True(t, item.Count >= 0 && item.Count <= 99)
+			require.True(t, item.Count >= 0 && item.Count <= 99, "%+v", item)
 		}
 	}
 	s := ahead.Stats()

@@ -114,7 +114,7 @@ func TestHammer(t *testing.T) {
 	users.Wait()
 	settle(t, e)
 	t.Logf("%v, %+v", outcome, e.Stats())
-	require.True(t, enough())
+	require.True(t, enough(), "too little has happened: %v", outcome)
 	require.Zero(t, outcome["error"])
 	require.Equal(t, complete(t, e, plain([]int32{1}, 20)).tokens, complete(t, e, plain([]int32{1}, 20)).tokens)
 }

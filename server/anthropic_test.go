@@ -53,15 +53,15 @@ func joinMessage(t tester, list []namedEvent) map[string]any {
 	for _, e := range list[1:] {
 		switch e.name {
 		case "content_block_start":
-			require.False(t, open)
+			require.False(t, open, "a block begins within another: %v", e.data)
 			open = true
 			require.EqualValues(t, len(content), e.data["index"])
 			content = append(content, e.data["content_block"])
 		case "content_block_delta":
-			require.True(t, open)
+			require.True(t, open, "a delta of no block: %v", e.data)
 			block, delta := content[int(e.data["index"].(float64))].(map[string]any), e.data["delta"].(map[string]any)
 			member, ok := strings.CutSuffix(delta["type"].(string), "_delta")
-			require.True(t, ok)
+			require.True(t, ok, "type of %v", delta)
 			require.Equal(t, block["type"], map[string]string{"input_json": "tool_use", "text": "text", "thinking": "thinking"}[member])
 			if member == "input_json" {
 				require.NotEmpty(t, delta["partial_json"])
@@ -71,10 +71,10 @@ func joinMessage(t tester, list []namedEvent) map[string]any {
 			require.NotEmpty(t, delta[member])
 			block[member] = block[member].(string) + delta[member].(string)
 		case "content_block_stop":
-			require.True(t, open)
+			require.True(t, open, "the end of no block: %v", e.data)
 			open = false
 		case "message_delta":
-			require.False(t, open)
+			require.False(t, open, "the message ends within a block: %v", e.data)
 			for name, v := range e.data["delta"].(map[string]any) {
 				message[name] = v
 			}

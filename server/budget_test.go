@@ -32,8 +32,7 @@ func TestThinkingBudget(t *testing.T) {
 			// Opening and closing tags, white space and the grace come on top.
 			require.LessOrEqual(t, get(got, "usage", "completion_tokens_details", "reasoning_tokens"), float64(c.budget+c.budget/10+20))
 			w, _ := call(t, s, "POST", chatPath, request+`,"stream":true}`)
-			chunks, done := events(t, w.Body.Bytes())
-			require.True(t, done)
+			chunks := wholeEvents(t, w.Body.Bytes())
 			require.Equal(t, wholeChat(got), joinChat(t, chunks, 1))
 		}
 	}

@@ -115,8 +115,7 @@ func TestMemoryOfAnswers(t *testing.T) {
 		require.Contains(t, get(got, "error", "message"), "memory")
 		w, _ := call(t, s, "POST", path, "{"+body+`,"stream":true}`)
 		require.Equal(t, 200, w.Code)
-		_, whole := events(t, w.Body.Bytes())
-		require.True(t, whole)
+		wholeEvents(t, w.Body.Bytes())
 	}
 	post(t, s, 400, responsesPath, `{"input":"a","include":["message.output_text.logprobs"],"top_logprobs":20}`)
 	post(t, s, 400, chatPath, "{"+hello+`,"n":40}`)

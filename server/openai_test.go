@@ -52,8 +52,7 @@ func TestOpenAISchemas(t *testing.T) {
 	for _, fields := range []string{"", `,"logprobs":true,"top_logprobs":2,"n":3`, `,"stream_options":{"include_usage":true}`,
 		`,"stream_options":{"include_usage":true,"continuous_usage_stats":true}`, `,"stop":"l"`, `,"return_token_ids":true`} {
 		w, _ := call(t, s, "POST", chatPath, `{`+hello+`,"stream":true`+fields+`}`)
-		chunks, done := events(t, w.Body.Bytes())
-		require.True(t, done)
+		chunks := wholeEvents(t, w.Body.Bytes())
 		for _, c := range chunks {
 			text, err := json.Marshal(c)
 			require.NoError(t, err)

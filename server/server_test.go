@@ -70,7 +70,7 @@ func events(t tester, body []byte) (list []map[string]any, done bool) {
 			require.True(t, lines.Text() == "" || strings.HasPrefix(lines.Text(), ":"), "%q", lines.Text())
 			continue
 		}
-		require.False(t, done)
+		require.False(t, done, "%s follows [DONE]", data)
 		if data == "[DONE]" {
 			done = true
 			continue
@@ -80,6 +80,13 @@ func events(t tester, body []byte) (list []map[string]any, done bool) {
 		list = append(list, v)
 	}
 	return list, done
+}
+
+// wholeEvents is events of a stream that must have come to its end.
+func wholeEvents(t tester, body []byte) []map[string]any {
+	list, done := events(t, body)
+	require.True(t, done, "no [DONE] ends %s", body)
+	return list
 }
 
 // get walks into a decoded body: names of members and indexes of lists.

@@ -106,8 +106,7 @@ func TestChatStreamEqualsWhole(t *testing.T) {
 		whole := post(t, s, 200, chatPath, "{"+fields.String()+"}")
 		w, _ := call(t, s, "POST", chatPath, "{"+fields.String()+`,"stream":true,"stream_options":{"include_usage":true}}`)
 		require.Equal(rt, 200, w.Code)
-		chunks, done := events(t, w.Body.Bytes())
-		require.True(rt, done)
+		chunks := wholeEvents(t, w.Body.Bytes())
 		require.Equal(rt, wholeChat(whole), joinChat(rt, chunks, n))
 		last := chunks[len(chunks)-1]
 		require.Equal(rt, whole["usage"], last["usage"])
@@ -139,8 +138,7 @@ func TestCompletionStreamEqualsWhole(t *testing.T) {
 		whole := post(t, s, 200, completionPath, "{"+fields.String()+"}")
 		w, _ := call(t, s, "POST", completionPath, "{"+fields.String()+`,"stream":true,"stream_options":{"include_usage":true}}`)
 		require.Equal(rt, 200, w.Code)
-		chunks, done := events(t, w.Body.Bytes())
-		require.True(rt, done)
+		chunks := wholeEvents(t, w.Body.Bytes())
 		joined := map[any]map[string]any{}
 		for _, chunk := range chunks {
 			for _, c := range chunk["choices"].([]any) {
@@ -271,8 +269,7 @@ func TestCancel(t *testing.T) {
 func TestContinuousUsage(t *testing.T) {
 	s := newServer(t, says(t, "Hello"))
 	w, _ := call(t, s, "POST", chatPath, `{`+hello+`,"stream":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true}}`)
-	chunks, done := events(t, w.Body.Bytes())
-	require.True(t, done)
+	chunks := wholeEvents(t, w.Body.Bytes())
 	before := 0.0
 	for _, chunk := range chunks {
 		n := get(chunk, "usage", "completion_tokens").(float64)
