@@ -48,13 +48,12 @@
 //
 // # Why does guessing ahead change nothing?
 //
-// A sequence may compute tokens that it has not drawn, behind its last: what
-// followed there where its text was like now, or what a draft model draws. Each
-// is computed with the arithmetic, noise, penalties and mask that it will have
-// if the guesses before it are right. Each row draws; as long as a row draws
-// what was guessed, the next row's token is the one that a step of its own would
-// have drawn. Behind the first wrong guess nothing counts: no block that it
-// reached is sealed, and the next step writes over it. Guesses take rows and
+// A sequence may compute tokens that it has not drawn, behind its last: what followed earlier
+// where the text was as it is now, or what a draft model draws. Each is computed with the
+// arithmetic, noise, penalties and mask that it will have if the guesses before it are right.
+// Each row draws; as long as a row draws what was guessed, the next row's token is the one
+// that a step of its own would have drawn. Behind the first wrong guess nothing counts: no
+// block that it reached is sealed, and the next step writes over it. Guesses take rows and
 // blocks that are left when all others have theirs, so they hold up nobody.
 //
 // # Where do constraints run?

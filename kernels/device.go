@@ -32,11 +32,11 @@ const BlockSize = 64
 type Info struct {
 	Name     string  // "cpu", "cuda:0"
 	Detail   string  // for a person: processor, instruction set, threads
-	Memory   int64   // bytes that may be allocated, all in all
+	Memory   int64   // bytes that may be allocated, in total
 	KVTypes  []DType // cache types it supports, the preferred one first: but see Int16
 	Features []string
-	// StepRows is how many rows of a step use the device well: prompts are read so
-	// many tokens at a time.
+	// StepRows is how many rows of a step use the device well: prompts are read that many
+	// tokens at a time.
 	StepRows int
 	// Uniform: decode and prefill arithmetic give the same bits, always. What
 	// decoding put into the cache then serves prompts too.
@@ -48,10 +48,10 @@ type Info struct {
 	// Int16: attention over a cache of I16 is in products of 16 bits, which is faster than
 	// any other, for heads of a multiple of 16: see InCodes.
 	Int16 bool
-	// BF16 lists those whose products round activations to BF16.
+	// BF16 lists the weight types whose products round activations to BF16.
 	BF16 []DType
-	// Tiles lists those that rows which prefill meet in tiles of BF16, as they meet
-	// keys and values of 32, 64 ... dimensions; none: the device has no tiles.
+	// Tiles lists the weight types that prefill rows are multiplied with in tiles of BF16, as
+	// they are with keys and values of 32, 64 ... dimensions; none: the device has no tiles.
 	Tiles []DType
 }
 
@@ -121,7 +121,7 @@ type Ops interface {
 	// of products that have biases. What up.X is afterwards is undefined.
 	SwiGLU(gate, up Biased)
 	// RoPEAppendKV rotates q [n, heads, dim] in place and k [n, kvHeads, dim] by
-	// their positions [n] (I32), and stores k so and v [n, kvHeads, dim] at slots [n]
+	// their positions [n] (I32), and stores the rotated k and v [n, kvHeads, dim] at slots [n]
 	// (I32): slot block*BlockSize + offset; -1 stores nothing. What k is afterwards is
 	// undefined. Positions, slots and r.Inv come by Upload.
 	RoPEAppendKV(cache KV, q, k, v, positions, slots Tensor, r Rotary)
@@ -147,7 +147,7 @@ type Product struct {
 type Steps struct {
 	Rows, Decode int64     // of a step, and those that decode
 	Vocab        int64     // numbers of a row of logits
-	Weights      []*Matrix // those that meet rows, whose Data may be nil
+	Weights      []*Matrix // those that rows are multiplied with; Data may be nil
 	// Of all layers the most: KV heads, heads that share one, and their dimensions.
 	KVHeads, Share, Dim int64
 }

@@ -270,7 +270,8 @@ func CheckAttention(out, q Tensor, cache KV, window int64, plan *AttentionPlan) 
 	plan.Check(n, cache.K.Shape[0])
 }
 
-// FirstSeen returns the first of the positions that a row at a position sees.
+// FirstSeen returns the first position that a row at a position sees through a window, as
+// Attention takes it.
 func FirstSeen(position, window int64) int64 {
 	if window == 0 {
 		return 0

@@ -1,7 +1,7 @@
 // Package server speaks HTTP and JSON: the routes of OpenAI and of Anthropic's
-// messages over an engine that knows tokens only. It reads requests strictly, turns messages into tokens
-// and tokens into text, and holds no state but counters and the responses that
-// it was asked to keep.
+// messages over an engine that knows tokens only. It reads requests strictly, turns messages
+// into tokens and tokens into text, and holds no state but counters and the responses that it
+// was asked to keep.
 //
 //	body -> decode.go, object.go, value.go -> chat.go / completions.go (fields)
 //	     -> messages.go, thinking.go, prompt.go (template, tokens) -> job.go (one goroutine a choice)
@@ -37,14 +37,14 @@
 //
 // # Who may ask a server without keys?
 //
-// Whoever reaches its address, but no page of another site in a browser: not
-// across origins, and not under a name that the page made lead here. origin.go.
-// Origins that Options.Origins names may ask, and read what is answered. cors.go.
+// Whoever reaches its address, but no page of another site in a browser: not across origins,
+// and not under a name of its own that leads here (origin.go). Origins that Options.Origins
+// names may ask, and read the answers (cors.go).
 //
 // # How is a model told to reason, or not to?
 //
 // In the way of its chat template, which thinking.go finds by rendering small
-// conversations. What the client says in its own system message counts more.
+// conversations. What the client says in its own system message takes precedence.
 //
 // # How are the choices of n seeded?
 //

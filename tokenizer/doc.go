@@ -15,8 +15,8 @@
 // # What happens to bytes that are not UTF-8?
 //
 // They are encoded as they are, by the tokens of single bytes, so that the
-// tokens' bytes always give the input back. Only where words are cut such a
-// byte counts as U+FFFD.
+// tokens' bytes always give the input back. Only where words are cut does such a byte count as
+// U+FFFD.
 //
 // # When is text a special token?
 //

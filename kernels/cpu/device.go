@@ -7,21 +7,21 @@
 // variants: the answers are as exact as F32 sums are. The variants whose names
 // end in "-int8" round the input of a product with a quantised weight to 8 bits,
 // every 32 columns on their own, and multiply integers (int8.go, superblock.go):
-// several times faster, with an error below that of the weights themselves. Those with
-// "bf16" multiply some numbers rounded to BF16 (tiles.go, matmul16.go), whose
-// tiles are the fastest of all where the processor has them.
+// several times faster, with an error below that of the weights themselves. Those with "bf16"
+// multiply some numbers rounded to BF16, in pairs (matmul16.go) or in tiles (tiles.go), the
+// fastest of all where the processor has them.
 //
 // # Why does a row's result not depend on the batch?
 //
-// Every output of a product is computed by one rule, whoever computes it: the
-// in-features are taken in chunks of 256, each chunk is one chain of
-// multiply-adds in ascending order, and the chunks are added in order; scales beside
-// a tensor multiply sums, and where they change along a row a chunk ends; in 8 bits
-// it is one chain over all groups of columns or super-blocks, in pairs two chains for each
-// chunk, in tiles two for every 32 columns. Attention does the same with blocks of
-// 64 positions, in tiles of 256. Threads, tiles and token blocks decide only who computes an output.
-// Decode and prefill arithmetic are therefore the same on this device, except that
-// a variant with tiles uses them for all rows that prefill and for no others.
+// Every output of a product is computed by one rule, whoever computes it. The in-features are
+// taken in chunks of 256; each chunk is one chain of multiply-adds in ascending order, and the
+// chunks are added in order. Scales beside a tensor multiply sums, and where they change along
+// a row, a chunk ends. In 8 bits it is one chain over all groups of columns or super-blocks,
+// in pairs two chains for each chunk, in tiles two for every 32 columns. Attention does the
+// same with blocks of 64 positions, in tiles of 256. Threads, tiles and token blocks decide
+// only who computes an output. Decode and prefill arithmetic are therefore the same on this
+// device, except that a variant with tiles uses them for all rows that prefill and for no
+// others.
 //
 // # Which instruction sets are there?
 //

@@ -11,9 +11,9 @@
 // # Which arithmetic does a row get?
 //
 // Products are of F16 inputs on the matrix cores, with float sums (of F32
-// weights: in float). Decode rows meet the weights' codes as they are, so that
-// reading them once is all that it costs; for prefill rows weights are unpacked
-// first. Either way a row's sums have an order that only its shape decides.
+// weights: in float). Decode rows are multiplied with the weights' codes as they are stored,
+// so that reading them once is all that it costs; for prefill rows weights are unpacked first.
+// Either way a row's sums have an order that only its shape decides.
 //
 // # What is allocated when?
 //

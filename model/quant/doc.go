@@ -8,8 +8,8 @@
 // The block types (Q4_0 to Q8_0, Q2_K to Q6_K, IQ4_NL, IQ4_XS, MXFP4, NVFP4)
 // are those of ggml, as GGUF files hold them; each decoder states its block.
 // Types of GGUF that choose values from grids, and those of 1 and 2 bits, turn into blocks
-// of these (Recast). All numbers are little endian. The 8-bit and 4-bit floats are those of the
-// OCP (8-bit Floating Point Specification 1.0, Microscaling Formats 1.0).
+// of these (Recast). All numbers are little endian; floats of 16 bits and less are those of
+// package minifloat.
 //
 // # How is a value quantised?
 //

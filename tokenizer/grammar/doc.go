@@ -14,16 +14,16 @@
 // Both are found once for each state, by a walk over the trie of the vocabulary
 // (mask.go), and kept. Only the rests are then tried against the stack.
 //
-// # Why are objects no context-free rules?
+// # Why are objects not context-free rules?
 //
 // JSON does not order the members of an object, and n of them have n! orders.
 // So an object is a symbol of its own whose frame on the stack remembers which
 // members were seen.
 //
-// # What is no automaton?
+// # What is not an automaton?
 //
-// Encoded labels of host names. The automaton of a format marks where in a text
-// one stands, and where it ends it is decoded and looked at (labels.go).
+// Encoded labels of host names. The automaton of a format marks where one stands in a text; at
+// its end it is decoded and checked (labels.go).
 //
 // # What happens to a constraint that cannot be kept?
 //
