@@ -154,6 +154,9 @@ func (c *serveCommand) checkFlags(keys []string) error {
 	if err := c.check(); err != nil {
 		return err
 	}
+	if _, _, err := net.SplitHostPort(c.Host); err == nil || c.Host == "" || strings.ContainsAny(c.Host, "/[]") {
+		return usagef("--host %q: must be an address or a name alone, such as 127.0.0.1, ::1 or 0.0.0.0; the port is --port", c.Host)
+	}
 	if c.Port < 0 || c.Port > 65535 {
 		return usagef("--port %d: must be 0 to 65535", c.Port)
 	}
