@@ -20,7 +20,7 @@ import (
 // attention16 is these loops. Queries and weights are rows of codes, keys and values as the
 // cache has them: see kernels.KV.
 type attention16 struct {
-	// scores writes those of n queries [n, dim] with the keys of a block: s[i][p]. The
+	// scores writes the scores of n queries [n, dim] with the keys of a block: s[i][p]. The
 	// 128*dim bytes at ahead will be read soon: each step prefetches some, so that few loads
 	// wait at once.
 	scores func(s *float32, keys, queries *int16, dim int, keyScales, queryScales *float32, n int, ahead unsafe.Pointer)
@@ -101,7 +101,7 @@ func (t *attentionTile) codedBlock(b, n, r0, r1 int64) {
 	}
 }
 
-// loadScales finds those of positions that are seen; the others have no weight.
+// loadScales finds the scales of positions that are seen; the others have no weight.
 func (t *attentionTile) loadScales(b int64, seen seenPart) {
 	c, at := &t.codes, t.at(b)
 	c.keyScales, c.valueScales = t.scale(t.cache.KScale, at), t.scale(t.cache.VScale, at)
@@ -115,7 +115,7 @@ func (t *attentionTile) loadScales(b int64, seen seenPart) {
 	}
 }
 
-// prefetchScales asks for those of what is read after block b.
+// prefetchScales asks for the scales of what is read after block b.
 func (t *attentionTile) prefetchScales(b int64) {
 	at := t.atNext(b)
 	prefetch(unsafe.Pointer(t.scale(t.cache.KScale, at)), 4*kernels.BlockSize)
@@ -150,7 +150,7 @@ func (t *attentionTile) addCodes(b, r, end int64) {
 	loops.add(&t.acc[int(i)*dim], dim, &t.codesOf(t.cache.V, b)[0], &c.weights[i*kernels.BlockSize], &c.weightScales[i], n, t.following(t.cache.V, b))
 }
 
-// codesOf returns those of block b.
+// codesOf returns the codes of block b.
 func (t *attentionTile) codesOf(c kernels.Tensor, b int64) []int16 {
 	return codesAt((*int16)(t.source(c, t.at(b))), 0, int(kernels.BlockSize*t.dim))
 }

@@ -77,8 +77,8 @@ type attentionTile struct {
 	coded               bool // or in integers of 16 bits
 }
 
-// attentionHeads are a tile's KV heads that are read block by block, each of which has theirs
-// side by side. A head's arithmetic is the same in any company.
+// attentionHeads are the KV heads of a tile. They are read block by block, all heads of one
+// before the next. A head's arithmetic does not depend on the others.
 type attentionHeads []attentionTile
 
 // attend goes through all spans.
@@ -157,7 +157,7 @@ func (t *attentionTile) spansSeen() int64 {
 	return spansOf(t.position+t.rows) - t.seesFrom(0)/attentionSpan
 }
 
-// sums returns the tile's in those of all heads.
+// sums returns the sums of this tile among those of all heads.
 func (t *attentionTile) sums(all *attentionSums) attentionSums {
 	return all.from(t.query, t.wideDim()).slice(t.rows*t.share, t.wideDim())
 }
@@ -195,7 +195,7 @@ func (t *attentionTile) finish(s *attentionSums) {
 	}
 }
 
-// address returns that of query i of the tile in a tensor [n, heads, dim].
+// address returns the address of query i of the tile in a tensor [n, heads, dim].
 func (t *attentionTile) address(base uintptr, i int64) uintptr {
 	row, head := t.row+i/t.share, t.head*t.share+i%t.share
 	return base + uintptr(4*(row*t.heads+head)*t.dim)
@@ -223,7 +223,7 @@ func (t *attentionTile) block(b int64) {
 }
 
 // addBlock adds block b to rows [r, end), which see some of it. Those that see all of it are
-// together.
+// done at once.
 func (t *attentionTile) addBlock(b, r, end int64) {
 	t.scores(b, r, end)
 	for next := r; r < end; r = next {
@@ -263,8 +263,7 @@ func (t *attentionTile) next(b, parts int64) ahead {
 // first-level cache.
 const hotQueries = 48
 
-// fewQueries is for how many queries a block is converted as it is read, not
-// before.
+// fewQueries is up to how many queries a block is converted as it is used, not before.
 const fewQueries = 16
 
 // useNarrow reports whether keys and values of 16 or 8 bits are used as they are.

@@ -7,12 +7,12 @@ import (
 )
 
 const (
-	// panelGroups is the number of groups of rows for which a chunk of the input is read
-	// once.
+	// panelGroups is the number of groups of rows that use a chunk of the input each time it
+	// is read.
 	panelGroups = 8
-	// fewTokens is for how many tokens weights are a stream, not panels.
+	// fewTokens is up to how many tokens weights are used as they are read, without panels.
 	fewTokens = 32
-	// panelPart is the number of tokens that meet a panel of floats in one go.
+	// panelPart is the number of tokens that are multiplied with a panel of floats in one go.
 	panelPart = 24
 )
 
@@ -80,7 +80,7 @@ func (d *Device) blockRows(x kernels.Tensor, w kernels.Weight, decode, from int6
 	return min(most, end-from)
 }
 
-// product returns that of n rows of x with w.
+// product returns the job that multiplies n rows of x with w.
 func (d *Device) product(out, x kernels.Tensor, w kernels.Weight, from, n int64) matmulJob {
 	return matmulJob{
 		kern: d.kern, w: w, l: layoutOf(w), n: n,
@@ -88,8 +88,9 @@ func (d *Device) product(out, x kernels.Tensor, w kernels.Weight, from, n int64)
 	}
 }
 
-// meets reports whether pieces of a gate's product do those of up too, so that what is between
-// the two is never written: where both have the same loops, for more than a few rows.
+// meets reports whether a piece can compute the products of gate and up both, so that the
+// products themselves are never written: where both have the same loops, for more than a few
+// rows.
 func (j *matmulJob) meets(up *matmulJob, prefill bool) bool {
 	if prefill && j.kern.inTiles(j.w) {
 		return j.kern.inTiles(up.w)
@@ -124,8 +125,8 @@ func (d *Device) multiply(m matmulJob, prefill bool) {
 	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
 }
 
-// inputs says what rounded inputs were made of, so that products of one op that have the
-// same round it once.
+// inputs says what rounded inputs were made of, so that an op rounds an input once for all its
+// products.
 type inputs struct{ codes, halves, tiled input }
 
 // input is rows of x, rounded for a type of weights, of which `piece` columns stand together.
@@ -135,15 +136,15 @@ type input struct {
 	t              kernels.DType
 }
 
-// become notes what an input is made of now, and reports whether it was not.
+// become notes what an input is made of, and reports whether that is new.
 func (in *input) become(next input) bool {
 	changed := *in != next
 	*in = next
 	return changed
 }
 
-// reserveSums makes room for sums of some tokens and returns for how many groups of
-// rows in a piece, `most` of them.
+// reserveSums makes room for sums of some tokens and returns how many groups of rows a piece
+// has, no more than `most`.
 func (d *Device) reserveSums(groups, tokens, most int64) int64 {
 	span := max(1, min(most, groups/int64(2*len(d.pool.workers))))
 	for _, w := range d.pool.workers {
@@ -161,8 +162,8 @@ func layoutOf(w kernels.Weight) *layout {
 	return l
 }
 
-// mostGroups is for how many groups of rows a chunk of the input is read once. That of
-// few tokens stays in a cache anyway.
+// mostGroups returns how many groups of rows use a chunk of the input each time it is read.
+// The input of few tokens stays in a cache anyway.
 func (j *matmulJob) mostGroups() int64 {
 	if j.n <= fewTokens {
 		return 2
@@ -170,7 +171,7 @@ func (j *matmulJob) mostGroups() int64 {
 	return panelGroups
 }
 
-// fewFlops is less work than waking a thread is worth.
+// fewFlops is how much work is worth waking a thread.
 const fewFlops = 1 << 16
 
 // fused returns the loop that decodes columns and uses them in one go; nil: there is
@@ -250,8 +251,8 @@ func (j *matmulJob) groups(w *worker, first, groups int64) {
 // weights: into the whole sum where the columns of a row have the same scale, else into
 // that of each run, the columns of a chunk that do, before it is added to the others.
 
-// products adds those of a panel, columns [from, to) of group g, to the sums of tokens
-// from t on.
+// products adds the products with a panel, columns [from, to) of group g, to the sums of
+// tokens from t on.
 func (j *matmulJob) products(w *worker, sums []float32, panel *float32, g, t, from, to int64) {
 	for c := from; c < to; {
 		next, run := j.alike(c, to), j.begin(w, sums)

@@ -111,7 +111,7 @@ func (j *matmul16Job) groups(w *worker, first, groups int64) {
 	j.store(w, w.sums, each, first, groups, 0, j.n)
 }
 
-// products adds those of some columns of a product's group to its sums. What is used next is
+// products adds the products with some columns of a group to its sums. What is used next is
 // prefetched a part at a time.
 func (j *matmul16Job) products(w *worker, sums []float32, m *matmulJob, g, from int64, next ahead) {
 	const part = 32 // tokens
@@ -126,7 +126,7 @@ func (j *matmul16Job) products(w *worker, sums []float32, m *matmulJob, g, from 
 	}
 }
 
-// tile adds those of the tile that begins with token t.
+// tile adds the products of the tile that begins with token t.
 func (j *matmul16Job) tile(w *worker, sums []float32, m *matmulJob, g, t, from int64) {
 	width := int64(len(sums) / lanes)
 	multiply := j.kern.pairs.multiply[j.w.Type][bits.TrailingZeros64(uint64(width))]

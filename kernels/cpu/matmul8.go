@@ -60,8 +60,8 @@ func (d *Device) matmul8(m matmulJob, loops *integer) {
 	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
 }
 
-// directBytes is how much of a weight a thread reads before it stores sums: each time
-// memory waits.
+// directBytes is how much of a weight a thread reads before it stores sums: meanwhile it reads
+// nothing.
 const directBytes = 1 << 20
 
 // direct reports whether the loops use packed codes as they are. Scales beside the
@@ -200,7 +200,7 @@ func (j *matmul8Job) loadPanel(w *worker, p *panel8, m *matmulJob, g, from, n in
 	}
 }
 
-// products adds those of one or two panels to the sums of their groups. What is
+// products adds the products with one or two panels to the sums of their groups. What is
 // unpacked next is prefetched a part at a time, so that few loads wait at once.
 func (j *matmul8Job) products(w *worker, sums []float32, from, n int64, next ahead) {
 	each, fours := padded(j.n)*lanes, padded(j.n)&^3

@@ -48,7 +48,7 @@ const aheadHalves = 2 * tileDepth * lanes
 
 func upTo32(n int64) int64 { return (n + tileCols - 1) / tileCols * tileCols }
 
-// inTiles reports whether rows that prefill meet a weight in tiles.
+// inTiles reports whether prefill rows are multiplied with a weight in tiles.
 func (v *variant) inTiles(w kernels.Weight) bool { return v.tiles != nil && w.Type != kernels.F32 }
 
 // matmulTiles multiplies a block of tokens.
@@ -203,7 +203,7 @@ func (j *tilesJob) finish(w *worker, first, groups int64) {
 	j.storeSums(w, sums, first, groups, whole*lanes)
 }
 
-// roundRow rounds row t of the input. What its last tile has too much are zeros.
+// roundRow rounds row t of the input. The columns of its last tile that x lacks are zeros.
 func (j *tilesJob) roundRow(w *worker, t int64) {
 	x := floatsOf(j.x+uintptr(4*t*j.w.Cols), j.w.Cols)
 	for from := int64(0); from < j.w.Cols; from += tileDepth {

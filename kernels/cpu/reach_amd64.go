@@ -3,7 +3,7 @@
 package cpu
 
 // reach is how many bytes ahead of their use loops prefetch a weight, to the second-level
-// cache and to the first. 0 prefetches what is used at once, which costs next to nothing.
+// cache and to the first. 0 prefetches what is being used, which costs next to nothing.
 type reach struct{ far, near int }
 
 // reaches are those of loops that read packed weights: with VNNI of one or two tokens, of more

@@ -22,8 +22,9 @@ const (
 	tileCols = 32               // columns of a tile
 	tileSize = lanes * tileCols // elements of a tile
 	// tileDepth is the number of columns for which two tiles of tokens stay in the
-	// first-level cache, of 48 KiB, while they meet the weights of a piece, which pass it
-	// by: 32 KiB, and 8 of sums, which are loaded and stored once for so many columns.
+	// first-level cache, of 48 KiB, while they are multiplied with the weights of a piece,
+	// which bypass it: 32 KiB, and 8 of sums, which are loaded and stored once for that many
+	// columns.
 	tileDepth = 2 * chunk
 	// tileTokens is the number of tokens for which weights are unpacked once.
 	tileTokens = 512
