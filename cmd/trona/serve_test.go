@@ -96,6 +96,17 @@ func TestDrainTimeout(t *testing.T) {
 	require.Equal(t, exitDone, s.exit(t), s.log)
 }
 
+// TestFileEmptied: once a server is ready, it needs the file of its model no more.
+func TestFileEmptied(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "demo.gguf")
+	ok(t, "", "quantize", "demo", path, "--type", "F32")
+	s := start(t, path, "--device", "cpu", "--max-model-len", "512")
+	require.NoError(t, os.Truncate(path, 0))
+	s.ask(t, "/v1/completions", object{"prompt": "Hello", "max_tokens": 20, "temperature": 0})
+	s.signal(t)
+	require.Equal(t, exitDone, s.exit(t), s.log)
+}
+
 // TestKeys asks with and without the keys of all sources.
 func TestKeys(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keys")
