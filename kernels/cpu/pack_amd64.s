@@ -90,6 +90,78 @@ done:
 	VZEROUPPER
 	RET
 
+// func gatherAVX512(dst *word, src unsafe.Pointer, stride, n int)
+// Requires: AVX512F
+TEXT ·gatherAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ stride+16(FP), R8
+	MOVQ n+24(FP), CX
+	LEAQ (R8)(R8*2), R9
+	LEAQ (SI)(R8*4), BX
+	LEAQ (SI)(R8*8), R10
+	LEAQ (BX)(R8*8), R11
+	SUBQ $4, CX
+	JLT  rest
+
+four:
+	VMOVDQU      (SI), X0
+	VMOVDQU      (SI)(R8*1), X1
+	VMOVDQU      (SI)(R8*2), X2
+	VMOVDQU      (SI)(R9*1), X3
+	VINSERTI128  $1, (BX), Y0, Y0
+	VINSERTI128  $1, (BX)(R8*1), Y1, Y1
+	VINSERTI128  $1, (BX)(R8*2), Y2, Y2
+	VINSERTI128  $1, (BX)(R9*1), Y3, Y3
+	VINSERTI32X4 $2, (R10), Z0, Z0
+	VINSERTI32X4 $2, (R10)(R8*1), Z1, Z1
+	VINSERTI32X4 $2, (R10)(R8*2), Z2, Z2
+	VINSERTI32X4 $2, (R10)(R9*1), Z3, Z3
+	VINSERTI32X4 $3, (R11), Z0, Z0
+	VINSERTI32X4 $3, (R11)(R8*1), Z1, Z1
+	VINSERTI32X4 $3, (R11)(R8*2), Z2, Z2
+	VINSERTI32X4 $3, (R11)(R9*1), Z3, Z3
+	VPUNPCKLDQ   Z1, Z0, Z4
+	VPUNPCKHDQ   Z1, Z0, Z5
+	VPUNPCKLDQ   Z3, Z2, Z6
+	VPUNPCKHDQ   Z3, Z2, Z7
+	VPUNPCKLQDQ  Z6, Z4, Z0
+	VPUNPCKHQDQ  Z6, Z4, Z1
+	VPUNPCKLQDQ  Z7, Z5, Z2
+	VPUNPCKHQDQ  Z7, Z5, Z3
+	VMOVDQU64    Z0, (DI)
+	VMOVDQU64    Z1, 64(DI)
+	VMOVDQU64    Z2, 128(DI)
+	VMOVDQU64    Z3, 192(DI)
+	ADDQ         $16, SI
+	ADDQ         $16, BX
+	ADDQ         $16, R10
+	ADDQ         $16, R11
+	ADDQ         $256, DI
+	SUBQ         $4, CX
+	JGE          four
+
+rest:
+	ADDQ $4, CX
+	JZ   done
+
+one:
+	ONE_WORD(SI, 0)
+	ONE_WORD(BX, 16)
+	ONE_WORD(R10, 32)
+	ONE_WORD(R11, 48)
+	ADDQ $4, SI
+	ADDQ $4, BX
+	ADDQ $4, R10
+	ADDQ $4, R11
+	ADDQ $64, DI
+	DECQ CX
+	JNZ  one
+
+done:
+	VZEROUPPER
+	RET
+
 // func columns16AVX2(dst unsafe.Pointer, src *word, n int)
 // Requires: AVX2
 TEXT ·columns16AVX2(SB), NOSPLIT, $0-24
@@ -207,3 +279,90 @@ part:
 	JNZ     word
 	VZEROUPPER
 	RET
+
+// Bits of the even fields of two side by side, of 1, 2 and 4 bits.
+DATA evenFields<>+0(SB)/4, $0x55555555
+DATA evenFields<>+4(SB)/4, $0x33333333
+DATA evenFields<>+8(SB)/4, $0x0f0f0f0f
+GLOBL evenFields<>(SB), RODATA|NOPTR, $12
+
+// PART turns the word AT so that its field is where it belongs: a part of Z. What else is in
+// Z is chosen away.
+#define PART(AT, TURN, Z) \
+	VMOVDQU64 AT(SI), Z \
+	VPRORVD   TURN, Z, Z
+
+// CHOOSE makes ODD of the bits of EVEN that MASK has and of its own others.
+#define CHOOSE(MASK, EVEN, ODD) \
+	VPTERNLOGD $0xb8, EVEN, MASK, ODD
+
+// NEXT_WORD stores Z and goes on by so many words.
+#define NEXT_WORD(Z, WORDS, LOOP) \
+	VMOVDQU64 Z, (DI) \
+	ADDQ      $(64*WORDS), SI \
+	ADDQ      $64, DI \
+	DECQ      CX \
+	JNZ       LOOP \
+	VZEROUPPER \
+	RET
+
+// func fieldsAVX512(dst, src *word, n, bits, shift int)
+// bits is 1, 2 or 4. Z16 to Z23 are by how much words turn right: shift, then bits less each.
+// Requires: AVX512F
+TEXT ·fieldsAVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	MOVQ bits+24(FP), R8
+	VMOVQ shift+32(FP), X0
+	VMOVQ R8, X1
+	VPBROADCASTD X0, Z16
+	VPBROADCASTD X1, Z24
+	VPSUBD Z24, Z16, Z17
+	VPBROADCASTD evenFields<>+8(SB), Z29
+	CMPQ R8, $4
+	JEQ  four
+	VPSUBD Z24, Z17, Z18
+	VPSUBD Z24, Z18, Z19
+	VPBROADCASTD evenFields<>+4(SB), Z30
+	CMPQ R8, $2
+	JEQ  two
+	VPSUBD Z24, Z19, Z20
+	VPSUBD Z24, Z20, Z21
+	VPSUBD Z24, Z21, Z22
+	VPSUBD Z24, Z22, Z23
+	VPBROADCASTD evenFields<>+0(SB), Z31
+
+one:
+	PART(0, Z16, Z0)
+	PART(64, Z17, Z1)
+	PART(128, Z18, Z2)
+	PART(192, Z19, Z3)
+	PART(256, Z20, Z4)
+	PART(320, Z21, Z5)
+	PART(384, Z22, Z6)
+	PART(448, Z23, Z7)
+	CHOOSE(Z31, Z0, Z1)
+	CHOOSE(Z31, Z2, Z3)
+	CHOOSE(Z31, Z4, Z5)
+	CHOOSE(Z31, Z6, Z7)
+	CHOOSE(Z30, Z1, Z3)
+	CHOOSE(Z30, Z5, Z7)
+	CHOOSE(Z29, Z3, Z7)
+	NEXT_WORD(Z7, 8, one)
+
+two:
+	PART(0, Z16, Z0)
+	PART(64, Z17, Z1)
+	PART(128, Z18, Z2)
+	PART(192, Z19, Z3)
+	CHOOSE(Z30, Z0, Z1)
+	CHOOSE(Z30, Z2, Z3)
+	CHOOSE(Z29, Z1, Z3)
+	NEXT_WORD(Z3, 4, two)
+
+four:
+	PART(0, Z16, Z0)
+	PART(64, Z17, Z1)
+	CHOOSE(Z29, Z0, Z1)
+	NEXT_WORD(Z1, 2, four)

@@ -175,6 +175,9 @@ func matvecQ2_KAVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, 
 func gatherAVX2(dst *word, src unsafe.Pointer, stride, n int)
 
 //go:noescape
+func gatherAVX512(dst *word, src unsafe.Pointer, stride, n int)
+
+//go:noescape
 func columns16AVX2(dst unsafe.Pointer, src *word, n int)
 
 //go:noescape
@@ -182,6 +185,9 @@ func columns8AVX2(dst unsafe.Pointer, step int, src *word, n int)
 
 //go:noescape
 func fieldsAVX2(dst, src *word, n, bits, shift int)
+
+//go:noescape
+func fieldsAVX512(dst, src *word, n, bits, shift int)
 
 // pairs_amd64.s
 

@@ -137,6 +137,7 @@ func avx512() variant {
 	v.swiglu = swigluAVX512
 	v.swigluSums = swigluSumsAVX512
 	v.survivors = survivorsAVX512
+	v.gather, v.fields = gatherAVX512, fieldsAVX512
 	v.mass = massAVX512
 	return v
 }
