@@ -103,36 +103,40 @@ func (m *Model) alloc(bytes int64) (uintptr, error) {
 	return addr, err
 }
 
+// frequencies are the rotary frequencies of layers, F32 [dim/2] each; those that no layer
+// has are absent.
+type frequencies struct{ scaled, none, unscaled kernels.Tensor }
+
 // layVectors lays out norm weights, biases and rotary frequencies at base and returns
-// the frequencies' tensor, those of layers without rotation and without scaling, and the size
-// of all.
-func layVectors(c *Config, parts []part, base uintptr) (inv, noRoPE, unscaled kernels.Tensor, size int64) {
+// the frequencies and the size of all.
+func layVectors(c *Config, parts []part, base uintptr) (f frequencies, size int64) {
 	a := &arena{base: base}
 	for _, p := range parts {
 		if p.vector != nil {
 			*p.vector = a.take(kernels.F32, p.cols)
 		}
 	}
-	inv = a.take(kernels.F32, int64(c.Rotary.Dim/2))
+	half := int64(c.Rotary.Dim / 2)
+	f.scaled = a.take(kernels.F32, half)
 	if c.noRoPE() {
-		noRoPE = a.take(kernels.F32, int64(c.Rotary.Dim/2))
+		f.none = a.take(kernels.F32, half)
 	}
 	if c.unscaledRoPE() {
-		unscaled = a.take(kernels.F32, int64(c.Rotary.Dim/2))
+		f.unscaled = a.take(kernels.F32, half)
 	}
-	return inv, noRoPE, unscaled, a.size
+	return f, a.size
 }
 
 // loadVectors uploads what a device keeps in float32: norm weights, biases and
 // rotary frequencies.
 func (m *Model) loadVectors(ckpt *Checkpoint, parts []part) error {
-	_, _, _, size := layVectors(&m.Config, parts, 0)
+	_, size := layVectors(&m.Config, parts, 0)
 	addr, err := m.alloc(size)
 	if err != nil {
 		return err
 	}
 	m.vectors = addr
-	inv, noRoPE, unscaled, _ := layVectors(&m.Config, parts, addr)
+	f, _ := layVectors(&m.Config, parts, addr)
 	for _, p := range parts {
 		if p.vector == nil {
 			continue
@@ -150,19 +154,25 @@ func (m *Model) loadVectors(ckpt *Checkpoint, parts []part) error {
 		}
 		m.dev.Upload(*p.vector, floatBytes(p.partial.vector(values)))
 	}
-	m.dev.Upload(inv, floatBytes(m.Config.Rotary.Frequencies()))
-	m.rotary = kernels.Rotary{Inv: inv, Interleaved: m.Config.Rotary.Interleaved, Scale: m.Config.rotaryScale(m.Config.Rotary.Scale)}
-	if !noRoPE.Absent() {
-		m.dev.Upload(noRoPE, make([]byte, noRoPE.Bytes()))
-		m.noRoPE = kernels.Rotary{Inv: noRoPE, Interleaved: m.rotary.Interleaved, Scale: m.Config.rotaryScale(0)}
-	}
-	if !unscaled.Absent() {
-		r := &m.Config.Rotary
-		base := Rotary{Theta: r.Theta, Dim: r.Dim, Rotated: r.Rotated}
-		m.dev.Upload(unscaled, floatBytes(base.Frequencies()))
-		m.unscaledRoPE = kernels.Rotary{Inv: unscaled, Interleaved: r.Interleaved, Scale: m.Config.rotaryScale(0)}
-	}
+	m.loadRotations(&f)
 	return m.dev.Sync()
+}
+
+// loadRotations uploads frequencies and sets the rotations of layers that have them.
+func (m *Model) loadRotations(f *frequencies) {
+	r := &m.Config.Rotary
+	load := func(inv kernels.Tensor, values []float32, scale float64) kernels.Rotary {
+		m.dev.Upload(inv, floatBytes(values))
+		return kernels.Rotary{Inv: inv, Interleaved: r.Interleaved, Scale: m.Config.rotaryScale(scale)}
+	}
+	m.rotary = load(f.scaled, r.Frequencies(), r.Scale)
+	if !f.none.Absent() {
+		m.noRoPE = load(f.none, make([]float32, r.Dim/2), 0)
+	}
+	if !f.unscaled.Absent() {
+		base := Rotary{Theta: r.Theta, Dim: r.Dim, Rotated: r.Rotated}
+		m.unscaledRoPE = load(f.unscaled, base.Frequencies(), 0)
+	}
 }
 
 // floatBytes returns values in the byte order of every supported device.
@@ -191,23 +201,10 @@ func (m *Model) pack(ckpt *Checkpoint, parts []part, progress func(done, total i
 		total += size(p)
 	}
 	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(size(b), size(a)) })
-	one := func(p *part) error {
-		w, err := ckpt.read(ckpt.stored[p.tensor()])
-		if err != nil {
-			return err
-		}
-		p.prepare(w)
-		*p.weight, err = m.dev.Pack(w)
-		if err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
-		}
-		ckpt.release(ckpt.stored[p.tensor()])
-		return nil
-	}
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for p := range queue {
-				err := mmap.Guard(func() error { return one(p) })
+				err := mmap.Guard(func() error { return m.packPart(ckpt, p) })
 				mu.Lock()
 				failed = errors.Join(failed, err)
 				if err == nil {
@@ -233,6 +230,21 @@ func (m *Model) pack(ckpt *Checkpoint, parts []part, progress func(done, total i
 	close(queue)
 	workers.Wait()
 	return failed
+}
+
+// packPart gives one matrix to the device.
+func (m *Model) packPart(ckpt *Checkpoint, p *part) error {
+	w, err := ckpt.read(ckpt.stored[p.tensor()])
+	if err != nil {
+		return err
+	}
+	p.prepare(w)
+	*p.weight, err = m.dev.Pack(w)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.name, err)
+	}
+	ckpt.release(ckpt.stored[p.tensor()])
+	return nil
 }
 
 // Bytes returns the device memory that the model holds, its workspace included.

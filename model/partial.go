@@ -34,14 +34,14 @@ func (r *Rotary) partial(a *Attention) partial {
 
 // source returns which row of the checkpoint is row i here, and its factor.
 func (p *partial) source(i int64) (row int64, factor float32) {
-	at, half, turned := i%p.dim, p.dim/2, p.rotated/2
+	at, half, rotated := i%p.dim, p.dim/2, p.rotated/2
 	second := at / half // 0 or 1: which half
 	switch pair := at % half; {
 	case p.neighbours:
-	case pair < turned:
-		at = pair + second*turned
+	case pair < rotated:
+		at = pair + second*rotated
 	default:
-		at = p.rotated + pair - turned + second*(half-turned)
+		at = p.rotated + pair - rotated + second*(half-rotated)
 	}
 	factor = 1
 	if at >= p.rotated {

@@ -123,7 +123,7 @@ type planner struct {
 func (p *planner) measure(ckpt *Checkpoint, kv kernels.DType) {
 	c, s := p.config, &p.steps
 	parts := new(weights).parts(c, ckpt.names)
-	_, _, _, p.weights = layVectors(c, parts, 0)
+	_, p.weights = layVectors(c, parts, 0)
 	for i := range parts {
 		if parts[i].weight == nil {
 			continue

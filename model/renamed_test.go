@@ -29,11 +29,11 @@ func TestRenamed(t *testing.T) {
 		}
 	}
 	plain := Attention{Heads: 4, KVHeads: 2, HeadDim: 64}
-	normed, together, turned := plain, plain, plain
-	turned.QKNorm, turned.QKNormAfterRoPE = true, true
+	normed, normedJoint, normedAfter := plain, plain, plain
+	normedAfter.QKNorm, normedAfter.QKNormAfterRoPE = true, true
 	normed.QKNorm = true
-	together.QKNorm, together.QKNormJoint = true, true
-	unscaled := together
+	normedJoint.QKNorm, normedJoint.QKNormJoint = true, true
+	unscaled := normedJoint
 	unscaled.UnscaledRoPE = true
 	normedStill := normed
 	normedStill.NoRoPE = true
@@ -73,17 +73,17 @@ func TestRenamed(t *testing.T) {
 		"hunyuan": {architecture: "HunYuanDenseV1ForCausalLM", keys: map[string]string{
 			"num_experts": "1", "use_qk_norm": "true", "use_cla": "false", "norm_type": `"rms"`, "eod_token_id": "7", "rope_theta": "10000.0",
 			"rope_scaling": `{"type": "dynamic", "alpha": 1000.0, "factor": 1.0, "beta_fast": 32, "beta_slow": 1, "mscale": 1.0, "mscale_all_dim": 0.0}`,
-		}, want: Layer{&turned, &FFN{Width: 512}}},
+		}, want: Layer{&normedAfter, &FFN{Width: 512}}},
 		"hunyuan of both": {architecture: "HunYuanDenseV1ForCausalLM", keys: map[string]string{
 			"rope_theta": "10000.0", "rope_scaling": "null", "rope_parameters": `{"rope_type": "dynamic", "alpha": 1000.0, "factor": 1.0, "rope_theta": 10000.0}`,
-		}, want: Layer{&turned, &FFN{Width: 512}}},
+		}, want: Layer{&normedAfter, &FFN{Width: 512}}},
 		"hunyuan of experts": {architecture: "HunYuanDenseV1ForCausalLM", keys: map[string]string{"num_experts": "64"}, refused: "num_experts"},
 		"hunyuan of layers":  {architecture: "HunYuanDenseV1ForCausalLM", keys: map[string]string{"use_cla": "true"}, refused: "use_cla"},
 		"hunyuan unnormed":   {architecture: "HunYuanDenseV1ForCausalLM", keys: map[string]string{"use_qk_norm": "false"}, refused: "use_qk_norm"},
 		"llama stretched":    {architecture: "LlamaForCausalLM", keys: map[string]string{"rope_scaling": `{"type": "dynamic", "alpha": 1000.0, "factor": 1.0}`}, refused: "rope_scaling.alpha"},
 		"pangu":              {architecture: "PanguEmbeddedForCausalLM", keys: map[string]string{"bias": "true"}, want: Layer{&all, &FFN{Width: 512}}},
 		"iquest clipped":     {architecture: "IQuestCoderForCausalLM", keys: map[string]string{"clip_qkv": "8"}, refused: "clip_qkv"},
-		"olmo 2":             {architecture: "Olmo2ForCausalLM", want: Layer{&together, &FFN{Width: 512}}},
+		"olmo 2":             {architecture: "Olmo2ForCausalLM", want: Layer{&normedJoint, &FFN{Width: 512}}},
 		"exaone 4":           {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window": "null", "sliding_window_pattern": `"LLLG"`}, want: Layer{&normed, &FFN{Width: 512}}},
 		"exaone 4 of 32B":    {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window": "4096", "layer_types": `["sliding_attention", "full_attention"]`}, want: Layer{&normedStill, &FFN{Width: 512}}},
 		"exaone 4 of old":    {architecture: "Exaone4ForCausalLM", want: Layer{within(normed, 4096), &FFN{Width: 512}}},
