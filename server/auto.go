@@ -102,6 +102,12 @@ func (in *renderInput) saysReasoning(how thinking) bool {
 	if system.role != "system" {
 		return false
 	}
-	words := map[bool][]string{how.slash: {slashOn, slashOff}, how.detailed: {detailedOn, detailedOff}}[true]
+	var words []string
+	switch {
+	case how.slash:
+		words = []string{slashOn, slashOff}
+	case how.detailed:
+		words = []string{detailedOn, detailedOff}
+	}
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(system.text, w) })
 }

@@ -80,21 +80,7 @@ func readItem(item *object, kept keeper) (read *inputItem) {
 		read = newInputMessage(id, role, readInputText(item.need("content")))
 	case "reasoning":
 		read = newInputItem(id, name, "rs_")
-		read.Summary, read.Content = []outputPart{}, []outputPart{}
-		if v := item.take("content"); v != nil {
-			if text := readInputText(v); text != "" {
-				read.Content = append(read.Content, outputPart{Type: "reasoning_text", Text: text})
-			}
-		}
-		if v := item.take("summary"); v != nil {
-			for _, element := range v.list(0, maxMessages) {
-				part := element.object()
-				part.need("type").oneOf("summary_text")
-				read.Summary = append(read.Summary, outputPart{Type: "summary_text", Text: part.need("text").text(0, len(part.raw))})
-				part.rest()
-			}
-		}
-		item.take("encrypted_content")
+		read.readReasoning(item)
 	case "function_call":
 		read = newInputItem(id, name, "fc_")
 		arguments := item.need("arguments")
@@ -118,6 +104,25 @@ func readItem(item *object, kept keeper) (read *inputItem) {
 	}
 	item.rest()
 	return read
+}
+
+// readReasoning takes earlier reasoning: its text, or its summary in parts.
+func (i *inputItem) readReasoning(item *object) {
+	i.Summary, i.Content = []outputPart{}, []outputPart{}
+	if v := item.take("content"); v != nil {
+		if text := readInputText(v); text != "" {
+			i.Content = append(i.Content, outputPart{Type: "reasoning_text", Text: text})
+		}
+	}
+	if v := item.take("summary"); v != nil {
+		for _, element := range v.list(0, maxMessages) {
+			part := element.object()
+			part.need("type").oneOf("summary_text")
+			i.Summary = append(i.Summary, outputPart{Type: "summary_text", Text: part.need("text").text(0, len(part.raw))})
+			part.rest()
+		}
+	}
+	item.take("encrypted_content")
 }
 
 // join adds an item to the conversation. What the model said in one turn is one

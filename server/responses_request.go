@@ -45,33 +45,45 @@ func (t *translation) readResponsesAPI(o *object, kept keeper) (echo responseEch
 	for _, name := range append([]string{"temperature", "top_p"}, drawing...) {
 		t.pass(o.take(name), name)
 	}
-	if v := o.take("reasoning"); v != nil {
-		reasoning := v.object()
-		if effort := reasoning.take("effort"); effort != nil {
-			t.pass(effort, "reasoning_effort")
-			echo.effort = effort.raw
-		}
-		for _, name := range []string{"generate_summary", "summary"} { // the earlier name first
-			if v := reasoning.take(name); v != nil {
-				kind := v.oneOf("auto", "concise", "detailed")
-				echo.summary = &kind
-			}
-		}
-		reasoning.rest()
-	}
-	if v := o.take("text"); v != nil {
-		text := v.object()
-		if format := text.take("format"); format != nil {
-			echo.text.Format = t.readTextFormat(format)
-		}
-		if verbosity := text.take("verbosity"); verbosity != nil { // a hint
-			echo.text.Verbosity = verbosity.oneOf("low", "medium", "high")
-		}
-		text.rest()
-	}
+	t.readResponsesReasoning(o.take("reasoning"), &echo)
+	t.readResponsesText(o.take("text"), &echo)
 	t.readResponsesTools(o, &echo)
 	t.readResponsesRest(o, &echo)
 	return echo
+}
+
+// readResponsesReasoning takes how much to reason, and whether as a summary; nil says neither.
+func (t *translation) readResponsesReasoning(v *value, echo *responseEcho) {
+	if v == nil {
+		return
+	}
+	reasoning := v.object()
+	if effort := reasoning.take("effort"); effort != nil {
+		t.pass(effort, "reasoning_effort")
+		echo.effort = effort.raw
+	}
+	for _, name := range []string{"generate_summary", "summary"} { // the earlier name first
+		if v := reasoning.take(name); v != nil {
+			kind := v.oneOf("auto", "concise", "detailed")
+			echo.summary = &kind
+		}
+	}
+	reasoning.rest()
+}
+
+// readResponsesText takes the form of the answer; nil is any text.
+func (t *translation) readResponsesText(v *value, echo *responseEcho) {
+	if v == nil {
+		return
+	}
+	text := v.object()
+	if format := text.take("format"); format != nil {
+		echo.text.Format = t.readTextFormat(format)
+	}
+	if verbosity := text.take("verbosity"); verbosity != nil { // a hint
+		echo.text.Verbosity = verbosity.oneOf("low", "medium", "high")
+	}
+	text.rest()
 }
 
 // drawing are vLLM's fields for Responses: how tokens are drawn, and what ends them.

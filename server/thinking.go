@@ -108,10 +108,13 @@ func newMessage(role, text string) message {
 // client itself says in its system message counts more. It returns false where
 // the template has no way.
 func (in *renderInput) think(how thinking, on bool) bool {
+	value, words := how.on, detailedOn
+	if !on {
+		value, words = how.off, detailedOff
+	}
 	switch {
 	case how.variable != "":
 		if in.variable(how.variable) == nil {
-			value := map[bool]string{true: how.on, false: how.off}[on]
 			in.variables = append(in.variables, tokenizer.Variable{Name: how.variable, Value: jsontext.Value(value)})
 		}
 	case how.slash:
@@ -119,7 +122,7 @@ func (in *renderInput) think(how thinking, on bool) bool {
 			in.say(slashOff, slashOn, slashOff)
 		}
 	case how.detailed:
-		in.say(map[bool]string{true: detailedOn, false: detailedOff}[on], detailedOn, detailedOff)
+		in.say(words, detailedOn, detailedOff)
 	default:
 		return false
 	}

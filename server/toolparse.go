@@ -118,6 +118,24 @@ func (p *toolParser) put(text string) {
 	p.pending[last].arguments += text
 }
 
+// putKey puts the name of an argument, which n others precede.
+func (p *toolParser) putKey(name string, n int) {
+	if n == 0 {
+		p.put("{")
+	} else {
+		p.put(", ")
+	}
+	p.put(string(quote(nil, name)) + ": ")
+}
+
+// putEnd ends the arguments, of which there are n.
+func (p *toolParser) putEnd(n int) {
+	if n == 0 {
+		p.put("{")
+	}
+	p.put("}")
+}
+
 // give makes what is held text.
 func (p *toolParser) give() {
 	p.text = append(p.text, p.held...)

@@ -30,7 +30,7 @@ func (p *toolParser) pythonCall() bool {
 		if len(seen) == 0 && !p.begin(name) {
 			return false
 		}
-		p.put(map[bool]string{true: "{", false: ", "}[len(seen) == 0] + `"` + argument + `": `)
+		p.putKey(argument, len(seen))
 		seen[argument] = true
 		if p.space(); !p.literal(0) {
 			return false
@@ -41,14 +41,11 @@ func (p *toolParser) pythonCall() bool {
 			return false
 		}
 	}
-	if len(seen) == 0 {
-		if !p.begin(name) {
-			return false
-		}
-		p.put("{")
+	if len(seen) == 0 && !p.begin(name) {
+		return false
 	}
 	p.take()
-	p.put("}")
+	p.putEnd(len(seen))
 	return true
 }
 

@@ -39,7 +39,7 @@ func (p *toolParser) xmlCall() bool {
 		if key == "" || seen[key] || !p.word(">") {
 			return false
 		}
-		p.put(map[bool]string{true: "{", false: ", "}[len(seen) == 0] + string(quote(nil, key)) + ": ")
+		p.putKey(key, len(seen))
 		seen[key] = true
 		if !p.parameter(properties.member(key).kinds()) {
 			return p.drop() // the answer has ended
@@ -49,7 +49,7 @@ func (p *toolParser) xmlCall() bool {
 	if tag == "" {
 		return p.ended && p.drop()
 	}
-	p.put(map[bool]string{true: "{}", false: "}"}[len(seen) == 0])
+	p.putEnd(len(seen))
 	return true
 }
 

@@ -117,8 +117,11 @@ func (in *inspection) print(out io.Writer, tensors bool) error {
 		fmt.Fprintf(w, "context limit\t%s\n", in.ContextLimit)
 	}
 	fmt.Fprintf(w, "rotary\t%s\n", in.Rotary.text())
-	fmt.Fprintf(w, "output matrix\t%s\ntensors\t%d, %s bytes (%s)\n", map[bool]string{true: "the embedding", false: "its own"}[in.TiedEmbedding],
-		len(in.Tensors), count(in.Bytes), human(in.Bytes))
+	output := "its own"
+	if in.TiedEmbedding {
+		output = "the embedding"
+	}
+	fmt.Fprintf(w, "output matrix\t%s\ntensors\t%d, %s bytes (%s)\n", output, len(in.Tensors), count(in.Bytes), human(in.Bytes))
 	for _, key := range in.Unread {
 		fmt.Fprintf(w, "not read\t%s\n", key)
 	}
