@@ -35,6 +35,25 @@ func runesOf(name string) func(rune) bool {
 		return func(r rune) bool { return unicode.In(r, table, unicode.Other_Lowercase) }
 	case "han":
 		return func(r rune) bool { return unicode.Is(unicode.Han, r) || inRanges(r, newerHan) }
+	case "punct":
+		table := category("P")
+		return func(r rune) bool { return unicode.Is(table, r) }
+	case "posixpunct":
+		table := rangetable.Merge(category("P"), category("S"))
+		return func(r rune) bool { return unicode.Is(table, r) }
+	case "blank":
+		table := category("Zs")
+		return func(r rune) bool { return r == '\t' || unicode.Is(table, r) }
+	case "cntrl":
+		return unicode.IsControl
+	case "graph":
+		return func(r rune) bool { return isText(r) && classOf(r) != space }
+	case "print":
+		return func(r rune) bool { return isText(r) && r != '\u2028' && r != '\u2029' }
+	case "xdigit":
+		return func(r rune) bool { return unicode.Is(unicode.ASCII_Hex_Digit, r) }
+	case "assigned":
+		return func(r rune) bool { return !isUnassigned(r) }
 	case "any":
 		return func(rune) bool { return true }
 	case "ascii":
@@ -43,7 +62,7 @@ func runesOf(name string) func(rune) bool {
 	switch short := categoryOf(name, plain); short {
 	case "":
 	case "C", "Cn":
-		return func(r rune) bool { return unicode.Is(unicode.Categories[short], r) && !isAssigned(r) }
+		return func(r rune) bool { return unicode.Is(unicode.Categories[short], r) && !isNewer(r) }
 	default:
 		table := category(short)
 		return func(r rune) bool { return unicode.Is(table, r) }
@@ -105,8 +124,14 @@ func tableOf(list [][2]rune) *unicode.RangeTable {
 	return t
 }
 
-// isAssigned reports whether a rune that Go's tables do not know has a category.
-func isAssigned(r rune) bool {
+// isUnassigned reports whether a rune has no category, isText whether it has one that is
+// not of controls.
+func isUnassigned(r rune) bool { return unicode.Is(unicode.Cn, r) && !isNewer(r) }
+
+func isText(r rune) bool { return !isUnassigned(r) && !unicode.IsControl(r) }
+
+// isNewer reports whether a rune that Go's tables do not know has a category.
+func isNewer(r rune) bool {
 	return slices.ContainsFunc(newerCategories, func(c categoryRange) bool { return c.low <= r && r <= c.high })
 }
 

@@ -53,6 +53,36 @@ func (n *node) size() int {
 	return min(sum, maxInstructions+1)
 }
 
+// width returns the most runes that a node matches; -1: there is no most.
+func (n *node) width() int {
+	switch {
+	case n.kind == single && (n.op == opSet):
+		return 1
+	case n.kind == single && n.op == opAtomic:
+		return n.subs[0].width()
+	case n.kind == single && n.op == opSeen:
+		return -1
+	}
+	sum := 0
+	for _, s := range n.subs {
+		w := s.width()
+		switch {
+		case n.kind == single:
+		case w < 0:
+			return -1
+		case n.kind == alternation:
+			sum = max(sum, w)
+		case n.kind == sequence:
+			sum += w
+		case w > 0 && n.most < 0:
+			return -1
+		default:
+			sum = w * n.most
+		}
+	}
+	return sum
+}
+
 func (p *program) add(i instruction) int {
 	if i.op == opSplit {
 		i.split = p.splits
@@ -86,9 +116,13 @@ func (p *program) emit(n *node) {
 		}
 		p.repeat(n)
 	default:
-		i := instruction{op: n.op, negate: n.not, set: n.set}
+		i := instruction{op: n.op, negate: n.not, set: n.set, x: n.most}
 		if len(n.subs) > 0 {
-			i.body = bodyOf(n.subs[0])
+			body := n.subs[0]
+			if n.op == opBehind {
+				body = &node{kind: sequence, subs: []*node{body, {op: opHere}}}
+			}
+			i.body = bodyOf(body)
 		}
 		p.add(i)
 	}

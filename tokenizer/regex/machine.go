@@ -1,6 +1,10 @@
 package regex
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"github.com/clipperhouse/uax29/v2/graphemes"
+)
 
 // op is what an instruction does.
 type op uint8
@@ -11,13 +15,16 @@ const (
 	opSplit     // tries x, then y
 	opJump      // goes on at x
 	opLook      // goes on where body matches from here, or where negated does not
-	opBehind    // the same of the rune before, which is in the set
+	opBehind    // the same of what ends here: a rune of the set, or what body matches of at most x runes
+	opHere      // the end of such a body
 	opAtomic    // goes on behind the one match of body that it finds first
 	opLineBegin
 	opLineEnd
 	opTextBegin
 	opTextEnd
-	opWord // at the begin or end of a word, whose runes are the set
+	opLastEnd // the end of the text, or a line end there
+	opSeen    // goes on behind what people see as one character
+	opWord    // at the begin or end of a word, whose runes are the set
 )
 
 type instruction struct {
@@ -45,7 +52,8 @@ type machine struct {
 	seen   []uint64 // a bit for each position from base on and split
 	used   int      // words of seen that may have bits
 	stack  []state
-	bodies map[int]*machine // of opLook and opAtomic, by the instruction
+	here   int              // where a body of opBehind has to end
+	bodies map[int]*machine // of opLook, opBehind and opAtomic, by the instruction
 }
 
 type state struct{ pc, at int }
@@ -144,6 +152,12 @@ func (m *machine) follow(pc, at int) (end int, ok bool) {
 			pc = i.x
 		case opJump:
 			pc = i.x
+		case opSeen:
+			seen := graphemes.FromString(m.text[at:])
+			if !seen.Next() {
+				return 0, false
+			}
+			at += seen.End()
 		case opAtomic:
 			if at, ok = m.body(pc-1, at); !ok {
 				return 0, false
@@ -163,8 +177,9 @@ func (m *machine) holds(i *instruction, pc, at int) bool {
 		_, ok := m.body(pc, at)
 		return ok
 	case opBehind:
-		r := m.before(at)
-		return r >= 0 && i.set.has(r)
+		return m.behind(i, pc, at)
+	case opHere:
+		return at == m.here
 	case opLineBegin:
 		return at == 0 || at < len(m.text) && m.text[at-1] == '\n' // no line begins at the end
 	case opLineEnd:
@@ -173,10 +188,33 @@ func (m *machine) holds(i *instruction, pc, at int) bool {
 		return at == 0
 	case opTextEnd:
 		return at == len(m.text)
+	case opLastEnd:
+		return at == len(m.text) || m.text[at:] == "\n"
 	default: // opWord
 		r, _ := m.rune(at)
 		last := m.before(at)
 		return (r >= 0 && i.set.has(r)) != (last >= 0 && i.set.has(last))
+	}
+}
+
+// behind reports whether what ends at a position is what an instruction looks for.
+func (m *machine) behind(i *instruction, pc, at int) bool {
+	if i.set != nil {
+		r := m.before(at)
+		return r >= 0 && i.set.has(r)
+	}
+	b := m.bodyOf(pc)
+	b.here = at
+	for from, n := at, 0; ; n++ {
+		b.reset(from)
+		if _, ok := b.run(from); ok {
+			return true
+		}
+		if from == 0 || n == i.x {
+			return false
+		}
+		_, size := utf8.DecodeLastRuneInString(m.text[:from])
+		from -= size
 	}
 }
 
@@ -187,14 +225,20 @@ func (m *machine) body(pc, at int) (end int, ok bool) {
 		r, n := m.rune(at)
 		return at + n, r >= 0 && p.code[0].set.has(r)
 	}
+	b := m.bodyOf(pc)
+	b.reset(at)
+	return b.run(at)
+}
+
+// bodyOf returns the machine of an instruction's body.
+func (m *machine) bodyOf(pc int) *machine {
 	b := m.bodies[pc]
 	if b == nil {
 		if m.bodies == nil {
 			m.bodies = map[int]*machine{}
 		}
-		b = newMachine(p, m.text)
+		b = newMachine(m.code[pc].body, m.text)
 		m.bodies[pc] = b
 	}
-	b.reset(at)
-	return b.run(at)
+	return b
 }

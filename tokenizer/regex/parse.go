@@ -2,6 +2,7 @@ package regex
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -29,8 +30,15 @@ type parser struct {
 	source  string
 	at      int
 	depth   int
-	fold    bool
+	options options
 	classes Classes
+}
+
+// options are what (?imx) sets.
+type options struct {
+	fold   bool // i: case does not count
+	all    bool // m: . is a line end, too
+	spaced bool // x: white space and comments do not count
 }
 
 func (p *parser) parse() (n *node, err error) {
@@ -100,16 +108,43 @@ func (p *parser) alternation() *node {
 
 func (p *parser) sequence() *node {
 	s := &node{kind: sequence}
-	for !p.ends() {
+	for p.skip(); !p.ends(); p.skip() {
 		s.subs = append(s.subs, p.repeated())
 	}
 	return s
 }
 
+// skip passes over comments and, where it does not count, white space.
+func (p *parser) skip() {
+	for {
+		switch {
+		case p.accept("(?#"):
+			p.until(")")
+		case p.options.spaced && p.accept("#"):
+			line, _, _ := strings.Cut(p.source[p.at:], "\n")
+			p.at += len(line)
+		case p.options.spaced && p.at < len(p.source) && strings.IndexByte(" \t\n\v\f\r", p.source[p.at]) >= 0:
+			p.at++
+		default:
+			return
+		}
+	}
+}
+
+// until skips a text and what comes before it, which it returns.
+func (p *parser) until(text string) string {
+	before, _, ok := strings.Cut(p.source[p.at:], text)
+	if !ok {
+		p.fail("%s is missing", text)
+	}
+	p.at += len(before) + len(text)
+	return before
+}
+
 // repeated reads an atom and how often it comes.
 func (p *parser) repeated() *node {
 	n := p.atom()
-	for p.at < len(p.source) {
+	for p.skip(); p.at < len(p.source); p.skip() {
 		least, most := 0, -1
 		counted, fixed := false, false
 		switch {
@@ -118,7 +153,7 @@ func (p *parser) repeated() *node {
 			least = 1
 		case p.accept("?"):
 			most = 1
-		case p.source[p.at] == '{':
+		case counts.MatchString(p.source[p.at:]):
 			from := p.at
 			least, most = p.count()
 			counted, fixed = true, !strings.Contains(p.source[from:p.at], ",")
@@ -135,6 +170,9 @@ func (p *parser) repeated() *node {
 	}
 	return n
 }
+
+// counts is how often something comes; any other { is text.
+var counts = regexp.MustCompile(`^\{(\d+(,\d*)?|,\d+)\}`)
 
 func (p *parser) count() (least, most int) {
 	p.need("{")
@@ -178,7 +216,10 @@ func (p *parser) atom() *node {
 	case '[':
 		return p.one(p.class())
 	case '.':
-		return p.one(&set{ranges: [][2]rune{{'\n', '\n'}}, negate: true})
+		if p.options.all {
+			return p.one(anything())
+		}
+		return p.one(noLineEnd())
 	case '^':
 		return &node{op: opLineBegin}
 	case '$':
@@ -195,14 +236,14 @@ func (p *parser) atom() *node {
 
 // one is a rune of a set.
 func (p *parser) one(s *set) *node {
-	s.fold = s.fold || p.fold
+	s.fold = s.fold || p.options.fold
 	return &node{op: opSet, set: s.seal()}
 }
 
 // group reads what follows a (.
 func (p *parser) group() *node {
-	fold := p.fold
-	defer func() { p.fold = fold }()
+	outer := p.options
+	defer func() { p.options = outer }()
 	n := &node{kind: sequence}
 	switch {
 	case p.accept("?=") || p.accept("?!"):
@@ -211,29 +252,57 @@ func (p *parser) group() *node {
 		n = &node{op: opBehind, not: p.source[p.at-1] == '!'}
 	case p.accept("?>"):
 		n = &node{op: opAtomic}
-	case p.accept("?i:"):
-		p.fold = true
-	case p.accept("?-i:"):
-		p.fold = false
-	case p.accept("?i)"):
-		// The rest of the alternation folds case.
-		p.fold = true
-		n.subs = []*node{p.alternation()}
-		return n
 	case p.accept("?:"):
+	case p.accept("?<") || p.accept("?'"):
+		p.name(p.source[p.at-1])
 	case p.accept("?"):
-		p.fail("this group is not supported")
+		if p.set(); p.source[p.at-1] == ')' { // for the rest of the alternation
+			n.subs = []*node{p.alternation()}
+			return n
+		}
 	}
 	body := p.alternation()
 	p.need(")")
 	n.subs = []*node{body}
 	if n.op == opBehind && n.kind == single {
-		if n.set = onlySet(body); n.set == nil {
-			p.fail("only one rune can be looked back at")
+		if n.set = onlySet(body); n.set != nil {
+			n.subs = nil
+		} else if n.most = body.width(); n.most < 0 {
+			p.fail("what is looked back at has no greatest length")
 		}
-		n.subs = nil
 	}
 	return n
+}
+
+// name skips the name of a group and what ends it. Nothing can refer to the group.
+func (p *parser) name(begin byte) {
+	end := ">"
+	if begin == '\'' {
+		end = "'"
+	}
+	if p.until(end) == "" {
+		p.fail("the name of a group is missing")
+	}
+}
+
+// set reads options and the : or ) behind them.
+func (p *parser) set() {
+	for on := true; ; {
+		switch p.next() {
+		case '-':
+			on = false
+		case 'i':
+			p.options.fold = on
+		case 'm':
+			p.options.all = on
+		case 'x':
+			p.options.spaced = on
+		case ':', ')':
+			return
+		default:
+			p.fail("this group is not supported")
+		}
+	}
 }
 
 // onlySet returns the set of a node that is one; nil: it is something else.
@@ -249,13 +318,21 @@ func onlySet(n *node) *set {
 
 // escaped reads what follows a \ outside a class.
 func (p *parser) escaped() *node {
-	for text, op := range map[string]op{"A": opTextBegin, "z": opTextEnd} {
+	for text, op := range map[string]op{"A": opTextBegin, "z": opTextEnd, "Z": opLastEnd, "X": opSeen} {
 		if p.accept(text) {
 			return &node{op: op}
 		}
 	}
-	if p.accept("b") || p.accept("B") {
+	switch {
+	case p.accept("b") || p.accept("B"):
 		return &node{op: opWord, not: p.source[p.at-1] == 'B', set: p.named("w", false).seal()}
+	case p.accept("R"):
+		inner := parser{source: `(?>\r\n|[\n-\r\x85\x{2028}\x{2029}])`, classes: p.classes}
+		return inner.alternation()
+	case p.accept("N"):
+		return p.one(noLineEnd())
+	case p.accept("O"):
+		return p.one(anything())
 	}
 	s := p.escape(false)
 	if len(s.classes) > 0 { // outside of brackets a property does not fold
@@ -276,12 +353,13 @@ func (p *parser) escape(within bool) *set {
 			p.fail("} is missing")
 		}
 		name := p.source[p.at : p.at+end]
-		is := p.classes(name)
-		if is == nil {
-			p.fail("the property %q is not known", name)
+		if strings.EqualFold(name, "word") {
+			name = "w"
 		}
+		s := p.named(name, within)
 		p.at += end + 1
-		return &set{classes: []func(rune) bool{is}, negate: negate != (r == 'P')}
+		s.negate = negate != (r == 'P')
+		return s
 	case 's', 'd', 'w', 'S', 'D', 'W':
 		s := p.named(string(unicode.ToLower(r)), within)
 		s.negate = unicode.IsUpper(r)
@@ -291,23 +369,28 @@ func (p *parser) escape(within bool) *set {
 	case 'x', 'u':
 		r = p.hex(r)
 	default:
-		if plain := strings.IndexByte("nrtfvae", byte(min(r, 127))); plain >= 0 {
-			r = rune("\n\r\t\f\v\a\x1b"[plain])
-		} else if r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
+		plain := strings.IndexByte("nrtfvaeb", byte(min(r, 127)))
+		switch {
+		case plain >= 0:
+			r = rune("\n\r\t\f\v\a\x1b\b"[plain]) // \b only in a class comes here
+		case strings.ContainsRune("EFIJLQTUVijlmq", r): // these stand for themselves
+		case r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r)):
 			p.fail(`\%c is not supported`, r)
 		}
 	}
 	return &set{ranges: [][2]rune{{r, r}}}
 }
 
-// named returns the set of \s, \d or \w, whose numbers of Latin-1 (superscripts and
+// named returns the set of a property, or of \s, \d or \w, whose numbers of Latin-1 (superscripts and
 // fractions) Oniguruma does not know within a class.
 func (p *parser) named(name string, within bool) *set {
 	s := &set{}
 	if name == "w" && !within {
 		s.ranges = [][2]rune{{'²', '³'}, {'¹', '¹'}, {'¼', '¾'}}
 	}
-	name = map[string]string{"s": "Space", "d": "Nd", "w": `\w`}[name]
+	if short, ok := map[string]string{"s": "Space", "d": "Nd", "w": `\w`}[name]; ok {
+		name = short
+	}
 	is := p.classes(name)
 	if is == nil {
 		p.fail("the property %q is not known", name)
@@ -364,7 +447,7 @@ func (p *parser) class() *set {
 	}
 	if len(all.and) == 0 {
 		operand.negate = all.negate
-		operand.fold = p.fold
+		operand.fold = p.options.fold
 		return operand
 	}
 	all.and = append(all.and, operand)
@@ -378,7 +461,7 @@ func (p *parser) posix() *set {
 	name, _, _ := strings.Cut(p.source[p.at:], ":]")
 	members, ok := map[string]string{
 		"alnum": `\p{Alnum}`, "alpha": `\p{Alpha}`, "ascii": `\x00-\x7f`, "blank": `\t\p{Zs}`, "cntrl": `\p{Cc}`, "digit": `\p{Nd}`,
-		"lower": `\p{Lower}`, "punct": `\p{P}\p{S}`, "space": `\s`, "upper": `\p{Upper}`, "word": `\w`, "xdigit": `\h`,
+		"graph": `^\s\p{Cn}\p{Cc}`, "lower": `\p{Lower}`, "print": `^\p{Cn}\p{Cc}\p{Zl}\p{Zp}`, "punct": `\p{P}\p{S}`, "space": `\s`, "upper": `\p{Upper}`, "word": `\w`, "xdigit": `\h`,
 	}[name]
 	if !ok {
 		p.fail("the class [:%.20s is not supported", name)
@@ -387,7 +470,7 @@ func (p *parser) posix() *set {
 	p.need(":]")
 	inner := parser{source: members + "]", classes: p.classes}
 	s := inner.class()
-	s.negate = negate
+	s.negate = s.negate != negate
 	return s
 }
 
@@ -416,10 +499,10 @@ func (p *parser) classRune(s *set) (r rune, single bool) {
 			s.parts = append(s.parts, p.posix())
 			return 0, false
 		}
-		fold := p.fold
-		p.fold = false // the outer class does
+		fold := p.options.fold
+		p.options.fold = false // the outer class does
 		s.parts = append(s.parts, p.class())
-		p.fold = fold
+		p.options.fold = fold
 		return 0, false
 	case '\\':
 		e := p.escape(true)

@@ -14,6 +14,11 @@ type set struct {
 	sealed  bool
 }
 
+// anything is every rune, noLineEnd what . usually is.
+func anything() *set { return &set{ranges: [][2]rune{{0, unicode.MaxRune}}} }
+
+func noLineEnd() *set { return &set{ranges: [][2]rune{{'\n', '\n'}}, negate: true} }
+
 // seal looks the ASCII runes up once.
 func (s *set) seal() *set {
 	for r := range rune(128) {
