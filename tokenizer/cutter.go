@@ -154,6 +154,21 @@ func newSplit(path string, p *pattern, behavior string, invert bool) (cutter, er
 	}, nil
 }
 
+// newFixed returns the step FixedLength, whose parts have n runes.
+func newFixed(n int) cutter {
+	return func(p part, yield func(part)) {
+		count, begin := 0, 0
+		for i := range p.text {
+			if count == n {
+				yield(part{p.text[begin:i], p.first && begin == 0})
+				count, begin = 0, i
+			}
+			count++
+		}
+		yield(part{p.text[begin:], p.first && begin == 0})
+	}
+}
+
 // prefixSpace is the step of a ByteLevel that puts a space before what has none.
 func prefixSpace(p part, yield func(part)) {
 	if !strings.HasPrefix(p.text, " ") {

@@ -22,6 +22,7 @@ const (
 	dropPieceSpace            // SentencePiece: the space with which the first piece begins
 	dropSpace                 // Strip in a tokenizer.json: the space with which the text begins
 	dropMarks                 // Metaspace there: all marks of the first token
+	dropJoin                  // no decoder, or WordPiece: what joins a token to those before it
 )
 
 // Decoder turns a stream of tokens into text, whole runes only. What is not
@@ -93,6 +94,11 @@ func (d *Decoder) first(t *token, text string) string {
 		if t.kind != unknown && strings.HasPrefix(text, " ") {
 			d.prefix = false
 			return text[1:]
+		}
+	case dropJoin:
+		if t.kind != control || d.options.ShowSpecial {
+			d.prefix = false
+			return d.tokenizer.joiner.first(t.text)
 		}
 	case dropMarks:
 		if text != "" {

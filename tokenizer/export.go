@@ -116,6 +116,10 @@ func (e *exporter) sentencePiece(vocab int) {
 	switch {
 	case e.unigram:
 		e.fail("a Unigram model")
+	case e.words != nil || e.joiner != nil:
+		e.fail("tokens that are words")
+	case e.unknown < 0 && !e.hasBytes():
+		e.fail("characters that are left out")
 	case e.splitter.general != nil:
 		e.fail("this splitting into words")
 	case e.prefix != prefixAlways && e.prefix != prefixNever:

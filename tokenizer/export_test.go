@@ -150,7 +150,12 @@ func TestToGGUFRefused(t *testing.T) {
 			m["unk_token"] = "!"
 			delete(m["vocab"].(object), "\u0100")
 		}), "an unknown token for bytes"},
-		"Unigram":        {writeObject(t, uniFile(t)), "a Unigram model"},
+		"Unigram": {writeObject(t, uniFile(t)), "a Unigram model"},
+		"words":   {spm(func(file, _ object) { file["decoder"] = nil }), "tokens that are words"},
+		"left out": {spm(func(_, model object) {
+			delete(model["vocab"].(object), "<0x00>")
+			model["unk_token"] = nil
+		}), "characters that are left out"},
 		"normalizer":     {bpe(func(f, _ object) { f["normalizer"] = object{"type": "NFKC"} }), "the normalizer NFKC"},
 		"cut bytes":      {bpe(func(f, _ object) { f["pre_tokenizer"] = object{"type": "ByteLevel", "use_regex": false} }), "splitting into words"},
 		"cut characters": {spm(func(f, _ object) { f["pre_tokenizer"] = object{"type": "Digits"} }), "splitting into words"},

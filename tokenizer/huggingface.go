@@ -42,6 +42,7 @@ type modelEntry struct {
 	UnkToken     *string        `json:"unk_token"`
 	UnkID        *int64         `json:"unk_id"` // of Unigram
 	WordPrefix   *string        `json:"continuing_subword_prefix"`
+	MaxChars     *int           `json:"max_input_chars_per_word"` // of WordPiece
 	WordSuffix   *string        `json:"end_of_word_suffix"`
 	FuseUnk      bool           `json:"fuse_unk"`
 	ByteFallback bool           `json:"byte_fallback"`
@@ -239,8 +240,9 @@ func readTokenizer(data []byte, rows int) (*source, error) {
 // readModel checks the model but for its vocabulary.
 func (s *source) readModel(m *modelEntry) error {
 	s.unigram = m.Type == "Unigram"
-	if m.Type != "BPE" && m.Type != "" && !s.unigram {
-		return fmt.Errorf("model.type: %q is not supported", m.Type)
+	var err error
+	if s.words, err = newWordPieces(m); err != nil {
+		return err
 	}
 	if err := refuse("model", m.Unknown); err != nil {
 		return err
@@ -248,7 +250,7 @@ func (s *source) readModel(m *modelEntry) error {
 	switch {
 	case m.Dropout != nil && *m.Dropout != 0:
 		return fmt.Errorf("model.dropout: %g is not supported", *m.Dropout)
-	case m.WordPrefix != nil && *m.WordPrefix != "":
+	case m.WordPrefix != nil && *m.WordPrefix != "" && s.words == nil:
 		return fmt.Errorf("model.continuing_subword_prefix: %q is not supported", *m.WordPrefix)
 	case m.WordSuffix != nil && *m.WordSuffix != "":
 		return fmt.Errorf("model.end_of_word_suffix: %q is not supported", *m.WordSuffix)
@@ -259,7 +261,9 @@ func (s *source) readModel(m *modelEntry) error {
 	case m.UnkID != nil && !s.unigram:
 		return fmt.Errorf("model.unk_id: not supported, only of Unigram")
 	case m.UnkToken != nil && s.unigram:
-		return fmt.Errorf("model.unk_token: not supported, only of BPE")
+		return fmt.Errorf("model.unk_token: not supported, not of Unigram")
+	case m.UnkToken == nil && s.words != nil:
+		return fmt.Errorf("model.unk_token: missing")
 	case m.UnkID != nil && (*m.UnkID < 0 || *m.UnkID >= int64(len(m.Vocab))):
 		return fmt.Errorf("model.unk_id: %d is not in model.vocab", *m.UnkID)
 	}
@@ -291,10 +295,10 @@ func (s *source) readVocab(f *tokenizerFile) error {
 		return fmt.Errorf("model.vocab: ids go up to %d, but there are %d tokens", size-1, count)
 	}
 	s.tokens = make([]token, size)
+	if !s.charLevel && (s.unigram || s.words != nil) {
+		return fmt.Errorf("model.type: %s with a ByteLevel pre-tokenizer is not supported", f.Model.Type)
+	}
 	if s.unigram {
-		if !s.charLevel {
-			return fmt.Errorf("model.type: Unigram with a ByteLevel pre-tokenizer is not supported")
-		}
 		s.scores = make([]float64, size)
 	}
 	for _, e := range f.Model.Vocab {

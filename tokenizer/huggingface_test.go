@@ -329,7 +329,9 @@ func TestRefusedFiles(t *testing.T) {
 	}{
 		{"unknown member", set("", "extra", 1), "extra: not supported"},
 		{"model member", set("model", "extra", 1), "model.extra"},
-		{"model type", set("model", "type", "WordLevel"), `model.type: "WordLevel"`},
+		{"model type", set("model", "type", "Words"), `model.type: "Words"`},
+		{"words without an unknown one", set("model", "type", "WordLevel"), "model.unk_token: missing"},
+		{"words of bytes", func(f object) { at(t, f, "model")["type"], at(t, f, "model")["unk_token"] = "WordPiece", "!" }, "WordPiece with a ByteLevel"},
 		{"vocabulary of another", set("model", "type", "Unigram"), `model.vocab: not as a model of type "Unigram"`},
 		{"list of pieces", set("model", "vocab", []any{[]any{"a", 1}}), `model.vocab: not as a model of type "BPE"`},
 		{"a piece that is none", set("model", "vocab", []any{[]any{1, 1}}), "vocab[0]: 1 is not a string"},
@@ -373,7 +375,8 @@ func TestRefusedFiles(t *testing.T) {
 		{"added huge", add(object{"id": int64(1) << 40, "content": "new"}), "added_tokens[256].id"},
 		{"added empty", add(object{"id": 5000, "content": ""}), "empty"},
 		{"added member", add(object{"id": 5000, "content": "x", "extra": true}), "added_tokens[256].extra"},
-		{"normalizer", set("", "normalizer", object{"type": "Nmt"}), "normalizer: Nmt"},
+		{"normalizer", set("", "normalizer", object{"type": "Mystery"}), "normalizer: Mystery"},
+		{"bytes, then more", set("", "normalizer", object{"type": "Sequence", "normalizers": []object{{"type": "ByteLevel"}, {"type": "NFC"}}}), "normalizer.normalizers[0]: ByteLevel"},
 		{"normalizer in lists", set("", "normalizer", object{"type": "Sequence", "normalizers": []object{{"type": "NFC"}, {"type": "Sequence", "normalizers": []object{{"type": "Precompiled"}}}}}),
 			"normalizer.normalizers[1].normalizers[0].precompiled_charsmap: has no size"},
 		{"member of a list", set("", "normalizer", object{"type": "Sequence", "extra": 1}), "normalizer.extra"},
@@ -385,12 +388,14 @@ func TestRefusedFiles(t *testing.T) {
 		{"pattern", set(split, "pattern", object{}), "pre_tokenizer.pretokenizers[0].pattern: neither"},
 		{"behavior", set(split, "behavior", "Merged"), `pre_tokenizer.pretokenizers[0].behavior: "Merged"`},
 		{"splitter", set(split, "type", "UnicodeScripts"), "pre_tokenizer.pretokenizers[0]: UnicodeScripts"},
+		{"no length", set("", "pre_tokenizer", object{"type": "FixedLength", "length": 0}), "pre_tokenizer.length: 0"},
 		{"after bytes", set("pre_tokenizer", "pretokenizers", []object{{"type": "ByteLevel"}, {"type": "Digits"}, {"type": "ByteLevel"}}), "pre_tokenizer.pretokenizers[2]: ByteLevel after ByteLevel"},
 		{"splitter member", set(split, "extra", 1), "pre_tokenizer.pretokenizers[0].extra"},
 		{"no pre-tokenizer", set("", "pre_tokenizer", nil), "decoder"},
 		{"no decoder", set("", "decoder", nil), "decoder: missing"},
 		{"decoder", set("decoder", "type", "WordPiece"), "decoder: WordPiece"},
-		{"post-processor", set("post_processor", "type", "BertProcessing"), "post_processor: BertProcessing"},
+		{"post-processor", set("post_processor", "type", "Mystery"), "post_processor: Mystery"},
+		{"post-processor without tokens", set("", "post_processor", object{"type": "BertProcessing", "sep": []any{"x", 1}}), "post_processor: has no cls or sep"},
 		{"template", set("post_processor", "single", []any{}), "post_processor.single"},
 		{"template token", set("post_processor.single.0.SpecialToken", "id", "nothing"), "post_processor.single[0]"},
 		{"template id", set("post_processor.special_tokens.<|begin_of_text|>", "ids", []int{9999}), "begin token is 9999"},
@@ -409,6 +414,17 @@ func TestRefusedFiles(t *testing.T) {
 	} {
 		_, err := FromFiles(Files{Tokenizer: []byte(data)})
 		require.ErrorContains(t, err, "tokenizer.json", name)
+	}
+}
+
+// TestAround: BERT's processors put one token before a text and one after it.
+func TestAround(t *testing.T) {
+	for _, name := range []string{"BertProcessing", "RobertaProcessing"} {
+		file := bpeFile(t)
+		file["post_processor"] = object{"type": name, "cls": []any{"<|begin_of_text|>", 4320}, "sep": []any{"<|eot_id|>", 4329}}
+		tok, err := fromObject(t, file)
+		require.NoError(t, err)
+		require.Equal(t, []int32{4320, 0, 4329}, tok.Encode("!", EncodeOptions{AddBOS: tok.AddBOS(), AddEOS: tok.AddEOS()}))
 	}
 }
 

@@ -35,6 +35,10 @@ func newNormalizer(path string, c *component) (normalizer, error) {
 		n.apply, n.moves = func(text string) string { return strings.Map(withoutMark, text) }, true
 	case "Strip":
 		n.apply, n.moves = func(text string) string { return strip(text, c.StripLeft, c.StripRight) }, c.StripLeft
+	case "Nmt":
+		n.apply, n.moves = func(text string) string { return strings.Map(translationRune, text) }, true
+	case "BertNormalizer":
+		n.growth, n.apply, n.moves = 2, newBert(c), true
 	case "Prepend":
 		n.growth, n.moves = len(c.Prepend), true
 		n.apply = func(text string) string {
@@ -65,7 +69,21 @@ func newNormalizer(path string, c *component) (normalizer, error) {
 // lower maps each rune to lower case, without regard to its neighbours.
 func lower(text string) string {
 	const dottedI = "\u0130" // the one rune whose lower case is two
-	return strings.Map(unicode.ToLower, strings.ReplaceAll(text, dottedI, "i\u0307"))
+	return strings.Map(newerCases.ToLower, strings.ReplaceAll(text, dottedI, "i\u0307"))
+}
+
+// newerCases are capitals of Unicode 16 and 17, which Go's tables do not have.
+var newerCases = unicode.SpecialCase{
+	{Lo: 0x1c89, Hi: 0x1c89, Delta: [unicode.MaxCase]rune{unicode.LowerCase: 1}},
+	{Lo: 0xa7cb, Hi: 0xa7cb, Delta: [unicode.MaxCase]rune{unicode.LowerCase: 0x264 - 0xa7cb}},
+	{Lo: 0xa7cc, Hi: 0xa7cc, Delta: [unicode.MaxCase]rune{unicode.LowerCase: 1}},
+	{Lo: 0xa7ce, Hi: 0xa7ce, Delta: [unicode.MaxCase]rune{unicode.LowerCase: 1}},
+	{Lo: 0xa7d2, Hi: 0xa7d2, Delta: [unicode.MaxCase]rune{unicode.LowerCase: 1}},
+	{Lo: 0xa7d4, Hi: 0xa7d4, Delta: [unicode.MaxCase]rune{unicode.LowerCase: 1}},
+	{Lo: 0xa7da, Hi: 0xa7da, Delta: [unicode.MaxCase]rune{unicode.LowerCase: 1}},
+	{Lo: 0xa7dc, Hi: 0xa7dc, Delta: [unicode.MaxCase]rune{unicode.LowerCase: 0x19b - 0xa7dc}},
+	{Lo: 0x10d50, Hi: 0x10d65, Delta: [unicode.MaxCase]rune{unicode.LowerCase: 0x20}},
+	{Lo: 0x16ea0, Hi: 0x16eb8, Delta: [unicode.MaxCase]rune{unicode.LowerCase: 0x1b}},
 }
 
 // withoutMark drops marks, those of Unicode 9, as form has it.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -26,6 +27,14 @@ type component struct {
 	StripLeft  bool `json:"strip_left"` // Strip of a normalizer
 	StripRight bool `json:"strip_right"`
 
+	CleanText     *bool `json:"clean_text"` // BertNormalizer
+	HandleChinese *bool `json:"handle_chinese_chars"`
+	StripAccents  *bool `json:"strip_accents"`
+	Lowercase     *bool `json:"lowercase"`
+
+	Delimiter string `json:"delimiter"` // CharDelimiterSplit
+	Length    *int   `json:"length"`    // FixedLength
+
 	Behavior         string `json:"behavior"` // Split, Punctuation
 	Invert           bool   `json:"invert"`
 	IndividualDigits bool   `json:"individual_digits"` // Digits
@@ -38,6 +47,12 @@ type component struct {
 	StrRep        string  `json:"str_rep"`     // an old name of the same
 	PrependScheme *string `json:"prepend_scheme"`
 	Split         *bool   `json:"split"`
+
+	Prefix  string `json:"prefix"`  // WordPiece
+	Cleanup *bool  `json:"cleanup"` // WordPiece
+
+	Sep *pairID `json:"sep"` // BertProcessing, RobertaProcessing
+	Cls *pairID `json:"cls"`
 
 	Start int `json:"start"` // Strip
 	Stop  int `json:"stop"`
@@ -52,6 +67,18 @@ type component struct {
 type pattern struct {
 	String *string
 	Regex  *string
+}
+
+// pairID is the id in [text, id].
+type pairID int32
+
+// UnmarshalJSON reads the pair.
+func (p *pairID) UnmarshalJSON(data []byte) error {
+	var pair [2]jsontext.Value
+	if err := json.Unmarshal(data, &pair); err != nil {
+		return err
+	}
+	return json.Unmarshal(pair[1], (*int32)(p))
 }
 
 // templatePart is a special token or the place of the text.
@@ -185,11 +212,37 @@ func (p *pipeline) readSteps(normalizer, preTokenizer *component) (err error) {
 			return err
 		}
 	}
+	if rest, ok := withoutBytes(normalizer); ok { // the bytes are spelled last, so before words are cut
+		normalizer = rest
+		steps = append([]component{{Type: "ByteLevel", AddPrefixSpace: new(false), UseRegex: new(false)}}, steps...)
+		paths = append([]string{"normalizer"}, paths...)
+	}
 	p.findKind(steps)
 	if err := p.readNormalizer("normalizer", normalizer); err != nil {
 		return err
 	}
 	return p.readPreTokenizer(steps, paths)
+}
+
+// withoutBytes returns a normalizer without the ByteLevel that is its last step; false
+// where that is none.
+func withoutBytes(c *component) (*component, bool) {
+	switch {
+	case c == nil:
+		return nil, false
+	case c.Type == "ByteLevel":
+		return nil, true
+	case c.Type != "Sequence" || len(c.Normalizers) == 0:
+		return c, false
+	}
+	list := slices.Clone(c.Normalizers)
+	last, ok := withoutBytes(&list[len(list)-1])
+	if list = list[:len(list)-1]; last != nil {
+		list = append(list, *last)
+	}
+	rest := *c
+	rest.Normalizers = list
+	return &rest, ok
 }
 
 // readPreTokenizer reads the steps that cut the text into words.
@@ -266,6 +319,20 @@ func (p *pipeline) readCut(path string, c *component) error {
 		p.cut(path, "", &pattern{Regex: new(punctuation)}, c.Behavior, false)
 	case "Whitespace":
 		p.cut(path, "", &pattern{Regex: new(wordsOrSigns)}, "Removed", true)
+	case "BertPreTokenizer":
+		p.cut(path, "", &pattern{Regex: new(`\s+`)}, "Removed", false)
+		p.isolate(path, punctuation)
+	case "CharDelimiterSplit":
+		p.cut(path, "", &pattern{String: &c.Delimiter}, "Removed", false)
+	case "FixedLength":
+		n := 5
+		if c.Length != nil {
+			n = *c.Length
+		}
+		if n < 1 {
+			return fmt.Errorf("%s.length: %d", path, n)
+		}
+		p.add(func() (cutter, error) { return newFixed(n), nil })
 	case "WhitespaceSplit":
 		p.cut(path, "", &pattern{Regex: new(`\s+`)}, "Removed", false)
 	case "ByteLevel":
@@ -342,7 +409,14 @@ func (c *component) scheme(path string) (prefix, error) {
 }
 
 func (p *pipeline) readDecoder(c *component) error {
-	if c == nil {
+	switch {
+	case p.charLevel && c == nil:
+		p.joiner, p.dropPrefix = &joiner{}, dropJoin
+		return nil
+	case p.charLevel && c.Type == "WordPiece":
+		p.joiner, p.dropPrefix = &joiner{within: &c.Prefix, clean: is(c.Cleanup, true)}, dropJoin
+		return c.check("decoder")
+	case c == nil:
 		return fmt.Errorf("decoder: missing")
 	}
 	steps, paths, err := flatten("decoder", c)
@@ -356,7 +430,7 @@ func (p *pipeline) readDecoder(c *component) error {
 			byteLevel = true
 		case step.Type == "Replace" && step.Pattern.is(spaceMark) && step.Content == " ":
 			unmarks = true
-		case step.Type == "ByteFallback":
+		case step.Type == "ByteFallback" && !fused:
 			fallback = true
 		case step.Type == "Fuse":
 			fused = true
@@ -402,6 +476,13 @@ func (p *pipeline) readPostProcessor(path string, c *component) error {
 	for i, step := range steps {
 		switch {
 		case step.Type == "ByteLevel":
+		case (step.Type == "BertProcessing" || step.Type == "RobertaProcessing") && templates == 0:
+			templates++
+			if step.Cls == nil || step.Sep == nil {
+				return fmt.Errorf("%s: has no cls or sep", paths[i])
+			}
+			p.bos, p.begin, p.addBOS = int32(*step.Cls), []int32{int32(*step.Cls)}, true
+			p.eos, p.addEOS = []int32{int32(*step.Sep)}, true
 		case step.Type == "TemplateProcessing" && templates == 0:
 			templates++
 			if err := p.readTemplate(paths[i], &step); err != nil {

@@ -58,7 +58,9 @@ func TestDecoders(t *testing.T) {
 					return ok
 				})
 			}
-			file["decoder"] = c.Decoder
+			if file["decoder"] = c.Decoder; c.Decoder == nil {
+				file["decoder"] = nil
+			}
 			tok, err := fromObject(t, file)
 			require.NoError(t, err)
 			for _, text := range c.Texts {

@@ -32,14 +32,16 @@ type charLevel struct {
 	vocab      *vocabulary
 	symbols    map[rune]int32 // the symbol of each character; from len(vocab.tokens) on: no token
 	pairs      *pairTable
-	lattice    *lattice   // of Unigram, instead of pairs
-	bytes      [256]int32 // the token of each byte; -1: none
-	unknown    int32      // -1: none
-	fuse       bool       // one unknown token for a run of unknown characters
-	cutters    *cutters   // nil: words are as the next two say
-	splitMarks bool       // words begin at each mark
-	splitWords bool       // words begin at a mark after anything else; no token goes across
-	whole      bool       // a word that is a token becomes that token, whatever the merges say
+	lattice    *lattice    // of Unigram, instead of pairs
+	words      *wordPieces // or these
+	bytes      [256]int32  // the token of each byte; -1: none
+	unknown    int32       // -1: none
+	loses      bool        // characters without tokens are left out, for nothing stands for them
+	fuse       bool        // one unknown token for a run of unknown characters
+	cutters    *cutters    // nil: words are as the next two say
+	splitMarks bool        // words begin at each mark
+	splitWords bool        // words begin at a mark after anything else; no token goes across
+	whole      bool        // a word that is a token becomes that token, whatever the merges say
 	cache      *wordCache
 	mergers    *sync.Pool
 }
@@ -54,6 +56,7 @@ func newCharLevel(s *source) (*vocabulary, *charLevel, error) {
 		fuse:       s.fuseUnknown,
 		whole:      s.ignoreMerges,
 		cutters:    s.splitter.general,
+		words:      s.words,
 		splitMarks: s.splitMarks,
 		cache:      newWordCache(),
 		mergers:    &sync.Pool{New: func() any { return new(merger) }},
@@ -68,12 +71,17 @@ func newCharLevel(s *source) (*vocabulary, *charLevel, error) {
 		return nil, nil, err
 	}
 	m.vocab = v
-	if err := m.findBytes(s.unmarks); err != nil {
+	if err := m.findBytes(s.unmarks, s.scores == nil); err != nil {
 		return nil, nil, err
+	}
+	if s.joiner != nil {
+		v.join(s.joiner)
 	}
 	m.splitWords = m.splitWords && !m.whole // what is between two marks would be looked up too
 	m.findSymbols()
 	switch {
+	case s.words != nil:
+		m.splitWords = false
 	case s.unigram:
 		m.splitWords = false
 		m.lattice, err = newLattice(v.tokens, s.scores)
@@ -89,8 +97,8 @@ func newCharLevel(s *source) (*vocabulary, *charLevel, error) {
 }
 
 // findBytes sets what tokens stand for, where marks may be spaces, and which stand for
-// single bytes.
-func (m *charLevel) findBytes(unmarks bool) error {
+// single bytes. Without an unknown token what has none is an error or, with lose, lost.
+func (m *charLevel) findBytes(unmarks, lose bool) error {
 	for b := range m.bytes {
 		m.bytes[b] = -1
 	}
@@ -122,10 +130,11 @@ func (m *charLevel) findBytes(unmarks bool) error {
 		}
 	}
 	if missing := slices.Index(m.bytes[:], -1); missing >= 0 {
-		if m.unknown < 0 {
+		if m.unknown < 0 && !lose {
 			return fmt.Errorf("neither a token for byte 0x%02X nor an unknown token", missing)
 		}
 		m.splitWords = false // unknown characters may be fused across words
+		m.loses = m.unknown < 0
 	}
 	return nil
 }
@@ -275,12 +284,20 @@ func (m *charLevel) word(text string) int {
 
 // encodeWord appends the tokens of a word.
 func (m *charLevel) encodeWord(ids []int32, word string) []int32 {
+	if m.words != nil {
+		return m.words.encode(ids, word, m.vocab, m.unknown)
+	}
 	if m.lattice != nil {
 		return m.encodeBest(ids, word)
 	}
 	if m.whole && len(word) <= maxTokenBytes {
 		if id, ok := m.vocab.pieces[word]; ok && m.vocab.tokens[id].kind != control {
 			return append(ids, id)
+		}
+	}
+	if m.loses {
+		if word = m.known(word); word == "" {
+			return ids
 		}
 	}
 	w := m.mergers.Get().(*merger)
@@ -300,6 +317,30 @@ func (m *charLevel) encodeWord(ids []int32, word string) []int32 {
 		m.mergers.Put(w)
 	}
 	return ids
+}
+
+// known returns a word without the characters for which there are no tokens.
+func (m *charLevel) known(word string) string {
+	var out strings.Builder
+	for i, r := range word {
+		_, n := utf8.DecodeRuneInString(word[i:])
+		id, ok := m.symbols[r]
+		ok = ok && int(id) < len(m.vocab.tokens) && n == utf8.RuneLen(r)
+		if text := word[i : i+n]; ok || m.spells(text) {
+			out.WriteString(text)
+		}
+	}
+	return out.String()
+}
+
+// spells reports whether each byte of a text has a token.
+func (m *charLevel) spells(text string) bool {
+	for i := range len(text) {
+		if m.bytes[text[i]] < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // appendTokens appends the tokens of merged symbols; a character without one

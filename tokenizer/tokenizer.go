@@ -23,6 +23,7 @@ type Tokenizer struct {
 	eos            []int32
 	addBOS, addEOS bool
 	dropPrefix     dropPrefix
+	joiner         *joiner // of dropJoin
 	templates      []ChatTemplate
 	named          map[string]string // texts of special tokens by name: bos_token, eos_token, ...
 	digest         func() string
@@ -43,7 +44,9 @@ type source struct {
 	merges []merge
 	scores []float64 // of the tokens, where the merges are not listed
 
-	unigram bool // the scores are of Unigram, not of merges
+	unigram bool        // the scores are of Unigram, not of merges
+	words   *wordPieces // nil: tokens come from merges or scores
+	joiner  *joiner     // nil: tokens follow one another
 
 	charLevel    bool
 	splitter     splitter
@@ -83,6 +86,7 @@ func newTokenizer(s *source) (*Tokenizer, error) {
 		begin:       s.begin,
 		addEOS:      s.addEOS && len(s.eos) > 0,
 		dropPrefix:  s.dropPrefix,
+		joiner:      s.joiner,
 		templates:   s.templates,
 		named:       s.named,
 	}

@@ -78,6 +78,17 @@ func newVocabulary(tokens []token, piece func(*token) (string, bool)) (*vocabula
 	return v, nil
 }
 
+// join gives tokens the text that they are behind another one.
+func (v *vocabulary) join(j *joiner) {
+	for id := range v.tokens {
+		t := &v.tokens[id]
+		if t.kind == byteValue { // its text, not the byte
+			t.kind = normal
+		}
+		t.bytes = j.next(t.text)
+	}
+}
+
 // digest returns the SHA-256 of ids, kinds and bytes of the tokens, in hex.
 func (v *vocabulary) digest() string {
 	h := sha256.New()

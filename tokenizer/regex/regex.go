@@ -1,8 +1,8 @@
 // Package regex cuts text by the regular expressions of tokenizers, with which
 // BPE splits text into words. It knows what those use of Oniguruma's syntax:
 // classes, those of POSIX too, and their intersections, properties of Unicode, greedy, lazy and
-// possessive repetition, groups that fold case, atomic ones, and looking around.
-// There are no captures and no back-references, so that the time of a search is
+// possessive repetition, groups that fold case, atomic ones, options, comments, and looking
+// around, back at what has a greatest length. There are no captures and no back-references, so that the time of a search is
 // proportional to the text, but for what atomic groups and looking around read again.
 package regex
 

@@ -101,11 +101,61 @@ def bpe_cases():
     yield "after bytes", {"pre_tokenizer": cuts(step("Punctuation", behavior="Contiguous"), level(regex=True), step("Digits", individual_digits=False), split("[0-9][0-9][0-9]"))}
     yield "bytes, then letters", {"pre_tokenizer": cuts(level(), split("\\p{L}+", "MergedWithNext"), step("WhitespaceSplit"))}
     yield "lists of steps", {"pre_tokenizer": cuts(cuts(split("[0-9]+")), cuts(), level(regex=True))}
+    for expression in [
+        "\\R", "\\X", "(?im:T.)+", "(?x) \\p{L} + # letters\n | \\d", "[[:graph:]]+", "[[:^print:]]|\\p{Blank}+", "(?<=\\d{2}|[a-z]o)\\p{Graph}", "(?<!^|the)q|(?<n>x)\\Z",
+    ]:
+        yield expression, {"pre_tokenizer": cuts(split(expression), level())}
+    for name, s in NEWER_STEPS.items():
+        yield name, {"pre_tokenizer": cuts(s, level())}
+    for name, n in NEWER_NORMALIZERS.items():
+        yield name, {"normalizer": n}
+    yield "bytes by the normalizer", {"normalizer": normalizers(step("NFC"), step("ByteLevel")), "pre_tokenizer": split("\\p{L}+")}
+    yield "bytes by the normalizer alone", {"normalizer": step("ByteLevel"), "pre_tokenizer": None}
+
+
+NEWER_STEPS = {
+    "BERT's words": step("BertPreTokenizer"), "delimiter": step("CharDelimiterSplit", delimiter="e"),
+    "length": step("FixedLength", length=3), "length of one": step("FixedLength", length=1),
+}
+
+
+def bert(clean, chinese, accents, lower):
+    return step("BertNormalizer", clean_text=clean, handle_chinese_chars=chinese, strip_accents=accents, lowercase=lower)
+
+
+NEWER_NORMALIZERS = {
+    "Nmt": step("Nmt"), "BERT": bert(True, True, None, True), "BERT, cased": bert(True, False, None, False), "BERT, accents": bert(False, True, True, False),
+}
+
+
+def word_cases():
+    """Models whose tokens are words or parts of them, and BPE that leaves out what it does not know."""
+    words = ["the", "quick", "x", "hello", "World", "12345", "3", ".", "don", "'", "t", "\u65e5", "\u0441\u043b\u043e"]
+    vocab = {t: i for i, t in enumerate(dict.fromkeys(["<unk>", "<s>", "</s>", *words, *"abcdefghijklmnopqrstuv", "\u672c"]))}
+    level_ = dict(type="WordLevel", vocab=vocab, unk_token="<unk>")
+    yield "words", {"normalizer": None, "pre_tokenizer": step("Whitespace"), "decoder": None, "model": level_}
+    yield "words, not cut", {"normalizer": None, "pre_tokenizer": None, "decoder": None, "model": level_}
+    parts = dict(vocab)
+    for t in ["##lo", "##k", "##o", "##e", "##l", "##f", "##a", "##n", "##\u672c", "##x"]:
+        parts[t] = len(parts)
+    for most in [100, 4]:
+        piece = dict(type="WordPiece", unk_token="<unk>", continuing_subword_prefix="##", max_input_chars_per_word=most, vocab=parts)
+        yield f"parts of words of {most}", {
+            "normalizer": bert(True, True, None, True), "pre_tokenizer": step("BertPreTokenizer"), "decoder": step("WordPiece", prefix="##", cleanup=True), "model": piece,
+        }
+    merges = [["q", "u"], ["i", "c"], ["e", "l"], ["t", "h"], ["th", "e"]]
+    chars = {t: i for i, t in enumerate(["<unk>", "<s>", "</s>", *"abcdehiqtul", *map("".join, merges)])}
+    lost = dict(type="BPE", dropout=None, unk_token=None, continuing_subword_prefix=None, end_of_word_suffix=None, fuse_unk=False, byte_fallback=False, vocab=chars, merges=merges)
+    yield "left out", {"normalizer": None, "pre_tokenizer": step("Whitespace"), "decoder": None, "model": lost}
+    yield "left out, not cut", {"normalizer": None, "pre_tokenizer": None, "decoder": None, "model": lost}
 
 
 def newer_cases():
-    for name in ["NFC", "NFD", "NFKC", "NFKD", "StripAccents"]:
+    for name in ["NFC", "NFD", "NFKC", "NFKD", "StripAccents", "Lowercase"]:
         yield "newer runes, " + name, {"normalizer": step(name)}
+    for name, n in NEWER_NORMALIZERS.items():
+        yield "newer runes, " + name, {"normalizer": n}
+    yield "newer runes, signs", {"pre_tokenizer": cuts(step("Punctuation", behavior="Isolated"), level())}
     for name in ["L", "Lu", "Ll", "Lo", "M", "Mn", "Mc", "N", "Nd", "P", "S", "Cn", "Han", "Alpha"]:
         yield "newer runes, " + name, {"normalizer": replace(f"\\p{{{name}}}", "!", "Regex")}
     yield "newer runes, words", {"normalizer": replace("\\w+", "!", "Regex")}
@@ -194,6 +244,9 @@ def decoder_cases():
     for scheme in ["always", "first", "never"]:
         yield "metaspace " + scheme, False, meta(scheme)
     yield "bytes that no piece spells", False, sequence("decoders", replaced, bytes_, fuse, strip)
+    yield "none", True, None
+    for clean in [True, False]:
+        yield f"words {clean}", True, step("WordPiece", prefix="i", cleanup=clean)
 
 
 def decoded(file, seed):
@@ -232,7 +285,7 @@ def write(name, lines):
 def main():
     bpe = json.loads((HERE.parent / "own-bpe" / "tokenizer.json").read_text())
     lines = []
-    for vocabulary, file, cases in [("bpe", bpe, bpe_cases()), ("spm", spm_file(), spm_cases()), ("uni", uni_file(), uni_cases())]:
+    for vocabulary, file, cases in [("bpe", bpe, bpe_cases()), ("spm", spm_file(), spm_cases()), ("uni", uni_file(), uni_cases()), ("spm", spm_file(), word_cases())]:
         for seed, (name, change) in enumerate(cases):
             tok = Tokenizer.from_str(json.dumps({**copy.deepcopy(file), **change}))
             found = [[t, tok.encode(t, add_special_tokens=False).ids] for t in texts(seed)]
