@@ -68,7 +68,7 @@ func (d *Decoder) Append(id int32) string {
 	if t.kind == control && !d.options.ShowSpecial {
 		text = ""
 	}
-	if !d.tokenizer.charLevel {
+	if d.tokenizer.bytewise {
 		return d.decode(text)
 	}
 	if t.kind == byteValue {
@@ -116,7 +116,7 @@ func (d *Decoder) Flush() string {
 	switch {
 	case n == 0:
 		return ""
-	case d.tokenizer.charLevel:
+	case !d.tokenizer.bytewise:
 		return strings.Repeat(string(utf8.RuneError), n)
 	}
 	return string(utf8.RuneError)
@@ -132,7 +132,7 @@ func (d *Decoder) decode(more string) string {
 	b := append(d.pending, more...)
 	for len(b) > 0 && utf8.FullRune(b) {
 		r, n := utf8.DecodeRune(b)
-		if r == utf8.RuneError && n == 1 && !d.tokenizer.charLevel {
+		if r == utf8.RuneError && n == 1 && d.tokenizer.bytewise {
 			n = subpart(b)
 		}
 		out.WriteRune(r)

@@ -35,6 +35,9 @@ func ToGGUF(w MetadataWriter, path, architecture string, vocab int) error {
 			e.fail("the normalizer %s", n.name)
 		}
 	}
+	if s.joiner != nil || s.charLevel && s.unspells {
+		e.fail("this way of decoding")
+	}
 	if s.charLevel {
 		e.sentencePiece(vocab)
 	} else {
@@ -116,7 +119,7 @@ func (e *exporter) sentencePiece(vocab int) {
 	switch {
 	case e.unigram:
 		e.fail("a Unigram model")
-	case e.words != nil || e.joiner != nil:
+	case e.words != nil:
 		e.fail("tokens that are words")
 	case e.unknown < 0 && !e.hasBytes():
 		e.fail("characters that are left out")

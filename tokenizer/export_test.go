@@ -151,7 +151,7 @@ func TestToGGUFRefused(t *testing.T) {
 			delete(m["vocab"].(object), "\u0100")
 		}), "an unknown token for bytes"},
 		"Unigram": {writeObject(t, uniFile(t)), "a Unigram model"},
-		"words":   {spm(func(file, _ object) { file["decoder"] = nil }), "tokens that are words"},
+		"words":   {spm(func(file, _ object) { file["decoder"] = nil }), "this way of decoding"},
 		"left out": {spm(func(_, model object) {
 			delete(model["vocab"].(object), "<0x00>")
 			model["unk_token"] = nil

@@ -298,6 +298,9 @@ func (s *source) readVocab(f *tokenizerFile) error {
 	if !s.charLevel && (s.unigram || s.words != nil) {
 		return fmt.Errorf("model.type: %s with a ByteLevel pre-tokenizer is not supported", f.Model.Type)
 	}
+	if !s.charLevel && f.Model.ByteFallback && f.Model.spellsBytes() {
+		return fmt.Errorf("model.byte_fallback with a ByteLevel pre-tokenizer is not supported")
+	}
 	if s.unigram {
 		s.scores = make([]float64, size)
 	}

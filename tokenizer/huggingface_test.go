@@ -347,6 +347,9 @@ func TestRefusedFiles(t *testing.T) {
 		{"unknown piece", func(f object) {
 			at(t, f, "model")["type"], at(t, f, "model")["vocab"], at(t, f, "model")["unk_id"] = "Unigram", []any{[]any{"a", 1}}, 1
 		}, "model.unk_id: 1"},
+		{"bytes of bytes", func(f object) {
+			at(t, f, "model")["byte_fallback"], at(t, f, "model.vocab")["<0x00>"] = true, 4000
+		}, "model.byte_fallback with"},
 		{"dropout", set("model", "dropout", 0.1), "model.dropout"},
 		{"prefix", set("model", "continuing_subword_prefix", "##"), "model.continuing_subword_prefix"},
 		{"suffix", set("model", "end_of_word_suffix", "</w>"), "model.end_of_word_suffix"},
@@ -391,9 +394,8 @@ func TestRefusedFiles(t *testing.T) {
 		{"no length", set("", "pre_tokenizer", object{"type": "FixedLength", "length": 0}), "pre_tokenizer.length: 0"},
 		{"after bytes", set("pre_tokenizer", "pretokenizers", []object{{"type": "ByteLevel"}, {"type": "Digits"}, {"type": "ByteLevel"}}), "pre_tokenizer.pretokenizers[2]: ByteLevel after ByteLevel"},
 		{"splitter member", set(split, "extra", 1), "pre_tokenizer.pretokenizers[0].extra"},
-		{"no pre-tokenizer", set("", "pre_tokenizer", nil), "decoder"},
-		{"no decoder", set("", "decoder", nil), "decoder: missing"},
-		{"decoder", set("decoder", "type", "WordPiece"), "decoder: WordPiece"},
+		{"decoder", set("decoder", "type", "CTC"), "decoder: CTC"},
+		{"decoder of characters", set("", "decoder", object{"type": "Fuse"}), "decoder: does not undo"},
 		{"post-processor", set("post_processor", "type", "Mystery"), "post_processor: Mystery"},
 		{"post-processor without tokens", set("", "post_processor", object{"type": "BertProcessing", "sep": []any{"x", 1}}), "post_processor: has no cls or sep"},
 		{"template", set("post_processor", "single", []any{}), "post_processor.single"},

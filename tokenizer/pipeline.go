@@ -410,24 +410,23 @@ func (c *component) scheme(path string) (prefix, error) {
 
 func (p *pipeline) readDecoder(c *component) error {
 	switch {
-	case p.charLevel && c == nil:
+	case c == nil:
 		p.joiner, p.dropPrefix = &joiner{}, dropJoin
 		return nil
-	case p.charLevel && c.Type == "WordPiece":
+	case c.Type == "WordPiece":
 		p.joiner, p.dropPrefix = &joiner{within: &c.Prefix, clean: is(c.Cleanup, true)}, dropJoin
 		return c.check("decoder")
-	case c == nil:
-		return fmt.Errorf("decoder: missing")
 	}
 	steps, paths, err := flatten("decoder", c)
 	if err != nil {
 		return err
 	}
-	var byteLevel, unmarks, fallback, fused bool
+	var unmarks, fallback, fused bool
 	for i, step := range steps {
 		switch {
 		case step.Type == "ByteLevel" && len(steps) == 1:
-			byteLevel = true
+			p.unspells = true
+			return nil
 		case step.Type == "Replace" && step.Pattern.is(spaceMark) && step.Content == " ":
 			unmarks = true
 		case step.Type == "ByteFallback" && !fused:
@@ -450,7 +449,7 @@ func (p *pipeline) readDecoder(c *component) error {
 	}
 	p.unmarks = unmarks
 	usual := p.splitter.general == nil && len(p.normalizers) == 0 // so that all marks are known
-	if byteLevel == p.charLevel || usual && p.markSpaces && !unmarks || p.charLevel && fallback != p.model.ByteFallback && p.model.spellsBytes() {
+	if !p.charLevel || usual && p.markSpaces && !unmarks || fallback != p.model.ByteFallback && p.model.spellsBytes() {
 		return fmt.Errorf("decoder: does not undo what normalizer, pre_tokenizer and model do")
 	}
 	return nil

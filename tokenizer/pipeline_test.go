@@ -76,6 +76,17 @@ func TestDecoders(t *testing.T) {
 	}
 }
 
+// TestNoDecoder: tokens of bytes, too, are joined as they are spelled, as the reference does.
+func TestNoDecoder(t *testing.T) {
+	file := bpeFile(t)
+	file["decoder"] = nil
+	tok, err := fromObject(t, file)
+	require.NoError(t, err)
+	ids := tok.Encode("the the\u00e9", EncodeOptions{})
+	require.Equal(t, "th e \u0120the \u00c3\u00a9", tok.Decode(ids, DecodeOptions{}))
+	require.Equal(t, " \u0120the", tok.Decode(ids[2:3], DecodeOptions{Continue: true}))
+}
+
 // TestWholeWords: where nothing cuts a text, ignore_merges looks up all of it, and no part.
 func TestWholeWords(t *testing.T) {
 	file := spmFile(t)

@@ -74,9 +74,6 @@ func newCharLevel(s *source) (*vocabulary, *charLevel, error) {
 	if err := m.findBytes(s.unmarks, s.scores == nil); err != nil {
 		return nil, nil, err
 	}
-	if s.joiner != nil {
-		v.join(s.joiner)
-	}
 	m.splitWords = m.splitWords && !m.whole // what is between two marks would be looked up too
 	m.findSymbols()
 	switch {

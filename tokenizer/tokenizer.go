@@ -12,6 +12,7 @@ type Tokenizer struct {
 	vocab     *vocabulary
 	model     model
 	charLevel bool // SentencePiece: tokens are characters and fall back to bytes
+	bytewise  bool // tokens are bytes, which together are text
 
 	added       *matcher     // tokens found in the text as it came
 	spelled     *matcher     // these, and the special ones of the next as they are spelled
@@ -48,6 +49,8 @@ type source struct {
 	words   *wordPieces // nil: tokens come from merges or scores
 	joiner  *joiner     // nil: tokens follow one another
 
+	unspells bool // decoding takes the runes of tokens for bytes
+
 	charLevel    bool
 	splitter     splitter
 	ignoreMerges bool
@@ -81,6 +84,7 @@ type ChatTemplate struct {
 func newTokenizer(s *source) (*Tokenizer, error) {
 	t := &Tokenizer{
 		charLevel:   s.charLevel,
+		bytewise:    s.unspells || !s.charLevel && s.joiner == nil,
 		normalizes:  s.normalizes,
 		normalizers: s.normalizers,
 		begin:       s.begin,
@@ -98,6 +102,12 @@ func newTokenizer(s *source) (*Tokenizer, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	switch {
+	case s.joiner != nil:
+		t.vocab.show(s.joiner.next)
+	case s.charLevel && s.unspells:
+		t.vocab.show(unspell)
 	}
 	if t.added, err = newMatcher(s.added); err != nil {
 		return nil, err

@@ -78,15 +78,24 @@ func newVocabulary(tokens []token, piece func(*token) (string, bool)) (*vocabula
 	return v, nil
 }
 
-// join gives tokens the text that they are behind another one.
-func (v *vocabulary) join(j *joiner) {
+// show gives tokens the text that decoding makes of how they are spelled; those of bytes,
+// too.
+func (v *vocabulary) show(text func(spelled string) string) {
 	for id := range v.tokens {
 		t := &v.tokens[id]
-		if t.kind == byteValue { // its text, not the byte
+		if t.kind == byteValue {
 			t.kind = normal
 		}
-		t.bytes = j.next(t.text)
+		t.bytes = text(t.text)
 	}
+}
+
+// unspell returns the bytes that a text spells, or the text where it spells none.
+func unspell(text string) string {
+	if bytes, ok := appendBytes(nil, text); ok {
+		return string(bytes)
+	}
+	return text
 }
 
 // digest returns the SHA-256 of ids, kinds and bytes of the tokens, in hex.

@@ -245,6 +245,7 @@ def decoder_cases():
         yield "metaspace " + scheme, False, meta(scheme)
     yield "bytes that no piece spells", False, sequence("decoders", replaced, bytes_, fuse, strip)
     yield "none", True, None
+    yield "bytes", True, step("ByteLevel", add_prefix_space=True, trim_offsets=True, use_regex=True)
     for clean in [True, False]:
         yield f"words {clean}", True, step("WordPiece", prefix="i", cleanup=clean)
 
