@@ -8,7 +8,7 @@ import (
 )
 
 // factor is a weight that an input is multiplied with, and where the products go.
-// gated: there stand a gate's products, and they become silu of them times these.
+// gated: out holds those of a gate, and becomes silu(out) times these.
 type factor struct {
 	*layout
 	out   addr
@@ -71,13 +71,6 @@ func (d *Device) multiply(x kernels.Tensor, decode int64, with []factor) {
 	}
 }
 
-// overwritten forgets inputs of which x no longer is.
-func (d *Device) overwritten(out, x kernels.Tensor) {
-	if out.Addr < x.Addr+uintptr(x.Bytes()) && x.Addr < out.Addr+uintptr(out.Bytes()) {
-		d.converted = converted{}
-	}
-}
-
 // gemv multiplies rows in float.
 func (d *Device) gemv(x kernels.Tensor, f *factor) {
 	for from := int64(0); from < x.Shape[0]; {
@@ -116,7 +109,7 @@ func (d *Device) decode(x kernels.Tensor, with []factor) {
 			x: to.x, xScale: to.scale, sums16: to.sums16, sums32: to.sums32, ld: int64(to.ld), n: int32(n), stride: to.stride,
 		}
 		for rest := with; len(rest) > 0; {
-			some := together(rest)
+			some := oneLaunch(rest)
 			d.matmul(some, from, size, a)
 			rest = rest[len(some):]
 		}
@@ -127,10 +120,10 @@ func (d *Device) decode(x kernels.Tensor, with []factor) {
 // mostBlocks is the limit of a grid's second dimension.
 const mostBlocks = 65535
 
-// together returns the first of some factors that one launch multiplies: of one
+// oneLaunch returns the first of some factors that one launch multiplies: of one
 // type and table, and a gate with what it gates where their tiles of scales are as wide and a
 // grid has room for their tiles of 8 rows.
-func together(with []factor) []factor {
+func oneLaunch(with []factor) []factor {
 	n, first := 1, &with[0]
 	alike := func(f *factor) bool { return f.kind == first.kind && f.table == first.table }
 	for n < min(len(with), matmulParts) && alike(&with[n]) && with[n].gated == 0 {
@@ -167,77 +160,6 @@ func (d *Device) matmul(with []factor, from int64, size int, a matmulArgs) {
 	}
 	d.launch(&d.kernels.matmul[kind][size], pieces(int64(a.n), matmulSizes[size]), int64(a.tiles),
 		warp*matmulWarps, matmulShared(size), words(a))
-}
-
-// decodeInputs lays out what products with decode arithmetic read of n rows.
-// Sums, where they are wanted, stand by whole tiles of tokens.
-func decodeInputs(at addr, n, cols int64, sums bool) inputArgs {
-	ld, stride := align(cols, unit), align(n, matmulSizes[chooseMatmul(n)])
-	a := inputArgs{x: at, ld: int32(ld), stride: int32(stride)}
-	a.scale = a.x + addr(align(2*n*ld, 256))
-	if sums {
-		a.sums16 = a.scale + addr(align(4*n, 256))
-		a.sums32 = a.sums16 + addr(4*stride*ld/16)
-	}
-	return a
-}
-
-// inputBytes is the room that they take at most.
-func inputBytes(n, cols int64) int64 {
-	ld := align(cols, unit)
-	return n*(2*ld+4) + (n+matmulSizes[len(matmulSizes)-1])*(4*ld/16+4*ld/32) + 1024
-}
-
-// mostInputs is the number of rows of which they fit a workspace.
-func mostInputs(work, cols int64) int64 {
-	return (work - inputBytes(0, cols)) / (inputBytes(1, cols) - inputBytes(0, cols))
-}
-
-// earlyRows are so few that the op which makes them also converts them, for the
-// product that is likely to follow.
-const earlyRows = 32
-
-// convertsEarly: they must be whole (inputs.h), as must be all else of which the
-// addresses are joined in `at`.
-func (d *Device) convertsEarly(n, cols int64, at addr) bool {
-	return n <= min(earlyRows, mostInputs(d.work, cols)) && cols%4 == 0 && at%16 == 0
-}
-
-// converted says of what the inputs that stand in the workspace were made: the
-// products of one input follow each other. Any other op forgets it.
-type converted struct {
-	x       addr
-	scale   addr // theirs: by how many rows there are, it stands elsewhere
-	n, cols int64
-	decode  bool
-	sums    bool
-}
-
-// serve: they are those that are wanted, perhaps with sums that are not.
-func (c converted) serve(wanted converted) bool {
-	wanted.sums = wanted.sums || c.sums
-	return c == wanted
-}
-
-// convert makes inputs of products, unless they stand there, and returns what then
-// does. Few rows are shared by several blocks each, no more than there are processors.
-func (d *Device) convert(to inputArgs, in converted) converted {
-	in.scale = to.scale
-	if d.converted.serve(in) {
-		return d.converted
-	}
-	parts := max(1, min(pieces(int64(to.ld), convertColumns), int64(d.info.Processors)/in.n))
-	d.launch(&d.kernels.convert, in.n, parts, convertThreads, convertShared, words(convertArgs{to: to, x: in.x, cols: int32(in.cols)}))
-	return in
-}
-
-// convertEarly returns where inputs of rows at x are to be written by the op that
-// makes them, and what then stands there.
-func (d *Device) convertEarly(x addr, n, cols int64) (to inputArgs, in converted) {
-	in = converted{x: x, n: n, cols: cols, decode: true, sums: d.sums.Load()}
-	to = decodeInputs(d.at(0), n, cols, in.sums)
-	in.scale = to.scale
-	return to, in
 }
 
 func rowAddr(t kernels.Tensor, row int64) addr { return addr(t.Addr) + addr(4*row*t.Shape[1]) }

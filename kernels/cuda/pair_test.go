@@ -51,7 +51,7 @@ func TestTogether(t *testing.T) {
 	} {
 		var got []int
 		for rest := c.with; len(rest) > 0; {
-			got = append(got, len(together(rest)))
+			got = append(got, len(oneLaunch(rest)))
 			rest = rest[got[len(got)-1]:]
 		}
 		require.Equal(t, c.want, got, name)
