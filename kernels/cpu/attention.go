@@ -42,13 +42,6 @@ type attentionJob struct {
 // need more are pieces enough without.
 const partFloats = 1 << 19
 
-// attentionSums is what a span of positions gives some queries: D is dim rounded
-// up to a multiple of 16.
-type attentionSums struct {
-	acc  []float32 // [queries, D]
-	m, l []float32 // [queries]: maximum and sum so far
-}
-
 // Attention is softmax attention over the cache, a block of 64 positions at a
 // time with a running maximum and sum (Milakov and Gimelshein, arXiv
 // 1805.02867), which begin anew every 1024; these are joined in order.
@@ -237,28 +230,5 @@ func (j *attentionJob) piece(w *worker, i int64) {
 		heads.attend()
 	case span < t.spansSeen():
 		heads.part(piece, span)
-	}
-}
-
-// add joins the sums of later positions to those of earlier ones.
-func (s *attentionSums) add(kern *variant, o *attentionSums) {
-	wide := len(s.acc) / len(s.m)
-	for i, m := range s.m {
-		switch {
-		case o.l[i] == 0: // nothing was seen
-			continue
-		case s.l[i] == 0:
-			s.m[i], s.l[i] = o.m[i], o.l[i]
-			copy(s.acc[i*wide:][:wide], o.acc[i*wide:])
-			continue
-		}
-		mine, other := float32(1), float32(1)
-		if o.m[i] > m {
-			s.m[i], mine = o.m[i], exp(m-o.m[i])
-		} else {
-			other = exp(o.m[i] - m)
-		}
-		s.l[i] = float32(s.l[i]*mine) + float32(o.l[i]*other)
-		kern.join(&s.acc[i*wide], &o.acc[i*wide], mine, other, wide)
 	}
 }

@@ -37,30 +37,12 @@ func (a *attentionScratch) reserve(n, dim int64) {
 	a.later.reserve(n, wide)
 }
 
-// reserve makes room for n queries, and for those that fill a pair of tiles.
-func (s *attentionSums) reserve(n, wide int64) {
-	n = upToPair(n)
-	grow(&s.acc, n*wide)
-	grow(&s.m, n)
-	grow(&s.l, n)
-}
-
 // grow makes s n long; what it holds is lost.
 func grow(s *[]float32, n int64) {
 	if int64(cap(*s)) < n {
 		*s = alignedFloats(int(n))
 	}
 	*s = (*s)[:n]
-}
-
-// slice returns the sums of n queries.
-func (s *attentionSums) slice(n, wide int64) attentionSums {
-	return attentionSums{s.acc[:n*wide], s.m[:n], s.l[:n]}
-}
-
-// from returns the sums from query i on.
-func (s *attentionSums) from(i, wide int64) *attentionSums {
-	return &attentionSums{s.acc[i*wide:], s.m[i:], s.l[i:]}
 }
 
 // attentionTile is rows [row, row+rows) of the batch, at consecutive positions, and a KV head.
@@ -77,44 +59,6 @@ type attentionTile struct {
 	coded               bool // or in integers of 16 bits
 }
 
-// attentionHeads are the KV heads of a tile. They are read block by block, all heads of one
-// before the next. A head's arithmetic does not depend on the others.
-type attentionHeads []attentionTile
-
-// attend goes through all spans.
-func (h attentionHeads) attend() {
-	for k := range h {
-		t := &h[k]
-		t.begin()
-		t.attentionSums = t.sums(&t.first)
-	}
-	h.span(0)
-	for i := int64(1); i < h[0].spansSeen(); i++ {
-		for k := range h {
-			h[k].attentionSums = h[k].sums(&h[k].later)
-		}
-		h.span(i)
-		for k := range h {
-			sums := h[k].sums(&h[k].first)
-			sums.add(h[k].kern, &h[k].attentionSums)
-		}
-	}
-	for k := range h {
-		sums := h[k].sums(&h[k].first)
-		h[k].finish(&sums)
-	}
-}
-
-// part computes the sums of a span of a piece.
-func (h attentionHeads) part(piece, span int64) {
-	for k := range h {
-		t := &h[k]
-		t.begin()
-		t.attentionSums = t.attentionJob.part(piece*t.pieceHeads+int64(k), span, t.rows*t.share)
-	}
-	h.span(span)
-}
-
 // join adds the sums of all spans, which are at a place in parts, and finishes them.
 func (t *attentionTile) join(place int64) {
 	sums := t.attentionJob.part(place, 0, t.rows*t.share)
@@ -123,28 +67,6 @@ func (t *attentionTile) join(place int64) {
 		sums.add(t.kern, &part)
 	}
 	t.finish(&sums)
-}
-
-// span computes the sums of the i-th span that is seen.
-func (h attentionHeads) span(i int64) {
-	t := &h[0]
-	i += t.seesFrom(0) / attentionSpan
-	from := max(i*attentionSpan, t.seesFrom(0)/kernels.BlockSize*kernels.BlockSize)
-	end := min((i+1)*attentionSpan, t.position+t.rows)
-	if t.tiled {
-		for k := range h {
-			h[k].spanTiled(from, end-from)
-		}
-		return
-	}
-	for k := range h {
-		h[k].clear()
-	}
-	for ; from < end; from += kernels.BlockSize {
-		for k := range h {
-			h[k].block(from / kernels.BlockSize)
-		}
-	}
 }
 
 // seesFrom and seesTo are the ends of the positions that row r sees.
@@ -248,17 +170,6 @@ func (t *attentionTile) seen(b, r int64) seenPart {
 	return seenPart{max(0, t.seesFrom(r)-at), min(kernels.BlockSize, t.seesTo(r)-at)}
 }
 
-// next returns what is read after block b, in parts.
-func (t *attentionTile) next(b, parts int64) ahead {
-	a := ahead{parts: int(parts)}
-	if !t.narrow && ((t.head+1)%t.pieceHeads != 0 || t.after(b) != b) {
-		at := t.atNext(b)
-		a.at = [2]uintptr{uintptr(t.source(t.cache.K, at)), uintptr(t.source(t.cache.V, at))}
-		a.bytes = int(kernels.BlockSize * t.rowBytes)
-	}
-	return a
-}
-
 // hotQueries is how many queries go through a block while their numbers are in the
 // first-level cache.
 const hotQueries = 48
@@ -278,93 +189,6 @@ func (t *attentionTile) useNarrow() bool {
 		return t.kern.keysI8 != nil && t.dim%(2*lanes) == 0
 	}
 	return false
-}
-
-// at returns where block b of the sequence begins, in rows of the cache.
-func (t *attentionTile) at(b int64) int64 {
-	return (int64(t.seq.Blocks[b])*t.kvHeads + t.head) * kernels.BlockSize
-}
-
-// source returns the address of a row of a cache.
-func (t *attentionTile) source(c kernels.Tensor, at int64) unsafe.Pointer {
-	return pointer(c.Addr + uintptr(at*t.rowBytes))
-}
-
-// scale returns the address of the scale of a row of a cache.
-func (t *attentionTile) scale(scales kernels.Tensor, at int64) *float32 {
-	return (*float32)(pointer(scales.Addr + uintptr(4*at)))
-}
-
-// load reads n positions of block b into keys and values.
-func (t *attentionTile) load(b, n int64) {
-	if t.narrow {
-		transpose := t.kern.transpose16
-		if t.cache.K.Type == kernels.I8 {
-			transpose = t.kern.transpose8
-		}
-		transpose(unsafe.Pointer(&t.keys[0]), t.source(t.cache.K, t.at(b)), int(n+7)&^7, int(t.dim))
-		return
-	}
-	keys := t.widenKeys(t.wide, b, n)
-	t.kern.transpose(&t.keys[0], keys, int(n), int(t.dim))
-	wide := t.wideDim()
-	if wide == t.dim {
-		t.widenValues(t.values, b, n)
-		return
-	}
-	t.widenValues(t.wide, b, n)
-	for p := range n {
-		row := t.values[p*wide:][:wide]
-		copy(row, t.wide[p*t.dim:][:t.dim])
-		clear(row[t.dim:])
-	}
-}
-
-// widenKeys and widenValues convert n positions of block b to rows of dst, and return where
-// they are.
-func (t *attentionTile) widenKeys(dst []float32, b, n int64) *float32 {
-	return t.widen(dst, t.cache.K, t.cache.KScale, keyCodes, b, n)
-}
-
-func (t *attentionTile) widenValues(dst []float32, b, n int64) *float32 {
-	return t.widen(dst, t.cache.V, t.cache.VScale, valueCodes, b, n)
-}
-
-func (t *attentionTile) widen(dst []float32, c, scale kernels.Tensor, places func(position, dim int64) codePlaces, b, n int64) *float32 {
-	at := t.at(b)
-	src := t.source(c, at)
-	switch c.Type {
-	case kernels.I16:
-		t.widenCodes(dst, c, t.scale(scale, at), b, n, places)
-	case kernels.F32:
-		copy(dst, unsafe.Slice((*float32)(src), n*t.dim))
-	case kernels.I8:
-		t.kern.widenI8(&dst[0], src, t.scale(scale, at), int(n), int(t.dim))
-	default:
-		t.kern.widen[c.Type](&dst[0], src, int(n*t.dim))
-	}
-	return &dst[0]
-}
-
-// following returns where a cache has what is read after block b: the next head's, or the first
-// one's of the next block.
-func (t *attentionTile) following(c kernels.Tensor, b int64) unsafe.Pointer {
-	return t.source(c, t.atNext(b))
-}
-
-func (t *attentionTile) atNext(b int64) int64 {
-	if (t.head+1)%t.pieceHeads != 0 {
-		return t.at(b) + kernels.BlockSize
-	}
-	return t.at(t.after(b)) - (t.pieceHeads-1)*kernels.BlockSize
-}
-
-// after returns the block after b, or b if it is the last.
-func (t *attentionTile) after(b int64) int64 {
-	if (b+1)*kernels.BlockSize < t.position+t.rows {
-		b++
-	}
-	return b
 }
 
 // scores computes s = q · keysᵀ with block b for rows [r, end).
