@@ -19,6 +19,7 @@ type tilesScratch struct {
 func (s *tilesScratch) reserve(groups, tokens int64) {
 	weights, sums := max(groups*tileDepth*lanes, int64(len(s.weights))), max(groups*upTo32(tokens)*lanes, int64(len(s.sums)))
 	if int64(len(s.weights)) < weights || int64(len(s.sums)) < sums {
+		s.product = tileProduct{} // it keeps what was before alive
 		b := hugeFloats(int(weights/2 + sums))
 		s.weights, s.sums = halvesOf(b[:weights/2]), b[weights/2:]
 	}
