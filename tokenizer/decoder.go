@@ -34,6 +34,7 @@ type Decoder struct {
 	options   DecodeOptions
 	pending   []byte // the beginning of a rune
 	prefix    bool   // the dummy prefix may still come
+	owes      bool   // a space, unless the text ends
 }
 
 // NewDecoder returns a decoder for one stream of tokens.
@@ -71,6 +72,9 @@ func (d *Decoder) Append(id int32) string {
 	if d.tokenizer.bytewise {
 		return d.decode(text)
 	}
+	if d.tokenizer.suffix != "" {
+		return d.suffixed(t, text)
+	}
 	if t.kind == byteValue {
 		text = d.decode(text)
 	} else {
@@ -84,6 +88,21 @@ func (d *Decoder) Append(id int32) string {
 		d.prefix = false
 	}
 	d.prefix = d.prefix && text == ""
+	return text
+}
+
+// suffixed returns the text of a token that may end a word, where words end with a space
+// but for the last one.
+func (d *Decoder) suffixed(t *token, text string) string {
+	if t.kind == control && !d.options.ShowSpecial {
+		return ""
+	}
+	if d.owes {
+		text = " " + text
+	}
+	if d.owes = strings.HasSuffix(t.text, d.tokenizer.suffix); d.owes {
+		text = text[:len(text)-1]
+	}
 	return text
 }
 

@@ -250,10 +250,6 @@ func (s *source) readModel(m *modelEntry) error {
 	switch {
 	case m.Dropout != nil && *m.Dropout != 0:
 		return fmt.Errorf("model.dropout: %g is not supported", *m.Dropout)
-	case m.WordPrefix != nil && *m.WordPrefix != "" && s.words == nil:
-		return fmt.Errorf("model.continuing_subword_prefix: %q is not supported", *m.WordPrefix)
-	case m.WordSuffix != nil && *m.WordSuffix != "":
-		return fmt.Errorf("model.end_of_word_suffix: %q is not supported", *m.WordSuffix)
 	case len(m.Vocab) == 0:
 		return fmt.Errorf("model.vocab: no tokens")
 	case m.Vocab[0].scored != s.unigram:
@@ -270,10 +266,21 @@ func (s *source) readModel(m *modelEntry) error {
 	if m.UnkID != nil {
 		s.unknown = int32(*m.UnkID)
 	}
+	if s.words == nil {
+		s.affixes = affixes{valueOf(m.WordPrefix), valueOf(m.WordSuffix)}
+	}
 	s.merges = m.Merges
 	s.ignoreMerges = m.IgnoreMerges
 	s.fuseUnknown = m.FuseUnk
 	return nil
+}
+
+// valueOf returns a text that may be absent.
+func valueOf(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
 }
 
 // maxHoles bounds the ids below the highest one that have no token.
@@ -298,8 +305,12 @@ func (s *source) readVocab(f *tokenizerFile) error {
 	if !s.charLevel && (s.unigram || s.words != nil) {
 		return fmt.Errorf("model.type: %s with a ByteLevel pre-tokenizer is not supported", f.Model.Type)
 	}
-	if !s.charLevel && f.Model.ByteFallback && f.Model.spellsBytes() {
+	spells := f.Model.ByteFallback && f.Model.spellsBytes()
+	switch {
+	case spells && !s.charLevel:
 		return fmt.Errorf("model.byte_fallback with a ByteLevel pre-tokenizer is not supported")
+	case s.affixes != affixes{} && (spells || !s.charLevel || s.unigram || f.Model.UnkToken == nil):
+		return fmt.Errorf("model.continuing_subword_prefix and model.end_of_word_suffix are only supported of BPE over characters with an unknown token and without bytes")
 	}
 	if s.unigram {
 		s.scores = make([]float64, size)

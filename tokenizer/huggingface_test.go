@@ -351,8 +351,8 @@ func TestRefusedFiles(t *testing.T) {
 			at(t, f, "model")["byte_fallback"], at(t, f, "model.vocab")["<0x00>"] = true, 4000
 		}, "model.byte_fallback with"},
 		{"dropout", set("model", "dropout", 0.1), "model.dropout"},
-		{"prefix", set("model", "continuing_subword_prefix", "##"), "model.continuing_subword_prefix"},
-		{"suffix", set("model", "end_of_word_suffix", "</w>"), "model.end_of_word_suffix"},
+		{"prefix of bytes", set("model", "continuing_subword_prefix", "##"), "model.continuing_subword_prefix"},
+		{"suffix of bytes", set("model", "end_of_word_suffix", "</w>"), "model.end_of_word_suffix"},
 		{"unknown token", set("model", "unk_token", "nowhere"), "model.unk_token"},
 		{"no vocabulary", set("model", "vocab", object{}), "model.vocab"},
 		{"no bytes", func(f object) {
@@ -364,7 +364,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"sparse ids", set("model.vocab", "new", 1<<30), "ids go up to"},
 		{"fractional id", set("model.vocab", "new", 1.5), "the id of"},
 		{"empty token", set("model.vocab", "", 5000), "is empty"},
-		{"long token", set("model.vocab", long, 5000), "1025 bytes"},
+		{"long token", set("model.vocab", long, 5000), "4097 bytes"},
 		{"unknown merge", merge([]any{"!", "nowhere"}), "not in the vocabulary"},
 		{"unmade merge", merge([]any{"!", "\u0100"}), "not in the vocabulary"},
 		{"empty merge", merge([]any{"", "!"}), "not in the vocabulary"},

@@ -51,6 +51,8 @@ type component struct {
 	Prefix  string `json:"prefix"`  // WordPiece
 	Cleanup *bool  `json:"cleanup"` // WordPiece
 
+	Suffix string `json:"suffix"` // BPEDecoder
+
 	Sep *pairID `json:"sep"` // BertProcessing, RobertaProcessing
 	Cls *pairID `json:"cls"`
 
@@ -415,6 +417,9 @@ func (p *pipeline) readDecoder(c *component) error {
 		return nil
 	case c.Type == "WordPiece":
 		p.joiner, p.dropPrefix = &joiner{within: &c.Prefix, clean: is(c.Cleanup, true)}, dropJoin
+		return c.check("decoder")
+	case c.Type == "BPEDecoder" && p.charLevel && c.Suffix != "":
+		p.suffix = c.Suffix
 		return c.check("decoder")
 	}
 	steps, paths, err := flatten("decoder", c)

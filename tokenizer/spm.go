@@ -34,14 +34,15 @@ type charLevel struct {
 	pairs      *pairTable
 	lattice    *lattice    // of Unigram, instead of pairs
 	words      *wordPieces // or these
-	bytes      [256]int32  // the token of each byte; -1: none
-	unknown    int32       // -1: none
-	loses      bool        // characters without tokens are left out, for nothing stands for them
-	fuse       bool        // one unknown token for a run of unknown characters
-	cutters    *cutters    // nil: words are as the next two say
-	splitMarks bool        // words begin at each mark
-	splitWords bool        // words begin at a mark after anything else; no token goes across
-	whole      bool        // a word that is a token becomes that token, whatever the merges say
+	affixes    affixes
+	bytes      [256]int32 // the token of each byte; -1: none
+	unknown    int32      // -1: none
+	loses      bool       // characters without tokens are left out, for nothing stands for them
+	fuse       bool       // one unknown token for a run of unknown characters
+	cutters    *cutters   // nil: words are as the next two say
+	splitMarks bool       // words begin at each mark
+	splitWords bool       // words begin at a mark after anything else; no token goes across
+	whole      bool       // a word that is a token becomes that token, whatever the merges say
 	cache      *wordCache
 	mergers    *sync.Pool
 }
@@ -57,6 +58,7 @@ func newCharLevel(s *source) (*vocabulary, *charLevel, error) {
 		whole:      s.ignoreMerges,
 		cutters:    s.splitter.general,
 		words:      s.words,
+		affixes:    s.affixes,
 		splitMarks: s.splitMarks,
 		cache:      newWordCache(),
 		mergers:    &sync.Pool{New: func() any { return new(merger) }},
@@ -177,7 +179,7 @@ func (m *charLevel) listedPairs(merges []merge) (*pairTable, error) {
 	return resolvePairs(merges, func(e merge) (left, right, to int32, ok bool) {
 		left, okLeft := pieces[e.left]
 		right, okRight := pieces[e.right]
-		to, ok = pieces[e.left+e.right]
+		to, ok = pieces[e.left+strings.TrimPrefix(e.right, m.affixes.within)]
 		return left, right, to, ok && okLeft && okRight && e.left != "" && e.right != ""
 	})
 }
@@ -300,9 +302,9 @@ func (m *charLevel) encodeWord(ids []int32, word string) []int32 {
 	w := m.mergers.Get().(*merger)
 	w.reset(utf8.RuneCountInString(word))
 	for i := 0; i < len(word); {
-		r, n := utf8.DecodeRuneInString(word[i:])
-		id, ok := m.symbols[r]
-		if !ok || r == utf8.RuneError && n == 1 {
+		_, n := utf8.DecodeRuneInString(word[i:])
+		id, ok := m.char(word, i, i+n)
+		if !ok {
 			id = -1
 		}
 		w.append(id, i)
@@ -319,10 +321,10 @@ func (m *charLevel) encodeWord(ids []int32, word string) []int32 {
 // known returns a word without the characters for which there are no tokens.
 func (m *charLevel) known(word string) string {
 	var out strings.Builder
-	for i, r := range word {
+	for i := range word {
 		_, n := utf8.DecodeRuneInString(word[i:])
-		id, ok := m.symbols[r]
-		ok = ok && int(id) < len(m.vocab.tokens) && n == utf8.RuneLen(r)
+		id, ok := m.char(word, i, i+n)
+		ok = ok && int(id) < len(m.vocab.tokens)
 		if text := word[i : i+n]; ok || m.spells(text) {
 			out.WriteString(text)
 		}

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -25,6 +26,7 @@ type Tokenizer struct {
 	addBOS, addEOS bool
 	dropPrefix     dropPrefix
 	joiner         *joiner // of dropJoin
+	suffix         string  // ends tokens that a space follows unless the text ends
 	templates      []ChatTemplate
 	named          map[string]string // texts of special tokens by name: bos_token, eos_token, ...
 	digest         func() string
@@ -47,7 +49,9 @@ type source struct {
 
 	unigram bool        // the scores are of Unigram, not of merges
 	words   *wordPieces // nil: tokens come from merges or scores
+	affixes affixes     // of characters in words
 	joiner  *joiner     // nil: tokens follow one another
+	suffix  string      // ends tokens that a space follows
 
 	unspells bool // decoding takes the runes of tokens for bytes
 
@@ -91,6 +95,7 @@ func newTokenizer(s *source) (*Tokenizer, error) {
 		addEOS:      s.addEOS && len(s.eos) > 0,
 		dropPrefix:  s.dropPrefix,
 		joiner:      s.joiner,
+		suffix:      s.suffix,
 		templates:   s.templates,
 		named:       s.named,
 	}
@@ -106,6 +111,8 @@ func newTokenizer(s *source) (*Tokenizer, error) {
 	switch {
 	case s.joiner != nil:
 		t.vocab.show(s.joiner.next)
+	case s.suffix != "":
+		t.vocab.show(func(text string) string { return strings.ReplaceAll(text, s.suffix, " ") })
 	case s.charLevel && s.unspells:
 		t.vocab.show(unspell)
 	}

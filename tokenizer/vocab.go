@@ -22,9 +22,9 @@ const (
 	byteValue // <0x00> to <0xFF>
 )
 
-// maxTokenBytes bounds a token's text. The longest of real vocabularies have
-// less than 300 bytes; the bound keeps matching and merging linear.
-const maxTokenBytes = 1024
+// maxTokenBytes bounds a token's text. Those of large models have less
+// than 300 bytes, runs of spaces in others 4096; the bound keeps matching and merging linear.
+const maxTokenBytes = 4096
 
 // token is an entry of the vocabulary.
 type token struct {

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // wordPieces makes a word tokens without merges: WordLevel knows whole words only,
@@ -74,6 +75,26 @@ func (w *wordPieces) longest(text, prefix string, v *vocabulary) (end int, id in
 func (v *vocabulary) word(text string) (int32, bool) {
 	id, ok := v.pieces[text]
 	return id, ok && v.tokens[id].kind != control
+}
+
+// affixes mark characters of BPE: those that do not begin a word, and that which ends it.
+type affixes struct{ within, end string }
+
+// char returns the symbol of the character between two places in a word.
+func (m *charLevel) char(word string, from, to int) (int32, bool) {
+	text := word[from:to]
+	if m.affixes == (affixes{}) {
+		r, n := utf8.DecodeRuneInString(text)
+		id, ok := m.symbols[r]
+		return id, ok && (r != utf8.RuneError || n != 1)
+	}
+	if from > 0 {
+		text = m.affixes.within + text
+	}
+	if to == len(word) {
+		text += m.affixes.end
+	}
+	return m.vocab.word(text)
 }
 
 // joiner says how tokens that are words become text: each but the first, and but one

@@ -147,6 +147,11 @@ def word_cases():
     chars = {t: i for i, t in enumerate(["<unk>", "<s>", "</s>", *"abcdehiqtul", *map("".join, merges)])}
     lost = dict(type="BPE", dropout=None, unk_token=None, continuing_subword_prefix=None, end_of_word_suffix=None, fuse_unk=False, byte_fallback=False, vocab=chars, merges=merges)
     yield "left out", {"normalizer": None, "pre_tokenizer": step("Whitespace"), "decoder": None, "model": lost}
+    ends = [["q", "##u"], ["##l", "##o</w>"], ["t", "##h"], ["th", "##e</w>"]]
+    marked = dict.fromkeys(["<unk>", "<s>", "</s>", *"abcdehiqtul", "##l", "##u", "##o</w>", "##h", "##e</w>", "##i", "##c", "##k</w>", "x</w>", "x"])
+    marked |= dict.fromkeys(a + b.removeprefix("##") for a, b in ends)
+    whole = dict(lost, unk_token="<unk>", fuse_unk=True, continuing_subword_prefix="##", end_of_word_suffix="</w>", vocab={t: i for i, t in enumerate(marked)}, merges=ends)
+    yield "ends of words", {"normalizer": None, "pre_tokenizer": step("BertPreTokenizer"), "decoder": step("BPEDecoder", suffix="</w>"), "model": whole}
     yield "left out, not cut", {"normalizer": None, "pre_tokenizer": None, "decoder": None, "model": lost}
 
 
@@ -245,6 +250,7 @@ def decoder_cases():
         yield "metaspace " + scheme, False, meta(scheme)
     yield "bytes that no piece spells", False, sequence("decoders", replaced, bytes_, fuse, strip)
     yield "none", True, None
+    yield "ends of words", True, step("BPEDecoder", suffix="ing")
     yield "bytes", True, step("ByteLevel", add_prefix_space=True, trim_offsets=True, use_regex=True)
     for clean in [True, False]:
         yield f"words {clean}", True, step("WordPiece", prefix="i", cleanup=clean)
