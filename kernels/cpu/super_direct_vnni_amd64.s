@@ -127,9 +127,9 @@ GROUPS: \
 	ADDQ      $32, R12 \
 	EACH(ADD16, 1)
 
-// Q6_K reads all codes first, in the order of memory; with eight tokens, for which it
-// lacks registers, each when it is needed. Lines are prefetched one by one in between: six at
-// once find too few buffers.
+// Q6_K reads all codes first, in the order of memory; with eight tokens there are too few
+// registers for that, and each code is read when it is needed. Lines are prefetched one at a
+// time in between: six at once find too few buffers free.
 #define Q6_K_PAIR(EACH, NEXT) \
 	VMOVDQU32 (AX), Z4 \
 	VMOVDQU32 64(AX), Z5 \
