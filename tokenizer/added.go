@@ -40,8 +40,8 @@ func newMatcher(tokens []addedToken) (*matcher, error) {
 	}
 	m := &matcher{edges: map[edge]int32{}, ends: []int32{-1}, tokens: tokens}
 	for i, t := range tokens {
-		if t.text == "" || len(t.text) > maxTokenBytes {
-			return nil, fmt.Errorf("added token %d has %d bytes, not 1 to %d", t.id, len(t.text), maxTokenBytes)
+		if t.text == "" || len(t.text) > maxPieceBytes {
+			return nil, fmt.Errorf("added token %d has %d bytes, not 1 to %d", t.id, len(t.text), maxPieceBytes)
 		}
 		node := int32(0)
 		for j := range len(t.text) {

@@ -224,3 +224,16 @@ func TestPipelines(t *testing.T) {
 		})
 	}
 }
+
+// TestWordsOfBytes: what is not UTF-8 makes a word unknown.
+func TestWordsOfBytes(t *testing.T) {
+	for _, name := range []string{"WordLevel", "WordPiece"} {
+		file := spmFile(t)
+		file["added_tokens"], file["decoder"], file["normalizer"] = []any{}, nil, object{"type": "BertNormalizer", "clean_text": false, "handle_chinese_chars": false, "lowercase": false}
+		file["pre_tokenizer"] = object{"type": "WhitespaceSplit"}
+		file["model"] = object{"type": name, "unk_token": "<unk>", "vocab": object{"<unk>": 0, "a": 1, "##b": 2}}
+		tok, err := fromObject(t, file)
+		require.NoError(t, err)
+		require.Equal(t, []int32{0, 1}, tok.Encode("a\xff a", EncodeOptions{}), name)
+	}
+}

@@ -104,6 +104,9 @@ func (m *charLevel) findBytes(unmarks, lose bool) error {
 	m.splitWords = true
 	for id := range m.vocab.tokens {
 		t := &m.vocab.tokens[id]
+		if len(t.text) > maxPieceBytes {
+			return fmt.Errorf("token %d has %d bytes, at most %d are supported of characters", id, len(t.text), maxPieceBytes)
+		}
 		if !utf8.ValidString(t.text) {
 			return fmt.Errorf("token %d: %.40q is not UTF-8", id, t.text)
 		}
@@ -289,7 +292,7 @@ func (m *charLevel) encodeWord(ids []int32, word string) []int32 {
 	if m.lattice != nil {
 		return m.encodeBest(ids, word)
 	}
-	if m.whole && len(word) <= maxTokenBytes {
+	if m.whole && len(word) <= maxPieceBytes {
 		if id, ok := m.vocab.pieces[word]; ok && m.vocab.tokens[id].kind != control {
 			return append(ids, id)
 		}

@@ -22,9 +22,14 @@ const (
 	byteValue // <0x00> to <0xFF>
 )
 
-// maxTokenBytes bounds a token's text. Those of large models have less
-// than 300 bytes, runs of spaces in others 4096; the bound keeps matching and merging linear.
-const maxTokenBytes = 4096
+// maxTokenBytes bounds a token's text, maxPieceBytes that of a token which is looked for
+// at each place of a text: added ones, and those of characters. Tokens of large models
+// have less than 300 bytes, runs of spaces in others 4096; the bounds keep matching and
+// merging linear.
+const (
+	maxTokenBytes = 4096
+	maxPieceBytes = 1024
+)
 
 // token is an entry of the vocabulary.
 type token struct {

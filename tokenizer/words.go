@@ -44,7 +44,7 @@ func (w *wordPieces) encode(ids []int32, word string, v *vocabulary, unknown int
 		return append(ids, unknown)
 	}
 	n := len(ids)
-	if runes := []rune(word); len(runes) > w.most {
+	if utf8.RuneCountInString(word) > w.most {
 		return append(ids, unknown)
 	}
 	for rest, prefix := word, ""; rest != ""; prefix = w.prefix {
@@ -59,9 +59,9 @@ func (w *wordPieces) encode(ids []int32, word string, v *vocabulary, unknown int
 
 // longest returns the longest piece with which a text begins, and its length there.
 func (w *wordPieces) longest(text, prefix string, v *vocabulary) (end int, id int32) {
-	for i, r := range text {
-		to := i + len(string(r))
-		if to > maxTokenBytes {
+	for to := 0; to < len(text); {
+		_, n := utf8.DecodeRuneInString(text[to:])
+		if to += n; to > maxPieceBytes {
 			break
 		}
 		if found, ok := v.word(prefix + text[:to]); ok {
