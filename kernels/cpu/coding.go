@@ -37,9 +37,9 @@ var codings = [numTypes]coding{
 	kernels.Q3_K: {16, func(b []byte, k, r int) int32 {
 		return int32(int8(b[288+threeBits(b[320+k/32*192:], k%32, r)]))
 	}, signedScale, nil},
-	kernels.Q4_K: {32, func(b []byte, k, r int) int32 { return nibble(b[320:], k, r) }, headScale, headMin},
+	kernels.Q4_K: {32, func(b []byte, k, r int) int32 { return nibble(b[256:], k, r) }, headScale, headMin},
 	kernels.Q5_K: {32, func(b []byte, k, r int) int32 {
-		group := b[320+k/32*320:]
+		group := b[256+k/32*320:]
 		return nibble(group[64:], k%32, r) | code(group, k%32, r, 1)<<4
 	}, headScale, headMin},
 	kernels.Q6_K: {16, func(b []byte, k, r int) int32 {
@@ -88,9 +88,25 @@ func signedScale(b []byte, g, r int) float32 {
 	return f16At(b, r) * float32(int8(b[2*lanes+g*lanes+r]))
 }
 
-// headScale and headMin read what packKHead writes.
-func headScale(b []byte, g, r int) float32 { return f16At(b, r) * float32(b[64+32*g+r]) }
-func headMin(b []byte, g, r int) float32   { return f16At(b[2*lanes:], r) * float32(b[64+32*g+lanes+r]) }
+// headScale and headMin are floats of what packer.head writes.
+func headScale(b []byte, g, r int) float32 {
+	scale, _ := headParts(b, g, r)
+	return f16At(b, r) * float32(scale)
+}
+
+func headMin(b []byte, g, r int) float32 {
+	_, min := headParts(b, g, r)
+	return f16At(b[2*lanes:], r) * float32(min)
+}
+
+// headParts returns the integers of group g.
+func headParts(b []byte, g, r int) (scale, min int32) {
+	of := func(word int) int32 { return int32(b[4*lanes+(word*lanes+r)*4+g%4]) }
+	if g < 4 {
+		return of(0) & 63, of(1) & 63
+	}
+	return of(2)&15 | of(0)>>6<<4, of(2)>>4 | of(1)>>6<<4
+}
 
 // unpackGeneric returns variant.unpack of a type with a coding. The products
 // are exact; the conversion forbids a fused multiply-add all the same, which

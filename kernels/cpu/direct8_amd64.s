@@ -2,10 +2,12 @@
 
 #include "textflag.h"
 #include "vector_amd64.h"
+#include "head_amd64.h"
 
 // Products of packed rows with one, two or four tokens in 8 bits: 16 rows are
 // unpacked in registers and used at once. AX is at the packed codes, R10 at the
-// block, R12 the offset of its scales' bytes, DX x, DI out, CX blocks left.
+// block, R12 the offset of its scales' bytes, there or, of Q4_K and Q5_K, at R11, DX x, DI out,
+// CX blocks left.
 //
 // Y0 to Y7 are integer sums as in gemm8_amd64.s; with one or two tokens Y4 to Y7
 // are sums of out instead. Y8, Y9 and Y13, Y14 are codes of two times four
@@ -217,38 +219,44 @@ TEXT ·directQ4_0x1AVX2(SB), NOSPLIT, $0-32
 TEXT ·directQ4_0x2AVX2(SB), NOSPLIT, $0-32
 	Q4_0(EACH2, USE2, ADD2, OUT2, 96)
 
-// K_HEAD begins a block of Q4_K or Q5_K, K_SCALES reads its scales and mins.
+// K_HEAD begins a block of Q4_K or Q5_K, of which R11 has scales and mins, K_SCALES reads those
+// of a group.
+#define TO_R11(MIN, LAST, AT, BITS) VMOVDQU BITS, (128*MIN+64*LAST+AT)(R11)
+
 #define K_HEAD \
 	MOVQ AX, R10 \
 	AHEAD(0) \
 	AHEAD(64) \
 	AHEAD(128) \
 	AHEAD(192) \
-	AHEAD(256) \
-	ADDQ $320, AX \
+	SIX_BITS(R10, 0, TO_R11) \
+	SIX_BITS(R10, 32, TO_R11) \
+	ADDQ $256, AX \
 	XORQ R12, R12
 
 #define K_SCALES \
-	VPMOVZXBD 64(R10)(R12*1), Y8 \
-	VPMOVZXBD 72(R10)(R12*1), Y9 \
-	VPMOVZXBD 80(R10)(R12*1), Y13 \
-	VPMOVZXBD 88(R10)(R12*1), Y14 \
-	VCVTPH2PS (R10), Y11 \
-	VCVTPH2PS 16(R10), Y12 \
-	VCVTDQ2PS Y8, Y8 \
-	VCVTDQ2PS Y9, Y9 \
-	VCVTDQ2PS Y13, Y13 \
-	VCVTDQ2PS Y14, Y14 \
-	VMULPS    Y11, Y8, Y8 \
-	VMULPS    Y12, Y9, Y9 \
-	VCVTPH2PS 32(R10), Y11 \
-	VCVTPH2PS 48(R10), Y12 \
-	VMULPS    Y11, Y13, Y13 \
-	VMULPS    Y12, Y14, Y14 \
-	ADDQ      $32, R12
+	VPBROADCASTD headByte<>(SB), Y10 \
+	VPAND        (R11)(R12*1), Y10, Y8 \
+	VPAND        32(R11)(R12*1), Y10, Y9 \
+	VPAND        128(R11)(R12*1), Y10, Y13 \
+	VPAND        160(R11)(R12*1), Y10, Y14 \
+	VCVTPH2PS    (R10), Y11 \
+	VCVTPH2PS    16(R10), Y12 \
+	VCVTDQ2PS    Y8, Y8 \
+	VCVTDQ2PS    Y9, Y9 \
+	VCVTDQ2PS    Y13, Y13 \
+	VCVTDQ2PS    Y14, Y14 \
+	VMULPS       Y11, Y8, Y8 \
+	VMULPS       Y12, Y9, Y9 \
+	VCVTPH2PS    32(R10), Y11 \
+	VCVTPH2PS    48(R10), Y12 \
+	VMULPS       Y11, Y13, Y13 \
+	VMULPS       Y12, Y14, Y14 \
+	NEXT_HEAD(R12)
 
 #define Q4_K(EACH, USE, ADD, OUT, XBYTES) \
 	ARGUMENTS           \
+	HEAD_FRAME(328, R11) \
 	SHRQ $8, CX         \
 	OUT(LOAD)           \
 block:                  \
@@ -261,7 +269,7 @@ group:                  \
 	ADD(MIN)            \
 	ADDQ $256, AX       \
 	ADDQ $XBYTES, DX    \
-	CMPQ R12, $256      \
+	CMPQ R12, $128      \
 	JNE  group          \
 	DECQ CX             \
 	JNZ  block          \
@@ -271,12 +279,12 @@ group:                  \
 
 // func directQ4_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX2, FMA, F16C
-TEXT ·directQ4_Kx1AVX2(SB), NOSPLIT, $0-32
+TEXT ·directQ4_Kx1AVX2(SB), NOSPLIT, $328-32
 	Q4_K(EACH1, USE1, ADD1, OUT1, 48)
 
 // func directQ4_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX2, FMA, F16C
-TEXT ·directQ4_Kx2AVX2(SB), NOSPLIT, $0-32
+TEXT ·directQ4_Kx2AVX2(SB), NOSPLIT, $328-32
 	Q4_K(EACH2, USE2, ADD2, OUT2, 96)
 
 // HIGH joins bits of the dwords at SRC to two times four columns of 8 rows.
@@ -311,6 +319,7 @@ TEXT ·directQ4_Kx2AVX2(SB), NOSPLIT, $0-32
 
 #define Q5_K(EACH, USE, ADD, OUT, XBYTES) \
 	ARGUMENTS           \
+	HEAD_FRAME(328, R11) \
 	SHRQ $8, CX         \
 	OUT(LOAD)           \
 block:                  \
@@ -324,7 +333,7 @@ group:                  \
 	ADD(MIN)            \
 	ADDQ $320, AX       \
 	ADDQ $XBYTES, DX    \
-	CMPQ R12, $256      \
+	CMPQ R12, $128      \
 	JNE  group          \
 	DECQ CX             \
 	JNZ  block          \
@@ -334,12 +343,12 @@ group:                  \
 
 // func directQ5_Kx1AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX2, FMA, F16C
-TEXT ·directQ5_Kx1AVX2(SB), NOSPLIT, $0-32
+TEXT ·directQ5_Kx1AVX2(SB), NOSPLIT, $328-32
 	Q5_K(EACH1, USE1, ADD1, OUT1, 48)
 
 // func directQ5_Kx2AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX2, FMA, F16C
-TEXT ·directQ5_Kx2AVX2(SB), NOSPLIT, $0-32
+TEXT ·directQ5_Kx2AVX2(SB), NOSPLIT, $328-32
 	Q5_K(EACH2, USE2, ADD2, OUT2, 96)
 
 // HALVES reads scales F16 [16] at AT as Y8 and Y9, PLUS_HALVES numbers that are added as
@@ -976,7 +985,14 @@ TEXT ·directTableQ3_Kx2AVX2(SB), NOSPLIT, $0-32
 	SHRQ $8, CX      \
 	OUT(LOAD)        \
 block:               \
-	K_HEAD           \
+	MOVQ AX, R10     \
+	AHEAD(0)         \
+	AHEAD(64)        \
+	AHEAD(128)       \
+	AHEAD(192)       \
+	AHEAD(256)       \
+	ADDQ $320, AX    \
+	XORQ R12, R12    \
 group:               \
 	TWOS16(0, EACH, USE, ADD, FIRST_MIN) \
 	TWOS16(1, EACH, USE, ADD, SECOND_MIN) \
@@ -1027,12 +1043,12 @@ TEXT ·directQ5_1x4AVX2(SB), NOSPLIT, $0-32
 
 // func directQ4_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX2, FMA, F16C
-TEXT ·directQ4_Kx4AVX2(SB), NOSPLIT, $0-32
+TEXT ·directQ4_Kx4AVX2(SB), NOSPLIT, $328-32
 	Q4_K(EACH4, USE4, ADD4, OUT4, 192)
 
 // func directQ5_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX2, FMA, F16C
-TEXT ·directQ5_Kx4AVX2(SB), NOSPLIT, $0-32
+TEXT ·directQ5_Kx4AVX2(SB), NOSPLIT, $328-32
 	Q5_K(EACH4, USE4, ADD4, OUT4, 192)
 
 // func directQ6_Kx4AVX2(out *float32, src unsafe.Pointer, x *block8, n int)

@@ -150,7 +150,7 @@ block:
 	ADD $48, R11
 
 // func directQ4_KDotProd(out *float32, src unsafe.Pointer, x *block8, n int)
-TEXT ·directQ4_KDotProd(SB), NOSPLIT, $0-32
+TEXT ·directQ4_KDotProd(SB), NOSPLIT, $256-32
 	ARGUMENTS
 	BYTES(0x0f, V31)
 
@@ -178,7 +178,7 @@ group:
 	RESULT
 
 // func directQ5_KDotProd(out *float32, src unsafe.Pointer, x *block8, n int)
-TEXT ·directQ5_KDotProd(SB), NOSPLIT, $0-32
+TEXT ·directQ5_KDotProd(SB), NOSPLIT, $256-32
 	ARGUMENTS
 	BYTES(0x0f, V31)
 	BYTES(0x10, V29)

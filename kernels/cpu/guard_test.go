@@ -152,7 +152,7 @@ func (g guards) packing(v *variant) {
 		words := (*word)(g.bytes(4 * lanes * n))
 		v.gather(words, g.bytes((lanes-1)*stride+4*n), stride, n)
 		v.columns16(g.bytes(4*lanes*n), words, n)
-		v.columns8(g.bytes((4*n-1)*stride+lanes), stride, words, n)
+		v.columns8(g.bytes(4*lanes*n), words, n)
 		for _, bits := range []int{1, 2, 4} {
 			v.fields((*word)(g.bytes(4*lanes*n)), (*word)(g.bytes(4*lanes*n*8/bits)), n, bits, 8-bits)
 		}

@@ -64,14 +64,19 @@ func (src *groupRows) halves(dst []byte, at int) {
 	}
 }
 
+// copyTo writes n words from number `from` on.
+func (p *packer) copyTo(dst []byte, from, n int) {
+	copy(dst, unsafe.Slice((*byte)(unsafe.Pointer(&p.words[from : from+n][0])), 4*lanes*n))
+}
+
 // columns16 splits words from number `from` on into columns of 16 bits, [2*n, 16].
 func (p *packer) columns16(dst []byte, from, n int) {
 	p.kern.columns16(unsafe.Pointer(&dst[:4*lanes*n][0]), &p.words[from : from+n][0], n)
 }
 
-// columns8 splits them into columns of 8 bits, [4*n, 16], `step` bytes apart.
-func (p *packer) columns8(dst []byte, step, from, n int) {
-	p.kern.columns8(unsafe.Pointer(&dst[:(4*n-1)*step+lanes][0]), step, &p.words[from : from+n][0], n)
+// columns8 splits them into columns of 8 bits, [4*n, 16].
+func (p *packer) columns8(dst []byte, from, n int) {
+	p.kern.columns8(unsafe.Pointer(&dst[:4*lanes*n][0]), &p.words[from : from+n][0], n)
 }
 
 // fields takes codes of a number of bits from the bytes of words, from bit `shift` of
@@ -109,12 +114,12 @@ func columns16Generic(dst unsafe.Pointer, src *word, n int) {
 }
 
 // columns8Generic is variant.columns8.
-func columns8Generic(dst unsafe.Pointer, step int, src *word, n int) {
+func columns8Generic(dst unsafe.Pointer, src *word, n int) {
+	columns := unsafe.Slice((*[4][lanes]byte)(dst), n)
 	for i, w := range unsafe.Slice(src, n) {
 		for j := range 4 {
-			column := (*[lanes]byte)(unsafe.Add(dst, (4*i+j)*step))
 			for r, v := range w {
-				column[r] = byte(v >> (8 * j))
+				columns[i][j][r] = byte(v >> (8 * j))
 			}
 		}
 	}

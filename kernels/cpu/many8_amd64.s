@@ -2,6 +2,7 @@
 
 #include "textflag.h"
 #include "vector_amd64.h"
+#include "head_amd64.h"
 #include "gemm8_amd64.h"
 #include "unpack8_amd64.h"
 
@@ -43,12 +44,23 @@ VECTOR(words<>, 0x0001000100010001)
 	AHEAD(-128) \
 	AHEAD(-64)
 
-#define NO_AHEAD
+// These begin blocks: with the head of Q4_K or Q5_K, with bytes of scales at AT, with neither.
+#define HEAD_BEGIN \
+	OPEN_HEAD \
+	K_AHEAD
 
-// MANY multiplies blocks of GROUPS times 32 columns, 1<<LOG, whose bytes of scales are at
-// SCALES, and codes at CODES: UNPACK does 32 columns, with masks LOW and HIGH, and
-// PRODUCTS uses them.
-#define MANY(LOG, GROUPS, SCALES, CODES, LOW, HIGH, BLOCK_AHEAD, AHEADS, UNPACK, PRODUCTS) \
+#define BYTES_BEGIN(AT) \
+	LEAQ AT(SI), R12 \
+	K_AHEAD
+
+#define BYTES_BEGIN32 BYTES_BEGIN(32)
+#define BYTES_BEGIN64 BYTES_BEGIN(64)
+
+#define NO_BEGIN
+
+// MANY multiplies blocks of GROUPS times 32 columns, 1<<LOG, whose codes are at CODES: UNPACK
+// does 32 columns, with masks LOW and HIGH, and PRODUCTS uses them.
+#define MANY(LOG, GROUPS, BEGIN, CODES, LOW, HIGH, AHEADS, UNPACK, PRODUCTS) \
 	MOVQ         src+8(FP), SI \
 	MOVQ         x+16(FP), DX \
 	MOVQ         stride+24(FP), R11 \
@@ -58,9 +70,8 @@ VECTOR(words<>, 0x0001000100010001)
 	MOVQ         p+48(FP), R8 \
 	SHRQ         $LOG, CX \
 block: \
-	LEAQ         SCALES(SI), R12 \
 	LEAQ         CODES(SI), R10 \
-	BLOCK_AHEAD \
+	BEGIN \
 	MOVQ         $GROUPS, AX \
 group: \
 	AHEADS \
@@ -93,63 +104,63 @@ tile: \
 
 // func manyQ4_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
-TEXT ·manyQ4_KAVX2(SB), NOSPLIT, $0-64
-	MANY(8, 8, 64, 320, nibbles, nibbles, K_AHEAD, AHEAD4, FOURTHS32, MIN_PRODUCTS4)
+TEXT ·manyQ4_KAVX2(SB), NOSPLIT, $328-64
+	MANY(8, 8, HEAD_BEGIN, 256, nibbles, nibbles, AHEAD4, FOURTHS32, MIN_PRODUCTS4)
 
 // func manyQ5_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
-TEXT ·manyQ5_KAVX2(SB), NOSPLIT, $0-64
-	MANY(8, 8, 64, 320, nibbles, fifths, K_AHEAD, AHEAD5, FIFTHS32, FIFTH_MIN_PRODUCTS4)
+TEXT ·manyQ5_KAVX2(SB), NOSPLIT, $328-64
+	MANY(8, 8, HEAD_BEGIN, 256, nibbles, fifths, AHEAD5, FIFTHS32, FIFTH_MIN_PRODUCTS4)
 
 // func manyQ6_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyQ6_KAVX2(SB), NOSPLIT, $0-64
-	MANY(8, 8, 32, 288, nibbles, sixths, K_AHEAD, AHEAD6, SIXTHS32, SIXTEEN_PRODUCTS4)
+	MANY(8, 8, BYTES_BEGIN32, 288, nibbles, sixths, AHEAD6, SIXTHS32, SIXTEEN_PRODUCTS4)
 
 // func manyQ2_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyQ2_KAVX2(SB), NOSPLIT, $0-64
-	MANY(8, 8, 64, 320, pairs, nibbles, K_AHEAD, AHEAD2, PAIRS32, SIXTEEN_MIN_PRODUCTS4)
+	MANY(8, 8, BYTES_BEGIN64, 320, pairs, nibbles, AHEAD2, PAIRS32, SIXTEEN_MIN_PRODUCTS4)
 
 // func manyQ3_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyQ3_KAVX2(SB), NOSPLIT, $0-64
-	MANY(8, 8, 32, 320, threes, threes, K_AHEAD, AHEAD3, THREES32, SIXTEEN_PRODUCTS4)
+	MANY(8, 8, BYTES_BEGIN32, 320, threes, threes, AHEAD3, THREES32, SIXTEEN_PRODUCTS4)
 
 // func manyTableQ3_KAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyTableQ3_KAVX2(SB), NOSPLIT, $0-64
-	MANY(8, 8, 32, 320, threes, threes, K_AHEAD, AHEAD3, THREES32_TABLE, WIDE_PRODUCTS4)
+	MANY(8, 8, BYTES_BEGIN32, 320, threes, threes, AHEAD3, THREES32_TABLE, WIDE_PRODUCTS4)
 
 // func manyQ4_0AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyQ4_0AVX2(SB), NOSPLIT, $0-64
-	MANY(5, 1, 0, 32, nibbles, nibbles, NO_AHEAD, AHEAD4, BLOCK4, OFFSET_PRODUCTS4)
+	MANY(5, 1, NO_BEGIN, 32, nibbles, nibbles, AHEAD4, BLOCK4, OFFSET_PRODUCTS4)
 
 // func manyQ4_1AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyQ4_1AVX2(SB), NOSPLIT, $0-64
-	MANY(5, 1, 0, 64, nibbles, nibbles, NO_AHEAD, AHEAD5, BLOCK4_MIN, MIN_PRODUCTS4)
+	MANY(5, 1, NO_BEGIN, 64, nibbles, nibbles, AHEAD5, BLOCK4_MIN, MIN_PRODUCTS4)
 
 // func manyQ5_0AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyQ5_0AVX2(SB), NOSPLIT, $0-64
-	MANY(5, 1, 0, 32, nibbles, fifths, NO_AHEAD, AHEAD5, BLOCK5, OFFSET_PRODUCTS4)
+	MANY(5, 1, NO_BEGIN, 32, nibbles, fifths, AHEAD5, BLOCK5, OFFSET_PRODUCTS4)
 
 // func manyQ5_1AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyQ5_1AVX2(SB), NOSPLIT, $0-64
-	MANY(5, 1, 0, 64, nibbles, fifths, NO_AHEAD, AHEAD6, BLOCK5_MIN, FIFTH_MIN_PRODUCTS4)
+	MANY(5, 1, NO_BEGIN, 64, nibbles, fifths, AHEAD6, BLOCK5_MIN, FIFTH_MIN_PRODUCTS4)
 
 // func manyIQ4_NLAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyIQ4_NLAVX2(SB), NOSPLIT, $0-64
-	MANY(5, 1, 0, 32, nibbles, nibbles, NO_AHEAD, AHEAD4, IQ4_NL32, SIGNED_PRODUCTS4)
+	MANY(5, 1, NO_BEGIN, 32, nibbles, nibbles, AHEAD4, IQ4_NL32, SIGNED_PRODUCTS4)
 
 // func manyIQ4_XSAVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyIQ4_XSAVX2(SB), NOSPLIT, $0-64
-	MANY(8, 8, 32, 192, nibbles, nibbles, K_AHEAD, AHEAD4, IQ4_XS32, SIGNED_PRODUCTS4)
+	MANY(8, 8, BYTES_BEGIN32, 192, nibbles, nibbles, AHEAD4, IQ4_XS32, SIGNED_PRODUCTS4)
 
 // FACTORS multiplies the scales of unpacked columns, at AT, by those beside the tensor.
 #define FACTORS(AT) \
@@ -169,4 +180,4 @@ TEXT ·manyIQ4_XSAVX2(SB), NOSPLIT, $0-64
 // func manyNVFP4AVX2(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX2, FMA, F16C
 TEXT ·manyNVFP4AVX2(SB), NOSPLIT, $0-64
-	MANY(5, 1, 0, 32, nibbles, nibbles, NO_AHEAD, AHEAD5, NVFP4_TIMES, SIXTEEN_PRODUCTS4)
+	MANY(5, 1, NO_BEGIN, 32, nibbles, nibbles, AHEAD5, NVFP4_TIMES, SIXTEEN_PRODUCTS4)

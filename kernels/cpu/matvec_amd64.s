@@ -2,6 +2,7 @@
 
 #include "textflag.h"
 #include "vector_amd64.h"
+#include "head_amd64.h"
 
 // A matvec multiplies two groups of 16 packed rows with one token. AX and BX
 // are the groups, DX is x, DI and SI the results, CX the columns or blocks
@@ -282,43 +283,56 @@ dword:
 	VZEROUPPER
 	RET
 
-// K_SCALE makes a scale of Q4_K or Q5_K: u8 * F16.
-#define K_SCALE(CODE, HALF, T, DST) \
-	VPMOVZXBD CODE, DST \
+// K_HEAD begins blocks of Q4_K or Q5_K, R10 and R11 of the two groups, whose scales and mins are
+// at R15 and 256 bytes on.
+#define TO_R15(MIN, LAST, AT, BITS) VMOVDQU BITS, (128*MIN+64*LAST+AT)(R15)
+#define TO_R15_256(MIN, LAST, AT, BITS) VMOVDQU BITS, (256+128*MIN+64*LAST+AT)(R15)
+
+#define K_HEAD \
+	MOVQ AX, R10 \
+	MOVQ BX, R11 \
+	AHEAD(0) \
+	AHEAD(64) \
+	AHEAD(128) \
+	AHEAD(192) \
+	SIX_BITS(R10, 0, TO_R15) \
+	SIX_BITS(R10, 32, TO_R15) \
+	SIX_BITS(R11, 0, TO_R15_256) \
+	SIX_BITS(R11, 32, TO_R15_256) \
+	ADDQ $256, AX \
+	ADDQ $256, BX \
+	XORQ R12, R12
+
+// K_SCALE makes a scale of Q4_K or Q5_K: a byte of dwords AT(R15) * F16.
+#define K_SCALE(AT, HALF, T, DST) \
+	VPAND     AT(R15)(R12*1), Y15, DST \
 	VCVTPH2PS HALF, T \
 	VCVTDQ2PS DST, DST \
 	VMULPS    T, DST, DST
 
-// K_SCALES reads the scales and mins of 32 columns: R10 and R11 are the blocks
-// of the two groups, R12 the offset of the group's bytes.
+// K_SCALES reads the scales and mins of 32 columns; R12 is the offset of the group's bytes.
 #define K_SCALES \
-	K_SCALE(64(R10)(R12*1), (R10), Y13, Y4) \
-	K_SCALE(72(R10)(R12*1), 16(R10), Y14, Y5) \
-	K_SCALE(64(R11)(R12*1), (R11), Y13, Y6) \
-	K_SCALE(72(R11)(R12*1), 16(R11), Y14, Y7) \
-	K_SCALE(80(R10)(R12*1), 32(R10), Y13, Y8) \
-	K_SCALE(88(R10)(R12*1), 48(R10), Y14, Y9) \
-	K_SCALE(80(R11)(R12*1), 32(R11), Y13, Y10) \
-	K_SCALE(88(R11)(R12*1), 48(R11), Y14, Y11)
+	VPBROADCASTD headByte<>(SB), Y15 \
+	K_SCALE(0, (R10), Y13, Y4) \
+	K_SCALE(32, 16(R10), Y14, Y5) \
+	K_SCALE(256, (R11), Y13, Y6) \
+	K_SCALE(288, 16(R11), Y14, Y7) \
+	K_SCALE(128, 32(R10), Y13, Y8) \
+	K_SCALE(160, 48(R10), Y14, Y9) \
+	K_SCALE(384, 32(R11), Y13, Y10) \
+	K_SCALE(416, 48(R11), Y14, Y11) \
+	NEXT_HEAD(R12)
 
 // func matvecQ4_KAVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
 // Requires: AVX2, FMA, F16C
-TEXT ·matvecQ4_KAVX2(SB), NOSPLIT, $0-48
+TEXT ·matvecQ4_KAVX2(SB), NOSPLIT, $584-48
 	ARGUMENTS
+	HEAD_FRAME(584, R15)
 	VPBROADCASTD low4<>(SB), Y12
 
 chunk:
 	BEGIN_CHUNK
-	MOVQ AX, R10
-	MOVQ BX, R11
-	AHEAD(0)
-	AHEAD(64)
-	AHEAD(128)
-	AHEAD(192)
-	AHEAD(256)
-	ADDQ $320, AX
-	ADDQ $320, BX
-	XORQ R12, R12
+	K_HEAD
 
 group:
 	K_SCALES
@@ -328,8 +342,7 @@ dword:
 	EIGHT_NIBBLES
 	DECQ R9
 	JNZ  dword
-	ADDQ $32, R12
-	CMPQ R12, $256
+	CMPQ R12, $128
 	JNE  group
 	END_CHUNK
 	SUBQ $256, CX
@@ -367,22 +380,14 @@ dword:
 
 // func matvecQ5_KAVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
 // Requires: AVX2, FMA, F16C
-TEXT ·matvecQ5_KAVX2(SB), NOSPLIT, $128-48
+TEXT ·matvecQ5_KAVX2(SB), NOSPLIT, $712-48
 	ARGUMENTS
+	HEAD_FRAME(712, R15)
 	VPBROADCASTD low4<>(SB), Y12
 
 chunk:
 	BEGIN_CHUNK
-	MOVQ AX, R10
-	MOVQ BX, R11
-	AHEAD(0)
-	AHEAD(64)
-	AHEAD(128)
-	AHEAD(192)
-	AHEAD(256)
-	ADDQ $320, AX
-	ADDQ $320, BX
-	XORQ R12, R12
+	K_HEAD
 
 group:
 	K_SCALES
@@ -436,8 +441,7 @@ group:
 	CODES(6, 20, VPSRLD, 19)
 	CODES(7, 28, VPSRLD, 27)
 	NEXT_DWORD
-	ADDQ $32, R12
-	CMPQ R12, $256
+	CMPQ R12, $128
 	JNE  group
 	END_CHUNK
 	SUBQ $256, CX

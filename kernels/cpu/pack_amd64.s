@@ -200,14 +200,12 @@ DATA rowPlaces<>+16(SB)/8, $0x0000000600000002
 DATA rowPlaces<>+24(SB)/8, $0x0000000700000003
 GLOBL rowPlaces<>(SB), RODATA|NOPTR, $32
 
-// func columns8AVX2(dst unsafe.Pointer, step int, src *word, n int)
+// func columns8AVX2(dst unsafe.Pointer, src *word, n int)
 // Requires: AVX2
-TEXT ·columns8AVX2(SB), NOSPLIT, $0-32
+TEXT ·columns8AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
-	MOVQ step+8(FP), R8
-	MOVQ src+16(FP), SI
-	MOVQ n+24(FP), CX
-	LEAQ (R8)(R8*2), R9
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
 	VBROADCASTI128 bytePlaces<>(SB), Y14
 	VMOVDQU        rowPlaces<>(SB), Y15
 
@@ -220,12 +218,10 @@ word:
 	VPUNPCKHDQ   Y1, Y0, Y3
 	VPERMD       Y2, Y15, Y2
 	VPERMD       Y3, Y15, Y3
-	VMOVDQU      X2, (DI)
-	VEXTRACTI128 $1, Y2, (DI)(R8*1)
-	VMOVDQU      X3, (DI)(R8*2)
-	VEXTRACTI128 $1, Y3, (DI)(R9*1)
+	VMOVDQU      Y2, (DI)
+	VMOVDQU      Y3, 32(DI)
 	ADDQ         $64, SI
-	LEAQ         (DI)(R8*4), DI
+	ADDQ         $64, DI
 	DECQ         CX
 	JNZ          word
 	VZEROUPPER

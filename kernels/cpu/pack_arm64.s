@@ -88,12 +88,11 @@ loop:
 	BNE    loop
 	RET
 
-// func columns8NEON(dst unsafe.Pointer, step int, src *word, n int)
-TEXT ·columns8NEON(SB), NOSPLIT, $0-32
+// func columns8NEON(dst unsafe.Pointer, src *word, n int)
+TEXT ·columns8NEON(SB), NOSPLIT, $0-24
 	MOVD dst+0(FP), R0
-	MOVD step+8(FP), R3
-	MOVD src+16(FP), R1
-	MOVD n+24(FP), R2
+	MOVD src+8(FP), R1
+	MOVD n+16(FP), R2
 
 loop:
 	HALVES
@@ -101,10 +100,7 @@ loop:
 	VUZP2  V5.B16, V4.B16, V1.B16
 	VUZP1  V7.B16, V6.B16, V2.B16
 	VUZP2  V7.B16, V6.B16, V3.B16
-	VST1.P [V0.B16], (R0)(R3)
-	VST1.P [V1.B16], (R0)(R3)
-	VST1.P [V2.B16], (R0)(R3)
-	VST1.P [V3.B16], (R0)(R3)
+	VST1.P [V0.B16, V1.B16, V2.B16, V3.B16], 64(R0)
 	SUBS   $1, R2
 	BNE    loop
 	RET

@@ -26,7 +26,7 @@ func pack8(p *packer, dst []byte, src *groupRows, n int) {
 	for from := 0; from < n-3; from += 4 * len(p.words) {
 		words := min((n-from)/4, len(p.words))
 		p.gather(src, from, words)
-		p.columns8(dst[lanes*from:], lanes, 0, words)
+		p.columns8(dst[lanes*from:], 0, words)
 	}
 	for k := n &^ 3; k < n; k++ {
 		for r := range lanes {
@@ -162,30 +162,24 @@ func packNVFP4x16(p *packer, dst []byte, src *groupRows, n int) {
 	}
 }
 
-// head writes what Q4_K and Q5_K share, 320 bytes from the first 16 of each row:
-// d F16 [16]; dmin F16 [16]; for each 32 columns scale u8 [16], min u8 [16]. A block
-// has 6 bits of each in 12 bytes: those of the last four groups are in two parts.
+// head writes what Q4_K and Q5_K share, 256 bytes from the first 16 of each row: d F16 [16];
+// dmin F16 [16]; then, as they are, 6 bits of each group's scale and min, u32 [3, 16]. Bytes of
+// the first word have, from their low bits up, the scale of one of four groups and the upper 2
+// bits of the scale of one of the next four; those of the second word have mins; those of the
+// third the lower 4 bits of scale and min of the next four.
 func (p *packer) head(block []byte) {
 	p.columns16(block, 0, 1)
-	const six, four, two = 0x3f3f3f3f, 0x0f0f0f0f, 0x03030303
-	w := p.words[:4]
-	for r := range lanes {
-		a, b, c := w[1][r], w[2][r], w[3][r]
-		w[0][r], w[1][r] = a&six, c&four|a>>6&two<<4
-		w[2][r], w[3][r] = b&six, c>>4&four|b>>6&two<<4
-	}
-	p.columns8(block[4*lanes:], 2*lanes, 0, 2)
-	p.columns8(block[5*lanes:], 2*lanes, 2, 2)
+	p.copyTo(block[4*lanes:], 1, 3)
 }
 
 // Packed block of Q4_K, 256 columns: the head; codes u32 [32, 16], 8 columns each.
 func packQ4_K(p *packer, dst []byte, src *groupRows, n int) {
 	for b := range n {
-		block := dst[b*148*lanes:][:148*lanes]
+		block := dst[b*144*lanes:][:144*lanes]
 		p.gather(src, b*144, 36)
 		p.head(block)
 		for i := range 4 {
-			p.nibbles(block[320+512*i:], 4+8*i, 4)
+			p.nibbles(block[256+512*i:], 4+8*i, 4)
 		}
 	}
 }
@@ -194,11 +188,11 @@ func packQ4_K(p *packer, dst []byte, src *groupRows, n int) {
 // bits u32 [16], then the low bits u32 [4, 16].
 func packQ5_K(p *packer, dst []byte, src *groupRows, n int) {
 	for b := range n {
-		block := dst[b*180*lanes:][:180*lanes]
+		block := dst[b*176*lanes:][:176*lanes]
 		p.gather(src, b*176, 44)
 		p.head(block)
 		for g := range 8 {
-			group := block[320+320*g:]
+			group := block[256+320*g:]
 			p.fields(group, 4, 1, 1, g)
 			p.fields(group[64:], 12+g/2*8, 4, 4, g%2*4)
 		}
@@ -214,7 +208,7 @@ func packQ6_K(p *packer, dst []byte, src *groupRows, n int) {
 		block := dst[b*210*lanes:][:210*lanes]
 		src.halves(block, b*210+208)
 		p.gather(src, b*210, 52)
-		p.columns8(block[2*lanes:], lanes, 48, 4)
+		p.columns8(block[2*lanes:], 48, 4)
 		for g := range 8 {
 			group, half, part := block[288+384*g:], g/4, g%4
 			p.fields(group, 16*half+part%2*8, 4, 4, part/2*4)
@@ -230,7 +224,7 @@ func packQ2_K(p *packer, dst []byte, src *groupRows, n int) {
 		block := dst[b*84*lanes:][:84*lanes]
 		p.gather(src, b*84, 21)
 		p.columns16(block, 20, 1)
-		p.columns8(block[64:], lanes, 0, 4)
+		p.columns8(block[64:], 0, 4)
 		for g := range 8 {
 			p.fields(block[320+128*g:], 4+g/4*8, 2, 2, g%4*2)
 		}
@@ -279,7 +273,7 @@ func packQ3_K(p *packer, dst []byte, src *groupRows, n int) {
 			w[0][r], w[1][r] = signed6(low&four|high&two<<4), signed6(more&four|high>>2&two<<4)
 			w[2][r], w[3][r] = signed6(low>>4&four|high>>4&two<<4), signed6(more>>4&four|high>>6&two<<4)
 		}
-		p.columns8(block[2*lanes:], lanes, 24, 4)
+		p.columns8(block[2*lanes:], 24, 4)
 		p.table.copyTo(block[288:])
 	}
 }

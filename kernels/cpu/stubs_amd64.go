@@ -181,7 +181,7 @@ func gatherAVX512(dst *word, src unsafe.Pointer, stride, n int)
 func columns16AVX2(dst unsafe.Pointer, src *word, n int)
 
 //go:noescape
-func columns8AVX2(dst unsafe.Pointer, step int, src *word, n int)
+func columns8AVX2(dst unsafe.Pointer, src *word, n int)
 
 //go:noescape
 func fieldsAVX2(dst, src *word, n, bits, shift int)

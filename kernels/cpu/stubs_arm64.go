@@ -131,7 +131,7 @@ func gatherNEON(dst *word, src unsafe.Pointer, stride, n int)
 func columns16NEON(dst unsafe.Pointer, src *word, n int)
 
 //go:noescape
-func columns8NEON(dst unsafe.Pointer, step int, src *word, n int)
+func columns8NEON(dst unsafe.Pointer, src *word, n int)
 
 //go:noescape
 func fieldsNEON(dst, src *word, n, bits, shift int)

@@ -1,11 +1,13 @@
 //go:build !purego
 
 #include "textflag.h"
+#include "vector_amd64.h"
+#include "head_amd64.h"
 #include "packed_vnni_amd64.h"
 #include "super_vnni_amd64.h"
 
 // Products of packed super-blocks with one, two, four or many tokens. R10 is at the block,
-// R12 the offset of its scales' bytes.
+// R12 the offset of its scales.
 
 PATTERN(sixths<>, 0x3030303030303030)
 
@@ -39,25 +41,39 @@ GROUPS: \
 	DECQ CX \
 	JNZ  BLOCK
 
-// WORDS2 joins u8 [16] at AT in the block and 32 bytes on.
-#define WORDS2(AT, BLOCK, DST) \
-	VPMOVZXBD AT BLOCK, DST \
-	VPMOVZXBD (AT+32)BLOCK, Z18 \
-	VPSLLD    $16, Z18, Z18 \
-	VPORD     Z18, DST, DST
+// Words of scales of Q4_K and Q5_K are in the frame, where SI is: there are too few registers.
 
-// MINS reads mins of a super-block of Q4_K or Q5_K.
-#define MINS \
-	WORDS2(80, (R10), Z12) \
-	WORDS2(144, (R10), Z13) \
-	WORDS2(208, (R10), Z14) \
-	WORDS2(272, (R10), Z15)
+// SIXES makes A to D the words of eight groups from the dwords at AT and the nibbles that begin
+// at bit SHIFT.
+#define SIXES(AT, SHIFT, A, B, C, D) \
+	VBROADCASTI32X4 headFirst<>(SB), Z18 \
+	VBROADCASTI32X4 headLast<>(SB), Z19 \
+	VMOVDQU32       AT(R10), A \
+	VPSRLW          $SHIFT, 192(R10), C \
+	VPSRLW          $2, A, D \
+	VPANDD.BCST     headSix<>(SB), A, A \
+	VPANDD          Z31, C, C \
+	VPTERNLOGD.BCST $0xF8, headHigh<>(SB), D, C \
+	VPSHUFB         Z19, A, B \
+	VPSHUFB         Z18, A, A \
+	VPSHUFB         Z19, C, D \
+	VPSHUFB         Z18, C, C
+
+#define SCALES \
+	SIXES(64, 0, Z16, Z17, Z20, Z21) \
+	VMOVDQA32 Z16, (SI) \
+	VMOVDQA32 Z17, 64(SI) \
+	VMOVDQA32 Z20, 128(SI) \
+	VMOVDQA32 Z21, 192(SI)
+
+#define MINS SIXES(128, 4, Z12, Z13, Z14, Z15)
 
 // MIN_BEGIN reads them and the floats first, in the order of memory. With eight tokens, for
-// which it lacks registers, MIN8_FINISH does when they are needed.
+// which it lacks registers, MIN8_FINISH reads mins and floats when they are needed.
 #define MIN_BEGIN \
 	VCVTPH2PS (R10), Z26 \
 	VCVTPH2PS 32(R10), Z27 \
+	SCALES \
 	MINS
 
 #define MIN_FINISH(EACH, BITS) \
@@ -82,22 +98,26 @@ GROUPS: \
 	NEXT \
 	EACH(UP, BITS) \
 	CODES32(EACH) \
-	WORDS2(64, (R10)(R12*1), Z21) \
+	VMOVDQA32 (SI)(R12*1), Z21 \
 	ADDQ $64, R12 \
 	EACH(ADD, BITS) \
 	NEXT
 
+#define MIN_BLOCKS(BLOCK, GROUP, EACH, NEXT, BEGIN, USE_GROUPS, FINISH) \
+	HEAD_FRAME(328, SI) \
+	SUPER_BLOCKS(BLOCK, GROUP, EACH, NEXT, 256, 256, BEGIN, USE_GROUPS, FINISH)
+
 #define Q4_K_PAIR(EACH, NEXT) MIN_PAIR(EACH, NEXT, NIBBLES32, 1)
 #define Q4_K_FINISH(EACH) MIN_FINISH(EACH, 1)
 #define Q4_K8_FINISH(EACH) MIN8_FINISH(EACH, 1)
-#define Q4_K(BLOCK, GROUP, EACH, NEXT) SUPER_BLOCKS(BLOCK, GROUP, EACH, NEXT, 320, 256, MIN_BEGIN, Q4_K_PAIR, Q4_K_FINISH)
-#define Q4_K8(BLOCK, GROUP, EACH, NEXT) SUPER_BLOCKS(BLOCK, GROUP, EACH, NEXT, 320, 256, NO_BEGIN, Q4_K_PAIR, Q4_K8_FINISH)
+#define Q4_K(BLOCK, GROUP, EACH, NEXT) MIN_BLOCKS(BLOCK, GROUP, EACH, NEXT, MIN_BEGIN, Q4_K_PAIR, Q4_K_FINISH)
+#define Q4_K8(BLOCK, GROUP, EACH, NEXT) MIN_BLOCKS(BLOCK, GROUP, EACH, NEXT, SCALES, Q4_K_PAIR, Q4_K8_FINISH)
 
 #define Q5_K_PAIR(EACH, NEXT) MIN_PAIR(EACH, NEXT, FIFTHS32, 2)
 #define Q5_K_FINISH(EACH) MIN_FINISH(EACH, 2)
 #define Q5_K8_FINISH(EACH) MIN8_FINISH(EACH, 2)
-#define Q5_K(BLOCK, GROUP, EACH, NEXT) SUPER_BLOCKS(BLOCK, GROUP, EACH, NEXT, 320, 256, MIN_BEGIN, Q5_K_PAIR, Q5_K_FINISH)
-#define Q5_K8(BLOCK, GROUP, EACH, NEXT) SUPER_BLOCKS(BLOCK, GROUP, EACH, NEXT, 320, 256, NO_BEGIN, Q5_K_PAIR, Q5_K8_FINISH)
+#define Q5_K(BLOCK, GROUP, EACH, NEXT) MIN_BLOCKS(BLOCK, GROUP, EACH, NEXT, MIN_BEGIN, Q5_K_PAIR, Q5_K_FINISH)
+#define Q5_K8(BLOCK, GROUP, EACH, NEXT) MIN_BLOCKS(BLOCK, GROUP, EACH, NEXT, SCALES, Q5_K_PAIR, Q5_K8_FINISH)
 
 // SIXTHS unpacks eight columns of 6 bits; LOW and HIGH are shifted copies of their bits
 // above nibbles.
@@ -184,12 +204,12 @@ GROUPS: \
 
 // func directQ4_Kx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ4_Kx1VNNI(SB), NOSPLIT, $0-32
+TEXT ·directQ4_Kx1VNNI(SB), NOSPLIT, $328-32
 	DIRECT(nibbles, fifths, 8, Q4_K, EACH1, NEXT1)
 
 // func directQ5_Kx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ5_Kx1VNNI(SB), NOSPLIT, $0-32
+TEXT ·directQ5_Kx1VNNI(SB), NOSPLIT, $328-32
 	DIRECT(nibbles, fifths, 8, Q5_K, EACH1, NEXT1)
 
 // func directQ6_Kx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
@@ -203,12 +223,12 @@ TEXT ·directQ6_Kx1VNNI(SB), NOSPLIT, $0-32
 
 // func directQ4_Kx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ4_Kx2VNNI(SB), NOSPLIT, $0-32
+TEXT ·directQ4_Kx2VNNI(SB), NOSPLIT, $328-32
 	DIRECT(nibbles, fifths, 8, Q4_K, EACH2, NEXT2)
 
 // func directQ5_Kx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ5_Kx2VNNI(SB), NOSPLIT, $0-32
+TEXT ·directQ5_Kx2VNNI(SB), NOSPLIT, $328-32
 	DIRECT(nibbles, fifths, 8, Q5_K, EACH2, NEXT2)
 
 // func directQ6_Kx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
@@ -222,22 +242,22 @@ TEXT ·directQ6_Kx2VNNI(SB), NOSPLIT, $0-32
 
 // func directQ4_Kx4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ4_Kx4VNNI(SB), NOSPLIT, $0-32
+TEXT ·directQ4_Kx4VNNI(SB), NOSPLIT, $328-32
 	DIRECT(nibbles, fifths, 8, Q4_K, EACH4, NEXT4)
 
 // func manyQ4_KVNNI(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·manyQ4_KVNNI(SB), NOSPLIT, $0-64
+TEXT ·manyQ4_KVNNI(SB), NOSPLIT, $328-64
 	MANY(nibbles, fifths, 8, Q4_K8, Q4_K)
 
 // func directQ5_Kx4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·directQ5_Kx4VNNI(SB), NOSPLIT, $0-32
+TEXT ·directQ5_Kx4VNNI(SB), NOSPLIT, $328-32
 	DIRECT(nibbles, fifths, 8, Q5_K, EACH4, NEXT4)
 
 // func manyQ5_KVNNI(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
-TEXT ·manyQ5_KVNNI(SB), NOSPLIT, $0-64
+TEXT ·manyQ5_KVNNI(SB), NOSPLIT, $328-64
 	MANY(nibbles, fifths, 8, Q5_K8, Q5_K)
 
 // func directQ6_Kx4VNNI(out *float32, src unsafe.Pointer, x *block8, n int)

@@ -42,11 +42,6 @@ var superCodings = [numTypes]superCoding{
 	kernels.Q6_K: {1, func(b []byte, g, r int) (scale, min int32) { return int32(int8(b[2*lanes+g*lanes+r])), 0 }},
 }
 
-// headParts reads what packer.head writes.
-func headParts(b []byte, g, r int) (scale, min int32) {
-	return int32(b[64+32*g+r]), int32(b[64+32*g+lanes+r])
-}
-
 // In a panel of a super-block scale and min have words of two groups side by side, and in
 // row superFloats the floats.
 const superFloats = 8

@@ -80,8 +80,8 @@ func extremeBlock(t kernels.DType, codes byte) []byte {
 	floats, scales := src[:2*lanes], src[2*lanes:][:16*lanes]
 	scale := byte(0x80) // -128
 	if codings[t].min != nil {
-		floats, scales = src[:4*lanes], src[4*lanes:][:16*lanes]
-		scale = 63
+		floats, scales = src[:4*lanes], src[4*lanes:][:12*lanes]
+		scale = 0xff // 63 of each
 	}
 	for i := range floats {
 		floats[i] = []byte{0, 0x3c}[i%2] // 1

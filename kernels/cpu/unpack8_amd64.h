@@ -39,10 +39,18 @@ GLOBL minus<>(SB), RODATA|NOPTR, $4
 	VMOVUPS      Y1, 32(R13) \
 	ADDQ         $64, R13
 
-// HEAD_PAIR writes u8 [16] at AT(R12) times F16 [16] at HALF(SI).
+// OPEN_HEAD begins a block of Q4_K or Q5_K, of whose scales and mins R12 is at those of a group.
+#define TO_R12(MIN, LAST, AT, BITS) VMOVDQU BITS, (128*MIN+64*LAST+AT)(R12)
+
+#define OPEN_HEAD \
+	HEAD_FRAME(328, R12) \
+	SIX_BITS(SI, 0, TO_R12) \
+	SIX_BITS(SI, 32, TO_R12)
+
+// HEAD_PAIR writes bytes of dwords at AT(R12) times F16 [16] at HALF(SI).
 #define HEAD_PAIR(AT, HALF, DST) \
-	VPMOVZXBD AT(R12), Y0 \
-	VPMOVZXBD (AT+8)(R12), Y1 \
+	VPAND     AT(R12), Y4, Y0 \
+	VPAND     (AT+32)(R12), Y4, Y1 \
 	VCVTPH2PS HALF(SI), Y2 \
 	VCVTPH2PS (HALF+16)(SI), Y3 \
 	VCVTDQ2PS Y0, Y0 \
@@ -53,11 +61,12 @@ GLOBL minus<>(SB), RODATA|NOPTR, $4
 	VMOVUPS   Y1, 32(DST) \
 	ADDQ      $64, DST
 
-// HEAD writes scales and mins of a group of Q4_K or Q5_K; R12 is at the bytes.
+// HEAD writes scales and mins of a group.
 #define HEAD \
+	VPBROADCASTD headByte<>(SB), Y4 \
 	HEAD_PAIR(0, 0, R9) \
-	HEAD_PAIR(16, 32, R13) \
-	ADDQ $32, R12
+	HEAD_PAIR(128, 32, R13) \
+	NEXT_HEAD(R12)
 
 // SIGNED_SCALES writes i8 [16] at R12 times d F16 [16], SIGNED_SCALES2 the next, too.
 #define SIGNED_SCALES \

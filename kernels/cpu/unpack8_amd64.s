@@ -2,6 +2,7 @@
 
 #include "textflag.h"
 #include "vector_amd64.h"
+#include "head_amd64.h"
 #include "unpack8_amd64.h"
 
 // Unpacking to 8 bits: CX is columns left.
@@ -55,13 +56,13 @@ block:
 
 // func unpack8Q4_KAVX2(p *panel8, src unsafe.Pointer, n int)
 // Requires: AVX2, F16C
-TEXT ·unpack8Q4_KAVX2(SB), NOSPLIT, $0-24
+TEXT ·unpack8Q4_KAVX2(SB), NOSPLIT, $328-24
 	ARGUMENTS
 	BEGIN4
 
 block:
-	LEAQ 64(SI), R12
-	LEAQ 320(SI), R10
+	OPEN_HEAD
+	LEAQ 256(SI), R10
 	MOVQ $8, R8
 
 group:
@@ -86,20 +87,12 @@ GLOBL two<>(SB), RODATA|NOPTR, $4
 DATA four<>+0(SB)/4, $0x40800000
 GLOBL four<>(SB), RODATA|NOPTR, $4
 
-// WORDS2 joins u8 [8] at AT and 32 bytes on in the block.
-#define WORDS2(AT, TO) \
-	VPMOVZXBD (AT)(SI), Y0 \
-	VPMOVZXBD (AT+32)(SI), Y1 \
-	VPSLLD    $16, Y1, Y1 \
-	VPOR      Y1, Y0, Y0 \
-	VMOVDQU   Y0, TO
-
-// PAIR writes scales and mins of the I-th 64 columns of Q4_K or Q5_K.
-#define PAIR(I) \
-	WORDS2((64+64*I), (64*I)(R9)) \
-	WORDS2((72+64*I), (64*I+32)(R9)) \
-	WORDS2((80+64*I), (64*I)(R13)) \
-	WORDS2((88+64*I), (64*I+32)(R13))
+// TO_WORDS writes them to the panel.
+#define TO_WORDS(MIN, LAST, AT, BITS) \
+	VPSHUFB Y12, BITS, Y0 \
+	VPSHUFB Y13, BITS, Y1 \
+	VMOVDQU Y0, (1024*MIN+128*LAST+AT)(R9) \
+	VMOVDQU Y1, (1024*MIN+128*LAST+AT+64)(R9)
 
 // FLOATS writes F16 [16] at AT, times Y2.
 #define FLOATS(AT, TO) \
@@ -111,15 +104,15 @@ GLOBL four<>(SB), RODATA|NOPTR, $4
 	VMOVUPS   Y1, 544(TO)
 
 #define SUPER_MIN(UNIT, CODES4) \
-	PAIR(0) \
-	PAIR(1) \
-	PAIR(2) \
-	PAIR(3) \
+	VBROADCASTI128 headFirst<>(SB), Y12 \
+	VBROADCASTI128 headLast<>(SB), Y13 \
+	SIX_BITS(SI, 0, TO_WORDS) \
+	SIX_BITS(SI, 32, TO_WORDS) \
 	VBROADCASTSS one<>(SB), Y2 \
 	FLOATS(0, R9) \
 	VBROADCASTSS UNIT<>(SB), Y2 \
 	FLOATS(32, R13) \
-	LEAQ         320(SI), R10 \
+	LEAQ         256(SI), R10 \
 	MOVQ         $8, R8 \
 group: \
 	CODES4 \
@@ -171,13 +164,13 @@ block:
 
 // func unpack8Q5_KAVX2(p *panel8, src unsafe.Pointer, n int)
 // Requires: AVX2, F16C
-TEXT ·unpack8Q5_KAVX2(SB), NOSPLIT, $0-24
+TEXT ·unpack8Q5_KAVX2(SB), NOSPLIT, $328-24
 	ARGUMENTS
 	BEGIN5
 
 block:
-	LEAQ 64(SI), R12
-	LEAQ 320(SI), R10
+	OPEN_HEAD
+	LEAQ 256(SI), R10
 	MOVQ $8, R8
 
 group:

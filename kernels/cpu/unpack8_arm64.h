@@ -14,14 +14,42 @@
 	FCVTL2((A+3), 1)
 
 // K_BLOCK begins a block of Q4_K or Q5_K: its floats are in V24 to V27, those of mins in V20 to
-// V23, R6 is at the bytes of its groups, of which R7 are left.
+// V23, and R6 is at bytes in the frame: for each of R7 groups scales [16] and mins [16].
 #define K_BLOCK \
 	HALVES(R1, 24) \
-	ADD  $32, R1, R6 \
+	ADD    $32, R1, R6 \
 	HALVES(R6, 20) \
-	ADD  $64, R1, R6 \
-	ADD  $320, R1, R5 \
-	MOVD $8, R7
+	ADD    $64, R1, R6 \
+	VLD4.P 64(R6), [V0.B16, V1.B16, V2.B16, V3.B16] \
+	VLD4.P 64(R6), [V4.B16, V5.B16, V6.B16, V7.B16] \
+	VLD4.P 64(R6), [V8.B16, V9.B16, V10.B16, V11.B16] \
+	MOVD   R6, R5 \
+	MOVD   $groups-256(SP), R6 \
+	BYTES(0x3f, V30) \
+	SIX_BITS(V0, V4, V8) \
+	FSTPQ  (F0, F4), 0(R6) \
+	FSTPQ  (F8, F16), 128(R6) \
+	SIX_BITS(V1, V5, V9) \
+	FSTPQ  (F1, F5), 32(R6) \
+	FSTPQ  (F9, F16), 160(R6) \
+	SIX_BITS(V2, V6, V10) \
+	FSTPQ  (F2, F6), 64(R6) \
+	FSTPQ  (F10, F16), 192(R6) \
+	SIX_BITS(V3, V7, V11) \
+	FSTPQ  (F3, F7), 96(R6) \
+	FSTPQ  (F11, F16), 224(R6) \
+	MOVD   $8, R7
+
+// SIX_BITS makes SCALE and MIN those of a group, REST and V16 of the fourth after it
+// (packer.head).
+#define SIX_BITS(SCALE, MIN, REST) \
+	VUSHR $4, REST.B16, V16.B16 \
+	VUSHR $6, SCALE.B16, V17.B16 \
+	VUSHR $6, MIN.B16, V18.B16 \
+	VSLI  $4, V17.B16, REST.B16 \
+	VSLI  $4, V18.B16, V16.B16 \
+	VAND  V30.B16, SCALE.B16, SCALE.B16 \
+	VAND  V30.B16, MIN.B16, MIN.B16
 
 // FLOATS makes V4 to V7 the bytes V0, which B and B2 extend, times the floats from A on.
 #define FLOATS(B, B2, A) \

@@ -95,7 +95,7 @@ copy:
 	RET
 
 // func unpack8Q4_KNEON(p *panel8, src unsafe.Pointer, n int)
-TEXT ·unpack8Q4_KNEON(SB), NOSPLIT, $0-24
+TEXT ·unpack8Q4_KNEON(SB), NOSPLIT, $256-24
 	ARGUMENTS
 	BYTES(0x0f, V31)
 
@@ -120,7 +120,7 @@ group:
 	RET
 
 // func unpack8Q5_KNEON(p *panel8, src unsafe.Pointer, n int)
-TEXT ·unpack8Q5_KNEON(SB), NOSPLIT, $0-24
+TEXT ·unpack8Q5_KNEON(SB), NOSPLIT, $256-24
 	ARGUMENTS
 	BYTES(0x0f, V31)
 	BYTES(0x10, V29)

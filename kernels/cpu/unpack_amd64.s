@@ -1,6 +1,8 @@
 //go:build !purego
 
 #include "textflag.h"
+#include "vector_amd64.h"
+#include "head_amd64.h"
 
 // Unpacking writes panel[k][r] for 16 rows: two vectors a column. DI is the
 // panel, SI the packed blocks, CX columns left.
@@ -223,39 +225,47 @@ block:
 	VZEROUPPER
 	RET
 
-// K_SCALES reads scales and mins of 32 columns of Q4_K or Q5_K: d and dmin at
-// SI, the group's bytes at R9.
+// K_SCALES makes scales and mins of 32 columns of Q4_K or Q5_K, whose floats are at SI and 6
+// bits, bytes of dwords, at R9.
+#define TO_R9(MIN, LAST, AT, BITS) VMOVDQU BITS, (128*MIN+64*LAST+AT)(R9)
+
+#define K_HEAD \
+	HEAD_FRAME(328, R9) \
+	SIX_BITS(SI, 0, TO_R9) \
+	SIX_BITS(SI, 32, TO_R9) \
+	LEAQ 256(SI), R10 \
+	MOVQ $8, R8
+
 #define K_SCALES \
-	VPMOVZXBD (R9), Y4 \
-	VPMOVZXBD 8(R9), Y5 \
-	VPMOVZXBD 16(R9), Y6 \
-	VPMOVZXBD 24(R9), Y7 \
-	VCVTDQ2PS Y4, Y4 \
-	VCVTDQ2PS Y5, Y5 \
-	VCVTDQ2PS Y6, Y6 \
-	VCVTDQ2PS Y7, Y7 \
-	VCVTPH2PS (SI), Y0 \
-	VCVTPH2PS 16(SI), Y1 \
-	VMULPS    Y0, Y4, Y4 \
-	VMULPS    Y1, Y5, Y5 \
-	VCVTPH2PS 32(SI), Y0 \
-	VCVTPH2PS 48(SI), Y1 \
-	VMULPS    Y0, Y6, Y6 \
-	VMULPS    Y1, Y7, Y7 \
-	ADDQ      $32, R9
+	VPBROADCASTD headByte<>(SB), Y2 \
+	VPAND        (R9), Y2, Y4 \
+	VPAND        32(R9), Y2, Y5 \
+	VPAND        128(R9), Y2, Y6 \
+	VPAND        160(R9), Y2, Y7 \
+	VCVTDQ2PS    Y4, Y4 \
+	VCVTDQ2PS    Y5, Y5 \
+	VCVTDQ2PS    Y6, Y6 \
+	VCVTDQ2PS    Y7, Y7 \
+	VCVTPH2PS    (SI), Y0 \
+	VCVTPH2PS    16(SI), Y1 \
+	VMULPS       Y0, Y4, Y4 \
+	VMULPS       Y1, Y5, Y5 \
+	VCVTPH2PS    32(SI), Y0 \
+	VCVTPH2PS    48(SI), Y1 \
+	VMULPS       Y0, Y6, Y6 \
+	VMULPS       Y1, Y7, Y7 \
+	NEXT_HEAD(R9)
 
 // func unpackQ4_KAVX2(panel *float32, src unsafe.Pointer, n int)
 // Requires: AVX2, FMA, F16C
-TEXT ·unpackQ4_KAVX2(SB), NOSPLIT, $0-24
+TEXT ·unpackQ4_KAVX2(SB), NOSPLIT, $328-24
 	MOVQ panel+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
 	VPBROADCASTD low4<>(SB), Y12
 
 block:
-	LEAQ 64(SI), R9
-	LEAQ 320(SI), R10
-	MOVQ $8, R8
+	K_HEAD
 
 group:
 	K_SCALES
@@ -266,7 +276,7 @@ group:
 	ADDQ $256, R10
 	DECQ R8
 	JNZ  group
-	ADDQ $2368, SI
+	ADDQ $2304, SI
 	SUBQ $256, CX
 	JNZ  block
 	VZEROUPPER
@@ -307,7 +317,7 @@ group:
 
 // func unpackQ5_KAVX2(panel *float32, src unsafe.Pointer, n int)
 // Requires: AVX2, FMA, F16C
-TEXT ·unpackQ5_KAVX2(SB), NOSPLIT, $0-24
+TEXT ·unpackQ5_KAVX2(SB), NOSPLIT, $328-24
 	MOVQ panel+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
@@ -315,9 +325,7 @@ TEXT ·unpackQ5_KAVX2(SB), NOSPLIT, $0-24
 	VPBROADCASTD bit4<>(SB), Y13
 
 block:
-	LEAQ 64(SI), R9
-	LEAQ 320(SI), R10
-	MOVQ $8, R8
+	K_HEAD
 
 group:
 	K_SCALES
@@ -332,7 +340,7 @@ dword:
 	JNZ     dword
 	DECQ    R8
 	JNZ     group
-	ADDQ    $2880, SI
+	ADDQ    $2816, SI
 	SUBQ    $256, CX
 	JNZ     block
 	VZEROUPPER

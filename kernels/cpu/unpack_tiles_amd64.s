@@ -2,6 +2,8 @@
 
 #include "textflag.h"
 #include "side_amd64.h"
+#include "vector_amd64.h"
+#include "head_amd64.h"
 
 // Unpacking to tiles of BF16: DI is the tiles, SI the packed blocks, CX columns left.
 // A vector is a column of 16 rows: Z0 to Z7 are eight of them, Z22 their scales, Z23
@@ -220,23 +222,38 @@ block:
 	NIBBLES(96(SI), TIMES4)
 	NEXT(16, 160, block)
 
-// HEAD reads d and dmin of a block of Q4_K or Q5_K to Z28 and Z29, K_SCALES makes
-// scales and mins of the next 32 columns, whose bytes are at R9.
+// HEAD reads d and dmin of a block of Q4_K or Q5_K to Z28 and Z29 and writes its scales and mins
+// (packer.head) to R9; K_SCALES makes floats of those of the next 32 columns.
 #define HEAD \
-	VCVTPH2PS (SI), Z28 \
-	VCVTPH2PS 32(SI), Z29 \
-	LEAQ      64(SI), R9 \
-	LEAQ      320(SI), R10 \
-	MOVQ      $8, R8
+	VCVTPH2PS       (SI), Z28 \
+	VCVTPH2PS       32(SI), Z29 \
+	HEAD_FRAME(328, R9) \
+	SIXES(64, 0, 0) \
+	SIXES(128, 4, 128) \
+	VPBROADCASTD    headByte<>(SB), Z11 \
+	LEAQ            256(SI), R10 \
+	MOVQ            $8, R8
+
+// SIXES writes to TO the 6 bits of eight groups, bytes of dwords: those at AT and the nibbles
+// that begin at bit SHIFT.
+#define SIXES(AT, SHIFT, TO) \
+	VMOVDQU32       AT(SI), Z0 \
+	VPSRLW          $SHIFT, 192(SI), Z1 \
+	VPSRLW          $2, Z0, Z2 \
+	VPANDD.BCST     headSix<>(SB), Z0, Z0 \
+	VPANDD.BCST     headLow<>(SB), Z1, Z1 \
+	VPTERNLOGD.BCST $0xF8, headHigh<>(SB), Z2, Z1 \
+	VMOVDQU32       Z0, TO(R9) \
+	VMOVDQU32       Z1, (TO+64)(R9)
 
 #define K_SCALES \
-	VPMOVZXBD (R9), Z22 \
-	VPMOVZXBD 16(R9), Z23 \
+	VPANDD    (R9), Z11, Z22 \
+	VPANDD    128(R9), Z11, Z23 \
 	VCVTDQ2PS Z22, Z22 \
 	VCVTDQ2PS Z23, Z23 \
 	VMULPS    Z28, Z22, Z22 \
 	VMULPS    Z29, Z23, Z23 \
-	ADDQ      $32, R9
+	NEXT_HEAD(R9)
 
 // SIGNED_SCALES makes scales of d in Z28 and a byte with a sign.
 #define SIGNED_SCALES \
@@ -247,7 +264,7 @@ block:
 
 // func tilesQ4_K(dst *uint16, src unsafe.Pointer, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
-TEXT ·tilesQ4_K(SB), NOSPLIT, $0-24
+TEXT ·tilesQ4_K(SB), NOSPLIT, $328-24
 	ARGUMENTS
 	TABLE(tableInt<>+16, Z21)
 
@@ -260,7 +277,7 @@ group:
 	ADDQ $256, R10
 	DECQ R8
 	JNZ  group
-	NEXT(256, 2368, block)
+	NEXT(256, 2304, block)
 
 // func tilesIQ4_XS(dst *uint16, src unsafe.Pointer, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
@@ -341,7 +358,7 @@ block:
 
 // func tilesQ5_K(dst *uint16, src unsafe.Pointer, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
-TEXT ·tilesQ5_K(SB), NOSPLIT, $0-24
+TEXT ·tilesQ5_K(SB), NOSPLIT, $328-24
 	ARGUMENTS
 	FIFTH_TABLE(16)
 
@@ -354,7 +371,7 @@ group:
 	ADDQ $320, R10
 	DECQ R8
 	JNZ  group
-	NEXT(256, 2880, block)
+	NEXT(256, 2816, block)
 
 // TOPS moves the codes of four columns to the top of dwords, which makes integers with
 // a sign of them: byte I of Z8 from bit SKIP on. The bits below are not theirs.

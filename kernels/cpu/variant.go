@@ -51,9 +51,9 @@ type variant struct {
 	// dst[i][r].
 	gather func(dst *word, src unsafe.Pointer, stride, n int)
 	// columns16 and columns8 split n words into columns of 16 bits, [2*n, 16], and of 8
-	// bits, [4*n, 16], which are step bytes apart.
+	// bits, [4*n, 16].
 	columns16 func(dst unsafe.Pointer, src *word, n int)
-	columns8  func(dst unsafe.Pointer, step int, src *word, n int)
+	columns8  func(dst unsafe.Pointer, src *word, n int)
 	// fields writes n words, each of 8/bits words: of every byte of them `bits` bits from
 	// bit `shift` on, those of the first word lowest.
 	fields func(dst, src *word, n, bits, shift int)
