@@ -73,10 +73,14 @@ func (d *Device) matmulTiles(m matmulJob) {
 	d.run(kernels.OpMatMul, j, (groups+j.span-1)/j.span, 2*m.n*m.w.Rows*m.w.Cols < fewFlops)
 }
 
-// groups returns how many of all groups of rows make a piece. No thread has more pieces than
-// another, and each has two at least, so that a slow one does not keep all others waiting.
+// groups returns how many of all groups of rows make a piece: more than leastGroups if a
+// second-level cache has room for their sums, their tiles and what they are unpacked from, which
+// comes while that before is still there. No thread has more pieces than another, and each has two
+// at least, so that a slow one does not keep all others waiting.
 func (j *tilesJob) groups(all, threads int64) int64 {
-	pieces := (max((all+tileGroups-1)/tileGroups, threads+1) + threads - 1) / threads * threads
+	each := lanes*(4*j.tokens+2*tileDepth) + 2*int64(j.packedBytes(min(tileDepth, j.w.Cols)))
+	most := min(tileGroups, max(leastGroups, tileBytes/each))
+	pieces := (max((all+most-1)/most, threads+1) + threads - 1) / threads * threads
 	return ((all+pieces-1)/pieces + 1) &^ 1
 }
 

@@ -28,10 +28,13 @@ const (
 	tileDepth = 2 * chunk
 	// tileTokens is the number of tokens for which weights are unpacked once.
 	tileTokens = 512
-	// tileGroups is the most groups of 16 rows in a piece. Their sums of 512 tokens take 512 KiB
-	// of a second-level cache of 2 MiB, their tiles 256, and what comes next of BF16 as much. The
-	// input passes through, once for each piece.
-	tileGroups = 16
+	// tileGroups is the most groups of 16 rows in a piece. Beyond leastGroups it has only what
+	// tileBytes of a second-level cache of 2 MiB hold: sums of 16 groups and 512 tokens take 512
+	// KiB, tiles 256, and what comes next of BF16 as much. The input passes through, once for each
+	// piece.
+	tileGroups  = 32
+	leastGroups = 16
+	tileBytes   = 920 << 10
 )
 
 // tiles has the loops of products in tiles.
