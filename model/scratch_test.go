@@ -28,7 +28,7 @@ func TestScratch(t *testing.T) {
 				testScratch(t, openVariant(t, variant), ckpt)
 			})
 		}
-		for _, typ := range []kernels.DType{kernels.BF16, kernels.Q8_0} {
+		for _, typ := range []kernels.DType{kernels.F32, kernels.BF16, kernels.Q8_0} {
 			if plain {
 				continue // wide weights take longer
 			}

@@ -118,7 +118,8 @@ func (f *cacheFlags) plans(ckpt, draft *model.Checkpoint, dev kernels.Device, kv
 	return &plans{own, small, addPlans(own, small)}, nil
 }
 
-// addPlans returns what two models need together, with the options of the first.
+// addPlans returns what two models need together, with the options of the first. Both are
+// computed in the same scratch, which takes less than the sum.
 func addPlans(a, b *model.Plan) *model.Plan {
 	sum := *a
 	fits := func(total int64) bool { return a.Options.DeviceMemory == 0 || total <= a.Options.DeviceMemory }
@@ -132,6 +133,7 @@ func addPlans(a, b *model.Plan) *model.Plan {
 	for i, row := range a.Table {
 		other := b.Table[i] // of the same context and concurrency
 		row.Workspace += other.Workspace
+		row.Scratch += other.Scratch
 		row.KV, row.Total = addSizes(row.KV, other.KV), addSizes(row.Total, other.Total)
 		row.Fits = fits(row.Total)
 		sum.Table = append(sum.Table, row)

@@ -19,14 +19,24 @@ func AvailableMemory() int64 {
 	if err != nil {
 		return 0
 	}
-	free := min(memAvailable(info), addressSpace())
+	free := addressSpace()
+	if available := memAvailable(info); available > 0 { // Linux before 3.14 does not say
+		free = min(free, available)
+	}
 	for _, g := range processGroups() {
 		free = min(free, g.limit-g.used)
+	}
+	if free == math.MaxInt64 {
+		return 0
 	}
 	return max(free, 1) // none is not unknown
 }
 
-// addressSpace returns the bytes that this process may still map.
+// stacks is the address space that stays free for threads to come, 8 MiB each, and for Go's heap,
+// which grows by 64.
+const stacks = 256 << 20
+
+// addressSpace returns the bytes that this process may still map, beside stacks.
 func addressSpace() int64 {
 	var limit unix.Rlimit
 	statm, err := os.ReadFile("/proc/self/statm")
@@ -37,7 +47,7 @@ func addressSpace() int64 {
 	if words := strings.Fields(string(statm)); len(words) > 0 {
 		pages, _ = strconv.ParseInt(words[0], 10, 64)
 	}
-	return int64(limit.Cur) - pages*int64(os.Getpagesize())
+	return int64(limit.Cur) - pages*int64(os.Getpagesize()) - stacks
 }
 
 // memAvailable reads MemAvailable of /proc/meminfo.

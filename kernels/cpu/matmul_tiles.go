@@ -9,7 +9,7 @@ import (
 // tilesScratch is a worker's memory for a piece of a product in tiles.
 type tilesScratch struct {
 	weights []uint16  // [groups, tileDepth/32, 16, 16, 2]
-	sums    []float32 // [tokens/32, groups, 32, 16]
+	sums    []float32 // [tokens/32, groups, 32 or, of 16 tokens, 16, 16]
 	rest    [tileCols]float32
 	product tileProduct
 }

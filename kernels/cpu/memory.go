@@ -51,14 +51,19 @@ func (m *memory) alloc(bytes int64) (uintptr, error) {
 	return addr, nil
 }
 
-// grow maps a region for an allocation, and leaves it open if that is small.
+// grow maps a region for an allocation, and leaves it open if that is small. Where addresses
+// are short (ulimit -v) there may be room for the allocation and not for a region to share.
 func (m *memory) grow(size int64) (*region, error) {
-	shared := min(max(m.mapped, leastRegion), mostRegion)
+	least, shared := size, min(max(m.mapped, leastRegion), mostRegion)
 	small := size <= shared/4
 	if small {
 		size = shared
 	}
 	mapping, err := mapMemory(int(size + hugePage))
+	if err != nil && small {
+		size, small = least, false
+		mapping, err = mapMemory(int(size + hugePage))
+	}
 	if err != nil {
 		return nil, err
 	}
