@@ -39,8 +39,9 @@ func halvesOf(x []float32) []uint16 {
 // rounded, then of groups of rows of the weight.
 type tilesJob struct {
 	matmulJob
-	rows   *uint16 // for each tileDepth columns: [tokens/16, columns/32, 16, 32]
+	rows   *uint16 // for each `depth` columns: [tokens/16, columns/32, 16, 32]
 	tokens int64   // n up to a multiple of 16
+	depth  int64   // how many columns are multiplied at a time
 	round  bool    // whether pieces are tiles of the input to round
 }
 
@@ -55,7 +56,10 @@ func (v *variant) inTiles(w kernels.Weight) bool { return v.tiles != nil && w.Ty
 // matmulTiles multiplies a block of tokens.
 func (d *Device) matmulTiles(m matmulJob) {
 	j := &d.jobs.tiles
-	*j = tilesJob{matmulJob: m, tokens: upTo16(m.n), round: true}
+	*j = tilesJob{matmulJob: m, tokens: upTo16(m.n), depth: tileDepth, round: true}
+	if j.tokens == lanes { // few sums: less depth is a tenth faster
+		j.depth = chunk
+	}
 	groups := (m.w.Rows + lanes - 1) / lanes
 	j.span = j.groups(groups*j.weights(), int64(len(d.pool.workers)))
 	if n := j.tokens*upTo32(m.w.Cols) + aheadHalves; int64(len(d.tiled)) < n {
@@ -78,7 +82,7 @@ func (d *Device) matmulTiles(m matmulJob) {
 // comes while that before is still there. No thread has more pieces than another, and each has two
 // at least, so that a slow one does not keep all others waiting.
 func (j *tilesJob) groups(all, threads int64) int64 {
-	each := lanes*(4*j.tokens+2*tileDepth) + 2*int64(j.packedBytes(min(tileDepth, j.w.Cols)))
+	each := lanes*(4*j.tokens+2*j.depth) + 2*int64(j.packedBytes(min(j.depth, j.w.Cols)))
 	most := min(tileGroups, max(leastGroups, tileBytes/each))
 	pieces := (max((all+most-1)/most, threads+1) + threads - 1) / threads * threads
 	return ((all+pieces-1)/pieces + 1) &^ 1
@@ -102,10 +106,10 @@ func (j *tilesJob) multiply(w *worker, first, groups int64) {
 	p, sums := &w.tiles.product, j.sums(w, groups)
 	*p = tileProduct{
 		from: sums, to: sums, weights: &w.tiles.weights[0], tokens: int(j.tokens / lanes), groups: int(groups * j.weights()),
-		weightsStride: 2 * lanes * tileDepth, begin: 1, ahead: j.address(first, 0),
+		weightsStride: int(2 * lanes * j.depth), begin: 1, ahead: j.address(first, 0),
 	}
-	for from := int64(0); from < j.w.Cols; from += tileDepth {
-		n := min(tileDepth, j.w.Cols-from)
+	for from := int64(0); from < j.w.Cols; from += j.depth {
+		n := min(j.depth, j.w.Cols-from)
 		j.loadGroups(w, first, groups, from, n)
 		p.x, p.steps = halfAt(j.rows, int(from*j.tokens)), int((n+tileCols-1)/tileCols)
 		p.xStride = 2 * tileSize * p.steps
@@ -156,7 +160,7 @@ func (j *tilesJob) loadGroups(w *worker, first, groups, from, n int64) {
 				m, g := j.part(next)
 				prefetch(m.packed(first+g, then), m.packedBytes(min(chunk, j.w.Cols-then)))
 			}
-			m.load(w, first+g, at, cols, w.tiles.weights[(i*tileDepth+at-from)*lanes:])
+			m.load(w, first+g, at, cols, w.tiles.weights[(i*j.depth+at-from)*lanes:])
 		}
 	}
 }
@@ -172,7 +176,7 @@ func (j *tilesJob) lookAhead(p *tileProduct, first, from int64) {
 	if first*lanes >= j.w.Rows {
 		return
 	}
-	bytes, steps := j.packedBytes(min(tileDepth, j.w.Cols-from)), max(1, p.tokens/2)*p.steps
+	bytes, steps := j.packedBytes(min(j.depth, j.w.Cols-from)), max(1, p.tokens/2)*p.steps
 	p.ahead, p.aheadStep = j.address(first, from), (bytes+steps-1)/steps
 	p.aheadPair, p.aheadNext = int(j.l.groupBytes), int(2*j.l.groupBytes)
 	if j.up != nil {
@@ -211,8 +215,8 @@ func (j *tilesJob) finish(w *worker, first, groups int64) {
 // roundRow rounds row t of the input. The columns of its last tile that x lacks are zeros.
 func (j *tilesJob) roundRow(w *worker, t int64) {
 	x := floatsOf(j.x+uintptr(4*t*j.w.Cols), j.w.Cols)
-	for from := int64(0); from < j.w.Cols; from += tileDepth {
-		n := min(tileDepth, j.w.Cols-from)
+	for from := int64(0); from < j.w.Cols; from += j.depth {
+		n := min(j.depth, j.w.Cols-from)
 		whole, steps := n/tileCols, (n+tileCols-1)/tileCols
 		dst := halfAt(j.rows, int(from*j.tokens+t/lanes*steps*tileSize+t%lanes*tileCols))
 		if whole > 0 {
