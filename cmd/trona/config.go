@@ -29,7 +29,9 @@ func readConfig(r io.Reader) (kong.Resolver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration file: %w", err)
 	}
-	text = bytes.TrimPrefix(text, []byte(byteOrderMark))
+	if rest, marked := bytes.CutPrefix(text, []byte(byteOrderMark)); marked {
+		text = append([]byte("   "), rest...) // offsets stay those of the file
+	}
 	var object jsontext.Value
 	if err := strictjson.Unmarshal(text, &object); err != nil {
 		return nil, fmt.Errorf("configuration file: %w", notJSON(err))

@@ -99,6 +99,7 @@ func TestConfigErrors(t *testing.T) {
 		`{"port": "x"}`:                  "--port",
 		`{"port": 1.5}`:                  "--port",
 		`{"kv-cache-memory": "1 Zebra"}`: "is not a size",
+		"\ufeff{} {}":                    "configuration file: not valid JSON: invalid character '{' after top-level value at byte 6",
 		`{} {}`:                          "configuration file: not valid JSON: invalid character '{' after top-level value at byte 3",
 		`{"port": 1, "port": 2}`:         "configuration file: not valid JSON: duplicate object member name at byte 12",
 		`[]`:                             `configuration file: want an object, such as {"port": 8080}`,

@@ -32,12 +32,17 @@ func newServerLog(out io.Writer) *serverLog {
 func (l *serverLog) copy(out io.Writer) {
 	defer close(l.ended)
 	for line := range l.lines {
-		if line == nil {
-			return
+		if line != nil {
+			_, _ = out.Write(line)
 		}
-		_, _ = out.Write(line)
+		if len(l.lines) > 0 {
+			continue // those that wait are older than what was lost
+		}
 		if n := l.lost.Swap(0); n > 0 {
 			fmt.Fprintf(out, "trona: %s lines of the log are lost, for stderr was not read\n", count(n))
+		}
+		if line == nil {
+			return
 		}
 	}
 }

@@ -119,7 +119,7 @@ func (p *parser) skip() {
 	for {
 		switch {
 		case p.accept("(?#"):
-			p.until(")")
+			p.comment()
 		case p.options.spaced && p.accept("#"):
 			line, _, _ := strings.Cut(p.source[p.at:], "\n")
 			p.at += len(line)
@@ -128,6 +128,19 @@ func (p *parser) skip() {
 		default:
 			return
 		}
+	}
+}
+
+// comment skips the rest of one and its end; a ) after a \ is none.
+func (p *parser) comment() {
+	for !p.accept(")") {
+		if p.at == len(p.source) {
+			p.fail(") is missing")
+		}
+		if p.accept(`\`) && p.at == len(p.source) {
+			p.fail(") is missing")
+		}
+		p.at++
 	}
 }
 
@@ -325,7 +338,7 @@ func (p *parser) escaped() *node {
 	}
 	switch {
 	case p.accept("b") || p.accept("B"):
-		return &node{op: opWord, not: p.source[p.at-1] == 'B', set: p.named("w", false).seal()}
+		return &node{op: opWord, not: p.source[p.at-1] == 'B', set: p.property("word", false).seal()}
 	case p.accept("R"):
 		inner := parser{source: `(?>\r\n|[\n-\r\x85\x{2028}\x{2029}])`, classes: p.classes}
 		return inner.alternation()
@@ -352,16 +365,12 @@ func (p *parser) escape(within bool) *set {
 		if end < 0 {
 			p.fail("} is missing")
 		}
-		name := p.source[p.at : p.at+end]
-		if strings.EqualFold(name, "word") {
-			name = "w"
-		}
-		s := p.named(name, within)
+		s := p.property(p.source[p.at:p.at+end], within)
 		p.at += end + 1
 		s.negate = negate != (r == 'P')
 		return s
 	case 's', 'd', 'w', 'S', 'D', 'W':
-		s := p.named(string(unicode.ToLower(r)), within)
+		s := p.property(map[rune]string{'s': "Space", 'd': "Nd", 'w': "word"}[unicode.ToLower(r)], within)
 		s.negate = unicode.IsUpper(r)
 		return s
 	case 'h', 'H':
@@ -381,15 +390,15 @@ func (p *parser) escape(within bool) *set {
 	return &set{ranges: [][2]rune{{r, r}}}
 }
 
-// named returns the set of a property, or of \s, \d or \w, whose numbers of Latin-1 (superscripts and
-// fractions) Oniguruma does not know within a class.
-func (p *parser) named(name string, within bool) *set {
+// property returns the set of a property. Numbers of Latin-1 (superscripts and fractions) are of
+// words, but Oniguruma does not know them within a class.
+func (p *parser) property(name string, within bool) *set {
 	s := &set{}
-	if name == "w" && !within {
-		s.ranges = [][2]rune{{'²', '³'}, {'¹', '¹'}, {'¼', '¾'}}
-	}
-	if short, ok := map[string]string{"s": "Space", "d": "Nd", "w": `\w`}[name]; ok {
-		name = short
+	if strings.EqualFold(name, "word") {
+		name = `\w`
+		if !within {
+			s.ranges = [][2]rune{{'²', '³'}, {'¹', '¹'}, {'¼', '¾'}}
+		}
 	}
 	is := p.classes(name)
 	if is == nil {

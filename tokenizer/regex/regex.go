@@ -3,7 +3,7 @@
 // classes, those of POSIX too, and their intersections, properties of Unicode, greedy, lazy and
 // possessive repetition, groups that fold case, atomic ones, options, comments, and looking
 // around, back at what has a greatest length. There are no captures and no back-references, so that the time of a search is
-// proportional to the text, but for what atomic groups and looking around read again.
+// proportional to the text, but for what atomic groups, looking around and \X read again.
 package regex
 
 import "unicode/utf8"

@@ -101,6 +101,7 @@ func TestSplit(t *testing.T) {
 		{`(?i-m:A.)|(?im)B.`, "a\nab\nb\n", []string{"a\n", "ab", "\n", "b\n"}},
 		{"(?x) a b # both\n | c [ ] +", "ab c  ", []string{"ab", " ", "c  "}},
 		{`(?#both)a(?#two)+|(?<n>b)|(?'m'c)`, "aabc", []string{"aa", "b", "c"}},
+		{`a(?#\)\\)b`, "ab", []string{"ab"}},
 		{`(?<=ab|c)d`, "abdcdbd", []string{"ab", "d", "c", "d", "bd"}},
 		{`(?<!\r\n|x{2,3})d`, "\r\nd\ndxxdxd", []string{"\r\nd\n", "d", "xxdx", "d"}},
 		{`(?<=^|\d)[a-z]`, "ab1c", []string{"a", "b1", "c"}},
@@ -129,6 +130,10 @@ func TestErrors(t *testing.T) {
 		`(?P<n>a)`:               "not supported",
 		`(?<>a)`:                 "the name of a group is missing",
 		`(?#a`:                   ") is missing",
+		`(?#a\)`:                 ") is missing",
+		`(?#\`:                   ") is missing",
+		`\p{d}`:                  `the property "d" is not known`,
+		`\p{s}`:                  `the property "s" is not known`, // here, where names do not fold
 		`(?<=ab*)c`:              "no greatest length",
 		`(?<!\X)c`:               "no greatest length",
 		`[[:nope:]]`:             "the class [:nope is not",
