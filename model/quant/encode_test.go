@@ -223,6 +223,14 @@ func TestEncodeErrors(t *testing.T) {
 	require.Panics(t, func() { _ = Encode(make([]byte, 33), kernels.Q8_0, make([]float32, 32)) }, "too little room")
 }
 
+// scaleSteps is what codes multiply a scale and a minimum of F16 by at most, which are off by up
+// to 2^-25 where they are small. Types without a scale have none.
+var scaleSteps = map[kernels.DType]float64{
+	kernels.F16: 1, kernels.Q4_0: 8, kernels.Q4_1: 15 + 1, kernels.Q5_0: 16, kernels.Q5_1: 31 + 1, kernels.Q8_0: 127,
+	kernels.Q2_K: 15*3 + 15, kernels.Q3_K: 32 * 4, kernels.Q4_K: 63*15 + 63, kernels.Q5_K: 63*31 + 63, kernels.Q6_K: 128 * 32,
+	kernels.IQ4_NL: 127, kernels.IQ4_XS: 32 * 127,
+}
+
 // FuzzEncode: any floats give an error or numbers that are not far away.
 func FuzzEncode(f *testing.F) {
 	rng := rand.New(rand.NewPCG(11, 12))
@@ -252,8 +260,7 @@ func FuzzEncode(f *testing.F) {
 			}
 			got := make([]float32, 256)
 			Decode(got, typ, b)
-			// A scale of F16 is off by up to 2^-25, and Q6_K multiplies it by up to 128 * 32.
-			require.LessOrEqual(t, distance(x, got), top/8+0x1p-13, "%v", typ)
+			require.LessOrEqual(t, distance(x, got), top/8+scaleSteps[typ]*0x1p-25, "%v", typ)
 		}
 	})
 }
