@@ -5,7 +5,8 @@
 // The families that checkpoints of the Llama architecture have: byte-level BPE
 // (bpe.go) with the words of Llama 3, Qwen 2 or GPT-2 (split.go) or those of any
 // other expression (package regex); the BPE over characters of SentencePiece
-// (spm.go); and its Unigram (unigram.go). Both kinds of BPE merge with the same
+// (spm.go); its Unigram (unigram.go); and whole words or the longest pieces of
+// them, WordLevel and WordPiece (words.go). Both kinds of BPE merge with the same
 // queue (merge.go). They come from the metadata of a GGUF file (gguf.go), from a
 // tokenizer.json (huggingface.go, pipeline.go) with the files beside it
 // (files.go, tokenizer_config.go), or from a tokenizer.model (sentencepiece.go).
