@@ -59,7 +59,7 @@ func TestInvariance(t *testing.T) {
 func TestInvarianceInWindows(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 4))
 	r := subject(rng, randomTokens(rng, 150), 100)
-	full := complete(t, rig{path: tiny(t, modeltest.Shape{}), rows: 512}.engine(t), r)
+	full := complete(t, rig{path: tiny(t, modeltest.Tiny().Windowed(10_000)), rows: 512}.engine(t), r)
 	path := tiny(t, modeltest.Tiny().Windowed(70))
 	want := complete(t, rig{path: path, rows: 512}.engine(t), r)
 	require.NoError(t, want.err)

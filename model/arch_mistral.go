@@ -6,5 +6,6 @@ var mistral = architecture{
 	hf:       "MistralForCausalLM",
 	hfType:   "mistral",
 	hfLayers: hfUniform,
+	windowed: allWindows,
 	window:   4096, // the default of Hugging Face's MistralConfig
 }

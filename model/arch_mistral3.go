@@ -1,13 +1,26 @@
 package model
 
+import "github.com/go-json-experiment/json/jsontext"
+
 // mistral3 is Mistral Small since 3.1 and Ministral 3, without what sees images.
 var mistral3 = architecture{
-	gguf: "mistral3", hf: "Mistral3ForConditionalGeneration", hfType: "mistral3", hfLayers: hfUniform, folderNames: mistral3Names(),
-	text: "text_config", beside: []string{"vision_tower.", "multi_modal_projector."}, tied: true, window: 4096, tempered: true,
+	gguf: "mistral3", hf: "Mistral3ForConditionalGeneration", hfType: "mistral3", hfLayers: mistral3Layers, folderNames: mistral3Names(),
+	text: "text_config", beside: []string{"vision_tower.", "multi_modal_projector."}, tied: true, tempered: true,
+	windowed: allWindows, window: 4096,
 }
 
 // ministral3 is Ministral 3 where nothing stands beside it.
-var ministral3 = architecture{gguf: mistral3.gguf, hf: "Ministral3ForCausalLM", hfType: "ministral3", hfLayers: hfUniform, tempered: true}
+var ministral3 = architecture{
+	gguf: mistral3.gguf, hf: "Ministral3ForCausalLM", hfType: "ministral3", hfLayers: hfUniform, tempered: true, windowed: allWindows,
+}
+
+// mistral3Layers: the text of Ministral 3 has no window unless a file says so, that of Mistral has.
+func mistral3Layers(o *object, s hfShape) []Layer {
+	if _, given := o.members["sliding_window"]; !given && o.text("model_type") == "ministral3" {
+		o.members["sliding_window"] = jsontext.Value("null")
+	}
+	return hfUniform(o, s)
+}
 
 func mistral3Names() *names {
 	n := hfNames

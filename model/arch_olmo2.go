@@ -13,21 +13,21 @@ import (
 var olmo2 = architecture{
 	gguf: "olmo2", hf: "Olmo2ForCausalLM", hfType: "olmo2", hfLayers: hfUniform, folderNames: olmo2Names(), neox: true,
 	attentionBias: true, norms: PostNorm, qkNorm: true, normJoint: true,
-	windowless: true, windowInterval: 4, windowRotation: olmo3Rotation,
+	windowInterval: 4, windowRotation: olmo3Rotation,
 }
 
 // olmo3 is OLMo 3. Rotations of layers with the window are not scaled.
 var olmo3 = architecture{
 	gguf: "olmo2", hf: "Olmo3ForCausalLM", hfType: "olmo3", hfLayers: olmo3Layers, folderNames: olmo2Names(), neox: true, attentionBias: true,
 	norms: PostNorm, qkNorm: true, normJoint: true, theta: 5e5,
-	window: 4096, windowed: patternWindows, windowRotation: olmo3Rotation,
+	windowed: olmo3Windows, windowTyped: true, window: 4096, windowRotation: olmo3Rotation,
 }
 
 // exaone4 is EXAONE 4. Where it has a window, layers without it have no rotations.
 var exaone4 = architecture{
 	gguf: "exaone4", hf: "Exaone4ForCausalLM", hfType: "exaone4", hfLayers: hfUniform, folderNames: olmo2Names(), neox: true,
 	norms: PostNorm, qkNorm: true,
-	window: 4096, windowed: patternWindows, windowInterval: 4, windowRotation: func(a *Attention, window bool) { a.NoRoPE = !window },
+	windowed: patternWindows, windowTyped: true, window: 4096, windowInterval: 4, windowRotation: func(a *Attention, window bool) { a.NoRoPE = !window },
 }
 
 func olmo3Rotation(a *Attention, window bool) { a.UnscaledRoPE = window }
@@ -62,6 +62,9 @@ func (o *object) olmo3Rotary() {
 	windowed.refuseRest()
 	params.refuseRest()
 }
+
+// olmo3Windows: the last of four layers has no window.
+func olmo3Windows(_ *object, layers []Layer) []bool { return withoutEach(4, len(layers)) }
 
 // patternWindows reads a pattern that is an interval, at which a layer has no window, or a
 // letter for each layer, L with a window.

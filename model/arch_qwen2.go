@@ -9,9 +9,10 @@ var qwen2 = architecture{
 	qkvBias:  true,
 	neox:     true,
 
-	window:     4096,
-	windowFlag: true,
-	windowed:   qwenWindows(28),
+	windowed:    qwenWindows(28),
+	windowTyped: true,
+	windowFlag:  true,
+	window:      4096,
 }
 
 // qwenWindows: layers from one on have the window.

@@ -10,7 +10,8 @@ var qwen3 = architecture{
 	neox:     true,
 
 	attentionBias: true,
-	window:        4096,
-	windowFlag:    true,
 	windowed:      qwenWindows(28),
+	windowTyped:   true,
+	windowFlag:    true,
+	window:        4096,
 }

@@ -7,13 +7,13 @@ package model
 var qwen2VL = architecture{
 	gguf: qwen2.gguf, hf: "Qwen2_5_VLForConditionalGeneration", hfType: "qwen2_5_vl", hfLayers: hfUniform, neox: true,
 	text: "text_config", beside: []string{"visual."}, tied: true, qkvBias: true, theta: 1e6,
-	window: 4096, windowFlag: true, windowed: qwenWindows(80),
+	windowed: qwenWindows(80), windowTyped: true, windowFlag: true, window: 4096,
 }
 
 // qwen3VL is Qwen3-VL, dense.
 var qwen3VL = architecture{
 	gguf: qwen3.gguf, hf: "Qwen3VLForConditionalGeneration", hfType: "qwen3_vl", hfLayers: hfUniform, folderNames: qwen3VLNames(), neox: true,
-	text: "text_config", beside: []string{"model.visual."}, tied: true, qkNorm: true, attentionBias: true, windowFlag: true, theta: 5e5,
+	text: "text_config", beside: []string{"model.visual."}, tied: true, qkNorm: true, attentionBias: true, theta: 5e5,
 }
 
 // GGUF files of these have names of their own.

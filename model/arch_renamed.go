@@ -9,7 +9,9 @@ import (
 // Llama's.
 
 // phi3 is Phi-3 and Phi-4 (arXiv 2404.14219, 2503.01743), with fused tensors.
-var phi3 = architecture{gguf: "phi3", hf: "Phi3ForCausalLM", hfType: "phi3", hfLayers: hfUniform, fileNames: upBehindGate(), neox: true, partial: 1}
+var phi3 = architecture{
+	gguf: "phi3", hf: "Phi3ForCausalLM", hfType: "phi3", hfLayers: hfUniform, fileNames: upBehindGate(), neox: true, partial: 1, windowed: allWindows,
+}
 
 // glm is GLM-4-9B (arXiv 2406.12793), which rotates neighbours in half of a head.
 var glm = architecture{
@@ -50,7 +52,7 @@ func internlm2Names() *names {
 // mimo is MiMo-7B: Qwen2, without the layers that guess further tokens.
 var mimo = architecture{
 	gguf: qwen2.gguf, hf: "MiMoForCausalLM", hfType: "mimo", hfLayers: mimoLayers, neox: true, beside: []string{"model.mtp_layers."}, qkvBias: true,
-	window: 4096, windowFlag: true, windowed: qwenWindows(28),
+	windowed: qwenWindows(28), windowTyped: true, windowFlag: true, window: 4096,
 }
 
 // mimoLayers: the biases of Qwen2 are there whatever attention_bias says.
@@ -62,8 +64,10 @@ func mimoLayers(o *object, s hfShape) []Layer {
 
 // Folders of these have a name of their own.
 var (
-	cwm         = architecture{hf: "CwmForCausalLM", hfType: "cwm", hfLayers: hfUniform, window: 8192, windowed: cwmWindows, mlpBias: true, theta: 1e6}
-	ministral   = architecture{hf: "MinistralForCausalLM", hfType: "ministral", hfLayers: hfUniform, window: 4096}
+	cwm = architecture{
+		hf: "CwmForCausalLM", hfType: "cwm", hfLayers: hfUniform, windowed: cwmWindows, windowTyped: true, window: 8192, mlpBias: true, theta: 1e6,
+	}
+	ministral   = architecture{hf: "MinistralForCausalLM", hfType: "ministral", hfLayers: hfUniform, windowed: allWindows, windowTyped: true, window: 4096}
 	iquestCoder = architecture{hf: "IQuestCoderForCausalLM", hfType: "iquestcoder", hfLayers: hfUniform, attentionBias: true, mlpBias: true}
 )
 

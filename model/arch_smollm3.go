@@ -13,8 +13,9 @@ var smollm3 = architecture{
 	attentionBias: true,
 	mlpBias:       true,
 	tied:          true,
-	windowFlag:    true,
 	windowed:      noRoPEWindows,
+	windowTyped:   true,
+	windowFlag:    true,
 }
 
 const smollm3Interval = 4

@@ -35,13 +35,14 @@ type architecture struct {
 	// none, in GGUF files neither.
 	multipliers func(o *object, c *Config)
 
-	tempered   bool // GGUF files may scale queries from some position on
-	window     int  // the sliding window of a config.json that does not say; 0: none
-	windowFlag bool // a window counts only where use_sliding_window is true
-	windowless bool // config.json files that have a window are refused
-	// windowed returns which layers have a window where layer_types of a config.json does not say;
-	// nil: all have.
-	windowed func(o *object, layers []Layer) []bool
+	tempered bool // GGUF files may scale queries from some position on
+
+	// windowed returns which layers of a config.json have a sliding window, if it has one; nil:
+	// none has, whatever size it names.
+	windowed    func(o *object, layers []Layer) []bool
+	windowTyped bool // layer_types say so instead, where it has them
+	windowFlag  bool // only where use_sliding_window is true
+	window      int  // its size where the file does not say; 0: there is none then
 	// windowInterval: each so many layers one has no window, where a GGUF file does not say; 0:
 	// all have.
 	windowInterval int

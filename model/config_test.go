@@ -242,7 +242,7 @@ func TestConfigAccepts(t *testing.T) {
 			require.Empty(t, c.Rotary.Scaling)
 		}},
 		"window off": {map[string]string{"sliding_window": "128", "use_sliding_window": "false"}, nil},
-		"window":     {map[string]string{"sliding_window": "4096", "layer_types": `["sliding_attention", "full_attention"]`}, limited(16384, "")},
+		"window":     {map[string]string{"sliding_window": "4096"}, limited(16384, "")},
 		"dynamic":    {map[string]string{"rope_scaling": `{"type": "dynamic", "factor": 4}`}, limited(16384, "")},
 		"dynamic, original": {map[string]string{"rope_scaling": `{"rope_type": "dynamic", "factor": 4, "original_max_position_embeddings": 2048}`}, func(t *testing.T, c *Config) {
 			limited(2048, "rope_scaling")(t, c)
@@ -319,7 +319,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"eos_token_id", "[]"}, {"eos_token_id", "[384]"}, {"eos_token_id", "-1"}, {"eos_token_id", `["a"]`},
 		{"eos_token_id", "[" + strings.Repeat("1,", 1000000) + "1]"}, {"bos_token_id", "384"},
 		{"hidden_act", `"gelu"`}, {"hidden_act", "7"}, {"attention_bias", `"yes"`}, {"mlp_bias", "1"}, {"qkv_bias", "true"},
-		{"sliding_window", "0"}, {"layer_types", `["sliding_attention"]`}, {"layer_types", `["chunked_attention"]`},
+		{"use_sliding_window", "true"}, {"layer_types", `["sliding_attention"]`}, {"layer_types", `["chunked_attention"]`},
 		{"partial_rotary_factor", "0.5"}, {"num_experts", "8"}, {"num_local_experts", "8"}, {"final_logit_softcapping", "30.0"},
 		{"embedding_multiplier", "12.0"}, {"tie_word_embeddings", `"no"`},
 		{"architectures", `["MixtralForCausalLM"]`}, {"architectures", `[]`}, {"architectures", `null`}, {"architectures", `["LlamaForCausalLM", "x"]`},

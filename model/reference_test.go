@@ -243,7 +243,7 @@ func TestReference(t *testing.T) {
 		"llama with biases": biased(uniform("LlamaForCausalLM", false)), "nemotron with biases": biased(mixed),
 		"qwen2": qwen2(), "qwen3 with biases": qwen3Biased, "tied": tied, "yarn": uniform("LlamaForCausalLM", false),
 		"partial": biased(uniform("LlamaForCausalLM", false)), "partial with norms": uniform("Qwen3ForCausalLM", true),
-		"windows": uniform("LlamaForCausalLM", false).Windowed(70), "nemotron with windows": mixed.Windowed(9),
+		"windows": uniform("LlamaForCausalLM", false).Windowed(70), "nemotron with windows": mixed,
 		"nothing": {Vocab: 32, Hidden: 16, Heads: 1, HeadDim: 16, Context: 64, EOS: []int32{2}, Layers: make([]model.Layer, 3)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -254,6 +254,9 @@ func TestReference(t *testing.T) {
 			if r := &ckpt.Config.Rotary; name == "yarn" {
 				r.Scaling, r.Factor, r.OriginalContext, r.BetaFast, r.BetaSlow = "yarn", 4, 32, 4, 0.5
 				r.Scale = model.YarnScale(r.Factor, 1)
+			}
+			if a := ckpt.Config.Layers[0].Attention; name == "nemotron with windows" {
+				a.Window = 9
 			}
 			if r := &ckpt.Config.Rotary; strings.HasPrefix(name, "partial") {
 				r.Rotated, r.Scale = 12, 1.5

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"strings"
@@ -91,7 +92,7 @@ func TestRenamed(t *testing.T) {
 		"exaone 4 interval":  {architecture: "Exaone4ForCausalLM", keys: map[string]string{"sliding_window_pattern": `2`}, want: Layer{&normedStill, &FFN{Width: 512}}},
 		"exaone 4 of few":    {architecture: "Exaone4ForCausalLM", keys: map[string]string{"layer_types": `["full_attention"]`}, refused: "layer_types"},
 		"exaone 4 of states": {architecture: "Exaone4ForCausalLM", keys: map[string]string{"layer_types": `["full_attention", "mamba"]`}, refused: "layer_types"},
-		"olmo 2 of windows":  {architecture: "Olmo2ForCausalLM", keys: map[string]string{"sliding_window": "4096"}, refused: "sliding_window"},
+		"olmo 2 of windows":  {architecture: "Olmo2ForCausalLM", keys: map[string]string{"layer_types": `["sliding_attention", "full_attention"]`}, refused: "layer_types"},
 		"olmo 3":             {architecture: "Olmo3ForCausalLM", keys: map[string]string{"sliding_window": "64", "layer_types": `["full_attention", "sliding_attention"]`}, want: Layer{within(unscaled, 64), &FFN{Width: 512}}},
 		"olmo 3 of two":      {architecture: "Olmo3ForCausalLM", keys: olmo3(`{"rope_type": "default", "rope_theta": 500000.0}`), want: Layer{within(unscaled, 64), &FFN{Width: 512}}},
 		"olmo 3 of bases":    {architecture: "Olmo3ForCausalLM", keys: olmo3(`{"rope_type": "default", "rope_theta": 10000.0}`), refused: "rope_parameters.sliding_attention.rope_theta"},
@@ -190,47 +191,115 @@ func TestWindowPattern(t *testing.T) {
 	}
 }
 
-// TestWindows: which layers of a config.json have a window.
+// TestWindows: which layers of a config.json have a window. Each class was given such files with
+// transformers 5.24, with eager attention whose weights past the window are 0.
 func TestWindows(t *testing.T) {
+	const on = "use_sliding_window"
+	size := func(more ...string) map[string]string {
+		keys := map[string]string{"sliding_window": "64"}
+		for i := 0; i < len(more); i += 2 {
+			keys[more[i]] = more[i+1]
+		}
+		return keys
+	}
+	all, mixed := types("ssssssss"), types("sfssfsff")
+	of := [8]int{64, 0, 64, 64, 0, 64, 0, 0} // mixed
+	fourth := [8]int{64, 64, 64, 0, 64, 64, 64, 0}
 	for name, tc := range map[string]struct {
 		architecture string
 		keys         map[string]string
 		want         [8]int
+		refused      string
 	}{
-		"mistral":          {"MistralForCausalLM", nil, each(4096)},
-		"mistral of 64":    {"MistralForCausalLM", map[string]string{"sliding_window": "64"}, each(64)},
-		"mistral later":    {"MistralForCausalLM", map[string]string{"sliding_window": "null"}, each(0)},
-		"phi3":             {"Phi3ForCausalLM", map[string]string{"sliding_window": "2047"}, each(2047)},
-		"phi3 of none":     {"Phi3ForCausalLM", nil, each(0)},
-		"qwen2":            {"Qwen2ForCausalLM", map[string]string{"sliding_window": "64", "use_sliding_window": "true", "max_window_layers": "6"}, [8]int{6: 64, 7: 64}},
-		"qwen2 by default": {"Qwen2ForCausalLM", map[string]string{"use_sliding_window": "true", "max_window_layers": "7"}, [8]int{7: 4096}},
-		"qwen3 of few":     {"Qwen3ForCausalLM", map[string]string{"sliding_window": "64", "use_sliding_window": "true"}, each(0)},
-		"qwen3 of types": {"Qwen3ForCausalLM", map[string]string{
-			"sliding_window": "64", "use_sliding_window": "true", "layer_types": types("fsfsfsfs"),
-		}, [8]int{0, 64, 0, 64, 0, 64, 0, 64}},
-		"smollm3":        {"SmolLM3ForCausalLM", map[string]string{"sliding_window": "64", "use_sliding_window": "true"}, [8]int{3: 64, 7: 64}},
-		"smollm3 unused": {"SmolLM3ForCausalLM", map[string]string{"sliding_window": "64"}, each(0)},
-		"cwm":            {"CwmForCausalLM", nil, [8]int{0, 8192, 8192, 8192, 0, 8192, 8192, 8192}},
-		"cwm typed":      {"CwmForCausalLM", map[string]string{"layer_types": types("ssssfffs")}, [8]int{8192, 8192, 8192, 8192, 7: 8192}},
-		"olmo 3":         {"Olmo3ForCausalLM", nil, [8]int{4096, 4096, 4096, 0, 4096, 4096, 4096, 0}},
-		"exaone 4":       {"Exaone4ForCausalLM", map[string]string{"sliding_window": "64", "sliding_window_pattern": `"LLG"`}, [8]int{64, 64, 0, 64, 64, 0, 64, 64}},
-		"as wide":        {"MistralForCausalLM", map[string]string{"sliding_window": "16384"}, each(0)},
-		"ministral":      {"MinistralForCausalLM", map[string]string{"sliding_window": "64", "layer_types": types("fsssfsss")}, [8]int{0, 64, 64, 64, 0, 64, 64, 64}},
+		"mistral":             {"MistralForCausalLM", nil, each(4096), ""},
+		"mistral of 64":       {"MistralForCausalLM", size(), each(64), ""},
+		"mistral later":       {"MistralForCausalLM", map[string]string{"sliding_window": "null", on: "false"}, each(0), ""},
+		"mistral of few":      {"MistralForCausalLM", size("max_window_layers", "3", "sliding_window_pattern", "3"), each(64), ""},
+		"mistral typed":       {"MistralForCausalLM", size("layer_types", all), each(64), ""},
+		"mistral of types":    {"MistralForCausalLM", size("layer_types", mixed), each(0), "layer_types: \"full_attention\" of layer 1 is not what MistralForCausalLM does"},
+		"mistral off":         {"MistralForCausalLM", size(on, "false"), each(0), "use_sliding_window: false is not what MistralForCausalLM does"},
+		"as wide":             {"MistralForCausalLM", map[string]string{"sliding_window": "16384", on: "false", "layer_types": mixed}, each(0), ""},
+		"mistral of 0":        {"MistralForCausalLM", map[string]string{"sliding_window": "0"}, each(0), "sliding_window"},
+		"ministral":           {"MinistralForCausalLM", size("layer_types", mixed), of, ""},
+		"ministral untyped":   {"MinistralForCausalLM", nil, each(4096), ""},
+		"ministral3":          {"Ministral3ForCausalLM", nil, each(0), ""},
+		"ministral3 of 64":    {"Ministral3ForCausalLM", size(), each(64), ""},
+		"mistral3":            {"Mistral3ForConditionalGeneration", map[string]string{"model_type": `"mistral"`}, each(4096), ""},
+		"mistral3 of one":     {"Mistral3ForConditionalGeneration", map[string]string{"model_type": `"ministral3"`}, each(0), ""},
+		"mistral3 of 64":      {"Mistral3ForConditionalGeneration", size("model_type", `"ministral3"`), each(64), ""},
+		"phi3":                {"Phi3ForCausalLM", size(), each(64), ""},
+		"phi3 of none":        {"Phi3ForCausalLM", nil, each(0), ""},
+		"qwen2":               {"Qwen2ForCausalLM", size(on, "true", "max_window_layers", "6"), [8]int{6: 64, 7: 64}, ""},
+		"qwen2 by default":    {"Qwen2ForCausalLM", map[string]string{on: "true", "max_window_layers": "7"}, [8]int{7: 4096}, ""},
+		"qwen2 unused":        {"Qwen2ForCausalLM", size("max_window_layers", "3"), each(0), ""},
+		"qwen2 unused types":  {"Qwen2ForCausalLM", size("layer_types", mixed), each(0), "layer_types"},
+		"qwen2.5 vl":          {"Qwen2_5_VLForConditionalGeneration", size(on, "true", "max_window_layers", "6"), [8]int{6: 64, 7: 64}, ""},
+		"mimo":                {"MiMoForCausalLM", size(on, "true", "max_window_layers", "6"), [8]int{6: 64, 7: 64}, ""},
+		"qwen3 of few":        {"Qwen3ForCausalLM", size(on, "true"), each(0), ""},
+		"qwen3 of types":      {"Qwen3ForCausalLM", size(on, "true", "layer_types", mixed), of, ""},
+		"smollm3":             {"SmolLM3ForCausalLM", size(on, "true"), [8]int{3: 64, 7: 64}, ""},
+		"smollm3 of types":    {"SmolLM3ForCausalLM", size(on, "true", "layer_types", mixed), of, ""},
+		"smollm3 unused":      {"SmolLM3ForCausalLM", size(), each(0), ""},
+		"smollm3 of none":     {"SmolLM3ForCausalLM", map[string]string{on: "true"}, each(0), ""},
+		"cwm":                 {"CwmForCausalLM", nil, [8]int{0, 8192, 8192, 8192, 0, 8192, 8192, 8192}, ""},
+		"cwm typed":           {"CwmForCausalLM", size("layer_types", mixed), of, ""},
+		"olmo 3":              {"Olmo3ForCausalLM", nil, [8]int{4096, 4096, 4096, 0, 4096, 4096, 4096, 0}, ""},
+		"olmo 3 of a pattern": {"Olmo3ForCausalLM", size("sliding_window_pattern", "3"), fourth, ""},
+		"olmo 3 of types":     {"Olmo3ForCausalLM", size("layer_types", mixed), of, ""},
+		"exaone 4":            {"Exaone4ForCausalLM", size(), fourth, ""},
+		"exaone 4 interval":   {"Exaone4ForCausalLM", size("sliding_window_pattern", "3"), [8]int{64, 64, 0, 64, 64, 0, 64, 64}, ""},
+		"exaone 4 letters":    {"Exaone4ForCausalLM", size("sliding_window_pattern", `"LLG"`), [8]int{64, 64, 0, 64, 64, 0, 64, 64}, ""},
+		"exaone 4 of types":   {"Exaone4ForCausalLM", size("layer_types", mixed), of, ""},
+		"qwen3 vl on":         {"Qwen3VLForConditionalGeneration", size(on, "true"), each(0), "use_sliding_window: true is not what Qwen3VLForConditionalGeneration does"},
+		"llama of types":      {"LlamaForCausalLM", size("layer_types", mixed), each(0), "layer_types: \"sliding_attention\" of layer 0 is not what LlamaForCausalLM does"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			keys := map[string]string{"architectures": `["` + tc.architecture + `"]`, "num_hidden_layers": "8"}
-			maps.Copy(keys, tc.keys)
-			f, err := readFolder(writeFolder(t, map[string]string{"config.json": llamaJSON(keys)}))
-			require.NoError(t, err)
-			require.Empty(t, f.unread)
-			var got [8]int
-			for i, l := range f.config.Layers {
-				got[i] = l.Attention.Window
+			if tc.refused != "" {
+				_, err := readFolder(windowFolder(t, tc.architecture, tc.keys))
+				require.ErrorContains(t, err, tc.refused)
+				return
 			}
-			require.Equal(t, tc.want, got)
-			require.Equal(t, 16384, f.config.ContextLength)
+			require.Equal(t, tc.want, windows(t, tc.architecture, tc.keys))
 		})
 	}
+	for _, a := range architectures() {
+		if a.hf == "" || a.windowed != nil {
+			continue
+		}
+		t.Run("none of "+a.hf, func(t *testing.T) {
+			keys := size(on, "false", "max_window_layers", "3")
+			switch a {
+			case &deci:
+				keys["num_key_value_heads_per_layer"] = "[2, 2, 2, 2, 2, 2, 2, 2]"
+			case &graniteHybrid:
+				keys["layer_types"] = strings.ReplaceAll(types("ffffffff"), "full_attention", "attention")
+				keys["num_local_experts"], keys["shared_intermediate_size"] = "0", "512"
+			}
+			require.Equal(t, each(0), windows(t, a.hf, keys))
+		})
+	}
+}
+
+func windowFolder(t *testing.T, architecture string, keys map[string]string) string {
+	all := map[string]string{"architectures": `["` + architecture + `"]`, "num_hidden_layers": "8"}
+	maps.Copy(all, keys)
+	config := llamaJSON(all)
+	if architecture == mistral3.hf {
+		config = fmt.Sprintf(`{"architectures": ["%s"], "%s": %s}`, architecture, mistral3.text, config)
+	}
+	return writeFolder(t, map[string]string{"config.json": config})
+}
+
+// windows returns those of a config.json's layers; 0: none.
+func windows(t *testing.T, architecture string, keys map[string]string) (sizes [8]int) {
+	f, err := readFolder(windowFolder(t, architecture, keys))
+	require.NoError(t, err)
+	require.Empty(t, f.unread)
+	for i, l := range f.config.Layers {
+		sizes[i] = l.Attention.Window
+	}
+	require.Equal(t, 16384, f.config.ContextLength)
+	return sizes
 }
 
 // each returns a window for each of 8 layers.

@@ -5,47 +5,64 @@ package model
 // In layers with a window a position sees itself and those just before it, so many all together
 // (Mistral, arXiv 2310.06825). Files say how many, and some which layers have it.
 
-// hfWindow reads the window of a config.json: which layers have it say layer_types or, where they
-// do not, the architecture.
+// hfWindow reads the window of a config.json as its class in transformers does, which may have
+// one in some layers, in all or in none. What says otherwise in words is refused.
 func (o *object) hfWindow(c *Config, a *architecture) {
-	size, kinds := o.windowSize(a), o.texts("layer_types")
-	has := withoutEach(0, len(c.Layers))
-	for i, kind := range kinds {
-		if kind != "full_attention" && (kind != "sliding_attention" || size == 0) {
-			o.fail("layer_types", "%q is not supported", kind)
-		}
-		if i < len(has) {
-			has[i] = kind == "sliding_attention"
-		}
-	}
-	switch {
-	case size == 0:
-		return
-	case a.windowless:
-		o.fail("sliding_window", "%d is not supported", size)
-	case kinds == nil && a.windowed != nil:
+	size, has := o.windowSize(a, c.ContextLength), make([]bool, len(c.Layers))
+	if size > 0 {
 		has = a.windowed(o, c.Layers)
-	case kinds != nil && len(kinds) != len(has):
-		o.fail("layer_types", "has %d entries for %d layers", len(kinds), len(has))
 	}
-	c.setWindow(a, size, has)
+	kinds := o.texts("layer_types")
+	if kinds != nil && size > 0 && len(kinds) != len(has) {
+		o.fail("layer_types", "has %d entries for %d layers", len(kinds), len(has))
+		return
+	}
+	for i, kind := range kinds[:min(len(kinds), len(has))] {
+		within := kind == "sliding_attention"
+		switch {
+		case !within && kind != "full_attention":
+			o.fail("layer_types", "%q is not supported", kind)
+		case size > 0 && a.windowTyped:
+			has[i] = within
+		case within != has[i] && (within || size < c.ContextLength):
+			o.fail("layer_types", "%q of layer %d is not what %s does", kind, i, a.hf)
+		}
+	}
+	if size > 0 {
+		c.setWindow(a, size, has)
+	}
 }
 
 // windowSize reads how many positions a window has; 0: there is none.
-func (o *object) windowSize(a *architecture) int {
-	flag, given := o.members["use_sliding_window"]
-	off := given && flag.Kind() == 'f' || a.windowFlag && (!given || flag.Kind() == 'n')
-	o.flag("use_sliding_window")
-	_, given = o.members["sliding_window"]
+func (o *object) windowSize(a *architecture, context int) int {
+	const flag = "use_sliding_window"
+	said := o.members[flag]
+	on := o.flag(flag)
+	if a.windowed == nil {
+		o.take("sliding_window")
+		if on {
+			o.fail(flag, "true is not what %s does", a.hf)
+		}
+		return 0
+	}
+	_, given := o.members["sliding_window"]
 	size, ok := o.integer("sliding_window")
 	switch {
-	case off || given && !ok:
+	case a.windowFlag && !on || given && !ok:
 		return 0
-	case !given:
-		return a.window
+	case given:
+		size = int64(o.between("sliding_window", size, 1, 1<<48))
+	default:
+		size = int64(a.window)
 	}
-	return o.between("sliding_window", size, 1, 1<<48)
+	if said.Kind() == 'f' && 0 < size && size < int64(context) {
+		o.fail(flag, "false is not what %s does", a.hf)
+	}
+	return int(size)
 }
+
+// allWindows: all layers have the window.
+func allWindows(_ *object, layers []Layer) []bool { return withoutEach(0, len(layers)) }
 
 // setWindow gives the layers that have it a window, unless it is no shorter than the context.
 func (c *Config) setWindow(a *architecture, size int, has []bool) {

@@ -42,15 +42,14 @@ func Tiny() Shape {
 	}
 }
 
-// Windowed returns the model with a window in all layers of attention but the last.
+// Windowed returns a Ministral: as many layers, all like the first, of which all but the last have
+// a window.
 func (s Shape) Windowed(window int) Shape {
-	s.Layers = slices.Clone(s.Layers)
-	for i, l := range s.Layers[:len(s.Layers)-1] {
-		if l.Attention != nil && !l.Attention.Linear {
-			a := *l.Attention
-			a.Window, s.Layers[i].Attention = window, &a
-		}
-	}
+	within := *s.Layers[0].Attention
+	within.Window = window
+	last := s.Layers[0]
+	s.Layers = slices.Repeat([]model.Layer{{Attention: &within, FFN: last.FFN}}, len(s.Layers)-1)
+	s.Layers, s.Architecture = append(s.Layers, last), "MinistralForCausalLM"
 	return s
 }
 
