@@ -54,7 +54,16 @@ type machine struct {
 	stack  []state
 	here   int              // where a body of opBehind has to end
 	bodies map[int]*machine // of opLook, opBehind and opAtomic, by the instruction
+	inner  bool             // the program is such a body
+	known  map[state]int    // in one: where its own bodies match to, or noMatch
 }
+
+// Bodies within bodies are asked for the same position again and again, which would multiply
+// from each depth to the next: what they found is kept, of so many positions.
+const (
+	maxKnown = 1 << 16
+	noMatch  = -1
+)
 
 type state struct{ pc, at int }
 
@@ -177,7 +186,12 @@ func (m *machine) holds(i *instruction, pc, at int) bool {
 		_, ok := m.body(pc, at)
 		return ok
 	case opBehind:
-		return m.behind(i, pc, at)
+		if i.set != nil {
+			r := m.before(at)
+			return r >= 0 && i.set.has(r)
+		}
+		_, ok := m.body(pc, at)
+		return ok
 	case opHere:
 		return at == m.here
 	case opLineBegin:
@@ -197,37 +211,44 @@ func (m *machine) holds(i *instruction, pc, at int) bool {
 	}
 }
 
-// behind reports whether what ends at a position is what an instruction looks for.
-func (m *machine) behind(i *instruction, pc, at int) bool {
-	if i.set != nil {
-		r := m.before(at)
-		return r >= 0 && i.set.has(r)
-	}
-	b := m.bodyOf(pc)
-	b.here = at
-	for from, n := at, 0; ; n++ {
-		b.reset(from)
-		if _, ok := b.run(from); ok {
-			return true
-		}
-		if from == 0 || n == i.x {
-			return false
-		}
-		_, size := utf8.DecodeLastRuneInString(m.text[:from])
-		from -= size
-	}
-}
-
-// body matches the body of an instruction from a position on.
+// body matches the body of an instruction from a position on, or to it.
 func (m *machine) body(pc, at int) (end int, ok bool) {
 	p := m.code[pc].body
 	if len(p.code) == 2 && p.code[0].op == opSet { // most look at a rune
 		r, n := m.rune(at)
 		return at + n, r >= 0 && p.code[0].set.has(r)
 	}
+	if !m.inner {
+		end = m.match(pc, at)
+		return end, end != noMatch
+	}
+	key := state{pc, at}
+	end, ok = m.known[key]
+	if !ok {
+		end = m.match(pc, at)
+		if len(m.known) >= maxKnown {
+			clear(m.known)
+		}
+		m.known[key] = end
+	}
+	return end, end != noMatch
+}
+
+// match returns where the match of an instruction's body ends, or noMatch.
+func (m *machine) match(pc, at int) int {
 	b := m.bodyOf(pc)
-	b.reset(at)
-	return b.run(at)
+	b.here = at
+	for from, n := at, 0; ; n++ {
+		b.reset(from)
+		if end, ok := b.run(from); ok {
+			return end
+		}
+		if m.code[pc].op != opBehind || from == 0 || n == m.code[pc].x {
+			return noMatch
+		}
+		_, size := utf8.DecodeLastRuneInString(m.text[:from])
+		from -= size
+	}
 }
 
 // bodyOf returns the machine of an instruction's body.
@@ -238,6 +259,7 @@ func (m *machine) bodyOf(pc int) *machine {
 			m.bodies = map[int]*machine{}
 		}
 		b = newMachine(m.code[pc].body, m.text)
+		b.inner, b.known = true, map[state]int{}
 		m.bodies[pc] = b
 	}
 	return b

@@ -105,6 +105,13 @@ func TestSplit(t *testing.T) {
 		{`(?<=ab|c)d`, "abdcdbd", []string{"ab", "d", "c", "d", "bd"}},
 		{`(?<!\r\n|x{2,3})d`, "\r\nd\ndxxdxd", []string{"\r\nd\n", "d", "xxdx", "d"}},
 		{`(?<=^|\d)[a-z]`, "ab1c", []string{"a", "b1", "c"}},
+		// What is within what is looked for; so does Oniguruma.
+		{`(?<=b(?<=ab)aa)c`, "abaacbaac", []string{"abaa", "c", "baac"}},
+		{`(?<=(?<=b)a)c`, "bacaac", []string{"ba", "c", "aac"}},
+		{`(?=a(?=b|(?<=ca)c))a`, "abacacaab", []string{"a", "bac", "a", "ca", "a", "b"}},
+		{`(?<!(?<!a)b)d`, "abdcbdcdd", []string{"ab", "d", "cbdc", "d", "d"}},
+		{`(?=a(?>a+(?!b)|c))a`, "aaaabacaac", []string{"a", "a", "aab", "a", "c", "a", "a", "c"}},
+		{`(?>a+(?<=aa))c?`, "aacaaca", []string{"aac", "aac", "a"}},
 		{`a{|}{b{x}`, "a{}{b{x}", []string{"a{", "}{b{x}"}},
 		{`\Vi\q[\b]`, "aViq\bb", []string{"a", "Viq\b", "b"}},
 	} {
@@ -161,6 +168,15 @@ func TestLinear(t *testing.T) {
 	const n = 200_000 // the square of it takes hours
 	for _, source := range []string{`\s+$`, `(?:\s*\s*)*x`, `(\s|\s\s)*y`, `\s+(?!\S)|\s+`} {
 		parts(t, source, strings.Repeat(" ", n)+"a")
+	}
+}
+
+// TestNested: what is looked for within what is looked for takes no multiple of its time. Of each,
+// five levels took minutes.
+func TestNested(t *testing.T) {
+	for _, open := range []string{`(?<=b?a{0,9}`, `(?=a{0,9}b?`, `(?>a{0,9}b?`} {
+		source := strings.Repeat(open, 30) + "x" + strings.Repeat(")", 30) + "|a"
+		require.Len(t, parts(t, source, strings.Repeat("a", 500)), 500)
 	}
 }
 
