@@ -102,7 +102,7 @@ func (t *textStream) token(id int32, silent bool) fragment {
 
 func (t *textStream) decode(id int32) string {
 	if tag, ok := t.tags[id]; ok {
-		return t.decoder.Flush() + tag
+		return t.decoder.Insert(tag)
 	}
 	return t.decoder.Append(id)
 }

@@ -34,7 +34,7 @@ type Decoder struct {
 	options   DecodeOptions
 	pending   []byte // the beginning of a rune
 	prefix    bool   // the dummy prefix may still come
-	owes      bool   // a space, unless the text ends
+	open      string // the last token from its first suffix on
 }
 
 // NewDecoder returns a decoder for one stream of tokens.
@@ -59,7 +59,7 @@ func (t *Tokenizer) Decode(ids []int32, o DecodeOptions) string {
 }
 
 // Append returns the text that is certain after one more token. At most three
-// bytes wait for the next one. An id without a token is no text.
+// bytes wait for the next one, and what ends a word. An id without a token is no text.
 func (d *Decoder) Append(id int32) string {
 	if !d.tokenizer.has(id) {
 		return ""
@@ -73,7 +73,7 @@ func (d *Decoder) Append(id int32) string {
 		return d.decode(text)
 	}
 	if d.tokenizer.suffix != "" {
-		return d.suffixed(t, text)
+		return d.suffixed(t)
 	}
 	if t.kind == byteValue {
 		text = d.decode(text)
@@ -91,19 +91,28 @@ func (d *Decoder) Append(id int32) string {
 	return text
 }
 
-// suffixed returns the text of a token that may end a word, where words end with a space
-// but for the last one.
-func (d *Decoder) suffixed(t *token, text string) string {
+// suffixed returns the text of a token that may end a word. Suffixes are spaces, but nothing in
+// the last token: from the first on the next token tells.
+func (d *Decoder) suffixed(t *token) string {
 	if t.kind == control && !d.options.ShowSpecial {
 		return ""
 	}
-	if d.owes {
-		text = " " + text
+	certain := strings.Index(t.text, d.tokenizer.suffix)
+	if certain < 0 {
+		certain = len(t.text)
 	}
-	if d.owes = strings.HasSuffix(t.text, d.tokenizer.suffix); d.owes {
-		text = text[:len(text)-1]
-	}
+	text := d.Insert(t.text[:certain])
+	d.open = t.text[certain:]
 	return text
+}
+
+// Insert returns the text that was not certain, and more that comes next and is no token's.
+func (d *Decoder) Insert(more string) string {
+	if d.open != "" {
+		more = strings.ReplaceAll(d.open, d.tokenizer.suffix, " ") + more
+		d.open = ""
+	}
+	return d.Flush() + more
 }
 
 // first returns the text of a token before which there is none.
@@ -128,8 +137,13 @@ func (d *Decoder) first(t *token, text string) string {
 	return text
 }
 
-// Flush returns the text of an incomplete rune at the end of the stream.
+// Flush returns the text of an incomplete rune, or of the last word's end, at the end of the stream.
 func (d *Decoder) Flush() string {
+	if d.open != "" {
+		last := strings.ReplaceAll(d.open, d.tokenizer.suffix, "")
+		d.open = ""
+		return last
+	}
 	n := len(d.pending)
 	d.pending = d.pending[:0]
 	switch {

@@ -237,3 +237,74 @@ func TestWordsOfBytes(t *testing.T) {
 		require.Equal(t, []int32{0, 1}, tok.Encode("a\xff a", EncodeOptions{}), name)
 	}
 }
+
+// TestWordEnds: a suffix of BPEDecoder is a space wherever it is, and nothing in the last token.
+// What it decodes to is the reference's.
+func TestWordEnds(t *testing.T) {
+	for _, c := range []struct {
+		suffix string
+		tokens []string
+		want   string
+	}{
+		{"</w>", []string{"a", "b</w>"}, "ab"},
+		{"</w>", []string{"c</w></w>"}, "c"},
+		{"</w>", []string{"c</w></w>", "a"}, "c  a"},
+		{"</w>", []string{"</w>", "</w>"}, " "},
+		{"</w>", []string{"d</w>e", "a"}, "d ea"},
+		{"</w>", []string{"d</w>e"}, "de"},
+		{"</w>", []string{"x</w>y</w>", "x</w>y</w>"}, "x y xy"},
+		{"</w>", []string{"b</w>", "c</w></w>", "d</w>e", "x</w>y</w>", "</w>", "a"}, "b c  d ex y  a"},
+		{"aa", []string{"aaa"}, "a"},
+		{"aa", []string{"aaa", "b"}, " ab"},
+		{"aa", []string{"baaab", "b"}, "b abb"},
+		{"aa", []string{"a", "a", "b"}, "aab"},
+		{"aa", []string{"caa", "aaa", "b"}, "c  ab"},
+		{"aa", []string{"b", "aaaa"}, "b"},
+		{" ", []string{"a ", "b", "a "}, "a ba"},
+		{"aba", []string{"ababa", "x"}, " bax"},
+		{"aba", []string{"cababa", "cababa"}, "c bacba"},
+	} {
+		vocab := object{"<unk>": 0}
+		for _, text := range c.tokens {
+			if vocab[text] == nil {
+				vocab[text] = len(vocab)
+			}
+		}
+		tok := wordsOf(t, object{"type": "BPE", "unk_token": "<unk>", "vocab": vocab, "merges": []any{}}, object{"type": "BPEDecoder", "suffix": c.suffix})
+		var ids []int32
+		for _, text := range c.tokens {
+			ids = append(ids, int32(vocab[text].(int)))
+		}
+		requireStream(t, tok, ids, c.want)
+		d := tok.NewDecoder(DecodeOptions{})
+		require.Equal(t, strings.ReplaceAll(c.tokens[0], c.suffix, " ")+"!", d.Append(ids[0])+d.Insert("!"))
+		require.Empty(t, d.Flush())
+	}
+}
+
+// TestLongWords: pieces of a word may be as long as tokens may.
+func TestLongWords(t *testing.T) {
+	long := strings.Repeat("ab", maxPieceBytes/2)
+	vocab := object{"<unk>": 0, "a": 1, "##b": 2, long: 3, "##" + long[2:]: 4}
+	entry := object{"type": "WordPiece", "unk_token": "<unk>", "max_input_chars_per_word": 5000, "vocab": vocab}
+	tok := wordsOf(t, entry, nil)
+	require.Equal(t, []int32{3, 4, 1}, tok.Encode(long+long[2:]+" a", EncodeOptions{}))
+	require.Equal(t, []int32{1, 2, 0}, tok.Encode("ab "+long+"ab", EncodeOptions{}))
+	vocab["a"+long] = 5
+	_, err := fromObject(t, wordsFile(t, entry, nil))
+	require.ErrorContains(t, err, "token 5 has 1025 bytes")
+}
+
+// wordsFile is a tokenizer.json of words between spaces.
+func wordsFile(t *testing.T, model object, decoder any) object {
+	file := spmFile(t)
+	file["added_tokens"], file["normalizer"], file["pre_tokenizer"] = []any{}, nil, object{"type": "WhitespaceSplit"}
+	file["model"], file["decoder"] = model, decoder
+	return file
+}
+
+func wordsOf(t *testing.T, model object, decoder any) *Tokenizer {
+	tok, err := fromObject(t, wordsFile(t, model, decoder))
+	require.NoError(t, err)
+	return tok
+}
