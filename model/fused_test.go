@@ -107,7 +107,7 @@ func TestFusedFiles(t *testing.T) {
 		for _, x := range ckpt.Tensors() {
 			require.NotContains(t, x.Name, "ffn_gate")
 		}
-		g := modeltest.ReadGolden(t, folder)
+		g := modeltest.ReadContinuation(t, folder)
 		g.Check(t, modeltest.Logits(t, ckpt, dev, g.Tokens(), 64, len(g.Prompt)), ckpt.Config.EOS, 1e-4)
 	}
 }

@@ -358,7 +358,7 @@ func TestFamily(t *testing.T) {
 			dev, err := cpu.Open(cpu.Options{Variant: "exact"})
 			require.NoError(t, err)
 			defer func() { require.NoError(t, dev.Close()) }()
-			g := modeltest.ReadGolden(t, folder)
+			g := modeltest.ReadContinuation(t, folder)
 			for _, chunk := range []int{64, 7} {
 				worst := g.Check(t, modeltest.Logits(t, ckpt, dev, g.Tokens(), chunk, len(g.Prompt)), ckpt.Config.EOS, 1e-4)
 				t.Logf("within %g", worst)

@@ -24,7 +24,7 @@ func TestBiases(t *testing.T) {
 				ckpt, err := model.Open(folder)
 				require.NoError(t, err)
 				defer func() { require.NoError(t, ckpt.Close()) }()
-				g := modeltest.ReadGolden(t, folder)
+				g := modeltest.ReadContinuation(t, folder)
 				dev := kerneltest.Open(t, "emulator", open)
 				worst := g.Check(t, modeltest.Logits(t, ckpt, dev, g.Tokens(), 64, len(g.Prompt)), ckpt.Config.EOS, 0.05)
 				t.Logf("within %g", worst)

@@ -31,7 +31,7 @@ func testFolders(t *testing.T, kind string) {
 				ckpt, err := model.Open(folder)
 				require.NoError(t, err)
 				defer func() { require.NoError(t, ckpt.Close()) }()
-				g := modeltest.ReadGolden(t, folder)
+				g := modeltest.ReadContinuation(t, folder)
 				dev := kerneltest.Open(t, "emulator", open)
 				worst := g.Check(t, modeltest.Logits(t, ckpt, dev, g.Tokens(), 64, len(g.Prompt)), ckpt.Config.EOS, 0.02)
 				t.Logf("within %g", worst)

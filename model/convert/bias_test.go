@@ -38,7 +38,7 @@ func TestBiases(t *testing.T) {
 	for name, count := range map[string]int{"llama": 2 * 7, "qwen2": 2 * 3} {
 		t.Run(name, func(t *testing.T) {
 			folder := testdata.Path(t, "models", "biases", name)
-			g := modeltest.ReadGolden(t, folder)
+			g := modeltest.ReadContinuation(t, folder)
 			dev, err := cpu.Open(cpu.Options{Variant: "exact"})
 			require.NoError(t, err)
 			defer func() { require.NoError(t, dev.Close()) }()
@@ -85,7 +85,7 @@ func TestFamily(t *testing.T) {
 				require.ErrorContains(t, err, "GGUF has no name for an architecture with these norms")
 				return
 			}
-			g := modeltest.ReadGolden(t, folder)
+			g := modeltest.ReadContinuation(t, folder)
 			dev, err := cpu.Open(cpu.Options{Variant: "exact"})
 			require.NoError(t, err)
 			defer func() { require.NoError(t, dev.Close()) }()

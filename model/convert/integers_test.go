@@ -26,7 +26,7 @@ func TestIntegers(t *testing.T) {
 			dev, err := cpu.Open(cpu.Options{Variant: "exact"})
 			require.NoError(t, err)
 			defer func() { require.NoError(t, dev.Close()) }()
-			g := modeltest.ReadGolden(t, folder)
+			g := modeltest.ReadContinuation(t, folder)
 			g.Check(t, modeltest.Logits(t, numbers, dev, g.Tokens(), 64, len(g.Prompt)), numbers.Config.EOS, c.tolerance)
 
 			blocks, result := file(t, folder, c.target)

@@ -12,9 +12,9 @@ import (
 	"trona/model"
 )
 
-// Golden is what another implementation makes of a checkpoint: the greedy tokens that
+// Continuation is what another implementation makes of a checkpoint: the greedy tokens that
 // follow a prompt, and the logits after some of all tokens. No end token is greedy.
-type Golden struct {
+type Continuation struct {
 	Prompt, Greedy []int32
 	Margins        []float64 // by how much each greedy token led
 	Logits         []struct {
@@ -23,30 +23,30 @@ type Golden struct {
 	}
 }
 
-// ReadGolden reads golden.json of a folder.
-func ReadGolden(t testing.TB, folder string) *Golden {
+// ReadContinuation reads golden.json of a folder.
+func ReadContinuation(t testing.TB, folder string) *Continuation {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(folder, "golden.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := new(Golden)
-	if err := json.Unmarshal(data, g); err != nil {
+	c := new(Continuation)
+	if err := json.Unmarshal(data, c); err != nil {
 		t.Fatal(err)
 	}
-	return g
+	return c
 }
 
 // Tokens returns the prompt and what follows.
-func (g *Golden) Tokens() []int32 { return slices.Concat(g.Prompt, g.Greedy) }
+func (c *Continuation) Tokens() []int32 { return slices.Concat(c.Prompt, c.Greedy) }
 
-// Check demands that rows, the logits after each of g.Tokens, are within tolerance, and
+// Check demands that rows, the logits after each of c.Tokens, are within tolerance, and
 // those greedy tokens whose margin is above twice that. It returns the greatest
 // difference.
-func (g *Golden) Check(t testing.TB, rows [][]float32, ends []int32, tolerance float64) float64 {
+func (c *Continuation) Check(t testing.TB, rows [][]float32, ends []int32, tolerance float64) float64 {
 	t.Helper()
 	worst := 0.0
-	for _, l := range g.Logits {
+	for _, l := range c.Logits {
 		for i, want := range l.Values {
 			diff := max(want-float64(rows[l.Position][i]), float64(rows[l.Position][i])-want)
 			if !(diff <= tolerance) {
@@ -55,8 +55,8 @@ func (g *Golden) Check(t testing.TB, rows [][]float32, ends []int32, tolerance f
 			worst = max(worst, diff)
 		}
 	}
-	for i, want := range g.Greedy {
-		if got := greedy(rows[len(g.Prompt)-1+i], ends); g.Margins[i] > 2*tolerance && got != want {
+	for i, want := range c.Greedy {
+		if got := greedy(rows[len(c.Prompt)-1+i], ends); c.Margins[i] > 2*tolerance && got != want {
 			t.Fatalf("greedy token %d: got %d, want %d", i, got, want)
 		}
 	}
