@@ -19,30 +19,33 @@ const (
 type serverLog struct {
 	lines chan []byte // the nil line is the last
 	lost  atomic.Int64
+	loses chan struct{} // lost has grown
 	ended chan struct{}
 }
 
 func newServerLog(out io.Writer) *serverLog {
-	l := &serverLog{lines: make(chan []byte, logLines), ended: make(chan struct{})}
+	l := &serverLog{lines: make(chan []byte, logLines), loses: make(chan struct{}, 1), ended: make(chan struct{})}
 	go l.copy(out)
 	return l
 }
 
-// copy writes what comes. That out takes nothing must stop nobody.
+// copy writes what comes. That out takes nothing must stop nobody. Those that wait are older
+// than what was lost.
 func (l *serverLog) copy(out io.Writer) {
 	defer close(l.ended)
-	for line := range l.lines {
-		if line != nil {
-			_, _ = out.Write(line)
+	for last := false; !last || len(l.lines) > 0; {
+		select {
+		case line := <-l.lines:
+			if last = last || line == nil; line != nil {
+				_, _ = out.Write(line)
+			}
+		case <-l.loses: // perhaps after the last line was written
 		}
 		if len(l.lines) > 0 {
-			continue // those that wait are older than what was lost
+			continue
 		}
 		if n := l.lost.Swap(0); n > 0 {
 			fmt.Fprintf(out, "trona: %s lines of the log are lost, for stderr was not read\n", count(n))
-		}
-		if line == nil {
-			return
 		}
 	}
 }
@@ -53,6 +56,10 @@ func (l *serverLog) Write(line []byte) (int, error) {
 	case l.lines <- bytes.Clone(line):
 	default:
 		l.lost.Add(1)
+		select {
+		case l.loses <- struct{}{}:
+		default:
+		}
 	}
 	return len(line), nil
 }

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,4 +43,62 @@ func TestServerLog(t *testing.T) {
 		l.close()
 		require.Zero(t, time.Since(began))
 	})
+}
+
+// TestServerLogCounts: whatever the order of lines and losses, each is written or counted.
+func TestServerLogCounts(t *testing.T) {
+	const writers, each = 4, 2000
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			out := new(counter)
+			l := newServerLog(out)
+			for range writers {
+				go func() {
+					for range each {
+						fmt.Fprintln(l, "line")
+					}
+				}()
+			}
+			synctest.Wait()
+			require.Equal(t, writers*each, out.lines+out.lost)
+			l.close()
+		})
+	}
+}
+
+// TestServerLogEnds: a line that comes behind the last keeps nobody waiting.
+func TestServerLogEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reader, out := io.Pipe()
+		l := newServerLog(out)
+		fmt.Fprintln(l, "first")
+		synctest.Wait()
+		began := time.Now()
+		ended := make(chan time.Duration)
+		go func() {
+			l.close()
+			ended <- time.Since(began)
+		}()
+		synctest.Wait()
+		fmt.Fprintln(l, "late")
+		lines := bufio.NewScanner(reader)
+		require.True(t, lines.Scan())
+		require.True(t, lines.Scan())
+		require.Equal(t, "late", lines.Text())
+		require.Zero(t, <-ended)
+	})
+}
+
+// counter counts lines, and those that are said to be lost.
+type counter struct{ lines, lost int }
+
+func (c *counter) Write(line []byte) (int, error) {
+	text, lost := strings.CutSuffix(string(line), " lines of the log are lost, for stderr was not read\n")
+	if !lost {
+		c.lines++
+		return len(line), nil
+	}
+	n, err := strconv.Atoi(strings.ReplaceAll(strings.TrimPrefix(text, "trona: "), ",", ""))
+	c.lost += n
+	return len(line), err
 }
