@@ -36,15 +36,15 @@ func aboutFolder(dir string) string {
 	if err != nil {
 		return ""
 	}
-	config, adapter, first := false, false, ""
+	config, adapter, first, broken := false, false, "", ""
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
-		lost := lostLink(path)
+		lack := lacks(path)
 		switch {
-		case lost != "":
-			return lost
-		case isPointer(path):
-			return fmt.Sprintf("%s is a pointer of Git LFS, not the file: git lfs pull fetches it", path)
+		case lack != "":
+			if broken == "" && ofModel(e.Name()) {
+				broken = lack
+			}
 		case e.Name() == "config.json":
 			config = true
 		case e.Name() == "adapter_config.json":
@@ -56,14 +56,32 @@ func aboutFolder(dir string) string {
 		}
 	}
 	switch {
-	case config:
-		return ""
-	case adapter:
+	case adapter && !config:
 		return "it is an adapter, LoRA or other: merge it into its model first"
-	case first == "":
-		return ""
+	case first != "" && !config:
+		return "name what is in it, as in " + first
 	}
-	return "name what is in it, as in " + first
+	return broken
+}
+
+// ofModel reports whether a model is read from files of a name; others may lack what they will.
+func ofModel(name string) bool {
+	switch filepath.Ext(name) {
+	case ".gguf", ".json", ".safetensors", ".model", ".jinja":
+		return true
+	}
+	return false
+}
+
+// lacks says what is wrong with a file of a folder that has one only in name; "": nothing.
+func lacks(path string) string {
+	if lost := lostLink(path); lost != "" {
+		return lost
+	}
+	if isPointer(path) {
+		return fmt.Sprintf("%s is a pointer of Git LFS, not the file: git lfs pull fetches it", path)
+	}
+	return ""
 }
 
 // aboutFile says what to do about a file that is no model.

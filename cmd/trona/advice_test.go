@@ -29,6 +29,18 @@ func TestAdvice(t *testing.T) {
 	mounted := filepath.Join(root, "mounted", "config.json")
 	require.NoError(t, os.Mkdir(filepath.Dir(mounted), 0o700))
 	require.NoError(t, os.Symlink("../../blobs/4d7a", mounted))
+	// What no model is read from hides nothing.
+	lost := func(elem ...string) {
+		path := filepath.Join(append([]string{root}, elem...)...)
+		require.NoError(t, os.Symlink("gone", path))
+	}
+	lost("download", "README.md")
+	lost("download", "lost.gguf")
+	write(pointer, "download", "benchmark.png")
+	adapter := write("{}", "adapter", "adapter_config.json")
+	lost("adapter", "adapter_model.safetensors")
+	good := write(`{"architectures": ["Mamba"]}`, "strange", "config.json")
+	lost("strange", "LICENSE")
 	for _, c := range []struct{ path, want string }{
 		{filepath.Dir(gguf), "as in " + gguf},
 		{filepath.Dir(filepath.Dir(filepath.Dir(snapshot))), filepath.Join("snapshots", "REVISION")},
@@ -36,7 +48,7 @@ func TestAdvice(t *testing.T) {
 		{config, "name the folder of the model: " + filepath.Dir(config)},
 		{write(pointer, "pointer.gguf"), "pointer of Git LFS"},
 		{filepath.Dir(clone), clone + " is a pointer of Git LFS"},
-		{filepath.Dir(write("{}", "adapter", "adapter_config.json")), "merge it into its model first"},
+		{filepath.Dir(adapter), "merge it into its model first"},
 		{gguf, "was it downloaded whole?"},
 		{"org/name", "nothing is downloaded"},
 		{link, "is a link to nowhere.gguf, which is not there"},
@@ -51,4 +63,8 @@ func TestAdvice(t *testing.T) {
 			require.Contains(t, r.err, c.want, command)
 		}
 	}
+	r := trona(t, "", "inspect", filepath.Dir(good))
+	require.Equal(t, exitFailed, r.code)
+	require.Contains(t, r.err, "Mamba")
+	require.NotContains(t, r.err, "link")
 }
