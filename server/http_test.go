@@ -359,7 +359,10 @@ func TestLogTellsCode(t *testing.T) {
 }
 
 func TestConnectionLimits(t *testing.T) {
-	s := newServer(t, says(t, "ok"), func(o *Options) { o.MaxConns = 2 })
+	var log bytes.Buffer
+	s := newServer(t, says(t, "ok"), func(o *Options) {
+		o.MaxConns, o.Log = 2, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	})
 	url, served := listen(t, s)
 	address := strings.TrimPrefix(url, "http://")
 	dial := func() net.Conn {
@@ -405,6 +408,10 @@ func TestConnectionLimits(t *testing.T) {
 	require.Contains(t, ask(fifth, "X-Long: "+strings.Repeat("x", 40<<10)+"\r\n"), "431")
 	require.NoError(t, s.Shutdown(t.Context()))
 	require.NoError(t, <-served)
+	// Of all that waited, in less than a minute, the log says so once.
+	require.Equal(t, 1, strings.Count(log.String(), "as many connections are open as may be"))
+	require.Contains(t, log.String(), "level=WARN")
+	require.Contains(t, log.String(), "connections=2\n")
 }
 
 func TestMetrics(t *testing.T) {

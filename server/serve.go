@@ -16,6 +16,7 @@ const (
 	maxHeaderBytes    = 32 << 10
 	sendBufferBytes   = 64 << 10
 	drainGrace        = 2 * time.Second // for the error events of a shutdown
+	crowdedEvery      = time.Minute     // between lines of the log that say so
 )
 
 // newHTTP returns the server of connections.
@@ -42,6 +43,10 @@ func (s *Server) Serve(l net.Listener) error {
 
 // crowded closes the connections in which nothing happens, while one waits for room.
 func (s *Server) crowded(yes bool) {
+	now, last := time.Now().UnixNano(), s.crowdedAt.Load()
+	if yes && now-last >= int64(crowdedEvery) && s.crowdedAt.CompareAndSwap(last, now) {
+		s.options.Log.Warn("as many connections are open as may be: idle ones are closed, new ones wait for the others", "connections", s.options.MaxConns)
+	}
 	if yes || !s.inFlight.isDraining() {
 		s.http.SetKeepAlivesEnabled(!yes)
 	}
