@@ -300,6 +300,38 @@ func TestStructureStreams(t *testing.T) {
 	})
 }
 
+// TestJoinedTokens: between tokens that are words are spaces, which no form of an answer has: the
+// request is told, and not the engine.
+func TestJoinedTokens(t *testing.T) {
+	tok, err := tokenizer.FromFiles(tokenizer.Files{Tokenizer: []byte(`{"version": "1.0", "added_tokens": [{"id": 0, "content": "<s>", "special": true}],
+		"pre_tokenizer": {"type": "Whitespace"}, "decoder": null,
+		"model": {"type": "WordLevel", "unk_token": "<unk>", "vocab": {"<s>": 0, "<unk>": 1, "{": 2, "}": 3, "a": 4}}}`)})
+	require.NoError(t, err)
+	e := says(t, "ok")
+	e.answer = func(engine.Request) []int32 { return []int32{2, 3} }
+	m := testModel(t, e)
+	m.Tokenizer, m.VocabSize, m.EOS = tok, tok.VocabSize(), []int32{0}
+	s := New(Options{})
+	s.SetModels(m)
+	for field, at := range map[string]string{
+		`"guided_regex":"a"`:                           "guided_regex",
+		`"response_format":{"type":"json_object"}`:     "response_format.type",
+		`"tool_choice":"required",` + toolFG:           "tools",
+		`"guided_choice":["a"],"tool_choice":"none"`:   "guided_choice",
+		`"response_format":{"type":"text"},"stop":"b"`: "",
+	} {
+		w, got := call(t, s, "POST", chatPath, `{`+hello+`,`+field+`}`)
+		if at == "" {
+			require.Equal(t, 200, w.Code, "%s", w.Body)
+			require.Contains(t, w.Body.String(), `"{ }"`)
+			continue
+		}
+		require.Equal(t, 400, w.Code, "%s", w.Body)
+		require.Equal(t, at, get(got, "error", "param"))
+		require.Contains(t, get(got, "error", "message"), "puts a space between tokens")
+	}
+}
+
 // A constraint that leaves nothing to draw fails the request and not the server.
 func TestConstraintFails(t *testing.T) {
 	e := says(t, "ok")

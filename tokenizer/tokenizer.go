@@ -313,6 +313,10 @@ func (t *Tokenizer) TokenBytes(id int32) []byte {
 	return []byte(t.vocab.tokens[id].bytes)
 }
 
+// Joins reports whether spaces come between tokens, as between words, so that the text of one
+// depends on whether it is the first.
+func (t *Tokenizer) Joins() bool { return t.joiner != nil }
+
 // IsSpecial reports whether a token is special: it has no text of its own and
 // is found in text only with ParseSpecial.
 func (t *Tokenizer) IsSpecial(id int32) bool {
