@@ -86,8 +86,8 @@ func (p *params) constrain(ctx context.Context, m *Model, from *prompt, held *sh
 	if p.ignoreEOS {
 		return invalid("ignore_eos", "is not possible where the answer has a form")
 	}
-	if m.Tokenizer.Joins() {
-		return invalid(cmp.Or(p.structure.at, "tools"), "is not possible with this model: its tokenizer puts a space between tokens, and no answer has a form")
+	if m.Tokenizer.Contextual() {
+		return invalid(cmp.Or(p.structure.at, "tools"), "is not possible with this model: what its tokens say depends on those before them, as where a space comes between tokens")
 	}
 	if held.of.compiles.Acquire(ctx, 1) != nil {
 		return context.Cause(ctx)

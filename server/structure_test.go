@@ -328,7 +328,7 @@ func TestJoinedTokens(t *testing.T) {
 		}
 		require.Equal(t, 400, w.Code, "%s", w.Body)
 		require.Equal(t, at, get(got, "error", "param"))
-		require.Contains(t, get(got, "error", "message"), "puts a space between tokens")
+		require.Contains(t, get(got, "error", "message"), "a space comes between tokens")
 	}
 }
 

@@ -35,6 +35,7 @@ type Decoder struct {
 	pending   []byte // the beginning of a rune
 	prefix    bool   // the dummy prefix may still come
 	open      string // the last token from its first suffix on
+	last      string // token, where those that repeat do not count
 }
 
 // NewDecoder returns a decoder for one stream of tokens.
@@ -68,6 +69,11 @@ func (d *Decoder) Append(id int32) string {
 	text := t.bytes
 	if t.kind == control && !d.options.ShowSpecial {
 		text = ""
+	} else if d.tokenizer.once {
+		if t.text == d.last {
+			return ""
+		}
+		d.last = t.text
 	}
 	if d.tokenizer.bytewise {
 		return d.decode(text)

@@ -35,7 +35,7 @@ func ToGGUF(w MetadataWriter, path, architecture string, vocab int) error {
 			e.fail("the normalizer %s", n.name)
 		}
 	}
-	if s.joiner != nil || s.suffix != "" || s.affixes != (affixes{}) || s.charLevel && s.unspells {
+	if s.joiner != nil || s.ctc != nil || s.suffix != "" || s.affixes != (affixes{}) || s.charLevel && s.unspells {
 		e.fail("this way of decoding")
 	}
 	if s.charLevel {

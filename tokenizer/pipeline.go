@@ -49,9 +49,12 @@ type component struct {
 	Split         *bool   `json:"split"`
 
 	Prefix  string `json:"prefix"`  // WordPiece
-	Cleanup *bool  `json:"cleanup"` // WordPiece
+	Cleanup *bool  `json:"cleanup"` // WordPiece, CTC
 
 	Suffix string `json:"suffix"` // BPEDecoder
+
+	PadToken      string `json:"pad_token"` // CTC
+	WordDelimiter string `json:"word_delimiter_token"`
 
 	Sep *pairID `json:"sep"` // BertProcessing, RobertaProcessing
 	Cls *pairID `json:"cls"`
@@ -417,6 +420,9 @@ func (p *pipeline) readDecoder(c *component) error {
 		return nil
 	case c.Type == "WordPiece":
 		p.joiner, p.dropPrefix = &joiner{within: &c.Prefix, clean: is(c.Cleanup, true)}, dropJoin
+		return c.check("decoder")
+	case c.Type == "CTC" && p.charLevel:
+		p.ctc = &ctc{pad: c.PadToken, delimiter: c.WordDelimiter, clean: is(c.Cleanup, true)}
 		return c.check("decoder")
 	case c.Type == "BPEDecoder" && p.charLevel && c.Suffix != "":
 		p.suffix = c.Suffix

@@ -282,6 +282,48 @@ func TestWordEnds(t *testing.T) {
 	}
 }
 
+// TestCTC: of tokens that repeat the first counts, pads are nothing. What it decodes to is the
+// reference's, which leaves delimiters where it does not clean up.
+func TestCTC(t *testing.T) {
+	texts := []string{"<unk>", "<pad>", "a", "b", "|", "n't", "do not", " .", "x<pad>y", "||", "a<pad>", " do not|"}
+	vocab := object{}
+	for id, text := range texts {
+		vocab[text] = id
+	}
+	decoder := object{"type": "CTC", "pad_token": "<pad>", "word_delimiter_token": "|", "cleanup": true}
+	file := wordsFile(t, object{"type": "WordLevel", "unk_token": "<unk>", "vocab": vocab}, decoder)
+	for _, c := range []struct {
+		ids               []int32
+		want, raw, hidden string // not cleaned; with a pad that is special
+	}{
+		{[]int32{2, 2, 1, 2, 3, 3}, "aab", "aab", "ab"},
+		{[]int32{2, 4, 4, 3}, "a b", "a|b", "a b"},
+		{[]int32{4, 2}, " a", "|a", " a"},
+		{[]int32{2, 4}, "a ", "a|", "a "},
+		{[]int32{2, 7, 7}, "a.", "a .", "a."},
+		{[]int32{8, 8, 2}, "xya", "xya", "xya"},
+		{[]int32{9, 9, 4, 2}, "   a", "|||a", "   a"},
+		{[]int32{1, 1}, "", "", ""},
+		{[]int32{2, 10, 2}, "aaa", "aaa", "aaa"},
+		{[]int32{6, 11, 2}, "do not don't a", "do not do not|a", "do not don't a"},
+		{[]int32{2, 0, 0, 2}, "a<unk>a", "a<unk>a", "a<unk>a"},
+	} {
+		for _, variant := range []struct {
+			clean bool
+			added []any
+			want  string
+		}{
+			{true, []any{}, c.want}, {false, []any{}, c.raw}, {true, []any{object{"id": 1, "content": "<pad>", "special": true}}, c.hidden},
+		} {
+			decoder["cleanup"], file["added_tokens"] = variant.clean, variant.added
+			tok, err := fromObject(t, file)
+			require.NoError(t, err)
+			require.True(t, tok.Contextual())
+			requireStream(t, tok, c.ids, variant.want)
+		}
+	}
+}
+
 // TestLongWords: pieces of a word may be as long as tokens may.
 func TestLongWords(t *testing.T) {
 	long := strings.Repeat("ab", maxPieceBytes/2)

@@ -27,6 +27,7 @@ type Tokenizer struct {
 	dropPrefix     dropPrefix
 	joiner         *joiner // of dropJoin
 	suffix         string  // ends tokens that a space follows unless the text ends
+	once           bool    // of equal tokens in a row the first counts
 	templates      []ChatTemplate
 	named          map[string]string // texts of special tokens by name: bos_token, eos_token, ...
 	digest         func() string
@@ -52,6 +53,7 @@ type source struct {
 	affixes affixes     // of characters in words
 	joiner  *joiner     // nil: tokens follow one another
 	suffix  string      // ends tokens that a space follows
+	ctc     *ctc        // nil: tokens that repeat count
 
 	unspells bool // decoding takes the runes of tokens for bytes
 
@@ -96,6 +98,7 @@ func newTokenizer(s *source) (*Tokenizer, error) {
 		dropPrefix:  s.dropPrefix,
 		joiner:      s.joiner,
 		suffix:      s.suffix,
+		once:        s.ctc != nil,
 		templates:   s.templates,
 		named:       s.named,
 	}
@@ -111,6 +114,8 @@ func newTokenizer(s *source) (*Tokenizer, error) {
 	switch {
 	case s.joiner != nil:
 		t.vocab.show(s.joiner.next)
+	case s.ctc != nil:
+		t.vocab.show(s.ctc.text)
 	case s.suffix != "":
 		t.vocab.show(func(text string) string { return strings.ReplaceAll(text, s.suffix, " ") })
 	case s.charLevel && s.unspells:
@@ -313,9 +318,9 @@ func (t *Tokenizer) TokenBytes(id int32) []byte {
 	return []byte(t.vocab.tokens[id].bytes)
 }
 
-// Joins reports whether spaces come between tokens, as between words, so that the text of one
-// depends on whether it is the first.
-func (t *Tokenizer) Joins() bool { return t.joiner != nil }
+// Contextual reports whether the text of a token depends on those before it: where spaces come
+// between tokens, as between words, and where those that repeat do not count.
+func (t *Tokenizer) Contextual() bool { return t.joiner != nil || t.once }
 
 // IsSpecial reports whether a token is special: it has no text of its own and
 // is found in text only with ParseSpecial.

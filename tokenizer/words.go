@@ -97,6 +97,21 @@ func (m *charLevel) char(word string, from, to int) (int32, bool) {
 	return m.vocab.word(text)
 }
 
+// ctc says how tokens become text of which one stands for a moment of speech (connectionist
+// temporal classification): what lasts is said once, and between equal letters comes a pad.
+type ctc struct {
+	pad, delimiter string // nothing, and what stands for the space between words
+	clean          bool   // as a joiner's; else delimiters stay
+}
+
+func (c *ctc) text(spelled string) string {
+	text := strings.ReplaceAll(spelled, c.pad, "")
+	if c.clean {
+		text = strings.ReplaceAll(joinSigns.Replace(text), c.delimiter, " ")
+	}
+	return text
+}
+
 // joiner says how tokens that are words become text: each but the first, and but one
 // that goes on within a word, comes after a space.
 type joiner struct {
