@@ -168,7 +168,7 @@ func TestTokenize(t *testing.T) {
 		"unk_token": nil, "pad_token": nil, "chat_template": s.loaded()[0].Template.Source(),
 	}, got)
 	for body, param := range map[string]string{
-		`{}`: "messages", `{"prompt":7}`: "prompt", `{"prompt":"a",` + hello + `}`: "prompt", `{"prompt":"a","return_token_strs":1}`: "return_token_strs",
+		`{}`: "prompt", `{"prompt":7}`: "prompt", `{"prompt":"a",` + hello + `}`: "prompt", `{"prompt":"a","return_token_strs":1}`: "return_token_strs",
 	} {
 		wantsError(t, s, "/tokenize", body, param)
 	}

@@ -31,7 +31,7 @@ func TestNearRoutes(t *testing.T) {
 		"/models":                  ", but /v1/models",
 		"/v1/tokenize":             ", but /tokenize",
 		"/v1/chat/../../v1/models": ", but /v1/models",
-		"/":                        "; /docs lists all",
+		"/v1":                      "; /docs lists all",
 		"/api/tags":                "; /docs lists all",
 		"/v1/embeddings":           "; /docs lists all",
 	} {
@@ -61,7 +61,8 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/health", 200, "", ""},
 		{"GET", "/version", 200, "", ""},
 		{"GET", "/metrics", 200, "", ""},
-		{"GET", "/", 404, "not_found", ""},
+		{"GET", "/", 200, "", ""},
+		{"POST", "/", 405, "method_not_allowed", "GET"},
 		{"GET", "/v1", 404, "not_found", ""},
 		{"GET", "//v1/models", 404, "not_found", ""},
 		{"GET", "/v1/../v1/models", 404, "not_found", ""},

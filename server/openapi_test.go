@@ -149,6 +149,8 @@ func TestDocsPage(t *testing.T) {
 	for _, element := range []string{"<script", "<style", "</script", "</style"} {
 		require.Equal(t, 1, strings.Count(docsPage, element), "the policy names one")
 	}
+	root, _ := call(t, s, "GET", "/", "")
+	require.Equal(t, docsPage, root.Body.String())
 	again, _ := call(t, s, "GET", "/docs", "", "If-None-Match", w.Header().Get("ETag"))
 	require.Equal(t, http.StatusNotModified, again.Code)
 }

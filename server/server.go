@@ -60,6 +60,9 @@ func New(o Options) *Server {
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.metrics = newMetrics(s.loaded)
 	for path, routes := range groupRoutes(s.table()) {
+		if path == "/" {
+			path = "/{$}" // without it, whatever has no other route
+		}
 		s.routes.Handle(path, endpoint{s, routes})
 	}
 	s.http = s.newHTTP()
@@ -126,6 +129,7 @@ func (s *Server) table() []route {
 		{method: "GET", path: "/version", serve: s.version},
 		{method: "GET", path: "/openapi.json", serve: s.openapi},
 		{method: "GET", path: "/docs", open: true, serve: s.docs},
+		{method: "GET", path: "/", open: true, serve: s.docs},
 		{method: "GET", path: "/metrics", serve: s.exposition},
 		{method: "GET", path: "/v1/metrics", serve: s.exposition},
 		{method: "GET", path: "/v1/version", serve: s.nimVersion},

@@ -47,6 +47,9 @@ func (j *job) tokens(w http.ResponseWriter, body []byte) (*tokenizeResponse, err
 		p.ids, _ = m.encodeText(p.text, o.flag("add_special_tokens", true))
 		o.rest()
 	} else {
+		if d.err == nil && o.peek("messages") == nil {
+			return nil, invalid("prompt", "is required, or messages")
+		}
 		var in renderInput
 		in.read(o, m)
 		o.rest()
