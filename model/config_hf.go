@@ -62,7 +62,7 @@ func hfArchitecture(o *object) (*architecture, error) {
 			return a, nil
 		}
 	}
-	o.fail("architectures", "%q is not supported", named[0])
+	o.fail("architectures", "%s", unknownArchitecture(named[0]))
 	return nil, o.result()
 }
 

@@ -68,7 +68,16 @@ func ggufArchitecture(f *gguf.File, path string) (*architecture, error) {
 			return a, nil
 		}
 	}
-	return nil, &ConfigError{File: path, Field: "general.architecture", Message: fmt.Sprintf("%q is not supported", name)}
+	message := "is missing"
+	if name != "" {
+		message = unknownArchitecture(name)
+	}
+	return nil, &ConfigError{File: path, Field: "general.architecture", Message: message}
+}
+
+// unknownArchitecture says where the names stand that are known.
+func unknownArchitecture(name string) string {
+	return fmt.Sprintf("%q is not supported; docs/models.md lists those that are", name)
 }
 
 // Tensors of GGUF files that divide frequencies of the rotation: of any context, or of a

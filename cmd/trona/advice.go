@@ -3,9 +3,16 @@ package main
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"trona/model/gguf"
 )
 
 // advise adds to an error of opening MODEL what its path looks like, where that
@@ -30,16 +37,15 @@ func advise(path string, err error) error {
 	return fmt.Errorf("%w (%s)", err, text)
 }
 
-// aboutFolder says what to do about a folder that is no model.
+// aboutFolder says what to do about a folder that is no model, or lacks what one is read from.
 func aboutFolder(dir string) string {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return ""
 	}
-	config, adapter, first, broken := false, false, "", ""
+	config, adapter, broken := false, false, ""
 	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		lack := lacks(path)
+		lack := lacks(filepath.Join(dir, e.Name()))
 		switch {
 		case lack != "":
 			if broken == "" && ofModel(e.Name()) {
@@ -49,19 +55,40 @@ func aboutFolder(dir string) string {
 			config = true
 		case e.Name() == "adapter_config.json":
 			adapter = true
-		case e.Name() == "snapshots":
-			first = filepath.Join(path, "REVISION")
-		case strings.HasSuffix(e.Name(), ".gguf") && first == "":
-			first = path
 		}
 	}
 	switch {
-	case adapter && !config:
-		return "it is an adapter, LoRA or other: merge it into its model first"
-	case first != "" && !config:
-		return "name what is in it, as in " + first
+	case config:
+		return broken
+	case adapter:
+		return isAdapter
+	}
+	if found := modelInside(dir); found != "" {
+		return "name what is in it, as in " + found
 	}
 	return broken
+}
+
+const isAdapter = "it is an adapter, LoRA or other: merge it into its model first"
+
+// modelInside finds a model in a folder that is none itself: beside others, or in a cache of
+// Hugging Face.
+func modelInside(dir string) string {
+	for _, below := range []string{".", "*", "snapshots/*", "*/snapshots/*"} {
+		for _, name := range []string{"config.json", "*.gguf"} {
+			found, _ := fs.Glob(os.DirFS(dir), path.Join(below, name)) // the patterns are good
+			for _, file := range found {
+				switch {
+				case lacks(filepath.Join(dir, file)) != "":
+				case name == "config.json":
+					return filepath.Join(dir, path.Dir(file))
+				default:
+					return filepath.Join(dir, file)
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // ofModel reports whether a model is read from files of a name; others may lack what they will.
@@ -89,8 +116,48 @@ func aboutFile(path string) string {
 	switch {
 	case isPointer(path):
 		return "it is a pointer of Git LFS, not the file: git lfs pull fetches it"
-	case strings.HasSuffix(path, ".safetensors"), strings.HasSuffix(path, ".json"):
+	case slices.Contains([]string{".safetensors", ".json"}, filepath.Ext(path)):
 		return "name the folder of the model: " + filepath.Dir(path)
+	case slices.Contains([]string{".bin", ".pt", ".pth", ".ckpt"}, filepath.Ext(path)):
+		return "weights of PyTorch are not read: name a folder with safetensors, or a GGUF file"
+	}
+	if file, err := gguf.Open(path); err == nil {
+		defer file.Close()
+		return aboutGGUF(file)
+	}
+	return aboutText(path)
+}
+
+// aboutGGUF says what else than a model a GGUF file has.
+func aboutGGUF(file *gguf.File) string {
+	kind, _ := file.String("general.type")
+	architecture, _ := file.String("general.architecture")
+	switch {
+	case kind == "adapter":
+		return isAdapter
+	case kind == "mmproj" || architecture == "clip":
+		return "it is the part of a model that sees or hears: name the file of the one that reads"
+	case kind == "imatrix":
+		return "it says which weights of a model matter, and has none"
+	}
+	return ""
+}
+
+// aboutText says what a server sent in place of a file: its page about it, or why there is none.
+func aboutText(path string) string {
+	file, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	head, err := io.ReadAll(io.LimitReader(file, 256))
+	text := strings.TrimSpace(string(head))
+	switch lower := strings.ToLower(text); {
+	case err != nil:
+	case strings.HasPrefix(lower, "<!doctype html"), strings.HasPrefix(lower, "<html"):
+		return "it is a page about the file: from Hugging Face download .../resolve/..., not .../blob/..."
+	case len(text) > 4 && len(head) < 256 && strings.IndexFunc(text, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) && !unicode.IsSpace(r) }) < 0:
+		return fmt.Sprintf("it says: %.120q", text)
 	}
 	return ""
 }

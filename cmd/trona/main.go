@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -57,6 +58,9 @@ func main() {
 
 // run runs one command and returns the exit code.
 func run(args []string, std stdio) int {
+	if len(args) > 0 && args[0] == "help" {
+		args = append(slices.Clone(args[1:]), "--help")
+	}
 	commands := new(cli)
 	parser, err := newParser(commands, std)
 	if err != nil {
@@ -64,7 +68,7 @@ func run(args []string, std stdio) int {
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(std.err, "trona: %s (see %s --help)\n", oneLine(err), failedCommand(err))
+		fmt.Fprintf(std.err, "trona: %s (see %s --help)\n", parseMessage(err), failedCommand(err))
 		return exitUsage
 	}
 	for _, name := range unknownVariables(parser.Model, os.Environ()) {
@@ -78,6 +82,16 @@ func run(args []string, std stdio) int {
 		return exitFailed
 	}
 	return exitDone
+}
+
+// parseMessage says what is wrong with a command line. Any letter is like any other, so that
+// for one that is no flag none is suggested.
+func parseMessage(err error) string {
+	message := oneLine(err)
+	if flag, ok := strings.CutPrefix(message, "unknown flag -"); ok && !strings.HasPrefix(flag, "-") {
+		message, _, _ = strings.Cut(message, ", did you mean")
+	}
+	return message
 }
 
 // failedCommand names the command whose arguments are wrong.

@@ -78,6 +78,8 @@ func TestExitCodes(t *testing.T) {
 		"no command":        {nil, exitUsage, "expected one of"},
 		"unknown command":   {[]string{"sing"}, exitUsage, "sing"},
 		"unknown flag":      {[]string{"inspect", "--loud"}, exitUsage, "--loud (see trona inspect --help)"},
+		"unknown letter":    {[]string{"run", "-m", "x"}, exitUsage, "unknown flag -m (see trona run --help)"},
+		"help of nothing":   {[]string{"help", "sing"}, exitUsage, "unexpected argument sing"},
 		"bad value":         {[]string{"plan", "--max-model-len", "many"}, exitUsage, "--max-model-len"},
 		"bad size":          {[]string{"plan", "--device-memory", "16Q"}, exitUsage, "16Q"},
 		"negative":          {[]string{"plan", "--max-model-len=-1"}, exitUsage, "--max-model-len"},
@@ -126,4 +128,6 @@ func TestExitCodes(t *testing.T) {
 func TestVersionAndHelp(t *testing.T) {
 	require.Equal(t, "devel\n", ok(t, "", "--version"))
 	require.Contains(t, ok(t, "", "serve", "--help"), "--kv-cache-memory")
+	require.Equal(t, ok(t, "", "serve", "--help"), ok(t, "", "help", "serve"))
+	require.Equal(t, ok(t, "", "--help"), ok(t, "", "help"))
 }

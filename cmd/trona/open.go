@@ -91,7 +91,7 @@ func openTokenizer(path string) (*tokenizer.Tokenizer, error) {
 	defer file.Close()
 	t, err := tokenizer.FromGGUF(file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, advise(path, fmt.Errorf("%s: %w", path, err))
 	}
 	return t, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -123,7 +124,8 @@ func (r *renderer) render(input []byte) (string, error) {
 	var c conversation
 	err := json.Unmarshal(input, &c)
 	if wrong := (*json.SemanticError)(nil); errors.As(err, &wrong) {
-		return "", fmt.Errorf(`the conversation: want {"messages": [{"role": "user", "content": "Hi"}]}, not what stands at %q`, wrong.JSONPointer)
+		at := cmp.Or(string(wrong.JSONPointer), "the beginning")
+		return "", fmt.Errorf(`the conversation: want {"messages": [{"role": "user", "content": "Hi"}]}, not what stands at %s`, at)
 	}
 	if err != nil {
 		return "", fmt.Errorf("the conversation: %w", notJSON(err))

@@ -85,8 +85,8 @@ func TestRenderErrors(t *testing.T) {
 		"no JSON":  {`{"messages"`, file("plain", "x"), "the conversation: not valid JSON: unexpected EOF at byte 11"},
 		"nothing":  {``, file("plain", "x"), "the conversation: not valid JSON: unexpected EOF at byte 0"},
 		"two":      {good + good, file("plain", "x"), "the conversation"},
-		"a list":   {`[]`, file("plain", "x"), `"Hi"}]}, not what stands at ""`},
-		"a text":   {`{"messages":"x"}`, file("plain", "x"), `"Hi"}]}, not what stands at "/messages"`},
+		"a list":   {`[]`, file("plain", "x"), `"Hi"}]}, not what stands at the beginning`},
+		"a text":   {`{"messages":"x"}`, file("plain", "x"), `"Hi"}]}, not what stands at /messages`},
 		"no words": {`{}`, file("plain", "x"), "empty conversation"},
 		"absent":   {good, filepath.Join(folder, "absent"), "--template"},
 	} {

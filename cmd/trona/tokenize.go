@@ -66,7 +66,7 @@ func (c *tokenizeCommand) decode(t *tokenizer.Tokenizer, input string, out io.Wr
 	for _, word := range strings.Fields(input) {
 		id, err := strconv.ParseInt(word, 10, 32)
 		if err != nil {
-			return fmt.Errorf("%q is not a token id", word)
+			return fmt.Errorf("%q is not a token id: want numbers between spaces, or with --jsonl a JSON array on each line", word)
 		}
 		ids = append(ids, int32(id))
 	}
