@@ -226,7 +226,9 @@ func (m *machine) body(pc, at int) (end int, ok bool) {
 	end, ok = m.known[key]
 	if !ok {
 		end = m.match(pc, at)
-		if len(m.known) >= maxKnown {
+		if m.known == nil {
+			m.known = map[state]int{}
+		} else if len(m.known) >= maxKnown {
 			clear(m.known)
 		}
 		m.known[key] = end
@@ -259,7 +261,7 @@ func (m *machine) bodyOf(pc int) *machine {
 			m.bodies = map[int]*machine{}
 		}
 		b = newMachine(m.code[pc].body, m.text)
-		b.inner, b.known = true, map[state]int{}
+		b.inner = true
 		m.bodies[pc] = b
 	}
 	return b
