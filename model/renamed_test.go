@@ -163,6 +163,7 @@ func TestWindowPattern(t *testing.T) {
 	}{
 		"no window": {map[string]any{"attention.sliding_window_pattern": []bool{true, false}}, [2]int{}, [2]bool{}, ""},
 		"each":      {map[string]any{"attention.sliding_window": window, "attention.sliding_window_pattern": []bool{false, true}}, [2]int{0, 16}, [2]bool{true, false}, ""},
+		"numbers":   {map[string]any{"attention.sliding_window": window, "attention.sliding_window_pattern": []int32{0, 1}}, [2]int{0, 16}, [2]bool{true, false}, ""},
 		"wide":      {map[string]any{"attention.sliding_window": wide, "attention.sliding_window_pattern": []bool{false, true}}, [2]int{}, [2]bool{true, false}, ""},
 		"interval":  {map[string]any{"attention.sliding_window": window, "attention.sliding_window_pattern": uint32(2)}, [2]int{16, 0}, [2]bool{false, true}, ""},
 		"all":       {map[string]any{"attention.sliding_window": window, "attention.sliding_window_pattern": uint32(0)}, [2]int{16, 16}, [2]bool{}, ""},

@@ -84,11 +84,10 @@ func (c *Config) setWindow(a *architecture, size int, has []bool) {
 func (k *ggufKeys) window(c *Config, a *architecture) {
 	const name, pattern = "attention.sliding_window", "attention.sliding_window_pattern"
 	size, _ := k.integer(name)
-	list, _ := k.file.Value(k.key(pattern))
+	has, listed := k.flags(pattern)
 	if size == 0 {
 		return
 	}
-	has, listed := list.([]bool)
 	if !listed {
 		every := int64(a.windowInterval)
 		if v, ok := k.integer(pattern); ok {
@@ -101,6 +100,20 @@ func (k *ggufKeys) window(c *Config, a *architecture) {
 		return
 	}
 	c.setWindow(a, k.between(k.key(name), size, 1, 1<<48), has)
+}
+
+// flags takes a list of truth values, which may be written as numbers.
+func (k *ggufKeys) flags(name string) (flags []bool, ok bool) {
+	full := k.key(name)
+	list, _ := k.file.Value(full)
+	if flags, ok = list.([]bool); ok {
+		return flags, true
+	}
+	numbers, ok := k.file.Ints(full)
+	for _, n := range numbers {
+		flags = append(flags, n != 0)
+	}
+	return flags, ok
 }
 
 // withoutEach returns that all of n layers have a window but each so many-th; 0: all have.
