@@ -285,7 +285,7 @@ func TestWordEnds(t *testing.T) {
 // TestCTC: of tokens that repeat the first counts, pads are nothing. What it decodes to is the
 // reference's, which leaves delimiters where it does not clean up.
 func TestCTC(t *testing.T) {
-	texts := []string{"<unk>", "<pad>", "a", "b", "|", "n't", "do not", " .", "x<pad>y", "||", "a<pad>", " do not|"}
+	texts := []string{"<unk>", "<pad>", "a", "b", "|", "n't", "do not", " .", "x<pad>y", "||", "a<pad>", " do not|", "  ' .n:"}
 	vocab := object{}
 	for id, text := range texts {
 		vocab[text] = id
@@ -307,6 +307,7 @@ func TestCTC(t *testing.T) {
 		{[]int32{2, 10, 2}, "aaa", "aaa", "aaa"},
 		{[]int32{6, 11, 2}, "do not don't a", "do not do not|a", "do not don't a"},
 		{[]int32{2, 0, 0, 2}, "a<unk>a", "a<unk>a", "a<unk>a"},
+		{[]int32{12, 2}, "  '.n:a", "  ' .n:a", "  '.n:a"},
 	} {
 		for _, variant := range []struct {
 			clean bool

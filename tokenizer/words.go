@@ -107,7 +107,7 @@ type ctc struct {
 func (c *ctc) text(spelled string) string {
 	text := strings.ReplaceAll(spelled, c.pad, "")
 	if c.clean {
-		text = strings.ReplaceAll(joinSigns.Replace(text), c.delimiter, " ")
+		text = strings.ReplaceAll(joinSigns(text), c.delimiter, " ")
 	}
 	return text
 }
@@ -122,7 +122,7 @@ type joiner struct {
 // first returns the text of a token before which there is none, next that of any other.
 func (j *joiner) first(text string) string {
 	if j.clean {
-		return joinSigns.Replace(text)
+		return joinSigns(text)
 	}
 	return text
 }
@@ -134,6 +134,13 @@ func (j *joiner) next(text string) string {
 	return j.first(" " + text)
 }
 
-var joinSigns = strings.NewReplacer(
-	" .", ".", " ?", "?", " !", "!", " ,", ",", " ' ", "'", " n't", "n't", " 'm", "'m", " do not", " don't", " 's", "'s", " 've", "'ve", " 're", "'re",
-)
+// joinSigns takes away spaces before signs and the ends of contractions, one after the other.
+func joinSigns(text string) string {
+	for _, end := range [][2]string{
+		{" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"}, {" n't", "n't"}, {" 'm", "'m"}, {" do not", " don't"},
+		{" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+	} {
+		text = strings.ReplaceAll(text, end[0], end[1])
+	}
+	return text
+}
