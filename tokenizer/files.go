@@ -76,7 +76,7 @@ func readFiles(path string) (f Files, err error) {
 		}
 	}
 	if f.Tokenizer == nil && f.SentencePiece == nil {
-		return f, fmt.Errorf("%s: neither tokenizer.json nor tokenizer.model: %w", path, os.ErrNotExist)
+		return f, fmt.Errorf("%s: %w: neither tokenizer.json nor tokenizer.model", path, os.ErrNotExist)
 	}
 	f.Named, err = readNamed(filepath.Join(path, "additional_chat_templates"))
 	return f, err

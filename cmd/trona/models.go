@@ -43,7 +43,7 @@ func (f *modelFlags) sources(given *string, served []string) ([]source, error) {
 	for _, given := range f.Models {
 		name, path, found := strings.Cut(given, "=")
 		if !found || name == "" || path == "" {
-			return nil, usagef("--model %s: must be NAME=MODEL", given)
+			return nil, usagef("--model %s: must be NAME=MODEL; one model alone is named without --model", given)
 		}
 		if slices.Contains(names, name) {
 			return nil, usagef("--model %s: the name %s stands twice", given, name)

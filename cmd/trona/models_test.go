@@ -88,7 +88,7 @@ func TestModelFlags(t *testing.T) {
 		code int
 		want string
 	}{
-		"no name":        {[]string{"--model", "demo"}, exitUsage, "must be NAME=MODEL"},
+		"no name":        {[]string{"--model", "demo"}, exitUsage, "one model alone is named without --model"},
 		"empty name":     {[]string{"--model", "=demo"}, exitUsage, "must be NAME=MODEL"},
 		"empty path":     {[]string{"--model", "a="}, exitUsage, "must be NAME=MODEL"},
 		"twice":          {[]string{"--model", "a=demo", "--model", "a=other"}, exitUsage, "stands twice"},

@@ -160,7 +160,7 @@ func TestFolderWithoutIndex(t *testing.T) {
 		"two sets":     {[]string{"m-00001-of-00001.safetensors", "n-00001-of-00001.safetensors"}, 0, "m-00001-of-00001.safetensors and n-00001-of-00001.safetensors are of two sets"},
 		"two":          {[]string{"a.safetensors", "b.safetensors"}, 0, "not one other file but 2"},
 		"pickled":      {[]string{"pytorch_model.bin"}, 0, "pytorch_model.bin, which is not supported"},
-		"an adapter":   {[]string{"adapter_model.safetensors"}, 0, "neither model.safetensors nor model.safetensors.index.json: "},
+		"an adapter":   {[]string{"adapter_model.safetensors"}, 0, "neither model.safetensors nor model.safetensors.index.json$"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -169,7 +169,8 @@ func TestFolderWithoutIndex(t *testing.T) {
 			}
 			f, err := Open(dir)
 			if tc.fails != "" {
-				require.ErrorContains(t, err, tc.fails)
+				require.Error(t, err)
+				require.Regexp(t, tc.fails, err.Error())
 				return
 			}
 			require.NoError(t, err)

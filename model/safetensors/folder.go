@@ -40,7 +40,7 @@ func (f *Files) openOthers(dir string) error {
 		case pickled != "":
 			what = fmt.Sprintf(", but %s, which is not supported: convert it to safetensors", pickled)
 		}
-		return fmt.Errorf("%s: neither %s nor %s%s: %w", dir, singleName, indexName, what, os.ErrNotExist)
+		return fmt.Errorf("%s: %w: neither %s nor %s%s", dir, os.ErrNotExist, singleName, indexName, what)
 	}
 	for _, name := range names {
 		if err := f.add(filepath.Join(dir, name)); err != nil {
