@@ -33,6 +33,7 @@ type ggufTensor struct {
 const (
 	ggmlF32  = 0
 	ggmlQ4K  = 12
+	ggmlI8   = 24
 	ggmlBF16 = 30
 )
 
@@ -46,7 +47,7 @@ func (h *ggufHeader) add(name string, typ uint32, rows, cols int64) {
 
 // bytes returns the size of a tensor's data.
 func (t ggufTensor) bytes() int64 {
-	return map[uint32]kernels.DType{ggmlF32: kernels.F32, ggmlQ4K: kernels.Q4_K, ggmlBF16: kernels.BF16}[t.typ].RowBytes(count(t.dims))
+	return map[uint32]kernels.DType{ggmlF32: kernels.F32, ggmlQ4K: kernels.Q4_K, ggmlI8: kernels.I8, ggmlBF16: kernels.BF16}[t.typ].RowBytes(count(t.dims))
 }
 
 func ggufString(w *bytes.Buffer, s string) {
@@ -425,6 +426,32 @@ func TestNemotronGGUF(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, want.KVSize, plan.KVBytesPerToken)
 			require.InDelta(t, 144.0/256, float64(plan.Weights)/float64(want.Params), 0.03, "bytes a weight")
+		})
+	}
+}
+
+// TestGGUFScale: one number may stand beside a matrix; what else is called so is refused.
+func TestGGUFScale(t *testing.T) {
+	for name, tc := range map[string]struct {
+		scale   ggufTensor
+		refused string
+	}{
+		"of a matrix":       {scale: ggufTensor{"blk.0.attn_q.scale", ggmlF32, []int64{1}}},
+		"numbers":           {ggufTensor{"blk.0.attn_q.scale", ggmlF32, []int64{2}}, "has shape [2], want one number"},
+		"of no scale":       {ggufTensor{"blk.0.attn_q.scale", ggmlI8, []int64{1}}, "scales of type I8 are not supported"},
+		"of a vector":       {ggufTensor{"blk.0.attn_norm.scale", ggmlF32, []int64{1}}, "is not part of this architecture"},
+		"of what is absent": {ggufTensor{"blk.2.attn_q.scale", ggmlF32, []int64{1}}, "is not part of this architecture"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := llamaGGUF(nil)
+			h.tensors = append(h.tensors, tc.scale)
+			c, err := Open(h.write(t))
+			if tc.refused != "" {
+				require.ErrorContains(t, err, tc.scale.name+": "+tc.refused)
+				return
+			}
+			require.NoError(t, err)
+			require.NoError(t, c.Close())
 		})
 	}
 }

@@ -104,16 +104,18 @@ func (f *finder) gguf(p *part) (*stored, error) {
 		return nil, f.fail(p.tensor(), "is missing")
 	}
 	s, err := f.plain(p, codes)
-	if err != nil {
-		return nil, err
+	if err != nil || p.vector != nil {
+		return s, err
 	}
-	if scale, ok := f.take(p.name + ".scale"); ok && p.vector == nil {
-		if t := &f.tensors[scale]; count(t.Shape) != 1 {
-			return nil, f.fail(t.Name, "has shape %v, want one number", t.Shape)
-		}
-		s.whole(scale)
+	scale, ok := f.take(p.name + ".scale")
+	if !ok {
+		return s, nil
 	}
-	return s, nil
+	if t := &f.tensors[scale]; count(t.Shape) != 1 {
+		return nil, f.fail(t.Name, "has shape %v, want one number", t.Shape)
+	}
+	s.whole(scale)
+	return s, f.scaleType(scale)
 }
 
 // count returns the elements of a shape; those of a scalar are 1.

@@ -325,6 +325,12 @@ func TestStretched(t *testing.T) {
 	defer c.Close()
 	require.InEpsilon(t, 10000*math.Pow(1000, 64.0/62), c.Config.Rotary.Theta, 1e-12)
 	require.True(t, c.Config.Layers[0].Attention.QKNormAfterRoPE)
+	// Heads of 2 have no lower frequency that could be stretched.
+	f, err := readFolder(writeFolder(t, map[string]string{"config.json": llamaJSON(map[string]string{
+		"architectures": `["HunYuanDenseV1ForCausalLM"]`, "head_dim": "2", "rope_scaling": `{"type": "dynamic", "alpha": 1000.0}`,
+	})}))
+	require.NoError(t, err)
+	require.Equal(t, 500000.0, f.config.Rotary.Theta)
 }
 
 // TestSections: GGUF files of GLM-4 that see images have their rows in another order.

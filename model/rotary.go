@@ -63,9 +63,11 @@ func (r *Rotary) settle(context int) {
 }
 
 // stretch gives frequencies a base that is alpha^(dim/(dim-2)) times as large: the lowest is
-// divided by alpha, the highest kept.
+// divided by alpha, the highest kept. Heads of 2 have the highest alone.
 func (r *Rotary) stretch(alpha float64) {
-	r.Theta *= math.Pow(alpha, float64(r.Dim)/float64(r.Dim-2))
+	if r.Dim > 2 {
+		r.Theta *= math.Pow(alpha, float64(r.Dim)/float64(r.Dim-2))
+	}
 }
 
 // rotated returns how many dimensions of a head are rotated.
