@@ -107,7 +107,7 @@ func weightLayout(m *kernels.Matrix, at addr) (layout, int64) {
 	total := pieces(m.Rows, rows) * l.args.pitch
 	if n := scaleTiles(m); n > 0 {
 		l.args.scale = at + addr(total)
-		l.args.scaleRows, l.args.scaleCols = int32(m.ScaleRows), int32(m.ScaleCols)
+		l.args.scaleRows, l.args.scaleCols = int32(min(m.ScaleRows, m.Rows)), int32(min(m.ScaleCols, m.Cols))
 		l.args.scaleStride = int32((m.Cols + m.ScaleCols - 1) / m.ScaleCols)
 		total += align(4*n, planeAlign)
 	}
@@ -149,8 +149,8 @@ func checkMatrix(m *kernels.Matrix) error {
 	if m.Rows <= 0 || m.Cols <= 0 || m.Cols%int64(m.Type.Block()) != 0 {
 		return fmt.Errorf("%v: a row must have whole blocks of %d", m, m.Type.Block())
 	}
-	if m.Rows > maxDimension || m.Cols > maxDimension {
-		return fmt.Errorf("%v: rows and columns are limited to %d", m, maxDimension)
+	if rows := maxRows(m.Type); m.Rows > rows || m.Cols > maxDimension {
+		return fmt.Errorf("%v: rows are limited to %d and columns to %d", m, rows, maxDimension)
 	}
 	if !m.HasData() {
 		return fmt.Errorf("%v: %d bytes of data, want %d", m, len(m.Data), m.Rows*m.Type.RowBytes(m.Cols))
@@ -204,3 +204,12 @@ func indexNaN(codes []byte) int {
 
 // maxDimension keeps rows, columns and offsets within a row in an int32.
 const maxDimension = 1 << 27
+
+// maxRows returns the most rows of a type: those for whose tiles a grid has room, but where
+// products are by gemv.
+func maxRows(t kernels.DType) int64 {
+	if t == kernels.F32 {
+		return maxDimension
+	}
+	return mostBlocks * matmulRows
+}

@@ -121,13 +121,16 @@ func (d *Device) decode(x kernels.Tensor, with []factor) {
 const mostBlocks = 65535
 
 // oneLaunch returns the first of some factors that one launch multiplies: of one
-// type and table, and a gate with what it gates where their tiles of scales are as wide and a
-// grid has room for their tiles of 8 rows.
+// type and table, and a gate with what it gates where their tiles of scales are as wide. A
+// grid has room for the tiles of all.
 func oneLaunch(with []factor) []factor {
 	n, first := 1, &with[0]
 	alike := func(f *factor) bool { return f.kind == first.kind && f.table == first.table }
-	for n < min(len(with), matmulParts) && alike(&with[n]) && with[n].gated == 0 {
-		n++
+	tiles := func(f *factor) int64 { return pieces(int64(f.args.rows), matmulRows) }
+	for all := tiles(first); n < min(len(with), matmulParts) && alike(&with[n]) && with[n].gated == 0; n++ {
+		if all += tiles(&with[n]); all > mostBlocks {
+			break
+		}
 	}
 	if second := &with[min(1, len(with)-1)]; n == 1 && first.gated < second.gated &&
 		alike(second) && first.args.tileCols() == second.args.tileCols() && pieces(int64(first.args.rows), matmulRows/2) <= mostBlocks {

@@ -292,13 +292,18 @@ func TestCheckMatrix(t *testing.T) {
 		return &kernels.Matrix{Type: kernels.Q8_0, Rows: 2, Cols: 64, Data: make([]byte, 2*68)}
 	}
 	require.NoError(t, checkMatrix(ok()))
+	require.NoError(t, checkMatrix(&kernels.Matrix{Type: kernels.Q8_0, Rows: 16 * 65535, Cols: 64, Fill: func([]byte, int64) {}}))
 	for name, change := range map[string]func(m *kernels.Matrix){
-		"type":         func(m *kernels.Matrix) { m.Type = kernels.I32 },
-		"no type":      func(m *kernels.Matrix) { m.Type = 0 },
-		"rows":         func(m *kernels.Matrix) { m.Rows = 0 },
-		"blocks":       func(m *kernels.Matrix) { m.Cols = 63 },
-		"data":         func(m *kernels.Matrix) { m.Data = m.Data[1:] },
-		"size":         func(m *kernels.Matrix) { m.Cols = maxDimension * 32 },
+		"type":    func(m *kernels.Matrix) { m.Type = kernels.I32 },
+		"no type": func(m *kernels.Matrix) { m.Type = 0 },
+		"rows":    func(m *kernels.Matrix) { m.Rows = 0 },
+		"blocks":  func(m *kernels.Matrix) { m.Cols = 63 },
+		"data":    func(m *kernels.Matrix) { m.Data = m.Data[1:] },
+		"width":   func(m *kernels.Matrix) { m.Cols, m.Data, m.Fill = maxDimension+32, nil, func([]byte, int64) {} },
+		"height":  func(m *kernels.Matrix) { m.Rows, m.Data, m.Fill = 16*65535+1, nil, func([]byte, int64) {} },
+		"height of floats": func(m *kernels.Matrix) {
+			m.Type, m.Rows, m.Data, m.Fill = kernels.F32, maxDimension+1, nil, func([]byte, int64) {}
+		},
 		"group scales": func(m *kernels.Matrix) { m.GroupScale = []byte{1} },
 		"scales":       func(m *kernels.Matrix) { m.Scale, m.ScaleRows, m.ScaleCols = []float32{1}, 1, 64 },
 		"table":        func(m *kernels.Matrix) { m.Table = make([]int8, 16) },

@@ -28,6 +28,10 @@ func TestTogether(t *testing.T) {
 		f.table = table
 		return f
 	}
+	high := func(f factor) factor {
+		f.layout = &layout{kind: f.kind, args: weightArgs{rows: 16 * 30_000, cols: 256}}
+		return f
+	}
 	bf16, q4, q6 := of(kernels.BF16), of(kernels.Q4_K), of(kernels.Q6_K)
 	one, two := withTable(codeTable{a: 1}), withTable(codeTable{b: 1})
 	for name, c := range map[string]struct {
@@ -39,6 +43,8 @@ func TestTogether(t *testing.T) {
 		"v of another type": {[]factor{q4, q4, q6}, []int{2, 1}},
 		"k of another type": {[]factor{q4, q6, q4}, []int{1, 1, 1}},
 		"seven":             {[]factor{bf16, bf16, bf16, bf16, bf16, bf16, bf16}, []int{3, 3, 1}},
+		"high ones":         {[]factor{high(q4), high(q4), high(q4)}, []int{2, 1}},
+		"a high gate":       {[]factor{high(q4), gated(high(q4))}, []int{2}},
 		"a gate":            {[]factor{bf16, gated(bf16)}, []int{2}},
 		"a gate of another": {[]factor{q6, gated(q4)}, []int{1, 1}},
 		"rows and tiles":    {[]factor{tiled(256), gated(tiled(128))}, []int{1, 1}},

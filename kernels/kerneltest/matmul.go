@@ -51,7 +51,7 @@ func testMatMul(c *context) {
 		t                    kernels.DType
 		scaleRows, scaleCols int64
 	}{
-		{kernels.F8E4M3, 40, 512}, {kernels.F8E4M3, 1, 512}, {kernels.F8E4M3, 128, 128},
+		{kernels.F8E4M3, 40, 512}, {kernels.F8E4M3, 1, 512}, {kernels.F8E4M3, 128, 128}, {kernels.F8E4M3, 1 << 40, 1 << 40},
 		{kernels.NVFP4, 40, 512}, {kernels.NVFP4x16, 40, 512}, {kernels.F16, 40, 512}, {kernels.BF16, 1, 512}, {kernels.Q8_0, 40, 512},
 		{kernels.Q4_K, 40, 512}, {kernels.Q4_K, 1, 512}, {kernels.Q4_0, 1, 512}, {kernels.Q6_K, 1, 512},
 	} {
@@ -63,6 +63,11 @@ func testMatMul(c *context) {
 		}
 		c.run(fmt.Sprintf("%v/scale %dx%d/invariance", s.t, s.scaleRows, s.scaleCols), func(c *context) {
 			c.matmulInvariance(c.scaled(c.matrix(s.t, 40, 512), s.scaleRows, s.scaleCols))
+		})
+	}
+	for _, tile := range [][2]int64{{40, 300}, {1, 300}, {16, 128}} {
+		c.run(fmt.Sprintf("odd columns/scale %dx%d", tile[0], tile[1]), func(c *context) {
+			c.matmul(matmulShape{3, 40, 300}, c.scaled(c.matrix(kernels.F8E4M3, 40, 300), tile[0], tile[1]))
 		})
 	}
 	for _, k := range weightKinds() {
@@ -232,22 +237,26 @@ func (c *context) mixed(w kernels.Weight, xs []float32, n, decode int64) []float
 // testEmbed: an embedding is the decoder's row, bit for bit but for zero's sign.
 func testEmbed(c *context) {
 	for _, k := range weightKinds() {
-		c.run(k.String(), func(c *context) {
-			cols := int64(256 * 3)
-			m := c.weight(k, 37, cols)
-			ids := []int32{0, 36, 16, 16, 5, 31, 32}
-			table := c.pack(m)
-			out, at := c.empty(kernels.F32, int64(len(ids)), cols), c.ints(ids)
-			c.dev.Embed(out, table, at)
-			got, all := c.read(out), values(m)
-			for i, id := range ids {
-				for col := range cols {
-					if want, v := all[int64(id)*cols+col], float64(got[int64(i)*cols+col]); want != v {
-						require.FailNow(c, "wrong value", "row %d column %d: got %v, want %v", id, col, v, want)
-					}
-				}
-			}
-			c.noAllocs(func() { c.dev.Embed(out, table, at) })
-		})
+		c.run(k.String(), func(c *context) { c.embed(c.weight(k, 37, 256*3)) })
+		for name, tile := range map[string][2]int64{"all": {37, 768}, "a row": {1, 768}} {
+			c.run(fmt.Sprintf("%v/a scale for %s", k, name), func(c *context) { c.embed(c.scaled(c.weight(k, 37, 768), tile[0], tile[1])) })
+		}
 	}
+	c.run("scales of tiles", func(c *context) { c.embed(c.scaled(c.matrix(kernels.F8E4M3, 37, 700), 16, 128)) })
+}
+
+func (c *context) embed(m *kernels.Matrix) {
+	ids := []int32{0, 36, 16, 16, 5, 31, 32}
+	table := c.pack(m)
+	out, at := c.empty(kernels.F32, int64(len(ids)), m.Cols), c.ints(ids)
+	c.dev.Embed(out, table, at)
+	got, all := c.read(out), values(m)
+	for i, id := range ids {
+		for col := range m.Cols {
+			if want, v := all[int64(id)*m.Cols+col], float64(got[int64(i)*m.Cols+col]); want != v {
+				require.FailNow(c, "wrong value", "row %d column %d: got %v, want %v", id, col, v, want)
+			}
+		}
+	}
+	c.noAllocs(func() { c.dev.Embed(out, table, at) })
 }
