@@ -14,9 +14,12 @@ func testRoPEAppendKV(c *context) {
 		{1, 1, 2, false, 0}, {4, 2, 64, false, 0}, {4, 2, 64, true, 0}, {3, 1, 6, true, 0}, {5, 5, 128, false, 1.25}, {3, 1, 96, true, 0.75},
 		{40, 20, 16, false, 0}, {2, 2, 576, false, 0},
 	} {
-		c.run(fmt.Sprintf("rotate/%+v", s), func(c *context) { c.rotated(s) })
+		c.run(fmt.Sprintf("rotate/%+v", s), func(c *context) { c.rotated(kernels.F32, s) })
 	}
 	for _, t := range c.dev.Info().KVTypes {
+		for _, s := range []ropeCase{{4, 2, 64, true, 0}, {3, 1, 10, false, 1.25}} {
+			c.run(fmt.Sprintf("rotate/%v/%+v", t, s), func(c *context) { c.rotated(t, s) })
+		}
 		for _, dim := range []int64{2, 10, 64, 128} {
 			c.run(fmt.Sprintf("store/%v/%d", t, dim), func(c *context) { c.stored(t, dim) })
 		}
@@ -30,8 +33,8 @@ type ropeCase struct {
 }
 
 // rotated compares with float64 angles up to position 2^20, k as it stands in a
-// cache. A row that is not stored is rotated nevertheless.
-func (c *context) rotated(s ropeCase) {
+// cache of a type. A row that is not stored is rotated nevertheless.
+func (c *context) rotated(t kernels.DType, s ropeCase) {
 	positions, slots := []int32{0, 1, 63, 8191, 131071, 1 << 20, 1<<20 - 1}, []int32{3, 0, 63, 2, -1, 7, 1}
 	n := int64(len(positions))
 	qs, ks := c.normal(n*s.heads*s.dim, 1), c.normal(n*s.kvHeads*s.dim, 1)
@@ -40,7 +43,7 @@ func (c *context) rotated(s ropeCase) {
 		inv[i] = float32(math.Pow(500000, -2*float64(i)/float64(s.dim)))
 	}
 	r := kernels.Rotary{Inv: c.floats(inv, s.dim/2), Interleaved: s.interleaved, Scale: s.scale}
-	kv := c.cache(kernels.F32, 1, s.kvHeads, s.dim)
+	kv := c.cache(t, 1, s.kvHeads, s.dim)
 	q, k, v := c.floats(qs, n, s.heads, s.dim), c.floats(ks, n, s.kvHeads, s.dim), c.floats(ks, n, s.kvHeads, s.dim)
 	at, to := c.ints(positions), c.ints(slots)
 	c.dev.RoPEAppendKV(kv, q, k, v, at, to, r)
@@ -48,26 +51,30 @@ func (c *context) rotated(s ropeCase) {
 	rotated := c.read(q)
 	c.close(rotated, want, tol)
 	want, tol = ropeRef(ks, positions, inv, s.kvHeads, r)
-	keys, values := c.read(kv.K), c.read(kv.V)
+	keys, values := narrow(c.readCache(kv.K, kv.KScale, true)), narrow(c.readCache(kv.V, kv.VScale, false))
 	for h := range n * s.kvHeads {
 		slot := int64(slots[h/s.kvHeads])
 		if slot < 0 {
 			continue
 		}
 		from, at := h*s.dim, (h%s.kvHeads*kernels.BlockSize+slot)*s.dim
-		c.close(keys[at:][:s.dim], want[from:][:s.dim], tol[from:][:s.dim])
-		c.same(ks[from:][:s.dim], values[at:][:s.dim], "value")
+		key, value := want[from:][:s.dim], ks[from:][:s.dim]
+		for i, stored := range storeTolerance(t, narrow(key)) {
+			tol[from+int64(i)] += 1.001 * stored
+		}
+		c.close(keys[at:][:s.dim], key, tol[from:][:s.dim])
+		c.close(values[at:][:s.dim], widen(value), storeTolerance(t, value))
 	}
 	row, kvRow := s.heads*s.dim, s.kvHeads*s.dim
 	for i, p := range positions {
 		one := c.floats(qs[int64(i)*row:][:row], 1, s.heads, s.dim)
 		other := c.floats(ks[int64(i)*kvRow:][:kvRow], 1, s.kvHeads, s.dim)
-		alone := c.cache(kernels.F32, 1, s.kvHeads, s.dim)
+		alone := c.cache(t, 1, s.kvHeads, s.dim)
 		c.dev.RoPEAppendKV(alone, one, other, v.Slice(int64(i), int64(i)+1), c.ints([]int32{p}), c.ints(slots[i:i+1]), r)
 		c.same(rotated[int64(i)*row:][:row], c.read(one), "alone at position %d", p)
 		if slots[i] >= 0 {
 			at := int64(slots[i]) * s.dim // of the first head
-			c.same(keys[at:][:s.dim], c.read(alone.K)[at:][:s.dim], "key alone at position %d", p)
+			c.same(keys[at:][:s.dim], narrow(c.readCache(alone.K, alone.KScale, true))[at:][:s.dim], "key alone at position %d", p)
 		}
 	}
 	c.noAllocs(func() { c.dev.RoPEAppendKV(kv, q, k, v, at, to, r) })
