@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -132,38 +133,46 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestBadIndex: a token, slot or row that does not exist fails the device, and
-// says which.
+// TestBadIndex: the first token, slot or row that does not exist fails the device, and so
+// does one below 0; the message says which.
 func TestBadIndex(t *testing.T) {
 	need(t)
 	for name, c := range map[string]struct {
-		op   func(dev kernels.Device, x, id kernels.Tensor, w kernels.Weight, kv kernels.KV)
+		op   func(dev *Device, x, id kernels.Tensor, w kernels.Weight, kv kernels.KV)
+		bad  []int32
 		want string
 	}{
-		"token": {func(dev kernels.Device, x, id kernels.Tensor, w kernels.Weight, _ kernels.KV) {
+		"token": {func(dev *Device, x, id kernels.Tensor, w kernels.Weight, _ kernels.KV) {
 			dev.Embed(x, w, id)
-		}, "cuda: embed: token 99 is not in the vocabulary"},
-		"row": {func(dev kernels.Device, x, id kernels.Tensor, _ kernels.Weight, _ kernels.KV) {
+		}, []int32{2, -1}, "embed: token %d is not in the vocabulary"},
+		"row": {func(dev *Device, x, id kernels.Tensor, _ kernels.Weight, _ kernels.KV) {
 			dev.Gather(x, x, id)
-		}, "cuda: gather or feed: row 99 is not in the input"},
-		"slot": {func(dev kernels.Device, x, id kernels.Tensor, _ kernels.Weight, kv kernels.KV) {
+		}, []int32{1, -1}, "gather or feed: row %d is not in the input"},
+		"drawn": {func(dev *Device, x, id kernels.Tensor, _ kernels.Weight, _ kernels.KV) {
+			dev.Sample(make([]kernels.Sampled, 1), x, make([]kernels.SampleRow, 1))
+			dev.Feed(id, id)
+		}, []int32{1}, "gather or feed: row %d is not in the input"},
+		"slot": {func(dev *Device, x, id kernels.Tensor, _ kernels.Weight, kv kernels.KV) {
 			head := x.Reshape(1, 1, 8)
 			dev.RoPEAppendKV(kv, head, head, head, id, id, kernels.Rotary{Inv: kernels.View(x.Addr, kernels.F32, 4)})
-		}, "cuda: rope_append_kv: slot 99 is not in the cache"},
+		}, []int32{kernels.BlockSize, -2}, "rope_append_kv: slot %d is not in the cache"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			dev := openEmulated(t)
-			at, err := dev.Alloc(1 << 16)
-			require.NoError(t, err)
-			w, err := dev.Pack(&kernels.Matrix{Type: kernels.F32, Rows: 2, Cols: 8, Data: make([]byte, 64)})
-			require.NoError(t, err)
-			id := kernels.View(at, kernels.I32, 1)
-			dev.Upload(id, bytesOf([]int32{99}))
-			cache := kernels.View(at+1024, kernels.F32, 1, 1, kernels.BlockSize, 8)
-			c.op(dev, kernels.View(at+64, kernels.F32, 1, 8), id, w, kernels.KV{K: cache, V: cache})
-			require.EqualError(t, dev.Sync(), c.want)
-			require.ErrorContains(t, dev.Close(), c.want[6:])
-		})
+		for _, bad := range c.bad {
+			t.Run(fmt.Sprintf("%s %d", name, bad), func(t *testing.T) {
+				dev := openEmulated(t)
+				at, err := dev.Alloc(1 << 16)
+				require.NoError(t, err)
+				w, err := dev.Pack(&kernels.Matrix{Type: kernels.F32, Rows: 2, Cols: 8, Data: make([]byte, 64)})
+				require.NoError(t, err)
+				id := kernels.View(at, kernels.I32, 1)
+				dev.Upload(id, bytesOf([]int32{bad}))
+				cache := kernels.View(at+1024, kernels.F32, 1, 1, kernels.BlockSize, 8)
+				c.op(dev, kernels.View(at+64, kernels.F32, 1, 8), id, w, kernels.KV{K: cache, V: cache})
+				want := fmt.Sprintf(c.want, bad)
+				require.EqualError(t, dev.Sync(), "cuda: "+want)
+				require.ErrorContains(t, dev.Close(), want)
+			})
+		}
 	}
 }
 
