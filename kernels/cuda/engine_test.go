@@ -255,6 +255,7 @@ func TestEngineHang(t *testing.T) {
 	path := modeltest.Folder(t, modeltest.Tiny())
 	for _, fault := range []string{"sample_pick@3=hang", "cuGraphLaunch@3=hang"} {
 		t.Run(fault, func(t *testing.T) {
+			all := openMemory(t)
 			e := engineRig{path: path, rows: 48, logits: 4, blocks: 12}.with(t, engine.Options{StallTimeout: 300 * time.Millisecond})
 			request := engine.Request{Prompt: []int32{1, 2, 3}, MaxTokens: 30, PromptLogprobs: -1}
 			s, err := e.Submit(t.Context(), request)
@@ -270,6 +271,9 @@ func TestEngineHang(t *testing.T) {
 			require.ErrorIs(t, e.Wait(), engine.ErrFailed)
 			require.NoError(t, e.Close())
 			cudatest.Set(t, "TRONA_EMU_FAULT", "")
+			for begin := time.Now(); openMemory(t) != all; { // what hung ends now
+				require.Less(t, time.Since(begin), 20*time.Second)
+			}
 		})
 	}
 }

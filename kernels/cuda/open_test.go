@@ -182,6 +182,13 @@ func freeMemory(t *testing.T, dev kernels.Device) (n int64) {
 	return n
 }
 
+// openMemory is what a device that is opened now has free.
+func openMemory(t *testing.T) int64 {
+	dev := openEmulated(t)
+	defer func() { require.NoError(t, dev.Close()) }()
+	return dev.Info().Memory
+}
+
 // TestMemory: what the device gives out is what the driver counts.
 func TestMemory(t *testing.T) {
 	dev := kerneltest.Open(t, "emulator", opener).(*Device)
