@@ -75,7 +75,8 @@ type Device interface {
 	// Download copies from the device, after all ops queued before it.
 	Download(dst []byte, src Tensor)
 
-	// PackedBytes returns exactly what Pack(m) will allocate; m.Data may be nil.
+	// PackedBytes returns exactly what Pack(m) will allocate. m.Data may be nil, and of
+	// m.Scale it counts only whether it is.
 	PackedBytes(m *Matrix) int64
 	// Pack copies a weight to the device in the layout it likes. It may be
 	// called from several goroutines at once. m.Data and m.Fill are not used afterwards.

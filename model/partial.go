@@ -77,9 +77,10 @@ func (p *partial) matrix(m *kernels.Matrix) {
 	if m.Scale == nil {
 		m.ScaleCols = m.Cols
 	}
-	tiles := (m.Cols + m.ScaleCols - 1) / m.ScaleCols
-	scales := make([]float32, m.Rows*tiles)
-	if m.HasData() { // else their number counts
+	scales := []float32{}
+	if m.HasData() { // else it counts that there are some
+		tiles := (m.Cols + m.ScaleCols - 1) / m.ScaleCols
+		scales = make([]float32, m.Rows*tiles)
 		for i := range scales {
 			row, factor := p.source(int64(i) / tiles)
 			scales[i] = factor * m.ScaleAt(row, int64(i)%tiles*m.ScaleCols)

@@ -49,11 +49,12 @@ func (c *Checkpoint) bytes(s *stored) int64 {
 	return n
 }
 
-// header returns s without data, as Device.PackedBytes takes it.
+// header returns s without data, as Device.PackedBytes takes it: factors are none, for a header
+// may tell of more than memory has room for.
 func (s *stored) header() *kernels.Matrix {
 	m := s.matrix
 	if s.scale >= 0 {
-		m.Scale = make([]float32, s.scales())
+		m.Scale = []float32{}
 	}
 	if s.recast != nil {
 		s.recast.Matrix(&m)

@@ -48,9 +48,7 @@ func TestStoredForms(t *testing.T) {
 			require.Equal(t, kernels.Matrix{Type: tc.typ, Rows: rows, Cols: cols, ScaleRows: tc.scaleRows, ScaleCols: tc.scaleCols}, s.matrix)
 			require.Equal(t, tc.divide, s.divide)
 			require.NoError(t, f.rest())
-			if m := s.header(); tc.scaleRows != 0 {
-				require.Len(t, m.Scale, int(s.scales()))
-			}
+			require.Equal(t, tc.scaleRows != 0, s.header().Scale != nil)
 		})
 	}
 	for name, tc := range map[string]struct {
@@ -143,4 +141,20 @@ func (m memory) release(int)                {}
 func (m memory) readAt(i int, p []byte, offset int64) error {
 	copy(p, m[i][offset:])
 	return nil
+}
+
+// TestHugeHeader: what a header says of factors takes no memory, however many there are.
+func TestHugeHeader(t *testing.T) {
+	const rows, cols = maxFFN, maxHidden
+	f, err := newFinder("f", []TensorInfo{
+		{Name: "w.weight", Type: "F8_E4M3", Shape: []int64{rows, cols}}, {Name: "w.weight_scale_inv", Type: "F32", Shape: []int64{rows, cols}},
+	}, newQuantization())
+	require.NoError(t, err)
+	f.quant.block = [2]int64{1, 1}
+	p := part{name: "w", rows: rows, cols: cols, weight: new(kernels.Weight), partial: partial{dim: 64, rotated: 32, rest: 0.5}}
+	s, err := f.hf(&p)
+	require.NoError(t, err)
+	m := s.header()
+	p.prepare(m)
+	require.GreaterOrEqual(t, openCPU(t).PackedBytes(m), int64(rows)*cols*5)
 }

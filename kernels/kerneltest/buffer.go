@@ -73,6 +73,9 @@ func (c *context) pack(m *kernels.Matrix) kernels.Weight {
 	c.Helper()
 	sizes := *m
 	sizes.Data, sizes.Fill, sizes.GroupScale = nil, nil, nil
+	if m.Scale != nil {
+		sizes.Scale = []float32{}
+	}
 	want := c.dev.PackedBytes(&sizes)
 	w, err := c.dev.Pack(m)
 	require.NoError(c, err)
