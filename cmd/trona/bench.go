@@ -18,6 +18,7 @@ type benchCommand struct {
 	Output      string `short:"o" help:"Form of the output: md or json." enum:"md,json" default:"md" placeholder:"md"`
 	Engine      bool   `help:"Measure through the engine, as requests that draw their tokens."`
 	Synchronous bool   `help:"With --engine: queue a step when the tokens of the one before it are there, on a GPU too."`
+	Ops         bool   `help:"Print how long each op of a step takes, and what memory it reads meanwhile; only on the CPU."`
 	Peer        string `help:"A llama-bench to measure in turns with the same model; prints ratios." placeholder:"PATH"`
 
 	kvFlags
@@ -52,6 +53,8 @@ type benchRow struct {
 	ComputeCeiling   float64 `json:"compute_ceiling_gflop_per_s"`
 	Int8Ceiling      float64 `json:"int8_ceiling_gop_per_s"`   // 0: no products of 8 bits
 	BF16Ceiling      float64 `json:"bf16_ceiling_gflop_per_s"` // 0: no products of BF16
+
+	Ops []opRow `json:"ops,omitempty"`
 }
 
 // name returns the test's name in llama-bench.
@@ -73,6 +76,9 @@ func (r *benchRow) tokens() int { return r.NPrompt + r.NGen }
 func (c *benchCommand) tests() ([]benchRow, error) {
 	if c.Synchronous && !c.Engine {
 		return nil, usagef("--synchronous: only with --engine")
+	}
+	if c.Ops && (c.Engine || c.Peer != "") {
+		return nil, usagef("--ops: not with --engine or --peer")
 	}
 	if c.Repetitions < 1 {
 		return nil, usagef("-r %d: must be at least 1", c.Repetitions)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -14,7 +15,8 @@ import (
 type bench struct {
 	info    benchRow // what all rows share
 	device  kernels.Device
-	costs   *costDevice // what it has to do
+	costs   *costDevice  // what it has to do
+	times   *timedDevice // of its ops; nil: nobody asks
 	model   *model.Model
 	cache   *model.KVCache
 	threads int
@@ -36,9 +38,16 @@ func (c *benchCommand) load(std stdio, tests []benchRow) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Ops && dev.Info().Name != "cpu" {
+		return nil, errors.Join(usagef("--ops: only on the CPU have ops run when they return"), dev.Close())
+	}
 	b := &bench{device: dev, threads: c.threads(), rows: dev.Info().StepRows}
 	if !c.Engine {
 		b.costs, b.device = counted(dev)
+	}
+	if c.Ops {
+		b.times = &timedDevice{costDevice: b.costs}
+		b.device = b.times
 	}
 	kv, err := c.kvType(dev.Info(), ckpt)
 	if err == nil {
@@ -113,6 +122,9 @@ func (b *bench) measure(r *benchRow, repetitions int) error {
 		return err
 	}
 	b.costs.tally = tally{}
+	if b.times != nil {
+		b.times.ops, b.times.steps = nil, 0
+	}
 	elapsed := time.Duration(0)
 	var tops []ceilings
 	for range repetitions {
@@ -130,6 +142,9 @@ func (b *bench) measure(r *benchRow, repetitions int) error {
 	r.AvgTS, r.StddevTS = meanDeviation(r.Samples)
 	r.GBPerS = float64(b.costs.total.Bytes) / elapsed.Seconds() / 1e9
 	r.GFLOPPerS = float64(b.costs.total.Flops) / elapsed.Seconds() / 1e9
+	if b.times != nil {
+		r.Ops = b.times.rows(elapsed)
+	}
 	if len(tops) > 0 {
 		r.compare(mean(tops), &b.costs.tally, elapsed.Seconds())
 	}

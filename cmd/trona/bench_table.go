@@ -6,7 +6,7 @@ import (
 	"text/tabwriter"
 )
 
-// printBench prints a row for each test, and the ceilings.
+// printBench prints a row for each test, the ceilings, and the ops that were asked for.
 func printBench(out io.Writer, tests []benchRow) error {
 	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
 	first := tests[0]
@@ -25,7 +25,13 @@ func printBench(out io.Writer, tests []benchRow) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	return printCeilings(out, tests)
+	err := printCeilings(out, tests)
+	for i := range tests {
+		if err == nil && tests[i].Ops != nil {
+			err = printOps(out, &tests[i])
+		}
+	}
+	return err
 }
 
 // printCeilings prints the least and the most that the tests measured.

@@ -34,6 +34,36 @@ func TestBench(t *testing.T) {
 	require.True(t, seen[[4]float64{80, 0, 64, 2}])
 }
 
+// TestBenchOps: all of a step's time is that of some op, or lies between them.
+func TestBenchOps(t *testing.T) {
+	var rows []benchRow
+	args := []string{"bench", "-p", "16", "-n", "4", "-r", "2", "-t", "1", "--ops"}
+	require.NoError(t, json.Unmarshal([]byte(ok(t, "", append(args, "-o", "json")...)), &rows))
+	require.Len(t, rows, 2)
+	for _, row := range rows {
+		share, ms := 0.0, 0.0
+		calls, weights := map[string]float64{}, int64(0)
+		for _, o := range row.Ops {
+			require.GreaterOrEqual(t, o.MS, 0.0, o.Op)
+			share, ms, calls[o.Op] = share+o.Share, ms+o.MS, calls[o.Op]+o.Calls
+			weights += int64(o.Calls) * o.Weights
+		}
+		require.InDelta(t, 1, share, 1e-6)
+		require.Positive(t, ms)
+		require.Equal(t, "between", row.Ops[len(row.Ops)-1].Op)
+		require.Equal(t, [2]float64{1, calls["rope_append_kv"]}, [2]float64{calls["embed"], calls["attention"]})
+		require.InEpsilon(t, row.Bytes, weights, 0.2, "all weights but norms and those that tokens are looked up in")
+	}
+	text := ok(t, "", args...)
+	require.Contains(t, text, "\nops of a step of pp16, batch 1:\n")
+	require.Contains(t, text, "\nops of a step of tg4, batch 1:\n")
+	for _, with := range [][]string{{"--engine"}, {"--peer", "none"}} {
+		r := trona(t, "", append(args, with...)...)
+		require.Equal(t, exitUsage, r.code)
+		require.Contains(t, r.err, "--ops: not with --engine or --peer")
+	}
+}
+
 // TestBenchEngine: through the engine the speed alone is known.
 func TestBenchEngine(t *testing.T) {
 	var rows []benchRow

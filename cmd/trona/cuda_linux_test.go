@@ -144,4 +144,7 @@ func TestDeviceChoice(t *testing.T) {
 			require.LessOrEqual(t, strings.Count(r.err, "\n"), 1, r.err)
 		})
 	}
+	r = trona(t, "", "bench", "--device", "cuda", "--ops")
+	require.Equal(t, exitUsage, r.code)
+	require.Contains(t, r.err, "--ops: only on the CPU")
 }
