@@ -2,7 +2,6 @@ package tokenizer
 
 import (
 	"fmt"
-	"strings"
 	"sync"
 )
 
@@ -24,12 +23,9 @@ type byteLevel struct {
 	mergers      *sync.Pool
 }
 
-// merge is a line of the list of merges.
-type merge struct{ left, right string }
-
 // newByteLevel makes the model and sets the bytes of its tokens.
 func newByteLevel(s *source) (*vocabulary, *byteLevel, error) {
-	v, err := newVocabulary(s.tokens, newSpeller(s.tokens).piece)
+	v, err := newVocabulary(s.tokens, func(dst []byte, t *token) ([]byte, bool) { return appendBytes(dst, t.text) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -44,7 +40,7 @@ func newByteLevel(s *source) (*vocabulary, *byteLevel, error) {
 	}
 	known := 0
 	for b := range m.bytes {
-		id, ok := v.pieces[string([]byte{byte(b)})]
+		id, ok := v.pieces.find(string([]byte{byte(b)}))
 		if !ok {
 			m.bytes[b] = -1
 			continue
@@ -55,61 +51,26 @@ func newByteLevel(s *source) (*vocabulary, *byteLevel, error) {
 	if known == 0 {
 		return nil, nil, fmt.Errorf("no token for any byte")
 	}
-	if m.pairs, err = bytePairs(s.merges, v.pieces); err != nil {
+	if m.pairs, err = bytePairs(&s.merges, v.pieces); err != nil {
 		return nil, nil, err
 	}
 	return v, m, nil
 }
 
-// speller finds the bytes of tokens; all share one block of memory.
-type speller struct {
-	blob strings.Builder
-	buf  []byte
-}
-
-func newSpeller(tokens []token) *speller {
-	s := &speller{}
-	total := 0
-	for i := range tokens {
-		total += len(tokens[i].text)
-	}
-	s.blob.Grow(total) // bytes are never more than their spelling
-	return s
-}
-
-// piece returns the bytes that a token spells, and sets them for normal ones.
-func (s *speller) piece(t *token) (string, bool) {
-	var ok bool
-	s.buf, ok = appendBytes(s.buf[:0], t.text)
-	if !ok {
-		return "", false
-	}
-	if string(s.buf) == t.text {
-		return t.text, true
-	}
-	start := s.blob.Len()
-	s.blob.Write(s.buf)
-	bytes := s.blob.String()[start:]
-	if t.kind == normal {
-		t.bytes = bytes
-	}
-	return bytes, true
-}
-
 // bytePairs resolves the merges of a byte-level vocabulary.
-func bytePairs(merges []merge, pieces map[string]int32) (*pairTable, error) {
-	return resolvePairs(merges, func(m merge) (left, right, to int32, ok bool) {
+func bytePairs(list *merges, pieces *textTable) (*pairTable, error) {
+	return list.resolve(func(left, right string, near int32) (pair, bool) {
 		var buf [128]byte
-		bytes, okLeft := appendBytes(buf[:0], m.left)
+		bytes, okLeft := appendBytes(buf[:0], left)
 		middle := len(bytes)
-		bytes, okRight := appendBytes(bytes, m.right)
-		if !okLeft || !okRight || middle == 0 || middle == len(bytes) {
-			return 0, 0, 0, false
+		bytes, okRight := appendBytes(bytes, right)
+		if !okLeft || !okRight {
+			return pair{}, false
 		}
-		left, okLeft = pieces[string(bytes[:middle])]
-		right, okRight = pieces[string(bytes[middle:])]
-		to, ok = pieces[string(bytes)]
-		return left, right, to, ok && okLeft && okRight
+		to, both, ok := pieces.findNear(bytes, near)
+		a, okLeft := pieces.find(both[:middle])
+		b, okRight := pieces.find(both[middle:])
+		return pair{key: pairKey(a, b), to: to}, ok && okLeft && okRight
 	})
 }
 
@@ -131,7 +92,7 @@ func (m *byteLevel) encode(ids []int32, text string, first bool) []int32 {
 // encodeWord appends the tokens of a word.
 func (m *byteLevel) encodeWord(ids []int32, word string) []int32 {
 	if m.ignoreMerges && len(word) <= maxTokenBytes {
-		if id, ok := m.vocab.pieces[word]; ok && m.vocab.tokens[id].kind != control {
+		if id, ok := m.vocab.pieces.find(word); ok && m.vocab.tokens[id].kind != control {
 			return append(ids, id)
 		}
 	}

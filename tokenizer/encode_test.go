@@ -246,7 +246,7 @@ func FuzzDecoder(f *testing.F) {
 		var ids, single []int32
 		for rest := data; len(rest) > 0; {
 			n := 1 + random.IntN(min(4, len(rest)))
-			if id, ok := bpe.vocab.pieces[string(rest[:n])]; ok {
+			if id, ok := bpe.vocab.pieces.find(string(rest[:n])); ok {
 				ids = append(ids, id)
 				rest = rest[n:]
 			}

@@ -82,14 +82,12 @@ func (e *exporter) bytePairs(vocab int) {
 	}
 	e.set("ggml.pre", name)
 	e.tokenKeys(vocab)
-	lines := make([]string, len(e.merges))
-	for i, m := range e.merges {
-		if strings.Contains(m.left+m.right, " ") {
-			e.fail("the merge of %.40q and %.40q", m.left, m.right)
+	for i, line := range e.merges.lines {
+		if left, right, _ := e.merges.at(i); strings.Count(line, " ") != 1 {
+			e.fail("the merge of %.40q and %.40q", left, right)
 		}
-		lines[i] = m.left + " " + m.right
 	}
-	e.set("ggml.merges", lines)
+	e.set("ggml.merges", e.merges.lines)
 }
 
 // lacksBytes reports whether a byte-level vocabulary has no token for some byte.
@@ -174,18 +172,19 @@ func (s *source) mergeScores() ([]float32, error) {
 		}
 	}
 	scores := make([]float32, len(s.tokens))
-	listed := make(map[merge]bool, len(s.merges))
+	listed := make(map[[2]string]bool, len(s.merges.lines))
 	last, rank := "", 0
-	for _, m := range s.merges {
-		id, ok := ids[m.left+m.right]
+	for i := range s.merges.lines {
+		left, right, _ := s.merges.at(i)
+		id, ok := ids[left+right]
 		if !ok {
-			return nil, fmt.Errorf("the merge of %.40q and %.40q, which make no token", m.left, m.right)
+			return nil, fmt.Errorf("the merge of %.40q and %.40q, which make no token", left, right)
 		}
-		listed[m] = true
-		if m.left+m.right == last {
+		listed[[2]string{left, right}] = true
+		if left+right == last {
 			continue
 		}
-		last = m.left + m.right
+		last = left + right
 		if scores[id] != 0 {
 			return nil, fmt.Errorf("merges into %.40q in different places", last)
 		}
@@ -201,7 +200,7 @@ func (s *source) mergeScores() ([]float32, error) {
 	}
 	for text := range ids {
 		for i := range text {
-			if i > 0 && symbol(text[:i]) && symbol(text[i:]) && !listed[merge{text[:i], text[i:]}] {
+			if i > 0 && symbol(text[:i]) && symbol(text[i:]) && !listed[[2]string{text[:i], text[i:]}] {
 				return nil, fmt.Errorf("%.40q and %.40q, which make a token and have no merge", text[:i], text[i:])
 			}
 		}

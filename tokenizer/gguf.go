@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 )
 
 // Metadata is the key-value part of a GGUF file. The second result is false
@@ -139,22 +138,8 @@ func (s *source) readBytePairs(m Metadata) error {
 	if !ok {
 		return fmt.Errorf("tokenizer.ggml.merges: missing")
 	}
-	s.merges = make([]merge, len(lines))
-	for i, line := range lines {
-		if s.merges[i], err = splitMerge(line); err != nil {
-			return fmt.Errorf("tokenizer.ggml.merges[%d]: %w", i, err)
-		}
-	}
+	s.merges.lines = lines
 	return nil
-}
-
-// splitMerge splits a line like "a b".
-func splitMerge(line string) (merge, error) {
-	left, right, ok := strings.Cut(line, " ")
-	if !ok || left == "" || right == "" || strings.Contains(right, " ") {
-		return merge{}, fmt.Errorf("%.40q is not two tokens", line)
-	}
-	return merge{left, right}, nil
 }
 
 func (s *source) readSentencePiece(m Metadata) error {

@@ -123,7 +123,7 @@ func (v *vocabEntries) readScored(d *jsontext.Decoder) error {
 }
 
 // mergeEntries is an array of "a b" or of ["a", "b"].
-type mergeEntries []merge
+type mergeEntries struct{ merges }
 
 // UnmarshalJSONFrom reads the array.
 func (m *mergeEntries) UnmarshalJSONFrom(d *jsontext.Decoder) error {
@@ -135,11 +135,11 @@ func (m *mergeEntries) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	}
 	r := textReader{decoder: d}
 	for d.PeekKind() != ']' {
-		e, err := r.readMerge()
+		left, right, err := r.readMerge()
 		if err != nil {
-			return fmt.Errorf("merge %d: %w", len(*m), err)
+			return fmt.Errorf("merges[%d]: %w", len(m.lines), err)
 		}
-		*m = append(*m, e)
+		m.add(left, right)
 	}
 	_, err := d.ReadToken()
 	return err
@@ -163,28 +163,29 @@ func (r *textReader) read() (string, error) {
 	return string(r.buf), err
 }
 
-func (r *textReader) readMerge() (m merge, err error) {
+func (r *textReader) readMerge() (left, right string, err error) {
 	if r.decoder.PeekKind() != '[' {
 		line, err := r.read()
-		if err != nil {
-			return m, err
+		left, right, ok := splitMerge(line)
+		if err == nil && !ok {
+			err = fmt.Errorf("%.40q is not two tokens", line)
 		}
-		return splitMerge(line)
+		return left, right, err
 	}
 	if _, err = r.decoder.ReadToken(); err != nil {
-		return m, err
+		return "", "", err
 	}
-	if m.left, err = r.read(); err != nil {
-		return m, err
+	if left, err = r.read(); err != nil {
+		return "", "", err
 	}
-	if m.right, err = r.read(); err != nil {
-		return m, err
+	if right, err = r.read(); err != nil {
+		return "", "", err
 	}
 	end, err := r.decoder.ReadToken()
 	if err == nil && end.Kind() != ']' {
 		err = fmt.Errorf("more than two parts")
 	}
-	return m, err
+	return left, right, err
 }
 
 // refuse returns an error for members that are not known.
@@ -210,7 +211,6 @@ func refuse(path string, unknown jsontext.Value) error {
 func readTokenizer(data []byte, rows int) (*source, error) {
 	var f tokenizerFile
 	f.Model.Vocab = make(vocabEntries, 0, len(data)/64) // guesses that large files meet
-	f.Model.Merges = make(mergeEntries, 0, len(data)/32)
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, err
 	}
@@ -269,7 +269,7 @@ func (s *source) readModel(m *modelEntry) error {
 	if s.words == nil {
 		s.affixes = affixes{valueOf(m.WordPrefix), valueOf(m.WordSuffix)}
 	}
-	s.merges = m.Merges
+	s.merges = m.Merges.merges
 	s.ignoreMerges = m.IgnoreMerges
 	s.fuseUnknown = m.FuseUnk
 	return nil

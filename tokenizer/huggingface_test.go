@@ -40,8 +40,8 @@ func spmFile(t testing.TB) object {
 			continue
 		}
 		for i := range token.text {
-			_, left := tok.vocab.pieces[token.text[:i]]
-			_, right := tok.vocab.pieces[token.text[i:]]
+			_, left := tok.vocab.pieces.find(token.text[:i])
+			_, right := tok.vocab.pieces.find(token.text[i:])
 			if left && right {
 				merges = append(merges, []any{token.text[:i], token.text[i:]})
 			}

@@ -2,10 +2,10 @@ package tokenizer
 
 import (
 	"fmt"
-	"math/bits"
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -13,95 +13,129 @@ import (
 const noRank = -1
 
 // pairTable holds the merges: for two adjacent symbols the symbol they become
-// and the rank of the merge. It is an open hash table; the multiplier is random
-// so that no file can make its merges collide.
+// and the rank of the merge. The multiplier is random so that no file can make its
+// merges collide.
 type pairTable struct {
-	slots      []pair
+	table
 	multiplier uint64
-	shift      uint
+	pairs      []pair
 }
 
-// pair is a slot of the table.
+// pair is a merge.
 type pair struct {
-	key  uint64 // left symbol + 1, right symbol; 0: free
+	key  uint64 // left symbol, right symbol
 	rank int32
 	to   int32
 }
 
-// newPairTable returns a table for at most n merges.
-func newPairTable(n int) *pairTable {
-	size := bits.Len(uint(n + n/2 + 1)) // at most two thirds full
-	return &pairTable{
-		slots:      make([]pair, 1<<size),
-		multiplier: rand.Uint64() | 1,
-		shift:      uint(64 - size),
-	}
-}
-
-func pairKey(left, right int32) uint64 {
-	return (uint64(uint32(left))+1)<<32 | uint64(uint32(right))
-}
-
-// slot returns the slot that holds key, or the free one where it belongs.
-func (p *pairTable) slot(key uint64) *pair {
-	mask := uint64(len(p.slots) - 1)
-	for i := key * p.multiplier >> p.shift; ; i++ {
-		if s := &p.slots[i&mask]; s.key == key || s.key == 0 {
-			return s
+// newPairTable makes the table of pairs, which must differ.
+func newPairTable(pairs []pair) (*pairTable, error) {
+	p := &pairTable{table: newTable(len(pairs)), multiplier: rand.Uint64() | 1, pairs: pairs}
+	for i := range pairs {
+		slot, mark := p.place(pairs[i].key * p.multiplier)
+		for {
+			other, at, found := p.next(slot, mark)
+			if !found {
+				p.put(at, mark, int32(i))
+				break
+			}
+			if pairs[other].key == pairs[i].key {
+				return nil, fmt.Errorf("merges[%d] repeats the pair of merges[%d]", i, other)
+			}
+			slot = at + 1
 		}
 	}
+	return p, nil
 }
 
-// add records a merge; the pair must be new.
-func (p *pairTable) add(left, right, to, rank int32) error {
-	key := pairKey(left, right)
-	s := p.slot(key)
-	if s.key != 0 {
-		return fmt.Errorf("merge %d repeats the pair of merge %d", rank, s.rank)
-	}
-	*s = pair{key: key, rank: rank, to: to}
-	return nil
-}
+func pairKey(left, right int32) uint64 { return uint64(uint32(left))<<32 | uint64(uint32(right)) }
 
 // find returns the merge of two symbols, or noRank.
 func (p *pairTable) find(left, right int32) (rank, to int32) {
-	if s := p.slot(pairKey(left, right)); s.key != 0 {
-		return s.rank, s.to
+	key := pairKey(left, right)
+	slot, mark := p.place(key * p.multiplier)
+	for {
+		i, at, found := p.next(slot, mark)
+		if !found {
+			return noRank, 0
+		}
+		if q := &p.pairs[i]; q.key == key {
+			return q.rank, q.to
+		}
+		slot = at + 1
 	}
-	return noRank, 0
 }
 
-// resolvePairs makes the table of a list of merges. resolve returns the two
-// symbols of a merge and what they become; it runs on all cores, for a large
-// vocabulary needs most of the time in which a model starts.
-func resolvePairs(merges []merge, resolve func(merge) (left, right, to int32, ok bool)) (*pairTable, error) {
-	type resolved struct{ left, right, to int32 }
-	all := make([]resolved, len(merges))
+// merges is the list of merges. It is kept as lines, which a large vocabulary has hundreds
+// of thousands of.
+type merges struct {
+	lines   []string // two texts with a space between them
+	middles []int32  // where the space is; nil: there is no other
+}
+
+// add appends a merge.
+func (m *merges) add(left, right string) {
+	m.lines = append(m.lines, left+" "+right)
+	m.middles = append(m.middles, int32(len(left)))
+}
+
+// at returns merge i; false: it is not of two texts.
+func (m *merges) at(i int) (left, right string, ok bool) {
+	line := m.lines[i]
+	if m.middles != nil {
+		middle := m.middles[i]
+		return line[:middle], line[middle+1:], true
+	}
+	return splitMerge(line)
+}
+
+// splitMerge splits a line like "a b".
+func splitMerge(line string) (left, right string, ok bool) {
+	middle := strings.IndexByte(line, ' ')
+	if middle <= 0 || middle == len(line)-1 || strings.IndexByte(line[middle+1:], ' ') >= 0 {
+		return "", "", false
+	}
+	return line[:middle], line[middle+1:], true
+}
+
+// resolve makes the table of a list of merges. one returns the two symbols of a merge and
+// what they become, given what the merge before it became; it runs on all cores, for a
+// large vocabulary needs most of the time in which a model starts.
+func (m *merges) resolve(one func(left, right string, near int32) (pair, bool)) (*pairTable, error) {
+	pairs := make([]pair, len(m.lines))
 	var group sync.WaitGroup
-	chunk := max(1<<12, len(merges)/runtime.GOMAXPROCS(0)+1)
-	for start := 0; start < len(merges); start += chunk {
+	chunk := max(1<<12, len(pairs)/runtime.GOMAXPROCS(0)+1)
+	for start := 0; start < len(pairs); start += chunk {
 		group.Go(func() {
-			for i := start; i < min(start+chunk, len(merges)); i++ {
-				left, right, to, ok := resolve(merges[i])
-				if !ok {
-					to = -1
+			near := int32(0)
+			for i := start; i < min(start+chunk, len(pairs)); i++ {
+				left, right, ok := m.at(i)
+				if ok {
+					pairs[i], ok = one(left, right, near)
 				}
-				all[i] = resolved{left, right, to}
+				if !ok {
+					pairs[i].to = -1
+					return
+				}
+				pairs[i].rank = int32(i)
+				near = pairs[i].to
 			}
 		})
 	}
 	group.Wait()
-	pairs := newPairTable(len(merges))
-	for rank, r := range all {
-		if r.to < 0 {
-			m := merges[rank]
-			return nil, fmt.Errorf("merge %d: %.40q, %.40q or both together are not in the vocabulary", rank, m.left, m.right)
-		}
-		if err := pairs.add(r.left, r.right, r.to, int32(rank)); err != nil {
-			return nil, err
-		}
+	if i := slices.IndexFunc(pairs, func(p pair) bool { return p.to < 0 }); i >= 0 {
+		return nil, m.problem(i)
 	}
-	return pairs, nil
+	return newPairTable(pairs)
+}
+
+// problem says why a merge was not resolved.
+func (m *merges) problem(i int) error {
+	left, right, ok := m.at(i)
+	if !ok {
+		return fmt.Errorf("merges[%d]: %.40q is not two tokens", i, m.lines[i])
+	}
+	return fmt.Errorf("merges[%d]: %.40q, %.40q or both together are not in the vocabulary", i, left, right)
 }
 
 // symbol is a stretch of the word being merged; the symbols are a linked list

@@ -63,11 +63,9 @@ func newCharLevel(s *source) (*vocabulary, *charLevel, error) {
 		cache:      newWordCache(),
 		mergers:    &sync.Pool{New: func() any { return new(merger) }},
 	}
-	v, err := newVocabulary(s.tokens, func(t *token) (string, bool) {
-		if t.kind == normal || t.kind == userDefined || t.kind == unused {
-			return t.text, true
-		}
-		return t.text, s.scores == nil && t.kind == control
+	v, err := newVocabulary(s.tokens, func(dst []byte, t *token) ([]byte, bool) {
+		ok := t.kind == normal || t.kind == userDefined || t.kind == unused
+		return append(dst, t.text...), ok || s.scores == nil && t.kind == control
 	})
 	if err != nil {
 		return nil, nil, err
@@ -87,7 +85,7 @@ func newCharLevel(s *source) (*vocabulary, *charLevel, error) {
 	case s.scores != nil:
 		m.pairs, err = m.scoredPairs(s.scores)
 	default:
-		m.pairs, err = m.listedPairs(s.merges)
+		m.pairs, err = m.listedPairs(&s.merges)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -145,14 +143,18 @@ func (m *charLevel) findBytes(unmarks, lose bool) error {
 func (m *charLevel) findSymbols() {
 	v := m.vocab
 	m.symbols = map[rune]int32{}
-	for piece, id := range v.pieces {
-		if r, n := utf8.DecodeRuneInString(piece); n == len(piece) {
-			m.symbols[r] = id
+	for i := range v.tokens {
+		text := v.tokens[i].text
+		if r, n := utf8.DecodeRuneInString(text); n == len(text) && n > 0 {
+			if id, ok := v.pieces.find(text); ok {
+				m.symbols[r] = id
+			}
 		}
 	}
 	next := int32(len(v.tokens))
 	for i := range v.tokens {
-		if t := &v.tokens[i]; v.pieces[t.text] == int32(i) {
+		t := &v.tokens[i]
+		if id, ok := v.pieces.find(t.text); ok && id == int32(i) {
 			for _, r := range t.text {
 				if _, ok := m.symbols[r]; !ok {
 					m.symbols[r] = next
@@ -166,7 +168,7 @@ func (m *charLevel) findSymbols() {
 // symbol returns the symbol of a text: a piece of the vocabulary or a
 // character.
 func (m *charLevel) symbol(text string) (int32, bool) {
-	if id, ok := m.vocab.pieces[text]; ok {
+	if id, ok := m.vocab.pieces.find(text); ok {
 		return id, true
 	}
 	if r, n := utf8.DecodeRuneInString(text); n == len(text) {
@@ -177,13 +179,13 @@ func (m *charLevel) symbol(text string) (int32, bool) {
 }
 
 // listedPairs resolves a list of merges.
-func (m *charLevel) listedPairs(merges []merge) (*pairTable, error) {
+func (m *charLevel) listedPairs(list *merges) (*pairTable, error) {
 	pieces := m.vocab.pieces
-	return resolvePairs(merges, func(e merge) (left, right, to int32, ok bool) {
-		left, okLeft := pieces[e.left]
-		right, okRight := pieces[e.right]
-		to, ok = pieces[e.left+strings.TrimPrefix(e.right, m.affixes.within)]
-		return left, right, to, ok && okLeft && okRight && e.left != "" && e.right != ""
+	return list.resolve(func(left, right string, _ int32) (pair, bool) {
+		a, okLeft := pieces.find(left)
+		b, okRight := pieces.find(right)
+		to, ok := pieces.find(left + strings.TrimPrefix(right, m.affixes.within))
+		return pair{key: pairKey(a, b), to: to}, ok && okLeft && okRight
 	})
 }
 
@@ -197,7 +199,7 @@ func (m *charLevel) scoredPairs(scores []float64) (*pairTable, error) {
 	}
 	var found []scored
 	for id, t := range m.vocab.tokens {
-		if to, ok := m.vocab.pieces[t.text]; !ok || to != int32(id) {
+		if to, ok := m.vocab.pieces.find(t.text); !ok || to != int32(id) {
 			continue
 		}
 		if math.IsNaN(scores[id]) {
@@ -215,17 +217,15 @@ func (m *charLevel) scoredPairs(scores []float64) (*pairTable, error) {
 		}
 	}
 	slices.SortStableFunc(found, func(a, b scored) int { return cmp.Compare(b.score, a.score) })
-	pairs := newPairTable(len(found))
+	pairs := make([]pair, len(found))
 	rank := int32(0)
 	for i, f := range found {
 		if i > 0 && f.score != found[i-1].score {
 			rank++
 		}
-		if err := pairs.add(f.left, f.right, f.to, rank); err != nil {
-			return nil, err
-		}
+		pairs[i] = pair{key: pairKey(f.left, f.right), rank: rank, to: f.to}
 	}
-	return pairs, nil
+	return newPairTable(pairs)
 }
 
 // normalize returns text with its spaces marked and the prefix before it; first
@@ -293,7 +293,7 @@ func (m *charLevel) encodeWord(ids []int32, word string) []int32 {
 		return m.encodeBest(ids, word)
 	}
 	if m.whole && len(word) <= maxPieceBytes {
-		if id, ok := m.vocab.pieces[word]; ok && m.vocab.tokens[id].kind != control {
+		if id, ok := m.vocab.pieces.find(word); ok && m.vocab.tokens[id].kind != control {
 			return append(ids, id)
 		}
 	}

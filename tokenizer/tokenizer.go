@@ -45,7 +45,7 @@ type model interface {
 // source is what a checkpoint says about its tokenizer, whatever its format.
 type source struct {
 	tokens []token
-	merges []merge
+	merges merges
 	scores []float64 // of the tokens, where the merges are not listed
 
 	unigram bool        // the scores are of Unigram, not of merges
@@ -288,16 +288,14 @@ func (t *Tokenizer) ID(text string) (int32, bool) {
 	if id, ok := t.vocab.names[text]; ok {
 		return id, true
 	}
-	bytes := text
 	if !t.charLevel {
-		b, ok := appendBytes(nil, text)
+		bytes, ok := appendBytes(nil, text)
 		if !ok {
 			return 0, false
 		}
-		bytes = string(b)
+		text = string(bytes)
 	}
-	id, ok := t.vocab.pieces[bytes]
-	return id, ok
+	return t.vocab.pieces.find(text)
 }
 
 // Token returns the text of a token as the vocabulary spells it ("Ġthe",

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"unicode/utf8"
 )
 
@@ -42,45 +43,74 @@ type token struct {
 // vocabulary is the list of tokens, by id.
 type vocabulary struct {
 	tokens []token
-	pieces map[string]int32 // what merging may make, by the bytes merged
+	pieces *textTable       // what merging may make, by the bytes merged
 	names  map[string]int32 // special tokens and others that text alone does not make, by text
 }
 
-// newVocabulary indexes the tokens. piece returns the bytes from which merging
-// makes a token, false where it never does. Of tokens with the same bytes the
-// normal one counts, then the one with the lowest id.
-func newVocabulary(tokens []token, piece func(*token) (string, bool)) (*vocabulary, error) {
-	v := &vocabulary{
-		tokens: tokens,
-		pieces: make(map[string]int32, len(tokens)),
-		names:  map[string]int32{},
+// newVocabulary indexes the tokens. piece appends the bytes from which merging makes a
+// token, which are what a normal one stands for and no more than its text has; false where
+// it never does. Of tokens with the same bytes the normal one counts, then the one with
+// the lowest id.
+func newVocabulary(tokens []token, piece func(dst []byte, t *token) ([]byte, bool)) (*vocabulary, error) {
+	total := 0
+	for id := range tokens {
+		total += len(tokens[id].text)
 	}
-	for id := len(tokens) - 1; id >= 0; id-- {
+	if total > math.MaxUint32 {
+		return nil, fmt.Errorf("the tokens have %d bytes, at most %d are supported", total, uint32(math.MaxUint32))
+	}
+	v := &vocabulary{tokens: tokens, pieces: newTextTable(len(tokens), total), names: map[string]int32{}}
+	var buf []byte
+	var others []int32 // that are not normal, which come second
+	for id := range tokens {
 		t := &tokens[id]
-		t.bytes = t.text
+		ok := false
+		if t.bytes = t.text; t.kind != absent {
+			if problem := badLength(t.text); problem != "" {
+				return nil, fmt.Errorf("token %d %s", id, problem)
+			}
+			buf, ok = piece(buf[:0], t)
+		}
+		if !ok || t.apart {
+			buf = buf[:0]
+		}
+		bytes := v.pieces.append(buf)
 		switch {
 		case t.kind == absent:
-		case t.text == "":
-			return nil, fmt.Errorf("token %d is empty", id)
-		case len(t.text) > maxTokenBytes:
-			return nil, fmt.Errorf("token %d has %d bytes, at most %d are supported", id, len(t.text), maxTokenBytes)
 		case t.kind != normal:
-			v.names[t.text] = int32(id)
-			if bytes, ok := piece(t); ok && !t.apart {
-				v.pieces[bytes] = int32(id)
-			}
+			others = append(others, int32(id))
+		case ok:
+			t.bytes = bytes
+			v.pieces.add(int32(id))
+		default:
+			v.name(int32(id))
 		}
 	}
-	for id := len(tokens) - 1; id >= 0; id-- {
-		if t := &tokens[id]; t.kind == normal {
-			if bytes, ok := piece(t); ok {
-				v.pieces[bytes] = int32(id)
-			} else {
-				v.names[t.text] = int32(id)
-			}
+	for _, id := range others {
+		v.name(id)
+		if v.pieces.text(id) != "" {
+			v.pieces.add(id)
 		}
 	}
 	return v, nil
+}
+
+// badLength says what is wrong with the length of a token's text.
+func badLength(text string) string {
+	switch {
+	case text == "":
+		return "is empty"
+	case len(text) > maxTokenBytes:
+		return fmt.Sprintf("has %d bytes, at most %d are supported", len(text), maxTokenBytes)
+	}
+	return ""
+}
+
+// name enters a token by its text, unless one with the same is there.
+func (v *vocabulary) name(id int32) {
+	if _, ok := v.names[v.tokens[id].text]; !ok {
+		v.names[v.tokens[id].text] = id
+	}
 }
 
 // show gives tokens the text that decoding makes of how they are spelled; those of bytes,
@@ -154,22 +184,19 @@ func makeRuneBytes() (table [256 + 68]int16) {
 // appendBytes appends the bytes that text spells in a byte-level vocabulary;
 // false if a rune of it stands for no byte.
 func appendBytes(dst []byte, text string) ([]byte, bool) {
-	for i := 0; i < len(text); {
-		c := text[i]
-		if c < utf8.RuneSelf {
-			i++
-			if runeBytes[c] < 0 {
+	for i := 0; i < len(text); i++ {
+		r := rune(text[i])
+		if r >= utf8.RuneSelf { // all that stand for a byte have two at most
+			if r < 0xc2 || r >= 0xe0 || i+1 == len(text) || text[i+1]&0xc0 != 0x80 {
 				return dst, false
 			}
-			dst = append(dst, c)
-			continue
+			i++
+			r = r&0x1f<<6 | rune(text[i]&0x3f)
 		}
-		r, n := utf8.DecodeRuneInString(text[i:])
 		if int(r) >= len(runeBytes) || runeBytes[r] < 0 {
 			return dst, false
 		}
 		dst = append(dst, byte(runeBytes[r]))
-		i += n
 	}
 	return dst, true
 }

@@ -73,7 +73,7 @@ func (w *wordPieces) longest(text, prefix string, v *vocabulary) (end int, id in
 
 // word returns the token that a word is; no text spells a special one.
 func (v *vocabulary) word(text string) (int32, bool) {
-	id, ok := v.pieces[text]
+	id, ok := v.pieces.find(text)
 	return id, ok && v.tokens[id].kind != control
 }
 

@@ -308,14 +308,46 @@ func (r *reader) texts(n uint64) ([]string, error) {
 		return nil, err
 	}
 	list := make([]string, n)
+	shared := block{size: int(min(16*n, window))}
 	for i := range list {
 		r.unclaim(minString)
 		var err error
+		if r.short(&list[i], &shared) {
+			continue
+		}
 		if list[i], err = r.text(maxString); err != nil {
 			return nil, err
 		}
 	}
 	return list, nil
+}
+
+// block is memory that short strings share: arrays have hundreds of thousands of them.
+type block struct {
+	text strings.Builder
+	size int
+}
+
+// short reads the next string into a block, where that is short and in memory.
+func (r *reader) short(to *string, b *block) bool {
+	const size = 8
+	if len(r.rest) < size {
+		return false
+	}
+	n := binary.LittleEndian.Uint64(r.rest)
+	if n > uint64(len(r.rest)-size) || n > uint64(b.size/16) || int64(n) > r.spare-size {
+		return false
+	}
+	if b.text.Cap()-b.text.Len() < int(n) {
+		b.text = strings.Builder{}
+		b.text.Grow(b.size)
+	}
+	start, end := b.text.Len(), size+int(n)
+	b.text.Write(r.rest[size:end])
+	*to = b.text.String()[start:]
+	r.last, r.at = r.at+size, r.at+int64(end)
+	r.rest, r.spare = r.rest[end:], r.spare-int64(end)
+	return true
 }
 
 func (r *reader) arrays(n uint64, depth int) ([]any, error) {
