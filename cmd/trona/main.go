@@ -84,14 +84,18 @@ func run(args []string, std stdio) int {
 	return exitDone
 }
 
-// parseMessage says what is wrong with a command line. Any letter is like any other, so that
-// for one that is no flag none is suggested.
+// parseMessage says what is wrong with a command line, where kong's words are those of its
+// parser in plainer ones. Any letter is like any other, so that for one that is no flag none is
+// suggested.
 func parseMessage(err error) string {
 	message := oneLine(err)
 	if flag, ok := strings.CutPrefix(message, "unknown flag -"); ok && !strings.HasPrefix(flag, "-") {
 		message, _, _ = strings.Cut(message, ", did you mean")
 	}
-	return message
+	if flag, rest, _ := strings.Cut(message, ": "); strings.HasPrefix(rest, "missing value") || strings.HasSuffix(rest, `"EOL" (<EOL>)`) {
+		return flag + " needs a value"
+	}
+	return strings.Replace(message, "expected a valid 64 bit int but got", "want a whole number, not", 1)
 }
 
 // failedCommand names the command whose arguments are wrong.
