@@ -389,6 +389,8 @@ func TestConfigRefusesFile(t *testing.T) {
 		"depth":           strings.Repeat(`{"a":`, 100000) + "1" + strings.Repeat("}", 100000),
 		"too long":        `{"a": "` + strings.Repeat("x", maxConfigBytes) + `"}`,
 		"invalid utf-8":   "{\"a\": \"\xff\"}",
+		"control":         llamaJSON(map[string]string{`\u001b[2J`: "1"}),
+		"inner control":   llamaJSON(map[string]string{"rope_scaling": `{"\u009b2J": 1}`}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			requireField(t, writeFolder(t, map[string]string{"config.json": text}), "config.json", "")

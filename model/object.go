@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -60,7 +62,18 @@ func parseObject(file string, data []byte) (*object, error) {
 		o.add("", "must be a JSON object, not null")
 		return nil, o.result()
 	}
-	return o, nil
+	o.printable()
+	return o, o.result()
+}
+
+// printable refuses names with control characters, which would reach a terminal with those
+// that nobody understood.
+func (o *object) printable() {
+	for _, name := range o.rest() {
+		if strings.ContainsFunc(name, unicode.IsControl) {
+			o.add("", "%.60q has control characters", o.prefix+name)
+		}
+	}
 }
 
 // pointer describes a place in a file; deep ones are cut, for they may be long.
@@ -208,6 +221,7 @@ func (o *object) descend(name string, raw jsontext.Value) *object {
 		o.fail(name, "must be an object, not %s", short(raw))
 		return nil
 	}
+	c.printable()
 	return c
 }
 
