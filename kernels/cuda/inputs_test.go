@@ -202,3 +202,39 @@ func deviceCache(t *testing.T, dev kernels.Device, rng *rand.Rand, blocks, kvHea
 	}
 	return kernels.KV{K: fill(), V: fill()}
 }
+
+// TestForgotten: inputs of products that are in the workspace serve the next product unless
+// what they were made of has changed, by whatever way.
+func TestForgotten(t *testing.T) {
+	const n, d = 3, 256
+	dev := kerneltest.Open(t, "emulator", opener).(*Device)
+	rng := newRand()
+	w, err := dev.Pack(randomMatrix(rng, kernels.Q8_0, d, d))
+	require.NoError(t, err)
+	x, y, out := deviceFloats(t, dev, randomFloats(rng, n*d), n, d), deviceFloats(t, dev, randomFloats(rng, n*d), n, d), deviceFloats(t, dev, make([]float32, n*d), n, d)
+	recording, err := dev.Record(func() { dev.Add(x, y) })
+	require.NoError(t, err)
+	for name, change := range map[string]func(decode int64){
+		"nothing":     func(int64) {},
+		"an upload":   func(int64) { dev.Upload(x, bytesOf(randomFloats(rng, n*d))) },
+		"an op":       func(int64) { dev.Add(x, y) },
+		"a recording": func(int64) { dev.Replay(recording, nil) },
+		"a product":   func(decode int64) { dev.MatMul(x, decode, []kernels.Product{{Out: x, W: w}}) },
+		"products":    func(decode int64) { dev.GatedMatMul(x, x, w, w, decode) },
+	} {
+		for _, decode := range []int64{0, n} {
+			multiply := func(x kernels.Tensor) []uint32 {
+				dev.MatMul(x, decode, []kernels.Product{{Out: out, W: w}})
+				return floatBits(hostFloats(dev, out))
+			}
+			dev.Upload(x, bytesOf(randomFloats(rng, n*d)))
+			multiply(x)
+			change(decode)
+			got := multiply(x)
+			require.Equal(t, multiply(deviceFloats(t, dev, hostFloats(dev, x), n, d)), got, "%s, %d decode", name, decode)
+		}
+	}
+	require.NotZero(t, dev.converted)
+	dev.Free(w.Addr) // others may have this memory then
+	require.Zero(t, dev.converted)
+}
