@@ -367,6 +367,9 @@ func TestTextConfig(t *testing.T) {
 	require.True(t, f.config.Layers[1].Attention.QKVBias)
 	linear := strings.Replace(text, "yarn", "linear", 1)
 	requireField(t, writeFolder(t, map[string]string{"config.json": named + linear + "}"}), "config.json", "text_config.rope_parameters.llama_4_scaling_beta")
+	f, err = readFolder(writeFolder(t, map[string]string{"config.json": named + strings.Replace(linear, "0.1", "0", 1) + "}"}))
+	require.NoError(t, err)
+	require.Empty(t, f.config.Limit, "0 is off")
 }
 
 // TestScaleOfWhole: FP8 may have one scale for all of a weight where others have blocks.
