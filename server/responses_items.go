@@ -1,6 +1,7 @@
 package server
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -123,6 +124,18 @@ func (i *inputItem) readReasoning(item *object) {
 		}
 	}
 	item.take("encrypted_content")
+}
+
+// goOn takes the conversation of a stored response. What follows may join its last
+// message, so that one is a copy: others go on from there too.
+func (t *translation) goOn(from *storedResponse) {
+	t.messages = append(t.messages, from.messages...)
+	t.stored = from.bytes
+	last := &t.messages[len(t.messages)-1]
+	*last = maps.Clone(*last)
+	if calls, ok := (*last)["tool_calls"].([]chatFunction); ok {
+		(*last)["tool_calls"] = slices.Clip(calls)
+	}
 }
 
 // join adds an item to the conversation. What the model said in one turn is one

@@ -30,8 +30,7 @@ func (t *translation) readResponsesAPI(o *object, kept keeper) (echo responseEch
 		id := v.label(maxNameBytes)
 		echo.previous = &id
 		if before := kept.response(id); before != nil {
-			t.messages = append(t.messages, before.messages...)
-			t.stored = before.bytes
+			t.goOn(before)
 		} else {
 			v.failAs(codePrevious, "there is no stored response with this id")
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -270,6 +271,28 @@ func TestResponsesStore(t *testing.T) {
 	}
 	require.Zero(t, store.bytes)
 	require.Empty(t, store.items)
+}
+
+// What goes on from a stored response leaves it as it is, also where several do at once and
+// their items belong to its last turn.
+func TestResponsesGoOn(t *testing.T) {
+	s := newServer(t, says(t, `<TOOLCALL>[{"name": "f", "arguments": {"x": 1}}]</TOOLCALL>`))
+	s.loaded()[0].ContextLength = 8 * testContext
+	id := post(t, s, 200, responsesPath, `{"input":"Hi","tools":`+responseTools+`}`)["id"].(string)
+	stored := func() string { return string(marshal(keeper{s.responses, ""}.response(id).messages)) }
+	before := stored()
+	var asking sync.WaitGroup
+	for _, items := range []string{
+		`{"type":"function_call","call_id":"c","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"c","output":"1"}`,
+		`{"type":"function_call","call_id":"d","name":"g","arguments":"{}"},{"type":"function_call_output","call_id":"d","output":"2"}`,
+		`{"role":"assistant","content":"so"},{"role":"user","content":"x"}`,
+	} {
+		asking.Go(func() {
+			post(t, s, 200, responsesPath, `{"store":false,"previous_response_id":"`+id+`","tools":`+responseTools+`,"input":[`+items+`]}`)
+		})
+	}
+	asking.Wait()
+	require.Equal(t, before, stored())
 }
 
 func TestResponsesErrors(t *testing.T) {
