@@ -103,6 +103,9 @@ func TestMessages(t *testing.T) {
 		{"", "", "", "end_turn", ""},
 		{"so <TOOLCALL>[{\"name\": \"f\", \"arguments\": {\"x\": 1}}, {\"name\": \"f\", \"arguments\": {}}]</TOOLCALL>", `,"tools":` + messageTools, "text tool_use tool_use", "tool_use", ""},
 		{"<TOOLCALL>[{\"name\": \"f\", \"arguments\": {\"x\": 1}}]</TOOLCALL>", `,"max_tokens":40,"tools":` + messageTools, "tool_use", "max_tokens", ""},
+		{`so <TOOLCALL>[{"name": "f", "arguments": {"x": "the `, `,"tools":` + messageTools, "text tool_use", "end_turn", ""},
+		{`so <TOOLCALL>[{"name": "f", "arguments": {"x": "the`, `,"stop_sequences":["the"],"tools":` + messageTools, "text tool_use", "stop_sequence", "the"},
+		{`so <TOOLCALL>[{"name": "f", "arguments": {"x": the"}}]`, `,"tools":` + messageTools, "text tool_use text", "end_turn", ""},
 		{"<TOOLCALL>[]</TOOLCALL>", `,"tools":` + messageTools + `,"tool_choice":{"type":"none"}`, "text", "end_turn", ""},
 	} {
 		s := newServer(t, says(t, c.says))

@@ -113,7 +113,7 @@ func (c *choice) end(ended bool) error {
 	if c.text.stopped != "" {
 		c.next.finish, c.next.stopReason = finishStop, c.text.stopped
 	}
-	if c.text.called > 0 && c.next.finish == finishStop {
+	if c.text.called() && c.next.finish == finishStop {
 		c.next.finish = finishCalls
 	}
 	c.cancel()

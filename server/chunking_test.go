@@ -54,9 +54,11 @@ func mumble(rng *rand.Rand) string {
 	case 0:
 		text += babble(rng)
 	case 1:
-		if answer := toolAnswers[rng.IntN(len(toolAnswers))]; answer.form == "nemotron" {
-			text += answer.answer
+		answer := toolAnswers[rng.IntN(len(toolAnswers))]
+		for answer.form != "nemotron" {
+			answer = toolAnswers[rng.IntN(len(toolAnswers))]
 		}
+		text += answer.answer
 	}
 	return text
 }

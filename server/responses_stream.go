@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // outputItem is one item of an answer: reasoning, a message, or a tool call.
@@ -98,10 +100,14 @@ func (r *responseRun) run(ctx context.Context, c *chat) error {
 		if p.reasoning != "" {
 			r.grow("reasoning", callDelta{index: -1, arguments: p.reasoning}, nil)
 		}
+		before, begun := p.growing()
+		for _, call := range before {
+			r.grow("function_call", call, nil)
+		}
 		if p.text != "" {
 			r.grow("message", callDelta{index: -1, arguments: p.text}, c.chatLogprobs(p.tokens[p.lead:]))
 		}
-		for _, call := range p.calls {
+		for _, call := range begun {
 			r.grow("function_call", call, nil)
 		}
 		if p.finish != "" {
@@ -212,6 +218,9 @@ func (r *responseRun) begin(kind string, d callDelta) {
 func (r *responseRun) end(status string) {
 	if r.open == nil {
 		return
+	}
+	if arguments := r.open.Arguments; arguments != nil && !jsontext.Value(*arguments).IsValid(jsontext.AllowDuplicateNames(true)) {
+		status = "incomplete" // the call broke off
 	}
 	r.open.Status = status
 	if part := r.open.part(); part == nil {

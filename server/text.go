@@ -24,7 +24,6 @@ type textStream struct {
 	reasoning int // tokens up to the end of the reasoning
 	led       int // tokens before the answer proper: the white space after it too
 	runes     int // decoded so far, held back or not
-	called    int // calls so far
 	stopped   string
 }
 
@@ -38,6 +37,15 @@ func (f *fragment) add(g fragment) {
 	f.reasoning += g.reasoning
 	f.text += g.text
 	f.calls = append(f.calls, g.calls...)
+}
+
+// growing returns what goes to the call before, which precedes the text, and the calls that begin.
+func (f *fragment) growing() (before, begun []callDelta) {
+	n := 0
+	for n < len(f.calls) && f.calls[n].name == "" {
+		n++
+	}
+	return f.calls[:n], f.calls[n:]
 }
 
 func (f *fragment) empty() bool { return f.reasoning == "" && f.text == "" && len(f.calls) == 0 }
@@ -144,19 +152,14 @@ func (t *textStream) splitCalls(text, reasoning, answer string) fragment {
 	f := fragment{reasoning: reasoning, text: answer}
 	if t.calls != nil {
 		f.text, f.calls = t.calls.write(answer)
-		t.count(f.calls)
 	}
 	f.text = before + f.text
 	return f
 }
 
-// count counts the calls that begin.
-func (t *textStream) count(calls []callDelta) {
-	for _, call := range calls {
-		if call.name != "" {
-			t.called++
-		}
-	}
+// called reports whether the answer calls tools: a call that broke off calls nothing.
+func (t *textStream) called() bool {
+	return t.calls != nil && t.calls.count > 0 && t.calls.whole == t.calls.count
 }
 
 // complete reports whether the only call that is wanted is there.
@@ -178,7 +181,6 @@ func (t *textStream) end(cut bool) fragment {
 	f.add(t.splitCalls(text, reasoning+moreReasoning, answer+moreAnswer))
 	if t.calls != nil {
 		rest, calls := t.calls.end()
-		t.count(calls)
 		f.add(fragment{text: rest, calls: calls})
 	}
 	return f

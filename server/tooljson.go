@@ -52,6 +52,7 @@ func (p *toolParser) jsonCall() bool {
 		return false
 	}
 	p.put(arguments)
+	p.whole++
 	return true
 }
 
@@ -108,6 +109,9 @@ func (p *toolParser) streamed() bool {
 	p.open = true
 	ok := p.value(0)
 	p.open = false
+	if ok {
+		p.whole++
+	}
 	return ok
 }
 

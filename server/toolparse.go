@@ -38,6 +38,7 @@ type toolParser struct {
 	held    []byte // read and not yet understood
 	open    bool   // bytes are arguments of the present call
 	count   int    // calls
+	whole   int    // of them, those whose arguments are complete
 	text    []byte // to pass on
 	pending []callDelta
 }
@@ -134,6 +135,7 @@ func (p *toolParser) putEnd(n int) {
 		p.put("{")
 	}
 	p.put("}")
+	p.whole++
 }
 
 // give makes what is held text.
