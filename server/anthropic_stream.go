@@ -119,6 +119,7 @@ type messageStream struct {
 // grows and ends, and the message ends.
 func (c *chat) streamMessage(ctx context.Context, w http.ResponseWriter, id string) error {
 	s := &messageStream{eventStream: newEventStream(w, c.server.options.Heartbeat), block: -1}
+	defer s.quiet()
 	err := c.run(ctx, func(p piece) error {
 		if p.first {
 			begun := c.message(id)

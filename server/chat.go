@@ -79,6 +79,7 @@ func (c *chat) echoed() string {
 // chunk that has no text of its own.
 func (c *chat) stream(ctx context.Context, w http.ResponseWriter, id string) error {
 	events := newEventStream(w, c.server.options.Heartbeat)
+	defer events.quiet()
 	chunk := chatChunk{header: c.header(id, objectChatChunk)}
 	err := c.run(ctx, func(p piece) error {
 		send := func(choice chatChunkChoice, last bool) error {

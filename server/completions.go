@@ -75,6 +75,7 @@ func (s *Server) readCompletion(w http.ResponseWriter, r *http.Request, models m
 // stream answers with events.
 func (c *completion) stream(ctx context.Context, w http.ResponseWriter, id string) error {
 	events := newEventStream(w, c.server.options.Heartbeat)
+	defer events.quiet()
 	head := c.header(id, objectCompletion)
 	err := c.run(ctx, func(p piece) error {
 		chunk := completionResponse{header: head, Choices: []completionChoice{c.choice(p)}}

@@ -322,6 +322,13 @@ func TestPanic(t *testing.T) {
 		e.answer = says(t, "ok").answer
 		post(t, s, 200, chatPath, `{`+hello+`}`)
 	}
+	// Also where the comments of a stream would go on without it.
+	e := says(t, "ok")
+	e.answer = func(engine.Request) []int32 { panic("in Submit") }
+	s := newServer(t, e)
+	for path, body := range map[string]string{chatPath: hello, completionPath: `"prompt":"a"`, messagesPath: hello + `,"max_tokens":2`, responsesPath: `"input":"a"`} {
+		post(t, s, 500, path, `{`+body+`,"stream":true}`)
+	}
 }
 
 // The log says who, what and how long; never what was asked or answered.

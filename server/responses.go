@@ -125,6 +125,7 @@ func (s *Server) createResponse(w http.ResponseWriter, r *http.Request, models m
 		return nil
 	}
 	events := newEventStream(w, s.options.Heartbeat)
+	defer events.quiet()
 	run.send = events.sendNamed
 	run.kept = func() { s.keep(r, t, run.response) }
 	err = run.run(r.Context(), c)

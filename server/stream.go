@@ -15,22 +15,27 @@ type eventStream struct {
 
 	mu      sync.Mutex
 	started bool
-	err     error // of the first write that failed
-	quit    chan struct{}
-	done    sync.WaitGroup
+	err     error  // of the first write that failed
+	quiet   func() // ends the comments
 }
 
-// newEventStream begins to count silence; close must follow.
+// newEventStream begins to count silence; quiet or close must follow, whatever happens.
 func newEventStream(w http.ResponseWriter, heartbeat time.Duration) *eventStream {
-	e := &eventStream{w: w, control: http.NewResponseController(w), quit: make(chan struct{})}
-	e.done.Go(func() {
+	e := &eventStream{w: w, control: http.NewResponseController(w)}
+	quit := make(chan struct{})
+	var done sync.WaitGroup
+	e.quiet = sync.OnceFunc(func() {
+		close(quit)
+		done.Wait()
+	})
+	done.Go(func() {
 		tick := time.NewTicker(heartbeat)
 		defer tick.Stop()
 		for {
 			select {
 			case <-tick.C:
 				_ = e.write(": still working\n\n") // the next event reports the error
-			case <-e.quit:
+			case <-quit:
 				return
 			}
 		}
@@ -85,8 +90,7 @@ func (e *toldError) Unwrap() error { return e.error }
 
 // closeWith is close for a stream that has a last event of its own.
 func (e *eventStream) closeWith(err error, last func(*apiError)) error {
-	close(e.quit)
-	e.done.Wait()
+	e.quiet()
 	if err == nil || !e.started {
 		return err
 	}
