@@ -85,5 +85,14 @@ func decodeSteps(t *testing.T, dev kernels.Device, m *model.Model, cache *model.
 		forward(b)
 		position++
 	}
+	// Not all logits are wanted: no recording is of that.
+	if os.Getenv(cudatest.Emulated) == "1" {
+		cudatest.Set(t, "TRONA_EMU_FAULT", "")
+	}
+	b := &model.Batch{Tokens: []int32{1, 2, 3}, Logits: []int32{1}}
+	for seq := range 3 {
+		b.Seqs = append(b.Seqs, model.BatchSeq{Rows: 1, Position: position, Blocks: []int32{int32(seq)}, Decode: true})
+	}
+	forward(b)
 	return all
 }
