@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -135,57 +136,81 @@ func (m *mergeEntries) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	}
 	r := textReader{decoder: d}
 	for d.PeekKind() != ']' {
-		left, right, err := r.readMerge()
+		line, middle, err := r.readMerge()
 		if err != nil {
 			return fmt.Errorf("merges[%d]: %w", len(m.lines), err)
 		}
-		m.add(left, right)
+		m.add(line, middle)
 	}
 	_, err := d.ReadToken()
 	return err
 }
 
-// textReader reads strings with one allocation each.
+// textReader reads strings into blocks of memory that they share: a large vocabulary has
+// hundreds of thousands.
 type textReader struct {
 	decoder *jsontext.Decoder
 	buf     []byte
+	block   strings.Builder
 }
 
 func (r *textReader) read() (string, error) {
-	value, err := r.decoder.ReadValue()
-	if err != nil {
-		return "", err
-	}
-	if value.Kind() != '"' {
-		return "", fmt.Errorf("%.40s is not a string", value)
-	}
-	r.buf, err = jsontext.AppendUnquote(r.buf[:0], value)
-	return string(r.buf), err
+	r.buf = r.buf[:0]
+	err := r.append()
+	return r.keep(), err
 }
 
-func (r *textReader) readMerge() (left, right string, err error) {
+// append appends the next string to buf.
+func (r *textReader) append() error {
+	value, err := r.decoder.ReadValue()
+	if err != nil {
+		return err
+	}
+	if value.Kind() != '"' {
+		return fmt.Errorf("%.40s is not a string", value)
+	}
+	r.buf, err = jsontext.AppendUnquote(r.buf, value)
+	return err
+}
+
+// keep returns what is in buf.
+func (r *textReader) keep() string {
+	if r.block.Cap()-r.block.Len() < len(r.buf) {
+		r.block = strings.Builder{}
+		r.block.Grow(max(len(r.buf), 64<<10))
+	}
+	start := r.block.Len()
+	r.block.Write(r.buf)
+	return r.block.String()[start:]
+}
+
+// readMerge returns two texts with a space between them, and where that is.
+func (r *textReader) readMerge() (line string, middle int, err error) {
 	if r.decoder.PeekKind() != '[' {
-		line, err := r.read()
-		left, right, ok := splitMerge(line)
+		line, err = r.read()
+		left, _, ok := splitMerge(line)
 		if err == nil && !ok {
 			err = fmt.Errorf("%.40q is not two tokens", line)
 		}
-		return left, right, err
+		return line, len(left), err
 	}
 	if _, err = r.decoder.ReadToken(); err != nil {
-		return "", "", err
+		return "", 0, err
 	}
-	if left, err = r.read(); err != nil {
-		return "", "", err
+	r.buf = r.buf[:0]
+	if err = r.append(); err != nil {
+		return "", 0, err
 	}
-	if right, err = r.read(); err != nil {
-		return "", "", err
+	middle = len(r.buf)
+	r.buf = append(r.buf, ' ')
+	if err = r.append(); err != nil {
+		return "", 0, err
 	}
 	end, err := r.decoder.ReadToken()
 	if err == nil && end.Kind() != ']' {
 		err = fmt.Errorf("more than two parts")
 	}
-	return left, right, err
+	return r.keep(), middle, err
 }
 
 // refuse returns an error for members that are not known.
@@ -211,6 +236,7 @@ func refuse(path string, unknown jsontext.Value) error {
 func readTokenizer(data []byte, rows int) (*source, error) {
 	var f tokenizerFile
 	f.Model.Vocab = make(vocabEntries, 0, len(data)/64) // guesses that large files meet
+	f.Model.Merges.lines, f.Model.Merges.middles = make([]string, 0, len(data)/32), make([]int32, 0, len(data)/32)
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, err
 	}

@@ -74,9 +74,9 @@ type merges struct {
 }
 
 // add appends a merge.
-func (m *merges) add(left, right string) {
-	m.lines = append(m.lines, left+" "+right)
-	m.middles = append(m.middles, int32(len(left)))
+func (m *merges) add(line string, middle int) {
+	m.lines = append(m.lines, line)
+	m.middles = append(m.middles, int32(middle))
 }
 
 // at returns merge i; false: it is not of two texts.
