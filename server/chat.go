@@ -149,7 +149,7 @@ func (c *chat) deltas(p piece) []chatChunkChoice {
 		add(chatChunkChoice{FinishReason: &p.finish, StopReason: p.stopReason})
 	}
 	if len(list) == 0 && len(p.tokens) > 0 && c.params.detailed() {
-		add(chatChunkChoice{}) // a first token without text yet
+		add(chatChunkChoice{}) // tokens of reasoning that is dropped
 	}
 	return list
 }

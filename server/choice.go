@@ -134,6 +134,10 @@ func (c *choice) pass(emit func(piece) error) error {
 	if !p.first && p.empty() && p.finish == "" {
 		return nil
 	}
+	tokens := p.tokens[:0]
+	if p.empty() && p.finish == "" { // no more than a beginning: its tokens are those of the text to come
+		tokens, p.tokens = p.tokens, nil
+	}
 	if p.first {
 		p.prompt = c.stream.PromptLogprobs()
 	}
@@ -145,7 +149,7 @@ func (c *choice) pass(emit func(piece) error) error {
 		p.reasoning = ""
 	}
 	err := emit(*p)
-	*p = piece{choice: p.choice, tokens: p.tokens[:0]}
+	*p = piece{choice: p.choice, tokens: tokens}
 	return err
 }
 

@@ -206,22 +206,25 @@ func TestResponsesEcho(t *testing.T) {
 	require.Equal(t, "u", got["user"])
 }
 
-// Log probabilities are those of the message, and of nothing before it.
+// Log probabilities are those of the message, from the first token of its first letter, and of
+// nothing before it.
 func TestResponsesLogprobs(t *testing.T) {
-	s := newServer(t, says(t, "<think>\nhm\n</think>\n\n\u4f60 ok"))
-	got := post(t, s, 200, responsesPath, `{"input":"a","include":["message.output_text.logprobs"],"top_logprobs":2}`)
-	require.EqualValues(t, 2, got["top_logprobs"])
-	part := get(got, "output", 1, "content", 0)
-	var text []byte
-	for _, token := range get(part, "logprobs").([]any) {
-		require.Len(t, get(token, "top_logprobs"), 2)
-		for _, b := range get(token, "bytes").([]any) {
-			text = append(text, byte(b.(float64)))
+	for item, said := range []string{"\u4f60 ok", "<think>\nhm\n</think>\n\n\u4f60 ok"} {
+		s := newServer(t, says(t, said))
+		got := post(t, s, 200, responsesPath, `{"input":"a","include":["message.output_text.logprobs"],"top_logprobs":2}`)
+		require.EqualValues(t, 2, got["top_logprobs"])
+		part := get(got, "output", item, "content", 0)
+		var text []byte
+		for _, token := range get(part, "logprobs").([]any) {
+			require.Len(t, get(token, "top_logprobs"), 2)
+			for _, b := range get(token, "bytes").([]any) {
+				text = append(text, byte(b.(float64)))
+			}
 		}
+		require.Equal(t, get(part, "text"), string(text))
+		got = post(t, s, 200, responsesPath, `{"input":"a"}`)
+		require.Empty(t, get(got, "output", item, "content", 0, "logprobs"))
 	}
-	require.Equal(t, get(part, "text"), string(text))
-	got = post(t, s, 200, responsesPath, `{"input":"a"}`)
-	require.Empty(t, get(got, "output", 1, "content", 0, "logprobs"))
 }
 
 func TestResponsesStore(t *testing.T) {
