@@ -23,41 +23,34 @@ func newLoss() *loss { return &loss{known: make(chan struct{})} }
 // watch gives up a device that does not end a step. Time counts only while the watch itself runs:
 // a process that was stopped for an hour has not waited for an hour.
 func (e *Engine) watch() {
-	pause := e.stall / watchTicks
+	pause := max(e.stall/watchTicks, 1)
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	still := time.Duration(0)
-	for {
+	overdue, lost := time.Duration(0), false
+	for !lost {
 		select {
 		case <-e.done:
 			return
 		case <-tick.C:
-		}
-		if grace := e.overdue(); grace == 0 {
-			still = 0
-		} else if still += pause; still >= grace {
-			e.lose()
-			return
+			overdue, lost = e.look(overdue, pause)
 		}
 	}
 }
 
-// overdue returns how much longer a step may take that took too long already; 0: none did.
-func (e *Engine) overdue() time.Duration {
+// look returns how long a step has been overdue, pause longer than before, or 0. Once that is too
+// long it fails everything, without the engine's goroutine, and reports that.
+func (e *Engine) look(overdue, pause time.Duration) (time.Duration, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if _, stuck := e.pulse.stuck(time.Now(), e.stall); !stuck || e.open == 0 || e.failed != nil {
-		return 0
+	still, stuck := e.pulse.stuck(time.Now(), e.stall)
+	if !stuck || e.open == 0 || e.failed != nil {
+		return 0, false
 	}
-	return max(e.pulse.limit(e.stall), lossFactor*e.stall)
-}
-
-// lose fails everything, without the engine's goroutine.
-func (e *Engine) lose() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	still, _ := e.pulse.stuck(time.Now(), e.stall)
+	if overdue += pause; overdue < max(e.pulse.limit(e.stall), lossFactor*e.stall) {
+		return overdue, false
+	}
 	e.failed = fmt.Errorf("%w: no step has ended for %v", ErrFailed, still.Round(time.Second))
 	e.lost.why = e.failed
 	close(e.lost.known)
+	return overdue, true
 }
