@@ -95,7 +95,7 @@ func (l *blockList) add(a addition) {
 // arguments has none: what is there is not JSON.
 func (l *blockList) content() []contentBlock {
 	for i, input := range l.inputs {
-		if raw := jsontext.Value(input); input != "" && raw.IsValid() {
+		if raw := wholeArguments(input); raw != nil {
 			l.blocks[i].Input = raw
 		}
 	}

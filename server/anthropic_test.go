@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -83,7 +84,7 @@ func joinMessage(t tester, list []namedEvent) map[string]any {
 	}
 	for i, text := range inputs { // what was cut off is no JSON
 		var input any
-		if json.Unmarshal([]byte(text), &input) == nil {
+		if json.Unmarshal([]byte(text), &input, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) == nil {
 			content[i].(map[string]any)["input"] = input
 		}
 	}
@@ -104,6 +105,8 @@ func TestMessages(t *testing.T) {
 		{"so <TOOLCALL>[{\"name\": \"f\", \"arguments\": {\"x\": 1}}, {\"name\": \"f\", \"arguments\": {}}]</TOOLCALL>", `,"tools":` + messageTools, "text tool_use tool_use", "tool_use", ""},
 		{"<TOOLCALL>[{\"name\": \"f\", \"arguments\": {\"x\": 1}}]</TOOLCALL>", `,"max_tokens":40,"tools":` + messageTools, "tool_use", "max_tokens", ""},
 		{`so <TOOLCALL>[{"name": "f", "arguments": {"x": "the `, `,"tools":` + messageTools, "text tool_use", "end_turn", ""},
+		{`<TOOLCALL>[{"name": "f", "arguments": {"x": 1, "x": 2}}]`, `,"tools":` + messageTools, "tool_use", "tool_use", ""},
+		{`<TOOLCALL>[{"name": "f", "arguments": {"x": "\ud83d"}}]`, `,"tools":` + messageTools, "tool_use", "tool_use", ""},
 		{`so <TOOLCALL>[{"name": "f", "arguments": {"x": "the`, `,"stop_sequences":["the"],"tools":` + messageTools, "text tool_use", "stop_sequence", "the"},
 		{`so <TOOLCALL>[{"name": "f", "arguments": {"x": the"}}]`, `,"tools":` + messageTools, "text tool_use text", "end_turn", ""},
 		{"<TOOLCALL>[]</TOOLCALL>", `,"tools":` + messageTools + `,"tool_choice":{"type":"none"}`, "text", "end_turn", ""},

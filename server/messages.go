@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
@@ -224,15 +225,11 @@ func (m *message) fitCalls(calls *value, use toolUse) {
 		raw := arguments.raw
 		switch {
 		case use.objects && raw.Kind() == '"':
-			text := jsontext.Value(strings.Trim(arguments.text(0, len(raw)), blank))
-			if len(text) == 0 {
-				text = jsontext.Value("{}")
-			}
-			if text.Kind() != '{' || !text.IsValid() {
+			text := strings.Trim(arguments.text(0, len(raw)), blank)
+			if raw = wholeArguments(cmp.Or(text, "{}")); raw == nil {
 				arguments.fail("must be the text of a JSON object: this model's template needs one")
 				return
 			}
-			raw = text
 		case use.text && raw.Kind() == '{':
 			raw = quote(nil, string(raw))
 		}

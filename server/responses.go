@@ -165,13 +165,19 @@ func (c *chat) response(echo responseEcho) *responseObject {
 	}
 }
 
-// keep stores an answer with its conversation, where the request wants that.
+// keep stores an answer with its conversation, where the request wants that. A call that
+// broke off is no part of it, and an answer of nothing is a turn all the same.
 func (s *Server) keep(r *http.Request, t *translation, response *responseObject) {
 	if !response.Store {
 		return
 	}
 	for _, item := range response.Output {
-		t.join(&inputItem{outputItem: *item})
+		if !item.broken() {
+			t.join(&inputItem{outputItem: *item})
+		}
+	}
+	if t.open() == nil {
+		t.say("assistant", "")
 	}
 	s.responses.add(&storedResponse{
 		id: response.ID, owner: s.owner(r), body: marshal(response), messages: t.messages[t.own:], input: t.items, output: response.Output,

@@ -3,8 +3,6 @@ package server
 import (
 	"context"
 	"time"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // outputItem is one item of an answer: reasoning, a message, or a tool call.
@@ -56,6 +54,9 @@ func (i *outputItem) text() string {
 	}
 	return joinTexts(texts)
 }
+
+// broken reports whether a call broke off.
+func (i *outputItem) broken() bool { return i.Arguments != nil && wholeArguments(*i.Arguments) == nil }
 
 // responseEvent is an event of a stream; its type is its name too.
 type responseEvent struct {
@@ -219,8 +220,8 @@ func (r *responseRun) end(status string) {
 	if r.open == nil {
 		return
 	}
-	if arguments := r.open.Arguments; arguments != nil && !jsontext.Value(*arguments).IsValid(jsontext.AllowDuplicateNames(true)) {
-		status = "incomplete" // the call broke off
+	if r.open.broken() {
+		status = "incomplete"
 	}
 	r.open.Status = status
 	if part := r.open.part(); part == nil {

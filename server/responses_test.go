@@ -42,6 +42,7 @@ func TestResponses(t *testing.T) {
 		{"", "", "", "completed"},
 		{"so <TOOLCALL>[{\"name\": \"f\", \"arguments\": {\"x\": 1}}, {\"name\": \"f\", \"arguments\": {}}]</TOOLCALL>", `,"tools":` + responseTools, "message function_call function_call", "completed"},
 		{`so <TOOLCALL>[{"name": "f", "arguments": {"x": 1, "x": 2}}]`, `,"tools":` + responseTools, "message function_call", "completed"},
+		{`so <TOOLCALL>[{"name": "f", "arguments": {"x": "\ud83d"}}]`, `,"tools":` + responseTools, "message function_call", "completed"},
 		{`so <TOOLCALL>[{"name": "f", "arguments": {"x": "the`, `,"stop":"the","tools":` + responseTools, "message function_call!", "completed"},
 		{`so <TOOLCALL>[{"name": "f", "arguments": {"x": the"}}]`, `,"tools":` + responseTools, "message function_call! message", "completed"},
 	} {
@@ -303,6 +304,30 @@ func TestResponsesGoOn(t *testing.T) {
 	}
 	asking.Wait()
 	require.Equal(t, before, stored())
+}
+
+// A conversation goes on after whatever the model did, also where its template wants the
+// arguments of calls as objects: a call that broke off is left out.
+func TestResponsesGoOnAfter(t *testing.T) {
+	for said, want := range map[string]string{
+		"": `[{"content":"Hi","role":"user"},{"content":"","role":"assistant"}]`,
+		`<TOOLCALL>[{"name": "f", "arguments": {"x": the`:            `[{"content":"Hi","role":"user"},{"content":"he","role":"assistant"}]`,
+		`so <TOOLCALL>[{"name": "f", "arguments": {"x": "`:           `[{"content":"Hi","role":"user"},{"content":"so","role":"assistant"}]`,
+		`<TOOLCALL>[{"name": "f", "arguments": {"x": 1, "x": 2}}]`:   "",
+		`<TOOLCALL>[{"name": "f", "arguments": {"x": "\ud83d"}}]`:    "",
+		`<TOOLCALL>[{"name": "f", "arguments": {}}, {"name": "f", "`: "",
+	} {
+		s := newServer(t, says(t, said))
+		m := s.loaded()[0]
+		m.ContextLength, m.tools.objects = 8*testContext, true
+		id := post(t, s, 200, responsesPath, `{"input":"Hi","tools":`+responseTools+`}`)["id"].(string)
+		post(t, s, 200, responsesPath, `{"input":"a","previous_response_id":"`+id+`","tools":`+responseTools+`}`)
+		if stored := marshal(keeper{s.responses, ""}.response(id).messages); want != "" {
+			require.Equal(t, want, string(stored))
+		} else {
+			require.Contains(t, string(stored), "tool_calls")
+		}
+	}
 }
 
 func TestResponsesErrors(t *testing.T) {

@@ -125,8 +125,7 @@ func (p *toolParser) arguments() (string, bool) {
 	case '"':
 		text, ok := p.jsonText()
 		text = strings.Trim(text, blank)
-		v := jsontext.Value(text)
-		return text, ok && v.Kind() == '{' && v.IsValid()
+		return text, ok && wholeArguments(text) != nil
 	}
 	return "{}", p.word("null")
 }
