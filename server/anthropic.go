@@ -80,7 +80,8 @@ func (s *Server) createMessage(w http.ResponseWriter, r *http.Request, models mo
 	if err != nil {
 		return err
 	}
-	response.Content = append(response.Content, blocks.content()...)
+	blocks.finish()
+	response.Content = append(response.Content, blocks.blocks...)
 	response.Usage = c.anthropicUsage()
 	writeJSON(w, http.StatusOK, response)
 	return nil

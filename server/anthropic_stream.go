@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -72,34 +73,36 @@ func (at *blockPlace) begins(a addition) bool {
 // blockList is the content of a whole message.
 type blockList struct {
 	blocks []contentBlock
-	inputs []string // of the blocks that are calls
+	text   strings.Builder // of the last one, whatever it holds
 	at     blockPlace
 }
 
 func (l *blockList) add(a addition) {
 	if l.at.begins(a) {
-		l.blocks, l.inputs = append(l.blocks, a.block), append(l.inputs, "")
+		l.finish()
+		l.blocks = append(l.blocks, a.block)
 	}
-	last := len(l.blocks) - 1
-	switch b := &l.blocks[last]; b.Type {
-	case "text":
-		*b.Text += a.delta.Text
-	case "thinking":
-		*b.Thinking += a.delta.Thinking
-	default:
-		l.inputs[last] += a.delta.JSON
-	}
+	l.text.WriteString(a.delta.Text + a.delta.Thinking + a.delta.JSON) // of which it has one
 }
 
-// content returns the blocks. A call that was cut off in the middle of its
+// finish gives the last block what it holds. A call that was cut off in the middle of its
 // arguments has none: what is there is not JSON.
-func (l *blockList) content() []contentBlock {
-	for i, input := range l.inputs {
-		if raw := wholeArguments(input); raw != nil {
-			l.blocks[i].Input = raw
+func (l *blockList) finish() {
+	if len(l.blocks) == 0 {
+		return
+	}
+	text := l.text.String()
+	l.text.Reset()
+	switch b := &l.blocks[len(l.blocks)-1]; b.Type {
+	case "text":
+		b.Text = &text
+	case "thinking":
+		b.Thinking = &text
+	default:
+		if raw := wholeArguments(text); raw != nil {
+			b.Input = raw
 		}
 	}
-	return l.blocks
 }
 
 // messageDelta is what is known at the end of a message.

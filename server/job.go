@@ -168,7 +168,10 @@ func (j *job) keep(p piece) error {
 
 // collect returns each choice as one piece.
 func (j *job) collect(ctx context.Context) ([]piece, error) {
-	type parts struct{ text, reasoning strings.Builder }
+	type parts struct {
+		text, reasoning strings.Builder
+		calls           callList
+	}
 	wholes := make([]piece, len(j.prompts)*j.params.choices)
 	texts := make([]parts, len(wholes))
 	err := j.run(ctx, func(p piece) error {
@@ -181,7 +184,7 @@ func (j *job) collect(ctx context.Context) ([]piece, error) {
 		}
 		texts[p.choice].text.WriteString(p.text)
 		texts[p.choice].reasoning.WriteString(p.reasoning)
-		whole.calls = joinCalls(whole.calls, p.calls)
+		texts[p.choice].calls.add(p.calls)
 		if j.params.detailed() {
 			whole.tokens = append(whole.tokens, p.tokens...)
 		}
@@ -190,21 +193,9 @@ func (j *job) collect(ctx context.Context) ([]piece, error) {
 	})
 	for i := range wholes {
 		wholes[i].prompt = wholes[i-i%j.params.choices].prompt // computed for the first choice
-		wholes[i].text, wholes[i].reasoning = texts[i].text.String(), texts[i].reasoning.String()
+		wholes[i].text, wholes[i].reasoning, wholes[i].calls = texts[i].text.String(), texts[i].reasoning.String(), texts[i].calls.whole()
 	}
 	return wholes, err
-}
-
-// joinCalls adds pieces of calls to whole ones.
-func joinCalls(calls, pieces []callDelta) []callDelta {
-	for _, p := range pieces {
-		if p.index == len(calls) {
-			calls = append(calls, p)
-		} else {
-			calls[p.index].arguments += p.arguments
-		}
-	}
-	return calls
 }
 
 // cause returns why the context ended, if that is the reason of err.

@@ -139,3 +139,24 @@ func (b *barrier) wait() {
 	b.mu.Unlock()
 	<-b.open
 }
+
+// What an answer takes grows with its length and no faster: no part of it is copied for each
+// letter.
+func TestLongAnswers(t *testing.T) {
+	const letters = 40_000
+	for _, format := range []string{"%s", `<TOOLCALL>[{"name": "f", "arguments": {"x": "%s"}}]`} {
+		s := newServer(t, says(t, fmt.Sprintf(format, strings.Repeat("x", letters))))
+		s.loaded()[0].ContextLength = 2 * letters
+		for path, body := range map[string]string{
+			chatPath:      `{` + hello + `,` + toolFG + `}`,
+			messagesPath:  `{` + hello + `,"max_tokens":50000,"tools":` + messageTools + `}`,
+			responsesPath: `{"input":"a","tools":` + responseTools + `}`,
+		} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			post(t, s, 200, path, body)
+			runtime.ReadMemStats(&after)
+			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4<<10*letters), "%s: %s", path, format)
+		}
+	}
+}

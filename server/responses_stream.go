@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
@@ -85,7 +86,8 @@ type responseRun struct {
 	kept     func()                             // before the last event, so that the client can go on from it
 	sequence int
 	open     *outputItem
-	err      error // of sending
+	said     strings.Builder // by the open item, which has it at its end
+	err      error           // of sending
 }
 
 // run fills the response.
@@ -166,19 +168,18 @@ func (r *responseRun) grow(kind string, d callDelta, logprobs *chatLogprobs) {
 	if d.arguments == "" {
 		return
 	}
+	r.said.WriteString(d.arguments)
 	if kind == "function_call" {
-		whole := *r.open.Arguments + d.arguments
-		r.open.Arguments = &whole
 		r.about(responseEvent{Type: "response.function_call_arguments.delta", Delta: &d.arguments}, false)
 		return
 	}
 	_, name := r.names()
-	added, part := responseEvent{Type: name + ".delta", Delta: &d.arguments}, r.open.part()
-	part.Text += d.arguments
+	added := responseEvent{Type: name + ".delta", Delta: &d.arguments}
 	if kind == "message" {
 		added.Logprobs = []chatLogprob{}
 		if logprobs != nil {
 			added.Logprobs = logprobs.Content
+			part := r.open.part()
 			part.Logprobs = append(part.Logprobs, logprobs.Content...)
 		}
 	}
@@ -220,6 +221,7 @@ func (r *responseRun) end(status string) {
 	if r.open == nil {
 		return
 	}
+	r.settle()
 	if r.open.broken() {
 		status = "incomplete"
 	}
@@ -233,6 +235,17 @@ func (r *responseRun) end(status string) {
 	}
 	r.about(responseEvent{Type: "response.output_item.done", Item: r.open}, false)
 	r.open = nil
+}
+
+// settle gives the open item what it has said.
+func (r *responseRun) settle() {
+	text := r.said.String()
+	r.said.Reset()
+	if part := r.open.part(); part != nil {
+		part.Text = text
+	} else {
+		r.open.Arguments = &text
+	}
 }
 
 // finish completes the response.
@@ -259,6 +272,9 @@ func (r *responseRun) finish(c *chat, p piece) {
 // fail ends a stream that has begun.
 func (r *responseRun) fail(e *apiError) {
 	r.err = nil
+	if r.open != nil {
+		r.settle()
+	}
 	r.response.Status = "failed"
 	r.response.Error = &responseError{Code: "server_error", Message: e.text()}
 	r.event(responseEvent{Type: "response.failed", Response: r.response})

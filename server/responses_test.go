@@ -366,7 +366,9 @@ func TestResponsesErrors(t *testing.T) {
 	w, _ := call(t, newServer(t, e), "POST", responsesPath, `{"input":"Hi","stream":true}`)
 	list := namedEvents(t, w.Body.Bytes())
 	require.Equal(t, "response.failed", list[len(list)-1].name)
-	require.NotEmpty(t, get(list[len(list)-1].data, "response", "error", "message"))
+	failed := get(list[len(list)-1].data, "response")
+	require.NotEmpty(t, get(failed, "error", "message"))
+	require.Equal(t, "ab", get(failed, "output", 0, "content", 0, "text"))
 }
 
 // Responses and their events have the form that OpenAI publishes.

@@ -15,6 +15,30 @@ type callDelta struct {
 	arguments string // JSON
 }
 
+// callList makes whole calls of pieces.
+type callList struct {
+	calls     []callDelta
+	arguments strings.Builder // of the last one
+}
+
+func (l *callList) add(pieces []callDelta) {
+	for _, p := range pieces {
+		if p.index == len(l.calls) {
+			l.calls = append(l.whole(), p)
+			l.arguments.Reset()
+		}
+		l.arguments.WriteString(p.arguments)
+	}
+}
+
+// whole returns the calls so far.
+func (l *callList) whole() []callDelta {
+	if n := len(l.calls); n > 0 {
+		l.calls[n-1].arguments = l.arguments.String()
+	}
+	return l.calls
+}
+
 // toolParser splits an answer, piece by piece, into text and tool calls. How the
 // answer is cut into pieces makes no difference. What turns out not to be a
 // call is text, and so is what follows the point where a call that was passed

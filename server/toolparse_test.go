@@ -28,16 +28,17 @@ func parsed(form string, single bool, cuts ...string) []string {
 	known := map[string]tool{"f": {name: "f"}, "g.h": {name: "g.h"}, "get_time": {name: "get_time"}, "typed": {name: "typed", parameters: jsontext.Value(typedSchema)}}
 	p := newToolParser(formNamed(form), known, single)
 	defer p.close()
-	var all fragment
+	all := ""
+	var list callList
 	for _, piece := range cuts {
 		text, calls := p.write(piece)
-		all.text += text
-		all.calls = joinCalls(all.calls, calls)
+		all += text
+		list.add(calls)
 	}
 	text, calls := p.end()
-	all.text += text
-	out := []string{all.text}
-	for _, call := range joinCalls(all.calls, calls) {
+	list.add(calls)
+	out := []string{all + text}
+	for _, call := range list.whole() {
 		out = append(out, call.name+" "+call.arguments)
 	}
 	return out
