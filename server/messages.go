@@ -161,7 +161,7 @@ func readCalls(v *value, role string) {
 	if role != "assistant" {
 		v.fail("only an assistant's message can hold tool calls")
 	}
-	for _, element := range v.list(0, maxTools) {
+	for _, element := range v.list(0, maxMessages) {
 		call := element.object()
 		if id := call.take("id"); id != nil {
 			id.label(maxNameBytes)
@@ -186,7 +186,7 @@ func (m message) apart(calls *value) (list []message) {
 	}
 	if calls != nil {
 		m.setRaw("tool_calls", nil)
-		for _, element := range calls.list(0, maxTools) {
+		for _, element := range calls.list(0, maxMessages) {
 			function := element.object().need("function").object()
 			arguments := function.need("arguments")
 			call := newMessage(m.role, string(arguments.raw))
@@ -218,7 +218,7 @@ func nineCharacters(id string) string {
 // needs, and takes away an empty list of calls, which some templates mistake.
 func (m *message) fitCalls(calls *value, use toolUse) {
 	list := jsontext.Value{'['}
-	for _, element := range calls.list(0, maxTools) {
+	for _, element := range calls.list(0, maxMessages) {
 		call := element.object()
 		function := call.need("function").object()
 		arguments := function.need("arguments")

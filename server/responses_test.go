@@ -330,6 +330,18 @@ func TestResponsesGoOnAfter(t *testing.T) {
 	}
 }
 
+// The calls of one turn may be as many as there may be items, or blocks of a message.
+func TestManyCalls(t *testing.T) {
+	const most = 4096
+	s := newServer(t, says(t, "ok"))
+	s.loaded()[0].ContextLength = 1 << 20
+	post(t, s, 200, responsesPath, `{"input":`+many(most, `{"type":"function_call","call_id":"c","name":"f","arguments":"{}"}`)+`}`)
+	post(t, s, 200, messagesPath, `{"max_tokens":9,"messages":[{"role":"assistant","content":`+many(most, `{"type":"tool_use","id":"c","name":"f","input":{}}`)+`},{"role":"user","content":"x"}]}`)
+	call := `{"function":{"name":"f","arguments":"{}"}}`
+	post(t, s, 200, chatPath, `{"messages":[{"role":"assistant","tool_calls":`+many(most, call)+`},{"role":"user","content":"x"}]}`)
+	wantsError(t, s, chatPath, `{"messages":[{"role":"assistant","tool_calls":`+many(most+1, call)+`},{"role":"user","content":"x"}]}`, "messages[0].tool_calls")
+}
+
 func TestResponsesErrors(t *testing.T) {
 	s := newServer(t, says(t, "ok"))
 	for body, param := range map[string]string{
