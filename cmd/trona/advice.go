@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"io/fs"
@@ -28,7 +29,7 @@ func advise(path string, err error) error {
 	case statErr != nil:
 	case info.IsDir():
 		text = aboutFolder(dir)
-	default:
+	case info.Mode().IsRegular(): // what else may wait for a writer
 		text = aboutFile(dir)
 	}
 	if text == "" {
@@ -78,17 +79,34 @@ func modelInside(dir string) string {
 		for _, name := range []string{"config.json", "*.gguf"} {
 			found, _ := fs.Glob(os.DirFS(dir), path.Join(below, name)) // the patterns are good
 			for _, file := range found {
-				switch {
-				case lacks(filepath.Join(dir, file)) != "":
+				switch full := filepath.Join(dir, file); {
+				case !beginsModel(full):
 				case name == "config.json":
-					return filepath.Join(dir, path.Dir(file))
+					return filepath.Dir(full)
 				default:
-					return filepath.Join(dir, file)
+					return full
 				}
 			}
 		}
 	}
 	return ""
+}
+
+// beginsModel reports whether a file may be what a model is read from first: a GGUF file, or a
+// config.json that is not some other program's.
+func beginsModel(path string) bool {
+	const maxConfig = 1 << 20 // that is looked into
+	info, err := os.Stat(path)
+	switch {
+	case err != nil || !info.Mode().IsRegular() || isPointer(path):
+		return false
+	case filepath.Base(path) != "config.json":
+		return true
+	case info.Size() > maxConfig:
+		return false
+	}
+	data, err := os.ReadFile(path)
+	return err == nil && bytes.Contains(data, []byte(`"architectures"`))
 }
 
 // ofModel reports whether a model is read from files of a name; others may lack what they will.

@@ -35,7 +35,7 @@ func TestAdvice(t *testing.T) {
 	config := write("{}", "folder", "config.json")
 	weights := write("", "folder", "model.safetensors")
 	lora, vision := ggufOfType(t, "adapter"), ggufOfType(t, "mmproj")
-	snapshot := write("{}", "hub", "models--org--name", "snapshots", "1234", "config.json")
+	snapshot := write(`{"architectures": ["LlamaForCausalLM"]}`, "hub", "models--org--name", "snapshots", "1234", "config.json")
 	clone := write(pointer, "clone", "tokenizer.json")
 	write("{}", "clone", "config.json")
 	link := filepath.Join(root, "link.gguf")
@@ -53,6 +53,8 @@ func TestAdvice(t *testing.T) {
 	write(pointer, "downloads", "nano", "benchmark.png")
 	adapter := write("{}", "adapter", "adapter_config.json")
 	lost("adapter", "adapter_model.safetensors")
+	write(`{"auths": {}}`, "downloads", "another program", "config.json")
+	require.NoError(t, os.Mkdir(filepath.Join(root, "downloads", "folder.gguf"), 0o700))
 	good := write(`{"architectures": ["Mamba"]}`, "strange", "config.json")
 	lost("strange", "LICENSE")
 	for _, c := range []struct{ path, want string }{
