@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"runtime/debug"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,4 +42,17 @@ func TestFingerprint(t *testing.T) {
 	}
 	t.Setenv("TRONA_CPU", "generic")
 	require.NotContains(t, seen, made(func(*candidate) {}, 128))
+}
+
+// TestLoaderCollections: what loading changes of collections is as before when it is over,
+// however it ends.
+func TestLoaderCollections(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	for _, percent := range []int{100, 50, -1} {
+		debug.SetGCPercent(percent)
+		l := loader{sources: []source{{path: demo.Name}, {path: "none"}}, cache: cacheFlags{kvFlags: kvFlags{"auto"}, MaxNumSeqs: 1}, device: deviceFlags{Device: "cpu"}}
+		_, err := l.load(newProgress(io.Discard, ""))
+		require.ErrorContains(t, err, "none")
+		require.Equal(t, percent, debug.SetGCPercent(percent))
+	}
 }
