@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"io"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -111,6 +113,40 @@ func TestGetters(t *testing.T) {
 	require.True(t, ok && v)
 	v, ok = f.Bool("no")
 	require.True(t, ok && !v)
+}
+
+// TestTexts: strings of arrays are what was written, those that share memory and those that are
+// too long or not in memory as a whole.
+func TestTexts(t *testing.T) {
+	for _, n := range []int{1, 3, 300, 20000} {
+		rng := rand.New(rand.NewPCG(uint64(n), 0))
+		want := make([]string, n)
+		for i := range want {
+			most := 16
+			if rng.IntN(50) == 0 {
+				most = 3 * window
+			}
+			text := make([]byte, rng.IntN(most))
+			for j := range text {
+				text[j] = byte(rng.Uint32())
+			}
+			want[i] = string(text)
+		}
+		var b buffer
+		w := NewWriter(&b)
+		require.NoError(t, w.Set("texts", want))
+		require.NoError(t, w.Set("behind", uint8(7)))
+		require.NoError(t, w.Close())
+		f, err := Parse(b)
+		require.NoError(t, err)
+		clear(b) // nothing is read from where it was
+		got, ok := f.Strings("texts")
+		require.True(t, ok)
+		require.True(t, slices.Equal(want, got))
+		behind, ok := f.Int("behind")
+		require.True(t, ok)
+		require.EqualValues(t, 7, behind)
+	}
 }
 
 // Version 2 has the same form as version 3.

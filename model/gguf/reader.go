@@ -311,13 +311,14 @@ func (r *reader) texts(n uint64) ([]string, error) {
 	shared := block{size: int(min(16*n, window))}
 	for i := range list {
 		r.unclaim(minString)
-		var err error
-		if r.short(&list[i], &shared) {
-			continue
+		text, ok := r.short(&shared)
+		if !ok {
+			var err error
+			if text, err = r.text(maxString); err != nil {
+				return nil, err
+			}
 		}
-		if list[i], err = r.text(maxString); err != nil {
-			return nil, err
-		}
+		list[i] = text
 	}
 	return list, nil
 }
@@ -328,15 +329,15 @@ type block struct {
 	size int
 }
 
-// short reads the next string into a block, where that is short and in memory.
-func (r *reader) short(to *string, b *block) bool {
+// short returns the next string from a block; false where it is not short or not in memory.
+func (r *reader) short(b *block) (text string, ok bool) {
 	const size = 8
 	if len(r.rest) < size {
-		return false
+		return "", false
 	}
 	n := binary.LittleEndian.Uint64(r.rest)
 	if n > uint64(len(r.rest)-size) || n > uint64(b.size/16) || int64(n) > r.spare-size {
-		return false
+		return "", false
 	}
 	if b.text.Cap()-b.text.Len() < int(n) {
 		b.text = strings.Builder{}
@@ -344,10 +345,9 @@ func (r *reader) short(to *string, b *block) bool {
 	}
 	start, end := b.text.Len(), size+int(n)
 	b.text.Write(r.rest[size:end])
-	*to = b.text.String()[start:]
 	r.last, r.at = r.at+size, r.at+int64(end)
 	r.rest, r.spare = r.rest[end:], r.spare-int64(end)
-	return true
+	return b.text.String()[start:], true
 }
 
 func (r *reader) arrays(n uint64, depth int) ([]any, error) {
