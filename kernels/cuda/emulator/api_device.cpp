@@ -160,13 +160,14 @@ API cuInit(unsigned flags) {
     if (flags) return CUDA_ERROR_INVALID_VALUE;
     if (!d.initialized || !in_use(d)) {
         d.machine = d.settings;
-        std::move(d.devices.begin(), d.devices.end(), std::back_inserter(d.former));
+        auto before = std::move(d.devices);
         d.devices.clear();
         for (int i = 0; i < d.machine.devices; i++) {
             d.devices.push_back(std::make_unique<Device>());
             d.devices.back()->ordinal = i;
-            d.devices.back()->memory.reserve(d.machine.memory);
+            d.devices.back()->memory.reserve(d.machine.memory, size_t(i) < before.size() ? &before[i]->memory : nullptr);
         }
+        std::move(before.begin(), before.end(), std::back_inserter(d.former));
     }
     if (d.devices.empty()) return CUDA_ERROR_NO_DEVICE;
     d.initialized = true;

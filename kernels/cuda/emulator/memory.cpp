@@ -37,12 +37,19 @@ const unsigned char *misfit(uint64_t from, uint64_t to) {
 
 } // namespace
 
-void Memory::reserve(int64_t total) {
+void Memory::reserve(int64_t total, Memory *former) {
     size = total;
-    window = uint64_t(round_up(total, step)) * 4 + (uint64_t(1) << 30);
-    void *p = mmap(nullptr, window, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED) throw std::bad_alloc();
-    base = reinterpret_cast<uint64_t>(p);
+    const uint64_t least = uint64_t(round_up(total, step)) * 2;
+    if (former && former->base + former->window - former->next >= least) {
+        base = former->next;
+        window = former->base + former->window - base;
+        former->window -= window;
+    } else {
+        window = least * 2 + (uint64_t(1) << 30);
+        void *p = mmap(nullptr, window, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (p == MAP_FAILED) throw std::bad_alloc();
+        base = reinterpret_cast<uint64_t>(p);
+    }
     next = base + page;
 }
 

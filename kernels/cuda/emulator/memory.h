@@ -17,8 +17,9 @@ public:
     Memory(const Memory &) = delete;
     Memory &operator=(const Memory &) = delete;
 
-    // reserve takes a window for `total` bytes of memory.
-    void reserve(int64_t total);
+    // reserve takes a window for `total` bytes of memory: what another, which gets none any more,
+    // never used of its own, if that is enough, for a process has but 128 TiB of addresses.
+    void reserve(int64_t total, Memory *former = nullptr);
 
     struct Allocation {
         uint64_t address; // what the caller got

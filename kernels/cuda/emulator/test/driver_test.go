@@ -145,6 +145,18 @@ func TestMemory(t *testing.T) {
 	require.Equal(t, all, free())
 }
 
+// TestInitAgain: each machine has new devices, and addresses do not run out: a process has 128 TiB.
+func TestInitAgain(t *testing.T) {
+	l := load(t)
+	l.set("MEMORY", fmt.Sprint(80<<30))
+	for range 500 {
+		d := l.open(0)
+		at := d.alloc(100)
+		l.must("cuDevicePrimaryCtxRelease_v2", 0)
+		require.Equal(t, invalidContext, l.call("cuMemFree_v2", at))
+	}
+}
+
 // TestSticky: after a failed kernel every call fails alike, until the context
 // is reset.
 func TestSticky(t *testing.T) {
