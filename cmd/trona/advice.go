@@ -136,12 +136,13 @@ func aboutFile(path string) string {
 		return "it is a pointer of Git LFS, not the file: git lfs pull fetches it"
 	case slices.Contains([]string{".safetensors", ".json"}, filepath.Ext(path)):
 		return "name the folder of the model: " + filepath.Dir(path)
-	case slices.Contains([]string{".bin", ".pt", ".pth", ".ckpt"}, filepath.Ext(path)):
-		return "weights of PyTorch are not read: name a folder with safetensors, or a GGUF file"
 	}
 	if file, err := gguf.Open(path); err == nil {
 		defer file.Close()
 		return aboutGGUF(file)
+	}
+	if slices.Contains([]string{".bin", ".pt", ".pth", ".ckpt"}, filepath.Ext(path)) {
+		return "weights of PyTorch are not read: name a folder with safetensors, or a GGUF file"
 	}
 	return aboutText(path)
 }

@@ -66,6 +66,7 @@ func TestAdvice(t *testing.T) {
 		{write("<!DOCTYPE html><html>", "page.gguf"), "/resolve/"},
 		{write("Access to model org/name is restricted.\n", "refusal.gguf"), `it says: "Access to model org/name is restricted."`},
 		{write(string(lora), "lora.gguf"), "merge it into its model first"},
+		{write(string(lora), "lora.bin"), "merge it into its model first"},
 		{write(string(vision), "mmproj.gguf"), "sees or hears"},
 		{weights, "name the folder of the model: " + filepath.Dir(weights)},
 		{config, "name the folder of the model: " + filepath.Dir(config)},
