@@ -27,8 +27,8 @@ func (s *Server) openapi(w http.ResponseWriter, r *http.Request) error {
 //go:embed docs.html
 var docsPage string
 
-// docs serves GET /docs, and GET / for who opens the address that the server prints. The page is the same for everybody; it asks for a key
-// where the document needs one.
+// docs serves GET /docs, and GET / for who opens the address that the server prints. The page is
+// the same for everybody; it asks for a key where the document needs one.
 func (s *Server) docs(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src "+inline(docsPage, "style")+"; script-src "+inline(docsPage, "script")+
 		"; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")

@@ -136,6 +136,9 @@ func (t *translation) goOn(from *storedResponse) {
 	if calls, ok := (*last)["tool_calls"].([]chatFunction); ok {
 		(*last)["tool_calls"] = slices.Clip(calls)
 	}
+	if parts, ok := (*last)["content"].([]outputPart); ok {
+		(*last)["content"] = slices.Clip(parts)
+	}
 }
 
 // join adds an item to the conversation. What the model said in one turn is one
@@ -143,8 +146,8 @@ func (t *translation) goOn(from *storedResponse) {
 func (t *translation) join(item *inputItem) {
 	switch item.Type {
 	case "message":
-		if last := t.open(); item.Role == "assistant" && last != nil && last["content"] == "" {
-			last["content"] = item.text()
+		if last := t.open(); item.Role == "assistant" && last != nil {
+			last["content"] = withText(last["content"], item.text())
 		} else {
 			t.say(item.Role, item.text())
 		}
@@ -158,6 +161,17 @@ func (t *translation) join(item *inputItem) {
 	case "function_call_output":
 		t.say("tool", *item.Output, "tool_call_id", item.CallID)
 	}
+}
+
+// withText returns the content of a message, a text or parts of one, and a text behind it.
+func withText(content any, text string) any {
+	parts, ok := content.([]outputPart)
+	if said, _ := content.(string); said != "" {
+		parts = []outputPart{{Type: "text", Text: said}}
+	} else if !ok {
+		return text
+	}
+	return append(parts, outputPart{Type: "text", Text: text})
 }
 
 // open returns the last message where it is the model's, so that an item can

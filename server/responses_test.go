@@ -175,6 +175,10 @@ func TestResponsesPrompt(t *testing.T) {
 			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"h","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},` +
 				`{"role":"tool","tool_call_id":"1","content":"5"}],"temperature":0.5,"reasoning_effort":"low",` +
 				`"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"},"strict":false}}]`},
+		{`"input":[{"role":"user","content":"a"},{"role":"assistant","content":"so"},{"type":"function_call","call_id":"1","name":"f","arguments":"{}"},{"role":"assistant","content":"and"},{"role":"assistant","content":"on"},` +
+			`{"type":"function_call_output","call_id":"1","output":"5"}],"tools":[{"type":"function","name":"f"}]`,
+			`"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"so\nand\non","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},` +
+				`{"role":"tool","tool_call_id":"1","content":"5"}],"tools":[{"type":"function","function":{"name":"f"}}]`},
 		{`"input":"` + strings.Repeat("a", 300) + `","truncation":"auto","max_output_tokens":9`,
 			`"messages":[{"role":"user","content":"` + strings.Repeat("a", 300) + `"}],"truncate_prompt_tokens":-1,"max_tokens":9`},
 		{`"input":"a","max_output_tokens":9,` + drawn, `"messages":[{"role":"user","content":"a"}],"max_tokens":9,` + drawn},
@@ -287,7 +291,7 @@ func TestResponsesStore(t *testing.T) {
 // What goes on from a stored response leaves it as it is, also where several do at once and
 // their items belong to its last turn.
 func TestResponsesGoOn(t *testing.T) {
-	s := newServer(t, says(t, `<TOOLCALL>[{"name": "f", "arguments": {"x": 1}}]</TOOLCALL>`))
+	s := newServer(t, says(t, `a<TOOLCALL>[{"name": "f", "arguments": {"x": 1}}]</TOOLCALL>b<TOOLCALL>[{"name": "f", "arguments": {"x": 1}}]</TOOLCALL>c`))
 	s.loaded()[0].ContextLength = 8 * testContext
 	id := post(t, s, 200, responsesPath, `{"input":"Hi","tools":`+responseTools+`}`)["id"].(string)
 	stored := func() string { return string(marshal(keeper{s.responses, ""}.response(id).messages)) }
@@ -297,6 +301,7 @@ func TestResponsesGoOn(t *testing.T) {
 		`{"type":"function_call","call_id":"c","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"c","output":"1"}`,
 		`{"type":"function_call","call_id":"d","name":"g","arguments":"{}"},{"type":"function_call_output","call_id":"d","output":"2"}`,
 		`{"role":"assistant","content":"so"},{"role":"user","content":"x"}`,
+		`{"role":"assistant","content":"or"},{"role":"user","content":"x"}`,
 	} {
 		asking.Go(func() {
 			post(t, s, 200, responsesPath, `{"store":false,"previous_response_id":"`+id+`","tools":`+responseTools+`,"input":[`+items+`]}`)
@@ -313,6 +318,7 @@ func TestResponsesGoOnAfter(t *testing.T) {
 		"": `[{"content":"Hi","role":"user"},{"content":"","role":"assistant"}]`,
 		`<TOOLCALL>[{"name": "f", "arguments": {"x": the`:            `[{"content":"Hi","role":"user"},{"content":"he","role":"assistant"}]`,
 		`so <TOOLCALL>[{"name": "f", "arguments": {"x": "`:           `[{"content":"Hi","role":"user"},{"content":"so","role":"assistant"}]`,
+		`so <TOOLCALL>[{"name": "f", "arguments": {"x": the`:         `[{"content":"Hi","role":"user"},{"content":[{"type":"text","text":"so"},{"type":"text","text":"he"}],"role":"assistant"}]`,
 		`<TOOLCALL>[{"name": "f", "arguments": {"x": 1, "x": 2}}]`:   "",
 		`<TOOLCALL>[{"name": "f", "arguments": {"x": "\ud83d"}}]`:    "",
 		`<TOOLCALL>[{"name": "f", "arguments": {}}, {"name": "f", "`: "",
