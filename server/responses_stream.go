@@ -274,6 +274,7 @@ func (r *responseRun) fail(e *apiError) {
 	r.err = nil
 	if r.open != nil {
 		r.settle()
+		r.open.Status = "incomplete"
 	}
 	r.response.Status = "failed"
 	r.response.Error = &responseError{Code: "server_error", Message: e.text()}

@@ -387,6 +387,7 @@ func TestResponsesErrors(t *testing.T) {
 	failed := get(list[len(list)-1].data, "response")
 	require.NotEmpty(t, get(failed, "error", "message"))
 	require.Equal(t, "ab", get(failed, "output", 0, "content", 0, "text"))
+	require.Equal(t, "incomplete", get(failed, "output", 0, "status"))
 }
 
 // Responses and their events have the form that OpenAI publishes.
