@@ -111,10 +111,10 @@ func (v *vocabEntries) readScored(d *jsontext.Decoder) error {
 			return err
 		}
 		e := vocabEntry{id: int32(len(*v)), scored: true}
-		if err := json.Unmarshal(pair[0], &e.text); err != nil {
+		if err := unmarshal(pair[0], &e.text); err != nil {
 			return fmt.Errorf("vocab[%d]: %.40s is not a string", e.id, pair[0])
 		}
-		if err := json.Unmarshal(pair[1], &e.score); err != nil {
+		if err := unmarshal(pair[1], &e.score); err != nil {
 			return fmt.Errorf("the score of %.40q is %.40s", e.text, pair[1])
 		}
 		*v = append(*v, e)
@@ -217,7 +217,7 @@ func (r *textReader) readMerge() (line string, middle int, err error) {
 func refuse(path string, unknown jsontext.Value) error {
 	var members map[string]jsontext.Value
 	if len(unknown) > 0 {
-		if err := json.Unmarshal(unknown, &members); err != nil {
+		if err := unmarshal(unknown, &members); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
@@ -237,7 +237,7 @@ func readTokenizer(data []byte, rows int) (*source, error) {
 	var f tokenizerFile
 	f.Model.Vocab = make(vocabEntries, 0, len(data)/64) // guesses that large files meet
 	f.Model.Merges.lines, f.Model.Merges.middles = make([]string, 0, len(data)/32), make([]int32, 0, len(data)/32)
-	if err := json.Unmarshal(data, &f); err != nil {
+	if err := unmarshal(data, &f); err != nil {
 		return nil, err
 	}
 	if err := refuse("", f.Unknown); err != nil {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -80,10 +79,10 @@ type pairID int32
 // UnmarshalJSON reads the pair.
 func (p *pairID) UnmarshalJSON(data []byte) error {
 	var pair [2]jsontext.Value
-	if err := json.Unmarshal(data, &pair); err != nil {
+	if err := unmarshal(data, &pair); err != nil {
 		return err
 	}
-	return json.Unmarshal(pair[1], (*int32)(p))
+	return unmarshal(pair[1], (*int32)(p))
 }
 
 // templatePart is a special token or the place of the text.

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -79,7 +78,7 @@ func (s *source) readBeside(f *Files) error {
 		Added          map[string]addedEntry `json:"added_tokens_decoder"`
 	}
 	if f.Config != nil {
-		if err := json.Unmarshal(f.Config, &config); err != nil {
+		if err := unmarshal(f.Config, &config); err != nil {
 			return fmt.Errorf("tokenizer_config.json: %w", err)
 		}
 	}
@@ -135,7 +134,7 @@ func (s *source) readPrefix(add, legacy *bool) error {
 func (f *Files) addMissing(added map[string]addedEntry) error {
 	var ids map[string]int64
 	if f.AddedTokens != nil {
-		if err := json.Unmarshal(f.AddedTokens, &ids); err != nil {
+		if err := unmarshal(f.AddedTokens, &ids); err != nil {
 			return fmt.Errorf("added_tokens.json: %w", err)
 		}
 	}
@@ -160,12 +159,12 @@ func (f *Files) specialTexts() (map[string]bool, error) {
 		if data == nil {
 			continue
 		}
-		if err := json.Unmarshal(data, &members); err != nil {
+		if err := unmarshal(data, &members); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		list := []jsontext.Value{}
 		if more := members["additional_special_tokens"]; more.Kind() == '[' {
-			if err := json.Unmarshal(more, &list); err != nil {
+			if err := unmarshal(more, &list); err != nil {
 				return nil, fmt.Errorf("%s: additional_special_tokens: %w", name, err)
 			}
 		}

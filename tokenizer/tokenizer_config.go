@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -39,7 +38,7 @@ func (s *source) readConfig(f Files) error {
 		if file.data == nil {
 			continue
 		}
-		if err := json.Unmarshal(file.data, file.to); err != nil {
+		if err := unmarshal(file.data, file.to); err != nil {
 			return fmt.Errorf("%s: %w", file.name, err)
 		}
 		if err := s.readNames(file.to); err != nil {
@@ -98,13 +97,13 @@ func tokenText(value jsontext.Value) (string, error) {
 	switch value.Kind() {
 	case '"':
 		var text string
-		err := json.Unmarshal(value, &text)
+		err := unmarshal(value, &text)
 		return text, err
 	case '{':
 		var object struct {
 			Content string `json:"content"`
 		}
-		err := json.Unmarshal(value, &object)
+		err := unmarshal(value, &object)
 		return object.Content, err
 	case 'n', jsontext.KindInvalid: // absent
 		return "", nil
@@ -140,14 +139,14 @@ func (s *source) readTemplateList(value jsontext.Value) error {
 		return nil
 	case '"':
 		var text string
-		if err := json.Unmarshal(value, &text); err != nil {
+		if err := unmarshal(value, &text); err != nil {
 			return err
 		}
 		s.setTemplate("default", text)
 		return nil
 	case '{':
 		var named map[string]string
-		if err := json.Unmarshal(value, &named); err != nil {
+		if err := unmarshal(value, &named); err != nil {
 			return err
 		}
 		for _, name := range slices.Sorted(maps.Keys(named)) {
@@ -159,7 +158,7 @@ func (s *source) readTemplateList(value jsontext.Value) error {
 		Name     string `json:"name"`
 		Template string `json:"template"`
 	}
-	if err := json.Unmarshal(value, &list); err != nil {
+	if err := unmarshal(value, &list); err != nil {
 		return err
 	}
 	for _, e := range list {
