@@ -4,7 +4,7 @@ SHELL       := bash
 export CGO_ENABLED ?= 0
 
 GO          ?= go
-T           ?= 6s
+T           ?= 4s
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -99,7 +99,7 @@ cross: go ## builds for every system
 # A program for each package that has targets; each target has a core of its
 # own. Now and then a target calls the end of its time a failure, of no input.
 .PHONY: fuzz
-fuzz: go ## every fuzz target for T (6s)
+fuzz: go ## every fuzz target for T (4s)
 	@mkdir -p build/fuzz
 	@cache=$$($(GO) env GOCACHE)/fuzz; \
 	grep -rl --include='*_test.go' '^func Fuzz' cmd engine kernels model server tokenizer | xargs -n 1 dirname | sort -u | while read -r folder; do \

@@ -63,6 +63,9 @@ func TestConformance(t *testing.T) {
 					opener(cpu.Options{Threads: 5, Variant: v}),
 				},
 			}
+			if kerneltest.Race {
+				s.CacheTypes = []kernels.DType{kernels.F16} // the others share its goroutines
+			}
 			if v == names[len(names)-1] {
 				s.Peers = append(s.Peers, opener(cpu.Options{Threads: 128, Variant: v}))
 			}
