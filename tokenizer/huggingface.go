@@ -129,7 +129,7 @@ type mergeEntries struct{ merges }
 // UnmarshalJSONFrom reads the array.
 func (m *mergeEntries) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if kind := d.PeekKind(); kind != '[' {
-		return fmt.Errorf("merges: not an array")
+		return fmt.Errorf("must be a list")
 	}
 	if _, err := d.ReadToken(); err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 // TestWrongMembers: what does not fit is named by its path, in no words of Go.
 func TestWrongMembers(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"model": {"merges": 5}}`:               "model.merges: merges: not an array",
+		`{"model": {"merges": 5}}`:               "model.merges: must be a list",
 		`{"model": {"merges": [["a", 2]]}}`:      "model.merges[0]: merges[0]: 2 is not a string",
 		`{"model": {"vocab": {"a": "x"}}}`:       `model.vocab: the id of "a" is not a number`,
 		`{"model": {"vocab": [["a", 0.5], 3]}}`:  "model.vocab[1]: must not be a number",
