@@ -41,13 +41,15 @@ func TestBenchOps(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(ok(t, "", append(args, "-o", "json")...)), &rows))
 	require.Len(t, rows, 2)
 	for _, row := range rows {
-		share, ms := 0.0, 0.0
+		share, ms, moved := 0.0, 0.0, 0.0
 		calls, weights := map[string]float64{}, int64(0)
 		for _, o := range row.Ops {
 			require.GreaterOrEqual(t, o.MS, 0.0, o.Op)
 			share, ms, calls[o.Op] = share+o.Share, ms+o.MS, calls[o.Op]+o.Calls
 			weights += int64(o.Calls) * o.Weights
+			moved += o.GBPerS * o.MS
 		}
+		require.InEpsilon(t, row.GBPerS*ms, moved, 1e-6, "an op that has a cost is not timed")
 		require.InDelta(t, 1, share, 1e-6)
 		require.Positive(t, ms)
 		require.Equal(t, "between", row.Ops[len(row.Ops)-1].Op)
