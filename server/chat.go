@@ -171,6 +171,9 @@ func (c *chat) read(body []byte) (ignored []string, err error) {
 	c.readOpenAI(o)
 	c.echo = o.flag("echo", false)
 	c.params.tools = c.input.read(o, m)
+	if c.echo && !c.input.continueFinal {
+		d.ignored = append(d.ignored, "echo")
+	}
 	o.rest()
 	if d.err != nil {
 		return nil, d.err

@@ -272,6 +272,8 @@ func TestFieldErrors(t *testing.T) {
 	for _, member := range slices.Sorted(maps.Keys(plain)) {
 		wantsError(t, s, completionPath, "{"+member+"}", plain[member])
 	}
+	got := wantsError(t, s, completionPath, `{"prompt":"a","length_penalty":2}`, "length_penalty")
+	require.Equal(t, "length_penalty: must be 1, not 2", get(got, "error", "message"))
 }
 
 func TestSyntaxErrors(t *testing.T) {

@@ -32,8 +32,15 @@ func TestNearRoutes(t *testing.T) {
 		"/v1/tokenize":             ", but /tokenize",
 		"/v1/chat/../../v1/models": ", but /v1/models",
 		"/v1":                      "; /docs lists all",
-		"/api/tags":                "; /docs lists all",
-		"/v1/embeddings":           "; /docs lists all",
+		"/api/pull":                "; /docs lists all",
+		"/api/tags":                ", but /v1/models",
+		"/v1/api/chat/":            ", but /v1/chat/completions",
+		"/completion":              ", but /v1/completions",
+		"/v1/completion":           ", but /v1/completions",
+		"/apply-template":          ", but /v1/chat/completions/render",
+		"/ping":                    ", but /v1/health/ready",
+		"/v1/embeddings":           "; nothing here makes embeddings",
+		"/api/embed":               "; nothing here makes embeddings",
 	} {
 		w, got := call(t, s, "POST", path, `{`+hello+`}`)
 		require.Equal(t, 404, w.Code)

@@ -181,6 +181,7 @@ func TestEchoedMessage(t *testing.T) {
 		whole := post(t, s, 200, chatPath, `{`+fields+`}`)
 		require.Equal(t, want, get(whole, "choices", 0, "message", "content"), fields)
 		w, _ := call(t, s, "POST", chatPath, `{`+fields+`,"stream":true}`)
+		require.Equal(t, strings.HasPrefix(fields, hello), w.Header().Get("X-Trona-Ignored") == "echo", "without a message to go on from")
 		chunks := wholeEvents(t, w.Body.Bytes())
 		texts := map[any]string{}
 		for _, chunk := range chunks {

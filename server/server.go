@@ -204,16 +204,45 @@ func (s *Server) route(r *http.Request) (*route, error) {
 }
 
 // noRoute says that nothing is at a path, and names the route that is there with
-// or without "/v1", which base URLs of clients have too often or not at all.
+// or without "/v1", which base URLs of clients have too often or not at all, or
+// that does here what other servers do there.
 func (s *Server) noRoute(asked string) string {
 	message := fmt.Sprintf("there is no route %.200q", asked)
 	plain := path.Clean("/" + asked)
-	for _, meant := range []string{plain, "/v1" + plain, strings.TrimPrefix(plain, "/v1")} {
+	bare := strings.TrimPrefix(plain, "/v1")
+	if strings.Contains(bare, "/embed") {
+		return message + "; nothing here makes embeddings"
+	}
+	for _, meant := range []string{plain, "/v1" + plain, bare, counterpart(bare)} {
 		if meant != asked && slices.ContainsFunc(s.table(), func(r route) bool { return r.path == meant }) {
 			return message + ", but " + meant
 		}
 	}
 	return message + "; /docs lists all"
+}
+
+// counterpart returns the route that does what llama-server, ollama, vLLM or TGI
+// do at a path of their own; "": there is none.
+func counterpart(asked string) string {
+	switch asked {
+	case "/completion", "/infill", "/generate", "/generate_stream", "/api/generate":
+		return "/v1/completions"
+	case "/chat", "/api/chat":
+		return "/v1/chat/completions"
+	case "/apply-template":
+		return "/v1/chat/completions/render"
+	case "/props", "/info", "/api/tags", "/api/show", "/api/ps":
+		return "/v1/models"
+	case "/api/version":
+		return "/version"
+	case "/slots", "/load":
+		return "/metrics"
+	case "/ping", "/healthz", "/readyz":
+		return "/v1/health/ready"
+	case "/livez":
+		return "/v1/health/live"
+	}
+	return ""
 }
 
 // ServeHTTP answers one request.

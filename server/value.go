@@ -132,11 +132,15 @@ func (v *value) number(least, most float64) float64 {
 		return 0
 	}
 	x, err := strconv.ParseFloat(string(v.raw), 64)
-	if err != nil || x < least || x > most {
+	switch {
+	case err == nil && x >= least && x <= most:
+		return x
+	case least == most:
+		v.fail("must be %v, not %.32s", least, v.raw)
+	default:
 		v.fail("must be between %v and %v, not %.32s", least, most, v.raw)
-		return 0
 	}
-	return x
+	return 0
 }
 
 // above returns a number within (least, most], also once it is a float32.
