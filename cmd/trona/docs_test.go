@@ -35,6 +35,38 @@ func TestDocsCommands(t *testing.T) {
 	require.Equal(t, want, rest, "the documents are behind: run with -rewrite")
 }
 
+// TestDocsElsewhere gives serve the flags that docs/cli.md says other servers have: it names
+// what stands here for them, or says why there is nothing.
+func TestDocsElsewhere(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("..", "..", "docs", "cli.md"))
+	require.NoError(t, err)
+	_, table, found := strings.Cut(string(data), "| | llama-server | vllm serve |")
+	require.True(t, found)
+	quoted, tried := regexp.MustCompile("`(-[^`]*)`"), 0
+	for _, row := range strings.Split(table, "\n")[2:] {
+		cells := strings.Split(row, "|")
+		if len(cells) < 5 {
+			break
+		}
+		for _, flag := range quoted.FindAllStringSubmatch(cells[2]+cells[3], -1) {
+			want := "unknown flag " + flag[1] + ": "
+			if here := quoted.FindStringSubmatch(cells[1]); here != nil {
+				want += "here it is " + here[1]
+			}
+			if slices.Contains([]string{"--device", "--threads", "-t"}, flag[1]) {
+				continue // the same here
+			}
+			for _, args := range [][]string{{flag[1], "1"}, {flag[1] + "=1"}, {"demo", "--port", "0", flag[1]}} {
+				r := trona(t, "", append([]string{"serve"}, args...)...)
+				require.Equal(t, exitUsage, r.code)
+				require.Contains(t, r.err, want, args)
+			}
+			tried++
+		}
+	}
+	require.Greater(t, tried, 15)
+}
+
 // commandDocs describes every command and flag.
 func commandDocs(t *testing.T) string {
 	parser, err := newParser(new(cli), stdio{strings.NewReader(""), io.Discard, io.Discard})

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -68,7 +69,12 @@ func run(args []string, std stdio) int {
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(std.err, "trona: %s (see %s --help)\n", parseMessage(err), failedCommand(err))
+		name, message := "trona", parseMessage(err)
+		if command := failedCommand(err); command != nil {
+			name += " " + command.Name
+			message = cmp.Or(foreignFlag(command, args), message)
+		}
+		fmt.Fprintf(std.err, "trona: %s (see %s --help)\n", message, name)
 		return exitUsage
 	}
 	for _, name := range unknownVariables(parser.Model, os.Environ()) {
@@ -98,13 +104,12 @@ func parseMessage(err error) string {
 	return strings.Replace(message, "expected a valid 64 bit int but got", "want a whole number, not", 1)
 }
 
-// failedCommand names the command whose arguments are wrong.
-func failedCommand(err error) string {
-	failed := (*kong.ParseError)(nil)
-	if errors.As(err, &failed) && failed.Context.Selected() != nil {
-		return "trona " + failed.Context.Selected().Name
+// failedCommand returns the command whose arguments are wrong; nil: there is none.
+func failedCommand(err error) *kong.Node {
+	if failed := (*kong.ParseError)(nil); errors.As(err, &failed) {
+		return failed.Context.Selected()
 	}
-	return "trona"
+	return nil
 }
 
 func newParser(commands *cli, std stdio) (*kong.Kong, error) {
