@@ -87,7 +87,14 @@ func TestAdvice(t *testing.T) {
 			require.Contains(t, r.err, c.want, command)
 		}
 	}
-	r := trona(t, "", "inspect", filepath.Dir(good))
+	shape, err := os.ReadFile("../../testdata/shapes/llama-1b/config.json")
+	require.NoError(t, err)
+	bare := filepath.Dir(write(string(shape), "bare", "config.json"))
+	r := trona(t, "", "plan", bare)
+	require.Equal(t, exitFailed, r.code)
+	require.Contains(t, r.err, "random:"+bare+" needs its config.json alone")
+	ok(t, "", "plan", "random:"+bare)
+	r = trona(t, "", "inspect", filepath.Dir(good))
 	require.Equal(t, exitFailed, r.code)
 	require.Contains(t, r.err, "Mamba")
 	require.NotContains(t, r.err, "link")

@@ -61,6 +61,21 @@ func TestServeCUDA(t *testing.T) {
 	require.Equal(t, exitDone, cuda.exit(t))
 }
 
+// TestPlanOtherGPU: a GPU that is not here is planned for by its memory, as if it were here.
+func TestPlanOtherGPU(t *testing.T) {
+	r := trona(t, "", "plan", "--device", "cuda")
+	require.Equal(t, exitFailed, r.code)
+	require.Contains(t, r.err, "with --device-memory SIZE")
+	plan := planOf(t, "--device", "cuda", "--device-memory", "80GB", "--kv-cache-dtype", "fp8")
+	require.Equal(t, "cuda", plan.Device)
+	require.EqualValues(t, 80e9, plan.DeviceMemoryBytes)
+	require.True(t, plan.Fits)
+	require.Zero(t, plan.ScratchBytes)
+	emulate(t)
+	here := planOf(t, "--device", "cuda", "--kv-cache-dtype", "fp8")
+	require.Equal(t, []int64{here.WeightsBytes, here.WorkspaceBytes, here.KVBytes, here.TotalBytes}, []int64{plan.WeightsBytes, plan.WorkspaceBytes, plan.KVBytes, plan.TotalBytes})
+}
+
 // TestDeviceFails: requests that a failing GPU had get an error, and the server says what
 // happened and ends, so that it can be started anew; of several models the others go on.
 func TestDeviceFails(t *testing.T) {

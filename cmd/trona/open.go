@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,7 +34,16 @@ func openCheckpoint(path string) (*model.Checkpoint, error) {
 		return model.OpenRandom(dir, types)
 	}
 	ckpt, err := model.Open(path)
+	if errors.Is(err, fs.ErrNotExist) && onlyConfig(path) {
+		return nil, fmt.Errorf("%w (%s%s needs its config.json alone, to inspect, plan and bench)", err, randomPrefix, path)
+	}
 	return ckpt, advise(path, err)
+}
+
+// onlyConfig reports whether a folder has the config.json of a model and no weights.
+func onlyConfig(dir string) bool {
+	weights, _ := filepath.Glob(filepath.Join(dir, "*.safetensors*")) // where the pattern is bad there is no advice
+	return len(weights) == 0 && beginsModel(filepath.Join(dir, "config.json"))
 }
 
 // partTypes chooses what each part of a model is stored in.

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
+
+	"trona/kernels"
+	"trona/kernels/cuda"
+	"trona/model"
 )
 
 // planCommand computes memory from the headers of a checkpoint.
@@ -13,7 +18,7 @@ type planCommand struct {
 	cacheFlags
 	deviceFlags
 	TP           int  `name:"tp" help:"Devices that share the model; this version knows 1." default:"1" placeholder:"1"`
-	DeviceMemory size `help:"Memory of the device, such as 16GiB; absent: that of this machine." placeholder:"SIZE"`
+	DeviceMemory size `help:"Memory of the device, such as 16GiB; absent: that of this machine. With --device cuda it need not be here." placeholder:"SIZE"`
 	JSON         bool `name:"json" help:"Print JSON."`
 }
 
@@ -132,11 +137,11 @@ func (c *planCommand) plan(path string, models int) (*planResult, error) {
 	if draft != nil {
 		defer draft.Close()
 	}
-	dev, err := c.open()
+	dev, closeDevice, err := c.sizer()
 	if err != nil {
 		return nil, err
 	}
-	defer dev.Close()
+	defer closeDevice()
 	info := dev.Info()
 	kv, err := c.kvType(info, ckpt, draft)
 	if err != nil {
@@ -166,6 +171,22 @@ func (c *planCommand) plan(path string, models int) (*planResult, error) {
 		result.Table = append(result.Table, planRow{row.Context, row.Concurrency, row.KV, row.Total, row.Fits})
 	}
 	return result, nil
+}
+
+// sizer returns what tells sizes on the device, which need not be here where it is a GPU whose
+// memory is given.
+func (c *planCommand) sizer() (dev model.Sizer, closeDevice func(), err error) {
+	if c.Device == "cuda" && c.DeviceMemory > 0 {
+		return cuda.Sizes{}, func() {}, nil
+	}
+	opened, err := c.open()
+	if errors.Is(err, kernels.ErrNoDevice) {
+		err = fmt.Errorf("%w (with --device-memory SIZE, such as 80GB, it is planned for one that is not here)", err)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return opened, func() { opened.Close() }, nil
 }
 
 func (r *planResult) print(out io.Writer) error {

@@ -95,7 +95,7 @@ type plans struct {
 // plans computes the memory of a model, and of a draft model if there is one.
 // Both hold the same positions of the same sequences. Guesses get a quarter of
 // the rows of a step (see engine.Options), so the draft model needs no more.
-func (f *cacheFlags) plans(ckpt, draft *model.Checkpoint, dev kernels.Device, kv kernels.DType, memory int64) (*plans, error) {
+func (f *cacheFlags) plans(ckpt, draft *model.Checkpoint, dev model.Sizer, kv kernels.DType, memory int64) (*plans, error) {
 	options, err := f.options(&ckpt.Config, kv)
 	if err != nil {
 		return nil, err

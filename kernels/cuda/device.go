@@ -59,6 +59,7 @@ const (
 
 // Device is a kernels.Device.
 type Device struct {
+	Sizes
 	thread  *thread
 	info    driver.Info
 	name    string
@@ -186,15 +187,12 @@ func (d *Device) Info() kernels.Info {
 	if d.hopper != nil {
 		which = "hopper"
 	}
-	return kernels.Info{
-		Name: d.name,
-		Detail: fmt.Sprintf("%s, compute capability %d.%d, %d processors, driver for CUDA %s",
-			d.info.Name, d.info.Major, d.info.Minor, d.info.Processors, cudaVersion(d.version)),
-		Memory:   d.free,
-		KVTypes:  cacheTypes,
-		StepRows: stepRows,
-		Features: []string{fmt.Sprintf("sm_%d%d", d.info.Major, d.info.Minor), "driver " + cudaVersion(d.version), driver.Binding, which},
-	}
+	info := d.Sizes.Info()
+	info.Name, info.Memory = d.name, d.free
+	info.Detail = fmt.Sprintf("%s, compute capability %d.%d, %d processors, driver for CUDA %s",
+		d.info.Name, d.info.Major, d.info.Minor, d.info.Processors, cudaVersion(d.version))
+	info.Features = []string{fmt.Sprintf("sm_%d%d", d.info.Major, d.info.Minor), "driver " + cudaVersion(d.version), driver.Binding, which}
+	return info
 }
 
 // Sync waits for all ops and returns the first error.

@@ -8,14 +8,22 @@ import (
 	"trona/kernels/cuda/driver"
 )
 
+// Sizes tells what a model takes on a GPU, which is the same for all, without one.
+type Sizes struct{}
+
+// Info describes a GPU as far as they are alike.
+func (Sizes) Info() kernels.Info {
+	return kernels.Info{Name: "cuda", KVTypes: cacheTypes, StepRows: stepRows}
+}
+
 // PackedBytes returns what Pack allocates, with what the driver adds to it.
-func (d *Device) PackedBytes(m *kernels.Matrix) int64 {
+func (Sizes) PackedBytes(m *kernels.Matrix) int64 {
 	_, bytes := weightLayout(m, 0)
 	return taken(bytes)
 }
 
 // ScratchBytes is 0: ops have a workspace that Open takes.
-func (d *Device) ScratchBytes(*kernels.Steps) int64 { return 0 }
+func (Sizes) ScratchBytes(*kernels.Steps) int64 { return 0 }
 
 // taken returns the memory that an allocation takes: small ones share pages of
 // 2 MiB, others have their own.
