@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -82,13 +83,30 @@ func threadsOf(kernel string) int {
 	return rowThreads
 }
 
-// TestManifest: it speaks of every kernel.
+// TestManifest: what it says of a kernel is what the code says, for every kernel and
+// architecture, so that lines of two builds cannot stand together.
 func TestManifest(t *testing.T) {
 	if !fatbin.Embedded {
 		t.Skip("built without compiled kernels")
 	}
-	text := fatbin.Manifest()
-	for _, k := range kernelsFor(9, 0) {
-		require.Contains(t, text, " "+k.name+" params ", "%s", k.name)
+	said, read := map[string][]string{}, map[string][]string{}
+	for line := range strings.Lines(fatbin.Manifest()) {
+		f := strings.Fields(line)
+		image := strings.Join(f[1:min(3, len(f))], " ")
+		switch f[0] {
+		case "image":
+			for _, k := range codeFor(t, []*kernel{{file: f[1]}}, f[2:3]) {
+				read[image] = append(read[image], fmt.Sprintf("%s params %d threads %d registers %d stack %d shared %d",
+					k.Name, k.ParamBytes(), k.MaxThreads, k.Registers, k.Stack, k.Shared))
+			}
+		case "kernel":
+			said[image] = append(said[image], strings.Join(slices.Delete(f[3:16], 9, 11), " ")) // without spills
+		}
 	}
+	require.Greater(t, len(read), 90)
+	for image := range read {
+		require.ElementsMatch(t, read[image], said[image], "%s", image)
+		delete(said, image)
+	}
+	require.Empty(t, said)
 }
