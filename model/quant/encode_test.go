@@ -162,6 +162,58 @@ func TestExact(t *testing.T) {
 	}
 }
 
+// full gives a random block scales of about 1, of which one is the greatest, and the
+// greatest code: blocks as an encoder would write them.
+func full(rng *rand.Rand, t kernels.DType) []byte {
+	b := randomBlock(rng, t)
+	for _, at := range scalesAt[t] {
+		b[at+1] = byte(0x34 + rng.IntN(8)) // 1/4 to 1
+	}
+	switch t {
+	case kernels.Q4_0, kernels.IQ4_NL:
+		b[2] = 0
+	case kernels.Q5_0:
+		b[2] &^= 1
+		b[6] &^= 15
+	case kernels.Q8_0:
+		b[2] = 127
+	case kernels.Q2_K:
+		b[0] = 255
+	case kernels.Q3_K:
+		b[96] &^= 15
+		b[104] &^= 3
+	case kernels.Q4_K, kernels.Q5_K:
+		b[4] |= 63
+		b[8] |= 63
+	case kernels.Q6_K:
+		b[192] = 128
+	case kernels.IQ4_XS:
+		b[2] &^= 3
+		b[4] &^= 15
+	}
+	return b
+}
+
+// TestKeeps: what a block held already is kept, but for what the search of two numbers misses.
+func TestKeeps(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	for _, typ := range encoded() {
+		if typ.Block() == 1 {
+			continue
+		}
+		x := make([]float32, 500*typ.Block())
+		for at := 0; at < len(x); at += typ.Block() {
+			Decode(x[at:][:typ.Block()], typ, full(rng, typ))
+		}
+		share := 0.01
+		switch typ {
+		case kernels.Q4_0, kernels.Q5_0, kernels.IQ4_NL: // one number
+			share = 1e-9
+		}
+		require.Less(t, rmse(t, typ, x), share*distance(x, make([]float32, len(x))), "%v", typ)
+	}
+}
+
 // TestEdges: the largest, the smallest and lonely values give numbers near them.
 func TestEdges(t *testing.T) {
 	for _, typ := range encoded() {
