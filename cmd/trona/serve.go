@@ -25,7 +25,7 @@ type serveCommand struct {
 	ServedModelName []string      `help:"Name of the model in the API; may be repeated, responses carry the first." placeholder:"NAME"`
 	KVCacheMemory   size          `name:"kv-cache-memory" help:"Memory of the KV cache, of all models together, such as 16GiB; absent: what the requests can use, within what is free." placeholder:"SIZE"`
 	APIKey          []string      `name:"api-key" sep:"none" help:"Key that requests must carry; may be repeated. Other users of the machine can see it: prefer TRONA_API_KEY or a file." placeholder:"KEY"`
-	APIKeyFile      string        `name:"api-key-file" help:"File with such keys, one a line." placeholder:"FILE"`
+	APIKeyFile      string        `name:"api-key-file" help:"File with such keys, one a line; lines that begin with # are comments." placeholder:"FILE"`
 	AllowedOrigins  []string      `help:"Origin, such as https://chat.example, whose pages may use the server from a browser; may be repeated, * allows all." placeholder:"ORIGIN"`
 	Strict          bool          `help:"Refuse requests with fields that have no effect, instead of naming them in the header x-trona-ignored."`
 	LogRequests     bool          `help:"Log a line for each request, without contents."`
@@ -193,7 +193,7 @@ func (c *serveCommand) keys() ([]string, error) {
 	}
 	before := len(keys)
 	for line := range strings.Lines(strings.TrimPrefix(string(text), byteOrderMark)) {
-		if line = strings.TrimSpace(line); line != "" {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
 			keys = append(keys, line)
 		}
 	}

@@ -110,11 +110,11 @@ func TestFileEmptied(t *testing.T) {
 // TestKeys asks with and without the keys of all sources.
 func TestKeys(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keys")
-	require.NoError(t, os.WriteFile(file, []byte("\ufefffrom-file\r\n\r\nsecond, with comma\r\n"), 0o600))
+	require.NoError(t, os.WriteFile(file, []byte("\ufefffrom-file\r\n\r\n # team A\nsecond, with comma\r\n"), 0o600))
 	t.Setenv("TRONA_API_KEY", "from-env, one key\n") // as the end of a line that became part of a secret
 	s := start(t, "--api-key-file", file, "--host", "0.0.0.0", "--max-model-len", "256")
 	for key, want := range map[string]int{
-		"from-file": 200, "second, with comma": 200, "from-env, one key": 200, "from-env": 401, "one key": 401, "": 401,
+		"from-file": 200, "second, with comma": 200, "from-env, one key": 200, "from-env": 401, "one key": 401, "# team A": 401, "": 401,
 	} {
 		request, err := http.NewRequest(http.MethodGet, s.url+"/v1/models", nil)
 		require.NoError(t, err)
