@@ -55,11 +55,6 @@ type Suite struct {
 // lost bounds the error of products with a type, relative to the sum of their magnitudes.
 func (s *Suite) lost(t kernels.DType) float64 { return 1e-5 + s.Rounding + s.Lost[t] }
 
-// Run runs the suite on a device that computes in F32.
-func Run(t *testing.T, open func() (kernels.Device, error)) {
-	Suite{Open: open}.Run(t)
-}
-
 // Open opens a device for a test and closes it at its end. It skips the test
 // where the machine lacks the device, unless REQUIRE_<NAME>=1 promised it.
 func Open(t testing.TB, name string, open func() (kernels.Device, error)) kernels.Device {

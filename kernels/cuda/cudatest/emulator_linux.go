@@ -35,9 +35,6 @@ func Set(t testing.TB, name, value string) {
 	require.Zero(t, int32(r), "%s=%s", name, value)
 }
 
-// Report returns what the emulated driver said of the last error.
-func Report(t testing.TB) string { return text(function(t, "trona_emu_report")) }
-
 // Launches returns how often each kernel of the emulated driver was launched.
 func Launches(t testing.TB) map[string]int { return counts(t, "trona_emu_kernels") }
 
