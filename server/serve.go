@@ -43,8 +43,8 @@ func (s *Server) Serve(l net.Listener) error {
 
 // crowded closes the connections in which nothing happens, while one waits for room.
 func (s *Server) crowded(yes bool) {
-	now, last := time.Now().UnixNano(), s.crowdedAt.Load()
-	if yes && now-last >= int64(crowdedEvery) && s.crowdedAt.CompareAndSwap(last, now) {
+	now, last := time.Now(), s.crowdedAt.Load()
+	if yes && (last == nil || now.Sub(*last) >= crowdedEvery) && s.crowdedAt.CompareAndSwap(last, &now) {
 		s.options.Log.Warn("as many connections are open as may be: idle ones are closed, new ones wait for the others", "connections", s.options.MaxConns)
 	}
 	if yes || !s.inFlight.isDraining() {

@@ -43,7 +43,7 @@ type Server struct {
 	memory    *memory
 	responses *responseStore
 	http      *http.Server
-	crowdedAt atomic.Int64 // when the log said last that there is no room, in nanoseconds
+	crowdedAt atomic.Pointer[time.Time] // when the log said last that there is no room
 
 	ctx    context.Context // ends when a shutdown no longer waits
 	cancel context.CancelCauseFunc
