@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"regexp"
 	"slices"
@@ -77,17 +76,30 @@ func (b *builder) must(at string, g *grammar.Grammar, err error) *grammar.Gramma
 	return g
 }
 
+// formedBy returns the field that gives an answer its form; "": none does.
+func (p *params) formedBy() string {
+	switch {
+	case p.structure.at != "":
+		return p.structure.at
+	case p.tools.required:
+		return "tool_choice"
+	case p.tools.strict():
+		return "tools"
+	}
+	return ""
+}
+
 // constrain compiles what an answer after the prompt must be.
 func (p *params) constrain(ctx context.Context, m *Model, from *prompt, held *share) error {
-	forced := p.tools.required || p.tools.strict()
-	if p.structure.at == "" && !forced {
+	at := p.formedBy()
+	if at == "" {
 		return nil
 	}
 	if p.ignoreEOS {
 		return invalid("ignore_eos", "is not possible where the answer has a form")
 	}
 	if m.Tokenizer.Contextual() {
-		return invalid(cmp.Or(p.structure.at, "tools"), "is not possible with this model: what its tokens say depends on those before them, as where a space comes between tokens")
+		return invalid(at, "is not possible with this model: what its tokens say depends on those before them, as where a space comes between tokens")
 	}
 	if held.of.compiles.Acquire(ctx, 1) != nil {
 		return context.Cause(ctx)
@@ -104,7 +116,7 @@ func (p *params) constrain(ctx context.Context, m *Model, from *prompt, held *sh
 		inner = b.must(p.structure.at, g, err)
 		b.note(p.structure.at, inner)
 	}
-	if forced || len(p.tools.tools) > 0 {
+	if len(p.tools.tools) > 0 {
 		calls := b.calls(&p.tools, inner == nil && !p.tools.required)
 		switch {
 		case inner == nil || p.tools.required:

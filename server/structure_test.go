@@ -313,10 +313,12 @@ func TestJoinedTokens(t *testing.T) {
 	m.Tokenizer, m.VocabSize, m.EOS = tok, tok.VocabSize(), []int32{0}
 	s := New(Options{})
 	s.SetModels(m)
+	strict := `"tools":[{"type":"function","function":{"name":"f","strict":true,"parameters":{}}}]`
 	for field, at := range map[string]string{
 		`"guided_regex":"a"`:                           "guided_regex",
 		`"response_format":{"type":"json_object"}`:     "response_format.type",
-		`"tool_choice":"required",` + toolFG:           "tools",
+		`"tool_choice":"required",` + toolFG:           "tool_choice",
+		strict:                                         "tools",
 		`"guided_choice":["a"],"tool_choice":"none"`:   "guided_choice",
 		`"response_format":{"type":"text"},"stop":"b"`: "",
 	} {
