@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -101,7 +102,17 @@ func parseMessage(err error) string {
 	if flag, rest, _ := strings.Cut(message, ": "); strings.HasPrefix(rest, "missing value") || strings.HasSuffix(rest, `"EOL" (<EOL>)`) {
 		return flag + " needs a value"
 	}
-	return strings.Replace(message, "expected a valid 64 bit int but got", "want a whole number, not", 1)
+	for _, of := range []struct{ kong, plain string }{
+		{`expected a valid 64 bit int but got`, "want a whole number, not"},
+		{`expected a float but got (".*") \(string\)`, "want a number, not $1"},
+		{`expected duration but got (".*?"): time: .*duration "[^"]*"`, "want a time with its unit, such as 30s, not $1"},
+		{`bool value must be .* but got`, "want true or false, not"},
+		{` must be one of (?:"",)?(.*) but got`, ": want one of $1, not"},
+		{`from envar (\w+)="(.*)"`, "from the variable $1"},
+	} {
+		message = regexp.MustCompile(of.kong).ReplaceAllString(message, of.plain)
+	}
+	return message
 }
 
 // failedCommand returns the command whose arguments are wrong; nil: there is none.
