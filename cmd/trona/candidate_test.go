@@ -9,6 +9,7 @@ import (
 
 	"trona/kernels"
 	"trona/model/demo"
+	"trona/server"
 	"trona/tokenizer"
 )
 
@@ -45,14 +46,18 @@ func TestFingerprint(t *testing.T) {
 }
 
 // TestLoaderCollections: what loading changes of collections is as before when it is over,
-// however it ends.
+// however it ends, and nothing is changed that the user chose.
 func TestLoaderCollections(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
-	for _, percent := range []int{100, 50, -1} {
-		debug.SetGCPercent(percent)
+	for chosen, meanwhile := range map[string]int{"": 400, "100": 100} {
+		t.Setenv("GOGC", chosen)
 		l := loader{sources: []source{{path: demo.Name}, {path: "none"}}, cache: cacheFlags{kvFlags: kvFlags{"auto"}, MaxNumSeqs: 1}, device: deviceFlags{Device: "cpu"}}
+		l.opened = func(*server.Model) error {
+			require.Equal(t, meanwhile, debug.SetGCPercent(meanwhile))
+			return nil
+		}
 		_, err := l.load(newProgress(io.Discard, ""))
 		require.ErrorContains(t, err, "none")
-		require.Equal(t, percent, debug.SetGCPercent(percent))
+		require.Equal(t, 100, debug.SetGCPercent(100))
 	}
 }

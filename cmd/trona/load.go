@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"math"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -74,11 +75,9 @@ func (l *loader) load(bar *progress) (_ fleet, err error) {
 // that collections would find little, while they take a fifth of the time: they come later.
 // One that the user chose (GOGC) stays.
 func (l *loader) candidates() (list []*candidate, err error) {
-	const usual, rare = 100, 400
-	if percent := debug.SetGCPercent(rare); percent == usual {
-		defer debug.SetGCPercent(usual)
-	} else {
-		debug.SetGCPercent(percent)
+	const rare = 400
+	if os.Getenv("GOGC") == "" {
+		defer debug.SetGCPercent(debug.SetGCPercent(rare))
 	}
 	for _, s := range l.sources {
 		c, err := l.candidate(s)
