@@ -39,19 +39,12 @@ func blocksOf(p piece) (list []addition) {
 		list = append(list, addition{contentBlock{Type: "thinking", Thinking: new(string), Signature: new(string)}, -1,
 			blockDelta{Type: "thinking_delta", Thinking: p.reasoning}})
 	}
-	call := func(c callDelta) {
-		block := contentBlock{Type: "tool_use", ID: c.id, Name: c.name, Input: jsontext.Value("{}")}
-		list = append(list, addition{block, c.index, blockDelta{Type: "input_json_delta", JSON: c.arguments}})
-	}
-	before, begun := p.growing()
-	for _, c := range before {
-		call(c)
-	}
-	if p.text != "" {
-		list = append(list, addition{contentBlock{Type: "text", Text: new(string)}, -1, blockDelta{Type: "text_delta", Text: p.text}})
-	}
-	for _, c := range begun {
-		call(c)
+	for _, c := range p.answer() {
+		block, delta := contentBlock{Type: "tool_use", ID: c.id, Name: c.name, Input: jsontext.Value("{}")}, blockDelta{Type: "input_json_delta", JSON: c.arguments}
+		if c.index < 0 {
+			block, delta = contentBlock{Type: "text", Text: new(string)}, blockDelta{Type: "text_delta", Text: c.arguments}
+		}
+		list = append(list, addition{block, c.index, delta})
 	}
 	return list
 }

@@ -63,6 +63,15 @@ type piece struct {
 	outcome    outcome
 }
 
+// said returns the tokens of the answer proper. That which ends it has no text.
+func (p *piece) said() []drawn {
+	tokens := p.tokens[p.lead:]
+	if last := len(tokens) - 1; last >= 0 && tokens[last].Finish == engine.FinishStop {
+		tokens = tokens[:last]
+	}
+	return tokens
+}
+
 // drawn is a token of an answer.
 type drawn struct {
 	engine.Event

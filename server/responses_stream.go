@@ -103,15 +103,14 @@ func (r *responseRun) run(ctx context.Context, c *chat) error {
 		if p.reasoning != "" {
 			r.grow("reasoning", callDelta{index: -1, arguments: p.reasoning}, nil)
 		}
-		before, begun := p.growing()
-		for _, call := range before {
-			r.grow("function_call", call, nil)
-		}
-		if p.text != "" {
-			r.grow("message", callDelta{index: -1, arguments: p.text}, c.chatLogprobs(p.tokens[p.lead:]))
-		}
-		for _, call := range begun {
-			r.grow("function_call", call, nil)
+		logprobs := c.chatLogprobs(p.said())
+		for _, d := range p.answer() {
+			if d.index >= 0 {
+				r.grow("function_call", d, nil)
+				continue
+			}
+			r.grow("message", d, logprobs)
+			logprobs = nil
 		}
 		if p.finish != "" {
 			r.finish(c, p)

@@ -211,12 +211,12 @@ func TestResponsesEcho(t *testing.T) {
 	require.Equal(t, "u", got["user"])
 }
 
-// Log probabilities are those of the message, from the first token of its first letter, and of
-// nothing before it.
+// Log probabilities are those of the message, from the first token of its first letter to the
+// last, which may have waited for what ends the answer, and of nothing else.
 func TestResponsesLogprobs(t *testing.T) {
 	for item, said := range []string{"\u4f60 ok", "<think>\nhm\n</think>\n\n\u4f60 ok"} {
 		s := newServer(t, says(t, said))
-		got := post(t, s, 200, responsesPath, `{"input":"a","include":["message.output_text.logprobs"],"top_logprobs":2}`)
+		got := post(t, s, 200, responsesPath, `{"input":"a","include":["message.output_text.logprobs"],"top_logprobs":2,"stop":["kx"]}`)
 		require.EqualValues(t, 2, got["top_logprobs"])
 		part := get(got, "output", item, "content", 0)
 		var text []byte

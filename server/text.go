@@ -34,18 +34,29 @@ type fragment struct {
 }
 
 func (f *fragment) add(g fragment) {
+	for _, c := range g.calls {
+		c.at += len(f.text)
+		f.calls = append(f.calls, c)
+	}
 	f.reasoning += g.reasoning
 	f.text += g.text
-	f.calls = append(f.calls, g.calls...)
 }
 
-// growing returns what goes to the call before, which precedes the text, and the calls that begin.
-func (f *fragment) growing() (before, begun []callDelta) {
-	n := 0
-	for n < len(f.calls) && f.calls[n].name == "" {
-		n++
+// answer returns what comes behind the reasoning, in order. Text is the arguments of no call: -1.
+func (f *fragment) answer() (list []callDelta) {
+	said := 0
+	say := func(end int) {
+		if end > said {
+			list = append(list, callDelta{index: -1, arguments: f.text[said:end]})
+			said = end
+		}
 	}
-	return f.calls[:n], f.calls[n:]
+	for _, c := range f.calls {
+		say(c.at)
+		list = append(list, c)
+	}
+	say(len(f.text))
+	return list
 }
 
 func (f *fragment) empty() bool { return f.reasoning == "" && f.text == "" && len(f.calls) == 0 }
@@ -149,11 +160,12 @@ func (t *textStream) splitCalls(text, reasoning, answer string) fragment {
 		before = t.raw[:known-len(answer)]
 		t.raw, reasoning = t.raw[known:], ""
 	}
-	f := fragment{reasoning: reasoning, text: answer}
+	f := fragment{reasoning: reasoning, text: before}
+	var calls []callDelta
 	if t.calls != nil {
-		f.text, f.calls = t.calls.write(answer)
+		answer, calls = t.calls.write(answer)
 	}
-	f.text = before + f.text
+	f.add(fragment{text: answer, calls: calls})
 	return f
 }
 

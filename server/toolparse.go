@@ -10,6 +10,7 @@ import (
 // id and its name, those after it pieces of its arguments.
 type callDelta struct {
 	index     int
+	at        int // bytes of the text beside it that come before it
 	id        string
 	name      string
 	arguments string // JSON
@@ -137,7 +138,7 @@ func (p *toolParser) take() {
 func (p *toolParser) put(text string) {
 	last := len(p.pending) - 1
 	if last < 0 || p.pending[last].name != "" {
-		p.pending = append(p.pending, callDelta{index: p.count - 1})
+		p.pending = append(p.pending, callDelta{index: p.count - 1, at: len(p.text)})
 		last++
 	}
 	p.pending[last].arguments += text
@@ -285,7 +286,7 @@ func (p *toolParser) begin(name string) bool {
 	if name == "" || len(name) > maxNameBytes || p.form.strict && p.known[name].name == "" {
 		return false
 	}
-	p.pending = append(p.pending, callDelta{index: p.count, id: "chatcmpl-tool-" + randomHex(), name: name})
+	p.pending = append(p.pending, callDelta{index: p.count, at: len(p.text), id: "chatcmpl-tool-" + randomHex(), name: name})
 	p.count++
 	p.drop()
 	return true

@@ -23,23 +23,36 @@ func formNamed(name string) toolForm {
 const typedSchema = `{"properties":{"s":{"type":"string"},"i":{"type":"integer"},"b":{"type":"boolean"},"l":{"type":"array"},"o":{"$ref":"#/$defs/o"},
 "n":{"anyOf":[{"type":"string"},{"type":"null"}]},"e":{"enum":["1","2"]},"m":{"type":["string","integer"]}},"$defs":{"o":{"type":"object"}}}`
 
-// parsed is an answer taken apart: text, then calls as "name arguments".
-func parsed(form string, single bool, cuts ...string) []string {
+// ordered is an answer as it was said, texts and calls in turns.
+func ordered(form string, single bool, cuts ...string) (list []callDelta) {
 	known := map[string]tool{"f": {name: "f"}, "g.h": {name: "g.h"}, "get_time": {name: "get_time"}, "typed": {name: "typed", parameters: jsontext.Value(typedSchema)}}
 	p := newToolParser(formNamed(form), known, single)
 	defer p.close()
-	all := ""
-	var list callList
+	var f fragment
+	add := func(text string, calls []callDelta) { f.add(fragment{text: text, calls: calls}) }
 	for _, piece := range cuts {
-		text, calls := p.write(piece)
-		all += text
-		list.add(calls)
+		add(p.write(piece))
 	}
-	text, calls := p.end()
-	list.add(calls)
-	out := []string{all + text}
-	for _, call := range list.whole() {
-		out = append(out, call.name+" "+call.arguments)
+	add(p.end())
+	for _, d := range f.answer() {
+		if last := len(list) - 1; last >= 0 && list[last].index == d.index {
+			list[last].arguments += d.arguments
+		} else {
+			list = append(list, callDelta{index: d.index, name: d.name, arguments: d.arguments})
+		}
+	}
+	return list
+}
+
+// parsed is an answer taken apart: text, then calls as "name arguments".
+func parsed(form string, single bool, cuts ...string) []string {
+	out := []string{""}
+	for _, d := range ordered(form, single, cuts...) {
+		if d.index < 0 {
+			out[0] += d.arguments
+		} else {
+			out = append(out, d.name+" "+d.arguments)
+		}
 	}
 	return out
 }
@@ -188,6 +201,11 @@ func TestToolParser(t *testing.T) {
 		require.Equal(t, c.want, parsed(c.form, false, c.answer), "%s: %s", c.form, c.answer)
 		require.Equal(t, c.want, parsed(c.form, false, strings.Split(c.answer, "")...), "%s: %s", c.form, c.answer)
 	}
+	// What is said between calls stays there.
+	call := `<TOOLCALL>[{"name":"f","arguments":{}}]</TOOLCALL>`
+	said := func(text string) callDelta { return callDelta{index: -1, arguments: text} }
+	called := func(i int) callDelta { return callDelta{index: i, name: "f", arguments: "{}"} }
+	require.Equal(t, []callDelta{said("a"), called(0), said("b"), called(1), called(2), said("c")}, ordered("nemotron", false, "a"+call+"b"+call+call+"c"))
 	// Where one call is wanted the first is all.
 	require.Equal(t, []string{"", `f {"a":1}`}, parsed("nemotron", true, `<TOOLCALL>[{"name":"f","arguments":{"a":1}},{"name":"g"}]</TOOLCALL> x`))
 	require.Equal(t, []string{"", `f {}`}, parsed("mistral", true, `[TOOL_CALLS]f[ARGS]{}[TOOL_CALLS]g[ARGS]{}`))
@@ -239,10 +257,13 @@ func TestToolParserSplits(t *testing.T) {
 		}
 		for _, form := range []string{"nemotron", "llama", "python", "mistral", "functionary", "deepseek", "glm", "qwen"} {
 			single := rng.IntN(3) == 0
-			whole := parsed(form, single, answer)
-			require.Equal(t, whole, parsed(form, single, pieces(rng, answer)...), "%s: %q", form, answer)
-			for _, call := range whole[1:] {
-				_, arguments, _ := strings.Cut(call, " ")
+			whole := ordered(form, single, answer)
+			require.Equal(t, whole, ordered(form, single, pieces(rng, answer)...), "%s: %q", form, answer)
+			for _, call := range whole {
+				arguments := call.arguments
+				if call.index < 0 {
+					continue // text
+				}
 				require.True(t, arguments == "" || arguments[0] == '{', "%q: %s", answer, arguments)
 				if json.Valid([]byte(arguments)) {
 					calls++
