@@ -101,8 +101,8 @@ func spread(x []float32, n int, signed bool) []float32 {
 	return y
 }
 
-// TestSearchPays: every type is at least as good as evenly spread numbers, and
-// a type of more bits is better than one of fewer.
+// TestSearchPays: every type is as much better than evenly spread numbers as it was when this
+// was written, and a type of more bits is better than one of fewer.
 func TestSearchPays(t *testing.T) {
 	x := normal(rand.New(rand.NewPCG(7, 8)), 1<<14, 0.02)
 	for _, c := range []struct {
@@ -111,18 +111,18 @@ func TestSearchPays(t *testing.T) {
 		signed bool
 		atMost float64 // of the error of spread numbers
 	}{
-		{kernels.Q4_0, 15, true, 0.98},
-		{kernels.Q4_1, 15, false, 0.98},
-		{kernels.Q5_0, 31, true, 0.98},
-		{kernels.Q5_1, 31, false, 0.98},
-		{kernels.Q8_0, 254, true, 1.01},
-		{kernels.Q4_K, 15, false, 1.04}, // its scales have 6 bits only
-		{kernels.Q5_K, 31, false, 1.06},
-		{kernels.Q6_K, 63, true, 0.9}, // of 16 values each
-		{kernels.Q3_K, 7, true, 0.8},
-		{kernels.Q2_K, 3, false, 0.8},
-		{kernels.IQ4_NL, 15, true, 0.9},
-		{kernels.IQ4_XS, 15, true, 0.9},
+		{kernels.Q4_0, 15, true, 0.88},
+		{kernels.Q4_1, 15, false, 0.895},
+		{kernels.Q5_0, 31, true, 0.885},
+		{kernels.Q5_1, 31, false, 0.89},
+		{kernels.Q8_0, 254, true, 0.885},
+		{kernels.Q4_K, 15, false, 0.905},
+		{kernels.Q5_K, 31, false, 0.93},
+		{kernels.Q6_K, 63, true, 0.69}, // of 16 values each
+		{kernels.Q3_K, 7, true, 0.69},
+		{kernels.Q2_K, 3, false, 0.59},
+		{kernels.IQ4_NL, 15, true, 0.715},
+		{kernels.IQ4_XS, 15, true, 0.725},
 	} {
 		plain := distance(x, spread(x, c.n, c.signed))
 		got := rmse(t, c.typ, x)
