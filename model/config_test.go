@@ -248,19 +248,22 @@ func TestConfigAccepts(t *testing.T) {
 			limited(2048, "rope_scaling")(t, c)
 			require.Equal(t, Rotary{Theta: c.Rotary.Theta, Dim: c.Rotary.Dim}, c.Rotary)
 		}},
-		"window null":     {map[string]string{"sliding_window": "null"}, nil},
-		"full attention":  {map[string]string{"layer_types": `["full_attention", "full_attention"]`}, nil},
-		"neutral values":  {map[string]string{"attention_bias": "false", "partial_rotary_factor": "1.0", "num_experts": "null"}, nil},
-		"remote code":     {map[string]string{"auto_map": `{"AutoConfig": "configuration_decilm.DeciLMConfig"}`}, nil},
-		"endless context": {map[string]string{"max_position_embeddings": "1099511627776"}, nil},
-		"one eos":         {map[string]string{"eos_token_id": "7"}, func(t *testing.T, c *Config) { require.Equal(t, []int32{7}, c.EOS) }},
-		"no eos":          {map[string]string{"eos_token_id": "null"}, func(t *testing.T, c *Config) { require.Empty(t, c.EOS) }},
-		"modelopt":        {map[string]string{"quantization_config": `{"quant_method": "modelopt", "quant_algo": "FP8", "ignore": ["lm_head"]}`}, nil},
-		"fbgemm":          {map[string]string{"quantization_config": `{"quant_method": "fbgemm_fp8", "activation_scale_ub": 1200.0, "modules_to_not_convert": ["lm_head"]}`}, nil},
-		"mistral":         {map[string]string{"architectures": `["MistralForCausalLM"]`, "sliding_window": "null"}, nil},
-		"q and k norms":   {map[string]string{"architectures": `["Qwen3ForCausalLM"]`}, func(t *testing.T, c *Config) { require.True(t, c.Layers[0].Attention.QKNorm) }},
-		"KV alone":        {map[string]string{"quantization_config": `{"quant_method": "modelopt", "quant_algo": null, "kv_cache_scheme": {"num_bits": 8}}`}, nil},
-		"whole as float":  {map[string]string{"max_position_embeddings": "16384.0", "num_hidden_layers": "2e0"}, func(t *testing.T, c *Config) { require.Len(t, c.Layers, 2) }},
+		"window null":        {map[string]string{"sliding_window": "null"}, nil},
+		"full attention":     {map[string]string{"layer_types": `["full_attention", "full_attention"]`}, nil},
+		"neutral values":     {map[string]string{"attention_bias": "false", "partial_rotary_factor": "1.0", "num_experts": "null"}, nil},
+		"remote code":        {map[string]string{"auto_map": `{"AutoConfig": "configuration_decilm.DeciLMConfig"}`}, nil},
+		"endless context":    {map[string]string{"max_position_embeddings": "1099511627776"}, nil},
+		"one eos":            {map[string]string{"eos_token_id": "7"}, func(t *testing.T, c *Config) { require.Equal(t, []int32{7}, c.EOS) }},
+		"no eos":             {map[string]string{"eos_token_id": "null"}, func(t *testing.T, c *Config) { require.Empty(t, c.EOS) }},
+		"modelopt":           {map[string]string{"quantization_config": `{"quant_method": "modelopt", "quant_algo": "FP8", "ignore": ["lm_head"]}`}, nil},
+		"several algorithms": {map[string]string{"quantization_config": mixed(`{"a.b": {"quant_algo": "FP8"}, "a.c": {"quant_algo": "NVFP4", "group_size": 16}}`)}, nil},
+		"not sparse": {map[string]string{"quantization_config": `{"quant_method": "compressed-tensors", "format": "float-quantized",
+			"sparsity_config": {"format": "dense", "ignore": []}, "transform_config": {}}`}, nil},
+		"fbgemm":         {map[string]string{"quantization_config": `{"quant_method": "fbgemm_fp8", "activation_scale_ub": 1200.0, "modules_to_not_convert": ["lm_head"]}`}, nil},
+		"mistral":        {map[string]string{"architectures": `["MistralForCausalLM"]`, "sliding_window": "null"}, nil},
+		"q and k norms":  {map[string]string{"architectures": `["Qwen3ForCausalLM"]`}, func(t *testing.T, c *Config) { require.True(t, c.Layers[0].Attention.QKNorm) }},
+		"KV alone":       {map[string]string{"quantization_config": `{"quant_method": "modelopt", "quant_algo": null, "kv_cache_scheme": {"num_bits": 8}}`}, nil},
+		"whole as float": {map[string]string{"max_position_embeddings": "16384.0", "num_hidden_layers": "2e0"}, func(t *testing.T, c *Config) { require.Len(t, c.Layers, 2) }},
 		"model type": {map[string]string{"architectures": "null", "model_type": `"qwen3"`}, func(t *testing.T, c *Config) {
 			require.Equal(t, "Qwen3ForCausalLM", c.Architecture)
 		}},
@@ -278,6 +281,11 @@ func TestConfigAccepts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// mixed is how ModelOpt says that modules have algorithms of their own.
+func mixed(layers string) string {
+	return `{"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": ` + layers + `}`
 }
 
 // limited checks the context and what limits it.
@@ -331,6 +339,13 @@ func TestConfigRefuses(t *testing.T) {
 		{"quantization_config.ignore", `{"quant_method": "compressed-tensors", "format": "float-quantized", "ignore": ["re:(?=x)"]}`},
 		{"quantization_config.config_groups.group_0.weights.type",
 			`{"quant_method": "compressed-tensors", "format": "float-quantized", "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "bool"}}}}`},
+		{"quantization_config.config_groups.group_0", `{"quant_method": "modelopt", "quant_algo": "FP8", "config_groups": {"group_0": 8}}`},
+		{"quantization_config.sparsity_config", `{"quant_method": "compressed-tensors", "format": "float-quantized", "sparsity_config": {"format": "sparse-24-bitmask"}}`},
+		{"quantization_config.transform_config", `{"quant_method": "compressed-tensors", "format": "float-quantized", "transform_config": {"config_groups": {"R1": {}}}}`},
+		{"quantization_config.quantized_layers.a.b.quant_algo", mixed(`{"a.b": {"quant_algo": "W4A8_AWQ"}}`)},
+		{"quantization_config.quantized_layers.a.b.quant_algo", mixed(`{"a.b": {"quant_algo": "MIXED_PRECISION"}}`)},
+		{"quantization_config.quantized_layers.a.b", mixed(`{"a.b": "FP8"}`)},
+		{"quantization_config.quantized_layers", mixed(`["a.b"]`)},
 		{"quantization_config.weight_block_size", `{"quant_method": "fp8", "weight_block_size": [128, 0]}`},
 		{"quantization_config.fmt", `{"quant_method": "fp8", "fmt": "e5m2"}`},
 		{"quantization_config", `"fp8"`},
