@@ -153,6 +153,15 @@ var invarianceCases = map[string]attentionCase{
 	"long invariance in 1016": {4, 1, 32, 0, [][2]int64{{9, 2040}, {40, 1020}}, 1016},
 }
 
+// mixedCases are those of sequences that decode beside others.
+var mixedCases = map[string]attentionCase{
+	"all":  {6, 2, 64, 3, [][2]int64{{1, 0}, {1, 130}, {1, 63}, {70, 20}, {5, 0}}, 0},
+	"near": {6, 2, 64, 3, [][2]int64{{1, 0}, {1, 130}, {1, 63}, {70, 20}, {5, 0}}, 40},
+	// So many that a device need not cut them up, as it does with one alone.
+	"long":         {8, 4, 32, 4, [][2]int64{{1, 1030}, {1, 2060}, {1, 1500}, {1, 1023}, {5, 1020}}, 0},
+	"long in 1100": {8, 4, 32, 4, [][2]int64{{1, 1030}, {1, 2060}, {1, 1500}, {1, 1023}, {5, 1020}}, 1100},
+}
+
 func testAttention(c *context) {
 	types := c.suite.CacheTypes
 	if types == nil {
@@ -170,8 +179,11 @@ func testAttention(c *context) {
 				c.run(fmt.Sprintf("%v/%s/%s", t, name, arithmetic), func(c *context) { c.attentionInvariance(t, a, arithmetic == "decode") })
 			}
 		}
-		for _, window := range []int64{0, 40} {
-			c.run(fmt.Sprintf("%v/decode and prefill in %d", t, window), func(c *context) { c.attentionMixed(t, window) })
+		for name, a := range mixedCases {
+			if c.suite.Brief && strings.HasPrefix(name, "long") {
+				continue
+			}
+			c.run(fmt.Sprintf("%v/%s/mixed", t, name), func(c *context) { c.attentionMixed(t, a) })
 		}
 	}
 }
@@ -330,8 +342,8 @@ func (c *context) attentionInvariance(t kernels.DType, a attentionCase, decode b
 
 // attentionMixed: what decodes and what does not have the bits that they have
 // without the other, and sequences those that they have alone.
-func (c *context) attentionMixed(t kernels.DType, window int64) {
-	in := c.attentionInput(t, attentionCase{6, 2, 64, 3, [][2]int64{{1, 0}, {1, 130}, {1, 63}, {70, 20}, {5, 0}}, window})
+func (c *context) attentionMixed(t kernels.DType, a attentionCase) {
+	in := c.attentionInput(t, a)
 	kv := c.fillCache(in)
 	width := in.heads * in.dim
 	want := c.attend(in, kv, in.plan, 0, in.n)
