@@ -28,10 +28,10 @@ type PlanOptions struct {
 	DeviceMemory int64         // bytes that may be used; 0: no limit
 }
 
-// Bounds of a plan: a position travels as an int32.
+// Bounds of a plan: a position travels as an int32, and MaxSequences is the most of MaxNumSeqs.
 const (
 	maxPositions = 1<<31 - 1
-	maxSequences = 1 << 16
+	MaxSequences = 1 << 16
 	maxDrafts    = 1 << 10
 )
 
@@ -64,8 +64,8 @@ type PlanRow struct {
 func MakePlan(ckpt *Checkpoint, dev Sizer, o PlanOptions) (*Plan, error) {
 	c, pl := &ckpt.Config, planner{config: &ckpt.Config, dev: dev, given: o}
 	o.defaults(c, dev.Info().StepRows)
-	if o.MaxModelLen > maxPositions || o.MaxNumSeqs > maxSequences || o.Drafts > maxDrafts {
-		return nil, fmt.Errorf("plan: at most %d positions, %d sequences and %d drafts", maxPositions, maxSequences, maxDrafts)
+	if o.MaxModelLen > maxPositions || o.MaxNumSeqs > MaxSequences || o.Drafts > maxDrafts {
+		return nil, fmt.Errorf("plan: at most %d positions, %d sequences and %d drafts", maxPositions, MaxSequences, maxDrafts)
 	}
 	if o.MaxModelLen < 0 || o.MaxNumSeqs < 0 || o.Drafts < 0 || o.MaxRows < 0 || o.MaxLogits < 0 || o.DeviceMemory < 0 {
 		return nil, errors.New("plan: options must not be negative")

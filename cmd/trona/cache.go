@@ -69,8 +69,8 @@ func (f *cacheFlags) check() error {
 	if f.MaxModelLen < 0 {
 		return usagef("--max-model-len %d: must not be negative", f.MaxModelLen)
 	}
-	if f.MaxNumSeqs < 1 {
-		return usagef("--max-num-seqs %d: must be at least 1", f.MaxNumSeqs)
+	if f.MaxNumSeqs < 1 || f.MaxNumSeqs > model.MaxSequences {
+		return usagef("--max-num-seqs %d: must be 1 to %d", f.MaxNumSeqs, model.MaxSequences)
 	}
 	return f.speculateFlags.check()
 }

@@ -90,6 +90,7 @@ func TestExitCodes(t *testing.T) {
 		"no list as value":  {[]string{"bench", "-p"}, exitUsage, "--n-prompt needs a value (see trona bench --help)"},
 		"bad size":          {[]string{"plan", "--device-memory", "16Q"}, exitUsage, "16Q"},
 		"negative":          {[]string{"plan", "--max-model-len=-1"}, exitUsage, "--max-model-len"},
+		"many sequences":    {[]string{"serve", "--max-num-seqs", "70000"}, exitUsage, "--max-num-seqs 70000: must be 1 to 65536"},
 		"unknown dtype":     {[]string{"plan", "--kv-cache-dtype", "int3"}, exitUsage, "int3"},
 		"bench synchronous": {[]string{"bench", "--synchronous"}, exitUsage, "only with --engine"},
 		"nothing to bench":  {[]string{"bench", "-p", "0", "-n", "0"}, exitUsage, "nothing to measure"},
