@@ -433,12 +433,18 @@ func TestMetrics(t *testing.T) {
 	s := newServer(t, says(t, "Hello"))
 	post(t, s, 200, chatPath, `{`+hello+`}`)
 	post(t, s, 200, chatPath, `{`+hello+`,"max_tokens":2,"n":2}`)
+	post(t, s, 400, chatPath, `{}`)
+	for _, path := range []string{"/nowhere", "/elsewhere"} {
+		post(t, s, 404, path, `{}`)
+	}
 	w, _ := call(t, s, "GET", "/metrics", "")
 	text := w.Body.String()
 	for _, line := range []string{
 		"trona_requests_running 0", "trona_requests_waiting 0", "trona_kv_cache_usage_ratio ", "trona_prompt_tokens_total ",
 		"trona_generation_tokens_total ", "trona_prefix_cache_hit_tokens_total ", "trona_preemptions_total ",
 		`trona_request_success_total{finished_reason="stop"} 1`, `trona_request_success_total{finished_reason="length"} 2`,
+		`trona_http_requests_total{route="/v1/chat/completions",status="200"} 2`, `trona_http_requests_total{route="/v1/chat/completions",status="400"} 1`,
+		`trona_http_requests_total{route="unknown",status="404"} 2`,
 		`trona_request_success_total{finished_reason="abort"} 0`, `trona_request_success_total{finished_reason="error"} 0`,
 		"trona_time_to_first_token_seconds_count 3", "trona_e2e_request_latency_seconds_count 3", "trona_inter_token_latency_seconds_bucket",
 		`vllm:num_requests_running{engine="0",model_name="test"} 0`, `vllm:num_requests_waiting{`, `vllm:kv_cache_usage_perc{`,

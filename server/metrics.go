@@ -2,18 +2,21 @@ package server
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"trona/engine"
 )
 
 // metrics are what Prometheus collects: histograms of requests, and what the
-// engine says about itself. Every series exists twice, under this program's
+// engine says about itself. Each of these exists twice, under this program's
 // name and under vLLM's, so that existing dashboards and routers work. vLLM's
-// have labels for the model; ours are sums over all models.
+// have labels for the model; ours are sums over all models. Besides they are
+// counts of all HTTP requests, and what the system says of the process.
 type metrics struct {
 	models    func() modelSet
 	registry  *prometheus.Registry
@@ -22,6 +25,7 @@ type metrics struct {
 	between   histogram
 	whole     histogram
 	successes [2]*prometheus.CounterVec
+	answers   *prometheus.CounterVec
 }
 
 // histogram is one measure under both names.
@@ -63,7 +67,10 @@ func newMetrics(models func() modelSet) *metrics {
 	for _, reason := range []string{finishStop, finishLength, engine.FinishCancelled.String(), engine.FinishError.String()} {
 		m.successes[0].WithLabelValues(reason) // a series that is 0 exists
 	}
-	m.registry.MustRegister(engineCollector{models})
+	m.answers = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "trona_http_requests_total", Help: "Requests that were answered, refused or left by the client (499), by route and status.",
+	}, []string{"route", "status"})
+	m.registry.MustRegister(m.answers, engineCollector{models}, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.gather = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	return m
 }
@@ -86,6 +93,11 @@ func (m *metrics) finished(of *Model, reason string, d time.Duration) {
 	m.successes[0].WithLabelValues(reason).Inc()
 	m.successes[1].WithLabelValues(reason, of.Names[0], engineLabel).Inc()
 	m.whole.observe(of, d)
+}
+
+// answered counts a request to a route of the table, with the status for the log.
+func (m *metrics) answered(route string, status int) {
+	m.answers.WithLabelValues(route, strconv.Itoa(status)).Inc()
 }
 
 // exposition serves GET /metrics.

@@ -277,6 +277,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if found != nil {
 		path = found.path
 	}
+	s.metrics.answered(path, status)
 	s.options.Log.Info("request", "id", id, "method", r.Method, "route", path, "status", status, code,
 		"bytes", out.bytes, "duration", time.Since(began), "remote", r.RemoteAddr)
 	if out.status != status {
