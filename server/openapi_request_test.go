@@ -280,7 +280,7 @@ func TestOpenAPIValues(t *testing.T) {
 				}
 				invalid := documents().Own.Validate(o.RequestPlace(), false, deepCopy(request))
 				answer, got := call(t, s, "POST", o.Path, string(marshal(request)))
-				if answer.Code == http.StatusOK {
+				if answer.Code == http.StatusOK && !(p.name == "echo" && request.(map[string]any)["messages"] != nil) { // of chats only with another member
 					require.NotContains(t, strings.Split(answer.Header().Get("X-Trona-Ignored"), ", "), strings.ReplaceAll(p.name, "[]", "[0]"))
 				}
 				if taken := answer.Code == http.StatusOK; taken != (invalid == nil) && (taken || !excused(got)) {
