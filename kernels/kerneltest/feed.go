@@ -15,6 +15,9 @@ func testFeed(c *context) {
 	if !ok {
 		c.Skip("the host cannot be a step ahead of the device")
 	}
+	three := c.ints([]int32{-1, -1, -1})
+	require.Contains(c, panicOf(func() { dev.Feed(three, c.ints([]int32{0})) }), "feed: ids is")
+	require.Contains(c, panicOf(func() { dev.Feed(three, c.empty(kernels.F32, 3)) }), "feed: rows is")
 	const vocab = 300
 	for _, n := range []int64{1, 3, 700} {
 		logits := make([]float32, n*vocab)
