@@ -142,7 +142,7 @@ groups:
 	MOVQ weights-72(SP), R12
 	CMPQ groups-48(SP), $2
 	JLE  nextpair
-	TWICE(120, R12)
+	ADDQ 168(R8), R12
 	TWICE(8, R15)
 	JMP  steps
 
@@ -274,7 +274,7 @@ products1:
 	STORE(1, 3)
 	TWICE(8, R15)
 	TWICE(40, R14)
-	TWICE(120, R13)
+	ADDQ 168(R8), R13
 	ADDQ 136(R8), R10
 	SUBQ $2, groups-48(SP)
 	JGT  groups1

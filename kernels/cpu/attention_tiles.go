@@ -247,7 +247,7 @@ func attendTilesGeneric(p *tilesAttend) {
 	for b := range p.blocks {
 		multiplyTilesGeneric(&tileProduct{
 			to: scores, x: p.queries, weights: halfAt(p.keys, b*block*p.dim), tokens: pairQueries / lanes, groups: block / lanes,
-			steps: steps, begin: 1, xStride: 2 * steps * tileSize, weightsStride: 2 * steps * tileSize,
+			steps: steps, begin: 1, xStride: 2 * steps * tileSize, weightsPair: 2 * steps * tileSize, weightsNext: 4 * steps * tileSize,
 		})
 		for q := range pairQueries {
 			s := (*[block]float32)(unsafe.Pointer(floatAt(p.scores, q*block)))
@@ -263,7 +263,7 @@ func attendTilesGeneric(p *tilesAttend) {
 		}
 		multiplyTilesGeneric(&tileProduct{
 			from: acc, to: acc, x: &weights[0], weights: halfAt(p.values, b*block*p.dim), tokens: pairQueries / lanes, groups: p.dim / lanes,
-			steps: block / tileCols, begin: begin, xStride: 2 * block * lanes, weightsStride: 2 * block * lanes,
+			steps: block / tileCols, begin: begin, xStride: 2 * block * lanes, weightsPair: 2 * block * lanes, weightsNext: 4 * block * lanes,
 		})
 	}
 	for q := range sums {

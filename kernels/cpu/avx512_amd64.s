@@ -14,14 +14,13 @@
 	MOVQ scales+72(FP), R14
 
 #define TILE(START) \
-	START \
 	MOVQ AX, SI \
 	MOVQ DX, BX \
-	MOVQ k+56(FP), CX
+	MOVQ k+56(FP), CX \
+	START
 
 #define NEXT(LOOP) \
 	ADDQ R9, SI \
-	ADDQ $4, BX \
 	DECQ CX \
 	JNZ  LOOP
 
@@ -30,14 +29,37 @@
 	VMOVUPS SUM, (DI) \
 	ADDQ    R8, DI
 
-// THREE adds a column to the sums of the three tokens from AT on.
-#define THREE(AT, A, B, C) \
-	VFMADD231PS.BCST (AT), Z12, A \
-	VFMADD231PS.BCST (AT)(R10*1), Z12, B \
-	VFMADD231PS.BCST (AT)(R10*2), Z12, C
+// ONE to EIGHT add a column to the sums of as many tokens and go to the next column of x.
+#define ONE \
+	VFMADD231PS.BCST (BX), Z12, Z0 \
+	ADDQ $4, BX
+
+#define TWO \
+	VFMADD231PS.BCST (BX)(R10*1), Z12, Z1 \
+	ONE
+
+#define THREE \
+	VFMADD231PS.BCST (BX)(R10*2), Z12, Z2 \
+	TWO
+
+#define FOUR \
+	VFMADD231PS.BCST (R12), Z12, Z2 \
+	VFMADD231PS.BCST (R12)(R10*1), Z12, Z3 \
+	ADDQ $4, R12 \
+	TWO
+
+#define EIGHT \
+	VFMADD231PS.BCST (R12), Z12, Z3 \
+	VFMADD231PS.BCST (R12)(R10*1), Z12, Z4 \
+	VFMADD231PS.BCST (R12)(R10*2), Z12, Z5 \
+	VFMADD231PS.BCST (R13), Z12, Z6 \
+	VFMADD231PS.BCST (R13)(R10*1), Z12, Z7 \
+	ADDQ $4, R12 \
+	ADDQ $4, R13 \
+	THREE
 
 // GEMM multiplies a panel of elements of 1<<SHIFT bytes, of which COLUMN reads one
-// column, after START for each tile of tokens.
+// column and adds it, after START for each tile of tokens.
 #define GEMM(SHIFT, COLUMN, START) \
 	MOVQ out+0(FP), DI \
 	MOVQ outStride+8(FP), R8 \
@@ -65,13 +87,7 @@ eight: \
 	VPXORD Z6, Z6, Z6 \
 	VPXORD Z7, Z7, Z7 \
 eightLoop: \
-	COLUMN \
-	THREE(BX, Z0, Z1, Z2) \
-	THREE(R12, Z3, Z4, Z5) \
-	VFMADD231PS.BCST (R13), Z12, Z6 \
-	VFMADD231PS.BCST (R13)(R10*1), Z12, Z7 \
-	ADDQ $4, R12 \
-	ADDQ $4, R13 \
+	COLUMN(EIGHT) \
 	NEXT(eightLoop) \
 	STORE(Z0) \
 	STORE(Z1) \
@@ -94,12 +110,7 @@ four: \
 	VPXORD Z2, Z2, Z2 \
 	VPXORD Z3, Z3, Z3 \
 fourLoop: \
-	COLUMN \
-	VFMADD231PS.BCST (BX), Z12, Z0 \
-	VFMADD231PS.BCST (BX)(R10*1), Z12, Z1 \
-	VFMADD231PS.BCST (R12), Z12, Z2 \
-	VFMADD231PS.BCST (R12)(R10*1), Z12, Z3 \
-	ADDQ $4, R12 \
+	COLUMN(FOUR) \
 	NEXT(fourLoop) \
 	STORE(Z0) \
 	STORE(Z1) \
@@ -115,8 +126,7 @@ three: \
 	VPXORD Z1, Z1, Z1 \
 	VPXORD Z2, Z2, Z2 \
 threeLoop: \
-	COLUMN \
-	THREE(BX, Z0, Z1, Z2) \
+	COLUMN(THREE) \
 	NEXT(threeLoop) \
 	STORE(Z0) \
 	STORE(Z1) \
@@ -129,9 +139,7 @@ two: \
 	VPXORD Z0, Z0, Z0 \
 	VPXORD Z1, Z1, Z1 \
 twoLoop: \
-	COLUMN \
-	VFMADD231PS.BCST (BX), Z12, Z0 \
-	VFMADD231PS.BCST (BX)(R10*1), Z12, Z1 \
+	COLUMN(TWO) \
 	NEXT(twoLoop) \
 	STORE(Z0) \
 	STORE(Z1) \
@@ -142,41 +150,64 @@ one: \
 	TILE(START) \
 	VPXORD Z0, Z0, Z0 \
 oneLoop: \
-	COLUMN \
-	VFMADD231PS.BCST (BX), Z12, Z0 \
+	COLUMN(ONE) \
 	NEXT(oneLoop) \
 	STORE(Z0) \
 done: \
 	VZEROUPPER \
 	RET
 
-#define COLUMN32 VMOVUPS (SI), Z12
+#define COLUMN32(ADD) \
+	VMOVUPS (SI), Z12 \
+	ADD
 
 // func gemmAVX512(out *float32, outStride int, panel *float32, panelStride int, x *float32, xStride int, tokens, k int)
 // Requires: AVX512F
 TEXT ·gemmAVX512(SB), NOSPLIT, $0-64
 	GEMM(2, COLUMN32, NOTHING)
 
-#define COLUMN_F16 \
+#define COLUMN_F16(ADD) \
 	PREFETCHT0 (R15) \
 	ADDQ       $32, R15 \
-	VCVTPH2PS  (SI), Z12
+	VCVTPH2PS  (SI), Z12 \
+	ADD
 
 // func gemmF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
 // Requires: AVX512F
 TEXT ·gemmF16AVX512(SB), NOSPLIT, $0-72
 	GEMM(1, COLUMN_F16, AHEAD)
 
-#define COLUMN_BF16 \
+#define COLUMN_BF16(ADD) \
 	PREFETCHT0 (R15) \
 	ADDQ       $32, R15 \
 	VPMOVZXWD  (SI), Z12 \
-	VPSLLD     $16, Z12, Z12
+	VPSLLD     $16, Z12, Z12 \
+	ADD
 
 // func gemmBF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
 // Requires: AVX512F
 TEXT ·gemmBF16AVX512(SB), NOSPLIT, $0-72
 	GEMM(1, COLUMN_BF16, AHEAD)
+
+// Two columns of packed BF16: Z13 masks the second.
+#define COLUMNS_PAIR(ADD) \
+	PREFETCHT0 (R15) \
+	ADDQ       $64, R15 \
+	VPSLLD     $16, (SI), Z12 \
+	ADD \
+	VPANDD     (SI), Z13, Z12 \
+	ADD
+
+#define AHEAD_PAIRS \
+	AHEAD \
+	SHRQ       $1, CX \
+	VPTERNLOGD $0xff, Z13, Z13, Z13 \
+	VPSLLD     $16, Z13, Z13
+
+// func gemmPairsAVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
+// Requires: AVX512F
+TEXT ·gemmPairsAVX512(SB), NOSPLIT, $0-72
+	GEMM(2, COLUMNS_PAIR, AHEAD_PAIRS)
 
 // WIDE is GEMM of four vectors of columns at a time, Z12 to Z15: the additions of one to four
 // tokens to one vector wait for each other. Both halves of what is prefetched are asked for side by
@@ -232,6 +263,7 @@ fourLoop: \
 	WIDE_ADD((BX)(R10*1), Z4, Z5, Z6, Z7) \
 	WIDE_ADD((R12), Z8, Z9, Z10, Z11) \
 	WIDE_ADD((R12)(R10*1), Z16, Z17, Z18, Z19) \
+	ADDQ $4, BX \
 	ADDQ $4, R12 \
 	NEXT(fourLoop) \
 	WIDE_STORE(Z0, Z1, Z2, Z3) \
@@ -249,6 +281,7 @@ one: \
 oneLoop: \
 	COLUMNS \
 	WIDE_ADD((BX), Z0, Z1, Z2, Z3) \
+	ADDQ $4, BX \
 	NEXT(oneLoop) \
 	WIDE_STORE(Z0, Z1, Z2, Z3) \
 	ADDQ R10, DX \
@@ -298,14 +331,16 @@ TEXT ·wideBF16AVX512(SB), NOSPLIT, $0-72
 	VCVTDQ2PS  Z12, Z12
 
 // As in gemm_amd64.s, with scales at R14.
-#define COLUMN_KEYS \
+#define COLUMN_KEYS(ADD) \
 	CODES \
-	VMULPS (R14), Z12, Z12
+	VMULPS (R14), Z12, Z12 \
+	ADD
 
-#define COLUMN_VALUES \
+#define COLUMN_VALUES(ADD) \
 	CODES \
 	VMULPS.BCST (R14), Z12, Z12 \
-	ADDQ        $4, R14
+	ADDQ        $4, R14 \
+	ADD
 
 // func keysI8AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
 // Requires: AVX512F

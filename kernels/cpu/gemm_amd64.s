@@ -17,29 +17,56 @@
 	MOVQ scales+72(FP), R15
 
 #define TILE(START) \
-	START \
 	MOVQ AX, SI \
 	MOVQ DX, BX \
-	MOVQ k+56(FP), CX
+	MOVQ k+56(FP), CX \
+	START
 
-// A column of a panel of F32, F16 or BF16 to Y12, Y13.
-#define COLUMN32 \
+// A column of a panel of F32, F16 or BF16 to Y12, Y13, which ADD uses.
+#define COLUMN32(ADD) \
 	VMOVUPS (SI), Y12 \
-	VMOVUPS 32(SI), Y13
+	VMOVUPS 32(SI), Y13 \
+	ADD
 
-#define COLUMN_F16 \
+#define COLUMN_F16(ADD) \
 	PREFETCHT0 (R13) \
 	ADDQ $32, R13 \
 	VCVTPH2PS (SI), Y12 \
-	VCVTPH2PS 16(SI), Y13
+	VCVTPH2PS 16(SI), Y13 \
+	ADD
 
-#define COLUMN_BF16 \
+#define COLUMN_BF16(ADD) \
 	PREFETCHT0 (R13) \
 	ADDQ $32, R13 \
 	VPMOVZXWD (SI), Y12 \
 	VPMOVZXWD 16(SI), Y13 \
 	VPSLLD    $16, Y12, Y12 \
-	VPSLLD    $16, Y13, Y13
+	VPSLLD    $16, Y13, Y13 \
+	ADD
+
+// Two columns of packed BF16.
+DATA high16<>+0(SB)/8, $0xffff0000ffff0000
+DATA high16<>+8(SB)/8, $0xffff0000ffff0000
+DATA high16<>+16(SB)/8, $0xffff0000ffff0000
+DATA high16<>+24(SB)/8, $0xffff0000ffff0000
+GLOBL high16<>(SB), RODATA|NOPTR, $32
+
+#define COLUMNS_PAIR(ADD) \
+	PREFETCHT0 (R13) \
+	ADDQ $64, R13 \
+	VMOVDQU (SI), Y12 \
+	VMOVDQU 32(SI), Y13 \
+	VPSLLD $16, Y12, Y12 \
+	VPSLLD $16, Y13, Y13 \
+	ADD \
+	VMOVDQU high16<>(SB), Y13 \
+	VPAND (SI), Y13, Y12 \
+	VPAND 32(SI), Y13, Y13 \
+	ADD
+
+#define AHEAD_PAIRS \
+	AHEAD \
+	SHRQ $1, CX
 
 #define CODES \
 	PREFETCHT0 (R13) \
@@ -51,17 +78,19 @@
 
 // A column of a panel of codes, with the scales of its rows at R15, or one at R15 that
 // the next column's follows.
-#define COLUMN_KEYS \
+#define COLUMN_KEYS(ADD) \
 	CODES \
 	VMULPS (R15), Y12, Y12 \
-	VMULPS 32(R15), Y13, Y13
+	VMULPS 32(R15), Y13, Y13 \
+	ADD
 
-#define COLUMN_VALUES \
+#define COLUMN_VALUES(ADD) \
 	CODES \
 	VBROADCASTSS (R15), Y14 \
 	VMULPS Y14, Y12, Y12 \
 	VMULPS Y14, Y13, Y13 \
-	ADDQ $4, R15
+	ADDQ $4, R15 \
+	ADD
 
 // MULADD adds a column to the sums LO, HI of the token whose x is at ADDR.
 #define MULADD(ADDR, T, LO, HI) \
@@ -69,9 +98,34 @@
 	VFMADD231PS Y12, T, LO \
 	VFMADD231PS Y13, T, HI
 
+// ONE to SIX do so for as many tokens and go to the next column of x.
+#define ONE \
+	MULADD((BX), Y14, Y0, Y1) \
+	ADDQ $4, BX
+
+#define TWO \
+	MULADD((BX)(R10*1), Y15, Y2, Y3) \
+	ONE
+
+#define THREE \
+	MULADD((BX)(R10*2), Y14, Y4, Y5) \
+	TWO
+
+#define FOUR \
+	MULADD((R12), Y14, Y4, Y5) \
+	MULADD((R12)(R10*1), Y15, Y6, Y7) \
+	ADDQ $4, R12 \
+	TWO
+
+#define SIX \
+	MULADD((R12), Y15, Y6, Y7) \
+	MULADD((R12)(R10*1), Y14, Y8, Y9) \
+	MULADD((R12)(R10*2), Y15, Y10, Y11) \
+	ADDQ $4, R12 \
+	THREE
+
 #define NEXT(LOOP) \
 	ADDQ R9, SI \
-	ADDQ $4, BX \
 	DECQ CX \
 	JNZ  LOOP
 
@@ -117,14 +171,7 @@ sixTile: \
 	VXORPS Y10, Y10, Y10 \
 	VXORPS Y11, Y11, Y11 \
 sixLoop: \
-	COLUMN \
-	MULADD((BX), Y14, Y0, Y1) \
-	MULADD((BX)(R10*1), Y15, Y2, Y3) \
-	MULADD((BX)(R10*2), Y14, Y4, Y5) \
-	MULADD((R12), Y15, Y6, Y7) \
-	MULADD((R12)(R10*1), Y14, Y8, Y9) \
-	MULADD((R12)(R10*2), Y15, Y10, Y11) \
-	ADDQ $4, R12 \
+	COLUMN(SIX) \
 	NEXT(sixLoop) \
 	STORE(Y0, Y1) \
 	STORE(Y2, Y3) \
@@ -150,12 +197,7 @@ four: \
 	VXORPS Y6, Y6, Y6 \
 	VXORPS Y7, Y7, Y7 \
 fourLoop: \
-	COLUMN \
-	MULADD((BX), Y14, Y0, Y1) \
-	MULADD((BX)(R10*1), Y15, Y2, Y3) \
-	MULADD((R12), Y14, Y4, Y5) \
-	MULADD((R12)(R10*1), Y15, Y6, Y7) \
-	ADDQ $4, R12 \
+	COLUMN(FOUR) \
 	NEXT(fourLoop) \
 	STORE(Y0, Y1) \
 	STORE(Y2, Y3) \
@@ -175,10 +217,7 @@ three: \
 	VXORPS Y4, Y4, Y4 \
 	VXORPS Y5, Y5, Y5 \
 threeLoop: \
-	COLUMN \
-	MULADD((BX), Y14, Y0, Y1) \
-	MULADD((BX)(R10*1), Y15, Y2, Y3) \
-	MULADD((BX)(R10*2), Y14, Y4, Y5) \
+	COLUMN(THREE) \
 	NEXT(threeLoop) \
 	STORE(Y0, Y1) \
 	STORE(Y2, Y3) \
@@ -193,9 +232,7 @@ two: \
 	VXORPS Y2, Y2, Y2 \
 	VXORPS Y3, Y3, Y3 \
 twoLoop: \
-	COLUMN \
-	MULADD((BX), Y14, Y0, Y1) \
-	MULADD((BX)(R10*1), Y15, Y2, Y3) \
+	COLUMN(TWO) \
 	NEXT(twoLoop) \
 	STORE(Y0, Y1) \
 	STORE(Y2, Y3) \
@@ -207,8 +244,7 @@ one: \
 	VXORPS Y0, Y0, Y0 \
 	VXORPS Y1, Y1, Y1 \
 oneLoop: \
-	COLUMN \
-	MULADD((BX), Y14, Y0, Y1) \
+	COLUMN(ONE) \
 	NEXT(oneLoop) \
 	STORE(Y0, Y1) \
 done: \
@@ -229,6 +265,11 @@ TEXT ·gemmF16AVX2(SB), NOSPLIT, $0-72
 // Requires: AVX2, FMA
 TEXT ·gemmBF16AVX2(SB), NOSPLIT, $0-72
 	GEMM(COLUMN_BF16, 1, AHEAD)
+
+// func gemmPairsAVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
+// Requires: AVX2, FMA
+TEXT ·gemmPairsAVX2(SB), NOSPLIT, $0-72
+	GEMM(COLUMNS_PAIR, 2, AHEAD_PAIRS)
 
 // func keysI8AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
 // Requires: AVX2, FMA

@@ -27,6 +27,13 @@
 	COLUMN \
 	MORE(0, 20, I)
 
+// X4 loads a column of x of four tokens.
+#define X4 \
+	FMOVS.P 4(R9), F20 \
+	FMOVS.P 4(R10), F21 \
+	FMOVS.P 4(R11), F22 \
+	FMOVS.P 4(R12), F23
+
 // STORE adds the sums from A on, which are P to S, to a row of out.
 #define STORE(A, P, Q, R, S) \
 	VLD1 (R0), [V16.S4, V17.S4, V18.S4, V19.S4] \
@@ -37,9 +44,12 @@
 	VST1 [P.S4, Q.S4, R.S4, S.S4], (R0) \
 	ADD  R1, R0
 
-// GEMM multiplies a panel whose elements have 2^SHIFT bytes. COLUMN loads one, BEGIN and
-// AHEAD prefetch, AHEAD for four columns.
-#define GEMM(SHIFT, COLUMN, BEGIN, AHEAD) \
+// GEMM is GEMM_PAIRS of columns that all load alike.
+#define GEMM(SHIFT, COLUMN, BEGIN, AHEAD) GEMM_PAIRS(SHIFT, COLUMN, COLUMN, BEGIN, AHEAD)
+
+// GEMM_PAIRS multiplies a panel whose elements have 2^SHIFT bytes. EVEN and ODD load a
+// column, BEGIN and AHEAD prefetch, AHEAD for four columns.
+#define GEMM_PAIRS(SHIFT, EVEN, ODD, BEGIN, AHEAD) \
 	MOVD out+0(FP), R0 \
 	MOVD outStride+8(FP), R1 \
 	MOVD panel+16(FP), R2 \
@@ -73,19 +83,20 @@ fourColumns4: \
 	VLD1.P 16(R11), [V22.S4] \
 	VLD1.P 16(R12), [V23.S4] \
 	AHEAD \
-	MORE4(COLUMN, 0) \
-	MORE4(COLUMN, 1) \
-	MORE4(COLUMN, 2) \
-	MORE4(COLUMN, 3) \
+	MORE4(EVEN, 0) \
+	MORE4(ODD, 1) \
+	MORE4(EVEN, 2) \
+	MORE4(ODD, 3) \
 	SUB    $4, R13 \
 	B      fourColumns4 \
 fourColumns1: \
 	CBZ     R13, fourStore \
-	FMOVS.P 4(R9), F20 \
-	FMOVS.P 4(R10), F21 \
-	FMOVS.P 4(R11), F22 \
-	FMOVS.P 4(R12), F23 \
-	MORE4(COLUMN, 0) \
+	X4 \
+	MORE4(EVEN, 0) \
+	SUB     $1, R13 \
+	CBZ     R13, fourStore \
+	X4 \
+	MORE4(ODD, 0) \
 	SUB     $1, R13 \
 	B       fourColumns1 \
 fourStore: \
@@ -108,16 +119,20 @@ oneColumns4: \
 	BLT    oneColumns1 \
 	VLD1.P 16(R9), [V20.S4] \
 	AHEAD \
-	MORE1(COLUMN, 0) \
-	MORE1(COLUMN, 1) \
-	MORE1(COLUMN, 2) \
-	MORE1(COLUMN, 3) \
+	MORE1(EVEN, 0) \
+	MORE1(ODD, 1) \
+	MORE1(EVEN, 2) \
+	MORE1(ODD, 3) \
 	SUB    $4, R13 \
 	B      oneColumns4 \
 oneColumns1: \
 	CBZ     R13, oneStore \
 	FMOVS.P 4(R9), F20 \
-	MORE1(COLUMN, 0) \
+	MORE1(EVEN, 0) \
+	SUB     $1, R13 \
+	CBZ     R13, oneStore \
+	FMOVS.P 4(R9), F20 \
+	MORE1(ODD, 0) \
 	SUB     $1, R13 \
 	B       oneColumns1 \
 oneStore: \
@@ -203,6 +218,50 @@ TEXT ·gemmF16NEON(SB), NOSPLIT, $0-72
 // func gemmBF16NEON(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
 TEXT ·gemmBF16NEON(SB), NOSPLIT, $0-72
 	GEMM(1, FLOATS_BF16, BEGIN_AHEAD, TWO_LINES)
+
+// Packed BF16: EVEN_PAIR loads a pair of columns for ODD_PAIR too, which V28 masks.
+#define EVEN_PAIR \
+	VLD1.P (R8)(R3), [V24.S4, V25.S4, V26.S4, V27.S4] \
+	VSHL   $16, V24.S4, V16.S4 \
+	VSHL   $16, V25.S4, V17.S4 \
+	VSHL   $16, V26.S4, V18.S4 \
+	VSHL   $16, V27.S4, V19.S4
+
+#define ODD_PAIR \
+	VAND V28.B16, V24.B16, V16.B16 \
+	VAND V28.B16, V25.B16, V17.B16 \
+	VAND V28.B16, V26.B16, V18.B16 \
+	VAND V28.B16, V27.B16, V19.B16
+
+#define MASK_PAIR \
+	MOVD $0xffff0000, R15 \
+	VDUP R15, V28.S4
+
+#define BEGIN_PAIRS \
+	BEGIN_AHEAD \
+	MASK_PAIR
+
+// func gemmPairsNEON(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
+TEXT ·gemmPairsNEON(SB), NOSPLIT, $0-72
+	GEMM_PAIRS(2, EVEN_PAIR, ODD_PAIR, BEGIN_PAIRS, TWO_LINES)
+
+// func unpackBF16NEON(panel *float32, src unsafe.Pointer, n int)
+// n is even.
+TEXT ·unpackBF16NEON(SB), NOSPLIT, $0-24
+	MOVD panel+0(FP), R0
+	MOVD src+8(FP), R8
+	MOVD n+16(FP), R2
+	MOVD $64, R3
+	MASK_PAIR
+
+loop:
+	EVEN_PAIR
+	VST1.P [V16.S4, V17.S4, V18.S4, V19.S4], 64(R0)
+	ODD_PAIR
+	VST1.P [V16.S4, V17.S4, V18.S4, V19.S4], 64(R0)
+	SUBS   $2, R2
+	BNE    loop
+	RET
 
 // func keysI8NEON(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
 TEXT ·keysI8NEON(SB), NOSPLIT, $0-80

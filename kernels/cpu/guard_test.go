@@ -117,6 +117,9 @@ func (g guards) products(v *variant) {
 				gemm(out, apart, g.bytes(panel), apart, x, apart, n, k, unsafe.Pointer(x))
 			}
 		}
+		if v.gemmPairs != nil {
+			v.gemmPairs(out, apart, g.bytes(4*((k/2-1)*apart+lanes)), apart, x, apart, n, k&^1, unsafe.Pointer(x))
+		}
 		for _, gemm := range v.wide16 {
 			if gemm != nil {
 				gemm(g.floats((n-1)*80+4*lanes), 80, g.bytes(2*((k-1)*80+4*lanes)), 80, x, apart, n, k, unsafe.Pointer(x))
@@ -228,7 +231,7 @@ func (g guards) tiles(loops *tiles) {
 				sums := tileSums{g.floats(groups * tokens * lanes * lanes), 4 * tokens * lanes * lanes, 4 * lanes, 8 * lanes * lanes}
 				loops.multiply(&tileProduct{
 					from: sums, to: sums, x: (*uint16)(g.bytes(2 * tokens * steps * tileSize)), weights: (*uint16)(g.bytes(2 * groups * steps * tileSize)),
-					tokens: tokens, groups: groups, steps: steps, xStride: 2 * steps * tileSize, weightsStride: 2 * steps * tileSize,
+					tokens: tokens, groups: groups, steps: steps, xStride: 2 * steps * tileSize, weightsPair: 2 * steps * tileSize, weightsNext: 4 * steps * tileSize,
 				})
 			}
 		}

@@ -178,7 +178,7 @@ const fewFlops = 1 << 16
 // none. Scales beside the tensor must then be the same for all columns.
 func (j *matmulJob) fused() func(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int) {
 	switch {
-	case !j.l.constant(j.w.Cols):
+	case !j.l.constant(j.w.Cols), !j.evenPairs():
 		return nil
 	case j.n == 1:
 		return j.kern.matvec[j.w.Type]
@@ -268,7 +268,9 @@ func (j *matmulJob) stream(w *worker, sums []float32, g int64) {
 		run, src, halves := j.begin(w, sums), j.packed(g, from), unsafe.Pointer(&w.panel[0])
 		ahead := unsafe.Add(src, aheadBytes)
 		switch t := j.w.Type; {
-		case t != kernels.F8E4M3:
+		case t == kernels.BF16:
+			j.kern.gemmPairs(&run[0], lanes, src, lanes, x, int(j.w.Cols), int(j.n), n, ahead)
+		case t == kernels.F16:
 			j.kern.gemm16[t](&run[0], lanes, src, lanes, x, int(j.w.Cols), int(j.n), n, ahead)
 		case j.kern.halvesF8((*uint16)(halves), src, n):
 			j.kern.gemm(&run[0], lanes, j.codes(w, g, from, to), lanes, x, int(j.w.Cols), int(j.n), n)
@@ -285,9 +287,14 @@ func (j *matmulJob) stream(w *worker, sums []float32, g int64) {
 func (j *matmulJob) narrow() bool {
 	switch j.w.Type {
 	case kernels.F16, kernels.BF16, kernels.F8E4M3:
-		return j.n <= j.kern.narrowTokens
+		return j.n <= j.kern.narrowTokens && j.evenPairs()
 	}
 	return false
+}
+
+// evenPairs reports whether loops that use weights as they are packed find whole pairs of BF16.
+func (j *matmulJob) evenPairs() bool {
+	return j.w.Type != kernels.BF16 || j.l.evenRuns(j.w.Cols)
 }
 
 // next returns what a piece unpacks after the groups before g: some from there on, or
@@ -345,7 +352,7 @@ func (j *matmulJob) panel(w *worker, g, from int64, n int) *float32 {
 	if j.w.Type == kernels.F32 && j.l.scale == nil {
 		return (*float32)(src)
 	}
-	j.kern.unpack[j.w.Type](&w.panel[0], src, n)
+	j.unpack(w, src, n)
 	for c := from; c < to; {
 		next := j.alike(c, to)
 		j.scale(w, w.panel[(c-from)*lanes:(next-from)*lanes], g, c)
@@ -360,8 +367,14 @@ func (j *matmulJob) codes(w *worker, g, from, to int64) *float32 {
 	if j.w.Type == kernels.F32 {
 		return (*float32)(src)
 	}
-	j.kern.unpack[j.w.Type](&w.panel[0], src, int(to-from))
+	j.unpack(w, src, int(to-from))
 	return &w.panel[0]
+}
+
+// unpack unpacks n columns to the worker's panel, and what else is packed with the last.
+func (j *matmulJob) unpack(w *worker, src unsafe.Pointer, n int) {
+	cols := j.l.cols
+	j.kern.unpack[j.w.Type](&w.panel[0], src, (n+cols-1)/cols*cols)
 }
 
 // gemmGeneric is variant.gemm. The conversions forbid fused multiply-adds,

@@ -106,11 +106,15 @@ func (j *tilesJob) multiply(w *worker, first, groups int64) {
 	p, sums := &w.tiles.product, j.sums(w, groups)
 	*p = tileProduct{
 		from: sums, to: sums, weights: &w.tiles.weights[0], tokens: int(j.tokens / lanes), groups: int(groups * j.weights()),
-		weightsStride: int(2 * lanes * j.depth), begin: 1, ahead: j.address(first, 0),
+		weightsPair: int(2 * lanes * j.depth), weightsNext: int(4 * lanes * j.depth), begin: 1, ahead: j.address(first, 0),
 	}
 	for from := int64(0); from < j.w.Cols; from += j.depth {
 		n := min(j.depth, j.w.Cols-from)
-		j.loadGroups(w, first, groups, from, n)
+		if j.tiled() && (j.up == nil || j.up.tiled()) && p.groups%2 == 0 {
+			j.usePacked(p, first, groups, from, n)
+		} else {
+			j.loadGroups(w, first, groups, from, n)
+		}
 		p.x, p.steps = halfAt(j.rows, int(from*j.tokens)), int((n+tileCols-1)/tileCols)
 		p.xStride = 2 * tileSize * p.steps
 		j.lookAhead(p, first, from+n)
@@ -140,6 +144,24 @@ func (j *tilesJob) storeSums(w *worker, sums tileSums, first, groups, from int64
 	}
 }
 
+// tiled reports whether a weight is packed in tiles.
+func (j *matmulJob) tiled() bool {
+	return j.w.Type == kernels.BF16 && j.l.scale == nil && j.w.Cols%tileCols == 0
+}
+
+// usePacked makes columns [from, from+n) of groups that are packed in tiles those of a product.
+// Loads would wait for memory where the product before has not read far enough ahead.
+func (j *tilesJob) usePacked(p *tileProduct, first, groups, from, n int64) {
+	p.weights, p.weightsPair, p.weightsNext = (*uint16)(j.packed(first, from)), int(j.l.groupBytes), int(2*j.l.groupBytes)
+	if j.up != nil {
+		p.weightsPair, p.weightsNext = int(j.up.address(first, from)-j.address(first, from)), int(j.l.groupBytes)
+	}
+	for i := range groups * j.weights() {
+		m, g := j.part(i)
+		prefetch(m.packed(first+g, from), m.packedBytes(n))
+	}
+}
+
 // loadGroups unpacks columns [from, from+n) of groups, a chunk at a time, and prefetches what
 // comes next.
 func (j *tilesJob) loadGroups(w *worker, first, groups, from, n int64) {
@@ -165,9 +187,9 @@ func (j *tilesJob) loadGroups(w *worker, first, groups, from, n int64) {
 	}
 }
 
-// lookAhead names what is unpacked next: column from on, or what is probably this
-// thread's next piece. One tile of tokens leaves weights of 16 bits to loadGroups, whose lines
-// are too many for the few products.
+// lookAhead names what is multiplied next: column from on, or what is probably this
+// thread's next piece. One tile of tokens leaves weights of 16 bits to what makes them a
+// product's: their lines are too many for the few products.
 func (j *tilesJob) lookAhead(p *tileProduct, first, from int64) {
 	if from == j.w.Cols {
 		first, from = first+j.span, 0

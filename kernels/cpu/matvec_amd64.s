@@ -114,35 +114,39 @@ column:
 	VZEROUPPER
 	RET
 
+// PAIR uses two columns of BF16 at SRC: Y15 and Y14 are their x, Y13 masks the second.
+#define PAIR(SRC, SUM, T, U) \
+	VMOVDQU     SRC, T \
+	VPSLLD      $16, T, U \
+	VPAND       Y13, T, T \
+	VFMADD231PS U, Y15, SUM \
+	VFMADD231PS T, Y14, SUM
+
 // func matvecBF16AVX2(out0, out1 *float32, src0, src1 unsafe.Pointer, x *float32, n int)
+// n is even.
 // Requires: AVX2, FMA
 TEXT ·matvecBF16AVX2(SB), NOSPLIT, $0-48
 	ARGUMENTS
+	VPCMPEQD Y13, Y13, Y13
+	VPSLLD   $16, Y13, Y13
 
 chunk:
 	COUNT(256)
 	BEGIN_CHUNK
 
-column:
+pair:
 	AHEAD(0)
 	VBROADCASTSS (DX), Y15
-	VPMOVZXWD    (AX), Y4
-	VPMOVZXWD    16(AX), Y5
-	VPMOVZXWD    (BX), Y6
-	VPMOVZXWD    16(BX), Y7
-	VPSLLD       $16, Y4, Y4
-	VPSLLD       $16, Y5, Y5
-	VPSLLD       $16, Y6, Y6
-	VPSLLD       $16, Y7, Y7
-	VFMADD231PS  Y4, Y15, Y0
-	VFMADD231PS  Y5, Y15, Y1
-	VFMADD231PS  Y6, Y15, Y2
-	VFMADD231PS  Y7, Y15, Y3
-	ADDQ         $32, AX
-	ADDQ         $32, BX
-	ADDQ         $4, DX
-	DECQ         R8
-	JNZ          column
+	VBROADCASTSS 4(DX), Y14
+	PAIR((AX), Y0, Y4, Y5)
+	PAIR(32(AX), Y1, Y6, Y7)
+	PAIR((BX), Y2, Y8, Y9)
+	PAIR(32(BX), Y3, Y10, Y11)
+	ADDQ         $64, AX
+	ADDQ         $64, BX
+	ADDQ         $8, DX
+	SUBQ         $2, R8
+	JNZ          pair
 	END_CHUNK
 	TESTQ        CX, CX
 	JNZ          chunk

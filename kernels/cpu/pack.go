@@ -33,7 +33,7 @@ type packing struct {
 var packings = [numTypes]packing{
 	kernels.F32:      {1, 4 * lanes, packF32},
 	kernels.F16:      {1, 2 * lanes, pack16},
-	kernels.BF16:     {1, 2 * lanes, pack16},
+	kernels.BF16:     {2, 4 * lanes, packBF16},
 	kernels.F8E4M3:   {1, lanes, pack8},
 	kernels.Q4_0:     {32, 18 * lanes, packQ4_0},
 	kernels.Q4_1:     {32, 20 * lanes, packQ4_1},
@@ -65,6 +65,11 @@ type layout struct {
 // constant reports whether the columns of a row, cols of them, have the same scale.
 func (l *layout) constant(cols int64) bool { return l.scale == nil || l.scaleCols >= cols }
 
+// evenRuns reports whether columns have the same scale in pairs.
+func (l *layout) evenRuns(cols int64) bool {
+	return cols%2 == 0 && (l.constant(cols) || l.scaleCols%2 == 0)
+}
+
 func align64(n int64) int64 { return (n + 63) &^ 63 }
 
 // scales returns the number of entries of m.Scale.
@@ -78,7 +83,7 @@ func scales(m *kernels.Matrix) int64 {
 // groupsBytes returns the size of all groups and of one.
 func groupsBytes(m *kernels.Matrix) (all, one int64) {
 	p := packings[m.Type]
-	one = align64(m.Cols / int64(p.cols) * int64(p.bytes))
+	one = align64((m.Cols + int64(p.cols) - 1) / int64(p.cols) * int64(p.bytes)) // BF16 may end within a pair
 	return (m.Rows + lanes - 1) / lanes * one, one
 }
 

@@ -22,6 +22,20 @@ func pack16(p *packer, dst []byte, src *groupRows, n int) {
 	}
 }
 
+// packBF16 transposes pairs of columns, which makes tiles: [16, n, 2] to [n, 16, 2]. A last
+// column alone has a zero beside it.
+func packBF16(p *packer, dst []byte, src *groupRows, n int) {
+	if n > 0 {
+		p.gatherTo(dst, src, 0, n)
+	}
+	if src.row > 4*n {
+		for r := range lanes {
+			last := little.Uint16(src.data[r*src.row+4*n:])
+			little.PutUint32(dst[4*(n*lanes+r):], uint32(last))
+		}
+	}
+}
+
 func pack8(p *packer, dst []byte, src *groupRows, n int) {
 	for from := 0; from < n-3; from += 4 * len(p.words) {
 		words := min((n-from)/4, len(p.words))

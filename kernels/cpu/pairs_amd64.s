@@ -1,12 +1,11 @@
 //go:build !purego
 
 #include "textflag.h"
-#include "side_amd64.h"
 
 // Products of BF16 and F8_E4M3 columns in pairs. SI is at two columns of 16 rows, BX at
 // the pair of x of each token, CX pairs left of a chunk, DX those of the others. Z0 to Z7 are
-// sums of even pairs, Z8 to Z15 of odd ones. Z16 and Z17 are two columns each in BF16, a row's values side by side,
-// which Z20 does. Z17 to Z19 and Z21 to Z25 serve to make BF16 of F8_E4M3.
+// sums of even pairs, Z8 to Z15 of odd ones. Z16 and Z17 are two columns each in BF16, a row's
+// values side by side, as BF16 is packed. Z17 to Z25 serve to make BF16 of F8_E4M3.
 
 // EVEN and ODD are VDPBF16PS.BCST 4*(T+SKIP)(BX), Z16, Z(T) and Z17, Z(8+T), which
 // the assembler does not know: T is a token, SKIP those of the pair before.
@@ -121,13 +120,13 @@ done: \
 // buffers of the first are for loads.
 #define AHEAD(OFFSET) PREFETCHT1 (OFFSET+1024)(SI)
 
-#define BEGIN_BF16 VMOVDQU64 sideBySide<>(SB), Z20
-#define ONE_BF16 VPERMW (SI), Z20, Z16
+#define BEGIN_BF16
+#define ONE_BF16 VMOVDQU64 (SI), Z16
 #define TWO_BF16 \
 	AHEAD(0) \
 	AHEAD(64) \
 	ONE_BF16 \
-	VPERMW 64(SI), Z20, Z17
+	VMOVDQU64 64(SI), Z17
 
 #define PAIRS_BF16(EACH, SUMS, XBYTES) PAIRS(BEGIN_BF16, TWO_BF16, ONE_BF16, 64, EACH, SUMS, XBYTES)
 

@@ -29,7 +29,7 @@ func TestPairsF8(t *testing.T) {
 				numbers(codes)
 			}
 			for i, c := range codes {
-				wide[i] = minifloat.ToBF16(minifloat.E4M3(c) / f8Unit)
+				wide[pairOf(i)] = minifloat.ToBF16(minifloat.E4M3(c) / f8Unit)
 			}
 			for i, multiply := range v.pairs.multiply[kernels.F8E4M3] {
 				want, got := normals(rng, 8*lanes), alignedFloats(8*lanes)

@@ -86,6 +86,9 @@ func gemmF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStrid
 func gemmBF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
 
 //go:noescape
+func gemmPairsAVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
+
+//go:noescape
 func wideF16AVX512(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
 
 //go:noescape
@@ -116,6 +119,9 @@ func gemmF16AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride 
 
 //go:noescape
 func gemmBF16AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
+
+//go:noescape
+func gemmPairsAVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
 
 //go:noescape
 func keysI8AVX2(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
@@ -297,6 +303,9 @@ func widenBF16AVX2(dst *float32, src unsafe.Pointer, n int)
 func narrowF16AVX2(dst unsafe.Pointer, src *float32, n int)
 
 //go:noescape
+func unpackBF16AVX2(panel *float32, src unsafe.Pointer, n int)
+
+//go:noescape
 func narrowBF16AVX2(dst unsafe.Pointer, src *float32, n int)
 
 //go:noescape
@@ -351,9 +360,6 @@ func halvesF8E4M3AVX2(dst *uint16, src unsafe.Pointer, n int) bool
 func scaleAVX2(panel, factors *float32, n int)
 
 // unpack_tiles_amd64.s
-
-//go:noescape
-func tilesBF16(dst *uint16, src unsafe.Pointer, n int)
 
 //go:noescape
 func tilesF16(dst *uint16, src unsafe.Pointer, n int)

@@ -103,6 +103,12 @@ func gemmF16NEON(out *float32, outStride int, panel unsafe.Pointer, panelStride 
 func gemmBF16NEON(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
 
 //go:noescape
+func gemmPairsNEON(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer)
+
+//go:noescape
+func unpackBF16NEON(panel *float32, src unsafe.Pointer, n int)
+
+//go:noescape
 func keysI8NEON(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
 
 //go:noescape

@@ -73,15 +73,16 @@ type tileProduct struct {
 	// groups prefetches a line there and one aheadPair bytes behind, then goes aheadStep
 	// bytes on. That of the next two groups is aheadNext bytes behind, and that of the
 	// next tiles of tokens where steps before have ended.
-	ahead                  uintptr
-	tokens                 int // tiles of tokens
-	groups                 int
-	steps                  int
-	xStride, weightsStride int // distances of tiles of tokens and of groups in bytes
-	aheadPair, aheadNext   int
-	aheadStep              int
-	begin                  int // not 0: from is 0
-	aheadLines             int // lines that each step of one tile of tokens prefetches there
+	ahead                uintptr
+	tokens               int // tiles of tokens
+	groups               int
+	steps                int
+	xStride, weightsPair int // distances of tiles of tokens and of two groups in bytes
+	aheadPair, aheadNext int
+	aheadStep            int
+	begin                int // not 0: from is 0
+	aheadLines           int // lines that each step of one tile of tokens prefetches there
+	weightsNext          int // distance of two groups and the next two in bytes
 }
 
 // tileSums are sums of groups and tokens: distances in bytes of groups, of tokens and of two
@@ -150,7 +151,7 @@ func halfAt(p *uint16, i int) *uint16 { return (*uint16)(unsafe.Add(unsafe.Point
 func multiplyTilesGeneric(p *tileProduct) {
 	for g := range p.groups {
 		for t := range p.tokens {
-			x, weights := unsafe.Add(unsafe.Pointer(p.x), t*p.xStride), unsafe.Add(unsafe.Pointer(p.weights), g*p.weightsStride)
+			x, weights := unsafe.Add(unsafe.Pointer(p.x), t*p.xStride), unsafe.Add(unsafe.Pointer(p.weights), g%2*p.weightsPair+g/2*p.weightsNext)
 			var sums [lanes][lanes]float32
 			for i := range sums {
 				if p.begin == 0 {

@@ -144,7 +144,7 @@ func testTiles(t *testing.T, steps int) {
 					lines := normals(rng, 64*groups*2) // read ahead
 					p := tileProduct{
 						from: tileSums{&before[0], 4 * group, 4 * lanes, 8 * lanes * lanes}, x: &x[0], weights: &weights[0], tokens: n, groups: g, steps: steps,
-						begin: begin, xStride: 2 * steps * tileSize, weightsStride: 2 * (steps + 1) * tileSize,
+						begin: begin, xStride: 2 * steps * tileSize, weightsPair: groups * (steps + 1) * tileSize, weightsNext: 2 * (steps + 1) * tileSize,
 						ahead: uintptr(unsafe.Pointer(&lines[0])), aheadPair: 64, aheadNext: 128, aheadStep: 64 * (n % 3) / steps,
 					}
 					want, got := alignedFloats(2*len(before)), alignedFloats(2*len(before))
@@ -174,7 +174,7 @@ func TestTilesInPlace(t *testing.T) {
 	for _, v := range withTiles(t) {
 		want := normals(rng, 4*lanes*lanes)
 		got := slices.Clone(want)
-		p := tileProduct{x: &x[0], weights: &weights[0], tokens: 2, groups: 2, steps: 1, xStride: 2 * tileSize, weightsStride: 2 * tileSize}
+		p := tileProduct{x: &x[0], weights: &weights[0], tokens: 2, groups: 2, steps: 1, xStride: 2 * tileSize, weightsPair: 2 * tileSize, weightsNext: 4 * tileSize}
 		for _, s := range []struct {
 			sums     []float32
 			multiply func(*tileProduct)

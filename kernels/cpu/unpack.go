@@ -20,7 +20,10 @@ func unpackF16Generic(panel *float32, src unsafe.Pointer, n int) {
 }
 
 func unpackBF16Generic(panel *float32, src unsafe.Pointer, n int) {
-	widenBF16Generic(panel, src, n*lanes)
+	p := panelOf(panel, n)
+	for i := range p {
+		p[i] = minifloat.BF16(*halfAt((*uint16)(src), pairOf(i)))
+	}
 }
 
 // f8Unit is what products of F8_E4M3 count in. A code is 1/f8Unit of its value once its

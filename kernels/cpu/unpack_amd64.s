@@ -90,6 +90,34 @@ GLOBL roundHalf<>(SB), RODATA|NOPTR, $4
 DATA quiet<>+0(SB)/4, $0x400000
 GLOBL quiet<>(SB), RODATA|NOPTR, $4
 
+// func unpackBF16AVX2(panel *float32, src unsafe.Pointer, n int)
+// n is even.
+// Requires: AVX2
+TEXT ·unpackBF16AVX2(SB), NOSPLIT, $0-24
+	MOVQ     panel+0(FP), DI
+	MOVQ     src+8(FP), SI
+	MOVQ     n+16(FP), CX
+	VPCMPEQD Y4, Y4, Y4
+	VPSLLD   $16, Y4, Y4
+
+loop:
+	VMOVDQU (SI), Y0
+	VMOVDQU 32(SI), Y1
+	VPSLLD  $16, Y0, Y2
+	VPSLLD  $16, Y1, Y3
+	VPAND   Y4, Y0, Y0
+	VPAND   Y4, Y1, Y1
+	VMOVDQU Y2, (DI)
+	VMOVDQU Y3, 32(DI)
+	VMOVDQU Y0, 64(DI)
+	VMOVDQU Y1, 96(DI)
+	ADDQ    $64, SI
+	ADDQ    $128, DI
+	SUBQ    $2, CX
+	JNE     loop
+	VZEROUPPER
+	RET
+
 // func narrowBF16AVX2(dst unsafe.Pointer, src *float32, n int)
 // n is a multiple of 8.
 // Requires: AVX2

@@ -135,23 +135,6 @@ GLOBL minus26<>(SB), RODATA|NOPTR, $4
 	VZEROUPPER \
 	RET
 
-// func tilesBF16(dst *uint16, src unsafe.Pointer, n int)
-// Requires: AVX512F, AVX512BW
-TEXT ·tilesBF16(SB), NOSPLIT, $0-24
-	ARGUMENTS
-
-loop:
-	VPERMW    (SI), Z20, Z0
-	VPERMW    64(SI), Z20, Z1
-	VPERMW    128(SI), Z20, Z2
-	VPERMW    192(SI), Z20, Z3
-	VMOVDQU64 Z0, (DI)
-	VMOVDQU64 Z1, 64(DI)
-	VMOVDQU64 Z2, 128(DI)
-	VMOVDQU64 Z3, 192(DI)
-	ADDQ      $256, DI
-	NEXT(8, 256, loop)
-
 // func tilesF16(dst *uint16, src unsafe.Pointer, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
 TEXT ·tilesF16(SB), NOSPLIT, $0-24

@@ -82,7 +82,9 @@ type variant struct {
 	// wide16 is gemm16 of 64 columns at a time, of which 128*k bytes will be read soon. It pays for
 	// fewer than eight tokens; nil: gemm16.
 	wide16 [kernels.BF16 + 1]gemm16
-	// keysI8 and valuesI8 are the same with a panel of codes of 8 bits, of which 16*k bytes
+	// gemmPairs is gemm16 with packed BF16, [k/2, 16, 2]: strides are of pairs, k is even.
+	gemmPairs gemm16
+	// keysI8 and valuesI8 are the same as gemm16 with a panel of codes of 8 bits, of which 16*k bytes
 	// will be read soon, and with scales: of the 16 rows, and of each column.
 	keysI8, valuesI8 func(out *float32, outStride int, panel unsafe.Pointer, panelStride int, x *float32, xStride int, tokens, k int, ahead unsafe.Pointer, scales *float32)
 	// halvesF8 is unpack of F8_E4M3 to F16, for gemm16. It reports whether there is a NaN,
@@ -176,5 +178,5 @@ func (v *variant) rounds(w kernels.Weight, l *layout) bool {
 // inPairs reports whether a product with a weight rounds its input to BF16. No scale
 // beside the tensor may change within a pair.
 func (v *variant) inPairs(w kernels.Weight, l *layout) bool {
-	return v.hasPairs(w.Type) && w.Cols%2 == 0 && (l.constant(w.Cols) || l.scaleCols%2 == 0)
+	return v.hasPairs(w.Type) && l.evenRuns(w.Cols)
 }

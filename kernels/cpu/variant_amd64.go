@@ -50,7 +50,7 @@ func avx2() variant {
 	v.gemm = gemmAVX2
 	v.scale = scaleAVX2
 	v.unpack[kernels.F16] = func(panel *float32, src unsafe.Pointer, n int) { widenF16AVX2(panel, src, n*lanes) }
-	v.unpack[kernels.BF16] = func(panel *float32, src unsafe.Pointer, n int) { widenBF16AVX2(panel, src, n*lanes) }
+	v.unpack[kernels.BF16] = unpackBF16AVX2
 	v.unpack[kernels.Q8_0] = unpackQ8_0AVX2
 	v.unpack[kernels.Q4_0] = unpackQ4_0AVX2
 	v.unpack[kernels.Q4_K] = unpackQ4_KAVX2
@@ -89,6 +89,7 @@ func avx2() variant {
 	v.narrowTokens = fewTokens
 	v.gemm16[kernels.F16] = gemmF16AVX2
 	v.gemm16[kernels.BF16] = gemmBF16AVX2
+	v.gemmPairs = gemmPairsAVX2
 	v.keysI8, v.valuesI8 = keysI8AVX2, valuesI8AVX2
 	v.halvesF8 = halvesF8E4M3AVX2
 	v.transpose16, v.transpose8 = transpose16AVX2, transpose8AVX2
@@ -131,6 +132,7 @@ func avx512() variant {
 	v.gemm = gemmAVX512
 	v.gemm16[kernels.F16] = gemmF16AVX512
 	v.gemm16[kernels.BF16] = gemmBF16AVX512
+	v.gemmPairs = gemmPairsAVX512
 	v.wide16[kernels.F16], v.wide16[kernels.BF16] = wideF16AVX512, wideBF16AVX512
 	v.keysI8, v.valuesI8 = keysI8AVX512, valuesI8AVX512
 	v.maxima, v.expSum = maximaAVX512, expSumAVX512

@@ -27,7 +27,7 @@ func neon() variant {
 	v.name = "neon"
 	v.gemm = gemmNEON
 	v.unpack[kernels.F16] = func(panel *float32, src unsafe.Pointer, n int) { widenF16NEON(panel, src, n*lanes) }
-	v.unpack[kernels.BF16] = func(panel *float32, src unsafe.Pointer, n int) { widenBF16NEON(panel, src, n*lanes) }
+	v.unpack[kernels.BF16] = unpackBF16NEON
 	v.unpack[kernels.F8E4M3] = unpackF8E4M3NEON
 	for t := range codings {
 		if codings[t].code != nil {
@@ -49,6 +49,7 @@ func neon() variant {
 	}
 	v.narrowTokens = 8 // two tiles; more widen too often
 	v.gemm16[kernels.F16], v.gemm16[kernels.BF16] = gemmF16NEON, gemmBF16NEON
+	v.gemmPairs = gemmPairsNEON
 	v.keysI8, v.valuesI8 = keysI8NEON, valuesI8NEON
 	v.transpose16, v.transpose8 = transpose16NEON, transpose8NEON
 	v.halvesF8 = halvesF8E4M3NEON

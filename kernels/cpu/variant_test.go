@@ -122,6 +122,17 @@ func TestGemmNarrow(t *testing.T) {
 				})
 			}
 		}
+		if v.gemmPairs != nil {
+			v.unpack[kernels.BF16](&wide[0], at, k)
+			for n := 1; n <= tokens; n++ {
+				for _, k := range []int{2, 6, k} {
+					want, got := slices.Repeat([]float32{1}, tokens*20), slices.Repeat([]float32{1}, tokens*20)
+					v.gemm(&want[0], 20, &wide[0], lanes, &x[0], k, n, k)
+					v.gemmPairs(&got[0], 20, at, lanes, &x[0], k, n, k, at)
+					require.Equal(t, want, got, "%s: pairs of columns, %d tokens, %d columns", v.name, n, k)
+				}
+			}
+		}
 		if v.keysI8 != nil {
 			v.widenI8(&wide[0], at, &scales[0], kernels.BlockSize, k)
 			equal("values in 8 bits", &wide[32], func(out *float32, n int) {
