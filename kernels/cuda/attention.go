@@ -209,6 +209,11 @@ func (d *Device) anyAttention(a attentionArgs, t kernels.DType, items, rows int6
 			kernels.OpAttention, int64(a.heads)/kvHeads, a.cache.dim, shared, sharedMost))
 		return
 	}
+	if kvHeads*rows > mostBlocks {
+		d.fail(fmt.Errorf("%s: %d KV heads of %d in a cache of type %v, at most %d; heads of %v in F16 may be more",
+			kernels.OpAttention, kvHeads, a.cache.dim, t, mostBlocks/rows, headSizes))
+		return
+	}
 	d.launch(&d.kernels.attention[t], items, kvHeads*rows, attentionThreads, shared, words(a))
 }
 

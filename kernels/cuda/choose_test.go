@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"trona/kernels"
 )
 
 func TestArchitectures(t *testing.T) {
@@ -94,4 +96,19 @@ func TestPlanPrefill(t *testing.T) {
 	}
 	_, ok := planPrefill(1, 1, 1<<20, 1<<20)
 	require.False(t, ok)
+}
+
+// TestManyHeads: more KV heads than a grid has room for are told.
+func TestManyHeads(t *testing.T) {
+	const heads, dim = 1024, 8
+	need(t)
+	dev := openEmulated(t)
+	kv := deviceCache(t, dev, newRand(), 1, heads, dim)
+	at, err := dev.Alloc(2 * 2 * 4 * heads * dim)
+	require.NoError(t, err)
+	q, out := kernels.View(at, kernels.F32, 2, heads, dim), kernels.View(at+2*4*heads*dim, kernels.F32, 2, heads, dim)
+	plan := &kernels.AttentionPlan{Seqs: []kernels.AttentionSeq{{Rows: 2, Blocks: []int32{0}}}}
+	dev.Attention(out, q, kv, 0, plan)
+	require.ErrorContains(t, dev.Sync(), "1024 KV heads of 8 in a cache of type F16, at most 1023; heads of [64 128]")
+	require.Error(t, dev.Close())
 }
