@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -87,13 +88,13 @@ func New(m *model.Model, cache *model.KVCache, dev kernels.Device, o Options) (*
 		return nil, err
 	}
 	o.defaults(m)
-	blocks := NewBlockManager(cache.Blocks)
+	blocks, tables := NewBlockManager(cache.Blocks), dev.Info().Tables
 	e := &Engine{
-		context: min(o.MaxModelLen, cache.Blocks*kernels.BlockSize), vocab: m.Config.VocabSize,
+		context: min(o.MaxModelLen, min(cache.Blocks, cmp.Or(tables, cache.Blocks))*kernels.BlockSize), vocab: m.Config.VocabSize,
 		maxOpen: o.MaxNumSeqs + o.MaxQueued, speculate: o.SpeculateTokens, uniform: dev.Info().Uniform, stall: o.StallTimeout, turn: o.Turn,
 		broken: make(chan struct{}), done: make(chan struct{}), lost: newLoss(),
 		scheduler: NewScheduler(Limits{
-			Seqs: o.MaxNumSeqs, Rows: m.MaxRows(), Logits: m.MaxLogits(), PrefillRows: o.PrefillRows, Block: kernels.BlockSize,
+			Seqs: o.MaxNumSeqs, Rows: m.MaxRows(), Logits: m.MaxLogits(), PrefillRows: o.PrefillRows, Tables: tables, Block: kernels.BlockSize,
 		}, blocks),
 		runner: newRunner(m, cache, dev),
 		stats:  Stats{Blocks: cache.Blocks, KVBytes: cache.Bytes(), ModelBytes: m.Bytes()},

@@ -1,6 +1,9 @@
 package engine
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // Limits bounds what a Scheduler plans.
 type Limits struct {
@@ -8,6 +11,7 @@ type Limits struct {
 	Rows        int // most rows of a step, at least Logits
 	Logits      int // most rows of a step with logits
 	PrefillRows int // most rows of prompts in a step in which others decode
+	Tables      int // most blocks of all sequences of a step, shared ones each time, at least those of any; 0: no limit
 	Block       int // tokens of a block
 }
 
@@ -18,7 +22,8 @@ type Limits struct {
 // Sequences rank by priority, then by arrival. Every step first lets waiting
 // sequences in, by rank, as long as there are rows and memory for them; then
 // each sequence that decodes gets its row; what rows are left go to prompts,
-// and what those leave to drafts.
+// and what those leave to drafts. Where their block tables are too long for one
+// step, the last by rank sit it out.
 //
 // # Why does every request end?
 //
@@ -34,6 +39,7 @@ type Scheduler struct {
 	waiting []*Sequence // by rank
 	running []*Sequence // by rank
 	arrived int64
+	room    int      // blocks that tables of the step being planned may have besides
 	plan    *Plan    // the last
 	plans   [2]*Plan // that one, and the one before it
 
@@ -43,6 +49,7 @@ type Scheduler struct {
 
 // NewScheduler returns a scheduler without sequences that shares out blocks.
 func NewScheduler(l Limits, blocks *BlockManager) *Scheduler {
+	l.Tables = cmp.Or(l.Tables, l.Seqs*blocks.Total())
 	return &Scheduler{limits: l, blocks: blocks, plans: [2]*Plan{{}, {}}}
 }
 
@@ -113,6 +120,7 @@ func (s *Scheduler) Next() *Plan {
 	s.plan.Decode, s.plan.Prefill = s.plan.Decode[:0], s.plan.Prefill[:0]
 	s.started = s.started[:0]
 	s.admit()
+	s.seat()
 	s.decode()
 	decoding := len(s.plan.Decode)
 	s.draft(s.plan.Decode[:decoding], s.prefill())
@@ -297,12 +305,29 @@ func (s *Scheduler) preempt(v *Sequence) {
 	s.wait(v)
 }
 
+// seat chooses who takes part in the step: as many by rank as its tables have room for, the
+// sheltered first, for others may wait for them.
+func (s *Scheduler) seat() {
+	s.room = s.limits.Tables
+	for _, sheltered := range []bool{true, false} {
+		for _, q := range s.running {
+			if q.sheltered() != sheltered {
+				continue
+			}
+			need := q.blocks(q.length())
+			if q.seated = need <= s.room; q.seated {
+				s.room -= need
+			}
+		}
+	}
+}
+
 // decode plans a row of each sequence that needs no more. Growing one may cost
 // others that come after it, or itself, their place.
 func (s *Scheduler) decode() {
 	for i := 0; i < len(s.running); i++ {
 		q := s.running[i]
-		if !q.decoding() {
+		if !q.seated || !q.decoding() {
 			continue
 		}
 		if !s.grow(q) {
@@ -355,14 +380,14 @@ func (s *Scheduler) prefill() int {
 	left := s.prefillRows(len(s.plan.Decode))
 	for _, q := range s.running {
 		q.grant = 0
-		if !q.decoding() {
+		if q.seated && !q.decoding() {
 			q.grant = share(q, left)
 			left -= q.grant
 		}
 	}
 	extra := s.limits.Logits - len(s.running) // rows of logits beyond one for each sequence
 	for _, q := range s.running {
-		if q.left() == 0 || q.decoding() {
+		if !q.seated || q.left() == 0 || q.decoding() {
 			continue
 		}
 		more := min(q.left()-q.grant, left)
@@ -399,7 +424,9 @@ func (s *Scheduler) draft(decode []Run, left int) {
 		if more > 0 && s.blocks.Available() >= more+len(s.running) {
 			q.table, _ = s.blocks.Grow(q.table, more)
 		}
-		n = min(n, len(q.table)*q.block-len(q.tokens))
+		has := q.blocks(len(q.tokens))
+		n = min(n, min(len(q.table), has+s.room)*q.block-len(q.tokens))
+		s.room -= q.blocks(len(q.tokens)+n) - has
 		r.Rows, r.Logits, r.Drafts = r.Rows+n, r.Logits+n, n
 		left -= n
 		sharers--

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // Scripts of testdata/scheduler; `go test ./engine -run Scripts -rewrite`
 // renews what they expect. The commands:
 //
-//	new blocks=8 size=4 [seqs=4] [rows=16] [logits=4] [prefill=16] [uniform]
+//	new blocks=8 size=4 [seqs=4] [rows=16] [logits=4] [prefill=16] [tables=9] [uniform]
 //	    [ahead]          a step is planned before the one before it is committed:
 //	                     step then tells of that one's ends
 //	submit a prompt=10 max=3 [min=1] [priority=1] [salt=x] [scores]
@@ -89,6 +89,7 @@ func (s *script) start(t *testing.T, d *datadriven.TestData) string {
 	l.Logits, l.PrefillRows = l.Seqs, l.Rows
 	d.MaybeScanArgs(t, "logits", &l.Logits)
 	d.MaybeScanArgs(t, "prefill", &l.PrefillRows)
+	d.MaybeScanArgs(t, "tables", &l.Tables)
 	*s = script{Scheduler: NewScheduler(l, NewBlockManager(blocks)), block: l.Block, byName: map[string]*Sequence{}, uniform: d.HasArg("uniform"), ahead: d.HasArg("ahead")}
 	return ""
 }

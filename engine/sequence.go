@@ -26,7 +26,8 @@ type Sequence struct {
 	uniform  bool         // the keys need not say which arithmetic computed a position
 	block    int          // tokens of a block
 	shelter  int          // no preemption before there are that many tokens
-	grant    int          // rows of a prompt in the step being planned
+	seated   bool         // it takes part in the step being planned
+	grant    int          // rows of a prompt in that step
 	drafts   int          // tokens behind the last, not drawn, that the next step may try
 
 	preempted int // times

@@ -119,6 +119,9 @@ func newWorld(seed uint64) *world {
 	rows := logits + rng.IntN(24)
 	l := Limits{Seqs: seqs, Rows: rows, Logits: logits, PrefillRows: 1 + rng.IntN(rows), Block: 1 + rng.IntN(6)}
 	blocks := 2 + rng.IntN(40)
+	if rng.IntN(3) == 0 {
+		l.Tables = blocks + rng.IntN(3*blocks)
+	}
 	w := &world{
 		Scheduler: NewScheduler(l, NewBlockManager(blocks)), rng: rng, of: map[*Sequence]*life{},
 		memory: make([]uint64, blocks*l.Block), crowd: 1 + rng.IntN(20), ranked: rng.IntN(2) == 0, uniform: rng.IntN(2) == 0,
@@ -374,7 +377,7 @@ func (w *world) checkDrawn(p *Plan) error {
 
 // checkPlan holds a plan against the limits.
 func (w *world) checkPlan(p *Plan) error {
-	seen, rows, logits, prefill := map[*Sequence]bool{}, 0, 0, 0
+	seen, rows, logits, prefill, tables := map[*Sequence]bool{}, 0, 0, 0, 0
 	decoding := false
 	for i := range p.Len() {
 		r := p.Run(i)
@@ -392,7 +395,7 @@ func (w *world) checkPlan(p *Plan) error {
 			return fmt.Errorf("run %+v: %d drafts of a sequence of up to %d positions", *r, q.drafts, q.longest())
 		}
 		seen[q] = true
-		rows, logits = rows+r.Rows, logits+r.Logits
+		rows, logits, tables = rows+r.Rows, logits+r.Logits, tables+q.blocks(r.Position+r.Rows)
 		prefill += r.Rows
 		if decode && r.Draw && r.Rows == 1+r.Drafts { // it may have come to decode in this step
 			decoding = decoding || w.of[q].decodes
@@ -408,8 +411,8 @@ func (w *world) checkPlan(p *Plan) error {
 			w.stalled++
 		}
 	}
-	if l := w.limits; rows > l.Rows || logits > l.Logits || decoding && prefill > l.PrefillRows {
-		return fmt.Errorf("%d rows (%d of prompts), %d of logits: limits %+v", rows, prefill, logits, l)
+	if l := w.limits; rows > l.Rows || logits > l.Logits || decoding && prefill > l.PrefillRows || tables > l.Tables {
+		return fmt.Errorf("%d rows (%d of prompts), %d of logits, %d blocks: limits %+v", rows, prefill, logits, tables, l)
 	}
 	return nil
 }

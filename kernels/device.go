@@ -38,6 +38,8 @@ type Info struct {
 	// StepRows is how many rows of a step use the device well: prompts are read that many
 	// tokens at a time.
 	StepRows int
+	// Tables is the most blocks that the tables of a step may have, all together; 0: no limit.
+	Tables int
 	// Uniform: decode and prefill arithmetic give the same bits, always. What
 	// decoding put into the cache then serves prompts too.
 	Uniform bool

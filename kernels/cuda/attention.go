@@ -21,7 +21,8 @@ type planBuffer struct {
 }
 
 const (
-	planBytes    = 8 << 20 // of a plan at most: items of 16 bytes, block tables of 4 bytes a block
+	planBytes    = 8 << 20  // of a plan at most: items of 16 bytes, block tables of 4 bytes a block
+	mostTables   = 27 << 16 // blocks of tables, which leave room for as many items as any step has
 	arrivedBytes = 256 << 10
 )
 

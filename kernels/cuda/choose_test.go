@@ -98,6 +98,22 @@ func TestPlanPrefill(t *testing.T) {
 	require.False(t, ok)
 }
 
+// TestPlanEncode: what a step may have at most is no more than a plan has room for.
+func TestPlanEncode(t *testing.T) {
+	const seqs, rows = 128, 1 << 16
+	blocks := make([]int32, mostTables/seqs)
+	plan := &kernels.AttentionPlan{Decode: seqs - 1}
+	for i := range int64(seqs - 1) {
+		plan.Seqs = append(plan.Seqs, kernels.AttentionSeq{Row: i, Rows: 1, Position: kernels.BlockSize*int64(len(blocks)) - 1, Blocks: blocks})
+	}
+	last := kernels.AttentionSeq{Row: seqs - 1, Rows: rows - seqs + 1, Blocks: blocks}
+	last.Position = kernels.BlockSize*int64(len(blocks)) - last.Rows
+	plan.Seqs = append(plan.Seqs, last)
+	require.NoError(t, new(planBuffer).encode(plan, shapeOf(plan, rows)))
+	plan.Seqs = append(plan.Seqs, plan.Seqs...)
+	require.ErrorContains(t, new(planBuffer).encode(plan, shapeOf(plan, rows)), "is too large")
+}
+
 // TestManyHeads: more KV heads than a grid has room for are told.
 func TestManyHeads(t *testing.T) {
 	const heads, dim = 1024, 8

@@ -13,7 +13,7 @@ type Sizes struct{}
 
 // Info describes a GPU as far as they are alike.
 func (Sizes) Info() kernels.Info {
-	return kernels.Info{Name: "cuda", KVTypes: cacheTypes, StepRows: stepRows}
+	return kernels.Info{Name: "cuda", KVTypes: cacheTypes, StepRows: stepRows, Tables: mostTables}
 }
 
 // PackedBytes returns what Pack allocates, with what the driver adds to it.
