@@ -24,7 +24,7 @@ func tilesAMX(v variant) variant {
 		round: roundTilesAMX, multiply: multiplyTilesAMX, attend: attendTilesAMX,
 		pair:     [kernels.F16 + 1]pairLoop{kernels.F32: pairF32AMX, kernels.F16: pairF16AMX},
 		pairRows: [kernels.F16 + 1]pairLoop{kernels.F32: pairRowsF32AMX, kernels.F16: pairRowsF16AMX},
-		unpack: [numTypes]func(*uint16, unsafe.Pointer, int){
+		unpack: [numTypes]func(dst *uint16, src, ahead unsafe.Pointer, n int){
 			kernels.BF16: copyBF16, kernels.F16: tilesF16, kernels.Q8_0: tilesQ8_0,
 			kernels.Q4_0: tilesQ4_0, kernels.Q4_1: tilesQ4_1, kernels.Q5_0: tilesQ5_0, kernels.Q5_1: tilesQ5_1,
 			kernels.Q4_K: tilesQ4_K, kernels.Q5_K: tilesQ5_K, kernels.Q6_K: tilesQ6_K,
@@ -36,6 +36,7 @@ func tilesAMX(v variant) variant {
 }
 
 // copyBF16 is tiles.unpack of what is packed in tiles.
-func copyBF16(dst *uint16, src unsafe.Pointer, n int) {
+func copyBF16(dst *uint16, src, ahead unsafe.Pointer, n int) {
+	prefetch(ahead, 2*n*lanes)
 	copy(unsafe.Slice(dst, n*lanes), unsafe.Slice((*uint16)(src), n*lanes))
 }

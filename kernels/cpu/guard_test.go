@@ -245,7 +245,8 @@ func (g guards) tiles(loops *tiles) {
 		if unpack != nil {
 			p := packings[typ]
 			n := max(tileCols, p.cols)
-			unpack((*uint16)(g.bytes(2*n*lanes)), g.bytes(n/p.cols*p.bytes), n)
+			src := g.bytes(n / p.cols * p.bytes)
+			unpack((*uint16)(g.bytes(2*n*lanes)), src, src, n)
 		}
 	}
 	for _, dim := range []int{tileCols, 4 * tileCols} {

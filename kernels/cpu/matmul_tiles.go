@@ -178,18 +178,19 @@ func (j *tilesJob) loadGroups(w *worker, first, groups, from, n int64) {
 			if next == groups {
 				next, then = 0, to
 			}
+			ahead := m.packed(first+g, at)
 			if then < j.w.Cols {
 				m, g := j.part(next)
-				prefetch(m.packed(first+g, then), m.packedBytes(min(chunk, j.w.Cols-then)))
+				ahead = m.packed(first+g, then)
 			}
-			m.load(w, first+g, at, cols, w.tiles.weights[(i*j.depth+at-from)*lanes:])
+			m.load(w, first+g, at, cols, ahead, w.tiles.weights[(i*j.depth+at-from)*lanes:])
 		}
 	}
 }
 
 // lookAhead names what is multiplied next: column from on, or what is probably this
-// thread's next piece. One tile of tokens leaves weights of 16 bits to what makes them a
-// product's: their lines are too many for the few products.
+// thread's next piece. One tile of tokens has few products: they prefetch no more than weights of
+// 8 bits, which loadGroups reads too fast for its own prefetches; lines of 16 bits are too many.
 func (j *tilesJob) lookAhead(p *tileProduct, first, from int64) {
 	if from == j.w.Cols {
 		first, from = first+j.span, 0
@@ -204,7 +205,7 @@ func (j *tilesJob) lookAhead(p *tileProduct, first, from int64) {
 	if j.up != nil {
 		p.aheadPair, p.aheadNext = int(j.up.address(first, from)-p.ahead), int(j.l.groupBytes)
 	}
-	if p.tokens == 1 && j.w.Type != kernels.BF16 && j.w.Type != kernels.F16 {
+	if each := j.packedBytes(chunk) / chunk; p.tokens == 1 && each >= lanes && each < 2*lanes {
 		p.aheadLines = (p.aheadStep + 63) / 64
 	}
 }
@@ -252,12 +253,13 @@ func (j *tilesJob) roundRow(w *worker, t int64) {
 	}
 }
 
-// load unpacks columns [from, from+n) of a group to tiles.
-func (j *matmulJob) load(w *worker, g, from, n int64, dst []uint16) {
+// load unpacks columns [from, from+n) of a group to tiles, and prefetches what is at ahead.
+func (j *matmulJob) load(w *worker, g, from, n int64, ahead unsafe.Pointer, dst []uint16) {
 	if unpack := j.kern.tiles.unpack[j.w.Type]; unpack != nil && j.l.scale == nil && n%tileCols == 0 {
-		unpack(&dst[0], j.packed(g, from), int(n))
+		unpack(&dst[0], j.packed(g, from), ahead, int(n))
 		return
 	}
+	prefetch(ahead, j.packedBytes(n))
 	j.panel(w, g, from, int(n))
 	whole := (n + tileCols - 1) &^ (tileCols - 1)
 	clear(w.panel[n*lanes : whole*lanes])

@@ -362,40 +362,40 @@ func scaleAVX2(panel, factors *float32, n int)
 // unpack_tiles_amd64.s
 
 //go:noescape
-func tilesF16(dst *uint16, src unsafe.Pointer, n int)
+func tilesF16(dst *uint16, src, ahead unsafe.Pointer, n int)
 
 //go:noescape
-func tilesQ4_0(dst *uint16, src unsafe.Pointer, n int)
+func tilesQ4_0(dst *uint16, src, ahead unsafe.Pointer, n int)
 
 //go:noescape
-func tilesQ4_1(dst *uint16, src unsafe.Pointer, n int)
+func tilesQ4_1(dst *uint16, src, ahead unsafe.Pointer, n int)
 
 //go:noescape
-func tilesIQ4_NL(dst *uint16, src unsafe.Pointer, n int)
+func tilesIQ4_NL(dst *uint16, src, ahead unsafe.Pointer, n int)
 
 //go:noescape
-func tilesMXFP4(dst *uint16, src unsafe.Pointer, n int)
+func tilesMXFP4(dst *uint16, src, ahead unsafe.Pointer, n int)
 
 //go:noescape
-func tilesNVFP4(dst *uint16, src unsafe.Pointer, n int)
+func tilesNVFP4(dst *uint16, src, ahead unsafe.Pointer, n int)
 
 //go:noescape
-func tilesQ4_K(dst *uint16, src unsafe.Pointer, n int)
+func tilesQ4_K(dst *uint16, src, ahead unsafe.Pointer, n int)
 
 //go:noescape
-func tilesIQ4_XS(dst *uint16, src unsafe.Pointer, n int)
+func tilesIQ4_XS(dst *uint16, src, ahead unsafe.Pointer, n int)
 
 //go:noescape
-func tilesQ5_0(dst *uint16, src unsafe.Pointer, n int)
+func tilesQ5_0(dst *uint16, src, ahead unsafe.Pointer, n int)
 
 //go:noescape
-func tilesQ5_1(dst *uint16, src unsafe.Pointer, n int)
+func tilesQ5_1(dst *uint16, src, ahead unsafe.Pointer, n int)
 
 //go:noescape
-func tilesQ5_K(dst *uint16, src unsafe.Pointer, n int)
+func tilesQ5_K(dst *uint16, src, ahead unsafe.Pointer, n int)
 
 //go:noescape
-func tilesQ8_0(dst *uint16, src unsafe.Pointer, n int)
+func tilesQ8_0(dst *uint16, src, ahead unsafe.Pointer, n int)
 
 //go:noescape
-func tilesQ6_K(dst *uint16, src unsafe.Pointer, n int)
+func tilesQ6_K(dst *uint16, src, ahead unsafe.Pointer, n int)

@@ -48,9 +48,9 @@ type tiles struct {
 	// pairRows writes n columns, a multiple of 32, of 16 rows that are stride numbers
 	// apart: dst[k/2][r][k%2].
 	pairRows [kernels.F16 + 1]pairLoop
-	// unpack does the same with n packed columns, a multiple of 32; nil: variant.unpack,
-	// then pair.
-	unpack [numTypes]func(dst *uint16, src unsafe.Pointer, n int)
+	// unpack does the same with n packed columns, a multiple of 32, and prefetches as many
+	// at ahead; nil: variant.unpack, then pair.
+	unpack [numTypes]func(dst *uint16, src, ahead unsafe.Pointer, n int)
 	// multiply does a tileProduct.
 	multiply func(p *tileProduct)
 	// attend does a tilesAttend.

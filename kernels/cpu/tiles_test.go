@@ -81,7 +81,7 @@ func TestTilesUnpack(t *testing.T) {
 				panel, want, got := alignedFloats(n*lanes), alignedHalves(int64(n*lanes)), alignedHalves(int64(n*lanes))
 				plain.unpack[typ](&panel[0], unsafe.Pointer(&src[0]), n)
 				pairF32Generic(&want[0], unsafe.Pointer(&panel[0]), lanes, n)
-				unpack(&got[0], unsafe.Pointer(&src[0]), n)
+				unpack(&got[0], unsafe.Pointer(&src[0]), unsafe.Pointer(&src[0]), n)
 				for i := range want {
 					require.Equal(t, want[i], minifloat.ToBF16(flush(minifloat.BF16(got[i]))), "%s: %v, half %d of %d columns", v.name, kernels.DType(typ), i, n)
 				}

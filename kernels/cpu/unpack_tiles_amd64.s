@@ -5,7 +5,9 @@
 #include "vector_amd64.h"
 #include "head_amd64.h"
 
-// Unpacking to tiles of BF16: DI is the tiles, SI the packed blocks, CX columns left.
+// Unpacking to tiles of BF16: DI is the tiles, SI the packed blocks, CX columns left, and
+// R11 how far behind SI the blocks are that are unpacked next: each line that is read
+// prefetches that there, for many at once would keep the loads behind them waiting.
 // A vector is a column of 16 rows: Z0 to Z7 are eight of them, Z22 their scales, Z23
 // what is added or taken off. Z21 is a table of what 4 bits mean, and Z26 goes on with
 // 5; Z24 masks the low bits of codes, Z25 the top ones. Z20 sets columns side by side.
@@ -42,8 +44,17 @@ GLOBL minus26<>(SB), RODATA|NOPTR, $4
 #define ARGUMENTS \
 	MOVQ      dst+0(FP), DI \
 	MOVQ      src+8(FP), SI \
-	MOVQ      n+16(FP), CX \
+	MOVQ      ahead+16(FP), R11 \
+	SUBQ      SI, R11 \
+	MOVQ      n+24(FP), CX \
 	VMOVDQU64 sideBySide<>(SB), Z20
+
+// LINES4 prefetches four lines.
+#define LINES4(BASE) \
+	PREFETCHT0 (BASE)(R11*1) \
+	PREFETCHT0 64(BASE)(R11*1) \
+	PREFETCHT0 128(BASE)(R11*1) \
+	PREFETCHT0 192(BASE)(R11*1)
 
 // TABLE reads 16 numbers of a byte.
 #define TABLE(SRC, Z) \
@@ -111,7 +122,8 @@ GLOBL minus26<>(SB), RODATA|NOPTR, $4
 // NIBBLES makes eight columns of dwords, whose bits above the lowest four of a column
 // its step does not read.
 #define NIBBLES(SRC, STEP) \
-	VMOVDQU32 SRC, Z0 \
+	PREFETCHT0 SRC(R11*1) \
+	VMOVDQU32  SRC, Z0 \
 	VPSRLD    $8, Z0, Z1 \
 	VPSRLD    $16, Z0, Z2 \
 	VPSRLD    $24, Z0, Z3 \
@@ -135,71 +147,77 @@ GLOBL minus26<>(SB), RODATA|NOPTR, $4
 	VZEROUPPER \
 	RET
 
-// func tilesF16(dst *uint16, src unsafe.Pointer, n int)
+// func tilesF16(dst *uint16, src, ahead unsafe.Pointer, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
-TEXT ·tilesF16(SB), NOSPLIT, $0-24
+TEXT ·tilesF16(SB), NOSPLIT, $0-32
 	ARGUMENTS
 
 loop:
+	PREFETCHT0 (SI)(R11*1)
 	VCVTPH2PS (SI), Z0
 	VCVTPH2PS 32(SI), Z1
 	PAIR(0, 1, Z0, 0)
 	ADDQ      $64, DI
 	NEXT(2, 64, loop)
 
-// func tilesQ4_0(dst *uint16, src unsafe.Pointer, n int)
+// func tilesQ4_0(dst *uint16, src, ahead unsafe.Pointer, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
-TEXT ·tilesQ4_0(SB), NOSPLIT, $0-24
+TEXT ·tilesQ4_0(SB), NOSPLIT, $0-32
 	ARGUMENTS
 	TABLE(tableInt<>+8, Z21)
 
 block:
+	PREFETCHT0 (SI)(R11*1)
 	VCVTPH2PS (SI), Z22
 	NIBBLES4(SI, 32, TIMES4)
 	NEXT(32, 288, block)
 
-// func tilesQ4_1(dst *uint16, src unsafe.Pointer, n int)
+// func tilesQ4_1(dst *uint16, src, ahead unsafe.Pointer, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
-TEXT ·tilesQ4_1(SB), NOSPLIT, $0-24
+TEXT ·tilesQ4_1(SB), NOSPLIT, $0-32
 	ARGUMENTS
 	TABLE(tableInt<>+16, Z21)
 
 block:
+	PREFETCHT0 (SI)(R11*1)
 	VCVTPH2PS (SI), Z22
 	VCVTPH2PS 32(SI), Z23
 	NIBBLES4(SI, 64, PLUS4)
 	NEXT(32, 320, block)
 
-// func tilesIQ4_NL(dst *uint16, src unsafe.Pointer, n int)
+// func tilesIQ4_NL(dst *uint16, src, ahead unsafe.Pointer, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
-TEXT ·tilesIQ4_NL(SB), NOSPLIT, $0-24
+TEXT ·tilesIQ4_NL(SB), NOSPLIT, $0-32
 	ARGUMENTS
 	TABLE(tableIQ4<>+0, Z21)
 
 block:
+	PREFETCHT0 (SI)(R11*1)
 	VCVTPH2PS (SI), Z22
 	NIBBLES4(SI, 32, TIMES4)
 	NEXT(32, 288, block)
 
-// func tilesMXFP4(dst *uint16, src unsafe.Pointer, n int)
+// func tilesMXFP4(dst *uint16, src, ahead unsafe.Pointer, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
-TEXT ·tilesMXFP4(SB), NOSPLIT, $0-24
+TEXT ·tilesMXFP4(SB), NOSPLIT, $0-32
 	ARGUMENTS
 	TABLE(tableE2M1<>+0, Z21)
 
 block:
+	PREFETCHT0 (SI)(R11*1)
 	VPMOVZXWD (SI), Z22
 	VPSLLD    $16, Z22, Z22
 	NIBBLES4(SI, 32, TIMES4)
 	NEXT(32, 288, block)
 
-// func tilesNVFP4(dst *uint16, src unsafe.Pointer, n int)
+// func tilesNVFP4(dst *uint16, src, ahead unsafe.Pointer, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
-TEXT ·tilesNVFP4(SB), NOSPLIT, $0-24
+TEXT ·tilesNVFP4(SB), NOSPLIT, $0-32
 	ARGUMENTS
 	TABLE(tableE2M1<>+0, Z21)
 
 block:
+	PREFETCHT0 (SI)(R11*1)
 	VCVTPH2PS (SI), Z22
 	NIBBLES(32(SI), TIMES4)
 	NIBBLES(96(SI), TIMES4)
@@ -208,6 +226,7 @@ block:
 // HEAD reads d and dmin of a block of Q4_K or Q5_K to Z28 and Z29 and writes its scales and mins
 // (packer.head) to R9; K_SCALES makes floats of those of the next 32 columns.
 #define HEAD \
+	LINES4(SI) \
 	VCVTPH2PS       (SI), Z28 \
 	VCVTPH2PS       32(SI), Z29 \
 	HEAD_FRAME(328, R9) \
@@ -245,9 +264,9 @@ block:
 	VMULPS    Z28, Z22, Z22 \
 	ADDQ      $16, R9
 
-// func tilesQ4_K(dst *uint16, src unsafe.Pointer, n int)
+// func tilesQ4_K(dst *uint16, src, ahead unsafe.Pointer, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
-TEXT ·tilesQ4_K(SB), NOSPLIT, $328-24
+TEXT ·tilesQ4_K(SB), NOSPLIT, $328-32
 	ARGUMENTS
 	TABLE(tableInt<>+16, Z21)
 
@@ -262,12 +281,13 @@ group:
 	JNZ  group
 	NEXT(256, 2304, block)
 
-// func tilesIQ4_XS(dst *uint16, src unsafe.Pointer, n int)
+// func tilesIQ4_XS(dst *uint16, src, ahead unsafe.Pointer, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
-TEXT ·tilesIQ4_XS(SB), NOSPLIT, $0-24
+TEXT ·tilesIQ4_XS(SB), NOSPLIT, $0-32
 	ARGUMENTS
 
 block:
+	LINES4(SI)
 	VPMOVSXBD 160(SI), Z21
 	VCVTDQ2PS Z21, Z21
 	VCVTPH2PS (SI), Z28
@@ -290,6 +310,7 @@ group:
 
 // FIFTHS makes eight columns of nibbles and of fifth bits in Z10.
 #define FIFTHS(SRC, SHIFT0, BY0, SHIFT1, BY1, STEP) \
+	PREFETCHT0 SRC(R11*1) \
 	VMOVDQU32 SRC, Z8 \
 	VPSRLD    $4, Z8, Z9 \
 	JOIN(Z8, SHIFT0, BY0, Z0) \
@@ -304,6 +325,7 @@ group:
 
 // FIFTHS4 makes 32 columns of the fifth bits at AT and the nibbles behind them.
 #define FIFTHS4(BASE, AT, STEP) \
+	PREFETCHT0 AT(BASE)(R11*1) \
 	VMOVDQU32 AT(BASE), Z10 \
 	FIFTHS((AT+64)(BASE), VPSLLD, 4, VPSLLD, 3, STEP) \
 	FIFTHS((AT+128)(BASE), VPSLLD, 2, VPSLLD, 1, STEP) \
@@ -316,32 +338,34 @@ group:
 	TABLE(tableInt<>+(FROM+16), Z26) \
 	VPBROADCASTD nibbles<>(SB), Z24
 
-// func tilesQ5_0(dst *uint16, src unsafe.Pointer, n int)
+// func tilesQ5_0(dst *uint16, src, ahead unsafe.Pointer, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
-TEXT ·tilesQ5_0(SB), NOSPLIT, $0-24
+TEXT ·tilesQ5_0(SB), NOSPLIT, $0-32
 	ARGUMENTS
 	FIFTH_TABLE(0)
 
 block:
+	PREFETCHT0 (SI)(R11*1)
 	VCVTPH2PS (SI), Z22
 	FIFTHS4(SI, 32, TIMES5)
 	NEXT(32, 352, block)
 
-// func tilesQ5_1(dst *uint16, src unsafe.Pointer, n int)
+// func tilesQ5_1(dst *uint16, src, ahead unsafe.Pointer, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
-TEXT ·tilesQ5_1(SB), NOSPLIT, $0-24
+TEXT ·tilesQ5_1(SB), NOSPLIT, $0-32
 	ARGUMENTS
 	FIFTH_TABLE(16)
 
 block:
+	PREFETCHT0 (SI)(R11*1)
 	VCVTPH2PS (SI), Z22
 	VCVTPH2PS 32(SI), Z23
 	FIFTHS4(SI, 64, PLUS5)
 	NEXT(32, 384, block)
 
-// func tilesQ5_K(dst *uint16, src unsafe.Pointer, n int)
+// func tilesQ5_K(dst *uint16, src, ahead unsafe.Pointer, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
-TEXT ·tilesQ5_K(SB), NOSPLIT, $328-24
+TEXT ·tilesQ5_K(SB), NOSPLIT, $328-32
 	ARGUMENTS
 	FIFTH_TABLE(16)
 
@@ -368,20 +392,23 @@ group:
 	VPANDD Z25, D, D
 
 #define BYTES(AT) \
+	PREFETCHT0 AT(SI)(R11*1) \
 	VMOVDQU32 AT(SI), Z8 \
 	TOPS(0, Z0, Z1, Z2, Z3) \
+	PREFETCHT0 (AT+64)(SI)(R11*1) \
 	VMOVDQU32 (AT+64)(SI), Z8 \
 	TOPS(0, Z4, Z5, Z6, Z7) \
 	EIGHT(WHOLE)
 
-// func tilesQ8_0(dst *uint16, src unsafe.Pointer, n int)
+// func tilesQ8_0(dst *uint16, src, ahead unsafe.Pointer, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
-TEXT ·tilesQ8_0(SB), NOSPLIT, $0-24
+TEXT ·tilesQ8_0(SB), NOSPLIT, $0-32
 	ARGUMENTS
 	VPBROADCASTD top8<>(SB), Z25
 	VBROADCASTSS minus24<>(SB), Z27
 
 block:
+	PREFETCHT0 (SI)(R11*1)
 	VCVTPH2PS (SI), Z22
 	VMULPS    Z27, Z22, Z22
 	BYTES(32)
@@ -393,6 +420,7 @@ block:
 // SIXTHS makes eight columns of nibbles and of high bits in Z10, whose upper one has
 // the other sense: it is a sign.
 #define SIXTHS(SRC, SHIFT0, BY0, SHIFT1, BY1) \
+	PREFETCHT0 SRC(R11*1) \
 	VMOVDQU32 SRC, Z9 \
 	JOIN(Z9, SHIFT0, BY0, Z8) \
 	TOPS(2, Z0, Z1, Z2, Z3) \
@@ -404,13 +432,14 @@ block:
 // SIXTHS2 makes 16 columns of the nibbles at AT and the high bits at HIGH.
 #define SIXTHS2(AT, HIGH) \
 	SIGNED_SCALES \
+	PREFETCHT0 HIGH(R10)(R11*1) \
 	VPXORD HIGH(R10), Z30, Z10 \
 	SIXTHS(AT(R10), VPSLLD, 4, VPSLLD, 2) \
 	SIXTHS((AT+64)(R10), VPSLLD, 0, VPSRLD, 2)
 
-// func tilesQ6_K(dst *uint16, src unsafe.Pointer, n int)
+// func tilesQ6_K(dst *uint16, src, ahead unsafe.Pointer, n int)
 // Requires: AVX512F, AVX512BW, AVX512_BF16
-TEXT ·tilesQ6_K(SB), NOSPLIT, $0-24
+TEXT ·tilesQ6_K(SB), NOSPLIT, $0-32
 	ARGUMENTS
 	VPBROADCASTD nibbles<>(SB), Z24
 	VPBROADCASTD top6<>(SB), Z25
@@ -418,6 +447,7 @@ TEXT ·tilesQ6_K(SB), NOSPLIT, $0-24
 	VPBROADCASTD signs2<>(SB), Z30
 
 block:
+	LINES4(SI)
 	VCVTPH2PS (SI), Z28
 	VMULPS    Z27, Z28, Z28
 	LEAQ      32(SI), R9
