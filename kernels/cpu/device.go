@@ -51,6 +51,7 @@ type Options struct {
 type Device struct {
 	pool   *pool
 	kern   *variant
+	whole  int64 // bytes of machineMemory, which reads many files
 	mem    memory
 	failed error // the first error; sticky
 
@@ -105,7 +106,7 @@ func Open(o Options) (kernels.Device, error) {
 	if o.Threads == 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
 	}
-	return &Device{kern: v, pool: newPool(o.Threads, machineNodes())}, nil
+	return &Device{kern: v, whole: machineMemory(), pool: newPool(o.Threads, machineNodes())}, nil
 }
 
 func choose(name string) (*variant, error) {
@@ -136,7 +137,7 @@ func (d *Device) Info() kernels.Info {
 	return kernels.Info{
 		Name:     "cpu",
 		Detail:   fmt.Sprintf("%s, %s, %d threads%s%s", runtime.GOARCH, d.kern.name, len(d.pool.workers), where, d.kern.note),
-		Memory:   machineMemory(),
+		Memory:   d.whole,
 		KVTypes:  []kernels.DType{kernels.F16, kernels.F32, kernels.BF16, kernels.I16, kernels.I8},
 		Features: []string{d.kern.name},
 		StepRows: stepRows,
