@@ -26,7 +26,10 @@ type specialToken struct {
 func newSpecialTokens(t *tokenizer.Tokenizer) *specialTokens {
 	s := &specialTokens{byFirst: map[rune][]specialToken{}}
 	for id := range int32(t.VocabSize()) {
-		if text := string(t.TokenBytes(id)); t.IsSpecial(id) && text != "" {
+		if !t.IsSpecial(id) {
+			continue
+		}
+		if text := string(t.TokenBytes(id)); text != "" {
 			first, _ := utf8.DecodeRuneInString(text)
 			s.byFirst[first] = append(s.byFirst[first], specialToken{text, id})
 		}
