@@ -49,7 +49,7 @@ func TestFingerprint(t *testing.T) {
 // however it ends, and nothing is changed that the user chose.
 func TestLoaderCollections(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
-	for chosen, meanwhile := range map[string]int{"": 400, "100": 100} {
+	for chosen, meanwhile := range map[string]int{"": 800, "100": 100} {
 		t.Setenv("GOGC", chosen)
 		l := loader{sources: []source{{path: demo.Name}, {path: "none"}}, cache: cacheFlags{kvFlags: kvFlags{"auto"}, MaxNumSeqs: 1}, device: deviceFlags{Device: "cpu"}}
 		l.opened = func(*server.Model) error {

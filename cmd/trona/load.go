@@ -75,7 +75,7 @@ func (l *loader) load(bar *progress) (_ fleet, err error) {
 // that collections would find little, while they take a fifth of the time: they come later.
 // One that the user chose (GOGC) stays.
 func (l *loader) candidates() (list []*candidate, err error) {
-	const rare = 400
+	const rare = 800
 	if os.Getenv("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(rare))
 	}
