@@ -397,11 +397,11 @@ func (k *ggufKeys) tokens(c *Config) {
 			add(v)
 		}
 	}
-	texts, _ := k.file.Strings("tokenizer.ggml.tokens")
+	texts, bounds, _ := k.file.Texts("tokenizer.ggml.tokens")
 	kinds, _ := k.file.Ints("tokenizer.ggml.token_type")
 	const control, userDefined = 3, 4 // early converters write the second for any added token
-	for i := range min(len(texts), len(kinds), c.VocabSize) {
-		if (kinds[i] == control || kinds[i] == userDefined) && slices.Contains(endNames, texts[i]) {
+	for i := range min(len(bounds)-1, len(kinds), c.VocabSize) {
+		if (kinds[i] == control || kinds[i] == userDefined) && slices.Contains(endNames, texts[bounds[i]:bounds[i+1]]) {
 			add(int32(i))
 		}
 	}

@@ -82,12 +82,13 @@ func (e *exporter) bytePairs(vocab int) {
 	}
 	e.set("ggml.pre", name)
 	e.tokenKeys(vocab)
-	for i, line := range e.merges.lines {
+	lines := e.merges.lines.list()
+	for i, line := range lines {
 		if left, right, _ := e.merges.at(i); strings.Count(line, " ") != 1 {
 			e.fail("the merge of %.40q and %.40q", left, right)
 		}
 	}
-	e.set("ggml.merges", e.merges.lines)
+	e.set("ggml.merges", lines)
 }
 
 // lacksBytes reports whether a byte-level vocabulary has no token for some byte.
@@ -172,9 +173,9 @@ func (s *source) mergeScores() ([]float32, error) {
 		}
 	}
 	scores := make([]float32, len(s.tokens))
-	listed := make(map[[2]string]bool, len(s.merges.lines))
+	listed := make(map[[2]string]bool, s.merges.lines.len())
 	last, rank := "", 0
-	for i := range s.merges.lines {
+	for i := range s.merges.lines.len() {
 		left, right, _ := s.merges.at(i)
 		id, ok := ids[left+right]
 		if !ok {

@@ -10,7 +10,9 @@ import (
 // where the key is absent or has another type.
 type Metadata interface {
 	String(key string) (string, bool)
-	Strings(key string) ([]string, bool)
+	// Texts returns an array of strings, one behind the other, and its bounds: where each
+	// begins, then where the last ends.
+	Texts(key string) (all string, bounds []uint32, ok bool)
 	Int(key string) (int64, bool)
 	Ints(key string) ([]int64, bool)
 	Floats(key string) ([]float64, bool)
@@ -25,6 +27,12 @@ var specialKeys = []struct{ key, name string }{
 	{"tokenizer.ggml.padding_token_id", "pad_token"},
 	{"tokenizer.ggml.eot_token_id", "eot_token"},
 	{"tokenizer.ggml.eom_token_id", "eom_token"},
+}
+
+// textsOf returns an array of strings.
+func textsOf(m Metadata, key string) (texts, bool) {
+	all, bounds, ok := m.Texts(key)
+	return texts{all, bounds}, ok
 }
 
 // FromGGUF makes the tokenizer that a GGUF file describes: byte-level BPE
@@ -66,20 +74,22 @@ func FromGGUF(m Metadata) (*Tokenizer, error) {
 }
 
 func (s *source) readTokens(m Metadata) error {
-	texts, ok := m.Strings("tokenizer.ggml.tokens")
-	if !ok || len(texts) == 0 {
+	list, ok := textsOf(m, "tokenizer.ggml.tokens")
+	n := list.len()
+	if !ok || n == 0 {
 		return fmt.Errorf("tokenizer.ggml.tokens: missing")
 	}
-	if len(texts) > math.MaxInt32 {
-		return fmt.Errorf("tokenizer.ggml.tokens: %d tokens", len(texts))
+	if n > math.MaxInt32 {
+		return fmt.Errorf("tokenizer.ggml.tokens: %d tokens", n)
 	}
 	kinds, ok := m.Ints("tokenizer.ggml.token_type")
-	if ok && len(kinds) != len(texts) {
-		return fmt.Errorf("tokenizer.ggml.token_type: %d types for %d tokens", len(kinds), len(texts))
+	if ok && len(kinds) != n {
+		return fmt.Errorf("tokenizer.ggml.token_type: %d types for %d tokens", len(kinds), n)
 	}
-	s.tokens = make([]token, len(texts))
+	s.tokens = make([]token, n)
 	seen := map[string]bool{}
-	for id, text := range texts {
+	for id := range s.tokens {
+		text := list.at(id)
 		t := token{text: text, kind: normal}
 		if kinds != nil {
 			if kinds[id] < int64(normal) || kinds[id] > int64(byteValue) {
@@ -134,11 +144,9 @@ func (s *source) readBytePairs(m Metadata) error {
 	}
 	s.splitter, s.ignoreMerges, s.addBOS = pre.splitter, pre.ignoreMerges, pre.addBOS
 	s.unknown = -1
-	lines, ok := m.Strings("tokenizer.ggml.merges")
-	if !ok {
+	if s.merges.lines, ok = textsOf(m, "tokenizer.ggml.merges"); !ok {
 		return fmt.Errorf("tokenizer.ggml.merges: missing")
 	}
-	s.merges.lines = lines
 	return nil
 }
 
@@ -184,8 +192,8 @@ func (s *source) readTemplates(m Metadata) {
 	if text, ok := m.String("tokenizer.chat_template"); ok {
 		s.templates = append(s.templates, ChatTemplate{Name: "default", Text: text})
 	}
-	names, _ := m.Strings("tokenizer.chat_templates")
-	for _, name := range names {
+	names, _ := textsOf(m, "tokenizer.chat_templates")
+	for _, name := range names.list() {
 		if text, ok := m.String("tokenizer.chat_template." + name); ok {
 			s.templates = append(s.templates, ChatTemplate{Name: name, Text: text})
 		}

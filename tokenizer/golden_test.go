@@ -23,11 +23,21 @@ func get[T any](m metadata, key string) (T, bool) {
 }
 
 func (m metadata) String(key string) (string, bool)    { return get[string](m, key) }
-func (m metadata) Strings(key string) ([]string, bool) { return get[[]string](m, key) }
 func (m metadata) Int(key string) (int64, bool)        { return get[int64](m, key) }
 func (m metadata) Ints(key string) ([]int64, bool)     { return get[[]int64](m, key) }
 func (m metadata) Floats(key string) ([]float64, bool) { return get[[]float64](m, key) }
 func (m metadata) Bool(key string) (bool, bool)        { return get[bool](m, key) }
+
+func (m metadata) Texts(key string) (string, []uint32, bool) {
+	list, ok := get[[]string](m, key)
+	w := newTextWriter(len(list), 0)
+	for _, text := range list {
+		if err := w.add([]byte(text)); err != nil {
+			return "", nil, false
+		}
+	}
+	return w.all.String(), w.bounds, ok
+}
 
 // llama3Special are the names of Llama 3.1's special tokens that are not
 // reserved, by their offset.

@@ -124,7 +124,10 @@ func (v *vocabEntries) readScored(d *jsontext.Decoder) error {
 }
 
 // mergeEntries is an array of "a b" or of ["a", "b"].
-type mergeEntries struct{ merges }
+type mergeEntries struct {
+	merges
+	size int // of the file
+}
 
 // UnmarshalJSONFrom reads the array.
 func (m *mergeEntries) UnmarshalJSONFrom(d *jsontext.Decoder) error {
@@ -134,14 +137,19 @@ func (m *mergeEntries) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if _, err := d.ReadToken(); err != nil {
 		return err
 	}
-	r := textReader{decoder: d}
+	r, lines := textReader{decoder: d}, newTextWriter(m.size/32, m.size/2) // guesses that large files meet
+	m.middles = make([]int32, 0, m.size/32)
 	for d.PeekKind() != ']' {
-		line, middle, err := r.readMerge()
+		middle, err := r.readMerge()
 		if err != nil {
-			return fmt.Errorf("merges[%d]: %w", len(m.lines), err)
+			return fmt.Errorf("merges[%d]: %w", len(m.middles), err)
 		}
-		m.add(line, middle)
+		if err := lines.add(r.buf); err != nil {
+			return err
+		}
+		m.middles = append(m.middles, int32(middle))
 	}
+	m.lines = lines.texts()
 	_, err := d.ReadToken()
 	return err
 }
@@ -184,33 +192,33 @@ func (r *textReader) keep() string {
 	return r.block.String()[start:]
 }
 
-// readMerge returns two texts with a space between them, and where that is.
-func (r *textReader) readMerge() (line string, middle int, err error) {
+// readMerge reads two texts into buf, with a space between them, and returns where that is.
+func (r *textReader) readMerge() (middle int, err error) {
+	r.buf = r.buf[:0]
 	if r.decoder.PeekKind() != '[' {
-		line, err = r.read()
-		left, _, ok := splitMerge(line)
+		err = r.append()
+		middle, ok := splitMerge(string(r.buf))
 		if err == nil && !ok {
-			err = fmt.Errorf("%.40q is not two tokens", line)
+			err = fmt.Errorf("%.40q is not two tokens", r.buf)
 		}
-		return line, len(left), err
+		return middle, err
 	}
 	if _, err = r.decoder.ReadToken(); err != nil {
-		return "", 0, err
+		return 0, err
 	}
-	r.buf = r.buf[:0]
 	if err = r.append(); err != nil {
-		return "", 0, err
+		return 0, err
 	}
 	middle = len(r.buf)
 	r.buf = append(r.buf, ' ')
 	if err = r.append(); err != nil {
-		return "", 0, err
+		return 0, err
 	}
 	end, err := r.decoder.ReadToken()
 	if err == nil && end.Kind() != ']' {
 		err = fmt.Errorf("more than two parts")
 	}
-	return r.keep(), middle, err
+	return middle, err
 }
 
 // refuse returns an error for members that are not known.
@@ -235,8 +243,8 @@ func refuse(path string, unknown jsontext.Value) error {
 // (0: with all).
 func readTokenizer(data []byte, rows int) (*source, error) {
 	var f tokenizerFile
-	f.Model.Vocab = make(vocabEntries, 0, len(data)/64) // guesses that large files meet
-	f.Model.Merges.lines, f.Model.Merges.middles = make([]string, 0, len(data)/32), make([]int32, 0, len(data)/32)
+	f.Model.Vocab = make(vocabEntries, 0, len(data)/64) // a guess that large files meet
+	f.Model.Merges.size = len(data)
 	if err := unmarshal(data, &f); err != nil {
 		return nil, err
 	}

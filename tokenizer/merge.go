@@ -69,40 +69,33 @@ func (p *pairTable) find(left, right int32) (rank, to int32) {
 // merges is the list of merges. It is kept as lines, which a large vocabulary has hundreds
 // of thousands of.
 type merges struct {
-	lines   []string // two texts with a space between them
-	middles []int32  // where the space is; nil: there is no other
-}
-
-// add appends a merge.
-func (m *merges) add(line string, middle int) {
-	m.lines = append(m.lines, line)
-	m.middles = append(m.middles, int32(middle))
+	lines   texts   // each two texts with a space between them
+	middles []int32 // where the space is; nil: there is no other
 }
 
 // at returns merge i; false: it is not of two texts.
 func (m *merges) at(i int) (left, right string, ok bool) {
-	line := m.lines[i]
+	line := m.lines.at(i)
+	middle := 0
 	if m.middles != nil {
-		middle := m.middles[i]
-		return line[:middle], line[middle+1:], true
-	}
-	return splitMerge(line)
-}
-
-// splitMerge splits a line like "a b".
-func splitMerge(line string) (left, right string, ok bool) {
-	middle := strings.IndexByte(line, ' ')
-	if middle <= 0 || middle == len(line)-1 || strings.IndexByte(line[middle+1:], ' ') >= 0 {
+		middle = int(m.middles[i])
+	} else if middle, ok = splitMerge(line); !ok {
 		return "", "", false
 	}
 	return line[:middle], line[middle+1:], true
+}
+
+// splitMerge returns where the space of a line like "a b" is.
+func splitMerge(line string) (middle int, ok bool) {
+	middle = strings.IndexByte(line, ' ')
+	return middle, middle > 0 && middle < len(line)-1 && strings.IndexByte(line[middle+1:], ' ') < 0
 }
 
 // resolve makes the table of a list of merges. one returns the two symbols of a merge and
 // what they become, given what the merge before it became; it runs on all cores, for a
 // large vocabulary needs most of the time in which a model starts.
 func (m *merges) resolve(one func(left, right string, near int32) (pair, bool)) (*pairTable, error) {
-	pairs := make([]pair, len(m.lines))
+	pairs := make([]pair, m.lines.len())
 	var group sync.WaitGroup
 	chunk := max(1<<12, len(pairs)/runtime.GOMAXPROCS(0)+1)
 	for start := 0; start < len(pairs); start += chunk {
@@ -133,7 +126,7 @@ func (m *merges) resolve(one func(left, right string, near int32) (pair, bool)) 
 func (m *merges) problem(i int) error {
 	left, right, ok := m.at(i)
 	if !ok {
-		return fmt.Errorf("merges[%d]: %.40q is not two tokens", i, m.lines[i])
+		return fmt.Errorf("merges[%d]: %.40q is not two tokens", i, m.lines.at(i))
 	}
 	return fmt.Errorf("merges[%d]: %.40q, %.40q or both together are not in the vocabulary", i, left, right)
 }

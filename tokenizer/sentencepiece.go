@@ -17,12 +17,12 @@ import (
 // (sentencepiece_model.proto), whose BPE is that of GGUF's model "llama". Of Unigram
 // the tokens are those of the tokenizer.json that Hugging Face's converter makes.
 func readModelFile(data []byte) (*source, error) {
-	p := &pieces{unknown: 0, bos: 1, eos: 2, kind: unigramModel, prefix: true, spaces: true, escapes: true}
+	p := &pieces{texts: newTextWriter(0, 0), unknown: 0, bos: 1, eos: 2, kind: unigramModel, prefix: true, spaces: true, escapes: true}
 	if err := p.read(data); err != nil {
 		return nil, err
 	}
 	switch {
-	case len(p.texts) == 0:
+	case len(p.kinds) == 0:
 		return nil, fmt.Errorf("byte 0: no pieces: no model of SentencePiece")
 	case p.kind != bpeModel && p.kind != unigramModel:
 		return nil, fmt.Errorf("trainer_spec.model_type: %d is not supported, only 1 (Unigram) and 2 (BPE)", p.kind)
@@ -191,7 +191,7 @@ const (
 // pieces is what matters here in a ModelProto. It gives the keys of a GGUF file that
 // say the same.
 type pieces struct {
-	texts  []string
+	texts  *textWriter
 	scores []float64
 	kinds  []int64 // the numbers are those of GGUF
 
@@ -207,9 +207,10 @@ func (p *pieces) String(string) (string, bool) { return "", false }
 // Int implements Metadata.
 func (p *pieces) Int(string) (int64, bool) { return 0, false }
 
-// Strings implements Metadata.
-func (p *pieces) Strings(key string) ([]string, bool) {
-	return p.texts, key == "tokenizer.ggml.tokens"
+// Texts implements Metadata.
+func (p *pieces) Texts(key string) (string, []uint32, bool) {
+	list := p.texts.texts()
+	return list.all, list.bounds, key == "tokenizer.ggml.tokens"
 }
 
 // Ints implements Metadata.
@@ -245,11 +246,11 @@ func (p *pieces) read(data []byte) error {
 
 // readPiece reads a SentencePiece.
 func (p *pieces) readPiece(f field) error {
-	text, score, kind := "", 0.0, int64(normal)
+	text, score, kind := []byte(nil), 0.0, int64(normal)
 	err := f.each(func(f field) error {
 		switch f.number {
 		case 1:
-			text = string(f.bytes)
+			text = f.bytes
 		case 2:
 			score = float64(math.Float32frombits(uint32(f.value)))
 		case 3:
@@ -260,11 +261,11 @@ func (p *pieces) readPiece(f field) error {
 	if err != nil {
 		return err
 	}
-	if text == "" || !utf8.ValidString(text) {
-		return fmt.Errorf("byte %d: pieces[%d]: %.40q is no text", f.offset, len(p.texts), text)
+	if len(text) == 0 || !utf8.Valid(text) {
+		return fmt.Errorf("byte %d: pieces[%d]: %.40q is no text", f.offset, len(p.kinds), text)
 	}
-	p.texts, p.scores, p.kinds = append(p.texts, text), append(p.scores, score), append(p.kinds, kind)
-	return nil
+	p.scores, p.kinds = append(p.scores, score), append(p.kinds, kind)
+	return p.texts.add(text)
 }
 
 // readTrainer reads the TrainerSpec.

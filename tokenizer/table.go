@@ -3,7 +3,7 @@ package tokenizer
 import (
 	"hash/maphash"
 	"math/bits"
-	"strings"
+	"math/rand/v2"
 )
 
 // table is an open hash table of numbers from 0 on. A slot holds a number plus one, 0
@@ -45,75 +45,97 @@ func (t *table) next(slot uint64, mark uint32) (number int32, at uint64, found b
 // put writes a number into a free slot.
 func (t *table) put(slot uint64, mark uint32, number int32) { t.slots[slot] = mark | uint32(number+1) }
 
-// textTable finds numbers by text, of which the lowest counts. The seed is random so that
-// no file can make its texts collide.
+// textTable finds the numbers of texts, of which the lowest counts. What hashes depend on
+// is random so that no file can make its texts collide.
 type textTable struct {
 	table
-	seed maphash.Seed
-	blob strings.Builder // all texts
-	ends []uint32        // where the text of each number ends, after a 0
+	texts
+	words      []uint64 // the short texts as wordOf has them; 0: a long one, or none
+	multiplier uint64   // of words
+	seed       maphash.Seed
 
 	repeats bool // some texts are those of lower numbers
 }
 
-// newTextTable returns a table for n texts of so many bytes.
-func newTextTable(n, size int) *textTable {
-	t := &textTable{table: newTable(n), seed: maphash.MakeSeed(), ends: make([]uint32, 1, n+1)}
-	t.blob.Grow(size)
-	return t
+// newTextTable returns a table for texts, which add enters.
+func newTextTable(list texts) *textTable {
+	return &textTable{
+		table: newTable(list.len()), texts: list, words: make([]uint64, list.len()), multiplier: rand.Uint64() | 1, seed: maphash.MakeSeed(),
+	}
 }
 
-// append gives the next number a text, and returns that.
-func (t *textTable) append(text []byte) string {
-	t.blob.Write(text)
-	t.ends = append(t.ends, uint32(t.blob.Len()))
-	return t.text(int32(len(t.ends) - 2))
-}
+// short is the length from which on texts are no words.
+const short = 8
 
-// text returns the text of a number; "": it has none.
-func (t *textTable) text(number int32) string {
-	return t.blob.String()[t.ends[number]:t.ends[number+1]]
+// wordOf returns a short text as a number: its bytes, the last of them its length.
+func wordOf(text string) uint64 {
+	var word uint64
+	switch n := len(text); {
+	case n >= 4:
+		from := text[n-4:]
+		low := uint32(text[0]) | uint32(text[1])<<8 | uint32(text[2])<<16 | uint32(text[3])<<24
+		high := uint32(from[0]) | uint32(from[1])<<8 | uint32(from[2])<<16 | uint32(from[3])<<24
+		word = uint64(low) | uint64(high)<<((8*n-32)&63)
+	case n >= 2:
+		word = uint64(text[0]) | uint64(text[1])<<8 | uint64(text[n-1])<<(8*n-8)
+	case n == 1:
+		word = uint64(text[0])
+	}
+	return word | uint64(len(text))<<56
 }
 
 // add enters a number by its text, unless one with the same is there.
 func (t *textTable) add(number int32) {
-	text := t.text(number)
+	text := t.at(int(number))
+	if len(text) < short {
+		t.words[number] = wordOf(text)
+	}
+	at, mark, _, found := t.search(text)
+	if found {
+		t.repeats = true
+		return
+	}
+	t.put(at, mark, number)
+}
+
+// search returns the number of a text or, where there is none, the slot for it.
+func (t *textTable) search(text string) (at uint64, mark uint32, number int32, found bool) {
+	if len(text) < short {
+		word := wordOf(text)
+		slot, mark := t.place(word * t.multiplier)
+		for {
+			number, at, found = t.next(slot, mark)
+			if !found || t.words[number] == word {
+				return at, mark, number, found
+			}
+			slot = at + 1
+		}
+	}
 	slot, mark := t.place(maphash.String(t.seed, text))
 	for {
-		other, at, found := t.next(slot, mark)
-		if !found {
-			t.put(at, mark, number)
-			return
-		}
-		if t.text(other) == text {
-			t.repeats = true
-			return
+		number, at, found = t.next(slot, mark)
+		if !found || t.at(int(number)) == text {
+			return at, mark, number, found
 		}
 		slot = at + 1
 	}
 }
 
+// find returns the number of a text.
+func (t *textTable) find(text string) (int32, bool) {
+	_, _, number, found := t.search(text)
+	return number, found && text != ""
+}
+
 // findNear is find, where the number is probably near, or the next one; with the text
 // that is kept.
 func (t *textTable) findNear(text []byte, near int32) (number int32, kept string, ok bool) {
-	for number = near; !t.repeats && number <= near+1 && int(number)+1 < len(t.ends); number++ {
-		if kept = t.text(number); kept == string(text) {
+	for number = near; !t.repeats && number <= near+1 && int(number) < t.len(); number++ {
+		if kept = t.at(int(number)); kept == string(text) {
 			return number, kept, kept != ""
 		}
 	}
 	kept = string(text)
 	number, ok = t.find(kept)
 	return number, kept, ok
-}
-
-// find returns the number of a text.
-func (t *textTable) find(text string) (int32, bool) {
-	slot, mark := t.place(maphash.String(t.seed, text))
-	for {
-		number, at, found := t.next(slot, mark)
-		if !found || t.text(number) == text {
-			return number, found
-		}
-		slot = at + 1
-	}
 }

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -8,33 +9,41 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// numbered returns a text of its own for each number, some of them long.
+func numbered(i int32) string {
+	if i%3 == 0 {
+		return fmt.Sprint("the number ", i)
+	}
+	return fmt.Sprint(i)
+}
+
 // TestTextTable: a table finds what a map does, though as many texts as these share marks.
 func TestTextTable(t *testing.T) {
 	const n = 1 << 17
 	for _, repeats := range []bool{false, true} {
-		texts, first := newTextTable(n, 0), map[string]int32{}
+		list, first := newTextWriter(n, 0), map[string]int32{}
 		for i := range int32(n) {
-			text := fmt.Sprint(i)
+			text := numbered(i)
 			switch {
 			case i%7 == 0: // has none
 				text = ""
 			case repeats && i%5 == 0:
-				text = fmt.Sprint(i / 2)
+				text = numbered(i / 2)
 			}
-			if got := texts.append([]byte(text)); got != text {
-				t.Fatalf("%q is kept as %q", text, got)
-			}
-			if text == "" {
-				continue
-			}
-			texts.add(i)
-			if _, ok := first[text]; !ok {
+			require.NoError(t, list.add([]byte(text)))
+			if _, ok := first[text]; !ok && text != "" {
 				first[text] = i
+			}
+		}
+		texts := newTextTable(list.texts())
+		for i := range int32(n) {
+			if texts.at(int(i)) != "" {
+				texts.add(i)
 			}
 		}
 		require.Equal(t, repeats, texts.repeats)
 		for i := range int32(2 * n) {
-			text := fmt.Sprint(i)
+			text := numbered(i)
 			want, known := first[text]
 			if got, ok := texts.find(text); got != want || ok != known {
 				t.Fatalf("%s: %d, %t, want %d, %t", text, got, ok, want, known)
@@ -50,11 +59,32 @@ func TestTextTable(t *testing.T) {
 		_, _, ok = texts.findNear(nil, 0)
 		require.False(t, ok)
 	}
-	none := newTextTable(0, 0)
+	none := newTextTable(texts{})
 	_, ok := none.find("a")
 	require.False(t, ok)
 	_, _, ok = none.findNear([]byte("a"), 0)
 	require.False(t, ok)
+}
+
+// TestWordOf: the word of a short text is of no other.
+func TestWordOf(t *testing.T) {
+	rng, texts := rand.New(rand.NewPCG(1, 2)), map[uint64]string{}
+	for range 1 << 16 {
+		text := make([]byte, rng.IntN(short))
+		for i := range text {
+			text[i] = "\x00\x01a\xff"[rng.IntN(4)]
+		}
+		word := wordOf(string(text))
+		other, known := texts[word]
+		if known && other != string(text) {
+			t.Fatalf("%q and %q are both %#x", other, text, word)
+		}
+		texts[word] = string(text)
+		var bytes [8]byte
+		copy(bytes[:], text)
+		bytes[7] = byte(len(text))
+		require.Equal(t, binary.LittleEndian.Uint64(bytes[:]), word)
+	}
 }
 
 // TestPairTable: the same of merges, of which no two have the same pair.

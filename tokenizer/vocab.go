@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"math"
 	"unicode/utf8"
 )
 
@@ -52,47 +51,58 @@ type vocabulary struct {
 // it never does. Of tokens with the same bytes the normal one counts, then the one with
 // the lowest id.
 func newVocabulary(tokens []token, piece func(dst []byte, t *token) ([]byte, bool)) (*vocabulary, error) {
+	pieces, err := piecesOf(tokens, piece)
+	if err != nil {
+		return nil, err
+	}
+	v := &vocabulary{tokens: tokens, pieces: newTextTable(pieces), names: map[string]int32{}}
+	var others []int32 // that are not normal, which come second
+	for id := range tokens {
+		t, bytes := &tokens[id], pieces.at(id)
+		switch t.bytes = t.text; {
+		case t.kind == absent:
+		case t.kind != normal:
+			others = append(others, int32(id))
+		case bytes == "":
+			v.name(int32(id))
+		default:
+			t.bytes = bytes
+			v.pieces.add(int32(id))
+		}
+	}
+	for _, id := range others {
+		v.name(id)
+		if pieces.at(int(id)) != "" {
+			v.pieces.add(id)
+		}
+	}
+	return v, nil
+}
+
+// piecesOf returns the bytes from which merging makes each token; "": it never does.
+func piecesOf(tokens []token, piece func(dst []byte, t *token) ([]byte, bool)) (texts, error) {
 	total := 0
 	for id := range tokens {
 		total += len(tokens[id].text)
 	}
-	if total > math.MaxUint32 {
-		return nil, fmt.Errorf("the tokens have %d bytes, at most %d are supported", total, uint32(math.MaxUint32))
-	}
-	v := &vocabulary{tokens: tokens, pieces: newTextTable(len(tokens), total), names: map[string]int32{}}
+	pieces := newTextWriter(len(tokens), total)
 	var buf []byte
-	var others []int32 // that are not normal, which come second
 	for id := range tokens {
-		t := &tokens[id]
-		ok := false
-		if t.bytes = t.text; t.kind != absent {
+		t, ok := &tokens[id], false
+		if t.kind != absent {
 			if problem := badLength(t.text); problem != "" {
-				return nil, fmt.Errorf("token %d %s", id, problem)
+				return texts{}, fmt.Errorf("token %d %s", id, problem)
 			}
 			buf, ok = piece(buf[:0], t)
 		}
 		if !ok || t.apart {
 			buf = buf[:0]
 		}
-		bytes := v.pieces.append(buf)
-		switch {
-		case t.kind == absent:
-		case t.kind != normal:
-			others = append(others, int32(id))
-		case ok:
-			t.bytes = bytes
-			v.pieces.add(int32(id))
-		default:
-			v.name(int32(id))
+		if err := pieces.add(buf); err != nil {
+			return texts{}, err
 		}
 	}
-	for _, id := range others {
-		v.name(id)
-		if v.pieces.text(id) != "" {
-			v.pieces.add(id)
-		}
-	}
-	return v, nil
+	return pieces.texts(), nil
 }
 
 // badLength says what is wrong with the length of a token's text.

@@ -14,9 +14,9 @@ func TestOpen(t *testing.T) {
 	require.Empty(t, c.Unread)
 	require.NotEmpty(t, c.Config.EOS)
 	require.Zero(t, *c.Config.Sampling.Temperature)
-	tokens, ok := c.GGUF().Strings("tokenizer.ggml.tokens")
+	_, bounds, ok := c.GGUF().Texts("tokenizer.ggml.tokens")
 	require.True(t, ok)
-	require.Len(t, tokens, c.Config.VocabSize)
+	require.Len(t, bounds, c.Config.VocabSize+1)
 	sum := int64(0)
 	for _, x := range c.Tensors() {
 		sum += x.Bytes

@@ -7,7 +7,7 @@ import (
 )
 
 // entry is a key with its value: a number, bool or string of the Go type that
-// the file's type names, or a slice of one of these, or of such slices.
+// the file's type names, texts or a slice of one of the others, or of slices.
 type entry struct {
 	key   string
 	value any
@@ -66,7 +66,16 @@ func (m *metadata) Value(key string) (any, bool) {
 	if !ok {
 		return nil, false
 	}
+	if t, ok := e.value.(*texts); ok {
+		return t.list(), true
+	}
 	return e.value, true
+}
+
+// number returns the value of a key, where it may be one or more numbers.
+func (m *metadata) number(key string) any {
+	v, _ := get[any](m, key)
+	return v
 }
 
 func get[T any](m *metadata, key string) (v T, ok bool) {
@@ -80,16 +89,22 @@ func get[T any](m *metadata, key string) (v T, ok bool) {
 // the key is absent or has another type.
 func (m *metadata) String(key string) (s string, ok bool) { return get[string](m, key) }
 
-// Strings returns an array of strings, which must not be changed.
-func (m *metadata) Strings(key string) (list []string, ok bool) { return get[[]string](m, key) }
+// Texts returns an array of strings, one behind the other, and its bounds: where each begins,
+// then where the last ends. They must not be changed.
+func (m *metadata) Texts(key string) (all string, bounds []uint32, ok bool) {
+	t, ok := get[*texts](m, key)
+	if !ok {
+		return "", nil, false
+	}
+	return t.all, t.bounds, true
+}
 
 // Bool returns a truth value.
 func (m *metadata) Bool(key string) (v, ok bool) { return get[bool](m, key) }
 
 // Int returns a whole number of any type that fits an int64.
 func (m *metadata) Int(key string) (n int64, ok bool) {
-	v, _ := m.Value(key)
-	switch v := v.(type) {
+	switch v := m.number(key).(type) {
 	case uint8:
 		return int64(v), true
 	case int8:
@@ -112,8 +127,7 @@ func (m *metadata) Int(key string) (n int64, ok bool) {
 
 // Float returns a number of any type.
 func (m *metadata) Float(key string) (x float64, ok bool) {
-	v, _ := m.Value(key)
-	switch v := v.(type) {
+	switch v := m.number(key).(type) {
 	case float32:
 		return float64(v), true
 	case float64:
@@ -132,8 +146,7 @@ const maxWidened = 1 << 16
 // Ints returns an array of whole numbers of any type that fit an int64; of 8-
 // and 16-bit numbers no longer ones than 65,536.
 func (m *metadata) Ints(key string) (list []int64, ok bool) {
-	v, _ := m.Value(key)
-	switch v := v.(type) {
+	switch v := m.number(key).(type) {
 	case []uint8:
 		return widen[int64](v, maxWidened)
 	case []int8:
@@ -159,8 +172,7 @@ func (m *metadata) Ints(key string) (list []int64, ok bool) {
 
 // Floats returns an array of floating-point numbers of either type.
 func (m *metadata) Floats(key string) (list []float64, ok bool) {
-	v, _ := m.Value(key)
-	switch v := v.(type) {
+	switch v := m.number(key).(type) {
 	case []float32:
 		return widen[float64](v, maxArray)
 	case []float64:

@@ -261,6 +261,9 @@ func (r *reader) array(depth int) (any, error) {
 	case kindBool:
 		return r.flags(n)
 	case kindString:
+		if depth > 0 {
+			return r.list(n)
+		}
 		return r.texts(n)
 	}
 	return r.arrays(n, depth+1)
@@ -303,51 +306,94 @@ func (r *reader) flags(n uint64) ([]bool, error) {
 	return list, nil
 }
 
-func (r *reader) texts(n uint64) ([]string, error) {
+// texts is an array of strings: one behind the other, for it may have hundreds of thousands,
+// of which the garbage collector need not know each.
+type texts struct {
+	all    string
+	bounds []uint32 // where each begins, then where the last ends
+}
+
+// list returns each on its own.
+func (t *texts) list() []string {
+	list := make([]string, len(t.bounds)-1)
+	for i := range list {
+		list[i] = t.all[t.bounds[i]:t.bounds[i+1]]
+	}
+	return list
+}
+
+// texts returns the next n strings.
+func (r *reader) texts(n uint64) (*texts, error) {
+	if err := r.claim(n, minString); err != nil {
+		return nil, err
+	}
+	all := new(strings.Builder)
+	all.Grow(int(min(12*n, uint64(r.spare))))
+	bounds := make([]uint32, 1, n+1)
+	for uint64(len(bounds)) <= n {
+		if bounds = r.short(all, bounds); uint64(len(bounds)) > n {
+			break
+		}
+		r.unclaim(minString)
+		text, err := r.text(maxString)
+		if err != nil {
+			return nil, err
+		}
+		all = r.room(all, len(text))
+		all.WriteString(text)
+		if uint64(all.Len()) > math.MaxUint32 {
+			return nil, r.fail("the strings of an array have more than %d bytes", uint32(math.MaxUint32))
+		}
+		bounds = append(bounds, uint32(all.Len()))
+	}
+	return &texts{all.String(), bounds}, nil
+}
+
+// room returns a builder that has room for n bytes more: twice as large, but no larger than what
+// is left of the file can fill.
+func (r *reader) room(all *strings.Builder, n int) *strings.Builder {
+	if all.Cap()-all.Len() >= n {
+		return all
+	}
+	more := new(strings.Builder)
+	more.Grow(all.Len() + n + int(min(int64(all.Len()), r.spare)))
+	more.WriteString(all.String())
+	return more
+}
+
+// list returns the next n strings, each on its own.
+func (r *reader) list(n uint64) ([]string, error) {
 	if err := r.claim(n, minString); err != nil {
 		return nil, err
 	}
 	list := make([]string, n)
-	shared := block{size: int(min(16*n, window))}
 	for i := range list {
 		r.unclaim(minString)
-		text, ok := r.short(&shared)
-		if !ok {
-			var err error
-			if text, err = r.text(maxString); err != nil {
-				return nil, err
-			}
+		var err error
+		if list[i], err = r.text(maxString); err != nil {
+			return nil, err
 		}
-		list[i] = text
 	}
 	return list, nil
 }
 
-// block is memory that short strings share: arrays have hundreds of thousands of them.
-type block struct {
-	text strings.Builder
-	size int
-}
-
-// short returns the next string from a block; false where it is not short or not in memory.
-func (r *reader) short(b *block) (text string, ok bool) {
-	const size = 8
-	if len(r.rest) < size {
-		return "", false
+// short appends strings and their bounds, as long as they are in memory as a whole and have room.
+func (r *reader) short(to *strings.Builder, bounds []uint32) []uint32 {
+	rest, room := r.rest, min(uint64(to.Cap()-to.Len()), math.MaxUint32-uint64(to.Len()), uint64(r.spare))
+	for len(bounds) < cap(bounds) && len(rest) >= minString {
+		n := binary.LittleEndian.Uint64(rest)
+		if n > uint64(len(rest)-minString) || n > room {
+			break
+		}
+		end := minString + int(n)
+		to.Write(rest[minString:end])
+		bounds = append(bounds, uint32(to.Len()))
+		rest, room = rest[end:], room-n
+		r.spare -= int64(n)
 	}
-	n := binary.LittleEndian.Uint64(r.rest)
-	if n > uint64(len(r.rest)-size) || n > uint64(b.size/16) || int64(n) > r.spare-size {
-		return "", false
-	}
-	if b.text.Cap()-b.text.Len() < int(n) {
-		b.text = strings.Builder{}
-		b.text.Grow(b.size)
-	}
-	start, end := b.text.Len(), size+int(n)
-	b.text.Write(r.rest[size:end])
-	r.last, r.at = r.at+size, r.at+int64(end)
-	r.rest, r.spare = r.rest[end:], r.spare-int64(end)
-	return b.text.String()[start:], true
+	r.at += int64(len(r.rest) - len(rest))
+	r.rest = rest
+	return bounds
 }
 
 func (r *reader) arrays(n uint64, depth int) ([]any, error) {
