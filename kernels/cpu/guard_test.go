@@ -82,6 +82,9 @@ func (g guards) packed(v *variant, typ kernels.DType, loops *integer) {
 				loops.scaled[i](out, src, x, n, factors)
 			}
 		}
+		if loops.beside != nil {
+			loops.beside(g.floats(lanes), g.floats(lanes), src, g.bytes(n/p.cols*p.bytes), g.blocks(n/32), n)
+		}
 		for tokens := 8; tokens <= 12 && loops.many != nil; tokens += 4 {
 			loops.many(g.floats(tokens*lanes), src, g.blocks(tokens*n/32), 4*n/32, tokens, n, panel, factors)
 		}

@@ -63,6 +63,9 @@ type integer struct {
 	// packed group of rows. It pays up to that many tokens.
 	direct       [3]direct
 	directTokens int64
+	// beside is direct for one token and two groups, a line of each in turns: out0[r] += ...,
+	// out1[r] += .... nil: one after the other.
+	beside func(out0, out1 *float32, src0, src1 unsafe.Pointer, x *block8, n int)
 	// many is direct, or scaled, for two tiles of four tokens or more, stride blocks
 	// apart; p is scratch. nil: one after the other.
 	many func(out *float32, src unsafe.Pointer, x *block8, stride, tokens, n int, p *panel8, factors *float32)

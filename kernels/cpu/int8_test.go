@@ -233,6 +233,13 @@ func TestInt8(t *testing.T) {
 					if used.direct[0] != nil || used.scaled[0] != nil {
 						same(t, want, productPacked8(used, src, x, tokens, n), "%d tokens, %d columns, packed", tokens, n)
 					}
+					if used.beside != nil && tokens == 1 {
+						var out [2][lanes]float32
+						other := randomPacked(rng, dt, n, table)
+						used.beside(&out[0][0], &out[1][0], unsafe.Pointer(&src[0]), unsafe.Pointer(&other[0]), &x[0], n)
+						same(t, want, out[0][:], "%d columns, the first stretch", n)
+						same(t, productPacked8(used, other, x, 1, n), out[1][:], "%d columns, the second", n)
+					}
 				}
 			}
 			for _, n := range []int{max(32, p.cols), 256, 256 + max(32, p.cols), 768} {

@@ -136,14 +136,19 @@ func (j *matmul8Job) block(t, from int64) *block8 {
 }
 
 // packs computes some groups from packed codes as they are. For one token two stretches of
-// the weight are read side by side, a chunk of columns of each at a time, where that keeps more
-// lines on their way.
+// the weight are read side by side, where that keeps more lines on their way: a line of each at
+// a time or a chunk of columns.
 func (j *matmul8Job) packs(w *worker, first, groups, each int64) {
 	half := groups / 2
 	if !j.kern.sideBySide || j.n > 1 || j.loops.scaled[0] != nil {
 		half = 0
 	}
 	for g := range half {
+		if j.loops.beside != nil {
+			one, two := first+g, first+half+g
+			j.loops.beside(&w.sums[g*each], &w.sums[(half+g)*each], j.packed(one, 0), j.packed(two, 0), j.block(0, 0), int(j.w.Cols))
+			continue
+		}
 		for from := int64(0); from < j.w.Cols; from += chunk {
 			n := min(chunk, j.w.Cols-from)
 			j.unpacked(w, w.sums[g*each:][:each], first+g, from, n)

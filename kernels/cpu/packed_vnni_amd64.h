@@ -80,9 +80,10 @@ done: \
 // AHEAD prefetches lines that will be read soon. The processor's own prefetch goes furthest
 // where lines are touched in the order of memory, be they of codes or of scales.
 #define REACHES REACH(0)
-#define AHEAD(OFFSET) \
-	PREFETCHT1 OFFSET(AX)(R14*1) \
-	PREFETCHT0 OFFSET(AX)(R15*1)
+#define AHEAD(OFFSET) AHEAD_OF(AX, OFFSET)
+#define AHEAD_OF(CODES, OFFSET) \
+	PREFETCHT1 OFFSET(CODES)(R14*1) \
+	PREFETCHT0 OFFSET(CODES)(R15*1)
 
 // FETCH prefetches 256 columns of one token at once: lines of x that came between those of a
 // weight would hold up the processor's prefetch of these.

@@ -401,6 +401,12 @@ func directQ5_Kx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 func directQ6_Kx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape
+func besideQ4_KVNNI(out0, out1 *float32, src0, src1 unsafe.Pointer, x *block8, n int)
+
+//go:noescape
+func besideQ6_KVNNI(out0, out1 *float32, src0, src1 unsafe.Pointer, x *block8, n int)
+
+//go:noescape
 func directQ4_Kx2VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 
 //go:noescape

@@ -50,6 +50,10 @@ GROUPS: \
 	VBROADCASTI32X4 headLast<>(SB), Z19 \
 	VMOVDQU32       AT(R10), A \
 	VPSRLW          $SHIFT, 192(R10), C \
+	JOIN_SIXES(A, B, C, D)
+
+// JOIN_SIXES makes them of dwords in A and nibbles in C.
+#define JOIN_SIXES(A, B, C, D) \
 	VPSRLW          $2, A, D \
 	VPANDD.BCST     headSix<>(SB), A, A \
 	VPANDD          Z31, C, C \
@@ -139,12 +143,11 @@ GROUPS: \
 	EIGHT(EACH, (4*H+2))
 
 // JOIN adds both halves.
-#define JOIN(EACH) \
-	VPMOVSXBD 32(R10)(R12*1), Z21 \
-	VPMOVSXBD 48(R10)(R12*1), Z18 \
+#define JOIN(EACH, HEAD) \
+	VPMOVSXBD 32(HEAD)(R12*1), Z21 \
+	VPMOVSXBD 48(HEAD)(R12*1), Z18 \
 	VPSLLD    $16, Z18, Z18 \
 	VMOVDQU16 Z18, K1, Z21 \
-	ADDQ      $32, R12 \
 	EACH(ADD16, 1)
 
 // Q6_K reads all codes first, in the order of memory; with eight tokens there are too few
@@ -170,7 +173,8 @@ GROUPS: \
 	AHEAD(256) \
 	UPPER(EACH, 1, Z7, Z13) \
 	AHEAD(320) \
-	JOIN(EACH) \
+	JOIN(EACH, R10) \
+	ADDQ      $32, R12 \
 	ADDQ      $384, AX \
 	NEXT
 
@@ -190,17 +194,82 @@ GROUPS: \
 	HALF(EACH, 0) \
 	EACH(FIRST, 1) \
 	HALF(EACH, 1) \
-	JOIN(EACH) \
+	JOIN(EACH, R10) \
+	ADDQ $32, R12 \
 	ADDQ $384, AX \
 	NEXT
 
-#define Q6_K_FINISH(EACH) \
-	VCVTPH2PS (R10), Z16 \
+#define Q6_K_FINISH(EACH) FINISH16(EACH, R10)
+#define FINISH16(EACH, HEAD) \
+	VCVTPH2PS (HEAD), Z16 \
 	VADDPS    Z16, Z16, Z16 \
 	EACH(END16, 0)
 
 #define Q6_K(BLOCK, GROUP, EACH, NEXT) SUPER_BLOCKS(BLOCK, GROUP, EACH, NEXT, 288, 256, NO_BEGIN, Q6_K_PAIR, Q6_K_FINISH)
 #define Q6_K8(BLOCK, GROUP, EACH, NEXT) SUPER_BLOCKS(BLOCK, GROUP, EACH, NEXT, 288, 256, NO_BEGIN, Q6_K8_PAIR, Q6_K_FINISH)
+
+// BESIDE multiplies n columns of two stretches by one token: a line of each in turns, and each
+// prefetched just before one is read. DX is at the codes of the other stretch, R11 at its block,
+// R8 at its out.
+#define BESIDE(LOW, HIGH) \
+	MOVQ out0+0(FP), DI \
+	MOVQ out1+8(FP), R8 \
+	MOVQ src0+16(FP), AX \
+	MOVQ src1+24(FP), DX \
+	MOVQ x+32(FP), BX \
+	MOVQ n+40(FP), CX \
+	SHRQ $8, CX \
+	REACHES \
+	MASKS(LOW, HIGH) \
+	ODD
+
+// OTHER does a step for the other stretch, BOTH for one and then the other.
+#define OTHER(STEP, I) STEP(I, 48, BX, 0, Z1, Z9, Z23, 0)
+#define BOTH(STEP, I) \
+	EACH1(STEP, I) \
+	OTHER(STEP, I)
+
+#define READ_BOTH(AT, ONE, TWO) \
+	AHEAD_OF(AX, AT) \
+	VMOVDQU32 AT(AX), ONE \
+	AHEAD_OF(DX, AT) \
+	VMOVDQU32 AT(DX), TWO
+
+#define SKIP_BOTH(BYTES) \
+	ADDQ $BYTES, AX \
+	ADDQ $BYTES, DX
+
+// STRETCH uses eight columns of one, BOTH32 32 of each.
+#define STRETCH(CODES, AT, EACH, I) \
+	AHEAD_OF(CODES, AT) \
+	VMOVDQU32 AT(CODES), Z16 \
+	SPLIT(Z16) \
+	EIGHT(EACH, I)
+
+#define BOTH8(AT, I) \
+	STRETCH(AX, AT, EACH1, I) \
+	STRETCH(DX, AT, OTHER, I)
+
+#define BOTH32 \
+	BOTH8(0, 0) \
+	BOTH8(64, 2) \
+	BOTH8(128, 4) \
+	BOTH8(192, 6) \
+	SKIP_BOTH(256)
+
+// BESIDE_SCALES is SCALES of what was read.
+#define BESIDE_SCALES(SIXES, NIBBLES, AT) \
+	VMOVDQA32 NIBBLES, Z20 \
+	JOIN_SIXES(SIXES, Z16, Z20, Z21) \
+	VMOVDQA32 SIXES, AT(SI) \
+	VMOVDQA32 Z16, (AT+64)(SI) \
+	VMOVDQA32 Z20, (AT+128)(SI) \
+	VMOVDQA32 Z21, (AT+192)(SI)
+
+#define FINISH_MINS(EACH, D, MIN) \
+	VMOVAPS     D, Z16 \
+	VMULPS.BCST minUnits<>+4(SB), MIN, Z17 \
+	EACH(END, 0)
 
 // func directQ4_Kx1VNNI(out *float32, src unsafe.Pointer, x *block8, n int)
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
@@ -216,6 +285,118 @@ TEXT ·directQ5_Kx1VNNI(SB), NOSPLIT, $328-32
 // Requires: AVX512F, AVX512BW, AVX512_VNNI
 TEXT ·directQ6_Kx1VNNI(SB), NOSPLIT, $0-32
 	DIRECT(nibbles, sixths, 8, Q6_K, EACH1, NEXT1)
+
+// func besideQ4_KVNNI(out0, out1 *float32, src0, src1 unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·besideQ4_KVNNI(SB), NOSPLIT, $584-48
+	BESIDE(nibbles, fifths)
+	HEAD_FRAME(584, SI)
+
+block:
+	FETCH
+	AHEAD(0)
+	VCVTPH2PS (AX), Z26
+	VCVTPH2PS 32(AX), Z27
+	AHEAD_OF(DX, 0)
+	VCVTPH2PS (DX), Z28
+	VCVTPH2PS 32(DX), Z29
+	READ_BOTH(64, Z10, Z11)
+	READ_BOTH(128, Z12, Z2)
+	READ_BOTH(192, Z14, Z4)
+	SKIP_BOTH(256)
+	VBROADCASTI32X4 headFirst<>(SB), Z18
+	VBROADCASTI32X4 headLast<>(SB), Z19
+	BESIDE_SCALES(Z10, Z14, 0)
+	BESIDE_SCALES(Z11, Z4, 256)
+	VPSRLW $4, Z14, Z14
+	VPSRLW $4, Z4, Z4
+	JOIN_SIXES(Z12, Z13, Z14, Z15)
+	JOIN_SIXES(Z2, Z3, Z4, Z5)
+	BOTH(CLEAR, 0)
+	XORQ R12, R12
+
+group:
+	BOTH(ZERO, 0)
+	BOTH32
+	BOTH(FIRST, 1)
+	NEXT1
+	BOTH(UP, 1)
+	BOTH32
+	VMOVDQA32 (SI)(R12*1), Z21
+	EACH1(ADD, 1)
+	VMOVDQA32 256(SI)(R12*1), Z21
+	OTHER(ADD, 1)
+	ADDQ $64, R12
+	NEXT1
+	CMPQ R12, $256
+	JNE  group
+	FINISH_MINS(EACH1, Z26, Z27)
+	XCHGQ     DI, R8
+	VMOVDQA32 Z2, Z12
+	VMOVDQA32 Z3, Z13
+	VMOVDQA32 Z4, Z14
+	VMOVDQA32 Z5, Z15
+	FINISH_MINS(OTHER, Z28, Z29)
+	XCHGQ     DI, R8
+	DECQ CX
+	JNZ  block
+	VZEROUPPER
+	RET
+
+// func besideQ6_KVNNI(out0, out1 *float32, src0, src1 unsafe.Pointer, x *block8, n int)
+// Requires: AVX512F, AVX512BW, AVX512_VNNI
+TEXT ·besideQ6_KVNNI(SB), NOSPLIT, $0-48
+	BESIDE(nibbles, sixths)
+
+block:
+	FETCH
+	MOVQ AX, R10
+	MOVQ DX, R11
+	AHEAD(0)
+	AHEAD_OF(DX, 0)
+	AHEAD(64)
+	AHEAD_OF(DX, 64)
+	AHEAD(128)
+	AHEAD_OF(DX, 128)
+	AHEAD(192)
+	AHEAD_OF(DX, 192)
+	SKIP_BOTH(288)
+	BOTH(CLEAR, 0)
+	XORQ R12, R12
+
+group:
+	READ_BOTH(0, Z4, Z24)
+	READ_BOTH(64, Z5, Z25)
+	READ_BOTH(128, Z6, Z26)
+	READ_BOTH(192, Z7, Z27)
+	READ_BOTH(256, Z12, Z28)
+	READ_BOTH(320, Z13, Z29)
+	BOTH(BIAS16, 40)
+	LOWER(EACH1, 0, Z4, Z12)
+	LOWER(OTHER, 0, Z24, Z28)
+	UPPER(EACH1, 0, Z5, Z12)
+	UPPER(OTHER, 0, Z25, Z28)
+	BOTH(FIRST, 1)
+	BOTH(BIAS16, 44)
+	LOWER(EACH1, 1, Z6, Z13)
+	LOWER(OTHER, 1, Z26, Z29)
+	UPPER(EACH1, 1, Z7, Z13)
+	UPPER(OTHER, 1, Z27, Z29)
+	JOIN(EACH1, R10)
+	JOIN(OTHER, R11)
+	ADDQ $32, R12
+	SKIP_BOTH(384)
+	NEXT1
+	CMPQ R12, $256
+	JNE  group
+	FINISH16(EACH1, R10)
+	XCHGQ DI, R8
+	FINISH16(OTHER, R11)
+	XCHGQ DI, R8
+	DECQ CX
+	JNZ  block
+	VZEROUPPER
+	RET
 
 // More tokens have more lines, and lose by it.
 #undef FETCH
