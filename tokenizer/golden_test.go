@@ -29,14 +29,24 @@ func (m metadata) Floats(key string) ([]float64, bool) { return get[[]float64](m
 func (m metadata) Bool(key string) (bool, bool)        { return get[bool](m, key) }
 
 func (m metadata) Texts(key string) (string, []uint32, bool) {
-	list, ok := get[[]string](m, key)
-	w := newTextWriter(len(list), 0)
-	for _, text := range list {
-		if err := w.add([]byte(text)); err != nil {
-			return "", nil, false
-		}
+	list, ok := get[texts](m, key)
+	if !ok {
+		var each []string
+		each, ok = get[[]string](m, key)
+		list = textsFrom(each)
 	}
-	return w.all.String(), w.bounds, ok
+	return list.all, list.bounds, ok
+}
+
+// textsFrom puts texts one behind the other.
+func textsFrom(each []string) texts {
+	list := texts{all: strings.Join(each, ""), bounds: make([]uint32, 1, len(each)+1)}
+	end := 0
+	for _, text := range each {
+		end += len(text)
+		list.bounds = append(list.bounds, uint32(end))
+	}
+	return list
 }
 
 // llama3Special are the names of Llama 3.1's special tokens that are not
