@@ -203,8 +203,9 @@ func (g guards) f8(v *variant) {
 }
 
 func (g guards) pairs(v *variant, typ kernels.DType) {
+	p := packings[typ]
 	for n := 2; n <= 10; n += 2 {
-		src := g.bytes(n * packings[typ].bytes)
+		src := g.bytes(n / p.cols * p.bytes)
 		for i, multiply := range v.pairs.multiply[typ] {
 			x, out := g.bytes(2*n<<i), g.floats(lanes<<i)
 			multiply(out, src, (*uint16)(x), n)

@@ -189,8 +189,8 @@ func (j *tilesJob) loadGroups(w *worker, first, groups, from, n int64) {
 }
 
 // lookAhead names what is multiplied next: column from on, or what is probably this
-// thread's next piece. One tile of tokens has few products: they prefetch no more than weights of
-// 8 bits, which loadGroups reads too fast for its own prefetches; lines of 16 bits are too many.
+// thread's next piece. One tile of tokens has few products: they prefetch only weights of 8 bits,
+// which loadGroups reads too fast for its own prefetches. Lines of 16 bits are too many.
 func (j *tilesJob) lookAhead(p *tileProduct, first, from int64) {
 	if from == j.w.Cols {
 		first, from = first+j.span, 0

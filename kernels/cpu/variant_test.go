@@ -287,6 +287,53 @@ func TestF8Scales(t *testing.T) {
 	}
 }
 
+// TestOddBF16: products and rows of BF16 are right where columns, or runs of a scale, end within
+// a packed pair.
+func TestOddBF16(t *testing.T) {
+	const rows, tokens = 40, 40
+	for _, c := range []struct{ cols, scaleCols int64 }{{301, 301}, {301, 128}, {301, 75}, {300, 75}, {300, 1}, {1, 1}} {
+		rng := rand.New(rand.NewPCG(6, uint64(c.cols)))
+		m := &kernels.Matrix{Type: kernels.BF16, Rows: rows, Cols: c.cols, Data: make([]byte, 2*rows*c.cols), ScaleRows: 16, ScaleCols: c.scaleCols}
+		runs := (c.cols + c.scaleCols - 1) / c.scaleCols
+		m.Scale = normals(rng, 3*int(runs))
+		weights, raw := make([]float32, rows*c.cols), make([]float32, tokens*c.cols)
+		for i := range weights {
+			h := minifloat.ToBF16(float32(rng.NormFloat64()))
+			binary.LittleEndian.PutUint16(m.Data[2*i:], h)
+			row, col := int64(i)/c.cols, int64(i)%c.cols
+			weights[i] = minifloat.BF16(h) * m.Scale[row/16*runs+col/c.scaleCols]
+		}
+		for i := range raw {
+			raw[i] = RoundPair(float32(rng.NormFloat64())) // pairs, too, take it as it is
+		}
+		for _, name := range Variants() {
+			dev, err := Open(Options{Threads: 1, Variant: name})
+			require.NoError(t, err)
+			defer func() { require.NoError(t, dev.Close()) }()
+			require.Equal(t, weights, rowsOfTable(t, dev, m), "%s, %v", name, c)
+			x, out := kernels.View(1, kernels.F32, tokens, c.cols), kernels.View(1, kernels.F32, tokens, rows)
+			for _, m := range []*kernels.Tensor{&x, &out} {
+				m.Addr, err = dev.Alloc(m.Bytes())
+				require.NoError(t, err)
+			}
+			copy(floatsOf(x.Addr, x.Len()), raw)
+			w, err := dev.Pack(m)
+			require.NoError(t, err)
+			for _, n := range []int64{1, 2, 3, 7, 33, tokens} {
+				dev.MatMul(x.Slice(0, n), n, []kernels.Product{{Out: out.Slice(0, n), W: w}})
+				for i, v := range floatsOf(out.Addr, n*rows) {
+					want, size := 0.0, 0.0
+					for k, x := range raw[int64(i)/rows*c.cols:][:c.cols] {
+						p := float64(weights[int64(i)%rows*c.cols+int64(k)]) * float64(x)
+						want, size = want+p, size+math.Abs(p)
+					}
+					require.InDelta(t, want, v, 1e-5*size, "%s, %v, %d tokens, row %d", name, c, n, i)
+				}
+			}
+		}
+	}
+}
+
 // TestPairTile: tiles follow one another, and each token finds its own.
 func TestPairTile(t *testing.T) {
 	for n := int64(1); n <= 40; n++ {
