@@ -154,7 +154,6 @@ func (s *Scheduler) commit(r *Run, drawn []int32) {
 		return
 	}
 	q.pending = 0
-	q.scored = max(q.scored, min(r.Position+r.Rows, q.score))
 	why, right := q.take(r, drawn)
 	s.stats.GeneratedTokens += int64(r.Took)
 	s.stats.DraftedTokens += int64(r.Drafts)
@@ -451,6 +450,7 @@ func (s *Scheduler) planRun(q *Sequence, extra int) int {
 	}
 	wanted := q.wanted(from, end)
 	*runs = append(*runs, Run{Seq: q, Position: from, Rows: end - from, Logits: wanted, Draw: end == len(q.tokens)})
+	q.scored = max(q.scored, min(end, q.score))
 	s.advance(q, end-from)
 	return max(wanted-1, 0)
 }

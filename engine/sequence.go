@@ -14,7 +14,7 @@ type Sequence struct {
 	minTokens int     // tokens to draw before one of stops may be
 	stops     []int32
 	score     int // rows of the prompt whose logits are wanted: 0, or all but the last
-	scored    int // how many of them were computed
+	scored    int // how many of them were computed, or will be after the step
 
 	state    state
 	finish   FinishReason // once finished

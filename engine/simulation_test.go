@@ -120,7 +120,7 @@ func newWorld(seed uint64) *world {
 	l := Limits{Seqs: seqs, Rows: rows, Logits: logits, PrefillRows: 1 + rng.IntN(rows), Block: 1 + rng.IntN(6)}
 	blocks := 2 + rng.IntN(40)
 	if rng.IntN(3) == 0 {
-		l.Tables = blocks + rng.IntN(3*blocks)
+		l.Tables = 2 + rng.IntN(4*blocks)
 	}
 	w := &world{
 		Scheduler: NewScheduler(l, NewBlockManager(blocks)), rng: rng, of: map[*Sequence]*life{},
@@ -167,7 +167,7 @@ var tenants = map[string]uint64{"": 0, "a": 1, "b": 2}
 
 // submit adds a sequence, mostly one that begins like others.
 func (w *world) submit() {
-	most := w.blocks.Total() * w.limits.Block // positions
+	most := min(w.blocks.Total(), w.limits.Tables) * w.limits.Block // positions
 	prompt := w.prompt(1 + w.rng.IntN(most))
 	salt := []string{"", "a", "b"}[w.rng.IntN(3)]
 	q := newSequence(prompt, 1+w.rng.IntN(most-len(prompt)+1), w.limits.Block, salt)
