@@ -105,7 +105,7 @@ func loadingError() *apiError {
 	return &apiError{status: http.StatusServiceUnavailable, kind: kindUnavailable, code: codeLoading, message: "the model is loading; retry later"}
 }
 
-// statusClientClosed is seen in logs only.
+// statusClientClosed is seen in logs and metrics only.
 const statusClientClosed = 499
 
 // contextError says by how much a request exceeds the context. Want is the
