@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -137,12 +138,13 @@ func (m *mergeEntries) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if _, err := d.ReadToken(); err != nil {
 		return err
 	}
+	list := d.StackPointer()
 	r, lines := textReader{decoder: d}, newTextWriter(m.size/32, m.size/2) // guesses that large files meet
 	m.middles = make([]int32, 0, m.size/32)
 	for d.PeekKind() != ']' {
 		middle, err := r.readMerge()
 		if err != nil {
-			return fmt.Errorf("merges[%d]: %w", len(m.middles), err)
+			return &json.SemanticError{JSONPointer: list.AppendToken(strconv.Itoa(len(m.middles))), Err: err}
 		}
 		if err := lines.add(r.buf); err != nil {
 			return err

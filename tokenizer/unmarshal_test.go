@@ -10,7 +10,9 @@ import (
 func TestWrongMembers(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"model": {"merges": 5}}`:               "model.merges: must be a list",
-		`{"model": {"merges": [["a", 2]]}}`:      "model.merges[0]: merges[0]: 2 is not a string",
+		`{"model": {"merges": [["a", 2]]}}`:      "model.merges[0]: 2 is not a string",
+		`{"model": {"merges": ["a b", 5]}}`:      "model.merges[1]: 5 is not a string",
+		`{"model": {"merges": ["a b", "c"]}}`:    `model.merges[1]: "c" is not two tokens`,
 		`{"model": {"vocab": {"a": "x"}}}`:       `model.vocab: the id of "a" is not a number`,
 		`{"model": {"vocab": [["a", 0.5], 3]}}`:  "model.vocab[1]: must not be a number",
 		`{"model": {"dropout": "x"}}`:            "model.dropout: must not be a text",
