@@ -240,6 +240,27 @@ func TestHalvesF8(t *testing.T) {
 	}
 }
 
+// productsOf opens a variant's device, and returns what multiplies the first n rows of x with a
+// matrix, decoding.
+func productsOf(t *testing.T, name string, m *kernels.Matrix, x []float32) (dev kernels.Device, product func(n int64) []float32) {
+	dev, err := Open(Options{Threads: 1, Variant: name})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, dev.Close()) })
+	tokens := int64(len(x)) / m.Cols
+	in, out := kernels.View(1, kernels.F32, tokens, m.Cols), kernels.View(1, kernels.F32, tokens, m.Rows)
+	for _, v := range []*kernels.Tensor{&in, &out} {
+		v.Addr, err = dev.Alloc(v.Bytes())
+		require.NoError(t, err)
+	}
+	copy(floatsOf(in.Addr, in.Len()), x)
+	w, err := dev.Pack(m)
+	require.NoError(t, err)
+	return dev, func(n int64) []float32 {
+		dev.MatMul(in.Slice(0, n), n, []kernels.Product{{Out: out.Slice(0, n), W: w}})
+		return floatsOf(out.Addr, n*m.Rows)
+	}
+}
+
 // TestF8Scales: products of F8_E4M3 are those of numbers for the largest scales, which
 // sums of the smallest inputs need, and rows that have a NaN are lost, no others.
 func TestF8Scales(t *testing.T) {
@@ -263,20 +284,9 @@ func TestF8Scales(t *testing.T) {
 		}
 	}
 	for _, name := range Variants() {
-		dev, err := Open(Options{Threads: 1, Variant: name})
-		require.NoError(t, err)
-		defer func() { require.NoError(t, dev.Close()) }()
-		x, out := kernels.View(1, kernels.F32, tokens, cols), kernels.View(1, kernels.F32, tokens, rows)
-		for _, m := range []*kernels.Tensor{&x, &out} {
-			m.Addr, err = dev.Alloc(m.Bytes())
-			require.NoError(t, err)
-		}
-		copy(floatsOf(x.Addr, x.Len()), raw)
-		w, err := dev.Pack(m)
-		require.NoError(t, err)
+		_, product := productsOf(t, name, m, raw)
 		for _, n := range []int64{1, 2, 3, 6, 7, 33, tokens} {
-			dev.MatMul(x.Slice(0, n), n, []kernels.Product{{Out: out.Slice(0, n), W: w}})
-			for i, v := range floatsOf(out.Addr, n*rows) {
+			for i, v := range product(n) {
 				if i%rows == lost {
 					require.True(t, v != v, "%s, %d tokens, row %d: %v", name, n, i, v)
 					continue
@@ -307,21 +317,10 @@ func TestOddBF16(t *testing.T) {
 			raw[i] = RoundPair(float32(rng.NormFloat64())) // pairs, too, take it as it is
 		}
 		for _, name := range Variants() {
-			dev, err := Open(Options{Threads: 1, Variant: name})
-			require.NoError(t, err)
-			defer func() { require.NoError(t, dev.Close()) }()
+			dev, product := productsOf(t, name, m, raw)
 			require.Equal(t, weights, rowsOfTable(t, dev, m), "%s, %v", name, c)
-			x, out := kernels.View(1, kernels.F32, tokens, c.cols), kernels.View(1, kernels.F32, tokens, rows)
-			for _, m := range []*kernels.Tensor{&x, &out} {
-				m.Addr, err = dev.Alloc(m.Bytes())
-				require.NoError(t, err)
-			}
-			copy(floatsOf(x.Addr, x.Len()), raw)
-			w, err := dev.Pack(m)
-			require.NoError(t, err)
 			for _, n := range []int64{1, 2, 3, 7, 33, tokens} {
-				dev.MatMul(x.Slice(0, n), n, []kernels.Product{{Out: out.Slice(0, n), W: w}})
-				for i, v := range floatsOf(out.Addr, n*rows) {
+				for i, v := range product(n) {
 					want, size := 0.0, 0.0
 					for k, x := range raw[int64(i)/rows*c.cols:][:c.cols] {
 						p := float64(weights[int64(i)%rows*c.cols+int64(k)]) * float64(x)
